@@ -1,0 +1,31 @@
+// Small helpers for text that people read.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace whimbrel {
+
+// Edits (insert, delete, replace, swap) that turn a into b; Damerau-Levenshtein, restricted.
+int edit_distance(std::string_view a, std::string_view b);
+// The candidate near enough to be meant, or "". Shared words ("name" in "workflow_name") count.
+std::string nearest(std::string_view word, const std::vector<std::string>& candidates);
+// "did you mean `x`?" or "" when nothing is near.
+std::string did_you_mean(std::string_view word, const std::vector<std::string>& candidates);
+std::string join(const std::vector<std::string>& parts, std::string_view separator);
+std::string with_thousands(std::int64_t number);  // 1,234,567
+std::string to_hex(std::string_view bytes);
+// Empty on anything that is not an even number of hex digits.
+std::string from_hex(std::string_view text);
+// 32 hex digits of XXH3-128 over the text. Stable across versions and machines.
+std::string digest_hex(std::string_view text);
+// Control characters, quotes and invalid UTF-8 are escaped; longer texts are cut.
+std::string printable(std::string_view text, int length_max = 60);
+bool is_utf8(std::string_view text);
+bool ascii_iequals(std::string_view a, std::string_view b);
+std::string ascii_lower(std::string_view text);
+std::string ascii_upper(std::string_view text);
+
+}  // namespace whimbrel

@@ -1,0 +1,106 @@
+#include "copy/copy.h"
+
+#include <fmt/format.h>
+
+#include "base/text.h"
+#include "store/image.h"
+
+namespace whimbrel {
+
+Copy::Copy(const Move& move, const LimitsPlan& limits, Journal& journal, Clock& clock,
+           Events& events, RejectRow reject)
+    : move_(move),
+      limits_(limits),
+      journal_(journal),
+      clock_(clock),
+      events_(events),
+      reject_(std::move(reject)),
+      rows_per_chunk_(std::min<std::int64_t>(limits.batch_size.value_or(1000), 1000)) {
+  if (limits.batch_size) bounds_.rows_max = *limits.batch_size;
+}
+
+Status Copy::open() {
+  const State state = journal_.state();
+  if (const auto it = state.copies.find(move_.index); it != state.copies.end()) {
+    if (it->second.through && !it->second.through->empty()) {
+      ASSIGN_OR_RETURN(Row through, row_from_canonical(from_hex(*it->second.through)));
+      after_ = std::move(through);
+    }
+  }
+  if (move_.inside) {
+    ASSIGN_OR_RETURN(inside_, move_.target->open_inside(move_.mapping));
+    return {};
+  }
+  ASSIGN_OR_RETURN(reader_, move_.source->open_reader(move_.mapping.source));
+  ASSIGN_OR_RETURN(writer_, move_.target->open_writer(move_.mapping.target,
+                                                      written_columns(move_.mapping.forward)));
+  return {};
+}
+
+Result<Copy::Outcome> Copy::copy_inside(const ChunkLimits& limits) {
+  ASSIGN_OR_RETURN(const InsideCopy copied, inside_->copy_after(after_, limits));
+  return Outcome{copied.range, copied.read, copied.written, 0, copied.bytes};
+}
+
+Result<Copy::Outcome> Copy::copy_rows(const ChunkLimits& limits) {
+  ASSIGN_OR_RETURN(const ChunkOfRows chunk, reader_->read_after(after_, limits));
+  Outcome outcome;
+  outcome.range = chunk.range;
+  outcome.read = std::ssize(chunk.rows);
+  std::vector<Change> changes;
+  for (const Row& row : chunk.rows) {
+    outcome.bytes += size_of(row);
+    Result<Row> image = image_of(move_.mapping, row, move_.target->catalog());
+    if (!image.ok()) {
+      const Row key = key_of(row, move_.mapping.source_key);
+      Error error = std::move(image).error().within(fmt::format("converting key {}", show(key)));
+      if (move_.on_error == OnError::fail) return error;
+      TRY(reject_(move_, key, error));
+      ++outcome.rejected;
+      continue;
+    }
+    changes.push_back({key_of(image.value(), move_.mapping.target_key),
+                       written_values(move_.mapping.forward, image.value())});
+  }
+  if (changes.empty()) return outcome;
+  ASSIGN_OR_RETURN(const Applied applied, writer_->apply(changes));
+  outcome.written = applied.written;
+  return outcome;
+}
+
+Result<Step> Copy::step() {
+  if (inside_ == nullptr && reader_ == nullptr) TRY(open());
+  const std::int64_t chunk = journal_.state().copies[move_.index].chunks + 1;
+  const Milliseconds began = clock_.monotonic();
+  const ChunkLimits limits{rows_per_chunk_, std::int64_t{8} << 20};
+  Result<Outcome> copied = move_.inside ? copy_inside(limits) : copy_rows(limits);
+  if (!copied.ok()) {
+    const std::string from = after_ ? " after key " + show(*after_) : " from its beginning";
+    return std::move(copied)
+        .error()
+        .within(fmt::format("copying chunk {} of {}{}", chunk, move_.name, from))
+        .saying_safe(fmt::format("this chunk was not journaled; `whimbrel run` goes on at chunk {}",
+                                 chunk));
+  }
+  const Outcome& outcome = copied.value();
+  const Milliseconds took = clock_.monotonic() - began;
+  const bool at_end = !outcome.range.through.has_value();
+  const std::int64_t skipped = outcome.read - outcome.written - outcome.rejected;
+  TRY(journal_.append(ChunkCopied{
+      move_.index, at_end ? "" : to_hex(canonical(*outcome.range.through)), at_end, outcome.read,
+      outcome.written, skipped, outcome.rejected, outcome.bytes, took.count()}));
+  events_.emit({"chunk_copied",
+                {{"table", move_.name}, {"chunk", chunk}, {"rows", outcome.read},
+                 {"written", outcome.written}, {"skipped", skipped},
+                 {"rejected", outcome.rejected}, {"ms", std::int64_t{took.count()}}}});
+  rows_per_chunk_ = next_chunk_rows(rows_per_chunk_, took, bounds_);
+  if (at_end) return Step::done;
+  after_ = outcome.range.through;
+  if (limits_.rows_per_s && *limits_.rows_per_s > 0) {
+    const Milliseconds due(outcome.read * 1000 / *limits_.rows_per_s);
+    if (due > took) clock_.sleep_for(due - took);
+  }
+  return Step::again;
+}
+
+}  // namespace whimbrel

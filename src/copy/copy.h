@@ -1,0 +1,57 @@
+// Copies one table in resumable chunks.
+//
+// A chunk is written before it is journaled, so a crash repeats at most one chunk and never skips
+// one; writing a chunk twice gives the same rows. Capture or links exist before the first read
+// (the engine sees to it), so whatever changes behind the copy is carried over by them.
+// Threads: one thread at a time steps a Copy; several Copies share the journal and the events.
+#pragma once
+
+#include <functional>
+#include <memory>
+
+#include "base/clock.h"
+#include "base/events.h"
+#include "base/executor.h"
+#include "copy/pace.h"
+#include "journal/journal.h"
+#include "plan/migration.h"
+
+namespace whimbrel {
+
+// Rows that are set aside, with their key and the reason (`on_error: reject`).
+using RejectRow = std::function<Status(const Move& move, const Row& key, const Error& reason)>;
+
+class Copy {
+ public:
+  Copy(const Move& move, const LimitsPlan& limits, Journal& journal, Clock& clock, Events& events,
+       RejectRow reject);
+  // Copies the next chunk. Errors carry the chunk; what was journaled stays valid.
+  Result<Step> step();
+
+ private:
+  struct Outcome {
+    KeyRange range;
+    std::int64_t read = 0;
+    std::int64_t written = 0;
+    std::int64_t rejected = 0;
+    std::int64_t bytes = 0;
+  };
+  Status open();
+  Result<Outcome> copy_inside(const ChunkLimits& limits);
+  Result<Outcome> copy_rows(const ChunkLimits& limits);
+
+  const Move& move_;
+  const LimitsPlan& limits_;
+  Journal& journal_;
+  Clock& clock_;
+  Events& events_;
+  RejectRow reject_;
+  PaceBounds bounds_;
+  std::int64_t rows_per_chunk_;
+  std::optional<Row> after_;
+  std::unique_ptr<InsideCopier> inside_;
+  std::unique_ptr<SnapshotReader> reader_;
+  std::unique_ptr<BatchWriter> writer_;
+};
+
+}  // namespace whimbrel

@@ -1,0 +1,159 @@
+#include "cutover/cutover.h"
+
+#include <fmt/format.h>
+
+#include "base/text.h"
+
+namespace whimbrel {
+
+Cutover::Cutover(const Migration& migration, Journal& journal, Clock& clock, Events& events)
+    : migration_(migration), journal_(journal), clock_(clock), events_(events) {
+  for (const SwitchPlan& plan : migration.switches) switches_.push_back(make_switch(plan));
+}
+
+bool Cutover::every_switch_is_on() const {
+  const State state = journal_.state();
+  for (std::size_t i = 0; i < switches_.size(); ++i) {
+    if (!state.confirmed(id_of(i))) return false;
+  }
+  return true;
+}
+
+bool Cutover::any_switch_was_intended() const {
+  const State state = journal_.state();
+  for (std::size_t i = 0; i < switches_.size(); ++i) {
+    if (state.effect(id_of(i)) != nullptr) return true;
+  }
+  return false;
+}
+
+Status Cutover::take_hold(const std::vector<HeldTables>& held, TimePoint until) {
+  if (held.empty()) return {};
+  if (journal_.state().effect("hold") == nullptr) TRY(journal_.append(EffectIntended{"hold", "{}"}));
+  for (const HeldTables& one : held) TRY(one.store->holds().hold(one.tables, until));
+  events_.emit({"writers_held", {{"ms", std::int64_t{(until - clock_.now()).count()}}}});
+  return {};
+}
+
+Status Cutover::let_go(const std::vector<HeldTables>& held) {
+  for (const HeldTables& one : held) TRY(one.store->holds().release(one.tables));
+  if (journal_.state().effect("hold") != nullptr) TRY(journal_.append(EffectUndone{"hold"}));
+  return {};
+}
+
+Result<bool> Cutover::still_held(const std::vector<HeldTables>& held) {
+  for (const HeldTables& one : held) {
+    ASSIGN_OR_RETURN(const bool is_held, one.store->holds().held(one.tables));
+    if (!is_held) return false;
+  }
+  return true;
+}
+
+// After a lost reply the switch itself is asked. What cannot be told is not guessed.
+Result<Flipped> Cutover::flip_one(std::size_t index) {
+  Switch& one = *switches_[index];
+  const std::string id = id_of(index);
+  if (journal_.state().confirmed(id)) return Flipped::yes;
+  if (journal_.state().effect(id) == nullptr) {
+    ASSIGN_OR_RETURN(const std::string found, one.found());
+    TRY(journal_.append(EffectIntended{id, found}));
+  } else {
+    ASSIGN_OR_RETURN(const SwitchState state, one.state());
+    if (state == SwitchState::unknown) return Flipped::unknown;
+  }
+  if (const Status flipped = one.flip(); !flipped.ok()) {
+    const Result<SwitchState> state = one.state();
+    if (state.ok() && state.value() == SwitchState::off) return flipped.error();
+    if (!state.ok() || state.value() == SwitchState::unknown) {
+      // What is only out of reach can be tried again: the intent is journaled.
+      if (flipped.error().code == ErrorCode::unavailable) return flipped.error();
+      TRY(journal_.append(Failed{name_of(flipped.error().code), flipped.error().message}));
+      return Flipped::unknown;
+    }
+  }
+  TRY(journal_.append(EffectConfirmed{id, "{}"}));
+  events_.emit({"switch_flipped", {{"switch", migration_.switches[index].name}}});
+  return Flipped::yes;
+}
+
+Result<Flipped> Cutover::put_back_one(std::size_t index) {
+  Switch& one = *switches_[index];
+  const std::string id = id_of(index);
+  const State state = journal_.state();
+  const Effect* effect = state.effect(id);
+  if (effect == nullptr) return Flipped::yes;
+  if (const Status back = one.put_back(effect->undo); !back.ok()) {
+    const Result<SwitchState> now = one.state();
+    if (!now.ok() || now.value() != SwitchState::off) {
+      if (back.error().code != ErrorCode::outcome_unknown) return back.error();
+      return Flipped::unknown;
+    }
+  }
+  TRY(journal_.append(EffectUndone{id}));
+  events_.emit({"switch_put_back", {{"switch", migration_.switches[index].name}}});
+  return Flipped::yes;
+}
+
+Result<Flipped> Cutover::flip(const std::vector<HeldTables>& held, const Drain& drain,
+                              const HeldChecks& checks) {
+  const TimePoint until = clock_.now() + migration_.hold_max;
+  const TimePoint drained_by = clock_.now() + migration_.hold_max / 2;
+  TRY(take_hold(held, until));
+  ASSIGN_OR_RETURN(bool ready, drain(held.empty() ? until : drained_by));
+  if (ready) TRY(checks());
+  if (ready) {
+    ASSIGN_OR_RETURN(ready, still_held(held));
+  }
+  if (!ready) {
+    TRY(let_go(held));
+    return Flipped::hold_expired;
+  }
+  for (std::size_t i = 0; i < switches_.size(); ++i) {
+    ASSIGN_OR_RETURN(const Flipped flipped, flip_one(i));
+    if (flipped != Flipped::yes) return flipped;
+  }
+  return Flipped::yes;
+}
+
+Result<Flipped> Cutover::flip_back(const std::vector<HeldTables>& held, const Drain& drain) {
+  const TimePoint until = clock_.now() + migration_.hold_max;
+  TRY(take_hold(held, until));
+  ASSIGN_OR_RETURN(bool ready, drain(clock_.now() + migration_.hold_max / 2));
+  if (ready) {
+    ASSIGN_OR_RETURN(ready, still_held(held));
+  }
+  if (!ready) {
+    TRY(let_go(held));
+    return Flipped::hold_expired;
+  }
+  for (std::size_t i = switches_.size(); i-- > 0;) {
+    ASSIGN_OR_RETURN(const Flipped back, put_back_one(i));
+    if (back != Flipped::yes) return back;
+  }
+  return Flipped::yes;
+}
+
+Result<Flipped> Cutover::flip_only(const std::string& name) {
+  std::vector<std::string> names;
+  for (std::size_t i = 0; i < switches_.size(); ++i) {
+    if (migration_.switches[i].name == name) return flip_one(i);
+    names.push_back(migration_.switches[i].name);
+  }
+  return Error{ErrorCode::invalid_plan, "the plan has no switch `" + name + "`",
+               names.empty() ? "it has no switches" : "its switches: " + join(names, ", ")};
+}
+
+Status Cutover::decide(bool switched) {
+  for (std::size_t i = 0; i < switches_.size(); ++i) {
+    const State state = journal_.state();
+    if (state.effect(id_of(i)) == nullptr || state.confirmed(id_of(i))) continue;
+    if (switched) {
+      TRY(journal_.append(EffectConfirmed{id_of(i), "{\"decided\":true}"}));
+    } else {
+      TRY(journal_.append(EffectUndone{id_of(i)}));
+    }
+  }
+  return {};
+}
+
+}  // namespace whimbrel

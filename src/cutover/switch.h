@@ -1,0 +1,40 @@
+// A switch: what tells the application which side to use.
+//
+// What it found before it acts is journaled, so that going back puts exactly that back. After a
+// lost reply a switch is looked at, never assumed: `unknown` is an honest answer.
+#pragma once
+
+#include <memory>
+#include <string>
+
+#include "base/error.h"
+#include "plan/migration.h"
+
+namespace whimbrel {
+
+enum class SwitchState { off, on, unknown };
+
+class Switch {
+ public:
+  virtual ~Switch() = default;
+  // What is there now, as text that `put_back` understands. Changes nothing.
+  virtual Result<std::string> found() = 0;
+  virtual Result<SwitchState> state() = 0;
+  // `outcome_unknown` when it may or may not have happened. Idempotent.
+  virtual Status flip() = 0;
+  virtual Status put_back(const std::string& found) = 0;
+  // One line for a person: what it would do.
+  virtual std::string describe() const = 0;
+};
+
+std::unique_ptr<Switch> make_switch(const SwitchPlan& plan);
+
+struct CommandOutcome {
+  int exit_code = 0;
+  std::string output;  // of both streams, the last few lines
+};
+// Starts a program without a shell and waits for it, at most this long.
+Result<CommandOutcome> run_command(const std::vector<std::string>& command,
+                                   const std::string& folder, Milliseconds at_most);
+
+}  // namespace whimbrel

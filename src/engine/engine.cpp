@@ -1,0 +1,339 @@
+#include "engine/engine.h"
+
+#include <fmt/format.h>
+
+#include <nlohmann/json.hpp>
+
+#include "base/text.h"
+
+namespace whimbrel {
+
+namespace {
+
+constexpr Milliseconds stay_pause{200};
+constexpr int attempts_max = 5;
+constexpr Milliseconds command_check_timeout{60'000};
+
+std::string tables_json(const Migration& migration) {
+  nlohmann::json tables = nlohmann::json::array();
+  for (const Move& move : migration.moves) {
+    tables.push_back({{"name", move.name}, {"from", move.from}, {"to", move.to}});
+  }
+  nlohmann::json losses = nlohmann::json::array();
+  for (const Move& move : migration.moves) {
+    for (const Loss& loss : move.mapping.losses) {
+      losses.push_back({{"table", move.name}, {"column", loss.column}, {"what", loss.what}});
+    }
+  }
+  return nlohmann::json({{"tables", tables},
+                         {"losses", losses},
+                         {"sync", migration.sync == Sync::dual ? "dual" : "capture"},
+                         {"switches", migration.switches.size()},
+                         {"finish_after_ms", migration.finish.after.count()}})
+      .dump(-1, ' ', false, nlohmann::json::error_handler_t::replace);
+}
+
+Error cancelled() {
+  return Error{ErrorCode::cancelled, "stopped as asked", "`whimbrel run` goes on from here",
+               "everything journaled stays valid", {}, ""};
+}
+
+}  // namespace
+
+Engine::Engine(const Migration& migration, Parts parts)
+    : migration_(migration),
+      parts_(std::move(parts)),
+      cutover_(migration, parts_.journal, parts_.clock, parts_.events),
+      limits_(migration.limits) {}
+
+Status Engine::accept_plan() {
+  const State state = parts_.journal.state();
+  const bool anew = !state.started || state.phase == Phase::rolled_back;
+  if (!anew) {
+    if (state.digest == migration_.digest) return {};
+    return Error{ErrorCode::refused,
+                 "the plan is not the one this migration was started with",
+                 "put the old plan back, or roll back first: `whimbrel rollback`",
+                 "nothing was changed by this command", {}, ""};
+  }
+  TRY(parts_.journal.append(PlanAccepted{state.attempt + 1, migration_.name, migration_.digest,
+                                         migration_.resolved, tables_json(migration_)}));
+  drained_ = verified_ = false;
+  return enter(Phase::planned, "the plan is accepted");
+}
+
+Status Engine::enter(Phase phase, const std::string& why) {
+  const State state = parts_.journal.state();
+  assert_always(phase == Phase::planned || is_edge(state.phase, phase),
+                "a phase is entered that no edge leads to");
+  TRY(parts_.journal.append(PhaseEntered{phase, why}));
+  parts_.events.emit({"phase_entered", {{"phase", std::string(name_of(phase))}, {"why", why}}});
+  if (phase == Phase::rolled_back) TRY(parts_.journal.append(Closed{"rolled_back"}));
+  return {};
+}
+
+Facts Engine::facts() {
+  const State state = parts_.journal.state();
+  Facts facts;
+  facts.backups_taken = state.confirmed("backup");
+  facts.prepared = state.confirmed("prepared");
+  facts.copied = state.confirmed("indexes");
+  facts.drained = drained_;
+  facts.verified_by_this_run = verified_;
+  facts.switched = cutover_.every_switch_is_on() && state.confirmed("switched");
+  facts.rollback_asked = rollback_asked_;
+  facts.effects_left = !state.effects.empty();
+  return facts;
+}
+
+// One act; false when the goal is reached.
+Result<bool> Engine::act(const Decision& decision) {
+  switch (decision.act) {
+    case Act::take_backups:
+      TRY(backup());
+      return true;
+    case Act::prepare:
+      TRY(prepare());
+      return true;
+    case Act::enter:
+      if (decision.to == Phase::planned) {
+        TRY(accept_plan());
+      } else {
+        TRY(enter(decision.to, decision.why));
+      }
+      return true;
+    case Act::copy:
+      TRY(copy());
+      return true;
+    case Act::drain: {
+      ASSIGN_OR_RETURN(drained_, drain(Direction::forward, std::nullopt));
+      return true;
+    }
+    case Act::verify: {
+      ASSIGN_OR_RETURN(const VerifyOutcome outcome, compare_all(0, true));
+      if (outcome.differing > 0) {
+        std::string examples;
+        for (const Difference& one : outcome.examples) {
+          examples += fmt::format("\n  {} key {}: {}", one.table, one.key, one.what);
+        }
+        return Error{ErrorCode::data_mismatch,
+                     fmt::format("{} of {} rows differ:{}", with_thousands(outcome.differing),
+                                 with_thousands(outcome.rows), examples),
+                     "find what else writes to the target; `whimbrel verify` compares again",
+                     "nothing is switched; the application still uses the old side", {}, ""};
+      }
+      verified_ = true;
+      return true;
+    }
+    case Act::cut_over:
+      return cut_over();
+    case Act::reverse: {
+      ASSIGN_OR_RETURN(drained_, drain(Direction::backward, std::nullopt));
+      return true;
+    }
+    case Act::undo:
+      TRY(undo());
+      return true;
+    case Act::stop:
+      return false;
+    case Act::refuse:
+      return Error{ErrorCode::refused, decision.why};
+  }
+  return false;
+}
+
+// What is unavailable may pass by itself: the same decision is taken again, a few times.
+Result<EngineOutcome> Engine::loop(Goal goal) {
+  int failures = 0;
+  while (true) {
+    TRY(poll_requests());
+    TRY(wait_while_paused());
+    if (parts_.stop.requested()) return cancelled();
+    const Goal now = goal_asked_.value_or(goal);
+    const Phase phase = parts_.journal.phase();
+    if (phase == Phase::rolled_back && rollback_asked_) {
+      return EngineOutcome{phase, "rolled back", false};
+    }
+    const Decision decision = decide(phase, now, facts());
+    Result<bool> more = act(decision);
+    if (!more.ok() && more.error().code == ErrorCode::unavailable && ++failures < attempts_max) {
+      parts_.events.emit({"retried", {{"attempt", std::int64_t{failures}},
+                                      {"cause", std::string(name_of(more.error().code))}}});
+      const std::int64_t pause = std::int64_t{100} << failures;
+      parts_.clock.sleep_for(Milliseconds(pause + parts_.random.below(pause)));
+      continue;
+    }
+    if (!more.ok()) return std::move(more).error();
+    failures = 0;
+    if (more.value()) continue;
+    const bool gave_up = decision.act == Act::cut_over;
+    return EngineOutcome{parts_.journal.phase(),
+                         gave_up ? "the hold expired again and again; nothing is switched"
+                                 : decision.why,
+                         gave_up};
+  }
+}
+
+Result<EngineOutcome> Engine::run(Goal goal, bool stay) {
+  TRY(accept_plan());
+  if (const Phase phase = parts_.journal.phase(); phase == Phase::rolling_back) {
+    rollback_asked_ = true;  // a rollback that was interrupted goes on first
+  }
+  Result<EngineOutcome> outcome = loop(goal);
+  if (outcome.ok() && stay && !outcome.value().gave_up) {
+    if (Status stayed = stay_until_stopped(); !stayed.ok()) outcome = std::move(stayed).error();
+    if (rollback_asked_) outcome = loop(goal);
+  }
+  if (!outcome.ok() && outcome.error().code != ErrorCode::cancelled) {
+    TRY(parts_.journal.append(Failed{name_of(outcome.error().code), outcome.error().message}));
+  }
+  return outcome;
+}
+
+Result<EngineOutcome> Engine::rollback() {
+  const State state = parts_.journal.state();
+  if (!state.started) {
+    return Error{ErrorCode::refused, "nothing was started: there is nothing to roll back"};
+  }
+  if (is_final(state.phase) || state.phase == Phase::finishing) {
+    if (state.phase == Phase::rolled_back) return EngineOutcome{state.phase, "already", false};
+    return Error{ErrorCode::refused, "the way back was given up by `finish`",
+                 "the archive and the backup are what is left"};
+  }
+  rollback_asked_ = true;
+  return loop(Goal::watch);
+}
+
+// While staying, new changes are carried over as they come; requests are answered.
+Status Engine::stay_until_stopped() {
+  while (!must_stop()) {
+    const Phase phase = parts_.journal.phase();
+    const bool switched = phase == Phase::watching;
+    ASSIGN_OR_RETURN(drained_, drain(switched ? Direction::backward : Direction::forward,
+                                     std::nullopt));
+    TRY(poll_requests());
+    TRY(wait_while_paused());
+    if (goal_asked_ && !switched) TRY(loop(*goal_asked_));
+    if (phase == Phase::finished || phase == Phase::rolled_back) return {};
+    parts_.clock.sleep_for(stay_pause);
+  }
+  return {};
+}
+
+Status Engine::poll_requests() {
+  const std::lock_guard lock(requests_);
+  while (true) {
+    ASSIGN_OR_RETURN(const std::optional<Request> request, parts_.journal.next_request());
+    if (!request) return {};
+    std::string answer = "done";
+    if (request->verb == "pause") {
+      paused_ = true;
+    } else if (request->verb == "resume") {
+      paused_ = false;
+    } else if (request->verb == "rollback") {
+      rollback_asked_ = true;
+    } else if (request->verb == "cutover") {
+      goal_asked_ = Goal::watch;
+    } else if (request->verb == "limits") {
+      const nlohmann::json limits = nlohmann::json::parse(request->value, nullptr, false);
+      if (limits.contains("batch_size")) limits_.batch_size = limits["batch_size"].get<std::int64_t>();
+      if (limits.contains("rows_per_s")) limits_.rows_per_s = limits["rows_per_s"].get<std::int64_t>();
+    } else {
+      answer = "unknown request";
+    }
+    TRY(parts_.journal.append(OperatorDecided{request->verb, request->value}));
+    TRY(parts_.journal.answer(request->id, answer));
+    parts_.events.emit({"request_carried_out", {{"verb", request->verb}}});
+  }
+}
+
+Status Engine::wait_while_paused() {
+  while (paused_ && !must_stop()) {
+    parts_.clock.sleep_for(stay_pause);
+    TRY(poll_requests());
+  }
+  return {};
+}
+
+Status Engine::reject(const Move& move, const Row& key, const Error& reason) {
+  TRY(parts_.sidecar.rejected(move, key, reason.message));
+  return parts_.journal.append(RowRejected{move.index, key_digest(key), name_of(reason.code)});
+}
+
+Status Engine::run_checks(CheckAt at) {
+  for (const CheckPlan& check : migration_.checks) {
+    if (check.at != at) continue;
+    Error failed{ErrorCode::data_mismatch, fmt::format("the plan's check `{}` failed", check.name)};
+    if (!check.command.empty()) {
+      ASSIGN_OR_RETURN(const CommandOutcome outcome,
+                       run_command(check.command, check.folder, command_check_timeout));
+      if (outcome.exit_code == 0) continue;
+      failed.message += fmt::format(": exit code {}: {}", outcome.exit_code,
+                                    printable(outcome.output, 300));
+      return failed;
+    }
+    ASSIGN_OR_RETURN(const Value value, check.store->ask(check.sql));
+    if (check.expect && !same(value, *check.expect)) {
+      failed.message += fmt::format(": {} where {} is expected", show(value), show(*check.expect));
+      return failed;
+    }
+    if (check.below) {
+      const auto* whole = value.get_if<std::int64_t>();
+      const auto* real = value.get_if<double>();
+      const bool good = (whole != nullptr && static_cast<double>(*whole) < *check.below) ||
+                        (real != nullptr && *real < *check.below);
+      failed.message += fmt::format(": {} is not below {}", show(value), *check.below);
+      if (!good) return failed;
+    }
+  }
+  return {};
+}
+
+Result<EngineOutcome> Engine::cutover(const std::string& only, std::optional<bool> decided) {
+  const State state = parts_.journal.state();
+  if (decided) {
+    if (state.phase != Phase::stuck) {
+      return Error{ErrorCode::refused, "there is nothing to decide: the migration is not stuck"};
+    }
+    TRY(parts_.journal.append(OperatorDecided{"decide", *decided ? "switched" : "not-switched"}));
+    TRY(cutover_.decide(*decided));
+    const bool back = !*decided && !cutover_.any_switch_was_intended();
+    TRY(enter(back ? Phase::following : Phase::fenced,
+              *decided ? "a person says: switched" : "a person says: not switched"));
+    if (back) return EngineOutcome{Phase::following, "not switched", false};
+    return loop(Goal::watch);
+  }
+  if (!only.empty()) {
+    if (migration_.sync != Sync::dual) {
+      return Error{ErrorCode::refused, "one switch early is safe only under `sync: dual`"};
+    }
+    if (state.phase != Phase::verified) {
+      return Error{ErrorCode::refused, "one switch early needs a verified copy",
+                   "`whimbrel run --until verify` first"};
+    }
+    ASSIGN_OR_RETURN(const Flipped flipped, cutover_.flip_only(only));
+    if (flipped == Flipped::unknown) {
+      return Error{ErrorCode::outcome_unknown, "the switch `" + only + "` may or may not have flipped"};
+    }
+    return EngineOutcome{parts_.journal.phase(), "switched early: " + only, false};
+  }
+  if (state.phase != Phase::verified && state.phase != Phase::fenced &&
+      state.phase != Phase::watching) {
+    return Error{ErrorCode::refused, fmt::format("the migration is {}, not verified", name_of(state.phase)),
+                 "`whimbrel run --until verify` first", "nothing is switched", {}, ""};
+  }
+  return run(Goal::watch, false);
+}
+
+Result<VerifyOutcome> Engine::verify(std::int64_t sample) {
+  const Phase phase = parts_.journal.phase();
+  const bool live = phase == Phase::following || phase == Phase::verified || phase == Phase::watching;
+  if (!live || !parts_.journal.state().started) {
+    return Error{ErrorCode::refused,
+                 fmt::format("there is nothing to compare while the migration is {}", name_of(phase)),
+                 "`whimbrel run --until verify` copies and compares"};
+  }
+  return compare_all(sample, false);
+}
+
+}  // namespace whimbrel

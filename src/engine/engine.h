@@ -1,0 +1,131 @@
+// The engine: replay the journal, decide, act, journal, until the goal is reached.
+//
+// It may be killed at any instant; a new engine on the same journal goes on. What it holds in
+// memory can be lost at the next line. Threads: one thread calls it; copies run on the executor.
+#pragma once
+
+#include <atomic>
+#include <functional>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "base/clock.h"
+#include "base/events.h"
+#include "base/executor.h"
+#include "base/random.h"
+#include "cutover/cutover.h"
+#include "engine/sidecar.h"
+#include "follow/follow.h"
+#include "journal/journal.h"
+#include "phase/phase.h"
+#include "plan/migration.h"
+#include "verify/verify.h"
+
+namespace whimbrel {
+
+struct EngineOutcome {
+  Phase phase = Phase::planned;
+  std::string reason;
+  bool gave_up = false;  // the hold could not be kept; nothing is switched
+};
+
+struct VerifyOutcome {
+  std::int64_t rows = 0;
+  std::int64_t differing = 0;
+  std::int64_t on_new_side = 0;
+  std::int64_t lagging = 0;  // changed, and waiting in a feed that nobody follows right now
+  std::vector<Difference> examples;
+};
+
+// Backups are taken by a function, so that the engine does not know where they go.
+using TakeBackup = std::function<Result<std::string>(const Migration& migration)>;
+
+class Engine {
+ public:
+  struct Parts {
+    Journal& journal;
+    Clock& clock;
+    Random& random;
+    Executor& executor;
+    Events& events;
+    StopFlag& stop;
+    Sidecar& sidecar;
+    TakeBackup take_backup;
+  };
+  Engine(const Migration& migration, Parts parts);
+
+  // Carries the migration to the goal, or goes on where it stopped. `stay`: remains afterwards,
+  // feeding forward or back, until asked to stop. `cancelled` after a stop; resumable.
+  Result<EngineOutcome> run(Goal goal, bool stay);
+  // Undoes, newest first, all that the migration did.
+  Result<EngineOutcome> rollback();
+  // The switch alone, or one of the switches early, or a person's word on an unknown one.
+  Result<EngineOutcome> cutover(const std::string& only, std::optional<bool> decided);
+  // Compares, and changes nothing but the journal.
+  Result<VerifyOutcome> verify(std::int64_t sample);
+  // Gives up the way back and removes what is no longer needed. `refused` when it is too early.
+  Result<EngineOutcome> finish(std::optional<Milliseconds> after);
+
+ private:
+  // engine.cpp
+  Status accept_plan();
+  Status enter(Phase phase, const std::string& why);
+  Facts facts();
+  Result<bool> act(const Decision& decision);
+  Result<EngineOutcome> loop(Goal goal);
+  Status stay_until_stopped();
+  Status poll_requests();
+  Status wait_while_paused();
+  bool must_stop() const { return parts_.stop.requested() || rollback_asked_; }
+  Status reject(const Move& move, const Row& key, const Error& reason);
+  Status run_checks(CheckAt at);
+
+  // prepare.cpp
+  Status backup();
+  Status prepare();
+  Status prepare_target(const Move& move);
+  Status copy();
+  Status build_indexes();
+  std::vector<std::shared_ptr<Store>> stores_of(Direction direction) const;
+  std::vector<Link> links_in(const Store& store) const;
+  Status start_feeds(Direction direction);
+  std::string feed_name(Direction direction, const Store& store) const;
+
+  // moving.cpp
+  Result<bool> drain(Direction direction, std::optional<TimePoint> until);
+  Follow make_follow(Direction direction, Store& store);
+  void guard(Follow& follow, Direction direction, bool other_side_serves);
+  // `follow`: what only lags is carried over and looked at again; else nothing is written.
+  Result<VerifyOutcome> compare_all(std::int64_t sample, bool follow);
+  Status settle_suspects(std::vector<std::unique_ptr<Verify>>& verifies, Direction direction,
+                         bool follow);
+  Result<bool> cut_over();
+  Status carry_late_writes(Direction direction);
+  // Keys of the move's side `there` that the application wrote and nobody carried over yet.
+  Result<std::set<Row, RowLess>> written_by_application(Direction there, const Move& move);
+  Status put_back_kept();
+  std::vector<HeldTables> tables_to_hold(Direction direction) const;
+
+  // undo.cpp
+  Status undo();
+  Status switch_back();
+  Status undo_effect(const Effect& effect);
+  Status unlink_all();
+
+  const Migration& migration_;
+  Parts parts_;
+  Cutover cutover_;
+  LimitsPlan limits_;
+  std::mutex requests_;
+  bool drained_ = false;
+  bool verified_ = false;
+  bool paused_ = false;
+  std::atomic<bool> rollback_asked_{false};
+  std::optional<Goal> goal_asked_;
+  int hold_attempts_ = 0;
+};
+
+}  // namespace whimbrel

@@ -1,0 +1,275 @@
+// Following, comparing and switching.
+#include <fmt/format.h>
+
+#include "base/text.h"
+#include "engine/engine.h"
+#include "follow/kept.h"
+#include "store/image.h"
+
+namespace whimbrel {
+
+namespace {
+constexpr int hold_attempts_max = 5;
+constexpr int recheck_rounds = 20;
+}  // namespace
+
+Follow Engine::make_follow(Direction direction, Store& store) {
+  return Follow(direction, feed_name(direction, store), store, migration_.moves, parts_.journal,
+                parts_.events, [this](const Move& move, const Row& key, const Error& why) {
+                  return reject(move, key, why);
+                });
+}
+
+void Engine::guard(Follow& follow, Direction direction, bool other_side_serves) {
+  const Direction there =
+      direction == Direction::forward ? Direction::backward : Direction::forward;
+  follow.guard([this, there](const Move& move) { return written_by_application(there, move); },
+               [this](const Move& move, const Row& key, const Error& why) {
+                 return reject(move, key, why);
+               },
+               other_side_serves);
+}
+
+// True when everything committed before the last read was carried over.
+Result<bool> Engine::drain(Direction direction, std::optional<TimePoint> until) {
+  if (migration_.sync == Sync::dual) return true;
+  for (const std::shared_ptr<Store>& store : stores_of(direction)) {
+    if (!parts_.journal.state().confirmed("feed:" + feed_name(direction, *store))) continue;
+    Follow follow = make_follow(direction, *store);
+    // On the way back somebody may still write to the old side; that must not be overwritten.
+    if (direction == Direction::backward) guard(follow, direction, false);
+    while (true) {
+      if (until && parts_.clock.now() >= *until) return false;
+      if (!until && parts_.stop.requested()) return false;
+      ASSIGN_OR_RETURN(const FollowStep step, follow.step());
+      if (step.at_end) break;
+    }
+  }
+  return true;
+}
+
+// A difference may only be lag. Following settles it; without, the feed is asked what is waiting.
+Status Engine::settle_suspects(std::vector<std::unique_ptr<Verify>>& verifies, Direction direction,
+                               bool follow) {
+  const bool linked = migration_.sync == Sync::dual;
+  for (int round = 0; round < (follow || linked ? recheck_rounds : 1); ++round) {
+    std::int64_t left = 0;
+    for (const auto& verify : verifies) left += verify->suspects();
+    if (left == 0) return {};
+    if (follow) {
+      ASSIGN_OR_RETURN(const bool dry, drain(direction, std::nullopt));
+      if (!dry) return Error{ErrorCode::cancelled, "stopped as asked"};
+    }
+    for (const auto& verify : verifies) TRY(verify->recheck());
+  }
+  if (follow || migration_.sync == Sync::dual) return {};
+  for (const std::shared_ptr<Store>& store : stores_of(direction)) {
+    if (!parts_.journal.state().confirmed("feed:" + feed_name(direction, *store))) continue;
+    ASSIGN_OR_RETURN(const auto waiting, make_follow(direction, *store).peek());
+    for (std::size_t i = 0; i < verifies.size(); ++i) {
+      const Move& move = migration_.moves[i];
+      const bool forward = direction == Direction::forward;
+      const auto it = waiting.find(forward ? move.mapping.source.name : move.mapping.target.name);
+      if (it == waiting.end()) continue;
+      std::set<Row, RowLess> keys;
+      for (const Row& key : it->second) {
+        if (forward) {
+          keys.insert(key);
+        } else {
+          ASSIGN_OR_RETURN(Row mapped, source_key_of(move.mapping, key, move.source->catalog()));
+          keys.insert(std::move(mapped));
+        }
+      }
+      verifies[i]->forgive(keys);
+    }
+  }
+  return {};
+}
+
+Result<VerifyOutcome> Engine::compare_all(std::int64_t sample, bool follow) {
+  const Milliseconds began = parts_.clock.monotonic();
+  const bool switched = parts_.journal.phase() == Phase::watching;
+  const Pairing pairing = migration_.sync == Sync::dual ? Pairing::linked
+                          : switched                    ? Pairing::reversed
+                                                        : Pairing::lagging;
+  const Direction direction = switched ? Direction::backward : Direction::forward;
+  std::vector<std::unique_ptr<Verify>> verifies;
+  std::vector<Task> tasks;
+  ASSIGN_OR_RETURN(const std::vector<KeptRow> kept, parts_.journal.kept());
+  for (const Move& move : migration_.moves) {
+    std::set<Row, RowLess> put_back;
+    for (const KeptRow& row : kept) {
+      if (row.move != move.index) continue;
+      ASSIGN_OR_RETURN(Row key, key_from(row));
+      put_back.insert(std::move(key));
+    }
+    verifies.push_back(std::make_unique<Verify>(move, pairing, sample, parts_.journal,
+                                                parts_.clock, parts_.events));
+    verifies.back()->put_back_before(std::move(put_back));
+    tasks.push_back([this, verify = verifies.back().get()]() -> Result<Step> {
+      TRY(poll_requests());
+      TRY(wait_while_paused());
+      if (must_stop()) return Error{ErrorCode::cancelled, "stopped as asked"};
+      return verify->step();
+    });
+  }
+  TRY(parts_.executor.run(std::move(tasks)));
+  VerifyOutcome outcome;
+  TRY(settle_suspects(verifies, direction, follow));
+  for (const auto& verify : verifies) {
+    TRY(verify->journal_outcome());
+    outcome.rows += verify->rows();
+    outcome.differing += verify->suspects();
+    outcome.on_new_side += verify->on_new_side();
+    outcome.lagging += verify->lagging();
+    for (Difference& one : verify->differences(10)) outcome.examples.push_back(std::move(one));
+  }
+  const Milliseconds took = parts_.clock.monotonic() - began;
+  TRY(parts_.journal.append(VerifyEnded{sample == 0, outcome.rows, outcome.differing,
+                                        outcome.on_new_side, took.count()}));
+  parts_.events.emit({"verified",
+                      {{"rows", outcome.rows}, {"differing", outcome.differing},
+                       {"on_new_side", outcome.on_new_side}, {"ms", std::int64_t{took.count()}}}});
+  return outcome;
+}
+
+std::vector<HeldTables> Engine::tables_to_hold(Direction direction) const {
+  std::vector<HeldTables> held;
+  if (migration_.sync == Sync::dual) return held;  // both sides are equal at every instant
+  for (const std::shared_ptr<Store>& store : stores_of(direction)) {
+    HeldTables one{store, {}};
+    for (const Move& move : migration_.moves) {
+      const bool forward = direction == Direction::forward;
+      if ((forward ? move.source : move.target) != store) continue;
+      one.tables.push_back(forward ? move.mapping.source.name : move.mapping.target.name);
+    }
+    held.push_back(std::move(one));
+  }
+  return held;
+}
+
+Result<std::set<Row, RowLess>> Engine::written_by_application(Direction there, const Move& move) {
+  const bool forward = there == Direction::forward;
+  Store& store = forward ? *move.source : *move.target;
+  if (!parts_.journal.state().confirmed("feed:" + feed_name(there, store))) {
+    return std::set<Row, RowLess>{};
+  }
+  ASSIGN_OR_RETURN(auto keys, make_follow(there, store).peek());
+  return std::move(keys[forward ? move.mapping.source.name : move.mapping.target.name]);
+}
+
+// A hold can end before the last switch was flipped. What was written to the old side in that gap
+// is carried over now; where the new side wrote the same row since, the newer side stays, and the
+// other version is named.
+Status Engine::carry_late_writes(Direction direction) {
+  if (migration_.sync == Sync::dual) return {};
+  for (const std::shared_ptr<Store>& store : stores_of(direction)) {
+    if (!parts_.journal.state().confirmed("feed:" + feed_name(direction, *store))) continue;
+    Follow follow = make_follow(direction, *store);
+    guard(follow, direction, true);
+    for (int refused = 0; refused < recheck_rounds;) {
+      const Result<FollowStep> step = follow.step();
+      if (step.ok() && step.value().at_end) break;
+      if (step.ok()) continue;
+      if (step.error().code != ErrorCode::unavailable || ++refused == recheck_rounds) {
+        return step.error();
+      }
+    }
+  }
+  return {};
+}
+
+// What a rolled-back attempt had to take off the new side returns just before the switch, but only
+// where the old side says the same as it did then.
+Status Engine::put_back_kept() {
+  ASSIGN_OR_RETURN(const std::vector<KeptRow> kept, parts_.journal.kept());
+  for (const KeptRow& row : kept) {
+    if (row.move < 0 || row.move >= std::ssize(migration_.moves)) continue;
+    const Move& move = migration_.moves[static_cast<std::size_t>(row.move)];
+    ASSIGN_OR_RETURN(const std::vector<Unheld> columns, columns_from(row));
+    ASSIGN_OR_RETURN(const auto reader, move.target->open_reader(move.mapping.target));
+    ASSIGN_OR_RETURN(const Row key, key_from(row));
+    const std::vector<Row> keys = {key};
+    // The note stays: it is what the next rollback keeps, if nobody writes the row until then.
+    for (int attempt = 0; attempt < recheck_rounds; ++attempt) {
+      ASSIGN_OR_RETURN(const auto rows, reader->read_keys(keys));
+      if (!rows[0]) {
+        TRY(parts_.journal.forget_kept(row.move, row.key));
+        break;
+      }
+      std::vector<std::pair<std::string, Value>> values;
+      for (const Unheld& one : columns) {
+        const int at = move.mapping.target.column_index(one.column);
+        if (at < 0) continue;
+        const Value& now = (*rows[0])[static_cast<std::size_t>(at)];
+        if (!one.instead_of || same(now, *one.instead_of)) values.emplace_back(one.column, one.value);
+      }
+      if (values.empty()) break;
+      ASSIGN_OR_RETURN(const bool set, move.target->capture().put_back(
+                                           {move.name, &move.mapping, true}, *rows[0], values));
+      if (!set) continue;  // somebody wrote the row between the look and the act
+      parts_.events.emit({"kept_put_back", {{"table", move.name}}});
+      break;
+    }
+  }
+  return {};
+}
+
+Result<bool> Engine::cut_over() {
+  if (migration_.sync == Sync::capture) TRY(start_feeds(Direction::backward));
+  const std::vector<HeldTables> held = tables_to_hold(Direction::forward);
+  const auto dry = [this](TimePoint until) -> Result<bool> {
+    ASSIGN_OR_RETURN(const bool drained, drain(Direction::forward, until));
+    if (drained && !cutover_.any_switch_was_intended()) TRY(put_back_kept());
+    return drained;
+  };
+  const bool begun = cutover_.any_switch_was_intended();
+  Result<Flipped> flipped =
+      begun ? cutover_.flip(held,
+                            [this](TimePoint) -> Result<bool> {
+                              TRY(carry_late_writes(Direction::forward));
+                              return true;
+                            },
+                            [this] { return run_checks(CheckAt::held); })
+            : cutover_.flip(held, dry, [this] { return run_checks(CheckAt::held); });
+  if (!flipped.ok()) {
+    TRY(cutover_.let_go(held));
+    if (cutover_.any_switch_was_intended()) return std::move(flipped).error();
+    TRY(enter(Phase::following, "the switch failed; nothing is switched"));
+    return std::move(flipped).error().saying_safe(
+        "nothing is switched and nobody is held; the application uses the old side");
+  }
+  if (flipped.value() == Flipped::unknown) {
+    TRY(cutover_.let_go(held));
+    TRY(enter(Phase::stuck, "the outcome of a switch is unknown"));
+    return Error{ErrorCode::outcome_unknown, "a switch may or may not have flipped",
+                 "look at it, then say `whimbrel cutover PLAN --decide switched` or "
+                 "`--decide not-switched`; `whimbrel rollback PLAN` goes back",
+                 "nobody is held; both sides keep their rows", {}, ""};
+  }
+  if (flipped.value() == Flipped::hold_expired) {
+    if (!cutover_.any_switch_was_intended()) {
+      TRY(enter(Phase::following, "the hold expired; nothing is switched"));
+    }
+    drained_ = false;
+    if (++hold_attempts_ >= hold_attempts_max) return false;
+    const Milliseconds pause(100 << hold_attempts_);
+    parts_.clock.sleep_for(pause + Milliseconds(parts_.random.below(pause.count())));
+    return true;
+  }
+  TRY(carry_late_writes(Direction::forward));
+  TRY(cutover_.let_go(held));
+  if (Status after = run_checks(CheckAt::after); !after.ok()) {
+    rollback_asked_ = true;
+    TRY(parts_.journal.append(Failed{"data_mismatch", after.error().message}));
+    TRY(enter(Phase::rolling_back, "a check after the switch failed"));
+    TRY(loop(Goal::watch));
+    return std::move(after).error().saying_safe("switched back and rolled back; no write was lost");
+  }
+  TRY(parts_.journal.append(EffectIntended{"switched", "{}"}));
+  TRY(parts_.journal.append(EffectConfirmed{"switched", "{}"}));
+  drained_ = false;
+  return true;
+}
+
+}  // namespace whimbrel

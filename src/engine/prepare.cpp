@@ -1,0 +1,171 @@
+// Backups, targets, capture and the copy: everything before both sides follow each other.
+#include <fmt/format.h>
+
+#include <nlohmann/json.hpp>
+
+#include "base/text.h"
+#include "copy/copy.h"
+#include "engine/engine.h"
+
+namespace whimbrel {
+
+Status Engine::backup() {
+  TRY(run_checks(CheckAt::before));
+  TRY(parts_.journal.append(EffectIntended{"backup", "{}"}));
+  ASSIGN_OR_RETURN(const std::string result, parts_.take_backup(migration_));
+  return parts_.journal.append(EffectConfirmed{"backup", result});
+}
+
+std::vector<std::shared_ptr<Store>> Engine::stores_of(Direction direction) const {
+  std::vector<std::shared_ptr<Store>> stores;
+  for (const Move& move : migration_.moves) {
+    const auto& store = direction == Direction::forward ? move.source : move.target;
+    bool known = false;
+    for (const auto& one : stores) known = known || one == store;
+    if (!known) stores.push_back(store);
+  }
+  return stores;
+}
+
+std::vector<Link> Engine::links_in(const Store& store) const {
+  std::vector<Link> links;
+  const State state = parts_.journal.state();
+  for (const Move& move : migration_.moves) {
+    if (move.target.get() != &store) continue;
+    const Effect* effect = state.effect(fmt::format("target:{}", move.index));
+    const bool made = effect == nullptr || effect->undo.find("\"made\":true") != std::string::npos;
+    links.push_back({move.name, &move.mapping, made});
+  }
+  return links;
+}
+
+std::string Engine::feed_name(Direction direction, const Store& store) const {
+  for (const auto& [alias, one] : migration_.stores) {
+    if (one.get() == &store) {
+      return fmt::format("{}:{}", direction == Direction::forward ? "forward" : "backward", alias);
+    }
+  }
+  broken_invariant("store", "a store of no alias", __FILE__, __LINE__);
+}
+
+// The position is journaled before the first row is read: from it on nothing is missed.
+Status Engine::start_feeds(Direction direction) {
+  for (const std::shared_ptr<Store>& store : stores_of(direction)) {
+    const std::string feed = feed_name(direction, *store);
+    const std::string id = "feed:" + feed;
+    if (parts_.journal.state().confirmed(id)) continue;
+    std::vector<std::string> tables;
+    for (const Move& move : migration_.moves) {
+      const bool here = (direction == Direction::forward ? move.source : move.target) == store;
+      if (!here) continue;
+      tables.push_back(direction == Direction::forward ? move.mapping.source.name
+                                                       : move.mapping.target.name);
+    }
+    TRY(parts_.journal.append(EffectIntended{id, "{}"}));
+    ASSIGN_OR_RETURN(const std::string position, store->capture().start(feed, tables));
+    TRY(parts_.journal.append(ChangesApplied{feed, position, 0, 0}));
+    TRY(parts_.journal.append(EffectConfirmed{id, "{}"}));
+  }
+  return {};
+}
+
+Status Engine::prepare_target(const Move& move) {
+  const std::string id = fmt::format("target:{}", move.index);
+  Catalog& catalog = move.target->catalog();
+  if (parts_.journal.state().effect(id) == nullptr) {
+    const Result<TableSchema> there = catalog.describe(move.mapping.target.name);
+    if (!there.ok() && there.error().code != ErrorCode::not_found) return there.error();
+    if (there.ok()) {
+      ASSIGN_OR_RETURN(const auto reader, move.target->open_reader(there.value()));
+      ASSIGN_OR_RETURN(const std::int64_t rows, reader->count());
+      if (rows > 0) {
+        return Error{ErrorCode::refused,
+                     fmt::format("{} has {} rows already", move.to, with_thousands(rows)),
+                     "empty it, or name another target; merging into rows of others is not yet there",
+                     "nothing was changed", {}, ""};
+      }
+    } else if (!move.creates_target) {
+      return there.error();
+    }
+    TRY(parts_.journal.append(
+        EffectIntended{id, there.ok() ? "{\"made\":false}" : "{\"made\":true}"}));
+  }
+  TRY(catalog.create(move.mapping.target, move.indexes == Indexes::online));
+  return parts_.journal.append(EffectConfirmed{id, "{}"});
+}
+
+Status Engine::prepare() {
+  TRY(parts_.journal.append(EffectIntended{"claim", "{}"}));
+  for (const auto& [alias, store] : migration_.stores) {
+    TRY(store->claim(migration_.name, parts_.journal.id()));
+  }
+  TRY(parts_.journal.append(EffectConfirmed{"claim", "{}"}));
+  for (const Move& move : migration_.moves) {
+    if (!parts_.journal.state().confirmed(fmt::format("target:{}", move.index))) {
+      TRY(prepare_target(move));
+    }
+  }
+  const bool dual = migration_.sync == Sync::dual;
+  if (dual) {
+    TRY(parts_.journal.append(EffectIntended{"links", "{}"}));
+    for (const auto& store : stores_of(Direction::backward)) {
+      TRY(store->capture().link(links_in(*store)));
+    }
+    TRY(parts_.journal.append(EffectConfirmed{"links", "{}"}));
+  } else {
+    TRY(start_feeds(Direction::forward));
+  }
+  for (const Move& move : migration_.moves) {
+    Result<std::string> tested = move.target->self_test(move.mapping, dual);
+    if (!tested.ok()) {
+      return std::move(tested)
+          .error()
+          .within("trying one row on " + move.to)
+          .saying_safe("the trial was rolled back; no row has moved");
+    }
+    parts_.events.emit({"self_test_passed", {{"table", move.to}, {"tried", tested.value()}}});
+  }
+  TRY(parts_.journal.append(EffectIntended{"prepared", "{}"}));
+  return parts_.journal.append(EffectConfirmed{"prepared", "{}"});
+}
+
+Status Engine::copy() {
+  std::vector<Task> tasks;
+  int workers = limits_.workers;
+  const State state = parts_.journal.state();
+  for (const Move& move : migration_.moves) {
+    const auto it = state.copies.find(move.index);
+    if (it != state.copies.end() && it->second.at_end) continue;
+    workers = std::min(workers, move.target->capabilities().writers_max);
+    auto copy = std::make_shared<Copy>(
+        move, limits_, parts_.journal, parts_.clock, parts_.events,
+        [this](const Move& m, const Row& key, const Error& why) { return reject(m, key, why); });
+    tasks.push_back([this, copy]() -> Result<Step> {
+      TRY(poll_requests());
+      TRY(wait_while_paused());
+      if (must_stop()) return Step::done;
+      return copy->step();
+    });
+  }
+  TRY(parts_.executor.run(std::move(tasks)));
+  if (must_stop()) return {};
+  return build_indexes();
+}
+
+// Indexes that were left out of the copy; each is one statement, so a crash repeats one.
+Status Engine::build_indexes() {
+  TRY(parts_.journal.append(EffectIntended{"indexes", "{}"}));
+  for (const Move& move : migration_.moves) {
+    if (move.indexes != Indexes::after) continue;
+    for (const std::string& ddl : move.mapping.target.index_ddl) {
+      const Milliseconds began = parts_.clock.monotonic();
+      Status built = move.target->catalog().create_index(ddl);
+      if (!built.ok()) return std::move(built).error().within("building an index of " + move.to);
+      const Milliseconds took = parts_.clock.monotonic() - began;
+      parts_.events.emit({"index_built", {{"table", move.to}, {"ms", std::int64_t{took.count()}}}});
+    }
+  }
+  return parts_.journal.append(EffectConfirmed{"indexes", "{}"});
+}
+
+}  // namespace whimbrel

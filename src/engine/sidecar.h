@@ -1,0 +1,23 @@
+// What goes into files beside the journal, because it holds row values and must never reach
+// events, log or metrics.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "base/error.h"
+#include "journal/journal.h"
+#include "plan/migration.h"
+
+namespace whimbrel {
+
+class Sidecar {
+ public:
+  virtual ~Sidecar() = default;
+  // Any thread. A row that is set aside: with its key and the reason (`rejected.jsonl`).
+  virtual Status rejected(const Move& move, const Row& key, const std::string& reason) = 0;
+  // Values the old shape cannot hold, before the new side is taken away.
+  virtual Status kept(const Migration& migration, const std::vector<KeptRow>& rows) = 0;
+};
+
+}  // namespace whimbrel

@@ -1,0 +1,209 @@
+// The way back, and the end of it.
+#include <fmt/format.h>
+
+#include "base/text.h"
+#include "engine/engine.h"
+#include "follow/kept.h"
+#include "store/image.h"
+
+namespace whimbrel {
+
+namespace {
+
+constexpr int hold_attempts_max = 20;
+
+// Collects what the source cannot hold, pair by pair, while the store lets nobody write.
+class KeepUnheld final : public PairSink {
+ public:
+  KeepUnheld(const Migration& migration, Journal& journal, Sidecar& sidecar)
+      : migration_(migration), journal_(journal), sidecar_(sidecar) {}
+
+  Status pair(const Link& link, const std::optional<Row>& source, const Row& target) override {
+    for (const Move& move : migration_.moves) {
+      if (move.name != link.id) continue;
+      const Row key = key_of(target, move.mapping.target_key);
+      const Row nothing(move.mapping.source.columns.size());
+      TRY(keep_unheld(journal_, move.index, key,
+                      unheld(move.mapping, source.value_or(nothing), target,
+                             move.target->catalog())));
+    }
+    return {};
+  }
+  Status gone(const Link& link, const Row& target_key) override {
+    for (const Move& move : migration_.moves) {
+      if (move.name == link.id) TRY(keep_unheld(journal_, move.index, target_key, {}));
+    }
+    return {};
+  }
+  Status flush() override {
+    ASSIGN_OR_RETURN(const std::vector<KeptRow> rows, journal_.kept());
+    return sidecar_.kept(migration_, rows);
+  }
+
+ private:
+  const Migration& migration_;
+  Journal& journal_;
+  Sidecar& sidecar_;
+};
+
+}  // namespace
+
+// Hold the side that serves, carry its last writes back, put every switch back as it was found.
+Status Engine::switch_back() {
+  // A run that died may have left the old side held.
+  TRY(cutover_.let_go(tables_to_hold(Direction::forward)));
+  const std::vector<HeldTables> held = tables_to_hold(Direction::backward);
+  for (int attempt = 1;; ++attempt) {
+    ASSIGN_OR_RETURN(const Flipped back, cutover_.flip_back(held, [this](TimePoint until) {
+                       return drain(Direction::backward, until);
+                     }));
+    if (back == Flipped::yes) break;
+    if (back == Flipped::unknown) {
+      TRY(cutover_.let_go(held));
+      return Error{ErrorCode::outcome_unknown, "a switch may or may not have been put back",
+                   "look at it, put it back by hand if it is not, and run `whimbrel rollback` again",
+                   "no row was removed; both sides keep their rows", {}, ""};
+    }
+    if (attempt >= hold_attempts_max) {
+      return Error{ErrorCode::unavailable, "the hold expired before the last write was carried back",
+                   "raise `max_hold`, or try again at a quieter time",
+                   "nothing is switched back; the new side still serves", {}, ""};
+    }
+    const Milliseconds pause(50 * attempt);
+    parts_.clock.sleep_for(pause + Milliseconds(parts_.random.below(pause.count())));
+  }
+  TRY(carry_late_writes(Direction::backward));
+  return cutover_.let_go(held);
+}
+
+Status Engine::unlink_all() {
+  KeepUnheld sink(migration_, parts_.journal, parts_.sidecar);
+  for (const auto& store : stores_of(Direction::backward)) {
+    TRY(store->capture().unlink(links_in(*store), sink));
+  }
+  return {};
+}
+
+Status Engine::undo_effect(const Effect& effect) {
+  const std::string_view id = effect.id;
+  if (id == "hold") {
+    std::vector<HeldTables> all = tables_to_hold(Direction::forward);
+    for (HeldTables& one : tables_to_hold(Direction::backward)) all.push_back(std::move(one));
+    return cutover_.let_go(all);  // in one go: the journal forgets the hold when all are released
+  }
+  if (id == "links") return unlink_all();
+  if (id.starts_with("feed:")) {
+    // No longer confirmed: after a crash nobody reads a feed that is already gone.
+    TRY(parts_.journal.append(EffectIntended{effect.id, effect.undo}));
+    for (const Direction direction : {Direction::forward, Direction::backward}) {
+      for (const auto& store : stores_of(direction)) {
+        if (id == "feed:" + feed_name(direction, *store)) {
+          TRY(store->capture().stop(feed_name(direction, *store)));
+        }
+      }
+    }
+    return {};
+  }
+  if (id.starts_with("target:")) {
+    for (const Move& move : migration_.moves) {
+      if (id != fmt::format("target:{}", move.index)) continue;
+      Catalog& catalog = move.target->catalog();
+      const bool made = effect.undo.find("\"made\":true") != std::string::npos;
+      return made ? catalog.drop(move.mapping.target.name) : catalog.clear(move.mapping.target.name);
+    }
+  }
+  if (id == "claim") {
+    for (const auto& [alias, store] : migration_.stores) TRY(store->disown(migration_.name));
+  }
+  return {};  // backups stay; the rest are marks of ours
+}
+
+// One effect, newest first; the journal says after each what is left.
+Status Engine::undo() {
+  if (cutover_.any_switch_was_intended()) return switch_back();
+  const State state = parts_.journal.state();
+  bool feeds_drained = false;
+  for (const Effect& effect : state.effects) {
+    if (effect.id.starts_with("feed:backward") && effect.confirmed && !feeds_drained) {
+      // Nobody is switched, but whoever wrote to the new side early must not lose it.
+      TRY(carry_late_writes(Direction::backward));
+      feeds_drained = true;
+    }
+  }
+  if (state.effects.empty()) return {};
+  const Effect newest = state.effects.back();
+  if (newest.id.starts_with("target:") && migration_.sync == Sync::capture) {
+    ASSIGN_OR_RETURN(const std::vector<KeptRow> rows, parts_.journal.kept());
+    TRY(parts_.sidecar.kept(migration_, rows));
+  }
+  Status undone = undo_effect(newest);
+  if (!undone.ok()) {
+    return std::move(undone).error().within("undoing " + newest.id).saying_safe(
+        "what was undone is journaled; `whimbrel rollback` goes on here");
+  }
+  if (parts_.journal.state().effect(newest.id) == nullptr) return {};
+  TRY(parts_.journal.append(EffectUndone{newest.id}));
+  parts_.events.emit({"effect_undone", {{"effect", newest.id}}});
+  return {};
+}
+
+Result<EngineOutcome> Engine::finish(std::optional<Milliseconds> after) {
+  const State state = parts_.journal.state();
+  const FinishPlan& plan = migration_.finish;
+  if (state.phase == Phase::finished) {
+    if (!plan.drop_after || plan.rename_source_to.empty() || state.confirmed("archive_dropped")) {
+      return EngineOutcome{Phase::finished, "already finished", false};
+    }
+    const TimePoint due = state.phase_since + *plan.drop_after;
+    if (parts_.clock.now() < due) {
+      return EngineOutcome{Phase::finished,
+                           fmt::format("finished; the archive {} stays until {}",
+                                       plan.rename_source_to, to_iso8601(due)), false};
+    }
+    TRY(parts_.journal.append(EffectIntended{"archive_dropped", "{}"}));
+    TRY(migration_.moves.front().source->catalog().drop(plan.rename_source_to));
+    TRY(parts_.journal.append(EffectConfirmed{"archive_dropped", "{}"}));
+    return EngineOutcome{Phase::finished, "the archive " + plan.rename_source_to + " is removed", false};
+  }
+  if (state.phase != Phase::watching && state.phase != Phase::finishing) {
+    return Error{ErrorCode::refused,
+                 fmt::format("only a switched migration can be finished; this one is {}", name_of(state.phase)),
+                 "`whimbrel run` switches over", "nothing was changed", {}, ""};
+  }
+  if (state.phase == Phase::watching) {
+    const TimePoint due = state.phase_since + after.value_or(plan.after);
+    if (parts_.clock.now() < due) {
+      return Error{ErrorCode::refused,
+                   fmt::format("too early: the plan keeps the way back open until {}", to_iso8601(due)),
+                   "wait, or say `--after 0s` to give up the way back now",
+                   "nothing was changed", {}, ""};
+    }
+    TRY(run_checks(CheckAt::watch));
+    TRY(enter(Phase::finishing, "the way back is given up"));
+  }
+  for (const Direction direction : {Direction::forward, Direction::backward}) {
+    for (const auto& store : stores_of(direction)) {
+      if (migration_.sync == Sync::dual) {
+        TRY(store->capture().cut(links_in(*store)));
+      } else {
+        TRY(store->capture().stop(feed_name(direction, *store)));
+      }
+    }
+  }
+  for (const Move& move : migration_.moves) {
+    Catalog& catalog = move.source->catalog();
+    const std::string& old_name = move.mapping.source.name;
+    if (!plan.rename_source_to.empty()) {
+      TRY(catalog.rename(old_name, plan.rename_source_to));
+    } else if (!plan.keep_source) {
+      TRY(catalog.drop(old_name));
+    }
+    if (plan.view) TRY(catalog.create_view(move.mapping, old_name));
+  }
+  for (const auto& [alias, store] : migration_.stores) TRY(store->disown(migration_.name));
+  TRY(enter(Phase::finished, "nothing of ours is left"));
+  TRY(parts_.journal.append(Closed{"finished"}));
+  return EngineOutcome{Phase::finished, "finished", false};
+}
+
+}  // namespace whimbrel

@@ -1,0 +1,247 @@
+#include "follow/follow.h"
+
+#include <fmt/format.h>
+
+#include "follow/kept.h"
+#include "store/image.h"
+
+namespace whimbrel {
+
+namespace {
+constexpr std::int64_t changes_per_batch_max = 500;
+}
+
+Follow::Follow(Direction direction, std::string feed, Store& store, const std::vector<Move>& moves,
+               Journal& journal, Events& events, RejectRow reject)
+    : direction_(direction),
+      feed_(std::move(feed)),
+      store_(store),
+      moves_(moves),
+      journal_(journal),
+      events_(events),
+      reject_(std::move(reject)) {}
+
+std::string Follow::position() const {
+  const State state = journal_.state();
+  const auto it = state.positions.find(feed_);
+  return it == state.positions.end() ? "" : it->second;
+}
+
+Result<Row> Follow::other_key(const Lane& lane, const Row& key) const {
+  const Move& move = *lane.move;
+  return direction_ == Direction::forward
+             ? target_key_of(move.mapping, key, move.target->catalog())
+             : source_key_of(move.mapping, key, move.source->catalog());
+}
+
+Result<Follow::Lane*> Follow::lane_for(const std::string& table) {
+  if (const auto it = lanes_.find(table); it != lanes_.end()) return &it->second;
+  for (const Move& move : moves_) {
+    const bool forward = direction_ == Direction::forward;
+    Store& from = forward ? *move.source : *move.target;
+    const TableSchema& read = forward ? move.mapping.source : move.mapping.target;
+    if (&from != &store_ || read.name != table) continue;
+    Store& to = forward ? *move.target : *move.source;
+    const TableSchema& written = forward ? move.mapping.target : move.mapping.source;
+    const auto& rules = forward ? move.mapping.forward : move.mapping.backward;
+    Lane lane;
+    lane.move = &move;
+    ASSIGN_OR_RETURN(lane.from, from.open_reader(read));
+    ASSIGN_OR_RETURN(lane.to, to.open_reader(written));
+    ASSIGN_OR_RETURN(lane.writer, to.open_writer(written, written_columns(rules)));
+    return &lanes_.insert_or_assign(table, std::move(lane)).first->second;
+  }
+  return static_cast<Lane*>(nullptr);  // a table of somebody else in the same feed
+}
+
+Status Follow::carry_forward(Lane& lane, const std::vector<Row>& keys,
+                             const std::vector<std::optional<Row>>& rows,
+                             std::vector<Change>& changes) {
+  const Mapping& mapping = lane.move->mapping;
+  const Catalog& catalog = lane.move->target->catalog();
+  for (std::size_t i = 0; i < keys.size(); ++i) {
+    ASSIGN_OR_RETURN(Row key, target_key_of(mapping, keys[i], catalog));
+    std::optional<Row> written;
+    if (rows[i]) {
+      Result<Row> image = image_of(mapping, *rows[i], catalog);
+      if (image.ok()) {
+        written = written_values(mapping.forward, image.value());
+      } else if (lane.move->on_error == OnError::fail) {
+        return std::move(image).error().within("carrying over key " + show(keys[i]));
+      } else {
+        TRY(reject_(*lane.move, keys[i], image.error()));
+      }
+    }
+    changes.push_back({std::move(key), std::move(written)});
+  }
+  return {};
+}
+
+Status Follow::carry_backward(Lane& lane, const std::vector<Row>& keys,
+                              const std::vector<std::optional<Row>>& rows,
+                              const std::set<Row, RowLess>& removed,
+                              std::vector<Change>& changes) {
+  const Mapping& mapping = lane.move->mapping;
+  const Catalog& catalog = lane.move->source->catalog();
+  std::vector<Row> source_keys;
+  for (const Row& key : keys) {
+    ASSIGN_OR_RETURN(Row source_key, source_key_of(mapping, key, catalog));
+    source_keys.push_back(std::move(source_key));
+  }
+  ASSIGN_OR_RETURN(std::vector<std::optional<Row>> old, lane.to->read_keys(source_keys));
+  for (std::size_t i = 0; i < keys.size(); ++i) {
+    if (!rows[i]) {
+      TRY(keep_unheld(journal_, lane.move->index, keys[i], {}));
+      changes.push_back({source_keys[i], std::nullopt});
+      continue;
+    }
+    if (removed.contains(keys[i])) old[i].reset();
+    // Only what changed travels: where the old row already stands for this one, a value that has
+    // no exact way back (a null that became a default) must not be touched.
+    Row before = old[i].value_or(Row(mapping.source.columns.size()));
+    ASSIGN_OR_RETURN(Row row, source_of(mapping, *rows[i], &before, catalog));
+    if (old[i]) {
+      const Result<Row> image = image_of(mapping, *old[i], lane.move->target->catalog());
+      for (const ColumnRule& rule : mapping.backward) {
+        bool moved = !image.ok();
+        for (const std::string& column : columns_of(*rule.expr)) {
+          const auto at = static_cast<std::size_t>(mapping.target.column_index(column));
+          moved = moved || !same(image.value()[at], (*rows[i])[at]);
+        }
+        const auto at = static_cast<std::size_t>(rule.index);
+        if (!moved) row[at] = before[at];
+      }
+    }
+    TRY(keep_unheld(journal_, lane.move->index, keys[i],
+                    unheld(mapping, row, *rows[i], lane.move->target->catalog())));
+    changes.push_back({source_keys[i], written_values(mapping.backward, row)});
+  }
+  return {};
+}
+
+// A row that did not arrive although the side that serves still holds what was carried: somebody
+// else writes to the other side, or a write was lost.
+Status Follow::compare(Lane& lane, const std::vector<Row>& keys,
+                       const std::vector<std::optional<Row>>& rows,
+                       const std::vector<Change>& changes) {
+  std::vector<Row> written;
+  for (const Change& change : changes) written.push_back(change.key);
+  ASSIGN_OR_RETURN(const std::vector<std::optional<Row>> found, lane.to->read_keys(written));
+  ASSIGN_OR_RETURN(const std::vector<std::optional<Row>> again, lane.from->read_keys(keys));
+  const bool forward = direction_ == Direction::forward;
+  const Mapping& mapping = lane.move->mapping;
+  const auto& rules = forward ? mapping.forward : mapping.backward;
+  for (std::size_t i = 0; i < changes.size(); ++i) {
+    const bool stable = again[i].has_value() == rows[i].has_value() &&
+                        (!again[i] || same(*again[i], *rows[i]));
+    if (!stable) continue;  // it changed meanwhile: the feed has it, or will have it
+    const bool equal = found[i].has_value() == changes[i].row.has_value() &&
+                       (!found[i] || same(written_values(rules, *found[i]), *changes[i].row));
+    if (equal) continue;
+    return Error{ErrorCode::data_mismatch,
+                 fmt::format("{}: key {} was carried over and is not there as written", lane.move->name,
+                             show(changes[i].key)),
+                 "look for another writer on the side that does not serve",
+                 "the position was not journaled; this change will be carried over again", {}, ""};
+  }
+  return {};
+}
+
+Result<std::int64_t> Follow::carry(Lane& lane, std::vector<Row> keys,
+                                   const std::set<Row, RowLess>& removed) {
+  std::vector<std::optional<Row>> there;
+  if (written_there_) {
+    // What is there is looked at before it is asked who wrote it: a later write is then noticed.
+    std::vector<Row> other;
+    for (const Row& key : keys) {
+      ASSIGN_OR_RETURN(Row mapped, other_key(lane, key));
+      other.push_back(std::move(mapped));
+    }
+    ASSIGN_OR_RETURN(there, lane.to->read_keys(other));
+    ASSIGN_OR_RETURN(const auto taken, written_there_(*lane.move));
+    std::vector<Row> free;
+    std::vector<std::optional<Row>> free_there;
+    for (std::size_t i = 0; i < keys.size(); ++i) {
+      if (taken.contains(other[i])) {
+        TRY(conflict_(*lane.move, keys[i],
+                      Error{ErrorCode::conflict, "written on both sides of the switch"}));
+      } else {
+        free.push_back(keys[i]);
+        free_there.push_back(there[i]);
+      }
+    }
+    keys = std::move(free);
+    there = std::move(free_there);
+    if (keys.empty()) return std::int64_t{0};
+  }
+  ASSIGN_OR_RETURN(const std::vector<std::optional<Row>> rows, lane.from->read_keys(keys));
+  std::vector<Change> changes;
+  if (direction_ == Direction::forward) {
+    TRY(carry_forward(lane, keys, rows, changes));
+  } else {
+    TRY(carry_backward(lane, keys, rows, removed, changes));
+  }
+  std::vector<Change> batch;
+  for (std::size_t i = 0; i < keys.size(); ++i) {
+    Change change = changes[i];
+    if (written_there_) change.only_if = there[i];
+    // A row that was deleted and came back must not keep columns of the one before.
+    if (rows[i] && removed.contains(keys[i])) {
+      batch.push_back({change.key, std::nullopt, change.only_if});
+      if (written_there_) change.only_if = std::optional<Row>();
+    }
+    batch.push_back(std::move(change));
+  }
+  ASSIGN_OR_RETURN(const Applied applied, lane.writer->apply(batch));
+  if (applied.refused > 0) {
+    return Error{ErrorCode::unavailable, "a row changed on the other side while it was carried over"};
+  }
+  if (!other_side_serves_) TRY(compare(lane, keys, rows, changes));
+  return applied.written;
+}
+
+Result<FollowStep> Follow::step() {
+  ASSIGN_OR_RETURN(const ChangeBatch batch,
+                   store_.capture().read(feed_, position(), changes_per_batch_max));
+  std::map<std::string, std::set<Row, RowLess>> keys;
+  std::map<std::string, std::set<Row, RowLess>> removed;
+  for (const KeyChange& change : batch.changes) {
+    if (change.own) continue;  // the echo of what we carried over ourselves
+    keys[change.table].insert(change.key);
+    if (change.removed) removed[change.table].insert(change.key);
+  }
+  std::int64_t written = 0;
+  for (auto& [table, set] : keys) {
+    ASSIGN_OR_RETURN(Lane* const lane, lane_for(table));
+    if (lane == nullptr) continue;
+    const std::vector<Row> list(set.begin(), set.end());
+    if (list.empty()) continue;
+    Result<std::int64_t> carried = carry(*lane, list, removed[table]);
+    if (!carried.ok()) {
+      return std::move(carried).error().within(fmt::format("following {}", lane->move->name));
+    }
+    written += carried.value();
+  }
+  if (!batch.changes.empty()) {
+    TRY(journal_.append(ChangesApplied{feed_, batch.position, std::ssize(batch.changes), written}));
+    events_.emit({"changes_applied",
+                  {{"feed", feed_}, {"changes", std::int64_t{std::ssize(batch.changes)}},
+                   {"written", written}}});
+  }
+  return FollowStep{std::ssize(batch.changes), batch.at_end};
+}
+
+Result<std::map<std::string, std::set<Row, RowLess>>> Follow::peek() {
+  std::map<std::string, std::set<Row, RowLess>> keys;
+  std::string at = position();
+  while (true) {
+    ASSIGN_OR_RETURN(const ChangeBatch batch, store_.capture().read(feed_, at, changes_per_batch_max));
+    for (const KeyChange& change : batch.changes) {
+      if (!change.own) keys[change.table].insert(change.key);
+    }
+    at = batch.position;
+    if (batch.at_end) return keys;
+  }
+}
+
+}  // namespace whimbrel

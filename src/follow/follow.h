@@ -1,0 +1,86 @@
+// Carries captured changes over: forward to the target before the switch, back to the source after.
+//
+// A feed says only which keys were written. For each key the current row is read from the side
+// that serves and put (or deleted) on the other; so applying is idempotent, the order of keys does
+// not matter, and reading a change twice does no harm (the scheme of Facebook's OSC; see
+// docs/decisions/0002). A batch is applied, compared, and only then is its position journaled.
+// Our own writes are not carried back (`KeyChange::own`). Threads: one at a time.
+#pragma once
+
+#include <functional>
+#include <map>
+#include <memory>
+#include <set>
+#include <string>
+
+#include "base/events.h"
+#include "journal/journal.h"
+#include "plan/migration.h"
+
+namespace whimbrel {
+
+enum class Direction { forward, backward };
+
+struct FollowStep {
+  std::int64_t changes = 0;
+  bool at_end = false;
+};
+
+class Follow {
+ public:
+  using RejectRow = std::function<Status(const Move& move, const Row& key, const Error& reason)>;
+
+  // `store` is the side that is read; all its moves are followed. The feed must be started.
+  Follow(Direction direction, std::string feed, Store& store, const std::vector<Move>& moves,
+         Journal& journal, Events& events, RejectRow reject);
+
+  // One batch. data_mismatch when a row does not arrive although nobody else changes it.
+  Result<FollowStep> step();
+  // For changes that meet others, late or early: keys the application has
+  // written there are left alone and handed to `conflict`; the rest is written only if the row
+  // there has not changed since it was looked at. `serves`: the application writes there by now,
+  // so a row that differs afterwards is no mistake.
+  using WrittenThere = std::function<Result<std::set<Row, RowLess>>(const Move& move)>;
+  void guard(WrittenThere written_there, RejectRow conflict, bool serves) {
+    other_side_serves_ = serves;
+    written_there_ = std::move(written_there);
+    conflict_ = std::move(conflict);
+  }
+  // The application's changes from the journaled position to the end; applies nothing.
+  Result<std::map<std::string, std::set<Row, RowLess>>> peek();
+
+ private:
+  struct Lane {
+    const Move* move = nullptr;
+    std::unique_ptr<SnapshotReader> from;
+    std::unique_ptr<SnapshotReader> to;
+    std::unique_ptr<BatchWriter> writer;
+  };
+  Result<Lane*> lane_for(const std::string& table);
+  // `removed`: keys whose row was deleted meanwhile; if it is back it is another row.
+  Result<std::int64_t> carry(Lane& lane, std::vector<Row> keys,
+                             const std::set<Row, RowLess>& removed);
+  Status carry_forward(Lane& lane, const std::vector<Row>& keys,
+                       const std::vector<std::optional<Row>>& rows, std::vector<Change>& changes);
+  Status carry_backward(Lane& lane, const std::vector<Row>& keys,
+                        const std::vector<std::optional<Row>>& rows,
+                        const std::set<Row, RowLess>& removed, std::vector<Change>& changes);
+  Result<Row> other_key(const Lane& lane, const Row& key) const;
+  Status compare(Lane& lane, const std::vector<Row>& keys,
+                 const std::vector<std::optional<Row>>& rows, const std::vector<Change>& changes);
+  std::string position() const;
+
+  Direction direction_;
+  std::string feed_;
+  Store& store_;
+  const std::vector<Move>& moves_;
+  Journal& journal_;
+  Events& events_;
+  RejectRow reject_;
+  std::map<std::string, Lane> lanes_;
+  WrittenThere written_there_;
+  bool other_side_serves_ = false;
+  RejectRow conflict_;
+};
+
+}  // namespace whimbrel

@@ -1,0 +1,51 @@
+#include "follow/kept.h"
+
+#include <nlohmann/json.hpp>
+
+#include "base/text.h"
+
+namespace whimbrel {
+
+namespace {
+Result<Value> value_from(const nlohmann::json& hex) {
+  if (hex.is_string()) {
+    ASSIGN_OR_RETURN(Row one, row_from_canonical(from_hex(hex.get<std::string>())));
+    if (one.size() == 1) return std::move(one[0]);
+  }
+  return Error{ErrorCode::invalid_plan, "a kept row cannot be read"};
+}
+}  // namespace
+
+Status keep_unheld(Journal& journal, int move, const Row& target_key,
+                   const std::vector<Unheld>& columns) {
+  const std::string key = to_hex(canonical(target_key));
+  if (columns.empty()) return journal.forget_kept(move, key);
+  nlohmann::json body = nlohmann::json::object();
+  for (const Unheld& one : columns) {
+    nlohmann::json& entry = body[one.column];
+    entry["value"] = to_hex(canonical({one.value}));
+    if (one.instead_of) entry["instead_of"] = to_hex(canonical({*one.instead_of}));
+  }
+  return journal.keep({move, key, body.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace)});
+}
+
+Result<std::vector<Unheld>> columns_from(const KeptRow& row) {
+  const nlohmann::json body = nlohmann::json::parse(row.columns, nullptr, false);
+  std::vector<Unheld> columns;
+  if (!body.is_object()) return Error{ErrorCode::invalid_plan, "a kept row cannot be read"};
+  for (const auto& [column, entry] : body.items()) {
+    if (!entry.is_object()) return Error{ErrorCode::invalid_plan, "a kept row cannot be read"};
+    Unheld one{column, {}, std::nullopt};
+    ASSIGN_OR_RETURN(one.value, value_from(entry.value("value", nlohmann::json())));
+    if (entry.contains("instead_of")) {
+      ASSIGN_OR_RETURN(Value instead, value_from(entry["instead_of"]));
+      one.instead_of = std::move(instead);
+    }
+    columns.push_back(std::move(one));
+  }
+  return columns;
+}
+
+Result<Row> key_from(const KeptRow& row) { return row_from_canonical(from_hex(row.key)); }
+
+}  // namespace whimbrel

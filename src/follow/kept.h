@@ -1,0 +1,19 @@
+// Values the old shape cannot hold: noted as they appear, put back by the next attempt, but only
+// where the old side has not given the column another value meanwhile.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "journal/journal.h"
+#include "store/image.h"
+
+namespace whimbrel {
+
+// Notes them in the journal under the target's key, or forgets the row when there are none.
+Status keep_unheld(Journal& journal, int move, const Row& target_key, const std::vector<Unheld>& columns);
+// An error when the journal's text is no such note.
+Result<std::vector<Unheld>> columns_from(const KeptRow& row);
+Result<Row> key_from(const KeptRow& row);
+
+}  // namespace whimbrel

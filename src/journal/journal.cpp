@@ -1,0 +1,262 @@
+#include "journal/journal.h"
+
+#include <fcntl.h>
+#include <fmt/format.h>
+#include <sqlite3.h>
+#include <sys/file.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <charconv>
+#include <cstring>
+#include <random>
+
+#include "base/text.h"
+
+namespace whimbrel {
+
+namespace {
+
+using Statement = std::unique_ptr<sqlite3_stmt, FreeWith<sqlite3_finalize>>;
+
+constexpr const char* format_version = "1";
+constexpr const char* schema = R"sql(
+CREATE TABLE IF NOT EXISTS about (name TEXT PRIMARY KEY, value TEXT NOT NULL);
+CREATE TABLE IF NOT EXISTS records (number INTEGER PRIMARY KEY, at INTEGER NOT NULL,
+  name TEXT NOT NULL, body TEXT NOT NULL, sum TEXT NOT NULL);
+CREATE TABLE IF NOT EXISTS requests (id INTEGER PRIMARY KEY AUTOINCREMENT, verb TEXT NOT NULL,
+  value TEXT NOT NULL, answer TEXT);
+CREATE TABLE IF NOT EXISTS kept (move INTEGER NOT NULL, key TEXT NOT NULL, columns TEXT NOT NULL,
+  PRIMARY KEY (move, key));
+)sql";
+
+std::int64_t to_number(const std::string& text) {
+  std::int64_t number = 0;
+  std::from_chars(text.data(), text.data() + text.size(), number);
+  return number;
+}
+
+Error journal_error(sqlite3* database, const std::string& path) {
+  const int code = sqlite3_errcode(database) & 0xff;
+  Error error{ErrorCode::unavailable,
+              fmt::format("the journal {} cannot be used: {}", path, sqlite3_errmsg(database)), "",
+              "what was journaled before stays valid", {}, ""};
+  if (code == SQLITE_FULL || code == SQLITE_IOERR) {
+    error.hint = "make room on the disk that holds the state folder, then run again";
+  }
+  if (code == SQLITE_NOTADB || code == SQLITE_CORRUPT) {
+    error.code = ErrorCode::invalid_plan;
+    error.hint = "restore the state folder from a copy, or move it away to begin anew";
+  }
+  if (code == SQLITE_READONLY || code == SQLITE_CANTOPEN) {
+    error.hint = "the state folder must exist and be writable";
+  }
+  return error;
+}
+
+}  // namespace
+
+Journal::~Journal() {
+  if (database_ != nullptr) sqlite3_close_v2(database_);
+  if (lock_file_ >= 0) close(lock_file_);
+}
+
+Result<std::unique_ptr<Journal>> Journal::open(const std::string& path, Clock& clock) {
+  std::unique_ptr<Journal> journal(new Journal(path, clock));
+  TRY(journal->load());
+  return journal;
+}
+
+Result<std::unique_ptr<Journal>> Journal::in_memory(Clock& clock) {
+  return open(":memory:", clock);
+}
+
+Status Journal::load() {
+  const int flags = SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_FULLMUTEX;
+  const bool opened = sqlite3_open_v2(path_.c_str(), &database_, flags, nullptr) == SQLITE_OK;
+  if (!opened) return journal_error(database_, path_);
+  sqlite3_busy_timeout(database_, 10000);
+  TRY(execute("PRAGMA journal_mode = WAL", {}));
+  TRY(execute("PRAGMA synchronous = FULL", {}));
+  if (sqlite3_exec(database_, schema, nullptr, nullptr, nullptr) != SQLITE_OK) {
+    return journal_error(database_, path_);
+  }
+  std::random_device device;  // an identity, not a decision: nothing replays it
+  const std::string id = fmt::format("{:08x}{:08x}", device(), device());
+  TRY(execute("INSERT OR IGNORE INTO about VALUES ('id', ?1)", {id}));
+  TRY(execute("INSERT OR IGNORE INTO about VALUES ('format', ?1)", {format_version}));
+  ASSIGN_OR_RETURN(const auto ids, query("SELECT value FROM about WHERE name = 'id'", {}));
+  ASSIGN_OR_RETURN(const auto formats, query("SELECT value FROM about WHERE name = 'format'", {}));
+  if (ids.empty() || formats.empty() || formats[0][0] != format_version) {
+    return Error{ErrorCode::invalid_plan,
+                 fmt::format("{} was written by another release of whimbrel (format {})", path_,
+                             formats.empty() ? "unknown" : formats[0][0]),
+                 "go on with the release that began this migration"};
+  }
+  id_ = ids[0][0];
+  ASSIGN_OR_RETURN(const std::vector<Stamped> all, records());
+  state_ = replay(all);
+  return {};
+}
+
+Status Journal::execute(const char* sql, const std::vector<std::string>& values) const {
+  return query(sql, values).ok() ? Status() : Status(journal_error(database_, path_));
+}
+
+Result<std::vector<std::vector<std::string>>> Journal::query(
+    const char* sql, const std::vector<std::string>& values) const {
+  sqlite3_stmt* raw = nullptr;
+  if (sqlite3_prepare_v2(database_, sql, -1, &raw, nullptr) != SQLITE_OK) {
+    return journal_error(database_, path_);
+  }
+  const Statement statement(raw);
+  int at = 0;
+  for (const std::string& value : values) {
+    sqlite3_bind_text64(raw, ++at, value.data(), value.size(), SQLITE_STATIC, SQLITE_UTF8);
+  }
+  std::vector<std::vector<std::string>> rows;
+  int code = SQLITE_ROW;
+  while ((code = sqlite3_step(raw)) == SQLITE_ROW) {
+    std::vector<std::string> row;
+    for (int i = 0; i < sqlite3_column_count(raw); ++i) {
+      const auto* text = reinterpret_cast<const char*>(sqlite3_column_text(raw, i));
+      row.emplace_back(text == nullptr ? "" : text,
+                       static_cast<std::size_t>(sqlite3_column_bytes(raw, i)));
+    }
+    rows.push_back(std::move(row));
+  }
+  if (code != SQLITE_DONE) return journal_error(database_, path_);
+  return rows;
+}
+
+Status Journal::append(const Record& record) {
+  const std::lock_guard lock(mutex_);
+  const Stamped stamped{last_number_ + 1, clock_.now(), record};
+  const std::string body = to_json(record);
+  const std::string sum = digest_hex(last_sum_ + name_of(record) + body);
+  TRY(execute("INSERT INTO records VALUES (?1, ?2, ?3, ?4, ?5)",
+              {fmt::format("{}", stamped.number), fmt::format("{}", stamped.at.time_since_epoch().count()),
+               name_of(record), body, sum}));
+  last_number_ = stamped.number;
+  last_sum_ = sum;
+  apply(state_, stamped);
+  return {};
+}
+
+State Journal::state() const {
+  const std::lock_guard lock(mutex_);
+  return state_;
+}
+
+Phase Journal::phase() const {
+  const std::lock_guard lock(mutex_);
+  return state_.phase;
+}
+
+Result<std::vector<Stamped>> Journal::records() const {
+  const std::lock_guard lock(mutex_);
+  ASSIGN_OR_RETURN(const auto rows,
+                   query("SELECT number, at, name, body, sum FROM records ORDER BY number", {}));
+  std::vector<Stamped> all;
+  std::string sum;
+  for (const auto& row : rows) {
+    const std::int64_t number = to_number(row[0]);
+    sum = digest_hex(sum + row[2] + row[3]);
+    if (sum != row[4] || number != std::ssize(all) + 1) {
+      return Error{ErrorCode::invalid_plan,
+                   fmt::format("the journal {} is damaged at record {}", path_, number),
+                   "restore the state folder from a copy"};
+    }
+    ASSIGN_OR_RETURN(Record record, record_from_json(row[2], row[3]));
+    all.push_back({number, TimePoint(Milliseconds(to_number(row[1]))), std::move(record)});
+  }
+  auto* self = const_cast<Journal*>(this);  // NOLINT: the chain's end is a cache of the file
+  self->last_number_ = std::ssize(all);
+  self->last_sum_ = sum;
+  return all;
+}
+
+Status Journal::lock_for_running() {
+  if (path_ == ":memory:" || lock_file_ >= 0) return {};
+  const std::string path = path_ + ".lock";
+  const int file = ::open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+  if (file < 0) {
+    return Error{ErrorCode::unavailable, fmt::format("{}: {}", path, std::strerror(errno))};
+  }
+  if (flock(file, LOCK_EX | LOCK_NB) != 0) {
+    char holder[32] = {};
+    const bool known = pread(file, holder, sizeof holder - 1, 0) > 0;
+    close(file);
+    return Error{ErrorCode::conflict,
+                 fmt::format("another runner is at work on this migration (process {})",
+                             known ? holder : "unknown"),
+                 "watch it with `whimbrel status --watch`, or stop it with Ctrl-C first",
+                 "nothing was done by this command", {}, ""};
+  }
+  lock_file_ = file;
+  const std::string self = fmt::format("{}", getpid());
+  if (ftruncate(file, 0) != 0 || pwrite(file, self.data(), self.size(), 0) < 0) {
+    return Error{ErrorCode::unavailable, fmt::format("{}: {}", path, std::strerror(errno))};
+  }
+  return {};
+}
+
+bool Journal::somebody_runs() const {
+  if (path_ == ":memory:") return false;
+  const int file = ::open((path_ + ".lock").c_str(), O_RDONLY | O_CLOEXEC);
+  if (file < 0) return false;
+  const bool locked = flock(file, LOCK_SH | LOCK_NB) != 0;
+  close(file);
+  return locked;
+}
+
+Result<std::int64_t> Journal::ask(const std::string& verb, const std::string& value) {
+  const std::lock_guard lock(mutex_);
+  TRY(execute("INSERT INTO requests (verb, value) VALUES (?1, ?2)", {verb, value}));
+  return sqlite3_last_insert_rowid(database_);
+}
+
+Result<std::optional<Request>> Journal::next_request() {
+  const std::lock_guard lock(mutex_);
+  ASSIGN_OR_RETURN(const auto rows, query("SELECT id, verb, value FROM requests WHERE answer IS NULL"
+                                          " ORDER BY id LIMIT 1", {}));
+  if (rows.empty()) return std::optional<Request>{};
+  return std::optional<Request>(Request{to_number(rows[0][0]), rows[0][1], rows[0][2]});
+}
+
+Status Journal::answer(std::int64_t request, const std::string& answer) {
+  const std::lock_guard lock(mutex_);
+  return execute("UPDATE requests SET answer = ?2 WHERE id = ?1", {fmt::format("{}", request), answer});
+}
+
+Result<std::optional<std::string>> Journal::answer_to(std::int64_t request) {
+  const std::lock_guard lock(mutex_);
+  ASSIGN_OR_RETURN(const auto rows,
+                   query("SELECT answer FROM requests WHERE id = ?1 AND answer IS NOT NULL",
+                         {fmt::format("{}", request)}));
+  if (rows.empty()) return std::optional<std::string>{};
+  return std::optional<std::string>(rows[0][0]);
+}
+
+Status Journal::keep(const KeptRow& row) {
+  const std::lock_guard lock(mutex_);
+  return execute("INSERT OR REPLACE INTO kept VALUES (?1, ?2, ?3)",
+                 {fmt::format("{}", row.move), row.key, row.columns});
+}
+
+Status Journal::forget_kept(int move, const std::string& key) {
+  const std::lock_guard lock(mutex_);
+  return execute("DELETE FROM kept WHERE move = ?1 AND key = ?2", {fmt::format("{}", move), key});
+}
+
+Result<std::vector<KeptRow>> Journal::kept() const {
+  const std::lock_guard lock(mutex_);
+  ASSIGN_OR_RETURN(const auto rows, query("SELECT move, key, columns FROM kept ORDER BY move, key", {}));
+  std::vector<KeptRow> all;
+  for (const auto& row : rows) {
+    all.push_back({static_cast<int>(to_number(row[0])), row[1], row[2]});
+  }
+  return all;
+}
+
+}  // namespace whimbrel

@@ -1,0 +1,86 @@
+// The journal: the only memory of a migration, an SQLite file (WAL, synchronous FULL).
+//
+// Beside the append-only records it holds requests to a living runner and the values that the old
+// shape cannot hold (`kept`). Each record carries a checksum over itself and the one before, so a
+// damaged or exchanged file is noticed. Threads: any thread; appends are serialised.
+#pragma once
+
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "base/handle.h"
+#include "journal/record.h"
+
+struct sqlite3;
+
+namespace whimbrel {
+
+struct Request {
+  std::int64_t id = 0;
+  std::string verb;
+  std::string value;
+};
+
+// Values of target columns that the source cannot hold, by target key.
+struct KeptRow {
+  int move = 0;
+  std::string key;      // hex of the canonical key
+  std::string columns;  // JSON: column → hex of the canonical value
+};
+
+class Journal {
+ public:
+  // Creates the file when it is not there. invalid_plan when it is no journal or is damaged.
+  static Result<std::unique_ptr<Journal>> open(const std::string& path, Clock& clock);
+  static Result<std::unique_ptr<Journal>> in_memory(Clock& clock);
+  virtual ~Journal();
+  Journal(const Journal&) = delete;
+  Journal& operator=(const Journal&) = delete;
+
+  // Durable when it returns.
+  virtual Status append(const Record& record);
+  State state() const;
+  // A part of the state without copying all of it.
+  Phase phase() const;
+  Result<std::vector<Stamped>> records() const;
+  // Made once with the file; tells two journals apart.
+  const std::string& id() const { return id_; }
+
+  // Only one process at a time may drive a migration; `conflict` names the other's process id.
+  Status lock_for_running();
+  bool somebody_runs() const;
+
+  Result<std::int64_t> ask(const std::string& verb, const std::string& value);
+  Result<std::optional<Request>> next_request();
+  Status answer(std::int64_t request, const std::string& answer);
+  // Nothing while it is not answered.
+  Result<std::optional<std::string>> answer_to(std::int64_t request);
+
+  Status keep(const KeptRow& row);
+  Status forget_kept(int move, const std::string& key);
+  Result<std::vector<KeptRow>> kept() const;
+
+ protected:
+  Journal(std::string path, Clock& clock) : path_(std::move(path)), clock_(clock) {}
+  Status load();
+
+ private:
+  Status execute(const char* sql, const std::vector<std::string>& values) const;
+  Result<std::vector<std::vector<std::string>>> query(const char* sql,
+                                                      const std::vector<std::string>& values) const;
+
+  std::string path_;
+  Clock& clock_;
+  sqlite3* database_ = nullptr;
+  int lock_file_ = -1;
+  mutable std::mutex mutex_;
+  State state_;
+  std::string id_;
+  std::string last_sum_;
+  std::int64_t last_number_ = 0;
+};
+
+}  // namespace whimbrel

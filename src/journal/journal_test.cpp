@@ -1,0 +1,114 @@
+#include "journal/journal.h"
+
+#include <gtest/gtest.h>
+#include <sqlite3.h>
+
+#include <filesystem>
+
+namespace whimbrel {
+namespace {
+
+class JournalFile : public testing::Test {
+ protected:
+  void SetUp() override {
+    folder_ = std::filesystem::temp_directory_path() /
+              ("whimbrel_journal_" + std::to_string(testing::UnitTest::GetInstance()->random_seed()) +
+               testing::UnitTest::GetInstance()->current_test_info()->name());
+    std::filesystem::remove_all(folder_);
+    std::filesystem::create_directories(folder_);
+    path_ = folder_ / "journal.db";
+  }
+  void TearDown() override { std::filesystem::remove_all(folder_); }
+
+  std::unique_ptr<Journal> open() {
+    Result<std::unique_ptr<Journal>> journal = Journal::open(path_, clock_);
+    EXPECT_TRUE(journal.ok());
+    return std::move(journal).value();
+  }
+  void damage(const char* sql) {
+    sqlite3* database = nullptr;
+    ASSERT_EQ(sqlite3_open(path_.c_str(), &database), SQLITE_OK);
+    EXPECT_EQ(sqlite3_exec(database, sql, nullptr, nullptr, nullptr), SQLITE_OK);
+    sqlite3_close(database);
+  }
+
+  SystemClock clock_;
+  std::filesystem::path folder_;
+  std::string path_;
+};
+
+TEST_F(JournalFile, RemembersWhatWasAppendedAfterItIsOpenedAgain) {
+  {
+    const auto journal = open();
+    ASSERT_TRUE(journal->append(PlanAccepted{1, "m", "d", "{}", "[]"}).ok());
+    ASSERT_TRUE(journal->append(PhaseEntered{Phase::copying, "w"}).ok());
+    ASSERT_TRUE(journal->append(ChunkCopied{0, "ab", false, 10, 9, 1, 0, 100, 5}).ok());
+    ASSERT_TRUE(journal->append(EffectIntended{"link", "{}"}).ok());
+  }
+  const State state = open()->state();
+  EXPECT_EQ(state.phase, Phase::copying);
+  EXPECT_EQ(state.copies.at(0).written, 9);
+  ASSERT_NE(state.effect("link"), nullptr);
+  EXPECT_FALSE(state.confirmed("link"));
+}
+
+TEST_F(JournalFile, AChangedRecordIsNoticed) {
+  { ASSERT_TRUE(open()->append(PhaseEntered{Phase::copying, "w"}).ok()); }
+  damage("UPDATE records SET body = replace(body, 'copying', 'watching')");
+  EXPECT_FALSE(Journal::open(path_, clock_).ok());
+}
+
+TEST_F(JournalFile, AMissingRecordIsNoticed) {
+  {
+    const auto journal = open();
+    for (int i = 0; i < 3; ++i) ASSERT_TRUE(journal->append(Failed{"x", "y"}).ok());
+  }
+  damage("DELETE FROM records WHERE number = 2");
+  EXPECT_FALSE(Journal::open(path_, clock_).ok());
+}
+
+TEST_F(JournalFile, OnlyOneRunnerAtATime) {
+  const auto first = open();
+  const auto second = open();
+  EXPECT_FALSE(second->somebody_runs());
+  ASSERT_TRUE(first->lock_for_running().ok());
+  EXPECT_TRUE(second->somebody_runs());
+  const Status refused = second->lock_for_running();
+  ASSERT_FALSE(refused.ok());
+  EXPECT_EQ(refused.error().code, ErrorCode::conflict);
+}
+
+TEST_F(JournalFile, ARequestIsAnsweredAcrossProcesses) {
+  const auto runner = open();
+  const auto asker = open();
+  const Result<std::int64_t> request = asker->ask("pause", "");
+  ASSERT_TRUE(request.ok());
+  EXPECT_FALSE(asker->answer_to(request.value()).value().has_value());
+  const auto taken = runner->next_request();
+  ASSERT_TRUE(taken.ok() && taken.value().has_value());
+  EXPECT_EQ(taken.value()->verb, "pause");
+  ASSERT_TRUE(runner->answer(taken.value()->id, "done").ok());
+  EXPECT_EQ(asker->answer_to(request.value()).value(), "done");
+  EXPECT_FALSE(runner->next_request().value().has_value());
+}
+
+TEST(JournalRecords, EveryKindCanBeReadBack) {
+  const std::vector<Record> all = {
+      PlanAccepted{2, "m", "d", "p", "t"}, PhaseEntered{Phase::fenced, "w"},
+      EffectIntended{"i", "u"}, EffectConfirmed{"i", "r"}, EffectUndone{"i"},
+      ChunkCopied{1, "ff", true, 2, 3, 4, 5, 6, 7}, ChangesApplied{"f", "p", 1, 2},
+      ChunkVerified{1, 2, 3, "e", "f"}, VerifyEnded{false, 1, 2, 3, 4}, RowRejected{1, "k", "r"},
+      OperatorDecided{"w", "v"}, Failed{"c", "m"}, Closed{"o"}};
+  ASSERT_EQ(all.size(), std::variant_size_v<Record>);
+  for (const Record& record : all) {
+    const Result<Record> back = record_from_json(name_of(record), to_json(record));
+    ASSERT_TRUE(back.ok()) << name_of(record);
+    EXPECT_EQ(to_json(back.value()), to_json(record));
+  }
+  EXPECT_FALSE(record_from_json("Nonsense", "{}").ok());
+  EXPECT_FALSE(record_from_json("Closed", "[").ok());
+  EXPECT_FALSE(record_from_json("Closed", "{\"outcome\":7}").ok());
+}
+
+}  // namespace
+}  // namespace whimbrel

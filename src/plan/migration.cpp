@@ -1,0 +1,1 @@
+#include "plan/migration.h"

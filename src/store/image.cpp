@@ -1,0 +1,114 @@
+#include "store/image.h"
+
+#include <nlohmann/json.hpp>
+
+namespace whimbrel {
+
+namespace {
+
+Status settle_all(const std::vector<ColumnRule>& rules, const TableSchema& schema,
+                  const Catalog& catalog, Row& row) {
+  for (const ColumnRule& rule : rules) {
+    const auto at = static_cast<std::size_t>(rule.index);
+    Result<Value> settled = catalog.settle(schema.columns[at], std::move(row[at]));
+    if (!settled.ok()) {
+      return std::move(settled).error().within("storing " + schema.name + "." + rule.column);
+    }
+    row[at] = std::move(settled).value();
+  }
+  return {};
+}
+
+Status settle_key(const std::vector<int>& at, const TableSchema& schema, const Catalog& catalog,
+                  Row& key) {
+  for (std::size_t i = 0; i < key.size(); ++i) {
+    ASSIGN_OR_RETURN(key[i], catalog.settle(schema.columns[static_cast<std::size_t>(at[i])],
+                                            std::move(key[i])));
+  }
+  return {};
+}
+
+bool same_json(const Value& a, const Value& b) {
+  const auto parse = [](const Value& value) {
+    const auto* text = value.get_if<std::string>();
+    const auto* json = value.get_if<Json>();
+    if (text == nullptr && json == nullptr) return nlohmann::json(nlohmann::json::value_t::discarded);
+    return nlohmann::json::parse(text != nullptr ? *text : json->text, nullptr, false);
+  };
+  const nlohmann::json left = parse(a);
+  return !left.is_discarded() && left == parse(b);
+}
+
+}  // namespace
+
+Result<Row> image_of(const Mapping& mapping, const Row& source, const Catalog& target) {
+  ASSIGN_OR_RETURN(Row row, map_row(mapping, source));
+  TRY(settle_all(mapping.forward, mapping.target, target, row));
+  return row;
+}
+
+Result<Row> source_of(const Mapping& mapping, const Row& target, const Row* old_source,
+                      const Catalog& source) {
+  ASSIGN_OR_RETURN(Row row, unmap_row(mapping, target, old_source));
+  TRY(settle_all(mapping.backward, mapping.source, source, row));
+  return row;
+}
+
+Result<Row> target_key_of(const Mapping& mapping, const Row& source_key, const Catalog& target) {
+  ASSIGN_OR_RETURN(Row key, map_key(mapping, source_key));
+  TRY(settle_key(mapping.target_key, mapping.target, target, key));
+  return key;
+}
+
+Result<Row> source_key_of(const Mapping& mapping, const Row& target_key, const Catalog& source) {
+  ASSIGN_OR_RETURN(Row key, unmap_key(mapping, target_key));
+  TRY(settle_key(mapping.source_key, mapping.source, source, key));
+  return key;
+}
+
+std::vector<std::string> differing(const std::vector<ColumnRule>& rules, const Row& expected,
+                                   const Row& found) {
+  std::vector<std::string> columns;
+  for (const ColumnRule& rule : rules) {
+    const auto at = static_cast<std::size_t>(rule.index);
+    if (same(expected[at], found[at])) continue;
+    if (gives_json(*rule.expr) && same_json(expected[at], found[at])) continue;
+    columns.push_back(rule.column);
+  }
+  return columns;
+}
+
+std::vector<Unheld> unheld(const Mapping& mapping, const Row& source, const Row& target,
+                           const Catalog& catalog) {
+  std::vector<Unheld> columns;
+  const Result<Row> expected = image_of(mapping, source, catalog);
+  for (std::size_t i = 0; i < mapping.target.columns.size(); ++i) {
+    const ColumnSchema& column = mapping.target.columns[i];
+    if (column.generated || mapping.target.is_key(column.name)) continue;
+    const ColumnRule* rule = nullptr;
+    for (const ColumnRule& one : mapping.forward) {
+      if (one.index == static_cast<int>(i)) rule = &one;
+    }
+    if (rule == nullptr || !expected.ok()) {
+      columns.push_back({column.name, target[i], std::nullopt});
+    } else if (!differing({*rule}, expected.value(), target).empty()) {
+      columns.push_back({column.name, target[i], expected.value()[i]});
+    }
+  }
+  return columns;
+}
+
+Row written_values(const std::vector<ColumnRule>& rules, const Row& row) {
+  Row values;
+  values.reserve(rules.size());
+  for (const ColumnRule& rule : rules) values.push_back(row[static_cast<std::size_t>(rule.index)]);
+  return values;
+}
+
+std::vector<std::string> written_columns(const std::vector<ColumnRule>& rules) {
+  std::vector<std::string> columns;
+  for (const ColumnRule& rule : rules) columns.push_back(rule.column);
+  return columns;
+}
+
+}  // namespace whimbrel

@@ -1,0 +1,40 @@
+// What a row must look like on the other side, and where it does not.
+#pragma once
+
+#include <optional>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "store/store.h"
+
+namespace whimbrel {
+
+// The target row for a source row, each value as its column would hold it. Columns without a rule
+// are null. Errors: `refused`, with the column, for a value that does not convert or does not fit.
+Result<Row> image_of(const Mapping& mapping, const Row& source, const Catalog& target);
+// The way back: the source row a target row stands for. What nothing gives back is taken from
+// `old_source`, when there is one.
+Result<Row> source_of(const Mapping& mapping, const Row& target, const Row* old_source,
+                      const Catalog& source);
+Result<Row> target_key_of(const Mapping& mapping, const Row& source_key, const Catalog& target);
+Result<Row> source_key_of(const Mapping& mapping, const Row& target_key, const Catalog& source);
+
+// The written columns in which two rows differ; JSON is compared by meaning, not by its text.
+std::vector<std::string> differing(const std::vector<ColumnRule>& rules, const Row& expected,
+                                   const Row& found);
+
+// A value of a target column that its source row cannot hold.
+struct Unheld {
+  std::string column;
+  Value value;
+  std::optional<Value> instead_of;  // what the mapping gives there; unset when no rule does
+};
+std::vector<Unheld> unheld(const Mapping& mapping, const Row& source, const Row& target,
+                           const Catalog& catalog);
+
+// The values of the columns with a rule, in the order of the rules: what a writer is given.
+Row written_values(const std::vector<ColumnRule>& rules, const Row& row);
+std::vector<std::string> written_columns(const std::vector<ColumnRule>& rules);
+
+}  // namespace whimbrel

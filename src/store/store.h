@@ -1,0 +1,231 @@
+// The store contract: what a database must be able to do to be migrated from or to.
+//
+// A store knows nothing of phases, plans or journals. Every call that changes something is
+// idempotent: after a lost reply it can be made again. Errors: `unavailable` may pass,
+// `outcome_unknown` may have happened, `conflict` means somebody else is at work.
+// Threads: a Store may be used by several threads; a reader, writer or copier by one at a time.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <span>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "base/clock.h"
+#include "base/error.h"
+#include "transform/mapping.h"
+#include "transform/spell.h"
+#include "value/fingerprint.h"
+#include "value/schema.h"
+#include "value/value.h"
+
+namespace whimbrel {
+
+// Grows by fields. The planner refuses early when a plan asks for more than this.
+struct Capabilities {
+  bool dual = false;     // can keep two of its tables in step inside the writer's transaction
+  bool capture = false;  // can tell which keys were written since a position
+  bool inside = false;   // can copy and compare between two of its tables itself
+  int writers_max = 1;   // batches that gain from being written side by side
+};
+
+// Rows with after < key <= through; no bound where unset.
+struct KeyRange {
+  std::optional<Row> after;
+  std::optional<Row> through;
+};
+struct ChunkLimits {
+  std::int64_t rows_max = 1000;
+  std::int64_t bytes_max = std::int64_t{8} << 20;  // at least one row is read whatever its size
+};
+
+struct ChunkOfRows {
+  std::vector<Row> rows;  // in key order, with all columns of the schema
+  KeyRange range;         // `through` is unset when the table's end was reached
+};
+
+class SnapshotReader {
+ public:
+  virtual ~SnapshotReader() = default;
+  virtual Result<ChunkOfRows> read_after(const std::optional<Row>& after,
+                                         const ChunkLimits& limits) = 0;
+  // One entry a key, in the same order; unset where there is no such row.
+  virtual Result<std::vector<std::optional<Row>>> read_keys(std::span<const Row> keys) = 0;
+  virtual Result<std::int64_t> count() = 0;
+};
+
+struct Change {
+  Row key;                 // of the written table
+  std::optional<Row> row;  // aligned with the writer's columns; unset: the row is deleted
+  // Set: only if the row (all columns; unset inside: no row) is still this one. Asked in the same
+  // transaction.
+  std::optional<std::optional<Row>> only_if = std::nullopt;
+};
+struct Applied {
+  std::int64_t written = 0;  // rows inserted, changed or deleted
+  std::int64_t skipped = 0;  // already as they should be
+  std::int64_t refused = 0;  // `only_if` was no longer true
+};
+
+class BatchWriter {
+ public:
+  virtual ~BatchWriter() = default;
+  // Upserts (of the writer's columns only) and deletes by key: all of them or none. Deletes go
+  // first, so that a value may move from one row to another. Not reported by capture as the
+  // application's writes.
+  virtual Result<Applied> apply(std::span<const Change> changes) = 0;
+};
+
+struct InsideCopy {
+  KeyRange range;
+  std::int64_t read = 0;
+  std::int64_t written = 0;
+  std::int64_t bytes = 0;
+};
+struct InsideComparison {
+  KeyRange range;
+  Fingerprint expected;        // of the source, through the mapping and the target's types
+  Fingerprint found;           // of the target rows with these keys
+  std::vector<Row> differing;  // source keys, at most `differing_max`
+  std::int64_t differing_rows = 0;
+};
+
+// Between two tables of one store: rows never leave it.
+class InsideCopier {
+ public:
+  virtual ~InsideCopier() = default;
+  // Copies rows that the target does not have yet, in one transaction.
+  virtual Result<InsideCopy> copy_after(const std::optional<Row>& after,
+                                        const ChunkLimits& limits) = 0;
+  // Both sides are read in one transaction, so what is linked is compared without lag.
+  virtual Result<InsideComparison> compare_after(const std::optional<Row>& after,
+                                                 const ChunkLimits& limits) = 0;
+};
+
+class Catalog {
+ public:
+  virtual ~Catalog() = default;
+  virtual Result<std::vector<std::string>> tables() = 0;
+  // not_found when there is no such table.
+  virtual Result<TableSchema> describe(const std::string& table) = 0;
+  // What `ddl` would make of `table`, without making it.
+  virtual Result<TableSchema> parse(const std::string& ddl, const std::string& table) = 0;
+  // The value as this column would hold it; `refused` when it cannot without loss.
+  virtual Result<Value> settle(const ColumnSchema& column, Value value) const = 0;
+  // Does nothing when the table exists. Indexes are left out unless asked for.
+  virtual Status create(const TableSchema& schema, bool with_indexes) = 0;
+  virtual Status create_index(const std::string& ddl) = 0;
+  virtual Status drop(const std::string& table) = 0;
+  // Deletes every row; the table stays.
+  virtual Status clear(const std::string& table) = 0;
+  virtual Status rename(const std::string& table, const std::string& to) = 0;
+  // A view named like the old table over the new one; writes through it reach the new table.
+  virtual Status create_view(const Mapping& mapping, const std::string& name) = 0;
+};
+
+struct KeyChange {
+  std::string table;
+  Row key;
+  bool own = false;      // written by a BatchWriter of ours, not by the application
+  bool removed = false;  // the row was deleted; it may have come back since
+};
+struct ChangeBatch {
+  std::vector<KeyChange> changes;  // in commit order; the same key may come again
+  std::string position;            // where to read on
+  bool at_end = false;             // everything committed before the call has been read
+};
+
+// Two tables of one store that are kept in step, in both directions.
+struct Link {
+  std::string id;
+  const Mapping* mapping = nullptr;
+  bool made_target = true;  // on unlink the target is dropped; else it is emptied again
+};
+
+// Receives pairs the new side has written, while nobody can write; see unlink.
+class PairSink {
+ public:
+  virtual ~PairSink() = default;
+  virtual Status pair(const Link& link, const std::optional<Row>& source, const Row& target) = 0;
+  // The new side wrote this key, and the row is no longer there.
+  virtual Status gone(const Link& link, const Row& target_key) = 0;
+  virtual Status flush() = 0;
+};
+
+class Capture {
+ public:
+  virtual ~Capture() = default;
+  // A durable feed of the keys written to the tables from now on; the position before the first.
+  // Starting it again gives the first position. What was started is removed by `stop`.
+  virtual Result<std::string> start(const std::string& feed,
+                                    const std::vector<std::string>& tables) = 0;
+  virtual Status stop(const std::string& feed) = 0;
+  virtual Result<ChangeBatch> read(const std::string& feed, const std::string& position,
+                                   std::int64_t changes_max) = 0;
+  // From now on every write to one table is carried to the other in the writer's transaction.
+  virtual Status link(const std::vector<Link>& links) = 0;
+  // Hands every pair the new side wrote to the sink, then removes the links and the targets that
+  // we made, all in one transaction.
+  virtual Status unlink(const std::vector<Link>& links, PairSink& sink) = 0;
+  // Ends the link and keeps both tables.
+  virtual Status cut(const std::vector<Link>& links) = 0;
+  // Target keys that the application wrote on the new side while linked.
+  virtual Result<std::vector<Row>> written_on_new_side(const Link& link) = 0;
+  // Sets columns of this target row as the new side's own; false when it is no longer this row.
+  virtual Result<bool> put_back(const Link& link, const Row& target_row,
+                                const std::vector<std::pair<std::string, Value>>& columns) = 0;
+};
+
+// Refuses the application's writes until a deadline, and then lets go by itself, whoever lives.
+class Holds {
+ public:
+  virtual ~Holds() = default;
+  virtual Status hold(const std::vector<std::string>& tables, TimePoint until) = 0;
+  virtual Result<bool> held(const std::vector<std::string>& tables) = 0;
+  virtual Status release(const std::vector<std::string>& tables) = 0;
+};
+
+// One thing a colleague would say before it starts.
+struct Finding {
+  enum class Weight { note, warning, refusal };
+  Weight weight = Weight::note;
+  std::string code;  // stable, for scripts: "null_key"
+  std::string message;
+  std::string hint;
+};
+
+class Store {
+ public:
+  virtual ~Store() = default;
+  // The same for the same database, however it is reached; holds no secret.
+  virtual std::string identity() const = 0;
+  virtual Capabilities capabilities() const = 0;
+  virtual const Dialect* dialect() const = 0;  // null when the store speaks no SQL
+  virtual Catalog& catalog() = 0;
+  virtual Capture& capture() = 0;
+  virtual Holds& holds() = 0;
+  virtual Result<std::unique_ptr<SnapshotReader>> open_reader(const TableSchema& table) = 0;
+  virtual Result<std::unique_ptr<BatchWriter>> open_writer(
+      const TableSchema& table, const std::vector<std::string>& columns) = 0;
+  virtual Result<std::unique_ptr<InsideCopier>> open_inside(const Mapping& mapping) = 0;
+  // Says which journal drives this migration here; `conflict` when another one does. Chunks
+  // record themselves under it in their own transaction.
+  virtual Status claim(const std::string& migration, const std::string& journal) = 0;
+  // Removes whatever claim() and its like have left.
+  virtual Status disown(const std::string& migration) = 0;
+  // Inserts, reads, changes and deletes one row in a transaction that is rolled back, through
+  // the link where there is one. Gives what was tried, for the report.
+  virtual Result<std::string> self_test(const Mapping& mapping, bool linked) = 0;
+  // The one value that a reading query gives, for checks a plan asks for. `refused` when the
+  // store speaks no SQL, or the query would write.
+  virtual Result<Value> ask(const std::string& query) = 0;
+  // What this store knows about the pair that a plan cannot: keys with nulls, values that would
+  // not fit, triggers and views that would be surprised. Changes nothing.
+  virtual Result<std::vector<Finding>> review(const Mapping& mapping, bool dual) = 0;
+};
+
+}  // namespace whimbrel

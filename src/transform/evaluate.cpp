@@ -1,0 +1,397 @@
+// The evaluator: what a transform means. The SQL spellings are held against it.
+#include <fmt/format.h>
+#include <sqlite3.h>
+
+#include <charconv>
+#include <cmath>
+#include <cstdlib>
+
+#include "base/clock.h"
+#include "base/handle.h"
+#include "base/text.h"
+#include "transform/expr.h"
+
+namespace whimbrel {
+
+namespace {
+
+Error refuse(std::string what, std::string hint = "") {
+  return Error{ErrorCode::refused, std::move(what), std::move(hint)};
+}
+
+std::string format_real(const char* format, double number) {
+  char buffer[64];
+  sqlite3_snprintf(sizeof buffer, buffer, format, number);
+  return buffer;
+}
+
+// The text form of a value in templates and casts. Reals have 15 digits there, as SQL gives them.
+Result<std::string> text_of(const Value& value) {
+  if (const auto* text = value.get_if<std::string>()) return *text;
+  if (const auto* number = value.get_if<std::int64_t>()) return fmt::format("{}", *number);
+  if (const auto* number = value.get_if<double>()) return format_real("%!.15g", *number);
+  if (const auto* bytes = value.get_if<Bytes>()) return bytes->text;
+  if (const auto* json = value.get_if<Json>()) return json->text;
+  if (const auto* decimal = value.get_if<Decimal>()) return decimal->text;
+  if (const auto* uuid = value.get_if<Uuid>()) return uuid->text;
+  if (const auto* flag = value.get_if<bool>()) return std::string(*flag ? "true" : "false");
+  return refuse(fmt::format("a {} has no text form", name_of(value.kind())));
+}
+
+void append_json_text(std::string& out, std::string_view text) {
+  out += '"';
+  for (const char c : text) {
+    switch (c) {
+      case '"':
+      case '\\':
+        out += '\\';
+        out += c;
+        break;
+      case '\b':
+        out += "\\b";
+        break;
+      case '\f':
+        out += "\\f";
+        break;
+      case '\n':
+        out += "\\n";
+        break;
+      case '\r':
+        out += "\\r";
+        break;
+      case '\t':
+        out += "\\t";
+        break;
+      default:
+        if (static_cast<unsigned char>(c) < 0x20) {
+          out += fmt::format("\\u{:04x}", static_cast<unsigned>(c));
+        } else {
+          out += c;
+        }
+    }
+  }
+  out += '"';
+}
+
+// Bytes have no JSON form of their own: they become {"$hex": …}; infinities become texts.
+Status append_json(std::string& out, const Value& value) {
+  if (value.is_null()) {
+    out += "null";
+  } else if (const auto* text = value.get_if<std::string>()) {
+    append_json_text(out, *text);
+  } else if (const auto* number = value.get_if<std::int64_t>()) {
+    out += fmt::format("{}", *number);
+  } else if (const auto* real = value.get_if<double>()) {
+    if (std::isnan(*real)) return refuse("JSON has no NaN");
+    if (std::isinf(*real)) {
+      out += *real > 0 ? "\"Infinity\"" : "\"-Infinity\"";
+    } else {
+      out += format_real("%!.17g", *real);
+    }
+  } else if (const auto* bytes = value.get_if<Bytes>()) {
+    out += "{\"$hex\":\"" + ascii_upper(to_hex(bytes->text)) + "\"}";
+  } else if (const auto* json = value.get_if<Json>()) {
+    out += json->text;
+  } else if (const auto* flag = value.get_if<bool>()) {
+    out += *flag ? "true" : "false";
+  } else if (const auto* decimal = value.get_if<Decimal>()) {
+    out += decimal->text;
+  } else {
+    ASSIGN_OR_RETURN(const std::string other, text_of(value));
+    append_json_text(out, other);
+  }
+  return {};
+}
+
+using Statement = std::unique_ptr<sqlite3_stmt, FreeWith<sqlite3_finalize>>;
+using Connection = std::unique_ptr<sqlite3, FreeWith<sqlite3_close>>;
+
+// JSON paths are read by an embedded SQLite, so that inside and outside of a database they mean
+// the same. One connection a thread.
+Result<Value> extract_json(const std::string& json, const JsonExtract& node) {
+  struct Embedded {
+    Connection connection;
+    Statement statement;
+    Embedded() {
+      sqlite3* raw = nullptr;
+      sqlite3_open(":memory:", &raw);
+      connection.reset(raw);
+      sqlite3_stmt* prepared = nullptr;
+      sqlite3_prepare_v2(raw, "SELECT CASE WHEN json_valid(?1) THEN json_extract(?1, ?2) END,"
+                              " json_valid(?1)", -1, &prepared, nullptr);
+      statement.reset(prepared);
+    }
+  };
+  thread_local Embedded embedded;
+  sqlite3_stmt* s = embedded.statement.get();
+  sqlite3_reset(s);
+  sqlite3_bind_text64(s, 1, json.data(), json.size(), SQLITE_TRANSIENT, SQLITE_UTF8);
+  sqlite3_bind_text64(s, 2, node.path.data(), node.path.size(), SQLITE_TRANSIENT, SQLITE_UTF8);
+  if (sqlite3_step(s) != SQLITE_ROW) return refuse("a JSON path could not be read: " + node.path);
+  if (sqlite3_column_int(s, 1) == 0 && !node.lenient) {
+    return refuse("a text that is no JSON: " + printable(json));
+  }
+  switch (sqlite3_column_type(s, 0)) {
+    case SQLITE_INTEGER:
+      return Value::integer(sqlite3_column_int64(s, 0));
+    case SQLITE_FLOAT:
+      return Value::real(sqlite3_column_double(s, 0));
+    case SQLITE_TEXT:
+      return Value::text({reinterpret_cast<const char*>(sqlite3_column_text(s, 0)),
+                          static_cast<std::size_t>(sqlite3_column_bytes(s, 0))});
+    default:
+      return Value();
+  }
+}
+
+Result<Value> cast(const Value& value, CastTo to) {
+  if (value.is_null()) return value;
+  const auto lossy = [&](const char* type) {
+    return refuse(fmt::format("{} is no {} that would come back unchanged", show(value), type),
+                  "set such rows aside with `on_error: reject`, or correct them first");
+  };
+  switch (to) {
+    case CastTo::text: {
+      if (const auto* real = value.get_if<double>()) {
+        const std::string text = format_real("%!.15g", *real);
+        if (std::strtod(text.c_str(), nullptr) != *real) return lossy("text");
+      }
+      ASSIGN_OR_RETURN(std::string text, text_of(value));
+      return Value::text(text);
+    }
+    case CastTo::bytes: {
+      if (value.kind() == Kind::bytes) return value;
+      if (const auto* text = value.get_if<std::string>()) return Value::bytes(*text);
+      return lossy("bytes");
+    }
+    case CastTo::integer: {
+      if (value.kind() == Kind::int64) return value;
+      if (const auto* real = value.get_if<double>()) {
+        const bool negative_zero = *real == 0 && std::signbit(*real);
+        if (std::abs(*real) < 9e15 && std::floor(*real) == *real && !negative_zero) {
+          return Value::integer(static_cast<std::int64_t>(*real));
+        }
+        return lossy("integer");
+      }
+      if (const auto* text = value.get_if<std::string>()) {
+        std::int64_t number = 0;
+        const auto [end, failure] =
+            std::from_chars(text->data(), text->data() + text->size(), number);
+        if (failure == std::errc() && end == text->data() + text->size() &&
+            fmt::format("{}", number) == *text) {
+          return Value::integer(number);
+        }
+      }
+      return lossy("integer");
+    }
+    case CastTo::real: {
+      if (value.kind() == Kind::real) return value;
+      if (const auto* number = value.get_if<std::int64_t>()) {
+        if (std::abs(static_cast<double>(*number)) > 9007199254740992.0) return lossy("real");
+        return Value::real(static_cast<double>(*number));
+      }
+      if (const auto* text = value.get_if<std::string>()) {
+        double number = 0;
+        const auto [end, failure] =
+            std::from_chars(text->data(), text->data() + text->size(), number);
+        if (failure == std::errc() && end == text->data() + text->size() &&
+            std::isfinite(number) && format_real("%!.15g", number) == *text) {
+          return Value::real(number);
+        }
+      }
+      return lossy("real");
+    }
+  }
+  return lossy("value");
+}
+
+// Days since 1970-01-01 of a proleptic Gregorian date (H. Hinnant, "chrono-compatible low-level
+// date algorithms"); std::chrono carries the same algorithm.
+std::optional<std::int64_t> parse_iso8601_ms(const std::string& text) {
+  int y = 0, mo = 0, d = 0, h = 0, mi = 0, s = 0, used = 0;
+  if (std::sscanf(text.c_str(), "%4d-%2d-%2d%*1[T ]%2d:%2d:%2d%n", &y, &mo, &d, &h, &mi, &s,
+                  &used) != 6 || used != 19) {
+    return std::nullopt;
+  }
+  const std::chrono::year_month_day date{std::chrono::year(y), std::chrono::month(static_cast<unsigned>(mo)),
+                                         std::chrono::day(static_cast<unsigned>(d))};
+  if (!date.ok() || h < 0 || h > 23 || mi < 0 || mi > 59 || s < 0 || s > 59) return std::nullopt;
+  std::string_view rest = std::string_view(text).substr(19);
+  std::int64_t ms = 0;
+  if (rest.size() >= 4 && rest[0] == '.') {
+    for (std::size_t i = 1; i <= 3; ++i) {
+      if (rest[i] < '0' || rest[i] > '9') return std::nullopt;
+      ms = ms * 10 + (rest[i] - '0');
+    }
+    rest.remove_prefix(4);
+  }
+  if (rest != "Z") return std::nullopt;  // any other offset would not come back unchanged
+  const auto days = std::chrono::sys_days(date).time_since_epoch().count();
+  return ((static_cast<std::int64_t>(days) * 24 + h) * 60 + mi) * 60000 + s * 1000LL + ms;
+}
+
+Result<Value> convert_time(const Value& value, const TimeConversion& node) {
+  if (value.is_null()) return value;
+  const auto lossy = [&] {
+    return refuse(fmt::format("{} is no time in the form the plan names", show(value)),
+                  "times are 2026-11-20T20:15:03Z or .123Z, or whole epoch numbers");
+  };
+  std::int64_t ms = 0;
+  if (node.from == TimeForm::iso8601) {
+    const auto* text = value.get_if<std::string>();
+    const auto parsed = text == nullptr ? std::nullopt : parse_iso8601_ms(*text);
+    if (!parsed) return lossy();
+    ms = *parsed;
+  } else {
+    const auto* number = value.get_if<std::int64_t>();
+    const std::int64_t unit = node.from == TimeForm::epoch_s ? 1000 : 1;
+    constexpr std::int64_t ms_max = 253'402'300'799'999;  // the end of the year 9999
+    if (number == nullptr || *number < 0 || *number > ms_max / unit) return lossy();
+    ms = *number * unit;
+  }
+  if (node.as == TimeForm::epoch_ms) return Value::integer(ms);
+  if (node.as == TimeForm::epoch_s) {
+    if (ms % 1000 != 0) return lossy();
+    return Value::integer(ms / 1000);
+  }
+  std::string text = to_iso8601(TimePoint(Milliseconds(ms)));
+  if (node.from == TimeForm::epoch_s) text.replace(19, 4, "");
+  return Value::text(text);
+}
+
+Value split(const std::string& text, const Split& node) {
+  std::size_t begin = 0;
+  for (int part = 1;; ++part) {
+    const std::size_t end = text.find(node.by, begin);
+    if (part == node.part) return Value::text(std::string_view(text).substr(begin, end - begin));
+    if (end == std::string::npos) return {};
+    begin = end + node.by.size();
+  }
+}
+
+std::string change_case(const std::string& text, TextCase how) {
+  if (how == TextCase::lower) return ascii_lower(text);
+  if (how == TextCase::upper) return ascii_upper(text);
+  const std::size_t begin = text.find_first_not_of(' ');
+  if (begin == std::string::npos) return "";
+  return text.substr(begin, text.find_last_not_of(' ') - begin + 1);
+}
+
+struct Evaluator {
+  const Row& row;
+
+  Result<Value> operator()(const ColumnRef& node) const {
+    assert_always(node.index >= 0 && static_cast<std::size_t>(node.index) < row.size(),
+                  "an expression is evaluated that was not resolved");
+    return row[static_cast<std::size_t>(node.index)];
+  }
+  Result<Value> operator()(const Constant& node) const { return node.value; }
+  Result<Value> operator()(const CaseOf& node) const {
+    ASSIGN_OR_RETURN(const Value value, evaluate(*node.of, row));
+    if (value.is_null()) return value;
+    ASSIGN_OR_RETURN(const std::string text, text_of(value));
+    return Value::text(change_case(text, node.how));
+  }
+  Result<Value> operator()(const Template& node) const {
+    std::string text;
+    for (const ExprPtr& part : node.parts) {
+      ASSIGN_OR_RETURN(const Value value, evaluate(*part, row));
+      if (value.is_null()) return Value();
+      ASSIGN_OR_RETURN(const std::string piece, text_of(value));
+      text += piece;
+    }
+    return Value::text(text);
+  }
+  Result<Value> operator()(const Cast& node) const {
+    ASSIGN_OR_RETURN(const Value value, evaluate(*node.of, row));
+    return cast(value, node.to);
+  }
+  Result<Value> operator()(const JsonObject& node) const {
+    std::string text = "{";
+    for (const auto& [name, field] : node.fields) {
+      if (text.size() > 1) text += ',';
+      append_json_text(text, name);
+      text += ':';
+      ASSIGN_OR_RETURN(const Value value, evaluate(*field, row));
+      TRY(append_json(text, value));
+    }
+    return Value::json(text + "}");
+  }
+  Result<Value> operator()(const JsonArray& node) const {
+    std::string text = "[";
+    for (const ExprPtr& item : node.items) {
+      if (text.size() > 1) text += ',';
+      ASSIGN_OR_RETURN(const Value value, evaluate(*item, row));
+      TRY(append_json(text, value));
+    }
+    return Value::json(text + "]");
+  }
+  Result<Value> operator()(const JsonExtract& node) const {
+    ASSIGN_OR_RETURN(const Value value, evaluate(*node.of, row));
+    if (value.is_null()) return value;
+    if (value.kind() == Kind::bytes) {
+      if (node.lenient) return Value();
+      return refuse("bytes are no JSON");
+    }
+    ASSIGN_OR_RETURN(const std::string text, text_of(value));
+    return extract_json(text, node);
+  }
+  Result<Value> operator()(const MapValues& node) const {
+    ASSIGN_OR_RETURN(const Value value, evaluate(*node.of, row));
+    if (value.is_null()) return value;
+    for (const auto& [from, to] : node.pairs) {
+      if (same(value, from)) return to;
+    }
+    if (node.keep_others) return value;
+    if (node.otherwise) return *node.otherwise;
+    return refuse(fmt::format("{} is not in the plan's map", show(value)),
+                  "add it to `values:`, or give `else:`");
+  }
+  Result<Value> operator()(const Coalesce& node) const {
+    for (const ExprPtr& one : node.of) {
+      ASSIGN_OR_RETURN(Value value, evaluate(*one, row));
+      if (!value.is_null()) return value;
+    }
+    return Value();
+  }
+  Result<Value> operator()(const Split& node) const {
+    ASSIGN_OR_RETURN(const Value value, evaluate(*node.of, row));
+    if (value.is_null()) return value;
+    ASSIGN_OR_RETURN(const std::string text, text_of(value));
+    return split(text, node);
+  }
+  Result<Value> operator()(const TimeConversion& node) const {
+    ASSIGN_OR_RETURN(const Value value, evaluate(*node.of, row));
+    return convert_time(value, node);
+  }
+  Result<Value> operator()(const IfNull& node) const {
+    if (node.inputs.empty()) {
+      ASSIGN_OR_RETURN(Value value, evaluate(*node.of, row));
+      return value.is_null() ? evaluate(*node.otherwise, row) : Result<Value>(std::move(value));
+    }
+    for (const ExprPtr& input : node.inputs) {
+      ASSIGN_OR_RETURN(const Value value, evaluate(*input, row));
+      if (!value.is_null()) return evaluate(*node.of, row);
+    }
+    return evaluate(*node.otherwise, row);
+  }
+  Result<Value> operator()(const Between& node) const {
+    ASSIGN_OR_RETURN(const Value value, evaluate(*node.of, row));
+    if (value.is_null()) return value;
+    ASSIGN_OR_RETURN(const std::string text, text_of(value));
+    if (text.size() < node.prefix.size() + node.suffix.size() ||
+        !text.starts_with(node.prefix) || !text.ends_with(node.suffix)) {
+      return Value();
+    }
+    return Value::text(std::string_view(text).substr(
+        node.prefix.size(), text.size() - node.prefix.size() - node.suffix.size()));
+  }
+};
+
+}  // namespace
+
+Result<Value> evaluate(const Expr& expr, const Row& row) {
+  return std::visit(Evaluator{row}, expr.node);
+}
+
+}  // namespace whimbrel

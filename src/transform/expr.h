@@ -1,0 +1,122 @@
+// What a plan says about one column, as a typed tree with three readers: the evaluator, the
+// speller (SQL) and the inverter.
+//
+// No loops, no user functions, no clock, no randomness: the same row always gives the same value.
+// A null that goes into a template, a concat, a cast or a split makes the result null.
+#pragma once
+
+#include <memory>
+#include <optional>
+#include <string>
+#include <variant>
+#include <vector>
+
+#include "base/error.h"
+#include "value/schema.h"
+#include "value/value.h"
+
+namespace whimbrel {
+
+struct Expr;
+using ExprPtr = std::shared_ptr<const Expr>;
+
+struct ColumnRef {
+  std::string column;
+  int index = -1;  // in the source row; set by `resolve`
+};
+struct Constant {
+  Value value;
+};
+enum class TextCase { lower, upper, trim };  // lower and upper are ASCII, trim takes spaces
+struct CaseOf {
+  TextCase how;
+  ExprPtr of;
+};
+struct Template {  // literals (constants of kind text) and inserts, joined
+  std::vector<ExprPtr> parts;
+};
+enum class CastTo { integer, real, text, bytes };
+struct Cast {
+  ExprPtr of;
+  CastTo to;
+};
+struct JsonObject {
+  std::vector<std::pair<std::string, ExprPtr>> fields;
+};
+struct JsonArray {
+  std::vector<ExprPtr> items;
+};
+struct JsonExtract {
+  ExprPtr of;
+  std::string path;      // "$.a.b[0]", every name quoted
+  bool lenient = false;  // on the way back: text that is no JSON gives null instead of an error
+};
+struct MapValues {
+  ExprPtr of;
+  std::vector<std::pair<Value, Value>> pairs;
+  std::optional<Value> otherwise;  // unset: a value that is not listed is an error
+  bool keep_others = false;        // on the way back: a value that is not listed stays as it is
+};
+struct Coalesce {
+  std::vector<ExprPtr> of;
+};
+struct Split {
+  ExprPtr of;
+  std::string by;
+  int part;  // from 1; a part that is not there is null
+};
+enum class TimeForm { iso8601, epoch_s, epoch_ms };
+struct TimeConversion {
+  ExprPtr of;
+  TimeForm from;
+  TimeForm as;
+};
+// The whole result when `of` is null, or, with inputs, when every one of these columns is null.
+struct IfNull {
+  ExprPtr of;
+  ExprPtr otherwise;
+  std::vector<ExprPtr> inputs;
+};
+// On the way back from a template with one insert: what stands between the literals, else null.
+struct Between {
+  ExprPtr of;
+  std::string prefix;
+  std::string suffix;
+};
+
+struct Expr {
+  std::variant<ColumnRef, Constant, CaseOf, Template, Cast, JsonObject, JsonArray, JsonExtract,
+               MapValues, Coalesce, Split, TimeConversion, IfNull, Between>
+      node;
+};
+
+template <class T>
+ExprPtr make_expr(T node) {
+  return std::make_shared<const Expr>(Expr{std::move(node)});
+}
+
+// Every column that the expression reads, each once, in order of appearance.
+std::vector<std::string> columns_of(const Expr& expr);
+// The same tree with every column's index in `schema`; not_found names the first unknown one.
+Result<ExprPtr> resolve(const ExprPtr& expr, const TableSchema& schema);
+// Whether the result is JSON, which two stores may write with different spaces and escapes.
+bool gives_json(const Expr& expr);
+// Whether the result can be null although no column it reads is, or because a nullable one is.
+bool may_be_null(const Expr& expr, const TableSchema& schema);
+// In the plan's own words, for analysis and reports: `json {result: result}`.
+std::string describe(const Expr& expr);
+
+// The value for one row. Errors are `refused`: a value that cannot be converted without loss.
+// Needs a resolved tree. Any thread.
+Result<Value> evaluate(const Expr& expr, const Row& row);
+
+// What takes the value back: an expression over the target's columns, or nothing.
+struct Inverse {
+  std::string column;  // the source column that is given back
+  ExprPtr expr;        // over the target's columns; not resolved
+  bool exact;          // false: some values come back changed; `loss` says which
+  std::string loss;
+};
+std::vector<Inverse> invert(const std::string& target_column, const ExprPtr& expr);
+
+}  // namespace whimbrel

@@ -1,0 +1,180 @@
+#include "transform/mapping.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "base/text.h"
+
+namespace whimbrel {
+
+namespace {
+
+Result<std::vector<int>> positions(const TableSchema& schema) {
+  std::vector<int> at;
+  for (const std::string& name : schema.key) at.push_back(schema.column_index(name));
+  if (at.empty()) {
+    return Error{ErrorCode::refused, fmt::format("{} has no key by which its rows are told apart", schema.name),
+                 "give the table a primary key, or a unique index over columns that are NOT NULL"};
+  }
+  return at;
+}
+
+const ColumnRule* rule_for(const std::vector<ColumnRule>& rules, const std::string& column) {
+  for (const ColumnRule& rule : rules) {
+    if (rule.column == column) return &rule;
+  }
+  return nullptr;
+}
+
+Status check_key(const Mapping& mapping) {
+  for (const std::string& column : mapping.target.key) {
+    const ColumnRule* rule = rule_for(mapping.forward, column);
+    if (rule == nullptr) {
+      return Error{ErrorCode::refused,
+                   fmt::format("nothing gives the key column `{}` of {}", column, mapping.target.name),
+                   "map it from the source's key"};
+    }
+    for (const std::string& read : columns_of(*rule->expr)) {
+      if (mapping.source.is_key(read)) continue;
+      return Error{ErrorCode::refused,
+                   fmt::format("the key column `{}` of {} would follow from `{}`, which is no key of {}",
+                               column, mapping.target.name, read, mapping.source.name),
+                   "rows could change places while they are moved: map keys from keys"};
+    }
+  }
+  for (const std::string& column : mapping.source.key) {
+    const ColumnRule* rule = rule_for(mapping.backward, column);
+    const std::vector<std::string> read = rule == nullptr ? std::vector<std::string>{} : columns_of(*rule->expr);
+    const bool from_key = std::ranges::all_of(read, [&](const auto& c) { return mapping.target.is_key(c); });
+    if (rule != nullptr && from_key && !read.empty()) continue;
+    return Error{ErrorCode::refused,
+                 fmt::format("the key column `{}` of {} does not follow from the key of {}", column,
+                             mapping.source.name, mapping.target.name),
+                 "a row has to be found from both sides: copy the key, or put it into a template "
+                 "with one insert"};
+  }
+  return {};
+}
+
+void derive_backward(Mapping& mapping, const std::vector<ColumnRule>& forward) {
+  std::vector<Inverse> all;
+  for (const ColumnRule& rule : forward) {
+    for (Inverse& inverse : invert(rule.column, rule.expr)) all.push_back(std::move(inverse));
+  }
+  // The exact way back wins; among equals the first, as the plan wrote them.
+  std::ranges::stable_sort(all, [](const Inverse& a, const Inverse& b) { return a.exact > b.exact; });
+  for (const ColumnSchema& column : mapping.source.columns) {
+    if (column.generated) continue;
+    const auto found = std::ranges::find(all, column.name, &Inverse::column);
+    if (found == all.end()) {
+      const bool read = std::ranges::any_of(forward, [&](const ColumnRule& rule) {
+        return std::ranges::count(columns_of(*rule.expr), column.name) > 0;
+      });
+      mapping.losses.push_back(
+          {column.name, read ? "has no way back from what the plan makes of it: it keeps its value of before, "
+                               "and rows made on the new side get its default"
+                             : "does not move: it keeps its value of before, and rows made on the new "
+                               "side get its default"});
+      continue;
+    }
+    Result<ExprPtr> resolved = resolve(found->expr, mapping.target);
+    assert_always(resolved.ok(), "an inverse reads a column that its target does not have");
+    mapping.backward.push_back({column.name, mapping.source.column_index(column.name),
+                                std::move(resolved).value()});
+    if (!found->exact) mapping.losses.push_back({column.name, found->loss});
+  }
+  for (const ColumnSchema& column : mapping.target.columns) {
+    const bool read = std::ranges::any_of(mapping.backward, [&](const ColumnRule& rule) {
+      return std::ranges::count(columns_of(*rule.expr), column.name) > 0;
+    });
+    if (!read && !column.generated) mapping.new_only.push_back(column.name);
+  }
+}
+
+Result<Row> apply(const std::vector<ColumnRule>& rules, const TableSchema& written, const Row& read,
+                  const Row* base) {
+  Row out = base == nullptr ? Row(written.columns.size()) : *base;
+  for (const ColumnRule& rule : rules) {
+    Result<Value> value = evaluate(*rule.expr, read);
+    if (!value.ok()) {
+      return std::move(value).error().within(fmt::format("making {}.{}", written.name, rule.column));
+    }
+    out[static_cast<std::size_t>(rule.index)] = std::move(value).value();
+  }
+  return out;
+}
+
+Row spread(const Row& key, const std::vector<int>& at, std::size_t columns) {
+  Row row(columns);
+  for (std::size_t i = 0; i < at.size(); ++i) row[static_cast<std::size_t>(at[i])] = key[i];
+  return row;
+}
+
+std::vector<ColumnRule> key_rules(const std::vector<ColumnRule>& rules, const TableSchema& written) {
+  std::vector<ColumnRule> kept;
+  for (const ColumnRule& rule : rules) {
+    if (written.is_key(rule.column)) kept.push_back(rule);
+  }
+  return kept;
+}
+
+}  // namespace
+
+Result<Mapping> make_mapping(TableSchema source, TableSchema target,
+                             const std::vector<std::pair<std::string, ExprPtr>>& columns) {
+  Mapping mapping;
+  mapping.source = std::move(source);
+  mapping.target = std::move(target);
+  ASSIGN_OR_RETURN(mapping.source_key, positions(mapping.source));
+  ASSIGN_OR_RETURN(mapping.target_key, positions(mapping.target));
+  for (const auto& [name, expr] : columns) {
+    const int index = mapping.target.column_index(name);
+    if (index < 0) {
+      return Error{ErrorCode::not_found, fmt::format("{} has no column `{}`", mapping.target.name, name),
+                   did_you_mean(name, mapping.target.column_names())};
+    }
+    ASSIGN_OR_RETURN(ExprPtr resolved, resolve(expr, mapping.source));
+    mapping.forward.push_back({name, index, std::move(resolved)});
+  }
+  derive_backward(mapping, mapping.forward);
+  TRY(check_key(mapping));
+  mapping.key_is_copied = mapping.source.key.size() == mapping.target.key.size();
+  for (std::size_t i = 0; mapping.key_is_copied && i < mapping.target.key.size(); ++i) {
+    const ColumnRule* rule = rule_for(mapping.forward, mapping.target.key[i]);
+    const auto* column = std::get_if<ColumnRef>(&rule->expr->node);
+    mapping.key_is_copied = column != nullptr && column->column == mapping.source.key[i];
+  }
+  return mapping;
+}
+
+Result<Row> map_row(const Mapping& mapping, const Row& source) {
+  return apply(mapping.forward, mapping.target, source, nullptr);
+}
+
+Result<Row> unmap_row(const Mapping& mapping, const Row& target, const Row* old_source) {
+  return apply(mapping.backward, mapping.source, target, old_source);
+}
+
+Result<Row> map_key(const Mapping& mapping, const Row& source_key) {
+  const Row row = spread(source_key, mapping.source_key, mapping.source.columns.size());
+  ASSIGN_OR_RETURN(const Row out,
+                   apply(key_rules(mapping.forward, mapping.target), mapping.target, row, nullptr));
+  return key_of(out, mapping.target_key);
+}
+
+Result<Row> unmap_key(const Mapping& mapping, const Row& target_key) {
+  const Row row = spread(target_key, mapping.target_key, mapping.target.columns.size());
+  ASSIGN_OR_RETURN(const Row out,
+                   apply(key_rules(mapping.backward, mapping.source), mapping.source, row, nullptr));
+  return key_of(out, mapping.source_key);
+}
+
+Row key_of(const Row& row, const std::vector<int>& key) {
+  Row out;
+  out.reserve(key.size());
+  for (const int at : key) out.push_back(row[static_cast<std::size_t>(at)]);
+  return out;
+}
+
+}  // namespace whimbrel

@@ -1,0 +1,54 @@
+// A whole table's mapping: every target column from the source's, and what leads back.
+//
+// Built once from two schemas; immutable afterwards, so any thread may read it.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "transform/expr.h"
+
+namespace whimbrel {
+
+struct ColumnRule {
+  std::string column;  // the column that is written
+  int index;           // of that column in the written table's schema
+  ExprPtr expr;        // resolved against the table that is read
+};
+
+struct Loss {
+  std::string column;
+  std::string what;  // a whole sentence part: "a null comes back as 'pending'"
+};
+
+struct Mapping {
+  TableSchema source;
+  TableSchema target;
+  std::vector<ColumnRule> forward;   // target columns
+  std::vector<ColumnRule> backward;  // source columns that can be given back
+  std::vector<Loss> losses;          // on the way back, by source column
+  std::vector<std::string> new_only; // target columns that the old shape cannot hold
+  bool key_is_copied = false;        // the target's key is the source's, column by column
+
+  // Positions of the key columns in the schemas, in key order.
+  std::vector<int> source_key;
+  std::vector<int> target_key;
+};
+
+// Errors: not_found for an unknown column; refused where rows could not be told apart afterwards:
+// each key column of the target has to follow from the source's key, and lead back to it.
+Result<Mapping> make_mapping(TableSchema source, TableSchema target,
+                             const std::vector<std::pair<std::string, ExprPtr>>& columns);
+
+// The target row for a source row, in target column order; columns without a rule are null.
+// Before the target's types are applied.
+Result<Row> map_row(const Mapping& mapping, const Row& source);
+Result<Row> map_key(const Mapping& mapping, const Row& source_key);
+// The source row that the target row leads back to. Source columns nobody gives back are taken
+// from `old_source` when there is one.
+Result<Row> unmap_row(const Mapping& mapping, const Row& target, const Row* old_source);
+Result<Row> unmap_key(const Mapping& mapping, const Row& target_key);
+
+Row key_of(const Row& row, const std::vector<int>& key);
+
+}  // namespace whimbrel

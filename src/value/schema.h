@@ -1,0 +1,63 @@
+// What a table looks like, as far as any store can tell.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace whimbrel {
+
+struct ColumnSchema {
+  std::string name;
+  std::string declared;       // the store's own type text, "" when it has none
+  bool nullable = true;
+  bool has_default = false;
+  bool generated = false;     // computed by the store: never written
+  std::string collation;      // "" when the store compares by bytes
+};
+
+struct ForeignKey {
+  std::vector<std::string> columns;
+  std::string parent;
+  std::vector<std::string> parent_columns;
+  std::string on_delete;
+  std::string on_update;
+};
+
+struct TableSchema {
+  std::string name;
+  std::vector<ColumnSchema> columns;
+  std::vector<std::string> key;                    // in key order; empty: no usable key
+  std::vector<std::vector<std::string>> uniques;   // besides the key
+  std::vector<ForeignKey> foreign_keys;
+  std::vector<std::string> referenced_by;          // tables with a foreign key to this one
+  std::vector<std::string> triggers;               // names of those that were there before us
+  std::vector<std::string> views;                  // names of views that mention this table
+  bool has_checks = false;
+  bool strict = false;                             // the store refuses values of another type
+  std::string create_ddl;
+  std::vector<std::string> index_ddl;              // indexes that can be made after the rows
+  std::vector<std::string> trigger_ddl;
+
+  int column_index(std::string_view column) const {
+    for (std::size_t i = 0; i < columns.size(); ++i) {
+      if (columns[i].name == column) return static_cast<int>(i);
+    }
+    return -1;
+  }
+  std::vector<std::string> column_names() const {
+    std::vector<std::string> names;
+    for (const ColumnSchema& column : columns) names.push_back(column.name);
+    return names;
+  }
+  bool is_key(std::string_view column) const {
+    for (const std::string& part : key) {
+      if (part == column) return true;
+    }
+    return false;
+  }
+};
+
+}  // namespace whimbrel

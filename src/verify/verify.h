@@ -1,0 +1,92 @@
+// Compares target with source through the mapping: every row unless sampled, and the other way
+// round for rows that the source does not have.
+//
+// A difference found while both sides are written to may only be lag, so it is a suspicion: after
+// the feed was drained the suspects are looked at again. Rows that the new side wrote under links
+// are judged by the way back instead: the source must hold what they lead back to.
+// Threads: one at a time.
+#pragma once
+
+#include <memory>
+#include <set>
+#include <string>
+#include <vector>
+
+#include "base/clock.h"
+#include "base/events.h"
+#include "base/executor.h"
+#include "journal/journal.h"
+#include "plan/migration.h"
+
+namespace whimbrel {
+
+struct Difference {
+  std::string table;
+  std::string key;   // as a person reads it; never into events or log
+  std::string what;  // "missing", "extra", or the columns
+};
+
+enum class Pairing {
+  lagging,   // the source serves; the target follows with a lag
+  linked,    // the store keeps both in step
+  reversed,  // the target serves: the source must hold what target rows lead back to
+};
+
+class Verify {
+ public:
+  // `sample`: compare about this many rows instead of all; 0 for all.
+  Verify(const Move& move, Pairing pairing, std::int64_t sample, Journal& journal, Clock& clock,
+         Events& events);
+  // The next chunk, forwards and then backwards; done when every row was looked at once.
+  Result<Step> step();
+  // Target keys whose new side's values were put back before: judged by the way back too.
+  void put_back_before(std::set<Row, RowLess> target_keys) { put_back_ = std::move(target_keys); }
+  // Looks again at what was suspect; what still differs stays.
+  Status recheck();
+  // Suspects with these source keys are only waiting in a feed that nobody follows right now.
+  void forgive(const std::set<Row, RowLess>& source_keys);
+
+  std::int64_t rows() const { return rows_; }
+  std::int64_t lagging() const { return lagging_; }
+  std::int64_t on_new_side() const { return on_new_side_; }
+  std::int64_t suspects() const;
+  std::vector<Difference> differences(std::size_t at_most);
+  Status journal_outcome();
+
+ private:
+  enum class Pass { source, target, done };
+  Status open();
+  Result<bool> source_chunk();
+  Result<bool> source_chunk_inside();
+  Result<bool> target_chunk();
+  // Sorts out which of these pairs differ; what is equal is forgotten.
+  Status judge(const std::vector<Row>& source_keys);
+  Result<bool> written_by_new_side(const Row& target_key);
+  Result<std::string> verdict(const std::optional<Row>& source, const std::optional<Row>& target,
+                              const Row& target_key);
+  bool sampled_enough() const { return sample_ > 0 && rows_ >= sample_; }
+
+  const Move& move_;
+  Pairing pairing_;
+  std::int64_t sample_;
+  Journal& journal_;
+  Clock& clock_;
+  Events& events_;
+  Pass pass_ = Pass::source;
+  std::optional<Row> after_;
+  std::int64_t rows_per_chunk_ = 1000;
+  std::int64_t rows_ = 0;
+  std::int64_t on_new_side_ = 0;
+  std::int64_t lagging_ = 0;
+  Fingerprint expected_;
+  Fingerprint found_;
+  std::set<Row, RowLess> new_side_;           // target keys
+  std::set<Row, RowLess> put_back_;           // target keys
+  std::set<Row, RowLess> suspects_;           // source keys
+  std::int64_t suspects_beyond_ = 0;          // when there are too many to remember
+  std::unique_ptr<SnapshotReader> source_;
+  std::unique_ptr<SnapshotReader> target_;
+  std::unique_ptr<InsideCopier> inside_;
+};
+
+}  // namespace whimbrel
