@@ -92,12 +92,13 @@ class [[nodiscard]] Result {
 #define WHIMBREL_JOIN(a, b) WHIMBREL_JOIN2(a, b)
 
 // Returns from the calling function when `expression` is an error; context is kept.
-#define TRY(expression)                                                        \
-  do {                                                                         \
-    if (auto try_result = (expression); !try_result.ok()) {                    \
-      return std::move(try_result).error();                                    \
-    }                                                                          \
+#define TRY_IMPL(temporary, expression)                 \
+  do {                                                  \
+    if (auto temporary = (expression); !temporary.ok()) { \
+      return std::move(temporary).error();              \
+    }                                                   \
   } while (false)
+#define TRY(expression) TRY_IMPL(WHIMBREL_JOIN(try_result_, __COUNTER__), expression)
 
 #define ASSIGN_OR_RETURN_IMPL(temporary, declaration, expression) \
   auto temporary = (expression);                                  \

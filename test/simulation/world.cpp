@@ -320,6 +320,7 @@ void World::check_between_sessions() {
     for (const std::string& violation : store->violations) violate(violation);
   }
   const State state = journal_->state();
+  if (state.phase == Phase::rolling_back) return;  // late writes may still be on their way back
   for (int i = 0; i < switches_; ++i) {
     if (state.effect(fmt::format("switch:s{}", i)) != nullptr) return;
   }

@@ -1,0 +1,66 @@
+// One SQLite connection with values in and out, and errors a person can act on.
+//
+// Threads: one at a time uses a connection.
+#pragma once
+
+#include <sqlite3.h>
+
+#include <memory>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/error.h"
+#include "base/handle.h"
+#include "value/value.h"
+
+namespace whimbrel::sqlite {
+
+using Statement = std::unique_ptr<sqlite3_stmt, FreeWith<sqlite3_finalize>>;
+
+enum class Access { read, write };
+
+class Connection {
+ public:
+  // not_found when there is no such file. Waits `busy` for locks of others.
+  static Result<std::unique_ptr<Connection>> open(const std::string& path, Access access);
+  static Result<std::unique_ptr<Connection>> in_memory();
+
+  Status execute(const std::string& sql);
+  Result<Statement> prepare(const std::string& sql);
+  // Binds all parameters, runs to the end, and gives the number of rows changed.
+  Result<std::int64_t> run(const std::string& sql, const Row& parameters);
+  Result<std::vector<Row>> query(const std::string& sql, const Row& parameters);
+  // True when a row is there; an error is translated.
+  Result<bool> step(sqlite3_stmt* statement);
+  Error error(const std::string& doing) const;
+  sqlite3* raw() const { return database_.get(); }
+
+ private:
+  explicit Connection(std::string path) : path_(std::move(path)) {}
+  std::string path_;
+  std::unique_ptr<sqlite3, FreeWith<sqlite3_close_v2>> database_;
+};
+
+// Commits when told so, else rolls back at the end of its life.
+class Transaction {
+ public:
+  static Result<Transaction> begin(Connection& connection, bool to_write);
+  Transaction(Transaction&& other) noexcept : connection_(other.connection_) {
+    other.connection_ = nullptr;
+  }
+  Transaction& operator=(Transaction&&) = delete;
+  ~Transaction();
+  Status commit();
+
+ private:
+  explicit Transaction(Connection& connection) : connection_(&connection) {}
+  Connection* connection_;
+};
+
+// Refuses what SQLite cannot hold (NaN would become null in silence).
+Status bind(sqlite3_stmt* statement, int at, const Value& value);
+Value column(sqlite3_stmt* statement, int at);
+Row row_of(sqlite3_stmt* statement, int first, int count);
+
+}  // namespace whimbrel::sqlite

@@ -1,0 +1,151 @@
+#include "stores/sqlite/dialect.h"
+
+#include <fmt/format.h>
+
+#include <cmath>
+
+#include "base/text.h"
+
+namespace whimbrel::sqlite {
+
+namespace {
+
+// Text that is plain ASCII is written as it is, everything else by its bytes: a statement ends at
+// a NUL, and what is no UTF-8 should not stand in one.
+std::string text_literal(const std::string& text) {
+  bool plain = true;
+  std::string quoted_text = "'";
+  for (const char c : text) {
+    plain = plain && c >= 0x20 && c < 0x7f;
+    quoted_text += c;
+    if (c == '\'') quoted_text += c;
+  }
+  if (plain) return quoted_text + "'";
+  return "CAST(x'" + to_hex(text) + "' AS TEXT)";
+}
+
+}  // namespace
+
+const SqliteDialect& dialect() {
+  static const SqliteDialect only;
+  return only;
+}
+
+std::string quote_name(std::string_view identifier) {
+  std::string out = "\"";
+  for (const char c : identifier) {
+    out += c;
+    if (c == '"') out += c;
+  }
+  return out + "\"";
+}
+
+std::string name_list(const std::vector<std::string>& identifiers) {
+  std::vector<std::string> all;
+  for (const std::string& one : identifiers) all.push_back(quote_name(one));
+  return join(all, ", ");
+}
+
+std::string SqliteDialect::quote(std::string_view identifier) const { return quote_name(identifier); }
+
+std::optional<std::string> SqliteDialect::literal(const Value& value) const {
+  switch (value.kind()) {
+    case Kind::null:
+      return "NULL";
+    case Kind::boolean:
+      return value.get<bool>() ? "1" : "0";
+    case Kind::int64:
+      // The smallest number has no literal of its own: its digits without the sign are too large.
+      if (value.get<std::int64_t>() == INT64_MIN) return "(-9223372036854775807 - 1)";
+      return fmt::format("{}", value.get<std::int64_t>());
+    case Kind::real: {
+      const double number = value.get<double>();
+      if (!std::isfinite(number) || (number == 0 && std::signbit(number))) return std::nullopt;
+      return fmt::format("{:.17e}", number);
+    }
+    case Kind::text:
+      return text_literal(value.get<std::string>());
+    case Kind::json:
+      return text_literal(value.get<Json>().text);
+    case Kind::bytes:
+      return "x'" + to_hex(value.get<Bytes>().text) + "'";
+    default:
+      return std::nullopt;
+  }
+}
+
+std::string SqliteDialect::text_of(const std::string& sql) const {
+  return "CAST(" + sql + " AS TEXT)";
+}
+
+std::string SqliteDialect::change_case(const std::string& sql, TextCase how) const {
+  switch (how) {
+    case TextCase::lower:
+      return "lower(" + sql + ")";
+    case TextCase::upper:
+      return "upper(" + sql + ")";
+    case TextCase::trim:
+      return "trim(" + sql + ")";
+  }
+  return sql;
+}
+
+std::string SqliteDialect::joined(const std::vector<std::string>& texts) const {
+  return texts.empty() ? "''" : "(" + join(texts, " || ") + ")";
+}
+
+std::string SqliteDialect::is_value(const std::string& sql, const Value& value,
+                                    const std::string& literal) const {
+  const char* type = "null";
+  if (value.kind() == Kind::int64 || value.kind() == Kind::boolean) type = "integer";
+  if (value.kind() == Kind::real) type = "real";
+  if (value.kind() == Kind::text || value.kind() == Kind::json) type = "text";
+  if (value.kind() == Kind::bytes) type = "blob";
+  return fmt::format("(typeof({0}) = '{1}' AND {0} = {2} COLLATE BINARY)", sql, type, literal);
+}
+
+std::string SqliteDialect::between(const std::string& sql, const std::string& prefix,
+                                   const std::string& suffix) const {
+  // Bytes, because functions on text stop at a NUL.
+  const std::string blob = "CAST(" + sql + " AS BLOB)";
+  const std::size_t outer = prefix.size() + suffix.size();
+  return fmt::format(
+      "CASE WHEN length({0}) >= {1} AND substr({0}, 1, {2}) = x'{3}' AND "
+      "substr({0}, length({0}) - {4} + 1) = x'{5}' THEN "
+      "CAST(substr({0}, {2} + 1, length({0}) - {1}) AS TEXT) END",
+      blob, outer, prefix.size(), to_hex(prefix), suffix.size(), to_hex(suffix));
+}
+
+std::string SqliteDialect::json_extract(const std::string& sql, const std::string& path) const {
+  return fmt::format(
+      "CASE WHEN typeof({0}) <> 'blob' AND json_valid({0}) THEN json_extract({0}, {1}) END", sql,
+      text_literal(path));
+}
+
+// JSON has neither bytes nor infinities: they are told as {{"$hex": …}} and as texts, because a
+// trigger must never fail. Reals have 17 digits, so that they come back as they were.
+std::string SqliteDialect::json_member(const std::string& sql, bool is_json) const {
+  if (is_json) return "json(" + sql + ")";
+  return fmt::format(
+      "CASE typeof({0}) WHEN 'blob' THEN json_object('$hex', hex({0})) WHEN 'real' THEN "
+      "CASE WHEN {0} > 1.7976931348623157e308 THEN 'Infinity' "
+      "WHEN {0} < -1.7976931348623157e308 THEN '-Infinity' "
+      "ELSE json(printf('%!.17g', {0})) END ELSE {0} END",
+      sql);
+}
+
+std::string SqliteDialect::json_object(
+    const std::vector<std::pair<std::string, std::string>>& fields) const {
+  std::vector<std::string> arguments;
+  for (const auto& [name, sql] : fields) {
+    arguments.push_back(text_literal(name));
+    arguments.push_back(sql);
+  }
+  return "json_object(" + join(arguments, ", ") + ")";
+}
+
+std::string SqliteDialect::json_array(const std::vector<std::string>& items) const {
+  return "json_array(" + join(items, ", ") + ")";
+}
+
+}  // namespace whimbrel::sqlite

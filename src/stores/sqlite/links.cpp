@@ -1,0 +1,130 @@
+// Links: both tables kept in step by triggers, and what happens when that ends.
+#include <fmt/format.h>
+
+#include "base/text.h"
+#include "stores/sqlite/dialect.h"
+#include "stores/sqlite/objects.h"
+#include "stores/sqlite/rows.h"
+#include "stores/sqlite/schema.h"
+#include "stores/sqlite/sqlite_store.h"
+#include "stores/sqlite/triggers.h"
+#include "store/image.h"
+
+namespace whimbrel {
+
+using namespace sqlite;  // NOLINT: this is the store's own namespace
+
+namespace {
+
+Result<std::vector<Row>> touched_keys(Connection& connection, const Link& link) {
+  ASSIGN_OR_RETURN(const bool there, object_exists(connection, "table", touched_table(link)));
+  if (!there) return std::vector<Row>{};
+  return connection.query(fmt::format("SELECT {} FROM {}", name_list(link.mapping->target.key),
+                                      quote_name(touched_table(link))),
+                          {});
+}
+
+Status remove_link(Connection& connection, const Link& link) {
+  TRY(drop_triggers(connection, link_prefix(link)));
+  return connection.execute("DROP TABLE IF EXISTS " + quote_name(touched_table(link)));
+}
+
+}  // namespace
+
+Status SqliteStore::link(const std::vector<Link>& links) {
+  return in_transaction([&](Connection& connection) -> Status {
+    TRY(make_guard(connection));
+    for (const Link& one : links) {
+      TRY(connection.execute(touched_ddl(one)));
+      ASSIGN_OR_RETURN(const std::vector<std::string> triggers, link_triggers(one));
+      for (const std::string& ddl : triggers) TRY(connection.execute(ddl));
+    }
+    return {};
+  });
+}
+
+// Everything happens in one transaction: between the last look at what the new side wrote and the
+// end of its table nobody can write.
+Status SqliteStore::unlink(const std::vector<Link>& links, PairSink& sink) {
+  return in_transaction([&](Connection& connection) -> Status {
+    for (const Link& one : links) {
+      const Mapping& mapping = *one.mapping;
+      ASSIGN_OR_RETURN(const bool target_there, object_exists(connection, "table", mapping.target.name));
+      ASSIGN_OR_RETURN(const std::vector<Row> keys, touched_keys(connection, one));
+      if (!target_there) continue;
+      for (const Row& key : keys) {
+        ASSIGN_OR_RETURN(const std::optional<Row> row, read_key(connection, mapping.target, key));
+        if (!row) {
+          TRY(sink.gone(one, key));
+          continue;
+        }
+        ASSIGN_OR_RETURN(const Row source_key, source_key_of(mapping, key, *this));
+        ASSIGN_OR_RETURN(const std::optional<Row> source, read_key(connection, mapping.source, source_key));
+        TRY(sink.pair(one, source, *row));
+      }
+    }
+    TRY(sink.flush());
+    for (const Link& one : links) {
+      const std::string target = quote_name(one.mapping->target.name);
+      TRY(remove_link(connection, one));
+      TRY(connection.execute(one.made_target ? "DROP TABLE IF EXISTS " + target : "DELETE FROM " + target));
+    }
+    return drop_guard_if_unused(connection);
+  });
+}
+
+Status SqliteStore::cut(const std::vector<Link>& links) {
+  return in_transaction([&](Connection& connection) -> Status {
+    for (const Link& one : links) TRY(remove_link(connection, one));
+    return drop_guard_if_unused(connection);
+  });
+}
+
+Result<std::vector<Row>> SqliteStore::written_on_new_side(const Link& link) {
+  ASSIGN_OR_RETURN(const auto connection, connect(Access::read));
+  return touched_keys(*connection, link);
+}
+
+Result<bool> SqliteStore::put_back(const Link& link, const Row& target_row,
+                                   const std::vector<std::pair<std::string, Value>>& columns) {
+  const TableSchema& table = link.mapping->target;
+  const Row key = key_of(target_row, link.mapping->target_key);
+  bool set = false;
+  TRY(in_transaction([&](Connection& connection) -> Status {
+    ASSIGN_OR_RETURN(const std::optional<Row> now, read_key(connection, table, key));
+    if (!now || !same(*now, target_row)) return {};
+    ASSIGN_OR_RETURN(const bool guarded, has_guard(connection));
+    if (guarded) TRY(connection.execute(guard_on));
+    std::vector<std::string> sets;
+    std::vector<std::string> where;
+    Row parameters;
+    for (const auto& [column, value] : columns) {
+      parameters.push_back(value);
+      sets.push_back(fmt::format("{} = ?{}", quote_name(column), parameters.size()));
+    }
+    for (std::size_t i = 0; i < key.size(); ++i) {
+      parameters.push_back(key[i]);
+      where.push_back(fmt::format("{} = ?{}", quote_name(table.key[i]), parameters.size()));
+    }
+    const auto updated =
+        connection.run(fmt::format("UPDATE {} SET {} WHERE {}", quote_name(table.name), join(sets, ", "),
+                                   join(where, " AND ")),
+                       parameters);
+    if (!updated.ok()) return updated.error();
+    ASSIGN_OR_RETURN(const bool noted, object_exists(connection, "table", touched_table(link)));
+    if (noted) {
+      std::vector<std::string> marks;
+      for (std::size_t i = 0; i < key.size(); ++i) marks.push_back(fmt::format("?{}", i + 1));
+      const auto added = connection.run(
+          fmt::format("INSERT OR IGNORE INTO {} VALUES ({})", quote_name(touched_table(link)), join(marks, ", ")),
+          key);
+      if (!added.ok()) return added.error();
+    }
+    if (guarded) TRY(connection.execute(guard_off));
+    set = true;
+    return {};
+  }));
+  return set;
+}
+
+}  // namespace whimbrel

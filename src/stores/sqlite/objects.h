@@ -1,0 +1,39 @@
+// Names and small pieces of SQL that several parts of the store share.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "store/store.h"
+#include "stores/sqlite/connection.h"
+
+namespace whimbrel::sqlite {
+
+// The guard says that a write is our own: triggers of ours look at it and stand still. It is one
+// row, set and reset within one transaction, so nobody else ever sees it set.
+inline constexpr const char* guard_table = "whimbrel_guard";
+inline constexpr const char* guard_on = "UPDATE whimbrel_guard SET busy = 1";
+inline constexpr const char* guard_off = "UPDATE whimbrel_guard SET busy = 0";
+inline constexpr const char* guard_is_off = "(SELECT busy FROM whimbrel_guard) = 0";
+
+Status make_guard(Connection& connection);
+// Removes the guard when no trigger of ours needs it any more.
+Status drop_guard_if_unused(Connection& connection);
+Result<bool> has_guard(Connection& connection);
+
+// A name of ours for something that belongs to `what`: whimbrel_3f9c2a11_kind.
+std::string own_name(const std::string& what, const std::string& kind);
+// Drops every trigger whose name begins with this.
+Status drop_triggers(Connection& connection, const std::string& prefix);
+
+// `k1 > ?1 AND …` over the key for a range, with its parameters appended.
+std::string range_sql(const std::vector<std::string>& key, const std::string& qualifier,
+                      const KeyRange& range, Row& parameters);
+// `"t"."a", "t"."b"`
+std::string qualified_list(const std::vector<std::string>& columns, const std::string& qualifier);
+
+// The key `rows` further on; unset when fewer are left.
+Result<std::optional<Row>> key_at(Connection& connection, const TableSchema& table,
+                                  const std::optional<Row>& after, std::int64_t rows);
+
+}  // namespace whimbrel::sqlite

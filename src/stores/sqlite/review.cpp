@@ -1,0 +1,308 @@
+// What SQLite knows about a pair of tables that the plan does not say, and the trial of one row.
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "base/text.h"
+#include "store/image.h"
+#include "stores/sqlite/affinity.h"
+#include "stores/sqlite/dialect.h"
+#include "stores/sqlite/objects.h"
+#include "stores/sqlite/rows.h"
+#include "stores/sqlite/schema.h"
+#include "stores/sqlite/sqlite_store.h"
+#include "stores/sqlite/triggers.h"
+
+namespace whimbrel {
+
+using namespace sqlite;  // NOLINT: this is the store's own namespace
+
+namespace {
+
+using Weight = Finding::Weight;
+
+class Review {
+ public:
+  explicit Review(const Mapping& mapping) : mapping_(mapping) {}
+
+  void add(Weight weight, const char* code, std::string message, std::string hint = "") {
+    findings_.push_back({weight, code, std::move(message), std::move(hint)});
+  }
+  std::vector<Finding> take() { return std::move(findings_); }
+
+  // Rows whose key is null cannot be told apart, nor found again.
+  Status null_keys(Connection& connection) {
+    std::vector<std::string> tests;
+    for (const std::string& column : mapping_.source.key) tests.push_back(quote_name(column) + " IS NULL");
+    ASSIGN_OR_RETURN(const auto rows,
+                     connection.query(fmt::format("SELECT count(*) FROM {} WHERE {}",
+                                                  quote_name(mapping_.source.name), join(tests, " OR ")),
+                                      {}));
+    const std::int64_t count = rows.at(0).at(0).get<std::int64_t>();
+    if (count > 0) {
+      add(Weight::refusal, "null_key",
+          fmt::format("{} rows of {} have a null in their key", with_thousands(count), mapping_.source.name),
+          "give them a key, or delete them: rows without a key cannot be told apart");
+    }
+    return {};
+  }
+
+  // A trigger must never make a write fail that the application could make before.
+  void writes_that_would_fail() {
+    for (const ColumnRule& rule : mapping_.forward) {
+      const ColumnSchema& column = mapping_.target.columns[static_cast<std::size_t>(rule.index)];
+      if (!spell(*rule.expr, sqlite::dialect(), [](std::string_view c) { return quote_name(c); })) {
+        add(Weight::refusal, "not_total",
+            fmt::format("`{}` ({}) can refuse a value, and a trigger must not", rule.column,
+                        describe(*rule.expr)),
+            "say `sync: capture`: then such rows are refused or set aside outside of the write");
+      }
+      if (!column.nullable && may_be_null(*rule.expr, mapping_.source)) {
+        add(Weight::refusal, "null_into_not_null",
+            fmt::format("{}.{} is NOT NULL, and {} can be null: an old writer's INSERT would fail",
+                        mapping_.target.name, rule.column, describe(*rule.expr)),
+            fmt::format("add `if_null:` to `{}`", rule.column));
+      }
+    }
+    if (mapping_.target.has_checks) {
+      add(Weight::refusal, "target_check",
+          fmt::format("{} has a CHECK: a write to {} that breaks it would fail", mapping_.target.name,
+                      mapping_.source.name),
+          "drop the CHECK until the migration is finished, or say `sync: capture`");
+    }
+    if (mapping_.target.strict && !mapping_.source.strict) {
+      add(Weight::refusal, "target_strict",
+          fmt::format("{} is STRICT and {} is not: a write with another type would fail",
+                      mapping_.target.name, mapping_.source.name),
+          "make it STRICT after the migration, or say `sync: capture`");
+    }
+    for (const auto& unique : mapping_.target.uniques) unique_of_target(unique);
+    for (const ForeignKey& key : mapping_.target.foreign_keys) foreign_key_of_target(key);
+  }
+
+  void unique_of_target(const std::vector<std::string>& unique) {
+    std::vector<std::string> sources;
+    for (const std::string& column : unique) {
+      const auto* copied = copied_from(column);
+      if (copied != nullptr) sources.push_back(copied->column);
+    }
+    std::ranges::sort(sources);
+    for (std::vector<std::string> known : mapping_.source.uniques) {
+      std::ranges::sort(known);
+      if (known == sources) return;
+    }
+    add(Weight::refusal, "target_unique",
+        fmt::format("{} is unique over ({}), and {} does not promise that: a write could fail",
+                    mapping_.target.name, join(unique, ", "), mapping_.source.name),
+        "make that index after the migration is finished, or say `sync: capture`");
+  }
+
+  void foreign_key_of_target(const ForeignKey& key) {
+    bool always_null = true;
+    std::vector<std::string> sources;
+    for (const std::string& column : key.columns) {
+      const ColumnRule* rule = rule_of(column);
+      const auto* constant = rule == nullptr ? nullptr : std::get_if<Constant>(&rule->expr->node);
+      always_null = always_null && (rule == nullptr || (constant != nullptr && constant->value.is_null()));
+      const auto* copied = copied_from(column);
+      sources.push_back(copied == nullptr ? "" : copied->column);
+    }
+    for (const ForeignKey& known : mapping_.source.foreign_keys) {
+      if (ascii_iequals(known.parent, key.parent) && known.columns == sources) return;
+    }
+    if (always_null) return;
+    add(Weight::refusal, "target_foreign_key",
+        fmt::format("{} refers to {}, and {} does not: a write could fail where foreign keys are on",
+                    mapping_.target.name, key.parent, mapping_.source.name),
+        "add the foreign key after the migration is finished, or say `sync: capture`");
+  }
+
+  // What the new application will notice on the way back.
+  void way_back() {
+    for (const ColumnSchema& column : mapping_.source.columns) {
+      if (column.nullable || column.generated) continue;
+      const auto rule = std::ranges::find(mapping_.backward, column.name, &ColumnRule::column);
+      if (rule == mapping_.backward.end()) {
+        if (column.has_default) continue;
+        add(Weight::refusal, "no_way_back",
+            fmt::format("{}.{} is NOT NULL without a default, and nothing leads back to it: every INSERT on "
+                        "the new side would fail",
+                        mapping_.source.name, column.name),
+            "map it, or give it a default");
+      } else if (may_be_null(*rule->expr, mapping_.target)) {
+        add(Weight::warning, "null_on_the_way_back",
+            fmt::format("{}.{} is NOT NULL, and {} can be null on the new side: such a write would fail "
+                        "until the migration is finished",
+                        mapping_.source.name, column.name, describe(*rule->expr)));
+      }
+    }
+    if (mapping_.source.has_checks) {
+      add(Weight::warning, "source_check",
+          fmt::format("{} has a CHECK: a write on the new side that breaks it fails until the migration is "
+                      "finished",
+                      mapping_.source.name));
+    }
+  }
+
+  void surroundings(bool dual) {
+    for (const std::string& trigger : mapping_.source.triggers) {
+      add(Weight::note, "trigger", fmt::format("the trigger {} on {} stays with it", trigger, mapping_.source.name));
+    }
+    for (const std::string& trigger : mapping_.target.triggers) {
+      add(dual ? Weight::warning : Weight::note, "trigger",
+          fmt::format("the trigger {} on {} fires for rows that are carried over", trigger, mapping_.target.name));
+    }
+    for (const std::string& view : mapping_.source.views) {
+      add(Weight::note, "view", fmt::format("the view {} goes on reading {}", view, mapping_.source.name));
+    }
+    for (const std::string& table : mapping_.source.referenced_by) {
+      add(Weight::warning, "referenced",
+          fmt::format("{} refers to {} by a foreign key: that stays with the old table", table,
+                      mapping_.source.name));
+    }
+    for (const ColumnSchema& column : mapping_.source.columns) {
+      const bool is_key = mapping_.source.is_key(column.name);
+      if (is_key && !column.collation.empty()) {
+        add(Weight::note, "collation",
+            fmt::format("keys of {} are compared by {}, inside the database", mapping_.source.name,
+                        column.collation));
+      }
+    }
+    for (const ColumnRule& rule : mapping_.forward) {
+      const auto* copied = std::get_if<ColumnRef>(&rule.expr->node);
+      if (copied == nullptr) continue;
+      const auto from = affinity_of(
+          mapping_.source.columns[static_cast<std::size_t>(copied->index)].declared);
+      const auto to =
+          affinity_of(mapping_.target.columns[static_cast<std::size_t>(rule.index)].declared);
+      if (from == Affinity::text && to != Affinity::text && to != Affinity::blob) {
+        add(Weight::warning, "text_into_number",
+            fmt::format("{}.{} is text and {}.{} is {}: a text that looks like a number becomes one",
+                        mapping_.source.name, copied->column, mapping_.target.name, rule.column,
+                        mapping_.target.columns[static_cast<std::size_t>(rule.index)].declared));
+      }
+    }
+  }
+
+ private:
+  const ColumnRule* rule_of(const std::string& column) const {
+    const auto it = std::ranges::find(mapping_.forward, column, &ColumnRule::column);
+    return it == mapping_.forward.end() ? nullptr : &*it;
+  }
+  const ColumnRef* copied_from(const std::string& column) const {
+    const ColumnRule* rule = rule_of(column);
+    return rule == nullptr ? nullptr : std::get_if<ColumnRef>(&rule->expr->node);
+  }
+
+  const Mapping& mapping_;
+  std::vector<Finding> findings_;
+};
+
+Result<std::int64_t> count_key(Connection& connection, const TableSchema& table, const Row& key) {
+  ASSIGN_OR_RETURN(const std::optional<Row> row, read_key(connection, table, key));
+  return std::int64_t{row.has_value() ? 1 : 0};
+}
+
+std::vector<std::string> writable(const TableSchema& table) {
+  std::vector<std::string> names;
+  for (const ColumnSchema& column : table.columns) {
+    if (!column.generated) names.push_back(column.name);
+  }
+  return names;
+}
+
+Status insert_row(Connection& connection, const TableSchema& table, const std::vector<std::string>& columns,
+                  const Row& values) {
+  std::vector<std::string> marks;
+  for (std::size_t i = 0; i < columns.size(); ++i) marks.push_back(fmt::format("?{}", i + 1));
+  const auto inserted = connection.run(fmt::format("INSERT INTO {} ({}) VALUES ({})", quote_name(table.name),
+                                                   name_list(columns), join(marks, ", ")),
+                                       values);
+  return inserted.ok() ? Status() : Status(inserted.error());
+}
+
+// `"k1" = ?1 AND "k2" = ?2`
+std::string where_key(const TableSchema& table) {
+  std::vector<std::string> parts;
+  for (const std::string& column : table.key) {
+    parts.push_back(fmt::format("{} = ?{}", quote_name(column), parts.size() + 1));
+  }
+  return join(parts, " AND ");
+}
+
+Status delete_row(Connection& connection, const TableSchema& table, const Row& key) {
+  const auto deleted = connection.run(
+      fmt::format("DELETE FROM {} WHERE {}", quote_name(table.name), where_key(table)), key);
+  return deleted.ok() ? Status() : Status(deleted.error());
+}
+
+Status expect(bool good, const char* what) {
+  if (good) return {};
+  return Error{ErrorCode::refused, std::string("the trial of one row failed: ") + what,
+               "a trigger or constraint of the target interferes; `whimbrel analyze` names them"};
+}
+
+}  // namespace
+
+Result<std::vector<Finding>> SqliteStore::review(const Mapping& mapping, bool dual) {
+  Review review(mapping);
+  ASSIGN_OR_RETURN(const auto connection, connect(Access::read));
+  TRY(review.null_keys(*connection));
+  if (dual) {
+    review.writes_that_would_fail();
+    review.way_back();
+  }
+  review.surroundings(dual);
+  return review.take();
+}
+
+// Inserts, reads, changes and deletes one mapped row on the target, and through the link the other
+// way round; then everything is rolled back.
+Result<std::string> SqliteStore::self_test(const Mapping& mapping, bool linked) {
+  ASSIGN_OR_RETURN(const auto connection, connect(Access::write));
+  ASSIGN_OR_RETURN(const Transaction rolled_back, Transaction::begin(*connection, true));
+  ASSIGN_OR_RETURN(const bool source_is_here, object_exists(*connection, "table", mapping.source.name));
+  if (!source_is_here) return std::string("nothing: the source is in another file");
+  ASSIGN_OR_RETURN(const std::vector<Row> rows,
+                   connection->query(fmt::format("SELECT {} FROM {} LIMIT 1",
+                                                 name_list(mapping.source.column_names()),
+                                                 quote_name(mapping.source.name)),
+                                     {}));
+  if (rows.empty()) return std::string("nothing: the source has no rows");
+  const Row source_key = key_of(rows[0], mapping.source_key);
+  ASSIGN_OR_RETURN(const Row image, image_of(mapping, rows[0], *this));
+  const Row key = key_of(image, mapping.target_key);
+  const TableSchema& target = mapping.target;
+  ASSIGN_OR_RETURN(const bool guarded, has_guard(*connection));
+  if (guarded) TRY(connection->execute(guard_on));
+  TRY(delete_row(*connection, target, key));
+  const Row values = written_values(mapping.forward, image);
+  TRY(insert_row(*connection, target, written_columns(mapping.forward), values));
+  ASSIGN_OR_RETURN(const std::optional<Row> read, read_key(*connection, target, key));
+  TRY(expect(read && differing(mapping.forward, image, *read).empty(), "the row read is not the row inserted"));
+  const std::string any = quote_name(mapping.forward.back().column);
+  const auto updated = connection->run(
+      fmt::format("UPDATE {0} SET {1} = {1} WHERE {2}", quote_name(target.name), any, where_key(target)), key);
+  if (!updated.ok()) return updated.error();
+  TRY(delete_row(*connection, target, key));
+  ASSIGN_OR_RETURN(std::int64_t left, count_key(*connection, target, key));
+  TRY(expect(left == 0, "the deleted row is still there"));
+  if (!linked) return std::string("insert, read, update, delete");
+  TRY(connection->execute(guard_off));
+  TRY(delete_row(*connection, mapping.source, source_key));
+  const std::vector<std::string> columns = writable(mapping.source);
+  Row source_values;
+  for (const std::string& column : columns) {
+    source_values.push_back(rows[0][static_cast<std::size_t>(mapping.source.column_index(column))]);
+  }
+  TRY(insert_row(*connection, mapping.source, columns, source_values));
+  ASSIGN_OR_RETURN(const std::optional<Row> carried, read_key(*connection, target, key));
+  TRY(expect(carried && differing(mapping.forward, image, *carried).empty(),
+             "a row inserted on the old side did not arrive on the new one"));
+  TRY(delete_row(*connection, target, key));
+  ASSIGN_OR_RETURN(left, count_key(*connection, mapping.source, source_key));
+  TRY(expect(left == 0, "a row deleted on the new side is still on the old one"));
+  return std::string("insert, read, update, delete, and both ways through the link");
+}
+
+}  // namespace whimbrel

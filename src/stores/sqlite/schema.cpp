@@ -1,0 +1,199 @@
+#include "stores/sqlite/schema.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <map>
+
+#include "base/text.h"
+#include "stores/sqlite/dialect.h"
+
+namespace whimbrel::sqlite {
+
+namespace {
+
+std::string text(const Value& value) {
+  const auto* found = value.get_if<std::string>();
+  return found == nullptr ? "" : *found;
+}
+
+std::int64_t number(const Value& value) {
+  const auto* found = value.get_if<std::int64_t>();
+  return found == nullptr ? 0 : *found;
+}
+
+Row named(const std::string& table) { return {Value::text(table)}; }
+
+Status read_columns(Connection& connection, TableSchema& schema, bool without_rowid) {
+  ASSIGN_OR_RETURN(const std::vector<Row> rows,
+                   connection.query("SELECT name, type, \"notnull\", dflt_value, pk, hidden"
+                                    " FROM pragma_table_xinfo(?1) ORDER BY cid",
+                                    named(schema.name)));
+  std::map<std::int64_t, std::string> key;
+  for (const Row& row : rows) {
+    ColumnSchema column;
+    column.name = text(row[0]);
+    column.declared = text(row[1]);
+    column.has_default = !row[3].is_null();
+    column.generated = number(row[5]) != 0;
+    const std::int64_t key_part = number(row[4]);
+    if (key_part > 0) key[key_part] = column.name;
+    column.nullable = number(row[2]) == 0 && !(key_part > 0 && without_rowid);
+    const char* collation = nullptr;
+    if (sqlite3_table_column_metadata(connection.raw(), nullptr, schema.name.c_str(),
+                                      column.name.c_str(), nullptr, &collation, nullptr, nullptr,
+                                      nullptr) == SQLITE_OK &&
+        collation != nullptr && !ascii_iequals(collation, "BINARY")) {
+      column.collation = collation;
+    }
+    schema.columns.push_back(std::move(column));
+  }
+  for (const auto& [part, name] : key) schema.key.push_back(name);
+  // The one column of an INTEGER PRIMARY KEY is the rowid: it is never null.
+  if (schema.key.size() == 1 && !without_rowid) {
+    ColumnSchema& only =
+        schema.columns[static_cast<std::size_t>(schema.column_index(schema.key.front()))];
+    if (ascii_iequals(only.declared, "INTEGER")) only.nullable = false;
+  }
+  return {};
+}
+
+Status read_indexes(Connection& connection, TableSchema& schema) {
+  ASSIGN_OR_RETURN(const std::vector<Row> indexes,
+                   connection.query("SELECT name, \"unique\", origin, partial"
+                                    " FROM pragma_index_list(?1) ORDER BY seq DESC",
+                                    named(schema.name)));
+  for (const Row& index : indexes) {
+    if (number(index[1]) == 0 || text(index[2]) == "pk" || number(index[3]) != 0) continue;
+    ASSIGN_OR_RETURN(const std::vector<Row> parts,
+                     connection.query("SELECT name FROM pragma_index_info(?1) ORDER BY seqno",
+                                      named(text(index[0]))));
+    std::vector<std::string> columns;
+    for (const Row& part : parts) columns.push_back(text(part[0]));
+    if (std::ranges::count(columns, "") == 0) schema.uniques.push_back(std::move(columns));
+  }
+  // Without a primary key, a unique index over columns that are never null tells rows apart too.
+  if (!schema.key.empty()) return {};
+  for (const std::vector<std::string>& unique : schema.uniques) {
+    const bool usable = std::ranges::all_of(unique, [&](const std::string& name) {
+      return !schema.columns[static_cast<std::size_t>(schema.column_index(name))].nullable;
+    });
+    if (!usable) continue;
+    schema.key = unique;
+    std::erase(schema.uniques, schema.key);
+    return {};
+  }
+  return {};
+}
+
+Status read_references(Connection& connection, TableSchema& schema) {
+  const auto list = [&](const std::string& table) {
+    return connection.query("SELECT id, \"table\", \"from\", \"to\", on_update, on_delete"
+                            " FROM pragma_foreign_key_list(?1) ORDER BY id, seq",
+                            named(table));
+  };
+  ASSIGN_OR_RETURN(const std::vector<Row> rows, list(schema.name));
+  std::map<std::int64_t, ForeignKey> keys;
+  for (const Row& row : rows) {
+    ForeignKey& key = keys[number(row[0])];
+    key.parent = text(row[1]);
+    key.columns.push_back(text(row[2]));
+    key.parent_columns.push_back(text(row[3]));
+    key.on_update = text(row[4]);
+    key.on_delete = text(row[5]);
+  }
+  for (auto& [id, key] : keys) schema.foreign_keys.push_back(std::move(key));
+  ASSIGN_OR_RETURN(const std::vector<std::string> tables, table_names(connection));
+  for (const std::string& other : tables) {
+    ASSIGN_OR_RETURN(const std::vector<Row> references, list(other));
+    const bool refers = std::ranges::any_of(
+        references, [&](const Row& row) { return ascii_iequals(text(row[1]), schema.name); });
+    if (refers) schema.referenced_by.push_back(other);
+  }
+  return {};
+}
+
+// The text of a view says which tables it reads, if one looks for the whole word.
+bool mentions(const std::string& sql, const std::string& table) {
+  const std::string where = ascii_lower(sql);
+  const std::string word = ascii_lower(table);
+  const auto inside = [](char c) { return std::isalnum(static_cast<unsigned char>(c)) != 0 || c == '_'; };
+  for (std::size_t at = where.find(word); at != std::string::npos; at = where.find(word, at + 1)) {
+    const bool left = at == 0 || !inside(where[at - 1]);
+    const std::size_t end = at + word.size();
+    if (left && (end == where.size() || !inside(where[end]))) return true;
+  }
+  return false;
+}
+
+Status read_ddl(Connection& connection, TableSchema& schema) {
+  ASSIGN_OR_RETURN(const std::vector<Row> rows,
+                   connection.query("SELECT type, name, tbl_name, sql FROM sqlite_master"
+                                    " WHERE sql IS NOT NULL ORDER BY rowid",
+                                    {}));
+  for (const Row& row : rows) {
+    const std::string type = text(row[0]);
+    const std::string name = text(row[1]);
+    if (name.starts_with(own_prefix)) continue;
+    const bool of_table = ascii_iequals(text(row[2]), schema.name);
+    if (type == "table" && of_table) schema.create_ddl = text(row[3]);
+    if (type == "index" && of_table) schema.index_ddl.push_back(text(row[3]));
+    if (type == "trigger" && of_table) {
+      schema.triggers.push_back(name);
+      schema.trigger_ddl.push_back(text(row[3]));
+    }
+    if (type == "view" && mentions(text(row[3]), schema.name)) schema.views.push_back(name);
+  }
+  schema.has_checks = mentions(schema.create_ddl, "CHECK");
+  return {};
+}
+
+}  // namespace
+
+Result<std::vector<std::string>> table_names(Connection& connection) {
+  ASSIGN_OR_RETURN(const std::vector<Row> rows,
+                   connection.query("SELECT name FROM sqlite_master WHERE type = 'table'"
+                                    " AND name NOT LIKE 'sqlite\\_%' ESCAPE '\\' ORDER BY name",
+                                    {}));
+  std::vector<std::string> names;
+  for (const Row& row : rows) {
+    if (!text(row[0]).starts_with(own_prefix)) names.push_back(text(row[0]));
+  }
+  return names;
+}
+
+Result<bool> object_exists(Connection& connection, const std::string& type,
+                           const std::string& name) {
+  ASSIGN_OR_RETURN(const std::vector<Row> rows,
+                   connection.query("SELECT 1 FROM sqlite_master WHERE type = ?1"
+                                    " AND name = ?2 COLLATE NOCASE",
+                                    {Value::text(type), Value::text(name)}));
+  return !rows.empty();
+}
+
+Result<TableSchema> describe(Connection& connection, const std::string& table) {
+  ASSIGN_OR_RETURN(const std::vector<Row> found,
+                   connection.query("SELECT name, type, wr, strict FROM pragma_table_list"
+                                    " WHERE schema = 'main' AND name = ?1 COLLATE NOCASE",
+                                    named(table)));
+  if (found.empty()) {
+    ASSIGN_OR_RETURN(const std::vector<std::string> names, table_names(connection));
+    const std::string near = did_you_mean(table, names);
+    return Error{ErrorCode::not_found, fmt::format("there is no table `{}`", table),
+                 near.empty() && !names.empty() ? "its tables: " + join(names, ", ") : near};
+  }
+  if (text(found[0][1]) != "table") {
+    return Error{ErrorCode::refused, fmt::format("`{}` is a {}, not a table", table, text(found[0][1])),
+                 "only tables are moved"};
+  }
+  TableSchema schema;
+  schema.name = text(found[0][0]);
+  schema.strict = number(found[0][3]) != 0;
+  TRY(read_columns(connection, schema, number(found[0][2]) != 0));
+  TRY(read_indexes(connection, schema));
+  TRY(read_references(connection, schema));
+  TRY(read_ddl(connection, schema));
+  return schema;
+}
+
+}  // namespace whimbrel::sqlite

@@ -1,0 +1,19 @@
+// Reads a table's shape out of SQLite's own catalogue.
+#pragma once
+
+#include <string>
+
+#include "stores/sqlite/connection.h"
+#include "value/schema.h"
+
+namespace whimbrel::sqlite {
+
+// Objects of ours in a user's database begin with this.
+inline constexpr const char* own_prefix = "whimbrel_";
+
+// not_found with near names when there is no such table; `refused` for views and virtual tables.
+Result<TableSchema> describe(Connection& connection, const std::string& table);
+Result<std::vector<std::string>> table_names(Connection& connection);
+Result<bool> object_exists(Connection& connection, const std::string& type, const std::string& name);
+
+}  // namespace whimbrel::sqlite

@@ -1,0 +1,80 @@
+// SQLite as a store: one file, both tables in it or in two files.
+//
+// Links and captures are triggers, so they work inside the application's own transactions and need
+// no process of ours. Whatever is created is named whimbrel_… and removed again. The store never
+// changes settings of the file (journal mode, page size).
+#pragma once
+
+#include <memory>
+#include <mutex>
+#include <string>
+
+#include "base/clock.h"
+#include "store/store.h"
+#include "stores/sqlite/connection.h"
+
+namespace whimbrel {
+
+class SqliteStore final : public Store, private Catalog, private Capture, private Holds {
+ public:
+  // `path` is made absolute. not_found when there is no such file.
+  static Result<std::shared_ptr<Store>> open(const std::string& path, Clock& clock);
+
+  std::string identity() const override { return "sqlite:" + path_; }
+  Capabilities capabilities() const override { return {true, true, true, 1}; }
+  const Dialect* dialect() const override;
+  Catalog& catalog() override { return *this; }
+  Capture& capture() override { return *this; }
+  Holds& holds() override { return *this; }
+  Result<std::unique_ptr<SnapshotReader>> open_reader(const TableSchema& table) override;
+  Result<std::unique_ptr<BatchWriter>> open_writer(
+      const TableSchema& table, const std::vector<std::string>& columns) override;
+  Result<std::unique_ptr<InsideCopier>> open_inside(const Mapping& mapping) override;
+  Status claim(const std::string& migration, const std::string& journal) override;
+  Status disown(const std::string& migration) override;
+  Result<std::string> self_test(const Mapping& mapping, bool linked) override;
+  Result<Value> ask(const std::string& query) override;
+  Result<std::vector<Finding>> review(const Mapping& mapping, bool dual) override;
+
+ private:
+  SqliteStore(std::string path, Clock& clock) : path_(std::move(path)), clock_(clock) {}
+  Result<std::unique_ptr<sqlite::Connection>> connect(sqlite::Access access) const;
+  // Runs `work` in one writing transaction.
+  Status in_transaction(const std::function<Status(sqlite::Connection&)>& work) const;
+
+  // Catalog
+  Result<std::vector<std::string>> tables() override;
+  Result<TableSchema> describe(const std::string& table) override;
+  Result<TableSchema> parse(const std::string& ddl, const std::string& table) override;
+  Result<Value> settle(const ColumnSchema& column, Value value) const override;
+  Status create(const TableSchema& schema, bool with_indexes) override;
+  Status create_index(const std::string& ddl) override;
+  Status drop(const std::string& table) override;
+  Status clear(const std::string& table) override;
+  Status rename(const std::string& table, const std::string& to) override;
+  Status create_view(const Mapping& mapping, const std::string& name) override;
+  // Capture
+  Result<std::string> start(const std::string& feed,
+                            const std::vector<std::string>& tables) override;
+  Status stop(const std::string& feed) override;
+  Result<ChangeBatch> read(const std::string& feed, const std::string& position,
+                           std::int64_t changes_max) override;
+  Status link(const std::vector<Link>& links) override;
+  Status unlink(const std::vector<Link>& links, PairSink& sink) override;
+  Status cut(const std::vector<Link>& links) override;
+  Result<std::vector<Row>> written_on_new_side(const Link& link) override;
+  Result<bool> put_back(const Link& link, const Row& target_row,
+                        const std::vector<std::pair<std::string, Value>>& columns) override;
+  // Holds
+  Status hold(const std::vector<std::string>& tables, TimePoint until) override;
+  Result<bool> held(const std::vector<std::string>& tables) override;
+  Status release(const std::vector<std::string>& tables) override;
+
+  std::string path_;
+  Clock& clock_;
+  std::mutex claim_mutex_;
+  std::string claimed_migration_;
+  std::string claimed_journal_;
+};
+
+}  // namespace whimbrel

@@ -1,0 +1,227 @@
+#include "stores/sqlite/triggers.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <map>
+#include <set>
+
+#include "base/text.h"
+#include "stores/sqlite/dialect.h"
+#include "stores/sqlite/objects.h"
+
+namespace whimbrel::sqlite {
+
+namespace {
+
+SpellColumn over(const std::string& row) {
+  return [row](std::string_view column) { return row + quote_name(column); };
+}
+
+std::vector<ColumnRule> key_rules(const TableSchema& table, const std::vector<ColumnRule>& rules) {
+  std::vector<ColumnRule> kept;
+  for (const std::string& column : table.key) {
+    for (const ColumnRule& rule : rules) {
+      if (rule.column == column) kept.push_back(rule);
+    }
+  }
+  return kept;
+}
+
+std::vector<std::string> columns_of_rules(const std::vector<ColumnRule>& rules) {
+  std::vector<std::string> names;
+  for (const ColumnRule& rule : rules) names.push_back(rule.column);
+  return names;
+}
+
+// One direction: writes to `read` are carried to `written` by the rules.
+struct Way {
+  const TableSchema& read;
+  const TableSchema& written;
+  const std::vector<ColumnRule>& rules;
+  std::string prefix;   // of the triggers' names
+  std::string note;     // SQL that notes a key, with a \1 where NEW. or OLD. belongs; or ""
+  bool insert_missing;  // an update of a row that the other side lacks brings the whole row
+
+  std::string name(const std::string& kind) const { return quote_name(prefix + kind); }
+  std::string noted(const char* row) const {
+    std::string sql;
+    for (const char c : note) c == '\1' ? sql += row : sql += c;
+    return sql;
+  }
+  // Compared by bytes and type: a collation or 1 = 1.0 must not hide a change.
+  static std::string changed(const std::string& column) {
+    return fmt::format(
+        "(OLD.{0} IS NOT NEW.{0} COLLATE BINARY OR typeof(OLD.{0}) <> typeof(NEW.{0}))",
+        quote_name(column));
+  }
+  std::string key_changed() const {
+    std::vector<std::string> parts;
+    for (const std::string& column : read.key) parts.push_back(changed(column));
+    return "(" + join(parts, " OR ") + ")";
+  }
+  std::string trigger(const std::string& kind, const std::string& event, const std::string& when,
+                      const std::string& body) const {
+    return fmt::format("CREATE TRIGGER IF NOT EXISTS {} AFTER {} ON {} WHEN {}{} BEGIN {}; {} {}; END",
+                       name(kind), event, quote_name(read.name), guard_is_off,
+                       when.empty() ? "" : " AND " + when, guard_on, body, guard_off);
+  }
+
+  Result<std::string> assignments(const std::vector<ColumnRule>& some) const {
+    ASSIGN_OR_RETURN(const std::vector<std::string> sql, spell_rules(some, "NEW."));
+    std::vector<std::string> parts;
+    for (std::size_t i = 0; i < some.size(); ++i) {
+      parts.push_back(quote_name(some[i].column) + " = " + sql[i]);
+    }
+    return join(parts, ", ");
+  }
+  Result<std::string> insert_whole(const std::string& tail) const {
+    ASSIGN_OR_RETURN(const std::vector<std::string> sql, spell_rules(rules, "NEW."));
+    return fmt::format("INSERT INTO {} ({}) SELECT {} WHERE {};", quote_name(written.name),
+                       name_list(columns_of_rules(rules)), join(sql, ", "), tail);
+  }
+
+  Result<std::string> on_insert() const {
+    std::vector<std::string> sets;
+    for (const ColumnRule& rule : rules) {
+      if (!written.is_key(rule.column)) {
+        sets.push_back(fmt::format("{0} = excluded.{0}", quote_name(rule.column)));
+      }
+    }
+    const std::string then = sets.empty() ? "NOTHING" : "UPDATE SET " + join(sets, ", ");
+    ASSIGN_OR_RETURN(const std::string insert,
+                     insert_whole(fmt::format("true ON CONFLICT ({}) DO {}",
+                                              name_list(written.key), then)));
+    return trigger("insert", "INSERT", "", insert + noted("NEW."));
+  }
+
+  Result<std::string> on_delete() const {
+    ASSIGN_OR_RETURN(const std::string match, match_key(written, rules, "", "OLD."));
+    return trigger("delete", "DELETE", "",
+                   fmt::format("DELETE FROM {} WHERE {};", quote_name(written.name), match) + noted("OLD."));
+  }
+
+  // The whole row moves to its new key, and keeps what only the other side holds.
+  Result<std::string> on_key_change() const {
+    ASSIGN_OR_RETURN(const std::string all, assignments(rules));
+    ASSIGN_OR_RETURN(const std::string match, match_key(written, rules, "", "OLD."));
+    ASSIGN_OR_RETURN(const std::string match_new, match_key(written, rules, "", "NEW."));
+    ASSIGN_OR_RETURN(const std::string insert,
+                     insert_whole(fmt::format("NOT EXISTS (SELECT 1 FROM {} WHERE {})",
+                                              quote_name(written.name), match_new)));
+    return trigger("key", "UPDATE", key_changed(),
+                   fmt::format("UPDATE OR REPLACE {} SET {} WHERE {}; {}", quote_name(written.name), all,
+                               match, insert) +
+                       noted("OLD.") + noted("NEW."));
+  }
+
+  // A trigger a column, so that only what an UPDATE names costs anything, and only columns that
+  // depend on it are touched: every index that is not concerned stays as it is.
+  Result<std::string> on_update(const std::string& column, int number) const {
+    std::vector<ColumnRule> dependent;
+    for (const ColumnRule& rule : rules) {
+      if (std::ranges::count(columns_of(*rule.expr), column) > 0) dependent.push_back(rule);
+    }
+    if (dependent.empty()) return std::string();
+    ASSIGN_OR_RETURN(const std::string sets, assignments(dependent));
+    ASSIGN_OR_RETURN(const std::string match, match_key(written, rules, "", "NEW."));
+    std::string body = fmt::format("UPDATE {} SET {} WHERE {};", quote_name(written.name), sets, match);
+    if (insert_missing) {
+      ASSIGN_OR_RETURN(const std::string insert,
+                       insert_whole(fmt::format("NOT EXISTS (SELECT 1 FROM {} WHERE {})",
+                                                quote_name(written.name), match)));
+      body += " " + insert;
+    }
+    return trigger(fmt::format("update{}", number), "UPDATE OF " + quote_name(column),
+                   changed(column) + " AND NOT " + key_changed(), body);
+  }
+
+  Status spell(std::vector<std::string>& out) const {
+    ASSIGN_OR_RETURN(std::string insert, on_insert());
+    ASSIGN_OR_RETURN(std::string erase, on_delete());
+    ASSIGN_OR_RETURN(std::string key, on_key_change());
+    out.push_back(std::move(insert));
+    out.push_back(std::move(erase));
+    out.push_back(std::move(key));
+    int number = 0;
+    for (const ColumnSchema& column : read.columns) {
+      ++number;
+      if (read.is_key(column.name) || column.generated) continue;
+      ASSIGN_OR_RETURN(std::string update, on_update(column.name, number));
+      if (!update.empty()) out.push_back(std::move(update));
+    }
+    if (!note.empty()) out.push_back(trigger("touch", "UPDATE", "NOT " + key_changed(), noted("NEW.")));
+    return {};
+  }
+};
+
+}  // namespace
+
+Result<std::vector<std::string>> spell_rules(const std::vector<ColumnRule>& rules,
+                                             const std::string& row) {
+  std::vector<std::string> all;
+  for (const ColumnRule& rule : rules) {
+    const std::optional<std::string> sql = spell(*rule.expr, dialect(), over(row));
+    if (!sql) {
+      return Error{ErrorCode::refused,
+                   fmt::format("`{}` ({}) cannot be computed by a trigger without ever failing",
+                               rule.column, describe(*rule.expr)),
+                   "say `sync: capture`"};
+    }
+    all.push_back(*sql);
+  }
+  return all;
+}
+
+Result<std::string> match_key(const TableSchema& table, const std::vector<ColumnRule>& rules,
+                              const std::string& qualifier, const std::string& row) {
+  const std::vector<ColumnRule> keys = key_rules(table, rules);
+  ASSIGN_OR_RETURN(const std::vector<std::string> sql, spell_rules(keys, row));
+  std::vector<std::string> parts;
+  for (std::size_t i = 0; i < keys.size(); ++i) {
+    // The plus takes the affinity off, so that the key column's own is applied and its index used.
+    parts.push_back(fmt::format("{}{} = +({})", qualifier, quote_name(keys[i].column), sql[i]));
+  }
+  return join(parts, " AND ");
+}
+
+std::string link_prefix(const Link& link) {
+  return own_name(link.mapping->source.name + "\n" + link.mapping->target.name, "");
+}
+
+std::string touched_table(const Link& link) { return link_prefix(link) + "touched"; }
+
+std::string touched_ddl(const Link& link) {
+  const std::vector<std::string>& key = link.mapping->target.key;
+  std::vector<std::string> columns;
+  for (const std::string& column : key) {
+    const ColumnSchema& schema =
+        link.mapping->target.columns[static_cast<std::size_t>(link.mapping->target.column_index(column))];
+    columns.push_back(quote_name(column) + (schema.collation.empty() ? "" : " COLLATE " + quote_name(schema.collation)));
+  }
+  return fmt::format("CREATE TABLE IF NOT EXISTS {} ({}, PRIMARY KEY ({}))", quote_name(touched_table(link)),
+                     join(columns, ", "), name_list(key));
+}
+
+Result<std::vector<std::string>> link_triggers(const Link& link) {
+  const Mapping& mapping = *link.mapping;
+  std::vector<std::string> matches;
+  std::vector<std::string> values;
+  for (const std::string& column : mapping.target.key) {
+    matches.push_back(fmt::format("{0} = \1{0}", quote_name(column)));
+    values.push_back("\1" + quote_name(column));
+  }
+  // No OR IGNORE: an application's own OR clause would take its place.
+  const std::string note = fmt::format(
+      " INSERT INTO {0} SELECT {1} WHERE NOT EXISTS (SELECT 1 FROM {0} WHERE {2});",
+      quote_name(touched_table(link)), join(values, ", "), join(matches, " AND "));
+  const std::string prefix = link_prefix(link);
+  const Way forward{mapping.source, mapping.target, mapping.forward, prefix + "forward_", "", true};
+  const Way backward{mapping.target, mapping.source, mapping.backward, prefix + "backward_", note, false};
+  std::vector<std::string> all;
+  TRY(forward.spell(all));
+  TRY(backward.spell(all));
+  return all;
+}
+
+}  // namespace whimbrel::sqlite
