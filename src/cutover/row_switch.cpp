@@ -18,8 +18,9 @@ class RowSwitchOn final : public Switch {
   }
 
   Result<std::string> found() override {
+    ASSIGN_OR_RETURN(const bool table, table_is_there());
     ASSIGN_OR_RETURN(const std::optional<Row> row, read());
-    nlohmann::json body = {{"present", row.has_value()}};
+    nlohmann::json body = {{"table", table}, {"present", row.has_value()}};
     if (row) {
       for (const auto& [column, value] : plan_.set) {
         body["values"][column] = to_hex(canonical({(*row)[at(column)]}));
@@ -44,6 +45,7 @@ class RowSwitchOn final : public Switch {
                    fmt::format("the switch's row is not in {}", plan_.table.name),
                    "insert it, or say `create: true` in the plan"};
     }
+    if (plan_.create) TRY(plan_.store->catalog().create(plan_.table, true));
     Row values;
     for (const auto& [column, value] : plan_.set) values.push_back(value);
     return write(std::move(values));
@@ -54,7 +56,16 @@ class RowSwitchOn final : public Switch {
     if (!body.is_object() || !body.contains("present")) {
       return Error{ErrorCode::internal, "what a switch found before cannot be read"};
     }
-    if (!body["present"].get<bool>()) return write(std::nullopt);
+    ASSIGN_OR_RETURN(const bool table, table_is_there());
+    if (!table) return {};  // nobody can be told anything by a table that is gone
+    if (!body["present"].get<bool>()) {
+      TRY(write(std::nullopt));
+      if (body.value("table", true)) return {};
+      // We made the table; it goes again unless others have put rows into it.
+      ASSIGN_OR_RETURN(const auto reader, plan_.store->open_reader(plan_.table));
+      ASSIGN_OR_RETURN(const std::int64_t rows, reader->count());
+      return rows == 0 ? plan_.store->catalog().drop(plan_.table.name) : Status();
+    }
     Row values;
     for (const auto& [column, value] : plan_.set) {
       ASSIGN_OR_RETURN(Row one, row_from_canonical(from_hex(body["values"][column].get<std::string>())));
@@ -84,7 +95,14 @@ class RowSwitchOn final : public Switch {
     }
     return key;
   }
+  Result<bool> table_is_there() {
+    const Result<TableSchema> there = plan_.store->catalog().describe(plan_.table.name);
+    if (!there.ok() && there.error().code != ErrorCode::not_found) return there.error();
+    return there.ok();
+  }
   Result<std::optional<Row>> read() {
+    ASSIGN_OR_RETURN(const bool table, table_is_there());
+    if (!table) return std::optional<Row>{};
     ASSIGN_OR_RETURN(const auto reader, plan_.store->open_reader(plan_.table));
     const std::vector<Row> keys = {key()};
     ASSIGN_OR_RETURN(std::vector<std::optional<Row>> rows, reader->read_keys(keys));

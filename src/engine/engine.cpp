@@ -33,6 +33,22 @@ std::string tables_json(const Migration& migration) {
       .dump(-1, ' ', false, nlohmann::json::error_handler_t::replace);
 }
 
+// Which keys have another value now: "\n  /limits/batch_size: 1000 → 500".
+std::string plan_difference(const std::string& before, const std::string& after) {
+  const nlohmann::json old_plan = nlohmann::json::parse(before, nullptr, false);
+  const nlohmann::json new_plan = nlohmann::json::parse(after, nullptr, false);
+  std::string text;
+  if (old_plan.is_discarded() || new_plan.is_discarded()) return text;
+  for (const auto& change : nlohmann::json::diff(old_plan, new_plan)) {
+    const std::string path = change.value("path", "");
+    const nlohmann::json::json_pointer at(path);
+    const std::string was = old_plan.contains(at) ? old_plan[at].dump() : "nothing";
+    const std::string is = new_plan.contains(at) ? new_plan[at].dump() : "nothing";
+    text += fmt::format("\n  {}: {} → {}", path, printable(was, 80), printable(is, 80));
+  }
+  return text;
+}
+
 Error cancelled() {
   return Error{ErrorCode::cancelled, "stopped as asked", "`whimbrel run` goes on from here",
                "everything journaled stays valid", {}, ""};
@@ -52,7 +68,8 @@ Status Engine::accept_plan() {
   if (!anew) {
     if (state.digest == migration_.digest) return {};
     return Error{ErrorCode::refused,
-                 "the plan is not the one this migration was started with",
+                 "the plan is not the one this migration was started with:" +
+                     plan_difference(state.plan, migration_.resolved),
                  "put the old plan back, or roll back first: `whimbrel rollback`",
                  "nothing was changed by this command", {}, ""};
   }
@@ -110,7 +127,7 @@ Result<bool> Engine::act(const Decision& decision) {
       return true;
     }
     case Act::verify: {
-      ASSIGN_OR_RETURN(const VerifyOutcome outcome, compare_all(0, true));
+      ASSIGN_OR_RETURN(const VerifyOutcome outcome, compare_all(0, true, true));
       if (outcome.differing > 0) {
         std::string examples;
         for (const Difference& one : outcome.examples) {
@@ -174,8 +191,18 @@ Result<EngineOutcome> Engine::loop(Goal goal) {
   }
 }
 
+// A database remembers which journal drives it, so that two runners notice each other.
+Status Engine::reclaim() {
+  if (!parts_.journal.state().confirmed("claim")) return {};
+  for (const auto& [alias, store] : migration_.stores) {
+    TRY(store->claim(migration_.name, parts_.journal.id()));
+  }
+  return {};
+}
+
 Result<EngineOutcome> Engine::run(Goal goal, bool stay) {
   TRY(accept_plan());
+  TRY(reclaim());
   if (const Phase phase = parts_.journal.phase(); phase == Phase::rolling_back) {
     rollback_asked_ = true;  // a rollback that was interrupted goes on first
   }
@@ -200,6 +227,7 @@ Result<EngineOutcome> Engine::rollback() {
     return Error{ErrorCode::refused, "the way back was given up by `finish`",
                  "the archive and the backup are what is left"};
   }
+  TRY(reclaim());
   rollback_asked_ = true;
   return loop(Goal::watch);
 }
@@ -325,7 +353,7 @@ Result<EngineOutcome> Engine::cutover(const std::string& only, std::optional<boo
   return run(Goal::watch, false);
 }
 
-Result<VerifyOutcome> Engine::verify(std::int64_t sample) {
+Result<VerifyOutcome> Engine::verify(std::int64_t sample, bool record) {
   const Phase phase = parts_.journal.phase();
   const bool live = phase == Phase::following || phase == Phase::verified || phase == Phase::watching;
   if (!live || !parts_.journal.state().started) {
@@ -333,7 +361,7 @@ Result<VerifyOutcome> Engine::verify(std::int64_t sample) {
                  fmt::format("there is nothing to compare while the migration is {}", name_of(phase)),
                  "`whimbrel run --until verify` copies and compares"};
   }
-  return compare_all(sample, false);
+  return compare_all(sample, false, record);
 }
 
 }  // namespace whimbrel

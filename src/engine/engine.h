@@ -64,14 +64,15 @@ class Engine {
   Result<EngineOutcome> rollback();
   // The switch alone, or one of the switches early, or a person's word on an unknown one.
   Result<EngineOutcome> cutover(const std::string& only, std::optional<bool> decided);
-  // Compares, and changes nothing but the journal.
-  Result<VerifyOutcome> verify(std::int64_t sample);
+  // Compares, and changes nothing but the journal; not even that without `record`.
+  Result<VerifyOutcome> verify(std::int64_t sample, bool record);
   // Gives up the way back and removes what is no longer needed. `refused` when it is too early.
   Result<EngineOutcome> finish(std::optional<Milliseconds> after);
 
  private:
   // engine.cpp
   Status accept_plan();
+  Status reclaim();
   Status enter(Phase phase, const std::string& why);
   Facts facts();
   Result<bool> act(const Decision& decision);
@@ -99,7 +100,7 @@ class Engine {
   Follow make_follow(Direction direction, Store& store);
   void guard(Follow& follow, Direction direction, bool other_side_serves);
   // `follow`: what only lags is carried over and looked at again; else nothing is written.
-  Result<VerifyOutcome> compare_all(std::int64_t sample, bool follow);
+  Result<VerifyOutcome> compare_all(std::int64_t sample, bool follow, bool record);
   Status settle_suspects(std::vector<std::unique_ptr<Verify>>& verifies, Direction direction,
                          bool follow);
   Result<bool> cut_over();

@@ -86,7 +86,7 @@ Status Engine::settle_suspects(std::vector<std::unique_ptr<Verify>>& verifies, D
   return {};
 }
 
-Result<VerifyOutcome> Engine::compare_all(std::int64_t sample, bool follow) {
+Result<VerifyOutcome> Engine::compare_all(std::int64_t sample, bool follow, bool record) {
   const Milliseconds began = parts_.clock.monotonic();
   const bool switched = parts_.journal.phase() == Phase::watching;
   const Pairing pairing = migration_.sync == Sync::dual ? Pairing::linked
@@ -117,7 +117,7 @@ Result<VerifyOutcome> Engine::compare_all(std::int64_t sample, bool follow) {
   VerifyOutcome outcome;
   TRY(settle_suspects(verifies, direction, follow));
   for (const auto& verify : verifies) {
-    TRY(verify->journal_outcome());
+    if (record) TRY(verify->journal_outcome());
     outcome.rows += verify->rows();
     outcome.differing += verify->suspects();
     outcome.on_new_side += verify->on_new_side();
@@ -125,8 +125,10 @@ Result<VerifyOutcome> Engine::compare_all(std::int64_t sample, bool follow) {
     for (Difference& one : verify->differences(10)) outcome.examples.push_back(std::move(one));
   }
   const Milliseconds took = parts_.clock.monotonic() - began;
-  TRY(parts_.journal.append(VerifyEnded{sample == 0, outcome.rows, outcome.differing,
-                                        outcome.on_new_side, took.count()}));
+  if (record) {
+    TRY(parts_.journal.append(VerifyEnded{sample == 0, outcome.rows, outcome.differing,
+                                          outcome.on_new_side, took.count()}));
+  }
   parts_.events.emit({"verified",
                       {{"rows", outcome.rows}, {"differing", outcome.differing},
                        {"on_new_side", outcome.on_new_side}, {"ms", std::int64_t{took.count()}}}});

@@ -161,7 +161,7 @@ Result<EngineOutcome> Engine::finish(std::optional<Milliseconds> after) {
                                        plan.rename_source_to, to_iso8601(due)), false};
     }
     TRY(parts_.journal.append(EffectIntended{"archive_dropped", "{}"}));
-    TRY(migration_.moves.front().source->catalog().drop(plan.rename_source_to));
+    TRY(migration_.stores.begin()->second->catalog().drop(plan.rename_source_to));
     TRY(parts_.journal.append(EffectConfirmed{"archive_dropped", "{}"}));
     return EngineOutcome{Phase::finished, "the archive " + plan.rename_source_to + " is removed", false};
   }
@@ -190,15 +190,14 @@ Result<EngineOutcome> Engine::finish(std::optional<Milliseconds> after) {
       }
     }
   }
-  for (const Move& move : migration_.moves) {
-    Catalog& catalog = move.source->catalog();
-    const std::string& old_name = move.mapping.source.name;
-    if (!plan.rename_source_to.empty()) {
-      TRY(catalog.rename(old_name, plan.rename_source_to));
-    } else if (!plan.keep_source) {
-      TRY(catalog.drop(old_name));
+  if (!plan.rename_source_to.empty() || !plan.keep_source) {
+    for (const auto& store : stores_of(Direction::forward)) {
+      std::vector<const Mapping*> mappings;
+      for (const Move& move : migration_.moves) {
+        if (move.source == store) mappings.push_back(&move.mapping);
+      }
+      TRY(store->catalog().retire(mappings, plan.rename_source_to, plan.view));
     }
-    if (plan.view) TRY(catalog.create_view(move.mapping, old_name));
   }
   for (const auto& [alias, store] : migration_.stores) TRY(store->disown(migration_.name));
   TRY(enter(Phase::finished, "nothing of ours is left"));

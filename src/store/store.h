@@ -114,6 +114,10 @@ class Catalog {
   virtual Result<TableSchema> describe(const std::string& table) = 0;
   // What `ddl` would make of `table`, without making it.
   virtual Result<TableSchema> parse(const std::string& ddl, const std::string& table) = 0;
+  // The shape of a small table that holds such values under such a key, with its DDL. Makes nothing.
+  virtual Result<TableSchema> sketch(const std::string& table,
+                                     const std::vector<std::pair<std::string, Value>>& key,
+                                     const std::vector<std::pair<std::string, Value>>& others) = 0;
   // The value as this column would hold it; `refused` when it cannot without loss.
   virtual Result<Value> settle(const ColumnSchema& column, Value value) const = 0;
   // Does nothing when the table exists. Indexes are left out unless asked for.
@@ -123,8 +127,11 @@ class Catalog {
   // Deletes every row; the table stays.
   virtual Status clear(const std::string& table) = 0;
   virtual Status rename(const std::string& table, const std::string& to) = 0;
-  // A view named like the old table over the new one; writes through it reach the new table.
-  virtual Status create_view(const Mapping& mapping, const std::string& name) = 0;
+  // The end of the old tables, all in one transaction: each is renamed, or dropped when
+  // `rename_to` is empty; `view` puts a view with its name over the new table. Tables that are
+  // no longer there as tables are done already.
+  virtual Status retire(const std::vector<const Mapping*>& mappings, const std::string& rename_to,
+                        bool view) = 0;
 };
 
 struct KeyChange {

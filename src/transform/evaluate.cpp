@@ -25,7 +25,40 @@ std::string format_real(const char* format, double number) {
   return buffer;
 }
 
-// The text form of a value in templates and casts. Reals have 15 digits there, as SQL gives them.
+using Statement = std::unique_ptr<sqlite3_stmt, FreeWith<sqlite3_finalize>>;
+using Connection = std::unique_ptr<sqlite3, FreeWith<sqlite3_close>>;
+
+// JSON paths, and numbers in texts, are read by an embedded SQLite, so that inside and outside of
+// a database they mean the same. One connection a thread.
+struct Embedded {
+  Connection connection;
+  Statement extract;
+  Statement number;
+  Embedded() {
+    sqlite3* raw = nullptr;
+    sqlite3_open(":memory:", &raw);
+    connection.reset(raw);
+    extract = prepare("SELECT CASE WHEN json_valid(?1) THEN json_extract(?1, ?2) END, json_valid(?1)");
+    number = prepare("SELECT CAST(?1 AS REAL)");
+  }
+  Statement prepare(const char* sql) const {
+    sqlite3_stmt* prepared = nullptr;
+    sqlite3_prepare_v2(connection.get(), sql, -1, &prepared, nullptr);
+    return Statement(prepared);
+  }
+};
+Embedded& embedded() {
+  thread_local Embedded one;
+  return one;
+}
+
+void bind_text(sqlite3_stmt* statement, int at, const std::string& text) {
+  sqlite3_bind_text64(statement, at, text.data(), text.size(), SQLITE_TRANSIENT, SQLITE_UTF8);
+}
+
+bool is_negative_zero(double number) { return number == 0 && std::signbit(number); }
+
+// The text form as SQL gives it: reals have 15 digits.
 Result<std::string> text_of(const Value& value) {
   if (const auto* text = value.get_if<std::string>()) return *text;
   if (const auto* number = value.get_if<std::int64_t>()) return fmt::format("{}", *number);
@@ -36,6 +69,28 @@ Result<std::string> text_of(const Value& value) {
   if (const auto* uuid = value.get_if<Uuid>()) return uuid->text;
   if (const auto* flag = value.get_if<bool>()) return std::string(*flag ? "true" : "false");
   return refuse(fmt::format("a {} has no text form", name_of(value.kind())));
+}
+
+// Whether these digits are read as this number again, by C and by SQLite, which differ far out.
+bool reads_as(const std::string& text, double number) {
+  if (!std::isfinite(number) || is_negative_zero(number)) return false;
+  if (std::strtod(text.c_str(), nullptr) != number) return false;
+  sqlite3_stmt* s = embedded().number.get();
+  sqlite3_reset(s);
+  bind_text(s, 1, text);
+  return sqlite3_step(s) == SQLITE_ROW && sqlite3_column_double(s, 0) == number;
+}
+
+// The same where the value has to be found in the text again: as a part of a key, after a cast.
+Result<std::string> faithful_text_of(const Value& value) {
+  if (value.kind() == Kind::bytes) {
+    return refuse("bytes would become text", "say `cast: text` if they are text");
+  }
+  ASSIGN_OR_RETURN(std::string text, text_of(value));
+  const auto* real = value.get_if<double>();
+  if (real == nullptr || reads_as(text, *real)) return text;
+  return refuse(fmt::format("{} would become the text {}, which is another number", show(value), text),
+                "set such rows aside with `on_error: reject`, or correct them first");
 }
 
 void append_json_text(std::string& out, std::string_view text) {
@@ -73,23 +128,29 @@ void append_json_text(std::string& out, std::string_view text) {
   out += '"';
 }
 
-// Bytes have no JSON form of their own: they become {"$hex": …}; infinities become texts.
+// As few digits as give the number back; an infinity is a number too large, as SQLite reads it.
+std::string json_number(double number) {
+  if (std::isinf(number)) return number > 0 ? "9.0e+999" : "-9.0e+999";
+  const std::string text = format_real("%!.15g", number);
+  return std::strtod(text.c_str(), nullptr) == number ? text : format_real("%!.18g", number);
+}
+
+// Refused is what would not come out of the document as it went in.
 Status append_json(std::string& out, const Value& value) {
   if (value.is_null()) {
     out += "null";
   } else if (const auto* text = value.get_if<std::string>()) {
+    // SQLite reads a text out of JSON up to a NUL.
+    if (text->find('\0') != std::string::npos) return refuse("a text with a NUL is cut in JSON");
     append_json_text(out, *text);
   } else if (const auto* number = value.get_if<std::int64_t>()) {
     out += fmt::format("{}", *number);
   } else if (const auto* real = value.get_if<double>()) {
     if (std::isnan(*real)) return refuse("JSON has no NaN");
-    if (std::isinf(*real)) {
-      out += *real > 0 ? "\"Infinity\"" : "\"-Infinity\"";
-    } else {
-      out += format_real("%!.17g", *real);
-    }
-  } else if (const auto* bytes = value.get_if<Bytes>()) {
-    out += "{\"$hex\":\"" + ascii_upper(to_hex(bytes->text)) + "\"}";
+    if (is_negative_zero(*real)) return refuse("-0.0 would become 0.0 in JSON");
+    out += json_number(*real);
+  } else if (value.kind() == Kind::bytes) {
+    return refuse("JSON has no bytes", "say `cast: text` if they are text");
   } else if (const auto* json = value.get_if<Json>()) {
     out += json->text;
   } else if (const auto* flag = value.get_if<bool>()) {
@@ -103,30 +164,11 @@ Status append_json(std::string& out, const Value& value) {
   return {};
 }
 
-using Statement = std::unique_ptr<sqlite3_stmt, FreeWith<sqlite3_finalize>>;
-using Connection = std::unique_ptr<sqlite3, FreeWith<sqlite3_close>>;
-
-// JSON paths are read by an embedded SQLite, so that inside and outside of a database they mean
-// the same. One connection a thread.
 Result<Value> extract_json(const std::string& json, const JsonExtract& node) {
-  struct Embedded {
-    Connection connection;
-    Statement statement;
-    Embedded() {
-      sqlite3* raw = nullptr;
-      sqlite3_open(":memory:", &raw);
-      connection.reset(raw);
-      sqlite3_stmt* prepared = nullptr;
-      sqlite3_prepare_v2(raw, "SELECT CASE WHEN json_valid(?1) THEN json_extract(?1, ?2) END,"
-                              " json_valid(?1)", -1, &prepared, nullptr);
-      statement.reset(prepared);
-    }
-  };
-  thread_local Embedded embedded;
-  sqlite3_stmt* s = embedded.statement.get();
+  sqlite3_stmt* s = embedded().extract.get();
   sqlite3_reset(s);
-  sqlite3_bind_text64(s, 1, json.data(), json.size(), SQLITE_TRANSIENT, SQLITE_UTF8);
-  sqlite3_bind_text64(s, 2, node.path.data(), node.path.size(), SQLITE_TRANSIENT, SQLITE_UTF8);
+  bind_text(s, 1, json);
+  bind_text(s, 2, node.path);
   if (sqlite3_step(s) != SQLITE_ROW) return refuse("a JSON path could not be read: " + node.path);
   if (sqlite3_column_int(s, 1) == 0 && !node.lenient) {
     return refuse("a text that is no JSON: " + printable(json));
@@ -152,11 +194,8 @@ Result<Value> cast(const Value& value, CastTo to) {
   };
   switch (to) {
     case CastTo::text: {
-      if (const auto* real = value.get_if<double>()) {
-        const std::string text = format_real("%!.15g", *real);
-        if (std::strtod(text.c_str(), nullptr) != *real) return lossy("text");
-      }
-      ASSIGN_OR_RETURN(std::string text, text_of(value));
+      if (const auto* bytes = value.get_if<Bytes>()) return Value::text(bytes->text);
+      ASSIGN_OR_RETURN(const std::string text, faithful_text_of(value));
       return Value::text(text);
     }
     case CastTo::bytes: {
@@ -167,8 +206,7 @@ Result<Value> cast(const Value& value, CastTo to) {
     case CastTo::integer: {
       if (value.kind() == Kind::int64) return value;
       if (const auto* real = value.get_if<double>()) {
-        const bool negative_zero = *real == 0 && std::signbit(*real);
-        if (std::abs(*real) < 9e15 && std::floor(*real) == *real && !negative_zero) {
+        if (std::abs(*real) < 9e15 && std::floor(*real) == *real && !is_negative_zero(*real)) {
           return Value::integer(static_cast<std::int64_t>(*real));
         }
         return lossy("integer");
@@ -195,7 +233,7 @@ Result<Value> cast(const Value& value, CastTo to) {
         const auto [end, failure] =
             std::from_chars(text->data(), text->data() + text->size(), number);
         if (failure == std::errc() && end == text->data() + text->size() &&
-            std::isfinite(number) && format_real("%!.15g", number) == *text) {
+            format_real("%!.15g", number) == *text && reads_as(*text, number)) {
           return Value::real(number);
         }
       }
@@ -208,6 +246,11 @@ Result<Value> cast(const Value& value, CastTo to) {
 // Days since 1970-01-01 of a proleptic Gregorian date (H. Hinnant, "chrono-compatible low-level
 // date algorithms"); std::chrono carries the same algorithm.
 std::optional<std::int64_t> parse_iso8601_ms(const std::string& text) {
+  // scanf takes spaces and signs for digits.
+  constexpr std::string_view form = "dddd-dd-dd dd:dd:dd";
+  for (std::size_t i = 0; i < form.size(); ++i) {
+    if (i >= text.size() || (form[i] == 'd' && (text[i] < '0' || text[i] > '9'))) return std::nullopt;
+  }
   int y = 0, mo = 0, d = 0, h = 0, mi = 0, s = 0, used = 0;
   if (std::sscanf(text.c_str(), "%4d-%2d-%2d%*1[T ]%2d:%2d:%2d%n", &y, &mo, &d, &h, &mi, &s,
                   &used) != 6 || used != 19) {
@@ -289,7 +332,7 @@ struct Evaluator {
   Result<Value> operator()(const CaseOf& node) const {
     ASSIGN_OR_RETURN(const Value value, evaluate(*node.of, row));
     if (value.is_null()) return value;
-    ASSIGN_OR_RETURN(const std::string text, text_of(value));
+    ASSIGN_OR_RETURN(const std::string text, faithful_text_of(value));
     return Value::text(change_case(text, node.how));
   }
   Result<Value> operator()(const Template& node) const {
@@ -297,7 +340,7 @@ struct Evaluator {
     for (const ExprPtr& part : node.parts) {
       ASSIGN_OR_RETURN(const Value value, evaluate(*part, row));
       if (value.is_null()) return Value();
-      ASSIGN_OR_RETURN(const std::string piece, text_of(value));
+      ASSIGN_OR_RETURN(const std::string piece, faithful_text_of(value));
       text += piece;
     }
     return Value::text(text);
@@ -339,8 +382,11 @@ struct Evaluator {
   Result<Value> operator()(const MapValues& node) const {
     ASSIGN_OR_RETURN(const Value value, evaluate(*node.of, row));
     if (value.is_null()) return value;
+    if (const auto* real = value.get_if<double>(); real != nullptr && is_negative_zero(*real)) {
+      return refuse("a map does not tell -0.0 from 0.0");
+    }
     for (const auto& [from, to] : node.pairs) {
-      if (same(value, from)) return to;
+      if (same(comparable(value), comparable(from))) return to;
     }
     if (node.keep_others) return value;
     if (node.otherwise) return *node.otherwise;
@@ -357,7 +403,7 @@ struct Evaluator {
   Result<Value> operator()(const Split& node) const {
     ASSIGN_OR_RETURN(const Value value, evaluate(*node.of, row));
     if (value.is_null()) return value;
-    ASSIGN_OR_RETURN(const std::string text, text_of(value));
+    ASSIGN_OR_RETURN(const std::string text, faithful_text_of(value));
     return split(text, node);
   }
   Result<Value> operator()(const TimeConversion& node) const {
@@ -389,6 +435,12 @@ struct Evaluator {
 };
 
 }  // namespace
+
+Value comparable(const Value& value) {
+  if (const auto* flag = value.get_if<bool>()) return Value::integer(*flag ? 1 : 0);
+  if (const auto* json = value.get_if<Json>()) return Value::text(json->text);
+  return value;
+}
 
 Result<Value> evaluate(const Expr& expr, const Row& row) {
   return std::visit(Evaluator{row}, expr.node);

@@ -106,6 +106,9 @@ bool may_be_null(const Expr& expr, const TableSchema& schema);
 // In the plan's own words, for analysis and reports: `json {result: result}`.
 std::string describe(const Expr& expr);
 
+// How a map compares: where a store has no truth values they are numbers, and JSON is text.
+Value comparable(const Value& value);
+
 // The value for one row. Errors are `refused`: a value that cannot be converted without loss.
 // Needs a resolved tree. Any thread.
 Result<Value> evaluate(const Expr& expr, const Row& row);
@@ -114,9 +117,12 @@ Result<Value> evaluate(const Expr& expr, const Row& row);
 struct Inverse {
   std::string column;  // the source column that is given back
   ExprPtr expr;        // over the target's columns; not resolved
-  bool exact;          // false: some values come back changed; `loss` says which
+  // Every value of the kind that the source column holds comes back as it was, unless it was
+  // refused on the way there. False: some come back changed; `loss` says which.
+  bool exact;
   std::string loss;
 };
-std::vector<Inverse> invert(const std::string& target_column, const ExprPtr& expr);
+std::vector<Inverse> invert(const std::string& target_column, const ExprPtr& expr,
+                            const TableSchema& source);
 
 }  // namespace whimbrel

@@ -60,10 +60,14 @@ Status check_key(const Mapping& mapping) {
 void derive_backward(Mapping& mapping, const std::vector<ColumnRule>& forward) {
   std::vector<Inverse> all;
   for (const ColumnRule& rule : forward) {
-    for (Inverse& inverse : invert(rule.column, rule.expr)) all.push_back(std::move(inverse));
+    for (Inverse& inverse : invert(rule.column, rule.expr, mapping.source)) all.push_back(std::move(inverse));
   }
-  // The exact way back wins; among equals the first, as the plan wrote them.
-  std::ranges::stable_sort(all, [](const Inverse& a, const Inverse& b) { return a.exact > b.exact; });
+  // The exact way back wins, and a plain copy before all; among equals the first, as the plan
+  // wrote them.
+  const auto worth = [](const Inverse& inverse) {
+    return (inverse.exact ? 2 : 0) + (std::holds_alternative<ColumnRef>(inverse.expr->node) ? 1 : 0);
+  };
+  std::ranges::stable_sort(all, std::ranges::greater(), worth);
   for (const ColumnSchema& column : mapping.source.columns) {
     if (column.generated) continue;
     const auto found = std::ranges::find(all, column.name, &Inverse::column);

@@ -8,50 +8,104 @@ namespace {
 
 using Spelled = std::optional<std::string>;
 
+// What SQL no longer tells from a number or a text. As a stored value that is the same; inside of a
+// text or a document it is not, so there it has to be known before.
+struct Gives {
+  bool boolean = false;
+  bool json = false;
+  bool other = false;
+
+  Gives operator|(const Gives& more) const {
+    return {boolean || more.boolean, json || more.json, other || more.other};
+  }
+};
+
+Gives gives(const Value& value) {
+  if (value.is_null()) return {};
+  const bool boolean = value.kind() == Kind::boolean;
+  const bool json = value.kind() == Kind::json;
+  return {boolean, json, !boolean && !json};
+}
+
+Gives gives(const Expr& expr) {
+  if (const auto* node = std::get_if<Constant>(&expr.node)) return gives(node->value);
+  if (const auto* node = std::get_if<IfNull>(&expr.node)) return gives(*node->of) | gives(*node->otherwise);
+  if (const auto* node = std::get_if<Coalesce>(&expr.node)) {
+    Gives all;
+    for (const ExprPtr& one : node->of) all = all | gives(*one);
+    return all;
+  }
+  if (const auto* node = std::get_if<MapValues>(&expr.node)) {
+    Gives all = node->keep_others ? gives(*node->of) : Gives{};
+    if (node->otherwise) all = all | gives(*node->otherwise);
+    for (const auto& [from, to] : node->pairs) all = all | gives(to);
+    return all;
+  }
+  const bool json = std::holds_alternative<JsonObject>(expr.node) || std::holds_alternative<JsonArray>(expr.node);
+  return {false, json, !json};
+}
+
 struct Speller {
   const Dialect& dialect;
   const SpellColumn& column;
 
   Spelled sub(const ExprPtr& expr) const { return spell(*expr, dialect, column); }
+  Spelled text(const ExprPtr& expr) const {
+    const auto* constant = std::get_if<Constant>(&expr->node);
+    if (constant != nullptr && constant->value.kind() == Kind::boolean) {
+      return dialect.literal(Value::text(constant->value.get<bool>() ? "true" : "false"));
+    }
+    if (constant != nullptr && constant->value.kind() == Kind::text) return sub(expr);
+    const Spelled of = gives(*expr).boolean ? std::nullopt : sub(expr);
+    return of ? Spelled(dialect.text_of(*of)) : of;
+  }
+  Spelled member(const ExprPtr& expr) const {
+    if (const auto* constant = std::get_if<Constant>(&expr->node)) {
+      return dialect.json_constant(constant->value);
+    }
+    const Gives what = gives(*expr);
+    if (what.boolean || (what.json && what.other)) return std::nullopt;
+    const Spelled of = sub(expr);
+    return of ? Spelled(dialect.json_member(*of, what.json)) : of;
+  }
 
   Spelled operator()(const ColumnRef& node) const { return column(node.column); }
   Spelled operator()(const Constant& node) const { return dialect.literal(node.value); }
   Spelled operator()(const CaseOf& node) const {
-    const Spelled of = sub(node.of);
-    if (!of) return of;
-    return dialect.change_case(dialect.text_of(*of), node.how);
+    const Spelled of = text(node.of);
+    return of ? Spelled(dialect.change_case(*of, node.how)) : of;
   }
   Spelled operator()(const Template& node) const {
     std::vector<std::string> texts;
     for (const ExprPtr& part : node.parts) {
-      const Spelled of = sub(part);
+      const Spelled of = text(part);
       if (!of) return of;
-      const bool literal = std::holds_alternative<Constant>(part->node);
-      texts.push_back(literal ? *of : dialect.text_of(*of));
+      texts.push_back(*of);
     }
     return dialect.joined(texts);
   }
   Spelled operator()(const JsonObject& node) const {
     std::vector<std::pair<std::string, std::string>> fields;
     for (const auto& [name, field] : node.fields) {
-      const Spelled of = sub(field);
+      const Spelled of = member(field);
       if (!of) return of;
-      fields.emplace_back(name, dialect.json_member(*of, gives_json(*field)));
+      fields.emplace_back(name, *of);
     }
     return dialect.json_object(fields);
   }
   Spelled operator()(const JsonArray& node) const {
     std::vector<std::string> items;
     for (const ExprPtr& item : node.items) {
-      const Spelled of = sub(item);
+      const Spelled of = member(item);
       if (!of) return of;
-      items.push_back(dialect.json_member(*of, gives_json(*item)));
+      items.push_back(*of);
     }
     return dialect.json_array(items);
   }
   Spelled operator()(const JsonExtract& node) const {
-    const Spelled of = sub(node.of);
-    if (!of || !node.lenient) return std::nullopt;  // strict: a text that is no JSON must not pass
+    // Strict: a text that is no JSON must not pass.
+    const Spelled of = node.lenient && !gives(*node.of).boolean ? sub(node.of) : std::nullopt;
+    if (!of) return of;
     return dialect.json_extract(*of, node.path);
   }
   Spelled operator()(const MapValues& node) const {
@@ -93,9 +147,8 @@ struct Speller {
     return fmt::format("CASE WHEN {} THEN {} ELSE {} END", test, *otherwise, *of);
   }
   Spelled operator()(const Between& node) const {
-    const Spelled of = sub(node.of);
-    if (!of) return of;
-    return dialect.between(*of, node.prefix, node.suffix);
+    const Spelled of = gives(*node.of).boolean ? std::nullopt : sub(node.of);
+    return of ? Spelled(dialect.between(*of, node.prefix, node.suffix)) : of;
   }
   // These refuse some values; SQL would change them in silence.
   Spelled operator()(const Cast&) const { return std::nullopt; }

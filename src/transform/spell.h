@@ -18,6 +18,8 @@ class Dialect {
  public:
   virtual ~Dialect() = default;
   virtual std::string quote(std::string_view identifier) const = 0;
+  // Nothing for a value that the store cannot say in SQL so that it is read as the same, and for
+  // JSON that it would write with other bytes.
   virtual std::optional<std::string> literal(const Value& value) const = 0;
   // Each takes SQL and gives SQL; null in, null out, and never an error whatever the value.
   virtual std::string text_of(const std::string& sql) const = 0;
@@ -30,6 +32,8 @@ class Dialect {
   virtual std::string json_extract(const std::string& sql, const std::string& path) const = 0;
   // A value as a member of a JSON document; null gives JSON's null.
   virtual std::string json_member(const std::string& sql, bool is_json) const = 0;
+  // The same for a constant, which may be true or false besides.
+  virtual std::optional<std::string> json_constant(const Value& value) const = 0;
   virtual std::string json_object(
       const std::vector<std::pair<std::string, std::string>>& fields) const = 0;
   virtual std::string json_array(const std::vector<std::string>& items) const = 0;

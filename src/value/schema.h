@@ -7,6 +7,8 @@
 #include <string_view>
 #include <vector>
 
+#include "value/value.h"
+
 namespace whimbrel {
 
 struct ColumnSchema {
@@ -16,6 +18,7 @@ struct ColumnSchema {
   bool has_default = false;
   bool generated = false;     // computed by the store: never written
   std::string collation;      // "" when the store compares by bytes
+  Kind holds = Kind::null;    // what its values are; null where the store does not say
 };
 
 struct ForeignKey {

@@ -1,8 +1,9 @@
 // What can go wrong at every call of a store or the journal, drawn from one seed.
 //
-// Every call passes `before` and `after`. There the application may write, time may pass, the call
-// may fail with or without its effect, and the process may die: `Killed` is thrown, everything of
-// the engine's is destroyed, and from then on no call reaches a store until the next start.
+// Every call passes `before` and `after`. There the application may write, time may pass, a person
+// may ask for something, the call may fail with or without its effect, and the process may die:
+// `Killed` is thrown, everything of the engine's is destroyed, and from then on no call reaches a
+// store until the next start.
 #pragma once
 
 #include <cstdint>
@@ -32,6 +33,13 @@ class SimulatedClock final : public Clock {
   Milliseconds now_{1'700'000'000'000};
 };
 
+// Where a process dies for sure: at the n-th record of the whole history, just before or just
+// after it is durable.
+struct CutAt {
+  std::int64_t record = 0;  // 0: nowhere
+  bool before = false;
+};
+
 class Faults {
  public:
   Faults(Random& random, SimulatedClock& clock) : random_(random), clock_(clock) {}
@@ -41,7 +49,10 @@ class Faults {
   int fail_per_mille = 0;
   int traffic_per_cent = 0;
   int stall_per_cent = 0;
+  int person_per_mille = 0;
   std::function<void()> traffic;
+  std::function<void()> person;  // stops it, or asks for something
+  CutAt cut;
 
   void new_session() {
     calls_ = 0;
@@ -63,19 +74,25 @@ class Faults {
     }
     return {};
   }
-  std::int64_t calls() const { return calls_; }
+  // Nobody can tell any more whether the call had its effect.
+  bool forgets_outcome() { return fail_per_mille > 0 && random_.below(1000) < 2 * fail_per_mille; }
+  void die_at_record(std::int64_t record, bool before) {
+    if (cut.record == record && cut.before == before) die();
+  }
 
  private:
+  [[noreturn]] void die() {
+    dead_ = true;
+    throw Killed{};
+  }
   void step() {
     if (dead_) throw Killed{};
-    if (kill_after_calls >= 0 && ++calls_ > kill_after_calls) {
-      dead_ = true;
-      throw Killed{};
-    }
+    if (kill_after_calls >= 0 && ++calls_ > kill_after_calls) die();
     if (random_.chance(stall_per_cent)) {
       clock_.advance(Milliseconds(random_.chance(20) ? random_.below(3000) : random_.below(60)));
     }
     if (traffic && random_.chance(traffic_per_cent)) traffic();
+    if (person && random_.below(1000) < person_per_mille) person();
   }
 
   Random& random_;

@@ -1,48 +1,40 @@
-// A store that fails as its seed says, around one that does not; and the same for the journal.
+// A store that fails as its seed says, around one that does not.
 //
-// It also holds the engine to the order of writes: whatever changes a user's database must have
-// its undo in the journal before (promise 5).
+// It also holds the engine to the order of writes, call by call: whatever changes a user's database
+// has its undo in the journal before (promise 5) and keeps it there until it is undone; a verb that
+// reads changes nothing (4); the source is left alone before the switch (6); a chunk begins where
+// the journal ends, so that at most one is done again (2); and a hold ends in time.
 #pragma once
 
+#include <fmt/format.h>
+
+#include <functional>
+#include <map>
 #include <memory>
 #include <string>
 #include <vector>
 
+#include "base/text.h"
 #include "faults.h"
-#include "journal/journal.h"
+#include "faulty_journal.h"
+#include "plan/migration.h"
 #include "store/store.h"
 
 namespace whimbrel::simulation {
 
-class FaultyJournal final : public Journal {
- public:
-  static std::unique_ptr<FaultyJournal> make(SimulatedClock& clock, Faults& faults) {
-    std::unique_ptr<FaultyJournal> journal(new FaultyJournal(clock, faults));
-    assert_always(journal->load().ok(), "a journal in memory");
-    return journal;
-  }
-  Status append(const Record& record) override {
-    TRY(faults_.before("append"));
-    TRY(Journal::append(record));
-    appended.push_back(record);
-    return faults_.after("append");
-  }
-  std::vector<Record> appended;
-
- private:
-  FaultyJournal(SimulatedClock& clock, Faults& faults)
-      : Journal(":memory:", clock), faults_(faults) {}
-  Faults& faults_;
-};
-
 class FaultyStore final : public Store, private Catalog, private Capture, private Holds {
  public:
-  FaultyStore(std::shared_ptr<Store> inner, Faults& faults, std::vector<std::string> tables_of_app)
-      : inner_(std::move(inner)), faults_(faults), tables_of_app_(std::move(tables_of_app)) {}
+  FaultyStore(std::shared_ptr<Store> inner, Faults& faults, SimulatedClock& clock)
+      : inner_(std::move(inner)), faults_(faults), clock_(clock) {}
 
-  const Journal* journal = nullptr;        // asked for intents; null: nothing may change
-  std::vector<std::string> violations;     // promises broken in the order of writes
-  std::int64_t changing_calls = 0;
+  // What the rules below are judged by, set before the first call.
+  const Migration* migration = nullptr;
+  const FaultyJournal* journal = nullptr;
+  bool only_reads = false;             // the verb under way must not change anything
+  std::int64_t rows_per_chunk_max = 0;
+  std::function<Value()> answer;       // to the queries of the plan's checks
+
+  std::vector<std::string> violations;
 
   std::string identity() const override { return inner_->identity(); }
   Capabilities capabilities() const override { return inner_->capabilities(); }
@@ -53,7 +45,8 @@ class FaultyStore final : public Store, private Catalog, private Capture, privat
 
   Result<std::unique_ptr<SnapshotReader>> open_reader(const TableSchema& table) override {
     ASSIGN_OR_RETURN(auto inner, inner_->open_reader(table));
-    return std::unique_ptr<SnapshotReader>(std::make_unique<Reader>(std::move(inner), *this));
+    return std::unique_ptr<SnapshotReader>(
+        std::make_unique<Reader>(std::move(inner), *this, table.name));
   }
   Result<std::unique_ptr<BatchWriter>> open_writer(
       const TableSchema& table, const std::vector<std::string>& columns) override {
@@ -63,18 +56,21 @@ class FaultyStore final : public Store, private Catalog, private Capture, privat
   }
   Result<std::unique_ptr<InsideCopier>> open_inside(const Mapping& mapping) override {
     ASSIGN_OR_RETURN(auto inner, inner_->open_inside(mapping));
-    return std::unique_ptr<InsideCopier>(std::make_unique<Inside>(std::move(inner), *this));
+    return std::unique_ptr<InsideCopier>(
+        std::make_unique<Inside>(std::move(inner), *this, mapping.source.name, mapping.target.name));
   }
   Status claim(const std::string& m, const std::string& j) override {
     return changing("claim", "claim", [&] { return inner_->claim(m, j); });
   }
   Status disown(const std::string& m) override {
-    return changing("disown", "", [&] { return inner_->disown(m); });
+    return undoing("disown", "claim", [&] { return inner_->disown(m); });
   }
   Result<std::string> self_test(const Mapping& mapping, bool linked) override {
     return reading<std::string>("self_test", [&] { return inner_->self_test(mapping, linked); });
   }
-  Result<Value> ask(const std::string& query) override { return inner_->ask(query); }
+  Result<Value> ask(const std::string&) override {
+    return reading<Value>("ask", [&] { return Result<Value>(answer()); });
+  }
   Result<std::vector<Finding>> review(const Mapping& mapping, bool dual) override {
     return inner_->review(mapping, dual);
   }
@@ -87,7 +83,7 @@ class FaultyStore final : public Store, private Catalog, private Capture, privat
     TRY(faults_.after(call));
     return value;
   }
-  // `intent`: the effect whose undo has to be in the journal; "" where the act is an undo itself.
+  // `intent`: the effect whose undo has to be in the journal.
   template <class F>
   Status changing(const char* call, const std::string& intent, F&& f) {
     TRY(faults_.before(call));
@@ -95,24 +91,97 @@ class FaultyStore final : public Store, private Catalog, private Capture, privat
     TRY(f());
     return faults_.after(call);
   }
-  void expect_intent(const char* call, const std::string& intent) {
-    ++changing_calls;
-    if (journal == nullptr) violations.push_back(std::string(call) + " by a verb that only reads");
-    if (intent.empty() || journal == nullptr) return;
-    for (const Effect& effect : journal->state().effects) {
-      if (effect.id.starts_with(intent)) return;
+  // `effect`: what the call undoes. It leaves the journal afterwards, never before.
+  template <class F>
+  Status undoing(const char* call, const std::string& effect, F&& f) {
+    TRY(faults_.before(call));
+    expect_reader_keeps_still(call);
+    const State state = journal->state();
+    if (state.phase != Phase::finishing && state.effect(effect) == nullptr) {
+      violations.push_back(std::string(call) + " after its effect had left the journal");
     }
-    violations.push_back(std::string(call) + " before its undo was journaled");
+    TRY(f());
+    return faults_.after(call);
   }
-  bool is_switch(const std::string& table) const { return table == "flags"; }
+  template <class F>
+  Status finishing(const char* call, F&& f) {
+    TRY(faults_.before(call));
+    expect_reader_keeps_still(call);
+    if (journal->phase() != Phase::finishing) {
+      violations.push_back(std::string(call) + " although the way back is open");
+    }
+    TRY(f());
+    return faults_.after(call);
+  }
+
+  void expect_reader_keeps_still(const char* call) {
+    if (only_reads) violations.push_back(std::string(call) + " by a verb that only reads");
+  }
+  void expect_intent(const char* call, const std::string& intent) {
+    expect_reader_keeps_still(call);
+    if (journal->state().effect(intent) != nullptr) return;
+    violations.push_back(fmt::format("{} before the undo of {} was journaled", call, intent));
+  }
+  const Move* move_with_target(const std::string& table) const {
+    for (const Move& move : migration->moves) {
+      if (move.target.get() == this && move.mapping.target.name == table) return &move;
+    }
+    return nullptr;
+  }
+  const Move* move_with_source(const std::string& table) const {
+    for (const Move& move : migration->moves) {
+      if (move.source.get() == this && move.mapping.source.name == table) return &move;
+    }
+    return nullptr;
+  }
+  std::string target_effect(const std::string& table) {
+    if (const Move* move = move_with_target(table)) return fmt::format("target:{}", move->index);
+    violations.push_back("the application's table " + table + " would be changed as a target");
+    return "target:?";
+  }
+
+  // The application's rows may change only once a switch was about to be flipped.
+  void expect_right_to_write(const std::string& table, std::span<const Change> changes) {
+    if (move_with_target(table) != nullptr) return expect_intent("a write", target_effect(table));
+    if (move_with_source(table) != nullptr) {
+      expect_reader_keeps_still("a write");
+      if (!journal->reached_a_switch()) violations.push_back("the source is written before a switch");
+      return;
+    }
+    for (const Change& change : changes) {
+      const auto* name = change.key.at(0).get_if<std::string>();
+      expect_intent("a flip", "switch:" + (name == nullptr ? "?" : *name));
+    }
+  }
+
+  void expect_goes_on(const std::string& table, const std::optional<Row>& after,
+                      const ChunkLimits& limits) {
+    const Move* move = move_with_source(table);
+    if (move == nullptr || journal->phase() != Phase::copying) return;
+    std::optional<Row> through;
+    const State state = journal->state();
+    if (const auto it = state.copies.find(move->index); it != state.copies.end()) {
+      if (it->second.at_end) violations.push_back(table + " is copied again from its end");
+      const std::string hex = it->second.through.value_or("");
+      if (!hex.empty()) through = row_from_canonical(from_hex(hex)).value();
+    }
+    if (after.has_value() != through.has_value() || (after && !same(*after, *through))) {
+      violations.push_back("a chunk of " + table + " does not begin where the journal ends");
+    }
+    if (limits.rows_max > rows_per_chunk_max) {
+      violations.push_back(fmt::format("a chunk of {} rows", limits.rows_max));
+    }
+  }
 
   class Reader final : public SnapshotReader {
    public:
-    Reader(std::unique_ptr<SnapshotReader> inner, FaultyStore& store)
-        : inner_(std::move(inner)), store_(store) {}
+    Reader(std::unique_ptr<SnapshotReader> inner, FaultyStore& store, std::string table)
+        : inner_(std::move(inner)), store_(store), table_(std::move(table)) {}
     Result<ChunkOfRows> read_after(const std::optional<Row>& after,
                                    const ChunkLimits& limits) override {
-      return store_.reading<ChunkOfRows>("read_after", [&] { return inner_->read_after(after, limits); });
+      store_.expect_goes_on(table_, after, limits);
+      return store_.reading<ChunkOfRows>("read_after",
+                                         [&] { return inner_->read_after(after, limits); });
     }
     Result<std::vector<std::optional<Row>>> read_keys(std::span<const Row> keys) override {
       return store_.reading<std::vector<std::optional<Row>>>(
@@ -125,6 +194,7 @@ class FaultyStore final : public Store, private Catalog, private Capture, privat
    private:
     std::unique_ptr<SnapshotReader> inner_;
     FaultyStore& store_;
+    std::string table_;
   };
 
   class Writer final : public BatchWriter {
@@ -133,8 +203,12 @@ class FaultyStore final : public Store, private Catalog, private Capture, privat
         : inner_(std::move(inner)), store_(store), table_(std::move(table)) {}
     Result<Applied> apply(std::span<const Change> changes) override {
       TRY(store_.faults_.before("apply"));
-      store_.expect_intent("apply", store_.is_switch(table_) ? "switch:" : "target:");
+      store_.expect_right_to_write(table_, changes);
+      const bool is_switch = store_.move_with_source(table_) == nullptr &&
+                             store_.move_with_target(table_) == nullptr;
+      if (is_switch && store_.faults_.forgets_outcome()) return unknown();
       ASSIGN_OR_RETURN(Applied applied, inner_->apply(changes));
+      if (is_switch && store_.faults_.forgets_outcome()) return unknown();
       // Delivered twice: upserts and deletes by key must not mind.
       if (store_.faults_.fail_per_mille > 0 && changes.size() % 3 == 0) TRY(inner_->apply(changes));
       TRY(store_.faults_.after("apply"));
@@ -142,6 +216,7 @@ class FaultyStore final : public Store, private Catalog, private Capture, privat
     }
 
    private:
+    static Error unknown() { return Error{ErrorCode::outcome_unknown, "simulated: flipped or not"}; }
     std::unique_ptr<BatchWriter> inner_;
     FaultyStore& store_;
     std::string table_;
@@ -149,11 +224,12 @@ class FaultyStore final : public Store, private Catalog, private Capture, privat
 
   class Inside final : public InsideCopier {
    public:
-    Inside(std::unique_ptr<InsideCopier> inner, FaultyStore& store)
-        : inner_(std::move(inner)), store_(store) {}
+    Inside(std::unique_ptr<InsideCopier> inner, FaultyStore& store, std::string from, std::string to)
+        : inner_(std::move(inner)), store_(store), from_(std::move(from)), to_(std::move(to)) {}
     Result<InsideCopy> copy_after(const std::optional<Row>& after,
                                   const ChunkLimits& limits) override {
-      store_.expect_intent("copy", "target:");
+      store_.expect_goes_on(from_, after, limits);
+      store_.expect_intent("a copy", store_.target_effect(to_));
       return store_.reading<InsideCopy>("copy", [&] { return inner_->copy_after(after, limits); });
     }
     Result<InsideComparison> compare_after(const std::optional<Row>& after,
@@ -165,6 +241,8 @@ class FaultyStore final : public Store, private Catalog, private Capture, privat
    private:
     std::unique_ptr<InsideCopier> inner_;
     FaultyStore& store_;
+    std::string from_;
+    std::string to_;
   };
 
   // Catalog
@@ -175,34 +253,35 @@ class FaultyStore final : public Store, private Catalog, private Capture, privat
   Result<TableSchema> parse(const std::string& ddl, const std::string& table) override {
     return inner_->catalog().parse(ddl, table);
   }
+  Result<TableSchema> sketch(const std::string& table,
+                             const std::vector<std::pair<std::string, Value>>& key,
+                             const std::vector<std::pair<std::string, Value>>& others) override {
+    return inner_->catalog().sketch(table, key, others);
+  }
   Result<Value> settle(const ColumnSchema& column, Value value) const override {
     return inner_->catalog().settle(column, std::move(value));
   }
   Status create(const TableSchema& schema, bool with_indexes) override {
-    return changing("create", "target:", [&] { return inner_->catalog().create(schema, with_indexes); });
+    return changing("create", target_effect(schema.name),
+                    [&] { return inner_->catalog().create(schema, with_indexes); });
   }
   Status create_index(const std::string& ddl) override {
     return changing("create_index", "indexes", [&] { return inner_->catalog().create_index(ddl); });
   }
   Status drop(const std::string& table) override {
-    forbid_app_table("drop", table);
-    return changing("drop", "", [&] { return inner_->catalog().drop(table); });
+    return undoing("drop", target_effect(table), [&] { return inner_->catalog().drop(table); });
   }
   Status clear(const std::string& table) override {
-    forbid_app_table("clear", table);
-    return changing("clear", "", [&] { return inner_->catalog().clear(table); });
+    return undoing("clear", target_effect(table), [&] { return inner_->catalog().clear(table); });
   }
   Status rename(const std::string& table, const std::string& to) override {
-    return changing("rename", "", [&] { return inner_->catalog().rename(table, to); });
+    return finishing("rename", [&] { return inner_->catalog().rename(table, to); });
   }
-  Status create_view(const Mapping& mapping, const std::string& name) override {
-    return inner_->catalog().create_view(mapping, name);
+  Status retire(const std::vector<const Mapping*>& mappings, const std::string& rename_to,
+                bool view) override {
+    return finishing("retire", [&] { return inner_->catalog().retire(mappings, rename_to, view); });
   }
-  void forbid_app_table(const char* call, const std::string& table) {
-    for (const std::string& one : tables_of_app_) {
-      if (one == table) violations.push_back(std::string(call) + " of the application's " + table);
-    }
-  }
+
   // Capture
   Result<std::string> start(const std::string& feed, const std::vector<std::string>& of) override {
     TRY(faults_.before("start"));
@@ -212,7 +291,7 @@ class FaultyStore final : public Store, private Catalog, private Capture, privat
     return position;
   }
   Status stop(const std::string& feed) override {
-    return changing("stop", "", [&] { return inner_->capture().stop(feed); });
+    return undoing("stop", "feed:" + feed, [&] { return inner_->capture().stop(feed); });
   }
   Result<ChangeBatch> read(const std::string& feed, const std::string& position,
                            std::int64_t changes_max) override {
@@ -225,34 +304,52 @@ class FaultyStore final : public Store, private Catalog, private Capture, privat
     return changing("link", "links", [&] { return inner_->capture().link(links); });
   }
   Status unlink(const std::vector<Link>& links, PairSink& sink) override {
-    return changing("unlink", "", [&] { return inner_->capture().unlink(links, sink); });
+    return undoing("unlink", "links", [&] { return inner_->capture().unlink(links, sink); });
   }
   Status cut(const std::vector<Link>& links) override {
-    return changing("cut", "", [&] { return inner_->capture().cut(links); });
+    return finishing("cut", [&] { return inner_->capture().cut(links); });
   }
   Result<std::vector<Row>> written_on_new_side(const Link& link) override {
     return reading<std::vector<Row>>("new_side",
                                      [&] { return inner_->capture().written_on_new_side(link); });
   }
-  Result<bool> put_back(const Link& link, const Row& key,
+  Result<bool> put_back(const Link& link, const Row& target_row,
                         const std::vector<std::pair<std::string, Value>>& columns) override {
-    expect_intent("put_back", "target:");
-    return reading<bool>("put_back", [&] { return inner_->capture().put_back(link, key, columns); });
+    expect_intent("put_back", target_effect(link.mapping->target.name));
+    return reading<bool>("put_back",
+                         [&] { return inner_->capture().put_back(link, target_row, columns); });
   }
+
   // Holds
   Status hold(const std::vector<std::string>& of, TimePoint until) override {
-    return changing("hold", "hold", [&] { return inner_->holds().hold(of, until); });
+    return changing("hold", "hold", [&] {
+      for (const std::string& table : of) expect_short_hold(table, until);
+      return inner_->holds().hold(of, until);
+    });
   }
   Result<bool> held(const std::vector<std::string>& of) override {
     return reading<bool>("held", [&] { return inner_->holds().held(of); });
   }
   Status release(const std::vector<std::string>& of) override {
-    return changing("release", "", [&] { return inner_->holds().release(of); });
+    TRY(faults_.before("release"));
+    expect_reader_keeps_still("release");
+    TRY(inner_->holds().release(of));
+    return faults_.after("release");
+  }
+  // The application is never refused for longer than the plan says, whoever dies and comes back.
+  void expect_short_hold(const std::string& table, TimePoint until) {
+    const bool already = inner_->holds().held({table}).value();
+    TimePoint& since = refused_since_.emplace(table, clock_.now()).first->second;
+    if (!already) since = clock_.now();
+    if (until - since <= migration->hold_max) return;
+    violations.push_back(fmt::format("writers of {} are refused for {} ms", table,
+                                     (until - since).count()));
   }
 
   std::shared_ptr<Store> inner_;
   Faults& faults_;
-  std::vector<std::string> tables_of_app_;
+  SimulatedClock& clock_;
+  std::map<std::string, TimePoint> refused_since_;
 };
 
 }  // namespace whimbrel::simulation

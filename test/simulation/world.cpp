@@ -2,9 +2,7 @@
 
 #include <fmt/format.h>
 
-#include <nlohmann/json.hpp>
-
-#include "base/text.h"
+#include "sidecar.h"
 
 namespace whimbrel::simulation {
 
@@ -27,30 +25,19 @@ class SimulatedExecutor final : public Executor {
   Random& random_;
 };
 
-constexpr const char* old_table = "old";
-constexpr const char* new_table = "new";
-
-TableSchema table(const std::string& name, const std::vector<std::string>& columns) {
-  TableSchema schema;
-  schema.name = name;
-  for (const std::string& column : columns) {
-    schema.columns.push_back({column, "", true, false, false, ""});
+// `k17` and `P#` are in keys and nowhere else.
+bool shows_a_key(const std::string& text) {
+  const auto digit = [&](std::size_t at) {
+    return at < text.size() && text[at] >= '0' && text[at] <= '9';
+  };
+  for (std::size_t i = 0; i < text.size(); ++i) {
+    if (text[i] == 'k' && digit(i + 1) && digit(i + 2)) return true;
   }
-  schema.key = {columns.front()};
-  return schema;
-}
-
-ExprPtr column(const std::string& name) { return make_expr(ColumnRef{name}); }
-ExprPtr constant(Value value) { return make_expr(Constant{std::move(value)}); }
-
-std::string text_or(const Value& value, const std::string& otherwise) {
-  const auto* text = value.get_if<std::string>();
-  return text == nullptr ? otherwise : *text;
+  return text.find("P#") != std::string::npos;
 }
 
 }  // namespace
 
-// Remembers what the engine sets aside, and says which keys were named as conflicts.
 // Everything the engine says, into the trace.
 class World::TraceEvents final : public Events {
  public:
@@ -60,6 +47,8 @@ class World::TraceEvents final : public Events {
     for (const auto& [name, field] : event.fields) {
       line += " " + name + "=";
       std::visit([&](const auto& value) { line += fmt::format("{}", value); }, field);
+      const auto* text = std::get_if<std::string>(&field);
+      if (text != nullptr && shows_a_key(*text)) world_.violate("a key in an event: " + *text);
     }
     world_.note(line);
   }
@@ -68,29 +57,29 @@ class World::TraceEvents final : public Events {
   World& world_;
 };
 
-struct World::BookSidecar final : public Sidecar {
-  explicit BookSidecar(World& world_in) : world(world_in) {}
-  Status rejected(const Move&, const Row& key, const std::string&) override {
-    std::string text = text_or(key[0], "");
-    if (!world.key_prefix_.empty() && text.starts_with(world.key_prefix_)) {
-      text = text.substr(world.key_prefix_.size());
-    }
-    world.conflicts_.insert(text);
-    return {};
-  }
-  Status kept(const Migration&, const std::vector<KeptRow>&) override { return {}; }
-  World& world;
-};
-
-World::World(std::uint64_t seed) : random_(seed), faults_(random_, clock_) {
-  faults_.traffic = [this] { write_something(); };
-  clock_.while_sleeping = [this] {
-    if (random_.chance(30)) write_something();
-  };
-  sidecar_ = std::make_unique<BookSidecar>(*this);
+World::World(std::uint64_t seed)
+    : random_(seed), faults_(random_, clock_), plan_(random_plan(random_, clock_, faults_)) {
   journal_ = FaultyJournal::make(clock_, faults_);
-  make_plan();
-  make_rows();
+  sidecar_ = std::make_unique<BookSidecar>(*this);
+  application_ = std::make_unique<Application>(random_, plan_.old_side, plan_.new_side, plan_.pages,
+                                               plan_.switches,
+                                               [this](const std::string& what) { note(what); });
+  application_->fill();
+  tables_before_ = tables();
+  switches_before_ = plan_.old_side->rows(switch_table);
+  note(plan_.describe());
+  journal_->on_attempt = [this] { application_->new_attempt(); };
+  faults_.traffic = [this] { application_->write_something(); };
+  for (FaultyStore* store : {plan_.source.get(), plan_.target.get()}) {
+    store->migration = &plan_.migration;
+    store->journal = journal_.get();
+    store->rows_per_chunk_max = *plan_.migration.limits.batch_size;
+    store->answer = [this] {
+      const bool wrong = with_faults_ && random_.chance(10);
+      check_failed_ = check_failed_ || wrong;
+      return Value::integer(wrong ? 0 : 1);
+    };
+  }
 }
 
 World::~World() = default;
@@ -102,379 +91,264 @@ void World::violate(const std::string& what) {
   if (!violation_) violation_ = what;
 }
 
-void World::make_plan() {
-  const bool one_store = random_.chance(60);
-  memory_source_ = std::make_shared<MemoryStore>("one", clock_);
-  memory_target_ = one_store ? memory_source_ : std::make_shared<MemoryStore>("two", clock_);
-  const std::vector<std::string> app_tables = {old_table, "flags"};
-  source_ = std::make_shared<FaultyStore>(memory_source_, faults_, app_tables);
-  target_ = one_store ? source_ : std::make_shared<FaultyStore>(memory_target_, faults_, app_tables);
-  const TableSchema from = table(old_table, {"k", "a", "b", "c", "dropped"});
-  const TableSchema to = table(new_table, {"id", "a2", "b2", "doc", "extra", "unmapped"});
-  TableSchema flags = table("flags", {"name", "on", "other"});
-  memory_source_->add_table(from);
-  memory_source_->add_table(flags);
-  key_prefix_ = random_.chance(50) ? "P#" : "";
-  has_map_ = random_.chance(50);
-  std::vector<std::pair<std::string, ExprPtr>> columns;
-  columns.emplace_back("id", key_prefix_.empty()
-                                 ? column("k")
-                                 : make_expr(Template{{constant(Value::text(key_prefix_)), column("k")}}));
-  columns.emplace_back("a2", column("a"));
-  columns.emplace_back("b2", make_expr(IfNull{column("b"), constant(Value::text("none")), {}}));
-  columns.emplace_back("doc", make_expr(IfNull{make_expr(JsonObject{{{"c", column("c")}}}),
-                                               constant(Value::json("{}")), {column("c")}}));
-  columns.emplace_back("extra", constant(Value::text("normal")));
-  migration_.name = "simulated";
-  migration_.digest = "d";
-  migration_.stores["one"] = source_;
-  if (!one_store) migration_.stores["two"] = target_;
-  migration_.sync = one_store && random_.chance(50) ? Sync::dual : Sync::capture;
-  migration_.limits.batch_size = 1 + random_.below(7);
-  migration_.limits.workers = 1 + static_cast<int>(random_.below(2));
-  migration_.hold_max = Milliseconds(500);
-  note(fmt::format("plan: {} store(s), {}, chunks of {}", one_store ? 1 : 2,
-                   migration_.sync == Sync::dual ? "dual" : "capture", *migration_.limits.batch_size));
-  switches_ = random_.chance(30) ? 2 : 1;
-  Move move;
-  move.name = old_table;
-  move.from = "one/old";
-  move.to = "two/new";
-  move.source = source_;
-  move.target = target_;
-  move.creates_target = random_.chance(80);
-  if (!move.creates_target) memory_target_->add_table(to);
-  move.inside = migration_.sync == Sync::dual || (one_store && random_.chance(50));
-  move.mapping = make_mapping(from, to, columns).value();
-  migration_.moves.push_back(std::move(move));
-  for (int i = 0; i < switches_; ++i) {
-    RowSwitch row{source_, flags, {{"name", Value::text(fmt::format("s{}", i))}},
-                  {{"on", Value::integer(1)}}, true};
-    migration_.switches.push_back({fmt::format("s{}", i), row});
-    if (random_.chance(50)) {
-      (void)memory_source_->put("flags", {{"name", Value::text(fmt::format("s{}", i))},
-                                          {"on", Value::integer(0)}, {"other", Value::text("mine")}});
+void World::choose_faults(Verb verb, Weather weather) {
+  const bool rough = weather == Weather::rough;
+  with_faults_ = rough;
+  faults_.kill_after_calls = rough && random_.chance(60) ? static_cast<int>(random_.below(200)) : -1;
+  faults_.fail_per_mille = rough && random_.chance(40) ? static_cast<int>(random_.below(40)) : 0;
+  faults_.stall_per_cent = rough ? static_cast<int>(random_.below(30)) : 0;
+  const bool listens = verb != Verb::verify && verb != Verb::finish;
+  faults_.person_per_mille =
+      rough && listens && random_.chance(25) ? static_cast<int>(random_.below(20)) : 0;
+  const bool traffic = weather != Weather::still && random_.chance(85);
+  faults_.traffic_per_cent = traffic ? static_cast<int>(random_.below(40)) : 0;
+  application_->writes_left = traffic ? static_cast<int>(random_.below(60)) : 0;
+}
+
+void World::somebody_asks(StopFlag& stop) {
+  const std::int64_t dice = random_.below(100);
+  if (dice < 40) {
+    stop.request();
+    stopped_ = true;
+    note("  stop!");
+  } else if (dice < 60) {
+    const std::int64_t rows = 1 + random_.below(9);
+    for (FaultyStore* store : {plan_.source.get(), plan_.target.get()}) {
+      store->rows_per_chunk_max = std::max(store->rows_per_chunk_max, rows);
     }
+    (void)journal_->ask("limits", fmt::format(R"({{"batch_size":{}}})", rows));
+  } else if (dice < 80) {
+    asked_pause_ = true;
+    (void)journal_->ask("pause", "");
+  } else if (dice < 90) {
+    asked_rollback_ = true;
+    note("  roll back!");
+    (void)journal_->ask("rollback", "");
+  } else {
+    (void)journal_->ask("cutover", "");
   }
 }
 
-Value World::random_value() {
-  switch (random_.below(5)) {
-    case 0:
-      return {};
-    case 1:
-      return Value::text("");
-    case 2:
-      return Value::text("none");
-    default:
-      return Value::text(fmt::format("v{}", random_.below(1000)));
-  }
-}
-
-void World::make_rows() {
-  rows_at_start_ = random_.below(30);
-  for (std::int64_t i = 0; i < rows_at_start_; ++i) write_old(0, fmt::format("k{:02}", random_.below(40)));
-}
-
-// After a hold that ended too early a row may still be on its way: then a delete deletes nothing.
-bool World::is_there(const MemoryStore& store, const char* table_name, const Value& key) {
-  for (const Row& row : store.rows(table_name)) {
-    if (same(row[0], key)) return true;
+// A person looks at the one switch that was to be flipped and is not confirmed.
+bool World::an_open_switch_is_on() const {
+  const State state = journal_->state();
+  for (int i = 0; i < plan_.switches; ++i) {
+    const Effect* effect = state.effect(fmt::format("switch:s{}", i));
+    if (effect != nullptr && !effect->confirmed) return application_->switched(i);
   }
   return false;
 }
 
-bool World::switched(int app) {
-  for (const Row& row : memory_source_->rows("flags")) {
-    if (same(row[0], Value::text(fmt::format("s{}", app)))) return same(row[1], Value::integer(1));
-  }
-  return false;
-}
-
-void World::write_something() {
-  if (traffic_left_ <= 0) return;
-  const std::int64_t many = 1 + random_.below(3);
-  for (std::int64_t i = 0; i < many && traffic_left_ > 0; ++i, --traffic_left_) {
-    const std::int64_t number = random_.below(40);
-    // Each application has its own rows, so that two of them are never of two minds.
-    const int app = static_cast<int>(number % switches_);
-    const std::string key = fmt::format("k{:02}", number);
-    const bool new_side = switched(app);
-    new_side ? write_new(app, key) : write_old(app, key);
-    note(fmt::format("    {} {} {}", new_side ? "new" : "old", key,
-                     book_.contains(key) ? "is there" : "is gone"));
-  }
-}
-
-void World::write_old(int, const std::string& key) {
-  Entry entry = book_.contains(key) ? book_[key] : Entry{};
-  const bool exists = book_.contains(key);
-  if (exists && random_.chance(20)) {
-    if (!is_there(*memory_source_, old_table, Value::text(key))) return;
-    if (memory_source_->erase(old_table, {Value::text(key)}).ok()) {
-      if (!entry.new_only.empty()) namesakes_[key] = entry;
-      book_.erase(key);
+Status World::carry_out(Engine& engine, Verb verb, Goal goal) {
+  const auto done = [&](Result<EngineOutcome> outcome) -> Status {
+    if (!outcome.ok()) return std::move(outcome).error();
+    outcome_ = std::move(outcome).value();
+    return {};
+  };
+  switch (verb) {
+    case Verb::run:
+    case Verb::stay:
+      return done(engine.run(goal, verb == Verb::stay));
+    case Verb::rollback:
+      return done(engine.rollback());
+    case Verb::canary:
+      return done(engine.cutover("s0", std::nullopt));
+    case Verb::decide:
+      return done(engine.cutover("", an_open_switch_is_on()));
+    case Verb::finish:
+      return done(engine.finish(std::nullopt));
+    case Verb::verify: {
+      ASSIGN_OR_RETURN(const VerifyOutcome found, engine.verify(0, random_.chance(50)));
+      if (found.differing == 0) return {};
+      std::string text = "verify found differences:";
+      for (const Difference& one : found.examples) text += " " + one.key + " " + one.what;
+      return Error{ErrorCode::data_mismatch, text};
     }
-    return;
   }
-  std::vector<std::pair<std::string, Value>> columns = {{"k", Value::text(key)}};
-  for (const char* name : {"a", "b", "c", "dropped"}) {
-    if (exists && random_.chance(60)) continue;
-    columns.emplace_back(name, random_value());
-  }
-  if (!memory_source_->put(old_table, columns).ok()) return;  // held: the application tries later
-  if (!exists && namesakes_.contains(key)) entry.of_namesake = namesakes_[key].new_only;
-  for (const auto& [name, value] : columns) entry.old_side[name] = value;
-  book_[key] = entry;
+  return {};
 }
 
-void World::write_new(int, const std::string& key) {
-  const bool exists = book_.contains(key);
-  const Row target_key = {Value::text(key_prefix_ + key)};
-  if (exists && random_.chance(20)) {
-    if (!is_there(*memory_target_, new_table, target_key[0])) return;
-    if (!memory_target_->erase(new_table, target_key).ok()) return;
-    book_.erase(key);
-    return;
-  }
-  Entry entry = exists ? book_[key] : Entry{};
-  std::vector<std::pair<std::string, Value>> columns = {{"id", target_key[0]}};
-  const auto set = [&](const char* name, Value value) { columns.emplace_back(name, std::move(value)); };
-  const auto some = [&] { return !exists || random_.chance(40); };
-  Entry changed = entry;
-  changed.old_side["k"] = Value::text(key);
-  if (some()) {
-    changed.old_side["a"] = random_value();
-    set("a2", changed.old_side["a"]);
-  }
-  if (some()) {
-    const Value value = Value::text(fmt::format("n{}", random_.below(100)));
-    changed.old_side["b"] = value;
-    set("b2", value);
-  }
-  if (some()) {
-    const std::string text = fmt::format("j{}", random_.below(100));
-    const bool lossy = random_.chance(30);
-    changed.old_side["c"] = Value::text(text);
-    const std::string doc = lossy ? "{\"c\":\"" + text + "\",\"more\":1}" : "{\"c\":\"" + text + "\"}";
-    set("doc", Value::json(doc));
-    changed.new_only.erase("doc");
-    if (lossy) changed.new_only["doc"] = Value::json(doc);
-  }
-  if (some()) {
-    const Value value = Value::text(fmt::format("x{}", random_.below(100)));
-    changed.new_only["extra"] = value;
-    set("extra", value);
-  }
-  if (!memory_target_->put(new_table, columns).ok()) return;
-  book_[key] = changed;
-}
-
-bool World::session(Verb verb, Goal goal, bool faults) {
+bool World::session(Verb verb, Goal goal, Weather weather) {
+  constexpr const char* verbs[] = {"run", "stay", "rollback", "verify", "canary", "decide", "finish"};
+  constexpr const char* weathers[] = {"", "calm ", "still "};
+  note(fmt::format("{}{} until {} in {}", weathers[static_cast<int>(weather)],
+                   verbs[static_cast<int>(verb)], name_of(goal), name_of(journal_->phase())));
   faults_.new_session();
-  faults_.kill_after_calls = faults && random_.chance(70) ? static_cast<int>(random_.below(160)) : -1;
-  faults_.fail_per_mille = faults && random_.chance(40) ? static_cast<int>(random_.below(40)) : 0;
-  faults_.traffic_per_cent = static_cast<int>(random_.below(40));
-  faults_.stall_per_cent = faults ? static_cast<int>(random_.below(30)) : 0;
-  traffic_left_ = static_cast<int>(random_.below(60));
-  source_->journal = target_->journal = verb == Verb::verify ? nullptr : journal_.get();
+  choose_faults(verb, weather);
+  plan_.source->only_reads = plan_.target->only_reads = verb == Verb::verify;
   SimulatedExecutor executor(random_);
   TraceEvents events(*this);
   StopFlag stop;
+  stopped_ = check_failed_ = false;
+  faults_.person = [&] { somebody_asks(stop); };
+  clock_.while_sleeping = [&] { while_sleeping(verb, stop); };
   error_.reset();
-  const auto backup = [](const Migration&) { return Result<std::string>(std::string("{}")); };
+  outcome_ = {};
+  const auto backup = [this](const Migration&) -> Result<std::string> {
+    TRY(faults_.before("backup"));
+    TRY(faults_.after("backup"));
+    return std::string("{}");
+  };
+  bool lived = true;
   try {
-    Engine engine(migration_, {*journal_, clock_, random_, executor, events, stop, *sidecar_, backup});
-    Status status;
-    if (verb == Verb::verify) {
-      Result<VerifyOutcome> verified = engine.verify(0);
-      if (!verified.ok()) {
-        status = verified.error();
-      } else if (verified.value().differing > 0) {
-        std::string found;
-        for (const Difference& one : verified.value().examples) found += " " + one.key + " " + one.what;
-        status = Error{ErrorCode::data_mismatch, "verify found differences:" + found};
-      }
-    } else {
-      Result<EngineOutcome> done = verb == Verb::run ? engine.run(goal, false) : engine.rollback();
-      if (done.ok()) outcome_ = done.value();
-      if (!done.ok()) status = done.error();
-    }
-    if (!status.ok()) error_ = status.error();
+    Engine engine(plan_.migration, {*journal_, clock_, random_, executor, events, stop, *sidecar_,
+                                    backup});
+    if (const Status status = carry_out(engine, verb, goal); !status.ok()) error_ = status.error();
   } catch (const Killed&) {
     ++deaths_;
+    faults_.cut = {};
+    lived = false;
     note("killed");
-    return false;
   }
-  if (error_) {
-    note(fmt::format("error {}: {}", name_of(error_->code), to_text(*error_)));
-    const bool allowed = error_->code == ErrorCode::unavailable || error_->code == ErrorCode::refused;
-    if (!allowed) violate("an error that no fault explains: " + to_text(*error_));
-  }
-  return true;
+  if (error_) note(fmt::format("error {}: {}", name_of(error_->code), to_text(*error_)));
+  check_session(verb, goal, lived);
+  return lived;
 }
 
-// Promise 6 and 1: before the switch the source holds what the application wrote and nothing else.
-void World::check_between_sessions() {
-  for (const auto& store : {source_, target_}) {
-    for (const std::string& violation : store->violations) violate(violation);
+void World::while_sleeping(Verb verb, StopFlag& stop) {
+  if (random_.chance(30)) application_->write_something();
+  if (asked_pause_ && random_.chance(50)) {
+    asked_pause_ = false;
+    (void)journal_->ask("resume", "");
   }
-  const State state = journal_->state();
-  if (state.phase == Phase::rolling_back) return;  // late writes may still be on their way back
-  for (int i = 0; i < switches_; ++i) {
-    if (state.effect(fmt::format("switch:s{}", i)) != nullptr) return;
+  if (verb == Verb::stay && random_.chance(20)) {
+    stop.request();
+    stopped_ = true;
   }
-  std::map<std::string, Row> found;
-  for (const Row& row : memory_source_->rows(old_table)) found[text_or(row[0], "?")] = row;
-  if (found.size() != book_.size() && conflicts_.empty()) {
-    violate(fmt::format("the source has {} rows, the book {}", found.size(), book_.size()));
+}
+
+void World::write_a_little() {
+  for (int i = 0; i < 15 && !violation_; ++i) {
+    application_->writes_left = 2;
+    application_->write_something();
   }
-  for (const auto& [key, entry] : book_) {
-    if (conflicts_.contains(key)) continue;
-    if (!found.contains(key)) {
-      violate("a row of the source is lost: " + key);
+}
+
+// Without faults everything comes to its end, in a few lives at most.
+void World::until_it_ends(Verb verb, Goal goal) {
+  for (int tries = 0; tries < 8 && !violation_; ++tries) {
+    if (journal_->phase() == Phase::stuck && verb == Verb::run) {
+      session(Verb::decide, goal, Weather::calm);
       continue;
     }
-    const std::vector<std::string> names = {"k", "a", "b", "c", "dropped"};
-    for (std::size_t i = 0; i < names.size(); ++i) {
-      const auto it = entry.old_side.find(names[i]);
-      const Value expected = it == entry.old_side.end() ? Value() : it->second;
-      if (!same(found[key][i], expected)) {
-        violate(fmt::format("source {}.{} is {} and must be {}", key, names[i], show(found[key][i]),
-                            show(expected)));
-      }
-    }
+    const bool lived = session(verb, goal, Weather::calm);
+    // An interrupted rollback is ended first, and then `run` stops: a person asked for it.
+    if (verb == Verb::run && journal_->phase() == Phase::rolled_back) continue;
+    if (lived && !error_ && !outcome_.gave_up) return;
   }
+  if (!violation_) violate("it does not come to an end without faults");
 }
 
-// Every row through the mapping, as the checker understands the plan.
-void World::check_new_side(bool exact) {
-  std::map<std::string, Row> found;
-  for (const Row& row : memory_target_->rows(new_table)) {
-    found[text_or(row[0], "?").substr(key_prefix_.size())] = row;
-  }
-  for (const auto& [key, row] : found) {
-    if (!book_.contains(key) && !conflicts_.contains(key)) violate("a row came back: " + key);
-  }
-  for (const auto& [key, entry] : book_) {
-    if (conflicts_.contains(key)) continue;
-    if (!found.contains(key)) {
-      violate("a row did not arrive: " + key);
-      continue;
-    }
-    const auto old_value = [&](const char* name) {
-      const auto it = entry.old_side.find(name);
-      return it == entry.old_side.end() ? Value() : it->second;
-    };
-    const Row& row = found[key];
-    if (!same(row[1], old_value("a"))) violate(fmt::format("{}.a2 is {}", key, show(row[1])));
-    const Value b = old_value("b").is_null() ? Value::text("none") : old_value("b");
-    if (!same(row[2], b)) violate(fmt::format("{}.b2 is {}, not {}", key, show(row[2]), show(b)));
-    const Value c = old_value("c");
-    const auto* json = row[3].get_if<Json>();
-    const auto doc = nlohmann::json::parse(json == nullptr ? "?" : json->text, nullptr, false);
-    const bool empty = doc.is_object() && !doc.contains("c");
-    const bool equal = c.is_null() ? empty : doc.is_object() && doc.value("c", "?") == text_or(c, "!");
-    if (!equal) violate(fmt::format("{}.doc is {} where c is {}", key, show(row[3]), show(c)));
-    if (exact) {
-      const auto extra = entry.new_only.find("extra");
-      const Value want = extra == entry.new_only.end() ? Value::text("normal") : extra->second;
-      const auto old = entry.of_namesake.find("extra");
-      const bool of_namesake = old != entry.of_namesake.end() && same(row[4], old->second);
-      if (!same(row[4], want) && !of_namesake) {
-        violate(fmt::format("{}.extra is {}, not {}", key, show(row[4]), show(want)));
-      }
-    }
-  }
-}
-
-void World::check_rolled_back() {
-  check_between_sessions();
-  const bool made = migration_.moves[0].creates_target;
-  if (made && memory_target_->has_table(new_table)) violate("the target is still there");
-  if (!made && !memory_target_->rows(new_table).empty()) violate("the target is not empty again");
-  for (const auto& store : {memory_source_, memory_target_}) {
-    for (const std::string& left : store->leftovers()) violate("left behind: " + left);
-  }
-  for (int i = 0; i < switches_; ++i) {
-    if (switched(i)) violate("a switch is not back");
-  }
-}
-
-// Every prefix of the journal can be replayed, and no confirmation lacks its intent.
-void World::check_journal() {
-  State state;
-  std::int64_t number = 0;
-  for (const Record& record : journal_->appended) {
-    if (const auto* confirmed = std::get_if<EffectConfirmed>(&record)) {
-      if (state.effect(confirmed->id) == nullptr) violate("confirmed without intent: " + confirmed->id);
-    }
-    apply(state, Stamped{++number, TimePoint(), record});
-  }
-  const State real = journal_->state();
-  if (state.phase != real.phase || state.effects.size() != real.effects.size()) {
-    violate("the journal's state is not a replay of its records");
-  }
-  // At most one chunk a worker is copied again for each death.
-  std::int64_t read = 0;
-  for (const auto& [move, copy] : real.copies) read += copy.read;
-  if (read > 40 + std::int64_t{deaths_} * 8) violate("chunks were copied again and again");
-}
-
-void World::check_copied() {
-  if (outcome_.phase == Phase::watching || outcome_.gave_up) return;
-  const bool dual = migration_.sync == Sync::dual;
-  // Under capture the last changes may have come after the last drain: drain once more, quietly.
-  if (!dual) {
-    traffic_left_ = 0;
-    faults_.traffic_per_cent = 0;
-  }
-}
-
-std::optional<std::string> World::live() {
-  constexpr Goal goals[] = {Goal::prepare, Goal::copy, Goal::follow, Goal::verify, Goal::watch};
+void World::random_sessions() {
+  constexpr Goal goals[] = {Goal::backup, Goal::prepare, Goal::copy,  Goal::follow,
+                            Goal::verify, Goal::watch,   Goal::watch, Goal::watch};
   const std::int64_t sessions = 1 + random_.below(6);
   for (std::int64_t i = 0; i < sessions && !violation_; ++i) {
     const std::int64_t dice = random_.below(100);
-    const Verb verb = dice < 70 ? Verb::run : dice < 88 ? Verb::rollback : Verb::verify;
-    const Goal goal = goals[random_.below(5)];
-    note(fmt::format("session {} {} in {}", static_cast<int>(verb), name_of(goal), name_of(journal_->phase())));
-    const bool lived = session(verb, goal, true);
-    check_between_sessions();
-    if (lived && !error_) {
-      for (const auto& store : {memory_source_, memory_target_}) {
-        for (const std::string& left : store->leftovers()) {
-          if (left.starts_with("hold")) violate("a hold outlived the command: " + left);
-        }
-      }
-    }
-    if (lived && !error_ && verb == Verb::rollback) check_rolled_back();
+    Verb verb = dice < 60   ? Verb::run
+                : dice < 68 ? Verb::stay
+                : dice < 84 ? Verb::rollback
+                : dice < 95 ? Verb::verify
+                            : Verb::canary;
+    if (journal_->phase() == Phase::stuck && random_.chance(60)) verb = Verb::decide;
+    session(verb, goals[random_.below(std::ssize(goals))], Weather::rough);
     clock_.advance(Milliseconds(random_.below(2000)));
   }
-  // Then everything is quiet, and every promise can be looked at in full.
-  const auto finally = [&](Verb verb, Goal goal) {
-    note(fmt::format("finally {} {} in {}", static_cast<int>(verb), name_of(goal), name_of(journal_->phase())));
-    for (int tries = 0; tries < 8 && !violation_; ++tries) {
-      session(verb, goal, false);
-      check_between_sessions();
-      // An interrupted rollback is ended first, and then `run` stops: a person asked for it.
-      if (verb == Verb::run && journal_->phase() == Phase::rolled_back) continue;
-      if (!error_ && !outcome_.gave_up) return;
-    }
-    if (!violation_) violate("it does not come to an end without faults");
-  };
-  if (!violation_) finally(Verb::run, Goal::watch);
-  if (!violation_ && journal_->phase() != Phase::watching) violate("the switch was not reached");
-  if (!violation_) check_new_side(conflicts_.empty());
-  for (int i = 0; i < 30 && !violation_; ++i) {
-    traffic_left_ = 1;
-    write_something();
+}
+
+void World::put_row(bool old_side, const Page& page, const Value& key,
+                    const std::optional<Row>& row) {
+  const std::vector<std::string>& columns = old_side ? old_columns : new_columns;
+  const TableSchema schema = text_table(old_side ? page.old_table : page.new_table, columns);
+  const auto writer = (old_side ? plan_.old_side : plan_.new_side)->open_writer(schema, columns);
+  const std::vector<Change> changes = {{{key}, row}};
+  assert_always(writer.value()->apply(changes).ok(), "a memory store takes a row");
+}
+
+// Somebody changes, removes or adds one row on the side that does not serve, past everything that
+// watches: a comparison has to say so, and nothing is switched over it.
+void World::a_difference_is_found() {
+  const bool switched = journal_->phase() == Phase::watching;
+  if (!switched && (journal_->phase() != Phase::verified || journal_->reached_a_switch())) return;
+  session(Verb::run, Goal::follow, Weather::still);
+  if (violation_ || error_) return;
+  const auto at = random_.below(std::ssize(application_->pages()));
+  const Page& page = application_->pages()[static_cast<std::size_t>(at)];
+  std::vector<Row> rows = switched ? plan_.old_side->rows(page.old_table)
+                                   : plan_.new_side->rows(page.new_table);
+  std::erase_if(rows, [&](const Row& row) {
+    const std::string key = switched ? text_or(row[0], "") : page.old_key(text_or(row[0], ""));
+    const auto it = page.book.find(key);
+    return it == page.book.end() || !can_be_converted(it->second) || page.conflicts.contains(key);
+  });
+  if (rows.empty()) return;
+  const Row before = rows[static_cast<std::size_t>(random_.below(std::ssize(rows)))];
+  const std::int64_t kind = random_.below(3);
+  Row planted = before;
+  if (kind == 1) planted[1] = Value::text("changed by nobody");
+  if (kind == 2) planted[0] = switched ? Value::text("k99") : page.new_key("k99");
+  put_row(switched, page, planted[0], kind == 0 ? std::nullopt : std::optional(planted));
+  note("a difference is planted beside " + show(before[0]));
+  expects_difference_ = true;
+  session(!switched && random_.chance(50) ? Verb::run : Verb::verify, Goal::watch, Weather::still);
+  expects_difference_ = false;
+  put_row(switched, page, planted[0], std::nullopt);
+  put_row(switched, page, before[0], before);
+}
+
+void World::there() {
+  if (!violation_) until_it_ends(Verb::run, Goal::watch);
+  if (!violation_) write_a_little();
+  if (!violation_ && random_.chance(30)) a_difference_is_found();
+  if (!violation_ && random_.chance(50)) until_it_ends(Verb::verify, Goal::verify);
+}
+
+void World::back() {
+  if (!violation_) until_it_ends(Verb::rollback, Goal::watch);
+  if (!violation_ && journal_->phase() != Phase::rolled_back) violate("it is not rolled back");
+  if (!violation_) write_a_little();
+}
+
+void World::to_the_end() {
+  for (std::int64_t i = random_.below(3); i > 0 && !violation_; --i) {
+    session(Verb::finish, Goal::watch, Weather::rough);
   }
-  if (!violation_ && random_.chance(50)) finally(Verb::verify, Goal::verify);
-  if (!violation_) finally(Verb::rollback, Goal::watch);
-  if (!violation_) check_rolled_back();
-  if (!violation_) finally(Verb::run, Goal::watch);
-  if (!violation_) check_new_side(false);
+  if (!violation_) until_it_ends(Verb::finish, Goal::watch);
+  if (!violation_ && journal_->phase() != Phase::finished) violate("it is not finished");
+  if (!violation_) write_a_little();
+  if (!violation_) check_new_side(true);
+}
+
+std::optional<std::string> World::live() {
+  random_sessions();
+  if (!violation_ && random_.chance(30)) a_difference_is_found();
+  there();
+  if (random_.chance(75)) {
+    back();
+    there();
+  }
+  if (!violation_ && random_.chance(40)) to_the_end();
+  if (!violation_) check_journal();
+  return violation_;
+}
+
+std::optional<std::string> World::live_cut(CutAt cut, bool go_back) {
+  faults_.cut = cut;
+  for (const Verb verb : {Verb::run, Verb::rollback, Verb::run, Verb::finish}) {
+    if (violation_) break;
+    if (!session(verb, Goal::watch, Weather::calm)) {
+      clock_.advance(Milliseconds(random_.below(1000)));
+      const Phase phase = journal_->phase();
+      const bool open = phase != Phase::finishing && phase != Phase::finished;
+      if (go_back && open && journal_->state().started) {
+        back();
+        there();
+      }
+    }
+    if (!violation_) until_it_ends(verb, Goal::watch);
+    if (!violation_) write_a_little();
+  }
+  if (!violation_) check_new_side(true);
   if (!violation_) check_journal();
   return violation_;
 }

@@ -1,82 +1,93 @@
 // One simulated history: a random plan, an application that writes, an engine that is killed,
-// delayed, repeated and failed, rollbacks at random moments, and a checker that knows nothing of
-// how whimbrel works: it keeps its own book of what every row must be on both sides.
+// delayed, repeated and failed, a person who stops it and asks for things at random moments, and a
+// checker that knows nothing of how whimbrel works: it judges by the application's book.
 #pragma once
 
-#include <map>
 #include <memory>
 #include <optional>
-#include <set>
 #include <string>
 #include <vector>
 
+#include "application.h"
 #include "engine/engine.h"
-#include "faulty_store.h"
-#include "stores/memory/memory_store.h"
+#include "random_plan.h"
 
 namespace whimbrel::simulation {
-
-// What the book says of one row: the old columns as the application would find them there, and
-// what only the new side can hold.
-struct Entry {
-  std::map<std::string, Value> old_side;
-  std::map<std::string, Value> new_only;
-  // Of a row with this key that was deleted on the old side: nobody can tell the two apart after
-  // a rollback, so a value that returns with the key is not wrong.
-  std::map<std::string, Value> of_namesake;
-};
 
 class World {
  public:
   explicit World(std::uint64_t seed);
   ~World();
-  // Lives the history; the first broken promise, or nothing. `trace` collects what happened.
+  // Lives a random history; the first broken promise, or nothing.
   std::optional<std::string> live();
+  // Lives a plain history (there, back, there again, finish) in which the process dies once, at
+  // this record, and its next life goes on, or back.
+  std::optional<std::string> live_cut(CutAt cut, bool go_back);
+  bool was_cut() const { return deaths_ > 0; }
+  // What happened.
   const std::vector<std::string>& trace() const { return trace_; }
 
  private:
-  enum class Verb { run, rollback, verify };
-  struct BookSidecar;
+  enum class Verb { run, stay, rollback, verify, canary, decide, finish };
+  enum class Weather {
+    rough,  // anything goes wrong
+    calm,   // the application writes, nothing fails
+    still,  // it does not even write
+  };
+  class BookSidecar;
   class TraceEvents;
 
-  void make_plan();
-  void make_rows();
-  void write_something();
-  void write_old(int app, const std::string& key);
-  void write_new(int app, const std::string& key);
-  bool switched(int app);
-  static bool is_there(const MemoryStore& store, const char* table_name, const Value& key);
-  Value random_value();
-
-  // One life of the process. False when it was killed.
-  bool session(Verb verb, Goal goal, bool faults);
-  void check_between_sessions();
-  void check_copied();
-  void check_new_side(bool exact);
-  void check_rolled_back();
-  void check_journal();
+  // world.cpp: lives of the process.
+  // One life. False when it was killed.
+  bool session(Verb verb, Goal goal, Weather weather);
+  Status carry_out(Engine& engine, Verb verb, Goal goal);
+  void choose_faults(Verb verb, Weather weather);
+  void while_sleeping(Verb verb, StopFlag& stop);
+  void write_a_little();
+  void until_it_ends(Verb verb, Goal goal);
+  void random_sessions();
+  void there();
+  void back();
+  void to_the_end();
+  void a_difference_is_found();
+  void put_row(bool old_side, const Page& page, const Value& key, const std::optional<Row>& row);
+  void somebody_asks(StopFlag& stop);
+  bool an_open_switch_is_on() const;
   void violate(const std::string& what);
   void note(const std::string& what);
+
+  // checks.cpp: what the promises say.
+  void check_session(Verb verb, Goal goal, bool lived);
+  void check_error(Verb verb);
+  void check_state_of_things();
+  void check_leftovers(const State& state);
+  void check_old_side(const Page& page);
+  void check_new_side(bool exact);
+  void check_new_row(const Page& page, const std::string& key, const Row* row, bool exact);
+  void check_rolled_back();
+  void check_kept(const Page& page);
+  void check_finished();
+  void check_journal();
+  std::vector<std::string> tables() const;
+  bool is_dual() const { return plan_.migration.sync == Sync::dual; }
 
   Random random_;
   SimulatedClock clock_;
   Faults faults_;
-  std::shared_ptr<MemoryStore> memory_source_;
-  std::shared_ptr<MemoryStore> memory_target_;
-  std::shared_ptr<FaultyStore> source_;
-  std::shared_ptr<FaultyStore> target_;
-  Migration migration_;
+  RandomPlan plan_;
   std::unique_ptr<FaultyJournal> journal_;
   std::unique_ptr<BookSidecar> sidecar_;
-  std::string key_prefix_;
-  bool has_map_ = false;
-  int switches_ = 1;
-  std::int64_t rows_at_start_ = 0;
-  std::map<std::string, Entry> book_;
-  std::set<std::string> conflicts_;      // keys the engine has named as written on both sides
-  std::map<std::string, Entry> namesakes_;
-  int traffic_left_ = 0;
+  std::unique_ptr<Application> application_;
+  std::vector<std::string> tables_before_;
+  std::vector<Row> switches_before_;
   int deaths_ = 0;
+  bool asked_rollback_ = false;  // and not seen it done
+  bool asked_pause_ = false;     // and not asked to go on
+  // Of the session under way.
+  bool with_faults_ = false;
+  bool stopped_ = false;
+  bool check_failed_ = false;
+  bool expects_difference_ = false;
   EngineOutcome outcome_;
   std::optional<Error> error_;
   std::optional<std::string> violation_;

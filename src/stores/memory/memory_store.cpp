@@ -354,6 +354,15 @@ Result<TableSchema> MemoryStore::parse(const std::string& ddl, const std::string
   return schema;
 }
 
+Result<TableSchema> MemoryStore::sketch(const std::string& table,
+                                        const std::vector<std::pair<std::string, Value>>& key,
+                                        const std::vector<std::pair<std::string, Value>>& others) {
+  if (key.size() != 1) return Error{ErrorCode::refused, "memory tables have keys of one column"};
+  std::string columns = key.front().first;
+  for (const auto& [column, value] : others) columns += " " + column;
+  return parse(columns, table);
+}
+
 Result<Value> MemoryStore::settle(const ColumnSchema&, Value value) const { return value; }
 
 Status MemoryStore::create(const TableSchema& schema, bool) {
@@ -387,8 +396,14 @@ Status MemoryStore::rename(const std::string& name, const std::string& to) {
   return {};
 }
 
-Status MemoryStore::create_view(const Mapping&, const std::string&) {
-  return Error{ErrorCode::refused, "a memory store has no views"};
+Status MemoryStore::retire(const std::vector<const Mapping*>& mappings, const std::string& rename_to,
+                           bool view) {
+  if (view) return Error{ErrorCode::refused, "a memory store has no views"};
+  for (const Mapping* mapping : mappings) {
+    if (!has_table(mapping->source.name)) continue;
+    TRY(rename_to.empty() ? drop(mapping->source.name) : rename(mapping->source.name, rename_to));
+  }
+  return {};
 }
 
 Result<std::string> MemoryStore::start(const std::string& name,

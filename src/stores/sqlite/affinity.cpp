@@ -20,23 +20,48 @@ Error changes(const Value& value, const char* as) {
                "say `cast:` in the plan, or correct such rows first"};
 }
 
-// SQLite decides by itself whether a text is a number; it is asked rather than imitated.
-Result<Value> numeric_text(const Value& value) {
-  thread_local std::unique_ptr<Connection> memory;
-  thread_local Statement statement;
-  if (!memory) {
-    ASSIGN_OR_RETURN(memory, Connection::in_memory());
-    TRY(memory->execute("CREATE TABLE one(v NUMERIC)"));
-    TRY(memory->execute("INSERT INTO one VALUES (NULL)"));
-    ASSIGN_OR_RETURN(statement, memory->prepare("UPDATE one SET v = ?1 RETURNING v"));
+// SQLite decides by itself whether a text is a number; it is asked rather than imitated. The value
+// is read back from the table: RETURNING would show a whole real as an integer.
+struct Asked {
+  std::unique_ptr<Connection> memory;
+  Statement write;
+  Statement read;
+
+  static Result<Asked> open(const char* type) {
+    Asked asked;
+    ASSIGN_OR_RETURN(asked.memory, Connection::in_memory());
+    TRY(asked.memory->execute(fmt::format("CREATE TABLE one(v {})", type)));
+    TRY(asked.memory->execute("INSERT INTO one VALUES (NULL)"));
+    ASSIGN_OR_RETURN(asked.write, asked.memory->prepare("UPDATE one SET v = ?1"));
+    ASSIGN_OR_RETURN(asked.read, asked.memory->prepare("SELECT v FROM one"));
+    return asked;
   }
-  sqlite3_reset(statement.get());
-  TRY(bind(statement.get(), 1, value));
-  ASSIGN_OR_RETURN(const bool row, memory->step(statement.get()));
-  assert_always(row, "a stored value is returned");
-  Value stored = column(statement.get(), 0);
-  sqlite3_reset(statement.get());
-  return stored;
+  Result<Value> stored(const Value& text) {
+    TRY(bind(write.get(), 1, text));
+    const Result<bool> written = memory->step(write.get());
+    sqlite3_reset(write.get());
+    TRY(written);
+    TRY(memory->step(read.get()));
+    Value value = column(read.get(), 0);
+    sqlite3_reset(read.get());
+    return value;
+  }
+};
+
+Result<Value> stored_in(Affinity affinity, const Value& text) {
+  thread_local Result<Asked> numeric = Asked::open("NUMERIC");
+  thread_local Result<Asked> real = Asked::open("REAL");
+  Result<Asked>& asked = affinity == Affinity::real ? real : numeric;
+  if (!asked.ok()) return asked.error();
+  return asked.value().stored(text);
+}
+
+// The text that SQLite makes of a number.
+std::string text_of(const Value& number) {
+  if (const auto* whole = number.get_if<std::int64_t>()) return fmt::format("{}", *whole);
+  char text[64];
+  sqlite3_snprintf(sizeof text, text, "%!.15g", number.get<double>());
+  return text;
 }
 
 bool could_be_number(const std::string& text) {
@@ -44,35 +69,44 @@ bool could_be_number(const std::string& text) {
   return first != std::string::npos && std::strchr("0123456789+-.", text[first]) != nullptr;
 }
 
+const char* name_of(Affinity affinity) { return affinity == Affinity::real ? "REAL" : "NUMERIC"; }
+
+Result<Value> text_to_number(Affinity affinity, Value value) {
+  const std::string& text = value.get<std::string>();
+  if (!could_be_number(text)) return value;
+  ASSIGN_OR_RETURN(Value stored, stored_in(affinity, value));
+  if (stored.kind() != Kind::text && text_of(stored) != text) return changes(value, name_of(affinity));
+  return stored;
+}
+
+// Whole reals become integers in numeric columns where 64 bits hold them; SQLite leaves the
+// smallest one out.
+bool becomes_integer(double real) {
+  return real > -9223372036854775808.0 && real < 9223372036854775808.0 && std::floor(real) == real;
+}
+
 Result<Value> to_number(Affinity affinity, Value value) {
-  if (const auto* text = value.get_if<std::string>()) {
-    if (!could_be_number(*text)) return value;
-    ASSIGN_OR_RETURN(const Value stored, numeric_text(value));
-    if (stored.kind() == Kind::text) return value;
-    char back[64];
-    if (const auto* whole = stored.get_if<std::int64_t>()) {
-      sqlite3_snprintf(sizeof back, back, "%lld", static_cast<long long>(*whole));
-    } else {
-      sqlite3_snprintf(sizeof back, back, "%!.15g", stored.get<double>());
-    }
-    if (*text != back) return changes(value, affinity == Affinity::real ? "REAL" : "NUMERIC");
-    return to_number(affinity, stored);
-  }
-  if (affinity == Affinity::real) {
-    const auto* whole = value.get_if<std::int64_t>();
-    if (whole == nullptr) return value;
+  if (value.kind() == Kind::text) return text_to_number(affinity, std::move(value));
+  if (const auto* whole = value.get_if<std::int64_t>()) {
+    if (affinity != Affinity::real) return value;
     const auto real = static_cast<double>(*whole);
-    if (std::abs(real) > 9007199254740992.0) return changes(value, "REAL");
+    if (!becomes_integer(real) || static_cast<std::int64_t>(real) != *whole) return changes(value, "REAL");
     return Value::real(real);
   }
-  // A real without a fraction becomes an integer where 64 bits hold it exactly.
-  if (const auto* real = value.get_if<double>()) {
-    if (*real > -9223372036854775808.0 && *real < 9223372036854775807.0 &&
-        std::floor(*real) == *real) {
-      return Value::integer(static_cast<std::int64_t>(*real));
-    }
-  }
-  return value;
+  const double real = value.get<double>();
+  if (real == 0 && std::signbit(real)) return changes(value, name_of(affinity));
+  if (affinity == Affinity::real || !becomes_integer(real)) return value;
+  return Value::integer(static_cast<std::int64_t>(real));
+}
+
+// A real keeps 15 digits; an infinity becomes a word.
+Result<Value> to_text(Value value) {
+  if (value.kind() == Kind::text) return value;
+  Value text = Value::text(text_of(value));
+  if (value.kind() == Kind::int64) return text;
+  ASSIGN_OR_RETURN(const Value back, stored_in(Affinity::real, text));
+  if (!same(back, value)) return changes(value, "TEXT");
+  return text;
 }
 
 }  // namespace
@@ -109,15 +143,7 @@ Result<Value> settle(Affinity affinity, Value value) {
                    fmt::format("this store cannot hold a {}", name_of(value.kind()))};
   }
   if (affinity == Affinity::blob) return value;
-  if (affinity != Affinity::text) return to_number(affinity, std::move(value));
-  if (const auto* whole = value.get_if<std::int64_t>()) return Value::text(fmt::format("{}", *whole));
-  if (const auto* real = value.get_if<double>()) {
-    char text[64];
-    sqlite3_snprintf(sizeof text, text, "%!.15g", *real);
-    if (std::strtod(text, nullptr) != *real) return changes(value, "TEXT");
-    return Value::text(text);
-  }
-  return value;
+  return affinity == Affinity::text ? to_text(std::move(value)) : to_number(affinity, std::move(value));
 }
 
 }  // namespace whimbrel::sqlite

@@ -5,6 +5,7 @@
 #include <cmath>
 
 #include "base/text.h"
+#include "stores/sqlite/connection.h"
 
 namespace whimbrel::sqlite {
 
@@ -22,6 +23,14 @@ std::string text_literal(const std::string& text) {
   }
   if (plain) return quoted_text + "'";
   return "CAST(x'" + to_hex(text) + "' AS TEXT)";
+}
+
+// What SQLite makes of a constant; it is asked rather than imitated. Nothing when it fails.
+std::optional<Value> answer(const std::string& expression) {
+  thread_local const Result<std::unique_ptr<Connection>> memory = Connection::in_memory();
+  if (!memory.ok()) return std::nullopt;
+  const auto rows = memory.value()->query("SELECT " + expression, {});
+  return rows.ok() ? std::optional(rows.value().at(0).at(0)) : std::nullopt;
 }
 
 }  // namespace
@@ -61,12 +70,20 @@ std::optional<std::string> SqliteDialect::literal(const Value& value) const {
     case Kind::real: {
       const double number = value.get<double>();
       if (!std::isfinite(number) || (number == 0 && std::signbit(number))) return std::nullopt;
-      return fmt::format("{:.17e}", number);
+      // The fewest digits that mean this number; far out SQLite reads some as a neighbour.
+      std::string digits = fmt::format("{}", number);
+      if (digits.find_first_of(".e") == std::string::npos) digits += ".0";
+      const std::optional<Value> read = answer(digits);
+      return read && same(*read, value) ? std::optional(digits) : std::nullopt;
     }
     case Kind::text:
       return text_literal(value.get<std::string>());
-    case Kind::json:
-      return text_literal(value.get<Json>().text);
+    case Kind::json: {
+      // Only what SQLite would write in the same way: a document may be made of it.
+      const std::string& text = value.get<Json>().text;
+      const std::optional<Value> written = answer("json(" + text_literal(text) + ")");
+      return written && same(*written, Value::text(text)) ? std::optional(text_literal(text)) : std::nullopt;
+    }
     case Kind::bytes:
       return "x'" + to_hex(value.get<Bytes>().text) + "'";
     default:
@@ -106,14 +123,20 @@ std::string SqliteDialect::is_value(const std::string& sql, const Value& value,
 
 std::string SqliteDialect::between(const std::string& sql, const std::string& prefix,
                                    const std::string& suffix) const {
-  // Bytes, because functions on text stop at a NUL.
+  // Bytes, because functions on text stop at a NUL. A test for nothing is left out: of an empty
+  // blob even an empty part is null.
   const std::string blob = "CAST(" + sql + " AS BLOB)";
   const std::size_t outer = prefix.size() + suffix.size();
-  return fmt::format(
-      "CASE WHEN length({0}) >= {1} AND substr({0}, 1, {2}) = x'{3}' AND "
-      "substr({0}, length({0}) - {4} + 1) = x'{5}' THEN "
-      "CAST(substr({0}, {2} + 1, length({0}) - {1}) AS TEXT) END",
-      blob, outer, prefix.size(), to_hex(prefix), suffix.size(), to_hex(suffix));
+  if (outer == 0) return text_of(sql);
+  std::string test = fmt::format("length({}) >= {}", blob, outer);
+  if (!prefix.empty()) {
+    test += fmt::format(" AND substr({}, 1, {}) = x'{}'", blob, prefix.size(), to_hex(prefix));
+  }
+  if (!suffix.empty()) {
+    test += fmt::format(" AND substr({0}, length({0}) - {1} + 1) = x'{2}'", blob, suffix.size(), to_hex(suffix));
+  }
+  return fmt::format("CASE WHEN {1} THEN CAST(substr({0}, {2} + 1, length({0}) - {3}) AS TEXT) END", blob,
+                     test, prefix.size(), outer);
 }
 
 std::string SqliteDialect::json_extract(const std::string& sql, const std::string& path) const {
@@ -122,16 +145,23 @@ std::string SqliteDialect::json_extract(const std::string& sql, const std::strin
       text_literal(path));
 }
 
-// JSON has neither bytes nor infinities: they are told as {{"$hex": …}} and as texts, because a
-// trigger must never fail. Reals have 17 digits, so that they come back as they were.
+// As few digits as give a real back; an infinity is a number too large. Bytes are told as
+// {"$hex": …}, because a trigger must never fail; the evaluator refuses them. A text that was
+// taken out of JSON remembers that it was, unless something is appended.
 std::string SqliteDialect::json_member(const std::string& sql, bool is_json) const {
   if (is_json) return "json(" + sql + ")";
   return fmt::format(
-      "CASE typeof({0}) WHEN 'blob' THEN json_object('$hex', hex({0})) WHEN 'real' THEN "
-      "CASE WHEN {0} > 1.7976931348623157e308 THEN 'Infinity' "
-      "WHEN {0} < -1.7976931348623157e308 THEN '-Infinity' "
-      "ELSE json(printf('%!.17g', {0})) END ELSE {0} END",
+      "CASE typeof({0}) WHEN 'blob' THEN json_object('$hex', hex({0})) WHEN 'real' THEN json("
+      "CASE WHEN abs({0}) > 1.7976931348623157e308 THEN iif({0} > 0, '9.0e+999', '-9.0e+999') "
+      "WHEN json_extract(CAST({0} AS TEXT), '$') = {0} THEN CAST({0} AS TEXT) "
+      "ELSE printf('%!.18g', {0}) END) WHEN 'text' THEN {0} || '' ELSE {0} END",
       sql);
+}
+
+std::optional<std::string> SqliteDialect::json_constant(const Value& value) const {
+  if (const auto* flag = value.get_if<bool>()) return std::string(*flag ? "json('true')" : "json('false')");
+  const std::optional<std::string> sql = literal(value);
+  return sql ? std::optional(json_member(*sql, value.kind() == Kind::json)) : sql;
 }
 
 std::string SqliteDialect::json_object(

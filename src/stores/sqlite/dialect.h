@@ -18,6 +18,7 @@ class SqliteDialect final : public Dialect {
                       const std::string& suffix) const override;
   std::string json_extract(const std::string& sql, const std::string& path) const override;
   std::string json_member(const std::string& sql, bool is_json) const override;
+  std::optional<std::string> json_constant(const Value& value) const override;
   std::string json_object(
       const std::vector<std::pair<std::string, std::string>>& fields) const override;
   std::string json_array(const std::vector<std::string>& items) const override;

@@ -6,6 +6,7 @@
 #include <map>
 
 #include "base/text.h"
+#include "stores/sqlite/affinity.h"
 #include "stores/sqlite/dialect.h"
 
 namespace whimbrel::sqlite {
@@ -22,6 +23,23 @@ std::int64_t number(const Value& value) {
   return found == nullptr ? 0 : *found;
 }
 
+// A numeric column holds whole numbers and reals side by side; one without a type holds anything.
+Kind held_by(const std::string& declared) {
+  switch (affinity_of(declared)) {
+    case Affinity::text:
+      return Kind::text;
+    case Affinity::integer:
+      return Kind::int64;
+    case Affinity::real:
+      return Kind::real;
+    case Affinity::numeric:
+      return Kind::decimal;
+    case Affinity::blob:
+      break;
+  }
+  return declared.empty() ? Kind::null : Kind::bytes;
+}
+
 Row named(const std::string& table) { return {Value::text(table)}; }
 
 Status read_columns(Connection& connection, TableSchema& schema, bool without_rowid) {
@@ -34,6 +52,7 @@ Status read_columns(Connection& connection, TableSchema& schema, bool without_ro
     ColumnSchema column;
     column.name = text(row[0]);
     column.declared = text(row[1]);
+    column.holds = held_by(column.declared);
     column.has_default = !row[3].is_null();
     column.generated = number(row[5]) != 0;
     const std::int64_t key_part = number(row[4]);

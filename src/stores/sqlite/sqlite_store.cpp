@@ -129,6 +129,25 @@ Result<TableSchema> SqliteStore::parse(const std::string& ddl, const std::string
   return sqlite::describe(*connection, table);
 }
 
+Result<TableSchema> SqliteStore::sketch(const std::string& table,
+                                        const std::vector<std::pair<std::string, Value>>& key,
+                                        const std::vector<std::pair<std::string, Value>>& others) {
+  std::vector<std::string> columns;
+  std::vector<std::string> names;
+  const auto type = [](const Value& value) {
+    if (value.kind() == Kind::int64 || value.kind() == Kind::boolean) return " INTEGER";
+    return value.kind() == Kind::text ? " TEXT" : "";
+  };
+  for (const auto& [column, value] : key) {
+    columns.push_back(quote_name(column) + type(value) + " NOT NULL");
+    names.push_back(column);
+  }
+  for (const auto& [column, value] : others) columns.push_back(quote_name(column) + type(value));
+  return parse(fmt::format("CREATE TABLE {} ({}, PRIMARY KEY ({}))", quote_name(table), join(columns, ", "),
+                           name_list(names)),
+               table);
+}
+
 Result<Value> SqliteStore::settle(const ColumnSchema& column, Value value) const {
   return sqlite::settle(affinity_of(column.declared), std::move(value));
 }
@@ -173,7 +192,10 @@ Status SqliteStore::rename(const std::string& table, const std::string& to) {
   });
 }
 
-Status SqliteStore::create_view(const Mapping& mapping, const std::string& name) {
+namespace {
+
+// What the old table showed, read from the new one; what has no way back is null.
+Result<std::string> view_sql(const Mapping& mapping) {
   ASSIGN_OR_RETURN(const std::vector<std::string> sql, spell_rules(mapping.backward, "t."));
   std::vector<std::string> columns;
   for (const ColumnSchema& column : mapping.source.columns) {
@@ -181,11 +203,30 @@ Status SqliteStore::create_view(const Mapping& mapping, const std::string& name)
     for (std::size_t i = 0; i < mapping.backward.size(); ++i) {
       if (mapping.backward[i].column == column.name) expression = sql[i];
     }
-    columns.push_back(expression + " AS " + quote_name(column.name));
+    columns.push_back(fmt::format("{} AS {}", expression, quote_name(column.name)));
   }
-  return in_transaction([&](Connection& connection) {
-    return connection.execute(fmt::format("CREATE VIEW IF NOT EXISTS {} AS SELECT {} FROM {} AS t",
-                                          quote_name(name), join(columns, ", "), quote_name(mapping.target.name)));
+  return fmt::format("CREATE VIEW {} AS SELECT {} FROM {} AS t", quote_name(mapping.source.name),
+                     join(columns, ", "), quote_name(mapping.target.name));
+}
+
+}  // namespace
+
+Status SqliteStore::retire(const std::vector<const Mapping*>& mappings, const std::string& rename_to,
+                           bool view) {
+  return in_transaction([&](Connection& connection) -> Status {
+    for (const Mapping* mapping : mappings) {
+      const std::string& name = mapping->source.name;
+      ASSIGN_OR_RETURN(const bool there, object_exists(connection, "table", name));
+      if (!there) continue;
+      TRY(connection.execute(rename_to.empty()
+                                 ? fmt::format("DROP TABLE {}", quote_name(name))
+                                 : fmt::format("ALTER TABLE {} RENAME TO {}", quote_name(name),
+                                               quote_name(rename_to))));
+      if (!view) continue;
+      ASSIGN_OR_RETURN(const std::string sql, view_sql(*mapping));
+      TRY(connection.execute(sql));
+    }
+    return {};
   });
 }
 

@@ -46,13 +46,17 @@ class SqliteStore final : public Store, private Catalog, private Capture, privat
   Result<std::vector<std::string>> tables() override;
   Result<TableSchema> describe(const std::string& table) override;
   Result<TableSchema> parse(const std::string& ddl, const std::string& table) override;
+  Result<TableSchema> sketch(const std::string& table,
+                             const std::vector<std::pair<std::string, Value>>& key,
+                             const std::vector<std::pair<std::string, Value>>& others) override;
   Result<Value> settle(const ColumnSchema& column, Value value) const override;
   Status create(const TableSchema& schema, bool with_indexes) override;
   Status create_index(const std::string& ddl) override;
   Status drop(const std::string& table) override;
   Status clear(const std::string& table) override;
   Status rename(const std::string& table, const std::string& to) override;
-  Status create_view(const Mapping& mapping, const std::string& name) override;
+  Status retire(const std::vector<const Mapping*>& mappings, const std::string& rename_to,
+                bool view) override;
   // Capture
   Result<std::string> start(const std::string& feed,
                             const std::vector<std::string>& tables) override;

@@ -1,0 +1,255 @@
+#include "context.h"
+
+#include <fmt/format.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cstdio>
+#include <filesystem>
+#include <iostream>
+#include <random>
+
+#include "backup/backup.h"
+#include "base/text.h"
+#include "stores/registry.h"
+
+namespace whimbrel::cli {
+
+namespace {
+
+std::uint64_t seed() {
+  std::random_device device;  // jitter only
+  return (static_cast<std::uint64_t>(device()) << 32) | device();
+}
+
+bool color_allowed(const Options& options) {
+  return !options.no_color && std::getenv("NO_COLOR") == nullptr;  // NOLINT: before any thread starts
+}
+
+}  // namespace
+
+StopFlag& stop_flag() {
+  static StopFlag flag;
+  return flag;
+}
+
+Context::Context(const Options& options)
+    : options_(options),
+      random_(seed()),
+      progress_({options.json, options.quiet, color_allowed(options)}, clock_) {
+  for (const std::string& assignment : options.vars) {
+    const std::size_t equals = assignment.find('=');
+    variables_[assignment.substr(0, equals)] =
+        equals == std::string::npos ? "" : assignment.substr(equals + 1);
+  }
+}
+
+Status Context::open_stores() {
+  for (const StoreEntry& entry : plan_.stores) {
+    const std::string& url = options_.database_url.empty() || plan_.stores.size() > 1 ? entry.url : options_.database_url;
+    Result<std::shared_ptr<Store>> store = open_store(url, clock_);
+    if (!store.ok()) {
+      ASSIGN_OR_RETURN(const PlanSource source, read_plan(plan_.path));
+      Diagnostics diagnostics(std::filesystem::path(plan_.path).filename().string(), source.text);
+      Error error = std::move(store).error();
+      error.excerpt = diagnostics.excerpt(entry.at);
+      return std::move(error).saying_safe("nothing was changed");
+    }
+    stores_[entry.alias] = std::move(store).value();
+  }
+  return {};
+}
+
+Status Context::load() {
+  ASSIGN_OR_RETURN(const PlanSource source, read_plan(options_.plan));
+  Diagnostics diagnostics(std::filesystem::path(source.path).filename().string(), source.text);
+  plan_ = parse_plan(source, variables_, diagnostics);
+  if (!diagnostics.empty()) return diagnostics.error();
+  TRY(open_stores());
+  ASSIGN_OR_RETURN(migration_, bind_plan(plan_, stores_, diagnostics));
+  if (!diagnostics.empty()) return diagnostics.error();
+  if (options_.batch_size > 0) migration_.limits.batch_size = options_.batch_size;
+  executor_ = std::make_unique<ThreadExecutor>(migration_.limits.workers);
+  return {};
+}
+
+Status Context::prepare_without_tables() {
+  if (stores_.empty()) TRY(open_stores());
+  migration_ = Migration{};
+  migration_.name = plan_.migration;
+  migration_.stores = stores_;
+  migration_.finish = plan_.finish;
+  executor_ = std::make_unique<ThreadExecutor>(1);
+  return {};
+}
+
+Result<std::string> Context::state_folder(bool create) {
+  if (!folder_.empty()) return folder_;
+  std::filesystem::path folder = options_.state;
+  if (options_.state.empty()) {
+    ASSIGN_OR_RETURN(const PlanSource source, read_plan(options_.plan));
+    ASSIGN_OR_RETURN(const std::string name, migration_name(source, variables_));
+    folder = std::filesystem::absolute(options_.plan).parent_path() / ".whimbrel" / name;
+  }
+  std::error_code failure;
+  if (create) {
+    std::filesystem::create_directories(folder, failure);
+    if (!failure) chmod(folder.c_str(), 0700);
+  }
+  if (!std::filesystem::is_directory(folder, failure)) {
+    return Error{ErrorCode::refused, fmt::format("there is no state folder {}", folder.string()),
+                 create ? "it must be possible to make it there" : "nothing was started yet: `whimbrel run` begins"};
+  }
+  folder_ = std::filesystem::absolute(folder).string();
+  return folder_;
+}
+
+Status Context::open_journal(bool create) {
+  ASSIGN_OR_RETURN(const std::string folder, state_folder(create));
+  const std::string path = folder + "/journal.db";
+  std::error_code ignored;
+  if (!create && !std::filesystem::exists(path, ignored)) {
+    return Error{ErrorCode::refused, "nothing was started yet: there is no " + path, "`whimbrel run` begins"};
+  }
+  ASSIGN_OR_RETURN(journal_, Journal::open(path, clock_));
+  chmod(path.c_str(), 0600);
+  sidecar_ = std::make_unique<FileSidecar>(folder);
+  return {};
+}
+
+Status Context::open_all() {
+  TRY(load());
+  TRY(open_journal(true));
+  std::string log = options_.log_file.empty() ? plan_.log_file : options_.log_file;
+  if (log.empty()) log = "migration.log";
+  if (std::filesystem::path(log).is_relative() && options_.log_file.empty()) log = folder_ + "/" + log;
+  progress_.log_to(log);
+  const State state = journal_->state();
+  for (const Move& move : migration_.moves) {
+    ASSIGN_OR_RETURN(const auto reader, move.source->open_reader(move.mapping.source));
+    ASSIGN_OR_RETURN(const std::int64_t rows, reader->count());
+    const auto copy = state.copies.find(move.index);
+    progress_.expect(move.name, rows, copy == state.copies.end() ? 0 : copy->second.read);
+  }
+  return {};
+}
+
+// Backups go below the state folder, a folder an attempt.
+Engine Context::make_engine() {
+  const auto take = [this](const Migration& migration) -> Result<std::string> {
+    const BackupPlan& plan = migration.backup;
+    if (plan.folder.empty()) return std::string("{}");
+    const std::filesystem::path base = std::filesystem::path(folder_) / plan.folder;
+    const std::string folder = (base / fmt::format("attempt-{}", journal_->state().attempt)).string();
+    for (const auto& [alias, store] : migration.stores) {
+      std::vector<std::string> tables;
+      for (const Move& move : migration.moves) {
+        if (plan.source && move.source == store) tables.push_back(move.mapping.source.name);
+        const bool there = plan.target && move.target == store &&
+                           store->catalog().describe(move.mapping.target.name).ok();
+        if (there) tables.push_back(move.mapping.target.name);
+      }
+      if (tables.empty()) continue;
+      const std::string place = migration.stores.size() == 1 ? folder : folder + "/" + alias;
+      if (verify_backup(place).ok()) continue;  // taken by a run that died before it could say so
+      ASSIGN_OR_RETURN(const auto taken, take_backup(*store, tables, place, progress_));
+      TRY(verify_backup(place));
+    }
+    return nlohmann::json({{"folder", folder}}).dump();
+  };
+  return Engine(migration_, {*journal_, clock_, random_, *executor_, progress_, stop_flag(), *sidecar_, take});
+}
+
+Status Context::confirm(const std::string& what) {
+  if (options_.yes) return {};
+  if (isatty(0) != 1) {
+    return Error{ErrorCode::invalid_plan, fmt::format("`{}` changes data and needs to be confirmed", what),
+                 "there is no terminal here: say `--yes`, or `--dry-run` to see what would happen",
+                 "nothing was changed", {}, ""};
+  }
+  progress_.settle();
+  for (const auto& [alias, store] : stores_) std::fprintf(stderr, "store   %s: %s\n", alias.c_str(), store->identity().c_str());
+  for (const Move& move : migration_.moves) {
+    std::int64_t rows = -1;
+    if (const auto reader = move.source->open_reader(move.mapping.source); reader.ok()) {
+      const auto count = reader.value()->count();
+      if (count.ok()) rows = count.value();
+    }
+    std::int64_t there = 0;
+    if (const auto reader = move.target->open_reader(move.mapping.target); reader.ok()) {
+      const auto count = reader.value()->count();
+      if (count.ok()) there = count.value();
+    }
+    std::fprintf(stderr, "table   %s (%s rows) → %s (%s rows)\n", move.from.c_str(), with_thousands(rows).c_str(),
+                 move.to.c_str(), with_thousands(there).c_str());
+  }
+  std::fprintf(stderr, "%s: type the migration's name to go on (%s): ", what.c_str(), plan_.migration.c_str());
+  std::string typed;
+  std::getline(std::cin, typed);
+  if (typed == plan_.migration) return {};
+  return Error{ErrorCode::refused, "the name was not typed", "", "nothing was changed", {}, ""};
+}
+
+void Context::say(const std::string& text) {
+  progress_.settle();
+  if (!options_.json) std::fputs(text.c_str(), stdout);
+}
+
+int Context::finish(int code, const std::string& result, const std::string& reason) {
+  progress_.settle();
+  std::vector<NextStep> steps;
+  if (journal_) steps = next_steps(journal_->state(), options_.plan);
+  if (options_.json) {
+    nlohmann::json last = {{"result", result}, {"reason", reason}, {"next_steps", nlohmann::json::array()}};
+    for (const NextStep& step : steps) last["next_steps"].push_back({{"command", step.command}, {"why", step.why}});
+    std::printf("%s\n", last.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace).c_str());
+    return code;
+  }
+  if (options_.quiet) return code;
+  std::printf("%s: %s\n", result.c_str(), reason.c_str());
+  for (const NextStep& step : steps) std::printf("  next: %-50s %s\n", step.command.c_str(), step.why.c_str());
+  return code;
+}
+
+int exit_code_of(const Error& error) {
+  switch (error.code) {
+    case ErrorCode::invalid_plan:
+      return usage;
+    case ErrorCode::not_found:
+    case ErrorCode::refused:
+    case ErrorCode::conflict:
+      return refused;
+    case ErrorCode::cancelled:
+      return interrupted;
+    case ErrorCode::unavailable:
+    case ErrorCode::outcome_unknown:
+    case ErrorCode::position_lost:
+    case ErrorCode::data_mismatch:
+    case ErrorCode::internal:
+      return failed;
+  }
+  return failed;
+}
+
+int Context::fail(const Error& error) { return fail_as(exit_code_of(error), error); }
+
+int Context::fail_as(int code, const Error& error) {
+  progress_.settle();
+  progress_.log("error", fmt::format("{} {}", name_of(error.code), error.code == ErrorCode::invalid_plan ? "" : "see the terminal"));
+  std::vector<NextStep> steps;
+  if (journal_) steps = next_steps(journal_->state(), options_.plan);
+  if (options_.json) {
+    nlohmann::json last = {{"result", "error"}, {"reason", error.message}, {"code", name_of(error.code)},
+                           {"hint", error.hint}, {"safe", error.safe}, {"at", error.excerpt},
+                           {"context", error.context}, {"next_steps", nlohmann::json::array()}};
+    for (const NextStep& step : steps) last["next_steps"].push_back({{"command", step.command}, {"why", step.why}});
+    std::printf("%s\n", last.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace).c_str());
+    return code;
+  }
+  std::string text = to_text(error);
+  if (!folder_.empty() && journal_) text += "\nlog: " + folder_ + "/migration.log";
+  std::fprintf(stderr, "%s\n", text.c_str());
+  return code;
+}
+
+}  // namespace whimbrel::cli

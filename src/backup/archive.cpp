@@ -1,0 +1,117 @@
+#include "backup/archive.h"
+
+#include <fmt/format.h>
+
+#include <cstdint>
+#include <filesystem>
+#include <optional>
+
+#include "backup/files.h"
+#include "backup/zstd_lines.h"
+#include "base/text.h"
+#include "value/fingerprint.h"
+
+namespace whimbrel {
+
+namespace {
+
+// Larger than a chunk of a copy: nobody else waits for the table that is restored.
+constexpr std::int64_t rows_per_batch_max = 10'000;
+constexpr std::int64_t bytes_per_batch_max = std::int64_t{8} << 20;
+
+Error damaged(const std::string& path, std::string_view how) {
+  return Error{ErrorCode::data_mismatch, fmt::format("{} is damaged: {}", path, how),
+               "take the folder from another copy of the backup"};
+}
+
+}  // namespace
+
+std::string file_stem_of(const std::string& table) {
+  constexpr std::size_t length_max = 80;
+  constexpr std::string_view plain = "abcdefghijklmnopqrstuvwxyz0123456789_";
+  constexpr std::string_view capital = "ABCDEFGHIJKLMNOPQRSTUVWXYZ";
+  std::string stem;
+  for (const char c : table.substr(0, length_max)) {
+    const bool readable = plain.find(c) != plain.npos || capital.find(c) != capital.npos;
+    stem += readable ? c : '_';
+  }
+  const bool as_it_is = stem == table && stem.find_first_of(capital) == std::string::npos;
+  return as_it_is && !stem.empty() ? stem : stem + "-" + digest_hex(table).substr(0, 16);
+}
+
+std::string path_in(const std::string& folder, const std::string& file) {
+  return (std::filesystem::path(folder) / file).string();
+}
+
+Result<Manifest> read_manifest(const std::string& folder) {
+  const std::string path = path_in(folder, manifest_file);
+  Result<std::string> text = read_whole(path);
+  if (!text.ok()) {
+    Error error = std::move(text).error();
+    if (error.code != ErrorCode::not_found) return error;
+    return Error{
+        ErrorCode::not_found, fmt::format("there is no complete backup in {}", folder),
+        "a backup that was interrupted has no " + std::string(manifest_file) + ": take it again"};
+  }
+  Result<Manifest> manifest = manifest_from_text(text.value());
+  if (!manifest.ok()) return std::move(manifest).error().within("reading " + path);
+  // The names follow from the tables; a manifest that says otherwise leads somewhere else.
+  for (const ArchivedTable& table : manifest.value().tables) {
+    const std::string stem = file_stem_of(table.rows.table);
+    if (table.rows.file != stem + ".rows.zst" || table.schema_file != stem + ".schema.json") {
+      return damaged(path, fmt::format("it names other files for `{}`", table.rows.table));
+    }
+  }
+  return manifest;
+}
+
+Result<TableSchema> read_schema(const std::string& folder, const ArchivedTable& table) {
+  const std::string path = path_in(folder, table.schema_file);
+  ASSIGN_OR_RETURN(const std::string text, read_whole(path));
+  if (digest_hex(text) != table.schema_digest) {
+    return damaged(path, "its digest is not the manifest's");
+  }
+  Result<TableSchema> schema = schema_from_text(text);
+  if (!schema.ok()) return std::move(schema).error().within("reading " + path);
+  if (schema.value().name != table.rows.table) return damaged(path, "it is of another table");
+  for (const std::string& name : schema.value().key) {
+    if (schema.value().column_index(name) < 0) return damaged(path, "its key is no column");
+  }
+  return schema;
+}
+
+Status read_rows(const std::string& folder, const ArchivedTable& table, const TableSchema& schema,
+                 const UseRows& use) {
+  const std::string path = path_in(folder, table.rows.file);
+  ASSIGN_OR_RETURN(const auto lines, ZstdLinesReader::open(path));
+  Fingerprint fingerprint;
+  std::vector<Row> batch;
+  std::int64_t bytes = 0;
+  while (true) {
+    ASSIGN_OR_RETURN(const std::optional<std::string> line, lines->next());
+    if (!line) break;
+    const std::string canonical_row = from_hex(*line);
+    Result<Row> row = row_from_canonical(canonical_row);
+    if (!row.ok() || row.value().size() != schema.columns.size()) {
+      return damaged(
+          path, fmt::format("line {} is no row of `{}`", fingerprint.rows() + 1, table.rows.table));
+    }
+    fingerprint.add(canonical_row);
+    bytes += std::ssize(canonical_row);
+    batch.push_back(std::move(row).value());
+    if (std::ssize(batch) < rows_per_batch_max && bytes < bytes_per_batch_max) continue;
+    TRY(use(batch));
+    batch.clear();
+    bytes = 0;
+  }
+  if (!batch.empty()) TRY(use(batch));
+  if (lines->digest() != table.rows.file_digest) {
+    return damaged(path, "its digest is not the manifest's");
+  }
+  if (fingerprint.rows() != table.rows.rows || fingerprint.to_text() != table.rows.fingerprint) {
+    return damaged(path, "its rows are not those that the manifest counted");
+  }
+  return {};
+}
+
+}  // namespace whimbrel

@@ -1,0 +1,133 @@
+#include "backup/backup.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <filesystem>
+
+#include "backup/archive.h"
+#include "backup/files.h"
+#include "backup/zstd_lines.h"
+#include "base/text.h"
+#include "transform/mapping.h"
+#include "value/fingerprint.h"
+
+namespace whimbrel {
+
+namespace {
+
+constexpr const char* untouched = "nothing was changed in the store";
+
+Status refuse_a_complete_backup(const std::string& folder) {
+  std::error_code failure;
+  const bool there = std::filesystem::exists(path_in(folder, manifest_file), failure);
+  if (!there && !failure) return {};
+  return Error{ErrorCode::refused, fmt::format("{} already holds a backup", folder),
+               "choose another folder, or move this one away", "the backup there was not touched"};
+}
+
+Result<std::vector<TableSchema>> describe_all(Store& store,
+                                              const std::vector<std::string>& tables) {
+  std::vector<TableSchema> schemas;
+  std::vector<std::string> without_key;
+  for (const std::string& table : tables) {
+    ASSIGN_OR_RETURN(TableSchema schema, store.catalog().describe(table));
+    if (std::ranges::count(schemas, schema.name, &TableSchema::name) > 0) continue;
+    if (schema.key.empty()) without_key.push_back("`" + schema.name + "`");
+    schemas.push_back(std::move(schema));
+  }
+  if (without_key.empty()) return schemas;
+  return Error{ErrorCode::refused,
+               fmt::format("without a key rows cannot be told apart: {}", join(without_key, ", ")),
+               "give each a primary key or a unique index over columns that are never null, or "
+               "leave it out of the backup"};
+}
+
+Status check_row(const TableSchema& schema, const std::vector<int>& key, const Row& row) {
+  if (row.size() != schema.columns.size()) {
+    return Error{ErrorCode::conflict,
+                 fmt::format("`{}` changed its columns while it was read", schema.name),
+                 "take the backup again"};
+  }
+  // Reading goes on after the last key, and after a null there is nothing in any order.
+  if (!std::ranges::any_of(key_of(row, key), &Value::is_null)) return {};
+  return Error{
+      ErrorCode::refused,
+      fmt::format("`{}` has a row with a null in its key: {}", schema.name, show(key_of(row, key))),
+      "give such rows a key, or leave the table out of the backup"};
+}
+
+Result<Fingerprint> write_rows(Store& store, const TableSchema& schema, ZstdLinesWriter& lines) {
+  std::vector<int> key;
+  for (const std::string& name : schema.key) key.push_back(schema.column_index(name));
+  ASSIGN_OR_RETURN(const auto reader, store.open_reader(schema));
+  Fingerprint fingerprint;
+  std::optional<Row> after;
+  while (true) {
+    ASSIGN_OR_RETURN(const ChunkOfRows chunk, reader->read_after(after, ChunkLimits{}));
+    for (const Row& row : chunk.rows) {
+      TRY(check_row(schema, key, row));
+      const std::string canonical_row = canonical(row);
+      fingerprint.add(canonical_row);
+      TRY(lines.write(to_hex(canonical_row)));
+    }
+    if (!chunk.range.through) return fingerprint;
+    after = chunk.range.through;
+  }
+}
+
+Result<ArchivedTable> back_up(Store& store, const TableSchema& schema, const std::string& folder) {
+  const std::string stem = file_stem_of(schema.name);
+  ArchivedTable table;
+  table.rows.table = schema.name;
+  table.rows.file = stem + ".rows.zst";
+  table.schema_file = stem + ".schema.json";
+  ASSIGN_OR_RETURN(const std::string text, schema_to_text(schema));
+  ASSIGN_OR_RETURN(table.schema_digest, write_whole(path_in(folder, table.schema_file), text));
+  ASSIGN_OR_RETURN(const auto lines, ZstdLinesWriter::create(path_in(folder, table.rows.file)));
+  ASSIGN_OR_RETURN(const Fingerprint fingerprint, write_rows(store, schema, *lines));
+  table.rows.rows = fingerprint.rows();
+  table.rows.fingerprint = fingerprint.to_text();
+  ASSIGN_OR_RETURN(table.rows.file_digest, lines->finish());
+  return table;
+}
+
+Result<Manifest> back_up_all(Store& store, const std::vector<std::string>& tables,
+                             const std::string& folder, Events& events) {
+  TRY(refuse_a_complete_backup(folder));
+  ASSIGN_OR_RETURN(const std::vector<TableSchema> schemas, describe_all(store, tables));
+  TRY(make_folder(folder));
+  Manifest manifest{store.identity(), {}};
+  for (const TableSchema& schema : schemas) {
+    Result<ArchivedTable> table = back_up(store, schema, folder);
+    if (!table.ok()) return std::move(table).error().within("backing up " + schema.name);
+    const BackedUpTable& rows = table.value().rows;
+    events.emit({"table_backed_up", {{"table", rows.table}, {"rows", rows.rows}}});
+    manifest.tables.push_back(std::move(table).value());
+  }
+  ASSIGN_OR_RETURN(const std::string text, manifest_to_text(manifest));
+  TRY(write_whole(path_in(folder, manifest_file), text));
+  return manifest;
+}
+
+}  // namespace
+
+Result<std::vector<BackedUpTable>> take_backup(Store& store, const std::vector<std::string>& tables,
+                                               const std::string& folder, Events& events) {
+  Result<Manifest> manifest = back_up_all(store, tables, folder, events);
+  if (!manifest.ok()) return std::move(manifest).error().saying_safe(untouched);
+  std::vector<BackedUpTable> all;
+  for (const ArchivedTable& table : manifest.value().tables) all.push_back(table.rows);
+  return all;
+}
+
+Status verify_backup(const std::string& folder) {
+  ASSIGN_OR_RETURN(const Manifest manifest, read_manifest(folder));
+  for (const ArchivedTable& table : manifest.tables) {
+    ASSIGN_OR_RETURN(const TableSchema schema, read_schema(folder, table));
+    TRY(read_rows(folder, table, schema, [](const std::vector<Row>&) { return Status(); }));
+  }
+  return {};
+}
+
+}  // namespace whimbrel

@@ -1,0 +1,114 @@
+#include "backup/zstd_lines.h"
+
+#include <fmt/format.h>
+
+namespace whimbrel {
+
+namespace {
+
+constexpr int compression_level = 3;
+
+Error no_memory() {
+  return Error{ErrorCode::unavailable, "there is no memory for compression",
+               "end something else, then run again"};
+}
+
+}  // namespace
+
+ZstdLinesWriter::ZstdLinesWriter(std::unique_ptr<PartFile> file, Context context)
+    : file_(std::move(file)), context_(std::move(context)), compressed_(ZSTD_CStreamOutSize()) {}
+
+Result<std::unique_ptr<ZstdLinesWriter>> ZstdLinesWriter::create(const std::string& path) {
+  Context context(ZSTD_createCCtx());
+  if (context == nullptr) return no_memory();
+  ZSTD_CCtx_setParameter(context.get(), ZSTD_c_compressionLevel, compression_level);
+  ZSTD_CCtx_setParameter(context.get(), ZSTD_c_checksumFlag, 1);
+  ASSIGN_OR_RETURN(auto file, PartFile::create(path));
+  return std::unique_ptr<ZstdLinesWriter>(new ZstdLinesWriter(std::move(file), std::move(context)));
+}
+
+Status ZstdLinesWriter::compress(std::string_view text, ZSTD_EndDirective mode) {
+  ZSTD_inBuffer input{text.data(), text.size(), 0};
+  while (true) {
+    ZSTD_outBuffer output{compressed_.data(), compressed_.size(), 0};
+    const std::size_t left = ZSTD_compressStream2(context_.get(), &output, &input, mode);
+    if (ZSTD_isError(left) != 0) {
+      return Error{ErrorCode::unavailable,
+                   fmt::format("compression failed: {}", ZSTD_getErrorName(left))};
+    }
+    TRY(file_->write({compressed_.data(), output.pos}));
+    if (mode == ZSTD_e_end ? left == 0 : input.pos == input.size) return {};
+  }
+}
+
+Status ZstdLinesWriter::write(std::string_view line) {
+  if (line.find('\n') != std::string_view::npos) {
+    return Error{ErrorCode::internal, "a line with a newline inside would be read back as two"};
+  }
+  TRY(compress(line, ZSTD_e_continue));
+  return compress("\n", ZSTD_e_continue);
+}
+
+Result<std::string> ZstdLinesWriter::finish() {
+  TRY(compress("", ZSTD_e_end));
+  return file_->finish();
+}
+
+ZstdLinesReader::ZstdLinesReader(std::string path, std::unique_ptr<FileReader> file,
+                                 Context context)
+    : path_(std::move(path)),
+      file_(std::move(file)),
+      context_(std::move(context)),
+      compressed_(ZSTD_DStreamInSize()),
+      text_(ZSTD_DStreamOutSize()) {}
+
+Result<std::unique_ptr<ZstdLinesReader>> ZstdLinesReader::open(const std::string& path) {
+  Context context(ZSTD_createDCtx());
+  if (context == nullptr) return no_memory();
+  ASSIGN_OR_RETURN(auto file, FileReader::open(path));
+  return std::unique_ptr<ZstdLinesReader>(
+      new ZstdLinesReader(path, std::move(file), std::move(context)));
+}
+
+Error ZstdLinesReader::damaged(std::string_view how) const {
+  return Error{ErrorCode::data_mismatch, fmt::format("{} is damaged: {}", path_, how)};
+}
+
+// False when there is no more text.
+Result<bool> ZstdLinesReader::refill() {
+  while (true) {
+    if (input_.pos == input_.size && !at_end_) {
+      ASSIGN_OR_RETURN(const std::int64_t count, file_->read(compressed_));
+      input_ = {compressed_.data(), static_cast<std::size_t>(count), 0};
+      at_end_ = count == 0;
+    }
+    // Between frames the decoder must not be called without input: it would ask for a new frame.
+    if (at_end_ && !inside_a_frame_) return false;
+    ZSTD_outBuffer output{text_.data(), text_.size(), 0};
+    const std::size_t left = ZSTD_decompressStream(context_.get(), &output, &input_);
+    if (ZSTD_isError(left) != 0) return damaged(ZSTD_getErrorName(left));
+    inside_a_frame_ = left != 0;
+    rest_ = {text_.data(), output.pos};
+    if (output.pos > 0) return true;
+    if (at_end_ && inside_a_frame_) return damaged("its end is missing");
+  }
+}
+
+Result<std::optional<std::string>> ZstdLinesReader::next() {
+  std::string line;
+  while (true) {
+    const std::size_t length = rest_.find('\n');
+    line += rest_.substr(0, length);
+    if (length != std::string_view::npos) {
+      rest_.remove_prefix(length + 1);
+      return std::optional<std::string>(std::move(line));
+    }
+    ASSIGN_OR_RETURN(const bool more, refill());
+    if (more) continue;
+    rest_ = {};
+    if (!line.empty()) return damaged("it ends within a line");
+    return std::optional<std::string>{};
+  }
+}
+
+}  // namespace whimbrel

@@ -1,0 +1,361 @@
+// A parsed plan meets the live schemas: every mistake with its place, before anything runs.
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <filesystem>
+#include <fstream>
+#include <nlohmann/json.hpp>
+#include <set>
+#include <sstream>
+
+#include "base/text.h"
+#include "plan/plan_file.h"
+
+namespace whimbrel {
+
+namespace {
+
+using Stores = std::map<std::string, std::shared_ptr<Store>>;
+
+class Binder {
+ public:
+  Binder(const PlanFile& plan, const Stores& stores, Diagnostics& diagnostics)
+      : plan_(plan), stores_(stores), diagnostics_(diagnostics) {}
+
+  Result<Migration> bind() {
+    migration_.name = plan_.migration;
+    migration_.stores = stores_;
+    migration_.limits = plan_.limits;
+    migration_.backup = plan_.backup;
+    migration_.start_manually = plan_.start_manually;
+    migration_.hold_max = plan_.hold_max;
+    migration_.finish = plan_.finish;
+    migration_.roll_back_on_failure = plan_.roll_back_on_failure;
+    migration_.production = plan_.production;
+    migration_.folder = plan_.folder;
+    migration_.sync = plan_.sync.value_or(Sync::capture);
+    for (const TableEntry& entry : plan_.tables) TRY(table(entry));
+    for (const SwitchEntry& entry : plan_.switches) TRY(bind_switch(entry));
+    for (CheckPlan check : plan_.checks) {
+      check.store = stores_.begin()->second;
+      migration_.checks.push_back(std::move(check));
+    }
+    TRY(sync());
+    resolve();
+    return std::move(migration_);
+  }
+
+ private:
+  Result<std::optional<TableSchema>> source_schema(const TableEntry& entry) {
+    Result<TableSchema> schema = stores_.at(entry.from.alias)->catalog().describe(entry.from.table);
+    if (schema.ok()) return std::optional<TableSchema>(std::move(schema).value());
+    if (schema.error().code != ErrorCode::not_found && schema.error().code != ErrorCode::refused) {
+      return std::move(schema).error();
+    }
+    // After the source was renamed by `finish` the plan still has to be readable: that is the
+    // verbs' business, which do not bind then.
+    diagnostics_.add(entry.from.at, schema.error().message, schema.error().hint);
+    return std::optional<TableSchema>{};
+  }
+
+  // From the plan's DDL, from the source, or as it is there.
+  Result<std::optional<TableSchema>> target_schema(const TableEntry& entry, const TableSchema& source) {
+    Catalog& catalog = stores_.at(entry.to.alias)->catalog();
+    Result<TableSchema> there = catalog.describe(entry.to.table);
+    if (!there.ok() && there.error().code != ErrorCode::not_found) {
+      diagnostics_.add(entry.to.at, there.error().message, there.error().hint);
+      return std::optional<TableSchema>{};
+    }
+    if (entry.create_like_source) {
+      diagnostics_.not_yet(entry.create_at, "create: like-source for this store");
+      return std::optional<TableSchema>{};
+    }
+    if (!entry.create_file) {
+      if (there.ok()) return std::optional<TableSchema>(std::move(there).value());
+      diagnostics_.add(entry.to.at, there.error().message,
+                       "name the file that makes it: `create: FILE.sql`" +
+                           (there.error().hint.empty() ? "" : "; " + there.error().hint));
+      return std::optional<TableSchema>{};
+    }
+    const std::filesystem::path path = std::filesystem::path(plan_.folder) / *entry.create_file;
+    std::ifstream in(path, std::ios::binary);
+    if (!in) {
+      diagnostics_.add(entry.create_at, fmt::format("there is no file {}", *entry.create_file),
+                       "files a plan reads are relative to the plan; `exists` and `like-source` are words");
+      return std::optional<TableSchema>{};
+    }
+    std::stringstream ddl;
+    ddl << in.rdbuf();
+    ddl_texts_ += ddl.str();
+    Result<TableSchema> made = catalog.parse(ddl.str(), entry.to.table);
+    if (!made.ok()) {
+      diagnostics_.add(entry.create_at, fmt::format("{}: {}", *entry.create_file, made.error().message),
+                       made.error().hint);
+      return std::optional<TableSchema>{};
+    }
+    TableSchema wanted = std::move(made).value();
+    if (there.ok()) compare(entry, wanted, there.value());
+    (void)source;
+    return std::optional<TableSchema>(std::move(wanted));
+  }
+
+  void compare(const TableEntry& entry, const TableSchema& wanted, const TableSchema& there) {
+    for (const ColumnSchema& column : wanted.columns) {
+      const int at = there.column_index(column.name);
+      const bool equal = at >= 0 && ascii_iequals(there.columns[static_cast<std::size_t>(at)].declared, column.declared) &&
+                         there.columns[static_cast<std::size_t>(at)].nullable == column.nullable;
+      if (equal) continue;
+      diagnostics_.add(entry.create_at,
+                       fmt::format("{} is there already, and its column `{}` is not as {} says", entry.to.table,
+                                   column.name, *entry.create_file),
+                       "drop the table, or say `create: exists`");
+    }
+    for (const ColumnSchema& column : there.columns) {
+      if (wanted.column_index(column.name) < 0) {
+        diagnostics_.add(entry.create_at,
+                         fmt::format("{} is there already, with a column `{}` that {} does not have",
+                                     entry.to.table, column.name, *entry.create_file),
+                         "drop the table, or say `create: exists`");
+      }
+    }
+  }
+
+  Status table(const TableEntry& entry) {
+    ASSIGN_OR_RETURN(const std::optional<TableSchema> source, source_schema(entry));
+    if (!source) return {};
+    ASSIGN_OR_RETURN(const std::optional<TableSchema> target, target_schema(entry, *source));
+    if (!target) return {};
+    const std::size_t known = diagnostics_.mistakes().size();
+    std::vector<std::pair<std::string, ExprPtr>> columns = mapped(entry, *source, *target);
+    unmentioned(entry, *source, *target, columns);
+    required(entry, *target, columns);
+    if (diagnostics_.mistakes().size() > known) return {};
+    Result<Mapping> mapping = make_mapping(*source, *target, columns);
+    if (!mapping.ok()) {
+      diagnostics_.add(entry.at, mapping.error().message, mapping.error().hint);
+      return {};
+    }
+    Move move;
+    move.index = static_cast<int>(migration_.moves.size());
+    move.name = entry.as;
+    move.from = entry.from.alias + "/" + source->name;
+    move.to = entry.to.alias + "/" + target->name;
+    move.source = stores_.at(entry.from.alias);
+    move.target = stores_.at(entry.to.alias);
+    move.mapping = std::move(mapping).value();
+    move.creates_target = entry.create_file.has_value();
+    move.indexes = entry.indexes;
+    move.on_error = entry.on_error;
+    move.inside = move.source == move.target && move.source->capabilities().inside && spells(move);
+    migration_.moves.push_back(std::move(move));
+    return {};
+  }
+
+  static bool spells(const Move& move) {
+    const Dialect* dialect = move.source->dialect();
+    return dialect != nullptr && std::ranges::all_of(move.mapping.forward, [&](const ColumnRule& rule) {
+             return spell(*rule.expr, *dialect, [&](std::string_view c) { return dialect->quote(c); }).has_value();
+           });
+  }
+
+  // Names are matched as the store matches them: without regard to ASCII case.
+  static std::string own_spelling(const TableSchema& schema, const std::string& name) {
+    for (const ColumnSchema& column : schema.columns) {
+      if (column.name == name) return name;
+    }
+    for (const ColumnSchema& column : schema.columns) {
+      if (ascii_iequals(column.name, name)) return column.name;
+    }
+    return "";
+  }
+
+  std::vector<std::pair<std::string, ExprPtr>> mapped(const TableEntry& entry, const TableSchema& source,
+                                                      const TableSchema& target) {
+    std::vector<std::pair<std::string, ExprPtr>> columns;
+    const auto write = [&](const std::string& name, Place at) -> std::optional<std::string> {
+      const std::string column = own_spelling(target, name);
+      if (column.empty()) {
+        const std::string near = did_you_mean(name, target.column_names());
+        diagnostics_.add(at, fmt::format("{} has no column `{}`", target.name, printable(name)),
+                         near.empty() ? "its columns: " + join(target.column_names(), ", ") : near);
+        return std::nullopt;
+      }
+      if (target.columns[static_cast<std::size_t>(target.column_index(column))].generated) {
+        diagnostics_.add(at, fmt::format("{}.{} is computed by the database", target.name, column),
+                         "leave it out of the mapping");
+        return std::nullopt;
+      }
+      return column;
+    };
+    for (const ColumnEntry& column : entry.columns) {
+      const auto name = write(column.target, column.name_at);
+      for (const std::string& read : columns_of(*column.expr)) {
+        if (source.column_index(read) >= 0) continue;
+        const std::string near = did_you_mean(read, source.column_names());
+        diagnostics_.add(column.at, fmt::format("{} has no column `{}`", source.name, printable(read)),
+                         near.empty() ? "its columns: " + join(source.column_names(), ", ") : near);
+      }
+      if (name) columns.emplace_back(*name, column.expr);
+    }
+    for (const NamedPlace& same : entry.same) {
+      const auto name = write(same.name, same.at);
+      const std::string read = own_spelling(source, same.name);
+      if (read.empty()) {
+        const std::string near = did_you_mean(same.name, source.column_names());
+        diagnostics_.add(same.at, fmt::format("{} has no column `{}`", source.name, printable(same.name)), near);
+      } else if (name) {
+        columns.emplace_back(*name, make_expr(ColumnRef{read}));
+      }
+    }
+    return columns;
+  }
+
+  void unmentioned(const TableEntry& entry, const TableSchema& source, const TableSchema& target,
+                   std::vector<std::pair<std::string, ExprPtr>>& columns) {
+    std::set<std::string> mentioned;
+    std::set<std::string> moved;  // by a bare name: `rest: copy` leaves these out
+    std::set<std::string> written;
+    for (const auto& [name, expr] : columns) {
+      written.insert(name);
+      for (const std::string& read : columns_of(*expr)) mentioned.insert(read);
+      const auto* bare = std::get_if<ColumnRef>(&expr->node);
+      const auto* with_default = std::get_if<IfNull>(&expr->node);
+      if (bare == nullptr && with_default != nullptr) bare = std::get_if<ColumnRef>(&with_default->of->node);
+      if (bare != nullptr) moved.insert(bare->column);
+    }
+    for (const ColumnSchema& column : source.columns) {
+      if (entry.rest == Rest::forbid && !mentioned.contains(column.name) && !column.generated) {
+        diagnostics_.add(entry.rest_at,
+                         fmt::format("nothing mentions the column `{}` of {}", column.name, source.name),
+                         "map it, add it to `same`, or say `rest: drop` to leave such columns behind");
+      }
+      if (entry.rest != Rest::copy || moved.contains(column.name) || written.contains(column.name)) continue;
+      const std::string name = own_spelling(target, column.name);
+      if (name.empty()) {
+        diagnostics_.add(entry.rest_at,
+                         fmt::format("`rest: copy` moves `{}`, and {} has no such column", column.name, target.name),
+                         "map it, or say `rest: drop`");
+      } else if (!target.columns[static_cast<std::size_t>(target.column_index(name))].generated) {
+        columns.emplace_back(name, make_expr(ColumnRef{column.name}));
+      }
+    }
+  }
+
+  void required(const TableEntry& entry, const TableSchema& target,
+                const std::vector<std::pair<std::string, ExprPtr>>& columns) {
+    for (const ColumnSchema& column : target.columns) {
+      const bool written = std::ranges::any_of(columns, [&](const auto& one) { return one.first == column.name; });
+      if (written || column.nullable || column.has_default || column.generated) continue;
+      diagnostics_.add(entry.to.at,
+                       fmt::format("{}.{} is NOT NULL without a default, and the plan does not give it a value",
+                                   target.name, column.name),
+                       fmt::format("add `{}:` under `columns`", column.name));
+    }
+  }
+
+  Status bind_switch(const SwitchEntry& entry) {
+    SwitchPlan plan;
+    if (!entry.row) {
+      plan.name = entry.command.run.empty() ? "command" : entry.command.run.front();
+      plan.how = entry.command;
+      unique_name(plan);
+      return {};
+    }
+    const std::shared_ptr<Store>& store = stores_.at(entry.row->table.alias);
+    Result<TableSchema> table = store->catalog().describe(entry.row->table.table);
+    if (!table.ok() && table.error().code == ErrorCode::not_found && entry.row->create) {
+      table = store->catalog().sketch(entry.row->table.table, entry.row->key, entry.row->set);
+    }
+    if (!table.ok()) {
+      if (table.error().code != ErrorCode::not_found) return std::move(table).error();
+      diagnostics_.add(entry.row->table.at, "the switch's table is missing: " + table.error().message,
+                       table.error().hint.empty() ? "say `create: true` to have it made" : table.error().hint);
+      return {};
+    }
+    const TableSchema& schema = table.value();
+    for (const auto* pairs : {&entry.row->key, &entry.row->set}) {
+      for (const auto& [column, value] : *pairs) {
+        if (schema.column_index(column) >= 0) continue;
+        diagnostics_.add(entry.at, fmt::format("{} has no column `{}`", schema.name, column),
+                         did_you_mean(column, schema.column_names()));
+        return {};
+      }
+    }
+    std::vector<std::string> named;
+    for (const auto& [column, value] : entry.row->key) named.push_back(column);
+    std::vector<std::string> key = schema.key;
+    std::ranges::sort(named);
+    std::ranges::sort(key);
+    if (named != key) {
+      diagnostics_.add(entry.at, fmt::format("a switch must name the key of {}: {}", schema.name, join(schema.key, ", ")));
+      return {};
+    }
+    RowSwitch row{store, schema, {}, {}, entry.row->create};
+    for (const auto& [column, value] : entry.row->key) {
+      ASSIGN_OR_RETURN(Value settled, settle(*store, schema, column, value));
+      row.key.emplace_back(column, std::move(settled));
+      plan.name += (plan.name.empty() ? "" : ",") + show(value, 40);
+    }
+    for (const auto& [column, value] : entry.row->set) {
+      ASSIGN_OR_RETURN(Value settled, settle(*store, schema, column, value));
+      row.set.emplace_back(column, std::move(settled));
+    }
+    std::erase(plan.name, '\'');
+    plan.how = std::move(row);
+    unique_name(plan);
+    return {};
+  }
+
+  static Result<Value> settle(const Store& store, const TableSchema& schema, const std::string& column,
+                              const Value& value) {
+    const auto at = static_cast<std::size_t>(schema.column_index(column));
+    return const_cast<Store&>(store).catalog().settle(schema.columns[at], value);  // NOLINT: settle is const
+  }
+
+  void unique_name(SwitchPlan plan) {
+    const auto same_name = std::ranges::count(migration_.switches, plan.name, &SwitchPlan::name);
+    if (same_name > 0) plan.name += fmt::format("-{}", same_name + 1);
+    migration_.switches.push_back(std::move(plan));
+  }
+
+  Status sync() {
+    for (const Move& move : migration_.moves) {
+      const bool one_store = move.source == move.target;
+      if (migration_.sync == Sync::dual && (!one_store || !move.source->capabilities().dual)) {
+        diagnostics_.add(plan_.sync_at, "`sync: dual` needs both tables in one store that can link them",
+                         "say `sync: capture`");
+        return {};
+      }
+      const bool can_capture = move.source->capabilities().capture && move.target->capabilities().capture;
+      if (migration_.sync == Sync::capture && !can_capture) {
+        diagnostics_.add(plan_.sync_at, "these stores cannot tell what changes while it moves");
+        return {};
+      }
+    }
+    return {};
+  }
+
+  // The digest covers the plan as resolved, the files it reads, and which stores they are.
+  void resolve() {
+    nlohmann::json resolved = nlohmann::json::parse(plan_.resolved, nullptr, false);
+    for (const auto& [alias, store] : stores_) resolved["stores"][alias] = store->identity();
+    for (const char* judged_later : {"queries", "criteria", "advisory"}) resolved.erase(judged_later);
+    if (!ddl_texts_.empty()) resolved["files"] = digest_hex(ddl_texts_);
+    migration_.resolved = resolved.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace);
+    migration_.digest = digest_hex(migration_.resolved);
+  }
+
+  const PlanFile& plan_;
+  const Stores& stores_;
+  Diagnostics& diagnostics_;
+  Migration migration_;
+  std::string ddl_texts_;
+};
+
+}  // namespace
+
+Result<Migration> bind_plan(const PlanFile& plan, const Stores& stores, Diagnostics& diagnostics) {
+  return Binder(plan, stores, diagnostics).bind();
+}
+
+}  // namespace whimbrel

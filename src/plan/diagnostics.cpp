@@ -1,0 +1,63 @@
+#include "plan/diagnostics.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "base/text.h"
+
+namespace whimbrel {
+
+namespace {
+
+std::string line_of(const std::string& text, int line) {
+  std::size_t begin = 0;
+  for (int i = 1; i < line; ++i) {
+    begin = text.find('\n', begin);
+    if (begin == std::string::npos) return "";
+    ++begin;
+  }
+  return text.substr(begin, std::min(text.find('\n', begin), text.size()) - begin);
+}
+
+}  // namespace
+
+void Diagnostics::add(Place at, std::string message, std::string hint) {
+  mistakes_.push_back({at, std::move(message), std::move(hint)});
+}
+
+void Diagnostics::not_yet(Place at, const std::string& what) {
+  add(at, fmt::format("`{}` is part of the grammar, but not yet of this release", what),
+      "leave it out, or wait for a release that carries it out");
+}
+
+std::string Diagnostics::excerpt(Place at) const {
+  if (at.line == 0) return "  in " + file_;
+  const std::string line = printable(line_of(text_, at.line), 160);
+  std::string under(static_cast<std::size_t>(std::max(0, at.column - 1)), ' ');
+  under += '^';
+  const int room = static_cast<int>(line.size()) - at.column;
+  under += std::string(static_cast<std::size_t>(std::clamp(at.length - 1, 0, std::max(0, room))), '~');
+  return fmt::format("  at {}:{}:{}\n  {:>5} | {}\n        | {}", file_, at.line, at.column, at.line, line,
+                     under);
+}
+
+Error Diagnostics::error() const {
+  std::vector<Mistake> ordered = mistakes_;
+  std::ranges::stable_sort(ordered, [](const Mistake& a, const Mistake& b) {
+    return std::pair(a.at.line, a.at.column) < std::pair(b.at.line, b.at.column);
+  });
+  Error error{ErrorCode::invalid_plan, ordered.front().message, ordered.front().hint,
+              "nothing was changed", {}, excerpt(ordered.front().at)};
+  if (ordered.size() == 1) return error;
+  error.message = fmt::format("the plan has {} mistakes", ordered.size());
+  error.hint.clear();
+  error.excerpt.clear();
+  for (const Mistake& one : ordered) {
+    error.excerpt += fmt::format("{}{}\n{}", error.excerpt.empty() ? "" : "\n", one.message, excerpt(one.at));
+    if (!one.hint.empty()) error.excerpt += "\n  hint: " + one.hint;
+  }
+  return error;
+}
+
+}  // namespace whimbrel

@@ -1,0 +1,512 @@
+// From YAML to a PlanFile: everything that can be judged without a store.
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <filesystem>
+#include <fstream>
+#include <nlohmann/json.hpp>
+#include <set>
+#include <sstream>
+
+#include "base/text.h"
+#include "plan/parse_value.h"
+#include "plan/plan_file.h"
+
+namespace whimbrel {
+
+namespace {
+
+const std::vector<std::string> top_keys = {
+    "whimbrel", "migration", "vars", "dry_run", "log", "stores", "tables", "sync", "limits", "verify",
+    "backup", "cutover", "checks", "queries", "criteria", "advisory", "finish", "protect", "on_failure",
+    "on_error", "on_conflict"};
+const std::vector<std::string> top_later = {"variant", "variants", "ids", "references", "retype", "watch",
+                                            "rehearsal", "orphans"};
+
+// A password in a URL never leaves this function.
+std::string without_secrets(const std::string& url) {
+  const std::size_t scheme = url.find("://");
+  const std::size_t at = url.find('@');
+  if (scheme == std::string::npos || at == std::string::npos || at < scheme) return url;
+  const std::size_t colon = url.find(':', scheme + 3);
+  if (colon == std::string::npos || colon > at) return url;
+  return url.substr(0, colon) + ":***" + url.substr(at);
+}
+
+class Parser {
+ public:
+  Parser(const PlanSource& source, const std::map<std::string, std::string>& variables,
+         Diagnostics& diagnostics)
+      : reader_(diagnostics, variables), diagnostics_(diagnostics) {
+    std::error_code ignored;
+    plan_.path = source.path;
+    plan_.folder = std::filesystem::absolute(source.path, ignored).parent_path().string();
+  }
+
+  PlanFile parse(const std::string& text) {
+    const YAML::Node root = reader_.load(text);
+    if (!root.IsDefined()) return plan_;
+    reader_.check_keys(root, "a plan", top_keys, top_later);
+    head(root);
+    stores(YamlReader::child(root, "stores"));
+    tables(root);
+    settings(root);
+    backup(YamlReader::child(root, "backup"));
+    cutover(YamlReader::child(root, "cutover"));
+    checks(YamlReader::child(root, "checks"));
+    finish(YamlReader::child(root, "finish"));
+    plan_.resolved = resolved(root).dump(-1, ' ', false, nlohmann::json::error_handler_t::replace);
+    return std::move(plan_);
+  }
+
+  std::string only_name(const std::string& text) {
+    const YAML::Node root = reader_.load(text);
+    if (!root.IsDefined()) return "";
+    variables(YamlReader::child(root, "vars"));
+    return reader_.text_at(root, "migration").value_or("");
+  }
+
+ private:
+  void head(const YAML::Node& root) {
+    const YAML::Node version = YamlReader::child(root, "whimbrel");
+    if (!version.IsDefined()) {
+      diagnostics_.add({1, 1, 1}, "the plan does not say which grammar it is written in",
+                       "begin with `whimbrel: 1`");
+    } else if (reader_.text(version) != "1") {
+      diagnostics_.add(YamlReader::place(version), "this release reads `whimbrel: 1`");
+    }
+    variables(YamlReader::child(root, "vars"));
+    const YAML::Node name = YamlReader::child(root, "migration");
+    if (!name.IsDefined()) {
+      diagnostics_.add({1, 1, 1}, "the plan has no name", "add `migration: a-name`");
+      return;
+    }
+    plan_.migration = reader_.text(name);
+    const bool safe = std::ranges::all_of(plan_.migration, [](char c) {
+      return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '-' ||
+             c == '_' || c == '.';
+    });
+    if (plan_.migration.empty() || !safe || plan_.migration.front() == '.') {
+      diagnostics_.add(YamlReader::place(name),
+                       fmt::format("`{}` cannot name a migration", printable(plan_.migration)),
+                       "letters, digits, - _ and . only: it becomes the name of a folder");
+    }
+  }
+
+  void variables(const YAML::Node& vars) {
+    if (!vars.IsDefined() || !reader_.check_keys(vars, "`vars`", {})) return;
+    for (const auto& entry : vars) {
+      const std::string name = entry.first.Scalar();
+      if (!reader_.check_keys(entry.second, "`" + name + "`", {"default", "one_of"})) continue;
+      if (const YAML::Node preset = YamlReader::child(entry.second, "default"); preset.IsDefined()) {
+        reader_.set_default(name, preset.IsNull() ? "" : preset.Scalar());
+      }
+      const std::vector<std::string> words = reader_.texts_at(entry.second, "one_of");
+      if (words.empty()) continue;
+      const std::string value = reader_.text(YAML::Node("${" + name + "}"));
+      if (std::ranges::count(words, value) == 0) {
+        diagnostics_.add(YamlReader::place(entry.first),
+                         fmt::format("{} is `{}`, and must be one of {}", name, printable(value), join(words, ", ")));
+      }
+    }
+  }
+
+  void stores(const YAML::Node& node) {
+    if (!node.IsDefined()) {
+      diagnostics_.add({1, 1, 1}, "the plan names no stores", "add `stores: {name: URL}`");
+      return;
+    }
+    if (!reader_.check_keys(node, "`stores`", {})) return;
+    for (const auto& entry : node) {
+      StoreEntry store{entry.first.Scalar(), "", YamlReader::place(entry.second)};
+      if (entry.second.IsMap()) {
+        reader_.check_keys(entry.second, "`" + store.alias + "`", {"url"}, {"lock_timeout", "statement_timeout"});
+        store.url = reader_.text_at(entry.second, "url").value_or("");
+      } else {
+        store.url = reader_.text(entry.second);
+      }
+      plan_.stores.push_back(std::move(store));
+    }
+  }
+
+  std::optional<TableAddress> address(const YAML::Node& node) {
+    const std::string text = reader_.text(node);
+    const std::size_t slash = text.find('/');
+    TableAddress address{"", "", YamlReader::place(node)};
+    if (slash == std::string::npos || slash == 0 || slash + 1 == text.size()) {
+      diagnostics_.add(address.at, fmt::format("`{}` is no table of a store", printable(text)),
+                       "write ALIAS/TABLE, with the alias from `stores:`");
+      return std::nullopt;
+    }
+    address.alias = text.substr(0, slash);
+    address.table = text.substr(slash + 1);
+    if (address.table.size() > 2 && address.table.front() == '"' && address.table.back() == '"') {
+      address.table = address.table.substr(1, address.table.size() - 2);
+    }
+    std::vector<std::string> aliases;
+    for (const StoreEntry& store : plan_.stores) aliases.push_back(store.alias);
+    if (std::ranges::count(aliases, address.alias) == 0) {
+      const std::string near = did_you_mean(address.alias, aliases);
+      diagnostics_.add(address.at, fmt::format("no store is called `{}`", printable(address.alias)),
+                       near.empty() ? "`stores:` has " + join(aliases, ", ") : near);
+      return std::nullopt;
+    }
+    return address;
+  }
+
+  void tables(const YAML::Node& root) {
+    const YAML::Node node = YamlReader::child(root, "tables");
+    if (!node.IsDefined() || !node.IsSequence() || node.size() == 0) {
+      diagnostics_.add(node.IsDefined() ? YamlReader::place(node) : Place{1, 1, 1}, "the plan moves no tables",
+                       "add `tables:` with a list of {from: ALIAS/TABLE, to: ALIAS/TABLE}");
+      return;
+    }
+    default_on_error_ = reader_.word_at(root, "on_error", {"fail", "reject"}).value_or("fail");
+    (void)reader_.word_at(root, "on_conflict", {"fail"}, {"skip", "overwrite", "merge"});
+    std::set<std::string> names;
+    for (const YAML::Node& item : node) {
+      table(item);
+      if (plan_.tables.empty()) continue;
+      const TableEntry& last = plan_.tables.back();
+      if (!names.insert(last.as).second && last.at.line == YamlReader::place(item).line) {
+        diagnostics_.add(last.at, fmt::format("two tables are called `{}`", last.as), "give one of them `as:`");
+      }
+    }
+  }
+
+  void table(const YAML::Node& node) {
+    if (!reader_.check_keys(node, "a table",
+                            {"as", "from", "to", "create", "columns", "same", "rest", "indexes", "on_error",
+                             "on_conflict"},
+                            {"names", "items", "group", "where", "limit", "mask", "id", "health", "orphans"})) {
+      return;
+    }
+    TableEntry entry;
+    entry.at = YamlReader::place(node);
+    for (const char* side : {"from", "to"}) {
+      if (!YamlReader::child(node, side).IsDefined()) {
+        diagnostics_.add(entry.at, fmt::format("a table needs `{}:`", side), "like ALIAS/TABLE");
+        return;
+      }
+    }
+    const auto from = address(YamlReader::child(node, "from"));
+    const auto to = address(YamlReader::child(node, "to"));
+    if (from) entry.from = *from;
+    if (to) entry.to = *to;
+    if (from && to && from->alias == to->alias && ascii_iequals(from->table, to->table)) {
+      diagnostics_.add(to->at, "source and target are the same table");
+    }
+    entry.as = reader_.text_at(node, "as").value_or(entry.from.table);
+    if (const YAML::Node create = YamlReader::child(node, "create"); create.IsDefined()) {
+      entry.create_at = YamlReader::place(create);
+      const std::string how = reader_.text(create);
+      if (how == "like-source") {
+        entry.create_like_source = true;
+      } else if (how != "exists") {
+        entry.create_file = how;
+      }
+    }
+    const YAML::Node columns_node = YamlReader::child(node, "columns");
+    entry.has_columns = columns_node.IsDefined();
+    entry.rest = entry.has_columns ? Rest::forbid : Rest::copy;
+    columns(columns_node, entry);
+    same(YamlReader::child(node, "same"), entry);
+    const YAML::Node rest = YamlReader::child(node, "rest");
+    entry.rest_at = rest.IsDefined() ? YamlReader::place(rest) : entry.at;
+    if (const auto word = reader_.word_at(node, "rest", {"forbid", "copy", "drop"})) {
+      entry.rest = *word == "forbid" ? Rest::forbid : *word == "copy" ? Rest::copy : Rest::drop;
+    }
+    if (reader_.word_at(node, "indexes", {"online", "after"}).value_or("online") == "after") {
+      entry.indexes = Indexes::after;
+    }
+    const std::string on_error = reader_.word_at(node, "on_error", {"fail", "reject"}).value_or(default_on_error_);
+    entry.on_error = on_error == "reject" ? OnError::reject : OnError::fail;
+    (void)reader_.word_at(node, "on_conflict", {"fail"}, {"skip", "overwrite", "merge"});
+    if (from && to) plan_.tables.push_back(std::move(entry));
+  }
+
+  void columns(const YAML::Node& node, TableEntry& entry) {
+    if (!node.IsDefined() || !reader_.check_keys(node, "`columns`", {})) return;
+    for (const auto& item : node) {
+      ColumnEntry column;
+      column.target = item.first.IsScalar() ? item.first.Scalar() : "";
+      column.name_at = YamlReader::place(item.first);
+      column.at = YamlReader::place(item.second);
+      if (item.second.IsMap()) column.at.length = 6;
+      column.expr = parse_value(reader_, item.second);
+      if (column.expr) entry.columns.push_back(std::move(column));
+    }
+  }
+
+  void same(const YAML::Node& node, TableEntry& entry) {
+    if (!node.IsDefined()) return;
+    if (!node.IsSequence()) {
+      diagnostics_.add(YamlReader::place(node), "`same` must be a list of column names");
+      return;
+    }
+    for (const YAML::Node& item : node) {
+      const std::string name = reader_.text(item);
+      const Place at = YamlReader::place(item);
+      for (const ColumnEntry& column : entry.columns) {
+        if (column.target == name) {
+          diagnostics_.add(at, fmt::format("`{}` is mapped twice: under `columns` and under `same`", name),
+                           "keep one of them");
+        }
+      }
+      for (const NamedPlace& other : entry.same) {
+        if (other.name == name) diagnostics_.add(at, fmt::format("`{}` is said twice in `same`", name));
+      }
+      entry.same.push_back({name, at});
+    }
+  }
+
+  void settings(const YAML::Node& root) {
+    plan_.dry_run = reader_.flag_at(root, "dry_run").value_or(false);
+    if (const auto sync = reader_.word_at(root, "sync", {"dual", "capture"}, {"none"})) {
+      plan_.sync = *sync == "dual" ? Sync::dual : Sync::capture;
+      plan_.sync_at = YamlReader::place(YamlReader::child(root, "sync"));
+    }
+    if (const YAML::Node limits = YamlReader::child(root, "limits");
+        limits.IsDefined() && reader_.check_keys(limits, "`limits`", {"batch_size", "workers", "rows_per_s"},
+                                                 {"rcu", "wcu", "share", "replica_lag", "wal_kept"})) {
+      plan_.limits.batch_size = reader_.whole_at(limits, "batch_size", 1);
+      plan_.limits.rows_per_s = reader_.whole_at(limits, "rows_per_s", 1);
+      plan_.limits.workers = static_cast<int>(reader_.whole_at(limits, "workers", 1).value_or(2));
+    }
+    if (const YAML::Node verify = YamlReader::child(root, "verify");
+        verify.IsDefined() && reader_.check_keys(verify, "`verify`", {"full"}, {"references"})) {
+      if (!reader_.flag_at(verify, "full").value_or(true)) {
+        diagnostics_.add(YamlReader::place(verify), "what is not compared is not switched over",
+                         "leave `verify` out, or say `full: true`");
+      }
+    }
+    if (const YAML::Node log = YamlReader::child(root, "log");
+        log.IsDefined() && reader_.check_keys(log, "`log`", {"level", "file"}, {"table"})) {
+      plan_.log_level = reader_.word_at(log, "level", {"debug", "info", "warning", "error"}).value_or("info");
+      plan_.log_file = reader_.text_at(log, "file").value_or("");
+    }
+    if (reader_.word_at(root, "protect", {"production"})) plan_.production = true;
+    plan_.roll_back_on_failure = reader_.word_at(root, "on_failure", {"stop", "rollback"}) == "rollback";
+    for (const char* free_form : {"queries", "criteria", "advisory"}) {
+      const YAML::Node node = YamlReader::child(root, free_form);
+      if (node.IsDefined()) reader_.check_keys(node, fmt::format("`{}`", free_form), {});
+    }
+  }
+
+  void backup(const YAML::Node& node) {
+    if (!node.IsDefined()) return;
+    if (node.IsScalar()) {
+      if (reader_.text(node) != "none") {
+        diagnostics_.add(YamlReader::place(node), "`backup` is `none` or a map", "like {of: [source], to: \"file:backup\"}");
+      }
+      return;
+    }
+    if (!reader_.check_keys(node, "`backup`", {"of", "to"}, {"point_in_time"})) return;
+    for (const std::string& side : reader_.texts_at(node, "of")) {
+      if (side == "source") {
+        plan_.backup.source = true;
+      } else if (side == "target") {
+        plan_.backup.target = true;
+      } else {
+        diagnostics_.add(YamlReader::place(YamlReader::child(node, "of")),
+                         fmt::format("`{}` is neither source nor target", printable(side)));
+      }
+    }
+    const YAML::Node to = YamlReader::child(node, "to");
+    if (!to.IsDefined()) {
+      diagnostics_.add(YamlReader::place(node), "`backup` needs `to:`", "like \"file:backup\", below the state folder");
+    } else if (to.IsSequence()) {
+      diagnostics_.not_yet(YamlReader::place(to), "a list of backup targets");
+    } else if (const std::string url = reader_.text(to); url.starts_with("file:") && url.size() > 5) {
+      plan_.backup.folder = url.substr(5);
+    } else if (const std::size_t colon = url.find(':'); colon != std::string::npos) {
+      diagnostics_.not_yet(YamlReader::place(to), "backup to " + url.substr(0, colon) + ":");
+    } else {
+      diagnostics_.add(YamlReader::place(to), fmt::format("`{}` is no place for a backup", printable(url)),
+                       "like \"file:backup\", below the state folder");
+    }
+  }
+
+  void cutover(const YAML::Node& node) {
+    if (!node.IsDefined()) return;
+    if (node.IsScalar()) {
+      const std::string word = reader_.text(node);
+      plan_.start_manually = word == "manual";
+      if (word != "manual" && word != "auto") {
+        diagnostics_.add(YamlReader::place(node), fmt::format("`cutover` cannot be `{}`", printable(word)),
+                         "auto, manual, or a map");
+      }
+      return;
+    }
+    if (!reader_.check_keys(node, "`cutover`", {"start", "max_hold", "switches"},
+                            {"hours", "window", "forecast", "hold", "stragglers"})) {
+      return;
+    }
+    plan_.start_manually = reader_.word_at(node, "start", {"auto", "manual"}) == "manual";
+    plan_.hold_max = reader_.duration_at(node, "max_hold").value_or(Milliseconds(1000));
+    if (plan_.hold_max < Milliseconds(10)) {
+      diagnostics_.add(YamlReader::place(YamlReader::child(node, "max_hold")), "nothing can be switched in so short a time");
+    }
+    const YAML::Node switches = YamlReader::child(node, "switches");
+    if (!switches.IsDefined()) return;
+    if (!switches.IsSequence()) {
+      diagnostics_.add(YamlReader::place(switches), "`switches` must be a list");
+      return;
+    }
+    for (const YAML::Node& item : switches) one_switch(item);
+  }
+
+  void one_switch(const YAML::Node& node) {
+    SwitchEntry entry;
+    entry.at = YamlReader::place(node);
+    if (YamlReader::child(node, "row").IsDefined()) {
+      if (!reader_.check_keys(node, "a switch", {"row", "key", "set", "create"}, {"unset"})) return;
+      RowSwitchEntry row;
+      const auto table_address = address(YamlReader::child(node, "row"));
+      if (!table_address) return;
+      row.table = *table_address;
+      row.key = pairs(node, "key");
+      row.set = pairs(node, "set");
+      row.create = reader_.flag_at(node, "create").value_or(false);
+      entry.row = std::move(row);
+    } else if (YamlReader::child(node, "command").IsDefined()) {
+      if (!reader_.check_keys(node, "a switch", {"command", "undo", "state"})) return;
+      entry.command = {reader_.texts_at(node, "command"), reader_.texts_at(node, "undo"),
+                       reader_.texts_at(node, "state"), plan_.folder};
+      if (entry.command.undo.empty()) {
+        diagnostics_.add(entry.at, "a command needs `undo:`", "a switch that cannot go back closes the way back");
+      }
+    } else {
+      reader_.check_keys(node, "a switch", {"row", "command"},
+                         {"lambda", "lambda_concurrency", "ssm", "s3", "env_file", "file", "http", "set", "unset"});
+      return;
+    }
+    plan_.switches.push_back(std::move(entry));
+  }
+
+  std::vector<std::pair<std::string, Value>> pairs(const YAML::Node& map, const std::string& key) {
+    std::vector<std::pair<std::string, Value>> all;
+    const YAML::Node node = YamlReader::child(map, key);
+    if (!node.IsDefined() || !node.IsMap() || node.size() == 0) {
+      diagnostics_.add(YamlReader::place(map), fmt::format("a row switch needs `{}:`", key), "like {column: value}");
+      return all;
+    }
+    reader_.check_keys(node, "`" + key + "`", {});
+    for (const auto& item : node) all.emplace_back(item.first.Scalar(), reader_.value(item.second));
+    return all;
+  }
+
+  void checks(const YAML::Node& node) {
+    if (!node.IsDefined()) return;
+    if (!node.IsSequence()) {
+      diagnostics_.add(YamlReader::place(node), "`checks` must be a list");
+      return;
+    }
+    for (const YAML::Node& item : node) {
+      if (!reader_.check_keys(item, "a check", {"at", "sql", "command", "expect", "below"},
+                              {"http", "new_rows", "metric", "within", "of", "post"})) {
+        continue;
+      }
+      CheckPlan check;
+      const std::string at = reader_.word_at(item, "at", {"before", "held", "after", "watch"}).value_or("after");
+      check.at = at == "before" ? CheckAt::before
+                 : at == "held" ? CheckAt::held
+                 : at == "after" ? CheckAt::after
+                                 : CheckAt::watch;
+      check.sql = reader_.text_at(item, "sql").value_or("");
+      check.command = reader_.texts_at(item, "command");
+      check.folder = plan_.folder;
+      check.name = check.sql.empty() ? join(check.command, " ") : check.sql;
+      const YAML::Node expect = YamlReader::child(item, "expect");
+      if (expect.IsDefined()) check.expect = reader_.value(expect);
+      if (const YAML::Node below = YamlReader::child(item, "below"); below.IsDefined()) {
+        const Value limit = reader_.value(below);
+        if (const auto* whole = limit.get_if<std::int64_t>()) check.below = static_cast<double>(*whole);
+        if (const auto* real = limit.get_if<double>()) check.below = *real;
+      }
+      if (check.sql.empty() == check.command.empty()) {
+        diagnostics_.add(YamlReader::place(item), "a check is either `sql` or `command`");
+      } else if (!check.sql.empty() && !check.expect && !check.below) {
+        diagnostics_.add(YamlReader::place(item), "an sql check needs `expect:` or `below:`");
+      }
+      plan_.checks.push_back(std::move(check));
+    }
+  }
+
+  void finish(const YAML::Node& node) {
+    if (!node.IsDefined() ||
+        !reader_.check_keys(node, "`finish`", {"after", "rename_source_to", "view", "drop_after", "keep_source"},
+                            {"clean_checks", "backup", "keep_backup"})) {
+      return;
+    }
+    plan_.finish.after = reader_.duration_at(node, "after").value_or(Milliseconds(0));
+    plan_.finish.rename_source_to = reader_.text_at(node, "rename_source_to").value_or("");
+    plan_.finish.view = reader_.flag_at(node, "view").value_or(false);
+    plan_.finish.drop_after = reader_.duration_at(node, "drop_after");
+    plan_.finish.keep_source = reader_.flag_at(node, "keep_source").value_or(true);
+    const bool frees_name = !plan_.finish.rename_source_to.empty() || !plan_.finish.keep_source;
+    if (plan_.finish.view && !frees_name) {
+      diagnostics_.add(YamlReader::place(YamlReader::child(node, "view")),
+                       "a view cannot take the old table's name while the table keeps it",
+                       "add `rename_source_to:`, or `keep_source: false`");
+    }
+    if (!plan_.finish.rename_source_to.empty() && plan_.tables.size() > 1) {
+      diagnostics_.add(YamlReader::place(YamlReader::child(node, "rename_source_to")),
+                       "one name for several tables");
+    }
+  }
+
+  nlohmann::json resolved(const YAML::Node& node) {
+    if (node.IsMap()) {
+      nlohmann::json object = nlohmann::json::object();
+      for (const auto& entry : node) {
+        if (entry.first.IsScalar()) object[entry.first.Scalar()] = resolved(entry.second);
+      }
+      return object;
+    }
+    if (node.IsSequence()) {
+      nlohmann::json array = nlohmann::json::array();
+      for (const YAML::Node& item : node) array.push_back(resolved(item));
+      return array;
+    }
+    if (!node.IsScalar()) return nullptr;
+    const std::size_t known = diagnostics_.mistakes().size();
+    const std::string text = reader_.text(node);
+    if (diagnostics_.mistakes().size() > known) return nullptr;  // noted before
+    return without_secrets(text);
+  }
+
+  YamlReader reader_;
+  Diagnostics& diagnostics_;
+  PlanFile plan_;
+  std::string default_on_error_ = "fail";
+};
+
+}  // namespace
+
+Result<PlanSource> read_plan(const std::string& path) {
+  std::ifstream in(path, std::ios::binary);
+  std::error_code ignored;
+  if (!in || std::filesystem::is_directory(path, ignored)) {
+    return Error{ErrorCode::invalid_plan, fmt::format("there is no plan file {}", path),
+                 "check the path; `whimbrel --help` shows the verbs"};
+  }
+  std::stringstream text;
+  text << in.rdbuf();
+  return PlanSource{path, text.str()};
+}
+
+PlanFile parse_plan(const PlanSource& source, const std::map<std::string, std::string>& variables,
+                    Diagnostics& diagnostics) {
+  return Parser(source, variables, diagnostics).parse(source.text);
+}
+
+Result<std::string> migration_name(const PlanSource& source,
+                                   const std::map<std::string, std::string>& variables) {
+  Diagnostics diagnostics(source.path, source.text);
+  std::string name = Parser(source, variables, diagnostics).only_name(source.text);
+  if (!diagnostics.empty()) return diagnostics.error();
+  return name;
+}
+
+}  // namespace whimbrel

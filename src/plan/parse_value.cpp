@@ -1,0 +1,342 @@
+#include "plan/parse_value.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "base/text.h"
+
+namespace whimbrel {
+
+namespace {
+
+const std::vector<std::string> functions = {"const", "from", "cast", "json", "extract",
+                                            "map", "coalesce", "concat", "split", "time"};
+const std::vector<std::string> later_functions = {"hash_id", "ref", "lookup", "collect", "sql",
+                                                  "uuid"};
+
+ExprPtr constant(Value value) { return make_expr(Constant{std::move(value)}); }
+
+// "USER#{id}", "{name|lower}", "{{", {"odd name"}.
+class TemplateParser {
+ public:
+  TemplateParser(YamlReader& reader, std::string text, Place at)
+      : reader_(reader), text_(std::move(text)), at_(at) {}
+
+  ExprPtr parse() {
+    std::vector<ExprPtr> parts;
+    std::string literal;
+    for (std::size_t i = 0; i < text_.size();) {
+      const char c = text_[i];
+      if ((c == '{' || c == '}') && i + 1 < text_.size() && text_[i + 1] == c) {
+        literal += c;
+        i += 2;
+      } else if (c == '{') {
+        const std::size_t end = text_.find('}', i);
+        if (end == std::string::npos) return mistake(i, "a `{` is not closed", "write {{ for the character");
+        if (!literal.empty()) parts.push_back(constant(Value::text(literal)));
+        literal.clear();
+        ExprPtr insert = parse_insert(text_.substr(i + 1, end - i - 1), i);
+        if (!insert) return nullptr;
+        parts.push_back(std::move(insert));
+        i = end + 1;
+      } else if (c == '}') {
+        return mistake(i, "a `}` without its `{`", "write }} for the character");
+      } else {
+        literal += c;
+        ++i;
+      }
+    }
+    if (!literal.empty()) parts.push_back(constant(Value::text(literal)));
+    return make_expr(Template{std::move(parts)});
+  }
+
+ private:
+  ExprPtr mistake(std::size_t offset, const std::string& what, const std::string& hint) {
+    reader_.diagnostics().add({at_.line, at_.column + static_cast<int>(offset), 1}, what, hint);
+    return nullptr;
+  }
+
+  ExprPtr parse_insert(std::string insert, std::size_t offset) {
+    std::vector<std::string> filters;
+    for (std::size_t bar = insert.rfind('|'); bar != std::string::npos && !insert.ends_with('"');
+         bar = insert.rfind('|')) {
+      filters.insert(filters.begin(), insert.substr(bar + 1));
+      insert.resize(bar);
+    }
+    if (insert.size() >= 2 && insert.front() == '"' && insert.back() == '"') {
+      insert = insert.substr(1, insert.size() - 2);
+    }
+    if (insert.empty()) return mistake(offset, "an insert needs a name", "like {id} or {name|lower}");
+    ExprPtr expr = make_expr(ColumnRef{insert});
+    for (const std::string& filter : filters) {
+      if (filter == "lower" || filter == "upper" || filter == "trim") {
+        const TextCase how = filter == "lower"   ? TextCase::lower
+                             : filter == "upper" ? TextCase::upper
+                                                 : TextCase::trim;
+        expr = make_expr(CaseOf{how, expr});
+      } else {
+        const std::string near = did_you_mean(filter, {"lower", "upper", "trim"});
+        return mistake(offset, fmt::format("there is no filter `{}`", filter),
+                       near.empty() ? "one of lower, upper, trim" : near);
+      }
+    }
+    return expr;
+  }
+
+  YamlReader& reader_;
+  std::string text_;
+  Place at_;
+};
+
+ExprPtr parse_scalar(YamlReader& reader, const YAML::Node& node) {
+  if (node.IsNull()) return constant({});
+  const Value value = reader.value(node);
+  const auto* text = value.get_if<std::string>();
+  if (text == nullptr) return constant(value);
+  if (text->find_first_of("{}") != std::string::npos) {
+    return TemplateParser(reader, *text, YamlReader::place(node)).parse();
+  }
+  if (text->empty()) {
+    reader.diagnostics().add(YamlReader::place(node), "an empty text is no column name",
+                             "say `{const: \"\"}` for the value");
+    return nullptr;
+  }
+  return make_expr(ColumnRef{*text});
+}
+
+ExprPtr parse_json(YamlReader& reader, const YAML::Node& node);
+
+// Constant documents are made once, as text.
+ExprPtr folded(ExprPtr expr) {
+  if (!columns_of(*expr).empty()) return expr;
+  const Result<Value> value = evaluate(*expr, {});
+  return value.ok() ? constant(value.value()) : expr;
+}
+
+ExprPtr parse_json(YamlReader& reader, const YAML::Node& node) {
+  if (node.IsSequence()) {
+    JsonArray array;
+    for (const YAML::Node& item : node) {
+      ExprPtr one = parse_json(reader, item);
+      if (!one) return nullptr;
+      array.items.push_back(std::move(one));
+    }
+    return folded(make_expr(std::move(array)));
+  }
+  if (node.IsMap()) {
+    const YAML::Node only = YamlReader::child(node, "const");
+    if (node.size() == 1 && only.IsDefined() && !only.IsMap() && !only.IsSequence()) {
+      return constant(reader.value(only));
+    }
+    reader.check_keys(node, "a JSON object", {});
+    JsonObject object;
+    for (const auto& entry : node) {
+      ExprPtr one = parse_json(reader, entry.second);
+      if (!one) return nullptr;
+      object.fields.emplace_back(entry.first.Scalar(), std::move(one));
+    }
+    return folded(make_expr(std::move(object)));
+  }
+  return parse_scalar(reader, node);
+}
+
+// `doc.user.roles[0]`: the first step is the column.
+ExprPtr parse_extract(YamlReader& reader, const YAML::Node& node) {
+  const std::string text = reader.text(node);
+  const std::size_t first = text.find_first_of(".[");
+  if (first == 0 || first == std::string::npos) {
+    reader.diagnostics().add(YamlReader::place(node), "a path is wanted: a column and what to take out of it",
+                             "like `extract: document.user.name` or `extract: document.tags[0]`");
+    return nullptr;
+  }
+  std::string path = "$";
+  std::string name;
+  const auto flush = [&] {
+    if (!name.empty()) path += ".\"" + name + "\"";
+    name.clear();
+  };
+  for (const char c : text.substr(first)) {
+    if (c == '.') {
+      flush();
+    } else if (c == '[' || c == ']') {
+      if (c == '[') {
+        flush();
+        path += '[';
+      } else {
+        path += name + "]";
+        name.clear();
+      }
+    } else if (c == '"' || c == '\\') {
+      reader.diagnostics().add(YamlReader::place(node), "a path cannot hold quotes");
+      return nullptr;
+    } else {
+      name += c;
+    }
+  }
+  flush();
+  return make_expr(JsonExtract{make_expr(ColumnRef{text.substr(0, first)}), path, false});
+}
+
+ExprPtr parse_map(YamlReader& reader, const YAML::Node& node) {
+  MapValues map;
+  map.of = parse_value(reader, YamlReader::child(node, "map"));
+  const YAML::Node values = YamlReader::child(node, "values");
+  if (!map.of) return nullptr;
+  if (!values.IsDefined() || !values.IsMap()) {
+    reader.diagnostics().add(YamlReader::place(node), "`map` needs `values:`",
+                             "like {map: status, values: {old: new}, else: other}");
+    return nullptr;
+  }
+  reader.check_keys(values, "`values`", {});
+  for (const auto& entry : values) {
+    map.pairs.emplace_back(reader.value(entry.first), reader.value(entry.second));
+  }
+  if (const YAML::Node other = YamlReader::child(node, "else"); other.IsDefined()) {
+    map.otherwise = reader.value(other);
+  }
+  return make_expr(std::move(map));
+}
+
+ExprPtr parse_list(YamlReader& reader, const YAML::Node& node, bool concat) {
+  if (!node.IsSequence() || node.size() == 0) {
+    reader.diagnostics().add(YamlReader::place(node), "a list of values is wanted");
+    return nullptr;
+  }
+  std::vector<ExprPtr> all;
+  for (const YAML::Node& item : node) {
+    ExprPtr one = parse_value(reader, item);
+    if (!one) return nullptr;
+    all.push_back(std::move(one));
+  }
+  return concat ? make_expr(Template{std::move(all)}) : make_expr(Coalesce{std::move(all)});
+}
+
+ExprPtr parse_cast(YamlReader& reader, const YAML::Node& node) {
+  const ExprPtr of = parse_value(reader, YamlReader::child(node, "cast"));
+  const auto to = reader.word_at(node, "to", {"integer", "real", "text", "bytes"},
+                                 {"decimal", "uuid", "date", "timestamp", "boolean", "json"});
+  if (!YamlReader::child(node, "to").IsDefined()) {
+    reader.diagnostics().add(YamlReader::place(node), "`cast` needs `to:`", "one of integer, real, text, bytes");
+  }
+  if (!of || !to) return nullptr;
+  const CastTo kind = *to == "integer" ? CastTo::integer
+                      : *to == "real"  ? CastTo::real
+                      : *to == "text"  ? CastTo::text
+                                       : CastTo::bytes;
+  return make_expr(Cast{of, kind});
+}
+
+ExprPtr parse_split(YamlReader& reader, const YAML::Node& node) {
+  const ExprPtr of = parse_value(reader, YamlReader::child(node, "split"));
+  const auto by = reader.text_at(node, "by");
+  const auto part = reader.whole_at(node, "part", 1);
+  if (!by || by->empty() || !part) {
+    reader.diagnostics().add(YamlReader::place(node), "`split` needs `by:` and `part:`",
+                             "like {split: name, by: \" \", part: 1}");
+    return nullptr;
+  }
+  if (!of) return nullptr;
+  return make_expr(Split{of, *by, static_cast<int>(*part)});
+}
+
+ExprPtr parse_time(YamlReader& reader, const YAML::Node& node) {
+  const std::vector<std::string> forms = {"iso8601", "epoch_s", "epoch_ms"};
+  const ExprPtr of = parse_value(reader, YamlReader::child(node, "time"));
+  const auto from = reader.word_at(node, "from", forms);
+  const auto as = reader.word_at(node, "as", forms);
+  if (!of || !from || !as) {
+    if (of && !YamlReader::child(node, "as").IsDefined()) {
+      reader.diagnostics().add(YamlReader::place(node), "`time` needs `from:` and `as:`",
+                               "each one of iso8601, epoch_s, epoch_ms");
+    }
+    return nullptr;
+  }
+  const auto form = [](const std::string& word) {
+    return word == "iso8601" ? TimeForm::iso8601 : word == "epoch_s" ? TimeForm::epoch_s : TimeForm::epoch_ms;
+  };
+  return make_expr(TimeConversion{of, form(*from), form(*as)});
+}
+
+ExprPtr parse_const(YamlReader& reader, const YAML::Node& node) {
+  if (node.IsMap() || node.IsSequence()) {
+    reader.diagnostics().add(YamlReader::place(node), "`const` takes one plain value",
+                             "say `json:` for a document");
+    return nullptr;
+  }
+  return constant(reader.value(node));
+}
+
+ExprPtr parse_function(YamlReader& reader, const YAML::Node& node, const std::string& function) {
+  const YAML::Node argument = YamlReader::child(node, function);
+  if (function == "const") return parse_const(reader, argument);
+  if (function == "from") return parse_value(reader, argument);
+  if (function == "cast") return parse_cast(reader, node);
+  if (function == "json") return parse_json(reader, argument);
+  if (function == "extract") return parse_extract(reader, argument);
+  if (function == "map") return parse_map(reader, node);
+  if (function == "coalesce") return parse_list(reader, argument, false);
+  if (function == "concat") return parse_list(reader, argument, true);
+  if (function == "split") return parse_split(reader, node);
+  return parse_time(reader, node);
+}
+
+std::vector<std::string> keys_beside(const std::string& function) {
+  if (function == "cast") return {"cast", "to", "if_null"};
+  if (function == "map") return {"map", "values", "else", "if_null"};
+  if (function == "split") return {"split", "by", "part", "if_null"};
+  if (function == "time") return {"time", "from", "as", "if_null"};
+  return {function, "if_null"};
+}
+
+// `from` stands beside `time` with another meaning, so the function is the first that fits.
+std::string function_of(const YAML::Node& node) {
+  if (YamlReader::child(node, "time").IsDefined()) return "time";
+  for (const std::string& function : functions) {
+    if (YamlReader::child(node, function).IsDefined()) return function;
+  }
+  return "";
+}
+
+ExprPtr with_if_null(YamlReader& reader, const YAML::Node& node, ExprPtr expr) {
+  const YAML::Node otherwise = YamlReader::child(node, "if_null");
+  if (!otherwise.IsDefined()) return expr;
+  ExprPtr value = parse_value(reader, otherwise);
+  if (!value) return nullptr;
+  std::vector<ExprPtr> inputs;
+  // A document is never null itself: its inputs are asked.
+  if (gives_json(*expr)) {
+    for (const std::string& column : columns_of(*expr)) inputs.push_back(make_expr(ColumnRef{column}));
+  }
+  return make_expr(IfNull{std::move(expr), std::move(value), std::move(inputs)});
+}
+
+}  // namespace
+
+ExprPtr parse_value(YamlReader& reader, const YAML::Node& node) {
+  if (!node.IsDefined() || node.IsNull()) return constant({});
+  if (node.IsScalar()) return parse_scalar(reader, node);
+  if (node.IsSequence()) {
+    reader.diagnostics().add(YamlReader::place(node), "a list is no value", "say `json: [...]` for a document");
+    return nullptr;
+  }
+  const std::string function = function_of(node);
+  if (function.empty()) {
+    const auto first = node.begin();
+    const std::string key = first == node.end() ? "" : first->first.Scalar();
+    const Place at = first == node.end() ? YamlReader::place(node) : YamlReader::place(first->first);
+    if (std::ranges::count(later_functions, key) > 0) {
+      reader.diagnostics().not_yet(at, key);
+    } else {
+      const std::string near = did_you_mean(key, functions);
+      reader.diagnostics().add(at, fmt::format("there is no function `{}`", printable(key)),
+                               near.empty() ? "one of " + join(functions, ", ") : near);
+    }
+    return nullptr;
+  }
+  reader.check_keys(node, "`" + function + "`", keys_beside(function));
+  ExprPtr expr = parse_function(reader, node, function);
+  return expr ? with_if_null(reader, node, std::move(expr)) : nullptr;
+}
+
+}  // namespace whimbrel

@@ -1,0 +1,110 @@
+// A plan as it is written: parsed and checked in itself, before any store is opened.
+#pragma once
+
+#include <map>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "plan/diagnostics.h"
+#include "plan/migration.h"
+
+namespace whimbrel {
+
+struct StoreEntry {
+  std::string alias;
+  std::string url;
+  Place at;
+};
+struct TableAddress {
+  std::string alias;
+  std::string table;
+  Place at;
+};
+struct ColumnEntry {
+  std::string target;
+  ExprPtr expr;
+  Place at;        // of the value
+  Place name_at;   // of the target's name
+};
+struct NamedPlace {
+  std::string name;
+  Place at;
+};
+enum class Rest { forbid, copy, drop };
+
+struct TableEntry {
+  std::string as;
+  TableAddress from;
+  TableAddress to;
+  std::optional<std::string> create_file;  // relative to the plan
+  bool create_like_source = false;
+  Place create_at;
+  std::vector<ColumnEntry> columns;
+  bool has_columns = false;
+  std::vector<NamedPlace> same;
+  Rest rest = Rest::copy;
+  Place rest_at;
+  Place at;
+  Indexes indexes = Indexes::online;
+  OnError on_error = OnError::fail;
+};
+struct RowSwitchEntry {
+  TableAddress table;
+  std::vector<std::pair<std::string, Value>> key;
+  std::vector<std::pair<std::string, Value>> set;
+  bool create = false;
+};
+struct SwitchEntry {
+  Place at;
+  std::optional<RowSwitchEntry> row;
+  CommandSwitch command;
+};
+
+struct PlanFile {
+  std::string path;      // of the file
+  std::string folder;    // absolute, of the file
+  std::string migration;
+  std::string resolved;  // JSON, variables filled in
+  std::vector<StoreEntry> stores;
+  std::vector<TableEntry> tables;
+  std::optional<Sync> sync;
+  Place sync_at;
+  LimitsPlan limits;
+  BackupPlan backup;
+  bool start_manually = false;
+  Milliseconds hold_max{1000};
+  std::vector<SwitchEntry> switches;
+  std::vector<CheckPlan> checks;  // without their store
+  FinishPlan finish;
+  bool roll_back_on_failure = false;
+  bool production = false;
+  bool dry_run = false;
+  std::string log_level = "info";
+  std::string log_file;
+};
+
+struct PlanSource {
+  std::string path;
+  std::string text;
+};
+
+// not_found when the file cannot be read.
+Result<PlanSource> read_plan(const std::string& path);
+// `variables` come from --var; then defaults of `vars:`, then the environment. Mistakes go to
+// `diagnostics`; what could be understood is returned.
+PlanFile parse_plan(const PlanSource& source, const std::map<std::string, std::string>& variables,
+                    Diagnostics& diagnostics);
+// Only the name of the migration, for verbs that need neither stores nor their variables.
+Result<std::string> migration_name(const PlanSource& source,
+                                   const std::map<std::string, std::string>& variables);
+
+// Against the live stores, by alias. All mistakes go to `diagnostics`; errors are those of stores.
+Result<Migration> bind_plan(const PlanFile& plan,
+                            const std::map<std::string, std::shared_ptr<Store>>& stores,
+                            Diagnostics& diagnostics);
+
+// The JSON Schema of a plan.
+std::string plan_schema();
+
+}  // namespace whimbrel

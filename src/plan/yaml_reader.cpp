@@ -1,0 +1,219 @@
+#include "plan/yaml_reader.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <charconv>
+#include <cstdlib>
+#include <set>
+
+#include "base/text.h"
+
+namespace whimbrel {
+
+namespace {
+
+bool is_name_character(char c) {
+  return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_';
+}
+
+std::optional<std::int64_t> to_whole(const std::string& text) {
+  std::int64_t number = 0;
+  const auto [end, failure] = std::from_chars(text.data(), text.data() + text.size(), number);
+  if (failure != std::errc() || end != text.data() + text.size()) return std::nullopt;
+  return number;
+}
+
+std::optional<double> to_real(const std::string& text) {
+  double number = 0;
+  const auto [end, failure] = std::from_chars(text.data(), text.data() + text.size(), number);
+  if (failure != std::errc() || end != text.data() + text.size()) return std::nullopt;
+  return number;
+}
+
+}  // namespace
+
+YAML::Node YamlReader::load(const std::string& text) {
+  try {
+    YAML::Node node = YAML::Load(text);
+    if (!node.IsMap()) {
+      diagnostics_.add({1, 1, 1}, "a plan is a YAML map", "begin with `whimbrel: 1`");
+      return YAML::Node(YAML::NodeType::Undefined);
+    }
+    return node;
+  } catch (const YAML::Exception& failure) {
+    const Place at{std::max(1, failure.mark.line + 1), std::max(1, failure.mark.column + 1), 1};
+    std::string hint = "check the indentation and the quotes at this place";
+    if (failure.msg.find("end of map") != std::string::npos || failure.msg.find("flow") != std::string::npos) {
+      hint = "a `{` or `[` is not closed, or a `,` is missing";
+    }
+    diagnostics_.add(at, "this is no YAML: " + failure.msg, hint);
+    return YAML::Node(YAML::NodeType::Undefined);
+  }
+}
+
+Place YamlReader::place(const YAML::Node& node) {
+  const YAML::Mark mark = node.Mark();
+  if (mark.is_null()) return {};
+  const int length = node.IsScalar() ? static_cast<int>(node.Scalar().size()) + (is_quoted(node) ? 2 : 0) : 1;
+  return {mark.line + 1, mark.column + 1, std::max(1, length)};
+}
+
+YAML::Node YamlReader::child(const YAML::Node& map, const std::string& key) {
+  if (map.IsDefined() && map.IsMap()) {
+    for (const auto& entry : map) {
+      if (entry.first.IsScalar() && entry.first.Scalar() == key) return entry.second;
+    }
+  }
+  return YAML::Node(YAML::NodeType::Undefined);
+}
+
+bool YamlReader::check_keys(const YAML::Node& map, const std::string& what,
+                            const std::vector<std::string>& known,
+                            const std::vector<std::string>& later) {
+  if (!map.IsMap()) {
+    diagnostics_.add(place(map), fmt::format("{} must be a map", what),
+                     known.empty() ? "" : "its keys: " + join(known, ", "));
+    return false;
+  }
+  std::set<std::string> seen;
+  for (const auto& entry : map) {
+    const std::string key = entry.first.IsScalar() ? entry.first.Scalar() : "";
+    const Place at = place(entry.first);
+    if (!seen.insert(key).second) {
+      diagnostics_.add(at, fmt::format("`{}` is said twice in {}", key, what), "keep one of them");
+    }
+    if (known.empty() || std::ranges::count(known, key) > 0) continue;
+    if (std::ranges::count(later, key) > 0) {
+      diagnostics_.not_yet(at, key);
+      continue;
+    }
+    std::vector<std::string> all = known;
+    all.insert(all.end(), later.begin(), later.end());
+    const std::string near = did_you_mean(key, all);
+    diagnostics_.add(at, fmt::format("{} has no key `{}`", what, printable(key)),
+                     near.empty() ? "its keys: " + join(known, ", ") : near);
+  }
+  return true;
+}
+
+std::string YamlReader::fill_in(const std::string& raw, Place at) {
+  std::string out;
+  std::size_t i = 0;
+  while (i < raw.size()) {
+    if (raw.compare(i, 2, "${") != 0) {
+      out += raw[i++];
+      continue;
+    }
+    const std::size_t end = raw.find('}', i);
+    const std::string name = end == std::string::npos ? "" : raw.substr(i + 2, end - i - 2);
+    const Place here{at.line, at.column + static_cast<int>(i), static_cast<int>(name.size()) + 3};
+    if (name.empty() || !std::ranges::all_of(name, is_name_character)) {
+      diagnostics_.add(here, "a variable is written ${NAME}");
+      return out;
+    }
+    i = end + 1;
+    if (const auto it = variables_.find(name); it != variables_.end()) {
+      out += it->second;
+    } else if (const auto preset = defaults_.find(name); preset != defaults_.end()) {
+      out += preset->second;
+    } else if (const char* found = std::getenv(name.c_str())) {  // NOLINT: read before any thread starts
+      out += found;
+    } else {
+      diagnostics_.add(here, fmt::format("the variable {} is not set", name),
+                       fmt::format("say `--var {0}=…`, or set {0} in the environment, or give it a default "
+                                   "under `vars:`",
+                                   name));
+    }
+  }
+  return out;
+}
+
+std::string YamlReader::text(const YAML::Node& node) {
+  if (!node.IsScalar()) {
+    diagnostics_.add(place(node), "a text is wanted here");
+    return "";
+  }
+  return fill_in(node.Scalar(), place(node));
+}
+
+std::optional<std::string> YamlReader::text_at(const YAML::Node& map, const std::string& key) {
+  const YAML::Node node = child(map, key);
+  if (!node.IsDefined()) return std::nullopt;
+  return text(node);
+}
+
+std::optional<bool> YamlReader::flag_at(const YAML::Node& map, const std::string& key) {
+  const YAML::Node node = child(map, key);
+  if (!node.IsDefined()) return std::nullopt;
+  const std::string word = text(node);
+  if (word == "true" || word == "yes" || word == "on") return true;
+  if (word == "false" || word == "no" || word == "off" || word.empty()) return false;
+  diagnostics_.add(place(node), fmt::format("`{}` must be true or false", key));
+  return std::nullopt;
+}
+
+std::optional<std::int64_t> YamlReader::whole_at(const YAML::Node& map, const std::string& key,
+                                                 std::int64_t least) {
+  const YAML::Node node = child(map, key);
+  if (!node.IsDefined()) return std::nullopt;
+  const std::optional<std::int64_t> number = to_whole(text(node));
+  if (number && *number >= least) return number;
+  diagnostics_.add(place(node), fmt::format("`{}` must be a whole number from {} on", key, least));
+  return std::nullopt;
+}
+
+std::optional<Milliseconds> YamlReader::duration_at(const YAML::Node& map, const std::string& key) {
+  const YAML::Node node = child(map, key);
+  if (!node.IsDefined()) return std::nullopt;
+  const std::optional<Milliseconds> duration = parse_duration(text(node));
+  if (!duration) {
+    diagnostics_.add(place(node), fmt::format("`{}` must be a duration", key), "like 250ms, 1s, 5m, 2h, 7d");
+  }
+  return duration;
+}
+
+std::optional<std::string> YamlReader::word_at(const YAML::Node& map, const std::string& key,
+                                               const std::vector<std::string>& words,
+                                               const std::vector<std::string>& later) {
+  const YAML::Node node = child(map, key);
+  if (!node.IsDefined()) return std::nullopt;
+  const std::string word = text(node);
+  if (std::ranges::count(words, word) > 0) return word;
+  if (std::ranges::count(later, word) > 0) {
+    diagnostics_.not_yet(place(node), key + ": " + word);
+  } else {
+    const std::string near = did_you_mean(word, words);
+    diagnostics_.add(place(node), fmt::format("`{}` cannot be `{}`", key, printable(word)),
+                     near.empty() ? "one of " + join(words, ", ") : near);
+  }
+  return std::nullopt;
+}
+
+std::vector<std::string> YamlReader::texts_at(const YAML::Node& map, const std::string& key) {
+  std::vector<std::string> all;
+  const YAML::Node node = child(map, key);
+  if (!node.IsDefined()) return all;
+  if (!node.IsSequence()) {
+    diagnostics_.add(place(node), fmt::format("`{}` must be a list", key), "like [first, second]");
+    return all;
+  }
+  for (const YAML::Node& item : node) all.push_back(text(item));
+  return all;
+}
+
+Value YamlReader::value(const YAML::Node& node) {
+  if (node.IsNull()) return {};
+  const std::string word = text(node);
+  if (is_quoted(node)) return Value::text(word);
+  if (word == "null" || word == "~") return {};
+  if (word == "true") return Value(Value::Storage(true));
+  if (word == "false") return Value(Value::Storage(false));
+  if (const std::optional<std::int64_t> whole = to_whole(word)) return Value::integer(*whole);
+  if (const std::optional<double> real = to_real(word)) {
+    if (word.find_first_of("0123456789") != std::string::npos) return Value::real(*real);
+  }
+  return Value::text(word);
+}
+
+}  // namespace whimbrel

@@ -1,0 +1,27 @@
+// The dry run over all data: what would move, what it would become, what would be refused, and
+// what could not be undone. Changes nothing in any store.
+#pragma once
+
+#include <nlohmann/json.hpp>
+#include <string>
+
+#include "base/clock.h"
+#include "base/events.h"
+#include "base/executor.h"
+#include "plan/migration.h"
+
+namespace whimbrel {
+
+struct Analysis {
+  nlohmann::json document;  // what goes into the file
+  bool refused = false;     // `run` would refuse
+  std::string text;         // what a person reads
+};
+
+// Reads every row of every source table. `cancelled` when asked to stop.
+Result<Analysis> analyze(const Migration& migration, Clock& clock, Events& events,
+                         const StopFlag& stop);
+// The quick part alone: schemas, rights, settings; no row is read but a first one.
+Result<Analysis> check(const Migration& migration, Clock& clock);
+
+}  // namespace whimbrel

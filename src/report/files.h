@@ -1,0 +1,31 @@
+// Files in the state folder: written whole or not at all, readable by their owner only.
+#pragma once
+
+#include <string>
+
+#include "base/clock.h"
+#include "base/error.h"
+#include "engine/sidecar.h"
+
+namespace whimbrel {
+
+// Mode 0600; beside first, then renamed.
+Status write_file(const std::string& path, const std::string& content);
+Result<std::string> read_file(const std::string& path);
+// `migration-analysis-20261120T201503Z.json` and the same as `…-latest.json`. Gives the first name.
+Result<std::string> write_stamped(const std::string& folder, const std::string& kind,
+                                  const std::string& extension, const std::string& content,
+                                  TimePoint now);
+
+// rejected.jsonl and kept-by-rollback.jsonl.zst of one migration.
+class FileSidecar final : public Sidecar {
+ public:
+  explicit FileSidecar(std::string folder) : folder_(std::move(folder)) {}
+  Status rejected(const Move& move, const Row& key, const std::string& reason) override;
+  Status kept(const Migration& migration, const std::vector<KeptRow>& rows) override;
+
+ private:
+  std::string folder_;
+};
+
+}  // namespace whimbrel
