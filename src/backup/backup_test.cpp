@@ -36,6 +36,14 @@ void spill(const fs::path& path, const std::string& bytes) {
   std::ofstream(path, std::ios::binary) << bytes;
 }
 
+void flip(const fs::path& path, std::int64_t at, int bits) {
+  std::fstream file(path, std::ios::binary | std::ios::in | std::ios::out);
+  file.seekg(at);
+  const int byte = file.get();
+  file.seekp(at);
+  file.put(static_cast<char>(byte ^ bits));
+}
+
 ErrorCode code_of(const Status& status) {
   EXPECT_FALSE(status.ok());
   return status.ok() ? ErrorCode::internal : status.error().code;
@@ -49,7 +57,7 @@ ErrorCode code_of(const Result<T>& result) {
 TableSchema table_named(const std::string& name) {
   TableSchema schema;
   schema.name = name;
-  schema.columns = {{"id", "integer", false, false, false, ""},
+  schema.columns = {{"id", "integer", false, false, false, "", Kind::int64},
                     {"label", "text", true, true, false, "nocase"},
                     {"data", "", true, false, false, ""},
                     {"twice", "integer", true, false, true, ""}};
@@ -177,18 +185,16 @@ TEST_F(BackupFolder, LetsOnlyTheOwnerRead) {
 }
 
 TEST_F(BackupFolder, NoticesEachFlippedByteOfTheDocuments) {
-  fill();
+  fill(3);
   ASSERT_TRUE(take().ok());
   for (const char* file : {"manifest.json", "many.schema.json", "none.schema.json"}) {
-    const std::string whole = slurp(folder_ / file);
-    for (std::size_t at = 0; at < whole.size(); ++at) {
-      std::string bytes = whole;
-      bytes[at] = static_cast<char>(bytes[at] ^ 1);
-      spill(folder_ / file, bytes);
+    const std::int64_t size = std::ssize(slurp(folder_ / file));
+    for (std::int64_t at = 0; at < size; ++at) {
+      flip(folder_ / file, at, 1);
       EXPECT_EQ(code_of(verify_backup(folder_)), ErrorCode::data_mismatch) << file << " " << at;
+      flip(folder_ / file, at, 1);
       if (HasFailure()) return;
     }
-    spill(folder_ / file, whole);
   }
   EXPECT_TRUE(verify_backup(folder_).ok());
 }
@@ -198,19 +204,20 @@ TEST_F(BackupFolder, NoticesEachDamageOfTheRows) {
   ASSERT_TRUE(take().ok());
   for (const char* file : {"many.rows.zst", "none.rows.zst"}) {
     const std::string whole = slurp(folder_ / file);
-    const std::size_t stride = std::max<std::size_t>(whole.size() / 200, 1);
-    for (std::size_t at = 0; at < whole.size(); at += stride) {
-      std::string bytes = whole;
-      bytes[at] = static_cast<char>(bytes[at] ^ 0x10);
-      spill(folder_ / file, bytes);
+    for (std::int64_t at = 0; at < std::ssize(whole); at += std::ssize(whole) / 200 + 1) {
+      flip(folder_ / file, at, 0x10);
       EXPECT_EQ(code_of(verify_backup(folder_)), ErrorCode::data_mismatch) << file << " " << at;
-      spill(folder_ / file, whole.substr(0, at));
-      EXPECT_EQ(code_of(verify_backup(folder_)), ErrorCode::data_mismatch) << file << " cut " << at;
+      flip(folder_ / file, at, 0x10);
       if (HasFailure()) return;
+    }
+    for (std::int64_t size = std::ssize(whole) - 1; size >= 0; size -= size / 20 + 1) {
+      fs::resize_file(folder_ / file, static_cast<std::uintmax_t>(size));
+      EXPECT_EQ(code_of(verify_backup(folder_)), ErrorCode::data_mismatch)
+          << file << " cut " << size;
     }
     spill(folder_ / file, whole + "x");
     EXPECT_EQ(code_of(verify_backup(folder_)), ErrorCode::data_mismatch);
-    spill(folder_ / file, whole + slurp(folder_ / "none.rows.zst"));
+    spill(folder_ / file, whole + whole);
     EXPECT_EQ(code_of(verify_backup(folder_)), ErrorCode::data_mismatch);
     spill(folder_ / file, whole);
   }
@@ -220,9 +227,7 @@ TEST_F(BackupFolder, NoticesEachDamageOfTheRows) {
 TEST_F(BackupFolder, DoesNotRestoreWhatIsDamaged) {
   fill();
   ASSERT_TRUE(take().ok());
-  std::string bytes = slurp(folder_ / "none.rows.zst");
-  bytes.back() = static_cast<char>(bytes.back() ^ 1);
-  spill(folder_ / "none.rows.zst", bytes);
+  flip(folder_ / "none.rows.zst", 3, 1);
   const auto restored = restore();
   EXPECT_EQ(code_of(restored), ErrorCode::data_mismatch);
   EXPECT_EQ(restored.error().safe, "nothing was changed in the store");
@@ -338,6 +343,36 @@ TEST_F(BackupFolder, GoesOnAfterAnInterruptedRestore) {
   EXPECT_EQ(events_.all[4].fields[2].second, Event::Field(std::int64_t{0}));
 }
 
+// Writes to the target as soon as its first table is complete.
+class Meddler final : public Events {
+ public:
+  Meddler(MemoryStore& store, std::int64_t id) : store_(store), id_(id) {}
+  void emit(const Event&) override {
+    EXPECT_TRUE(store_.put("second", {{"id", Value::integer(id_)}}).ok());
+  }
+
+ private:
+  MemoryStore& store_;
+  std::int64_t id_;
+};
+
+TEST_F(BackupFolder, NoticesAWriterDuringTheRestore) {
+  fill(3);
+  source_.add_table(table_named("second"));
+  ASSERT_TRUE(put(source_, "second", 1, Value::text("of the backup")).ok());
+  ASSERT_TRUE(take_backup(source_, {"many", "second"}, folder_, events_).ok());
+  target_.add_table(table_named("second"));
+  Meddler same_key(target_, 1);
+  EXPECT_EQ(code_of(restore_backup(folder_, target_, same_key)), ErrorCode::conflict);
+  EXPECT_TRUE(target_.rows("second").at(0).at(1).is_null());  // the other's row is kept
+  ASSERT_TRUE(target_.erase("second", {Value::integer(1)}).ok());
+  Meddler other_key(target_, 2);
+  EXPECT_EQ(code_of(restore_backup(folder_, target_, other_key)), ErrorCode::data_mismatch);
+  ASSERT_TRUE(target_.erase("second", {Value::integer(2)}).ok());
+  EXPECT_TRUE(restore().ok());
+  expect_same_rows("second");
+}
+
 TEST_F(BackupFolder, RefusesATargetOfAnotherShape) {
   fill();
   ASSERT_TRUE(take().ok());
@@ -380,6 +415,7 @@ TEST(BackupDocuments, ASchemaComesBackWhole) {
   EXPECT_EQ(back.value().trigger_ddl, schema.trigger_ddl);
   EXPECT_TRUE(back.value().columns[3].generated);
   EXPECT_FALSE(back.value().columns[0].nullable);
+  EXPECT_EQ(back.value().columns[0].holds, Kind::int64);
   EXPECT_EQ(back.value().columns[1].collation, "nocase");
   EXPECT_EQ(back.value().foreign_keys[0].on_delete, "CASCADE");
   EXPECT_FALSE(schema_from_text("[]").ok());

@@ -5,6 +5,7 @@
 #include <type_traits>
 
 #include "base/text.h"
+#include "value/value.h"
 
 namespace whimbrel {
 
@@ -23,6 +24,7 @@ void fields(ColumnSchema& column, V&& visit) {
   visit("has_default", column.has_default);
   visit("generated", column.generated);
   visit("collation", column.collation);
+  visit("holds", column.holds);
 }
 template <class V>
 void fields(ForeignKey& key, V&& visit) {
@@ -76,6 +78,8 @@ template <class T>
 json to_json(T& member) {
   if constexpr (is_plain<T>) {
     return member;
+  } else if constexpr (std::is_same_v<T, Kind>) {
+    return name_of(member);
   } else if constexpr (is_vector<T>) {
     json array = json::array();
     for (auto& item : member) array.push_back(to_json(item));
@@ -85,6 +89,14 @@ json to_json(T& member) {
     fields(member, [&](const char* name, auto& field) { object[name] = to_json(field); });
     return object;
   }
+}
+
+bool kind_named(const std::string& name, Kind& kind) {
+  for (int i = 0; i <= static_cast<int>(Kind::bytes_set); ++i) {
+    kind = static_cast<Kind>(i);
+    if (name == name_of(kind)) return true;
+  }
+  return false;
 }
 
 // False when the value has another shape than the member; the library would throw.
@@ -99,6 +111,8 @@ bool from_json(const json& value, T& member) {
   } else if constexpr (std::is_same_v<T, std::int64_t>) {
     if (value.is_number_integer()) member = value.get<std::int64_t>();
     return value.is_number_integer();
+  } else if constexpr (std::is_same_v<T, Kind>) {
+    return value.is_string() && kind_named(value.get_ref<const std::string&>(), member);
   } else if constexpr (is_vector<T>) {
     if (!value.is_array()) return false;
     for (const json& item : value) {

@@ -109,6 +109,7 @@ class Engine {
   Result<std::set<Row, RowLess>> written_by_application(Direction there, const Move& move);
   Status put_back_kept();
   std::vector<HeldTables> tables_to_hold(Direction direction) const;
+  Status let_go_of_the_last_hold();
 
   // undo.cpp
   Status undo();

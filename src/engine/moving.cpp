@@ -11,6 +11,7 @@ namespace whimbrel {
 namespace {
 constexpr int hold_attempts_max = 5;
 constexpr int recheck_rounds = 20;
+constexpr Milliseconds breath_between_holds{50};
 }  // namespace
 
 Follow Engine::make_follow(Direction direction, Store& store) {
@@ -150,6 +151,17 @@ std::vector<HeldTables> Engine::tables_to_hold(Direction direction) const {
   return held;
 }
 
+// A life that ended, or an attempt that failed, may have left writers of either side held. They get
+// a breath before they are held again, so that nobody is refused for longer than the plan says.
+Status Engine::let_go_of_the_last_hold() {
+  if (parts_.journal.state().effect("hold") == nullptr) return {};
+  std::vector<HeldTables> all = tables_to_hold(Direction::forward);
+  for (HeldTables& one : tables_to_hold(Direction::backward)) all.push_back(std::move(one));
+  TRY(cutover_.let_go(all));  // in one go: the journal forgets the hold when all are released
+  parts_.clock.sleep_for(breath_between_holds);
+  return {};
+}
+
 Result<std::set<Row, RowLess>> Engine::written_by_application(Direction there, const Move& move) {
   const bool forward = there == Direction::forward;
   Store& store = forward ? *move.source : *move.target;
@@ -219,6 +231,7 @@ Status Engine::put_back_kept() {
 
 Result<bool> Engine::cut_over() {
   if (migration_.sync == Sync::capture) TRY(start_feeds(Direction::backward));
+  TRY(let_go_of_the_last_hold());
   const std::vector<HeldTables> held = tables_to_hold(Direction::forward);
   const auto dry = [this](TimePoint until) -> Result<bool> {
     ASSIGN_OR_RETURN(const bool drained, drain(Direction::forward, until));

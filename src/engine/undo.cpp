@@ -50,8 +50,7 @@ class KeepUnheld final : public PairSink {
 
 // Hold the side that serves, carry its last writes back, put every switch back as it was found.
 Status Engine::switch_back() {
-  // A run that died may have left the old side held.
-  TRY(cutover_.let_go(tables_to_hold(Direction::forward)));
+  TRY(let_go_of_the_last_hold());
   const std::vector<HeldTables> held = tables_to_hold(Direction::backward);
   for (int attempt = 1;; ++attempt) {
     ASSIGN_OR_RETURN(const Flipped back, cutover_.flip_back(held, [this](TimePoint until) {
@@ -86,11 +85,7 @@ Status Engine::unlink_all() {
 
 Status Engine::undo_effect(const Effect& effect) {
   const std::string_view id = effect.id;
-  if (id == "hold") {
-    std::vector<HeldTables> all = tables_to_hold(Direction::forward);
-    for (HeldTables& one : tables_to_hold(Direction::backward)) all.push_back(std::move(one));
-    return cutover_.let_go(all);  // in one go: the journal forgets the hold when all are released
-  }
+  if (id == "hold") return let_go_of_the_last_hold();
   if (id == "links") return unlink_all();
   if (id.starts_with("feed:")) {
     // No longer confirmed: after a crash nobody reads a feed that is already gone.

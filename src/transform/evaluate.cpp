@@ -225,8 +225,9 @@ Result<Value> cast(const Value& value, CastTo to) {
     case CastTo::real: {
       if (value.kind() == Kind::real) return value;
       if (const auto* number = value.get_if<std::int64_t>()) {
-        if (std::abs(static_cast<double>(*number)) > 9007199254740992.0) return lossy("real");
-        return Value::real(static_cast<double>(*number));
+        const auto real = static_cast<double>(*number);
+        const bool back = std::abs(real) < 0x1p63 && static_cast<std::int64_t>(real) == *number;
+        return back ? Result<Value>(Value::real(real)) : lossy("real");
       }
       if (const auto* text = value.get_if<std::string>()) {
         double number = 0;

@@ -70,7 +70,8 @@ std::vector<Inverse> invert_map(const ExprPtr& back, const MapValues& node) {
   std::set<std::string> seen;
   bool exact = !node.otherwise && !node.keep_others;
   for (const auto& [from, to] : node.pairs) {
-    if (to.is_null() || !seen.insert(canonical({comparable(to)})).second) {
+    const bool is_found = !to.is_null() && !same(to, Value::real(-0.0));
+    if (!is_found || !seen.insert(canonical({comparable(to)})).second) {
       exact = false;
       continue;
     }

@@ -257,7 +257,7 @@ ExprPtr Generator::invertible(const std::string& column) {
     case 4:
     case 5:
     case 6:
-      return make_expr(JsonObject{{{"first", make_expr(Constant{constant()})}, {name(), of}}});
+      return make_expr(JsonObject{{{"first", make_expr(Constant{stored_value()})}, {name(), of}}});
     case 7: {
       MapValues node = map_over(of);
       if (random_.chance(70)) node.otherwise.reset();

@@ -42,8 +42,9 @@ void World::check_session(Verb verb, Goal goal, bool lived) {
     if (phase == Phase::watching) {
       for (const Page& page : application_->pages()) check_old_side(page);
     }
-    const bool followed = phase == Phase::verified || (phase == Phase::following && goal != Goal::copy);
-    if (followed && !outcome_.gave_up) check_new_side(false);
+    const bool to_the_present = goal == Goal::follow || goal == Goal::verify || goal == Goal::watch;
+    const bool follows = phase == Phase::verified || phase == Phase::following;
+    if (to_the_present && follows && !outcome_.gave_up) check_new_side(false);
   }
 }
 

@@ -9,6 +9,7 @@
 #include <cstdint>
 #include <functional>
 #include <string>
+#include <utility>
 
 #include "base/clock.h"
 #include "base/error.h"
@@ -74,6 +75,12 @@ class Faults {
     }
     return {};
   }
+  // As `before`, where a store lets nobody write.
+  Status alone(const char* call) {
+    const std::function<void()> quiet = std::exchange(traffic, {});
+    const Restore restore{traffic, quiet};
+    return before(call);
+  }
   // Nobody can tell any more whether the call had its effect.
   bool forgets_outcome() { return fail_per_mille > 0 && random_.below(1000) < 2 * fail_per_mille; }
   void die_at_record(std::int64_t record, bool before) {
@@ -81,6 +88,11 @@ class Faults {
   }
 
  private:
+  struct Restore {
+    std::function<void()>& traffic;
+    const std::function<void()>& before;
+    ~Restore() { traffic = before; }
+  };
   [[noreturn]] void die() {
     dead_ = true;
     throw Killed{};

@@ -134,15 +134,19 @@ class FaultyStore final : public Store, private Catalog, private Capture, privat
     }
     return nullptr;
   }
-  std::string target_effect(const std::string& table) {
+  // The effect under which a table is made: as a target, or by a switch that needs it.
+  std::string maker_of(const std::string& table) {
     if (const Move* move = move_with_target(table)) return fmt::format("target:{}", move->index);
-    violations.push_back("the application's table " + table + " would be changed as a target");
-    return "target:?";
+    if (move_with_source(table) != nullptr) violations.push_back("a source is made or removed");
+    for (const Effect& effect : journal->state().effects) {
+      if (effect.id.starts_with("switch:")) return effect.id;
+    }
+    return "switch:";
   }
 
   // The application's rows may change only once a switch was about to be flipped.
   void expect_right_to_write(const std::string& table, std::span<const Change> changes) {
-    if (move_with_target(table) != nullptr) return expect_intent("a write", target_effect(table));
+    if (move_with_target(table) != nullptr) return expect_intent("a write", maker_of(table));
     if (move_with_source(table) != nullptr) {
       expect_reader_keeps_still("a write");
       if (!journal->reached_a_switch()) violations.push_back("the source is written before a switch");
@@ -229,7 +233,7 @@ class FaultyStore final : public Store, private Catalog, private Capture, privat
     Result<InsideCopy> copy_after(const std::optional<Row>& after,
                                   const ChunkLimits& limits) override {
       store_.expect_goes_on(from_, after, limits);
-      store_.expect_intent("a copy", store_.target_effect(to_));
+      store_.expect_intent("a copy", store_.maker_of(to_));
       return store_.reading<InsideCopy>("copy", [&] { return inner_->copy_after(after, limits); });
     }
     Result<InsideComparison> compare_after(const std::optional<Row>& after,
@@ -262,17 +266,17 @@ class FaultyStore final : public Store, private Catalog, private Capture, privat
     return inner_->catalog().settle(column, std::move(value));
   }
   Status create(const TableSchema& schema, bool with_indexes) override {
-    return changing("create", target_effect(schema.name),
+    return changing("create", maker_of(schema.name),
                     [&] { return inner_->catalog().create(schema, with_indexes); });
   }
   Status create_index(const std::string& ddl) override {
     return changing("create_index", "indexes", [&] { return inner_->catalog().create_index(ddl); });
   }
   Status drop(const std::string& table) override {
-    return undoing("drop", target_effect(table), [&] { return inner_->catalog().drop(table); });
+    return undoing("drop", maker_of(table), [&] { return inner_->catalog().drop(table); });
   }
   Status clear(const std::string& table) override {
-    return undoing("clear", target_effect(table), [&] { return inner_->catalog().clear(table); });
+    return undoing("clear", maker_of(table), [&] { return inner_->catalog().clear(table); });
   }
   Status rename(const std::string& table, const std::string& to) override {
     return finishing("rename", [&] { return inner_->catalog().rename(table, to); });
@@ -315,7 +319,7 @@ class FaultyStore final : public Store, private Catalog, private Capture, privat
   }
   Result<bool> put_back(const Link& link, const Row& target_row,
                         const std::vector<std::pair<std::string, Value>>& columns) override {
-    expect_intent("put_back", target_effect(link.mapping->target.name));
+    expect_intent("put_back", maker_of(link.mapping->target.name));
     return reading<bool>("put_back",
                          [&] { return inner_->capture().put_back(link, target_row, columns); });
   }

@@ -32,9 +32,9 @@ class World::BookSidecar final : public Sidecar {
   }
 
   Status kept(const Migration&, const std::vector<KeptRow>& rows) override {
-    TRY(world_.faults_.before("kept"));
+    TRY(world_.faults_.alone("kept"));
     kept_ = rows;
-    return world_.faults_.after("kept");
+    return world_.faults_.alone("kept");
   }
   const std::vector<KeptRow>& last_kept() const { return kept_; }
 

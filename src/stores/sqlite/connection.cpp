@@ -20,9 +20,11 @@ Result<std::unique_ptr<Connection>> Connection::open(const std::string& path, Ac
     return Error{ErrorCode::not_found, "there is no database " + path,
                  "a database is never created by a migration: check the path"};
   }
-  const int flags = access == Access::read ? SQLITE_OPEN_READONLY : SQLITE_OPEN_READWRITE;
+  // Readers too open the file for writing where they may, and then promise to write nothing: what a
+  // killed writer left half done has to be rolled back before anybody can read.
   sqlite3* raw = nullptr;
-  const int code = sqlite3_open_v2(path.c_str(), &raw, flags | SQLITE_OPEN_NOMUTEX, nullptr);
+  const int code =
+      sqlite3_open_v2(path.c_str(), &raw, SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX, nullptr);
   connection->database_.reset(raw);
   if (code != SQLITE_OK) return connection->error("opening " + path);
   sqlite3_busy_timeout(raw, busy_timeout_ms);

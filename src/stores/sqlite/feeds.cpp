@@ -79,7 +79,7 @@ Result<std::string> SqliteStore::start(const std::string& feed,
       schemas.push_back(std::move(schema));
     }
     TRY(connection.execute(fmt::format(
-        "CREATE TABLE IF NOT EXISTS {} (seq INTEGER PRIMARY KEY AUTOINCREMENT, of TEXT NOT NULL,"
+        "CREATE TABLE IF NOT EXISTS {} (seq INTEGER PRIMARY KEY, of TEXT NOT NULL,"
         " removed INTEGER NOT NULL, {})",
         quote_name(log_name(feed)), join(key_columns(width), ", "))));
     for (const TableSchema& schema : schemas) TRY(make_feed_triggers(connection, feed, schema));
@@ -96,7 +96,7 @@ Status SqliteStore::stop(const std::string& feed) {
   });
 }
 
-// One writer at a time and AUTOINCREMENT: the sequence is the order of commits.
+// One writer at a time, and nothing is deleted from a log: the sequence is the order of commits.
 Result<ChangeBatch> SqliteStore::read(const std::string& feed, const std::string& position,
                                       std::int64_t changes_max) {
   ASSIGN_OR_RETURN(const auto connection, connect(Access::read));

@@ -1,0 +1,127 @@
+// A store under test, the application that uses its tables, and a mapping between two of them.
+//
+// The application never goes through the contract: it writes as it would without us, and looks at
+// its rows itself. What the tables are called and what their keys are made of is the shape; every
+// test runs over all of them.
+#pragma once
+
+#include <gtest/gtest.h>
+
+#include <functional>
+#include <memory>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "store/image.h"
+#include "store/store.h"
+
+namespace whimbrel::conformance {
+
+using Named = std::pair<std::string, Value>;
+
+struct KeyColumn {
+  std::string name;
+  std::string type;  // with its collation, as SQL says it
+};
+
+// Old: key, status, result, amount, old_only. New: key, state, document, amount, new_only.
+struct Shape {
+  std::string name;
+  std::string source = "old_rows";
+  std::string target = "new_rows";
+  std::vector<KeyColumn> key = {{"id", "TEXT"}};
+  bool key_is_inserted = false;  // the new key is a template over the old one
+  bool without_rowid = false;
+  std::string status = "status";
+  std::string result = "result";
+  std::string amount = "amount";
+  std::string old_only = "old_only";
+  std::string state = "state";
+  std::string document = "document";
+  std::string new_only = "new_only";
+  std::function<Row(int)> key_at;  // the i-th key; not in key order
+};
+std::vector<Shape> every_shape();
+
+class Arena {
+ public:
+  virtual ~Arena() = default;
+  virtual Store& store() = 0;
+  // Another process: the same data through a store of its own.
+  virtual void reopen() = 0;
+
+  // The application.
+  virtual Status insert(const std::string& table, const std::vector<Named>& values) = 0;
+  virtual Status update(const std::string& table, const Row& key, const std::vector<Named>& values) = 0;
+  virtual Status erase(const std::string& table, const Row& key) = 0;
+  virtual std::vector<Row> rows(const std::string& table) = 0;
+
+  virtual TimePoint now() = 0;
+  virtual void let_pass(Milliseconds duration) = 0;
+  // What is there besides the application's own tables.
+  virtual std::vector<std::string> leftovers() = 0;
+};
+
+struct Setup {
+  std::string name;
+  Shape shape;
+  std::function<std::unique_ptr<Arena>(const Shape&)> make;
+};
+std::unique_ptr<Arena> make_memory_arena(const Shape& shape);
+std::vector<Setup> every_store();
+
+class Conformance : public ::testing::TestWithParam<Setup> {
+ protected:
+  void SetUp() override;
+
+  Store& store() { return arena_->store(); }
+  Catalog& catalog() { return store().catalog(); }
+  Capture& capture() { return store().capture(); }
+  const Shape& shape() const { return GetParam().shape; }
+  const std::string& source() const { return shape().source; }
+  const std::string& target() const { return shape().target; }
+
+  Row key(int i) const { return shape().key_at(i); }
+  Row target_key(int i);
+  // The application inserts, on the old side and on the new one.
+  Status insert_old(int i, Value status, Value result, std::int64_t amount);
+  Status insert_new(int i, const std::string& state, Value document, std::int64_t amount, Value new_only);
+  void insert_old_rows(int count);
+  // Rows by the application's eyes; unset when there is none with this key.
+  std::optional<Row> old_row(int i);
+  std::optional<Row> new_row(int i);
+  Value old_value(int i, const std::string& column);
+  Value new_value(int i, const std::string& column);
+  Status update_old(int i, const std::vector<Named>& values) { return arena_->update(source(), key(i), values); }
+  Status update_new(int i, const std::vector<Named>& values) {
+    return arena_->update(target(), target_key(i), values);
+  }
+
+  Link the_link() { return {"the link", &mapping_, true}; }
+  void link() { good(capture().link({the_link()})); }
+  // Each old row has its new one with what the mapping gives, and there are no others.
+  void expect_in_step();
+  // Writes the image of every old row, as the engine does between two stores.
+  void copy_outside();
+
+  static void good(const Status& status) {
+    EXPECT_TRUE(status.ok()) << (status.ok() ? "" : to_text(status.error()));
+  }
+  template <class T>
+  static T good(Result<T> result) {
+    if (result.ok()) return std::move(result).value();
+    throw std::runtime_error(to_text(result.error()));
+  }
+
+  std::unique_ptr<Arena> arena_;
+  Mapping mapping_;
+};
+
+std::string name_of_setup(const ::testing::TestParamInfo<Setup>& info);
+// Every test of this kind, over every store and shape.
+#define RUN_OVER_EVERY_STORE(suite)                                                             \
+  INSTANTIATE_TEST_SUITE_P(Over, suite, ::testing::ValuesIn(::whimbrel::conformance::every_store()), \
+                           ::whimbrel::conformance::name_of_setup)
+
+}  // namespace whimbrel::conformance

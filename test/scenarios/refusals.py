@@ -1,0 +1,196 @@
+"""What is refused, with the exact words a person reads, and that nothing was changed by it."""
+import os
+import signal
+import sqlite3
+import subprocess
+import time
+
+from whimbrel import BINARY, World, main
+
+
+def changed(world, old, new):
+    text = world.plan.read_text()
+    assert old in text, old
+    world.plan.write_text(text.replace(old, new))
+
+
+def expect_words(err, *words):
+    for word in words:
+        assert word in err, "%r is missing in:\n%s" % (word, err)
+
+
+def every_mistake_at_once_with_place_and_hint():
+    world = World(rows=3)
+    changed(world, "customer: who", "customer: whoo")
+    changed(world, "same: [price]", "same: [prise]")
+    changed(world, "limits: {batch_size: 50}", "limits: {batchsize: 50}")
+    _, _, err = world.run("run", "--yes", expect=2)
+    expect_words(err, "`limits` has no key `batchsize`", "did you mean `batch_size`?", "plan.yaml:20:", "^~")
+    changed(world, "limits: {batchsize: 50}", "limits: {batch_size: 50}")
+    _, _, err = world.run("run", "--yes", expect=2)
+    expect_words(err, "old orders has no column `whoo`", "did you mean `who`?", "has no column `prise`",
+                 "did you mean `price`?", "the plan has")
+    world.close()
+
+
+def a_changed_plan_is_refused_with_the_difference():
+    world = World(rows=20)
+    world.run("run", "--yes", "--until", "copy")
+    changed(world, "batch_size: 50", "batch_size: 60")
+    _, _, err = world.run("run", "--yes", expect=3)
+    expect_words(err, "the plan is not the one this migration was started with", '/limits/batch_size: "50" → "60"')
+    world.close()
+
+
+def a_second_runner_is_refused():
+    world = World(rows=20)
+    first = world.start("run", "--yes", "--stay")
+    journal = world.folder / ".whimbrel" / "scenario" / "journal.db.lock"
+    for _ in range(100):
+        if journal.exists() and journal.read_text():
+            break
+        time.sleep(0.1)
+    _, _, err = world.run("run", "--yes", expect=3)
+    expect_words(err, "another runner is at work")
+    for _ in range(100):  # wait for the switch, then stop the first one as Ctrl-C does
+        with world.connect() as c:
+            if c.execute("SELECT count(*) FROM switches").fetchone()[0]:
+                break
+        time.sleep(0.1)
+    first.send_signal(signal.SIGINT)
+    first.communicate(timeout=30)
+    world.run("rollback", "--yes")
+    world.close()
+
+
+def ctrl_c_ends_the_chunk_and_exits_with_130():
+    world = World(rows=3000)
+    changed(world, "limits: {batch_size: 50}", "limits: {batch_size: 50, rows_per_s: 2000}")
+    process = world.start("run", "--yes", "--until", "verify")
+    time.sleep(0.7)
+    process.send_signal(signal.SIGINT)
+    out, err = process.communicate(timeout=30)
+    assert process.returncode == 130, (process.returncode, out, err)
+    expect_words(err, "goes on")
+    changed(world, "limits: {batch_size: 50, rows_per_s: 2000}", "limits: {batch_size: 50, rows_per_s: 2000}")
+    world.run("run", "--yes", "--until", "verify")
+    world.compare()
+    world.close()
+
+
+def a_locked_database_is_a_clear_error_and_nothing_is_lost():
+    world = World(rows=100)
+    world.run("run", "--yes", "--until", "backup")
+    blocker = sqlite3.connect(world.db, isolation_level=None)
+    blocker.execute("BEGIN IMMEDIATE")
+    process = world.start("run", "--yes", "--until", "verify")
+    out, err = process.communicate(timeout=120)
+    assert process.returncode == 1, (process.returncode, err)
+    expect_words(err, "the database is locked by somebody else", "hint:")
+    blocker.execute("ROLLBACK")
+    world.run("run", "--yes", "--until", "verify")
+    world.compare()
+    world.close()
+
+
+def without_a_terminal_yes_is_needed():
+    world = World(rows=3)
+    before = world.schema()
+    _, _, err = world.run("run", expect=2)
+    expect_words(err, "needs to be confirmed", "--yes", "nothing was changed")
+    assert world.schema() == before
+    world.close()
+
+
+def a_dry_run_changes_nothing():
+    world = World(rows=30)
+    before, schema = world.old_rows(), world.schema()
+    world.run("run", "--dry-run")
+    assert world.old_rows() == before and world.schema() == schema
+    world.close()
+
+
+def an_unset_variable_is_named_with_its_place():
+    world = World(rows=3)
+    environment = {k: v for k, v in os.environ.items() if k != "SCENARIO_DB"}
+    done = subprocess.run([BINARY, "check", str(world.plan)], env=environment, capture_output=True, text=True)
+    assert done.returncode == 2, done.stderr
+    expect_words(done.stderr, "the variable SCENARIO_DB is not set", "--var SCENARIO_DB=", "plan.yaml:4:")
+    world.run("check", "--var", "SCENARIO_DB=" + str(world.db))
+    world.close()
+
+
+def what_a_trigger_would_break_is_refused_before():
+    world = World(rows=3)
+    changed(world, "choice: {from: select, if_null: {const: none}}", "choice: select")
+    before = world.schema()
+    _, _, err = world.run("run", "--yes", expect=3)
+    expect_words(err, "is NOT NULL", "an old writer's INSERT would fail", "if_null")
+    assert world.schema() == before
+    world.close()
+
+
+def a_target_with_rows_is_refused():
+    world = World(rows=3)
+    with world.connect() as c:
+        c.executescript((world.folder / "new.sql").read_text())
+        c.execute("INSERT INTO \"new {orders}\" (key, customer) VALUES ('theirs', 'x')")
+    _, _, err = world.run("run", "--yes", expect=3)
+    expect_words(err, "has 1 rows already")
+    world.close()
+
+
+def rows_without_a_key_are_refused():
+    world = World(rows=3)
+    with world.connect() as c:
+        c.execute("INSERT INTO \"old orders\" (id, who) VALUES (NULL, 'x')")
+    _, out, err = world.run("analyze", expect=3)
+    expect_words(out, "have a null in their key")
+    world.close()
+
+
+def not_yet_is_said_by_name():
+    world = World(rows=3)
+    changed(world, "sync: dual", "sync: none\nwatch: {every: 1d}\nretype: []")
+    _, _, err = world.run("check", expect=2)
+    expect_words(err, "`sync: none` is part of the grammar, but not yet of this release", "`watch`", "`retype`")
+    world.close()
+
+
+def finish_is_refused_too_early():
+    world = World(rows=3)
+    changed(world, "finish: {after: 0s,", "finish: {after: 7d,")
+    _, _, err = world.run("finish", "--yes", expect=3)
+    world.run("run", "--yes")
+    _, _, err = world.run("finish", "--yes", expect=3)
+    expect_words(err, "too early")
+    world.run("finish", "--yes", "--after", "0s")
+    world.close()
+
+
+def bad_usage_is_exit_code_2():
+    done = subprocess.run([BINARY, "nonsense"], capture_output=True, text=True)
+    assert done.returncode == 2, done
+    done = subprocess.run([BINARY, "run", "/does/not/exist.yaml", "--yes"], capture_output=True, text=True)
+    assert done.returncode == 2, done
+    assert subprocess.run([BINARY, "--help"], capture_output=True).returncode == 0
+
+
+def a_failed_check_after_the_switch_goes_back():
+    world = World(rows=30)
+    changed(world, "finish:", "checks:\n  - {at: after, sql: \"SELECT count(*) FROM switches\", expect: 99}\nfinish:")
+    schema = world.schema()
+    _, _, err = world.run("run", "--yes", expect=1)
+    expect_words(err, "the plan's check", "99 is expected")
+    assert world.schema() == schema, "not rolled back"
+    world.close()
+
+
+if __name__ == "__main__":
+    main(every_mistake_at_once_with_place_and_hint, a_changed_plan_is_refused_with_the_difference,
+         a_second_runner_is_refused, ctrl_c_ends_the_chunk_and_exits_with_130,
+         a_locked_database_is_a_clear_error_and_nothing_is_lost, without_a_terminal_yes_is_needed,
+         a_dry_run_changes_nothing, an_unset_variable_is_named_with_its_place,
+         what_a_trigger_would_break_is_refused_before, a_target_with_rows_is_refused,
+         rows_without_a_key_are_refused, not_yet_is_said_by_name, finish_is_refused_too_early,
+         bad_usage_is_exit_code_2, a_failed_check_after_the_switch_goes_back)
