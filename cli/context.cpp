@@ -23,7 +23,8 @@ std::uint64_t seed() {
 }
 
 bool color_allowed(const Options& options) {
-  return !options.no_color && std::getenv("NO_COLOR") == nullptr;  // NOLINT: before any thread starts
+  return !options.no_color &&
+         std::getenv("NO_COLOR") == nullptr;  // NOLINT: before any thread starts
 }
 
 }  // namespace
@@ -46,7 +47,9 @@ Context::Context(const Options& options)
 
 Status Context::open_stores() {
   for (const StoreEntry& entry : plan_.stores) {
-    const std::string& url = options_.database_url.empty() || plan_.stores.size() > 1 ? entry.url : options_.database_url;
+    const std::string& url = options_.database_url.empty() || plan_.stores.size() > 1
+                                 ? entry.url
+                                 : options_.database_url;
     Result<std::shared_ptr<Store>> store = open_store(url, clock_);
     if (!store.ok()) {
       ASSIGN_OR_RETURN(const PlanSource source, read_plan(plan_.path));
@@ -98,7 +101,8 @@ Result<std::string> Context::state_folder(bool create) {
   }
   if (!std::filesystem::is_directory(folder, failure)) {
     return Error{ErrorCode::refused, fmt::format("there is no state folder {}", folder.string()),
-                 create ? "it must be possible to make it there" : "nothing was started yet: `whimbrel run` begins"};
+                 create ? "it must be possible to make it there"
+                        : "nothing was started yet: `whimbrel run` begins"};
   }
   folder_ = std::filesystem::absolute(folder).string();
   return folder_;
@@ -109,7 +113,8 @@ Status Context::open_journal(bool create) {
   const std::string path = folder + "/journal.db";
   std::error_code ignored;
   if (!create && !std::filesystem::exists(path, ignored)) {
-    return Error{ErrorCode::refused, "nothing was started yet: there is no " + path, "`whimbrel run` begins"};
+    return Error{ErrorCode::refused, "nothing was started yet: there is no " + path,
+                 "`whimbrel run` begins"};
   }
   ASSIGN_OR_RETURN(journal_, Journal::open(path, clock_));
   chmod(path.c_str(), 0600);
@@ -122,7 +127,8 @@ Status Context::open_all() {
   TRY(open_journal(true));
   std::string log = options_.log_file.empty() ? plan_.log_file : options_.log_file;
   if (log.empty()) log = "migration.log";
-  if (std::filesystem::path(log).is_relative() && options_.log_file.empty()) log = folder_ + "/" + log;
+  if (std::filesystem::path(log).is_relative() && options_.log_file.empty())
+    log = folder_ + "/" + log;
   progress_.log_to(log);
   const State state = journal_->state();
   for (const Move& move : migration_.moves) {
@@ -140,7 +146,8 @@ Engine Context::make_engine() {
     const BackupPlan& plan = migration.backup;
     if (plan.folder.empty()) return std::string("{}");
     const std::filesystem::path base = std::filesystem::path(folder_) / plan.folder;
-    const std::string folder = (base / fmt::format("attempt-{}", journal_->state().attempt)).string();
+    const std::string folder =
+        (base / fmt::format("attempt-{}", journal_->state().attempt)).string();
     for (const auto& [alias, store] : migration.stores) {
       std::vector<std::string> tables;
       for (const Move& move : migration.moves) {
@@ -157,18 +164,23 @@ Engine Context::make_engine() {
     }
     return nlohmann::json({{"folder", folder}}).dump();
   };
-  return Engine(migration_, {*journal_, clock_, random_, *executor_, progress_, stop_flag(), *sidecar_, take});
+  return Engine(migration_,
+                {*journal_, clock_, random_, *executor_, progress_, stop_flag(), *sidecar_, take});
 }
 
 Status Context::confirm(const std::string& what) {
   if (options_.yes) return {};
   if (isatty(0) != 1) {
-    return Error{ErrorCode::invalid_plan, fmt::format("`{}` changes data and needs to be confirmed", what),
+    return Error{ErrorCode::invalid_plan,
+                 fmt::format("`{}` changes data and needs to be confirmed", what),
                  "there is no terminal here: say `--yes`, or `--dry-run` to see what would happen",
-                 "nothing was changed", {}, ""};
+                 "nothing was changed",
+                 {},
+                 ""};
   }
   progress_.settle();
-  for (const auto& [alias, store] : stores_) std::fprintf(stderr, "store   %s: %s\n", alias.c_str(), store->identity().c_str());
+  for (const auto& [alias, store] : stores_)
+    std::fprintf(stderr, "store   %s: %s\n", alias.c_str(), store->identity().c_str());
   for (const Move& move : migration_.moves) {
     std::int64_t rows = -1;
     if (const auto reader = move.source->open_reader(move.mapping.source); reader.ok()) {
@@ -180,10 +192,11 @@ Status Context::confirm(const std::string& what) {
       const auto count = reader.value()->count();
       if (count.ok()) there = count.value();
     }
-    std::fprintf(stderr, "table   %s (%s rows) → %s (%s rows)\n", move.from.c_str(), with_thousands(rows).c_str(),
-                 move.to.c_str(), with_thousands(there).c_str());
+    std::fprintf(stderr, "table   %s (%s rows) → %s (%s rows)\n", move.from.c_str(),
+                 with_thousands(rows).c_str(), move.to.c_str(), with_thousands(there).c_str());
   }
-  std::fprintf(stderr, "%s: type the migration's name to go on (%s): ", what.c_str(), plan_.migration.c_str());
+  std::fprintf(stderr, "%s: type the migration's name to go on (%s): ", what.c_str(),
+               plan_.migration.c_str());
   std::string typed;
   std::getline(std::cin, typed);
   if (typed == plan_.migration) return {};
@@ -200,14 +213,18 @@ int Context::finish(int code, const std::string& result, const std::string& reas
   std::vector<NextStep> steps;
   if (journal_) steps = next_steps(journal_->state(), options_.plan);
   if (options_.json) {
-    nlohmann::json last = {{"result", result}, {"reason", reason}, {"next_steps", nlohmann::json::array()}};
-    for (const NextStep& step : steps) last["next_steps"].push_back({{"command", step.command}, {"why", step.why}});
-    std::printf("%s\n", last.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace).c_str());
+    nlohmann::json last = {
+        {"result", result}, {"reason", reason}, {"next_steps", nlohmann::json::array()}};
+    for (const NextStep& step : steps)
+      last["next_steps"].push_back({{"command", step.command}, {"why", step.why}});
+    std::printf("%s\n",
+                last.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace).c_str());
     return code;
   }
   if (options_.quiet) return code;
   std::printf("%s: %s\n", result.c_str(), reason.c_str());
-  for (const NextStep& step : steps) std::printf("  next: %-50s %s\n", step.command.c_str(), step.why.c_str());
+  for (const NextStep& step : steps)
+    std::printf("  next: %-50s %s\n", step.command.c_str(), step.why.c_str());
   return code;
 }
 
@@ -235,15 +252,20 @@ int Context::fail(const Error& error) { return fail_as(exit_code_of(error), erro
 
 int Context::fail_as(int code, const Error& error) {
   progress_.settle();
-  progress_.log("error", fmt::format("{} {}", name_of(error.code), error.code == ErrorCode::invalid_plan ? "" : "see the terminal"));
+  progress_.log("error",
+                fmt::format("{} {}", name_of(error.code),
+                            error.code == ErrorCode::invalid_plan ? "" : "see the terminal"));
   std::vector<NextStep> steps;
   if (journal_) steps = next_steps(journal_->state(), options_.plan);
   if (options_.json) {
-    nlohmann::json last = {{"result", "error"}, {"reason", error.message}, {"code", name_of(error.code)},
-                           {"hint", error.hint}, {"safe", error.safe}, {"at", error.excerpt},
-                           {"context", error.context}, {"next_steps", nlohmann::json::array()}};
-    for (const NextStep& step : steps) last["next_steps"].push_back({{"command", step.command}, {"why", step.why}});
-    std::printf("%s\n", last.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace).c_str());
+    nlohmann::json last = {{"result", "error"},           {"reason", error.message},
+                           {"code", name_of(error.code)}, {"hint", error.hint},
+                           {"safe", error.safe},          {"at", error.excerpt},
+                           {"context", error.context},    {"next_steps", nlohmann::json::array()}};
+    for (const NextStep& step : steps)
+      last["next_steps"].push_back({{"command", step.command}, {"why", step.why}});
+    std::printf("%s\n",
+                last.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace).c_str());
     return code;
   }
   std::string text = to_text(error);

@@ -19,14 +19,17 @@ void on_signal(int) {
 }
 
 void add_common(CLI::App& verb, Options& options) {
-  verb.add_option("--state", options.state, "the state folder itself (default: .whimbrel/<migration> beside the plan)");
+  verb.add_option("--state", options.state,
+                  "the state folder itself (default: .whimbrel/<migration> beside the plan)");
   verb.add_option("--var", options.vars, "NAME=VALUE for ${NAME} in the plan; may be said again");
   verb.add_flag("--json", options.json, "one JSON object a line; the last one is the result");
   verb.add_flag("--yes", options.yes, "do not ask for confirmation");
   verb.add_flag("--dry-run", options.dry_run, "say what would happen and change nothing");
-  verb.add_option("--batch-size", options.batch_size, "rows a chunk, at most")->check(CLI::PositiveNumber);
+  verb.add_option("--batch-size", options.batch_size, "rows a chunk, at most")
+      ->check(CLI::PositiveNumber);
   verb.add_option("--database-url", options.database_url, "instead of the plan's only store");
-  verb.add_option("--log-file", options.log_file, "where to log (default: migration.log in the state folder)");
+  verb.add_option("--log-file", options.log_file,
+                  "where to log (default: migration.log in the state folder)");
   verb.add_option("--log-level", options.log_level, "debug, info, warning or error");
   verb.add_flag("--quiet", options.quiet, "no progress");
   verb.add_flag("--no-color", options.no_color, "plain text");
@@ -42,12 +45,14 @@ struct Verb {
 int dispatch(int argc, char** argv) {
   Options options;
   CLI::App app("Moves live data, and can go back at every moment.");
-  app.footer("Examples:\n  whimbrel analyze migration.yaml\n  whimbrel run migration.yaml --until verify\n"
-             "  whimbrel rollback migration.yaml\n`whimbrel VERB --help` says more.");
+  app.footer(
+      "Examples:\n  whimbrel analyze migration.yaml\n  whimbrel run migration.yaml --until verify\n"
+      "  whimbrel rollback migration.yaml\n`whimbrel VERB --help` says more.");
   app.require_subcommand(1);
   app.set_version_flag("--version", version_text);
   int code = done;
-  const auto verb = [&](const char* name, const char* help, const char* examples, std::function<int()> act) {
+  const auto verb = [&](const char* name, const char* help, const char* examples,
+                        std::function<int()> act) {
     CLI::App* sub = app.add_subcommand(name, help);
     sub->footer(std::string("Examples:\n") + examples);
     add_common(*sub, options);
@@ -59,47 +64,66 @@ int dispatch(int argc, char** argv) {
     return sub;
   };
   with_plan(verb("analyze", "dry run over all data: what would move, be refused, or not come back",
-                 "  whimbrel analyze migration.yaml\n  whimbrel analyze migration.yaml --json", [&] { return analyze(options); }));
-  with_plan(verb("check", "in seconds: plan, schemas and settings", "  whimbrel check migration.yaml", [&] { return check(options); }));
-  CLI::App* run_verb = with_plan(verb("run", "carries the migration out, or goes on where it stopped",
-                                      "  whimbrel run migration.yaml --until verify\n  whimbrel run migration.yaml --yes",
-                                      [&] { return run(options); }));
-  CLI::Option* until = run_verb->add_option("--until", options.until, "backup, prepare, copy, follow, verify or watch");
-  run_verb->parse_complete_callback([&options, until] { options.until_given = until->count() > 0; });
+                 "  whimbrel analyze migration.yaml\n  whimbrel analyze migration.yaml --json",
+                 [&] { return analyze(options); }));
+  with_plan(verb("check", "in seconds: plan, schemas and settings",
+                 "  whimbrel check migration.yaml", [&] { return check(options); }));
+  CLI::App* run_verb = with_plan(
+      verb("run", "carries the migration out, or goes on where it stopped",
+           "  whimbrel run migration.yaml --until verify\n  whimbrel run migration.yaml --yes",
+           [&] { return run(options); }));
+  CLI::Option* until = run_verb->add_option("--until", options.until,
+                                            "backup, prepare, copy, follow, verify or watch");
+  run_verb->parse_complete_callback(
+      [&options, until] { options.until_given = until->count() > 0; });
   run_verb->add_flag("--stay", options.stay, "remain and follow until `finish` or Ctrl-C");
-  CLI::App* status_verb = verb("status", "who reads and writes where, and how far it is",
-                               "  whimbrel status migration.yaml\n  whimbrel status", [&] { return status(options); });
-  status_verb->add_option("plan", options.plan, "the plan file; without it, the migrations below this folder");
+  CLI::App* status_verb =
+      verb("status", "who reads and writes where, and how far it is",
+           "  whimbrel status migration.yaml\n  whimbrel status", [&] { return status(options); });
+  status_verb->add_option("plan", options.plan,
+                          "the plan file; without it, the migrations below this folder");
   status_verb->add_flag("--watch", options.watch, "again every second");
   for (const char* name : {"pause", "resume", "limits"}) {
-    CLI::App* sub = with_plan(verb(name, "asks the runner at work", "  whimbrel limits migration.yaml batch_size=200",
+    CLI::App* sub = with_plan(verb(name, "asks the runner at work",
+                                   "  whimbrel limits migration.yaml batch_size=200",
                                    [&options, name] { return control(options, name); }));
-    if (std::string(name) == "limits") sub->add_option("settings", options.settings, "batch_size=N, rows_per_s=N")->required();
+    if (std::string(name) == "limits")
+      sub->add_option("settings", options.settings, "batch_size=N, rows_per_s=N")->required();
   }
-  CLI::App* verify_verb = with_plan(verb("verify", "compares target with source through the mapping",
-                                         "  whimbrel verify migration.yaml --sample 1000", [&] { return verify(options); }));
-  verify_verb->add_option("--sample", options.sample, "about this many rows instead of all")->check(CLI::PositiveNumber);
-  CLI::App* cutover_verb = with_plan(verb("cutover", "the switch alone", "  whimbrel cutover migration.yaml --yes",
-                                          [&] { return cutover(options); }));
+  CLI::App* verify_verb = with_plan(
+      verb("verify", "compares target with source through the mapping",
+           "  whimbrel verify migration.yaml --sample 1000", [&] { return verify(options); }));
+  verify_verb->add_option("--sample", options.sample, "about this many rows instead of all")
+      ->check(CLI::PositiveNumber);
+  CLI::App* cutover_verb =
+      with_plan(verb("cutover", "the switch alone", "  whimbrel cutover migration.yaml --yes",
+                     [&] { return cutover(options); }));
   cutover_verb->add_option("--only", options.only, "one switch early (a canary)");
-  cutover_verb->add_option("--decide", options.decide, "what a person saw: switched or not-switched")
+  cutover_verb
+      ->add_option("--decide", options.decide, "what a person saw: switched or not-switched")
       ->check(CLI::IsMember({"switched", "not-switched"}));
-  CLI::App* rollback_verb = with_plan(verb("rollback", "undoes, newest first, all that the migration did",
-                                           "  whimbrel rollback migration.yaml --yes", [&] { return rollback(options); }));
-  rollback_verb->add_option("--checkpoint", options.checkpoint, "a checkpoint file; its folder is the state");
-  CLI::App* finish_verb = with_plan(verb("finish", "gives up the way back and removes what is no longer needed",
-                                         "  whimbrel finish migration.yaml\n  whimbrel finish migration.yaml --after 0s --yes",
-                                         [&] { return finish(options); }));
+  CLI::App* rollback_verb = with_plan(
+      verb("rollback", "undoes, newest first, all that the migration did",
+           "  whimbrel rollback migration.yaml --yes", [&] { return rollback(options); }));
+  rollback_verb->add_option("--checkpoint", options.checkpoint,
+                            "a checkpoint file; its folder is the state");
+  CLI::App* finish_verb = with_plan(
+      verb("finish", "gives up the way back and removes what is no longer needed",
+           "  whimbrel finish migration.yaml\n  whimbrel finish migration.yaml --after 0s --yes",
+           [&] { return finish(options); }));
   finish_verb->add_option("--after", options.after, "instead of the plan's `after`");
   finish_verb->add_flag("--no-backup", options.no_backup, "the archive alone is enough");
   CLI::App* backup_verb = with_plan(verb("backup", "the plan's source tables to files, verified",
-                                         "  whimbrel backup migration.yaml file:backup", [&] { return backup(options); }));
+                                         "  whimbrel backup migration.yaml file:backup",
+                                         [&] { return backup(options); }));
   backup_verb->add_option("url", options.url, "file:FOLDER")->required();
-  CLI::App* restore_verb = verb("restore", "a backup into a store, verified",
-                                "  whimbrel restore file:backup sqlite:copy.db --yes", [&] { return restore(options); });
+  CLI::App* restore_verb =
+      verb("restore", "a backup into a store, verified",
+           "  whimbrel restore file:backup sqlite:copy.db --yes", [&] { return restore(options); });
   restore_verb->add_option("url", options.url, "file:FOLDER")->required();
   restore_verb->add_option("store", options.store, "a store URL")->required();
-  with_plan(verb("report", "the audit trail", "  whimbrel report migration.yaml --json", [&] { return report(options); }));
+  with_plan(verb("report", "the audit trail", "  whimbrel report migration.yaml --json",
+                 [&] { return report(options); }));
   verb("schema", "prints the JSON Schema of a plan", "  whimbrel schema", [] { return schema(); });
   verb("version", "prints the version", "  whimbrel version", [] {
     std::printf("%s\n", version_text);
@@ -118,7 +142,7 @@ int dispatch(int argc, char** argv) {
 }  // namespace whimbrel::cli
 
 int main(int argc, char** argv) {
-  struct sigaction action {};
+  struct sigaction action{};
   action.sa_handler = whimbrel::cli::on_signal;
   sigaction(SIGINT, &action, nullptr);
   sigaction(SIGTERM, &action, nullptr);
@@ -126,7 +150,9 @@ int main(int argc, char** argv) {
   try {
     return whimbrel::cli::dispatch(argc, argv);
   } catch (const std::exception& failure) {
-    std::fprintf(stderr, "error: %s\nsafe: everything journaled stays valid; `whimbrel run` goes on\n", failure.what());
+    std::fprintf(stderr,
+                 "error: %s\nsafe: everything journaled stays valid; `whimbrel run` goes on\n",
+                 failure.what());
     return whimbrel::cli::failed;
   }
 }

@@ -26,33 +26,40 @@ nlohmann::json to_json(const Event& event) {
 
 std::int64_t whole(const Event& event, const std::string& name) {
   for (const auto& [field, value] : event.fields) {
-    if (field == name && std::holds_alternative<std::int64_t>(value)) return std::get<std::int64_t>(value);
+    if (field == name && std::holds_alternative<std::int64_t>(value))
+      return std::get<std::int64_t>(value);
   }
   return 0;
 }
 
 std::string text(const Event& event, const std::string& name) {
   for (const auto& [field, value] : event.fields) {
-    if (field == name && std::holds_alternative<std::string>(value)) return std::get<std::string>(value);
+    if (field == name && std::holds_alternative<std::string>(value))
+      return std::get<std::string>(value);
   }
   return "";
 }
 
 // What is worth a line of its own to a person who watches.
 std::string sentence(const Event& event) {
-  if (event.name == "phase_entered") return fmt::format("{}: {}", text(event, "phase"), text(event, "why"));
+  if (event.name == "phase_entered")
+    return fmt::format("{}: {}", text(event, "phase"), text(event, "why"));
   if (event.name == "self_test_passed") {
-    return fmt::format("tried one row on {}, rolled back: {}: ok", text(event, "table"), text(event, "tried"));
+    return fmt::format("tried one row on {}, rolled back: {}: ok", text(event, "table"),
+                       text(event, "tried"));
   }
   if (event.name == "table_backed_up") {
-    return fmt::format("backed up {}: {} rows", text(event, "table"), with_thousands(whole(event, "rows")));
+    return fmt::format("backed up {}: {} rows", text(event, "table"),
+                       with_thousands(whole(event, "rows")));
   }
   if (event.name == "index_built") {
-    return fmt::format("built an index of {} in {}", text(event, "table"), to_duration_text(Milliseconds(whole(event, "ms"))));
+    return fmt::format("built an index of {} in {}", text(event, "table"),
+                       to_duration_text(Milliseconds(whole(event, "ms"))));
   }
   if (event.name == "verified") {
     return fmt::format("compared {} rows in {}: {} differ", with_thousands(whole(event, "rows")),
-                       to_duration_text(Milliseconds(whole(event, "ms"))), with_thousands(whole(event, "differing")));
+                       to_duration_text(Milliseconds(whole(event, "ms"))),
+                       with_thousands(whole(event, "differing")));
   }
   if (event.name == "switch_flipped") return "switched: " + text(event, "switch");
   if (event.name == "switch_put_back") return "put back: " + text(event, "switch");
@@ -98,16 +105,23 @@ void Progress::settle() {
 
 std::string Progress::bar_text(const std::string& table, const Bar& bar) const {
   const double seconds = static_cast<double>((clock_.monotonic() - bar.since).count()) / 1000.0;
-  const double rate = seconds > 0 ? static_cast<double>(bar.rows - bar.started_at_rows) / seconds : 0;
-  std::string line = fmt::format("{} {}: {}", bar.doing, printable(table, 24), with_thousands(bar.rows));
+  const double rate =
+      seconds > 0 ? static_cast<double>(bar.rows - bar.started_at_rows) / seconds : 0;
+  std::string line =
+      fmt::format("{} {}: {}", bar.doing, printable(table, 24), with_thousands(bar.rows));
   if (bar.total <= 0) return line + " rows";
-  const double share = std::min(1.0, static_cast<double>(bar.rows) / static_cast<double>(bar.total));
+  const double share =
+      std::min(1.0, static_cast<double>(bar.rows) / static_cast<double>(bar.total));
   const auto filled = static_cast<std::size_t>(share * 16);
   std::string drawn;
   for (std::size_t i = 0; i < 16; ++i) drawn += i < filled ? "█" : "·";
-  const auto left = static_cast<std::int64_t>(rate > 0 ? static_cast<double>(std::max<std::int64_t>(0, bar.total - bar.rows)) / rate * 1000 : 0);
-  return fmt::format("{} of {} {} {:3.0f}% {} rows/s, {} left, lag 0", line, with_thousands(bar.total), drawn, share * 100,
-                     with_thousands(static_cast<std::int64_t>(rate)), to_duration_text(Milliseconds(left)));
+  const auto left = static_cast<std::int64_t>(
+      rate > 0 ? static_cast<double>(std::max<std::int64_t>(0, bar.total - bar.rows)) / rate * 1000
+               : 0);
+  return fmt::format("{} of {} {} {:3.0f}% {} rows/s, {} left, lag 0", line,
+                     with_thousands(bar.total), drawn, share * 100,
+                     with_thousands(static_cast<std::int64_t>(rate)),
+                     to_duration_text(Milliseconds(left)));
 }
 
 void Progress::draw(const std::string& table, Bar& bar, bool last) {
@@ -125,7 +139,8 @@ void Progress::draw(const std::string& table, Bar& bar, bool last) {
   if (last) settle();
 }
 
-void Progress::count(const std::string& table, const std::string& doing, std::int64_t rows, bool add) {
+void Progress::count(const std::string& table, const std::string& doing, std::int64_t rows,
+                     bool add) {
   Bar& bar = bars_[table];
   if (bar.doing != doing) {
     const std::int64_t total = bar.total;
@@ -141,7 +156,8 @@ void Progress::count(const std::string& table, const std::string& doing, std::in
 
 void Progress::emit(const Event& event) {
   const std::lock_guard lock(mutex_);
-  const std::string line = to_json(event).dump(-1, ' ', false, nlohmann::json::error_handler_t::replace);
+  const std::string line =
+      to_json(event).dump(-1, ' ', false, nlohmann::json::error_handler_t::replace);
   log("info", line);
   if (settings_.json) {
     std::printf("%s\n", line.c_str());

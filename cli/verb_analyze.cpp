@@ -13,15 +13,19 @@ int analyze(const Options& options) {
   if (!analysis.ok()) return context.fail(analysis.error());
   const Result<std::string> file = write_stamped(
       folder.value(), "analysis", "json",
-      analysis.value().document.dump(2, ' ', false, nlohmann::json::error_handler_t::replace) + "\n",
+      analysis.value().document.dump(2, ' ', false, nlohmann::json::error_handler_t::replace) +
+          "\n",
       context.clock().now());
   if (!file.ok()) return context.fail(file.error());
   context.say(analysis.value().text);
   if (options.json) {
-    std::printf("%s\n", analysis.value().document.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace).c_str());
+    std::printf("%s\n", analysis.value()
+                            .document.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace)
+                            .c_str());
   }
   const bool refused_all = analysis.value().refused;
-  return context.finish(refused_all ? refused : done, refused_all ? "refused" : "analyzed", file.value());
+  return context.finish(refused_all ? refused : done, refused_all ? "refused" : "analyzed",
+                        file.value());
 }
 
 int check(const Options& options) {
@@ -32,7 +36,8 @@ int check(const Options& options) {
   context.say(analysis.value().text);
   const bool refused_all = analysis.value().refused;
   return context.finish(refused_all ? refused : done, refused_all ? "refused" : "checked",
-                        refused_all ? "`run` would refuse" : "plan, schemas and settings fit; `analyze` reads the rows");
+                        refused_all ? "`run` would refuse"
+                                    : "plan, schemas and settings fit; `analyze` reads the rows");
 }
 
 }  // namespace whimbrel::cli

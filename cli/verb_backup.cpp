@@ -11,7 +11,8 @@ namespace {
 
 Result<std::string> folder_of(const std::string& url) {
   if (url.starts_with("file:") && url.size() > 5) return url.substr(5);
-  return Error{ErrorCode::invalid_plan, fmt::format("`{}` is no place for a backup", printable(url)),
+  return Error{ErrorCode::invalid_plan,
+               fmt::format("`{}` is no place for a backup", printable(url)),
                "write file:FOLDER; s3: is not yet of this release"};
 }
 
@@ -31,16 +32,21 @@ int backup(const Options& options) {
       if (move.source == store) names.push_back(move.mapping.source.name);
     }
     if (names.empty()) continue;
-    const Result<std::vector<BackedUpTable>> taken = take_backup(*store, names, folder.value(), context.progress());
+    const Result<std::vector<BackedUpTable>> taken =
+        take_backup(*store, names, folder.value(), context.progress());
     if (!taken.ok()) return context.fail(taken.error());
     for (const BackedUpTable& one : taken.value()) {
       rows += one.rows;
       ++tables;
-      context.say(fmt::format("{}: {} rows, checksum {}\n", one.table, with_thousands(one.rows), one.fingerprint));
+      context.say(fmt::format("{}: {} rows, checksum {}\n", one.table, with_thousands(one.rows),
+                              one.fingerprint));
     }
   }
-  if (const Status good = verify_backup(folder.value()); !good.ok()) return context.fail(good.error());
-  return context.finish(done, "backed up", fmt::format("{} tables, {} rows, read back and verified", tables, with_thousands(rows)));
+  if (const Status good = verify_backup(folder.value()); !good.ok())
+    return context.fail(good.error());
+  return context.finish(
+      done, "backed up",
+      fmt::format("{} tables, {} rows, read back and verified", tables, with_thousands(rows)));
 }
 
 int restore(const Options& options) {
@@ -50,17 +56,24 @@ int restore(const Options& options) {
   const Result<std::shared_ptr<Store>> store = open_store(options.store, context.clock());
   if (!store.ok()) return context.fail(store.error());
   if (options.dry_run) {
-    if (const Status good = verify_backup(folder.value()); !good.ok()) return context.fail(good.error());
+    if (const Status good = verify_backup(folder.value()); !good.ok())
+      return context.fail(good.error());
     return context.finish(done, "dry run", "the backup is whole; nothing was changed");
   }
   if (!options.yes) {
-    return context.fail(Error{ErrorCode::invalid_plan, "`restore` changes data and needs to be confirmed",
-                              "say `--yes`, or `--dry-run` to verify the backup only", "nothing was changed", {}, ""});
+    return context.fail(Error{ErrorCode::invalid_plan,
+                              "`restore` changes data and needs to be confirmed",
+                              "say `--yes`, or `--dry-run` to verify the backup only",
+                              "nothing was changed",
+                              {},
+                              ""});
   }
-  const Result<std::vector<BackedUpTable>> restored = restore_backup(folder.value(), *store.value(), context.progress());
+  const Result<std::vector<BackedUpTable>> restored =
+      restore_backup(folder.value(), *store.value(), context.progress());
   if (!restored.ok()) return context.fail(restored.error());
   for (const BackedUpTable& one : restored.value()) {
-    context.say(fmt::format("{}: {} rows, checksum {}\n", one.table, with_thousands(one.rows), one.fingerprint));
+    context.say(fmt::format("{}: {} rows, checksum {}\n", one.table, with_thousands(one.rows),
+                            one.fingerprint));
   }
   return context.finish(done, "restored", "every row was compared with the backup's checksum");
 }

@@ -24,7 +24,8 @@ Result<std::optional<std::string>> ask_runner(Context& context, const std::strin
 
 int control(const Options& options, const std::string& verb) {
   Context context(options);
-  if (const Status journal = context.open_journal(false); !journal.ok()) return context.fail(journal.error());
+  if (const Status journal = context.open_journal(false); !journal.ok())
+    return context.fail(journal.error());
   nlohmann::json limits = nlohmann::json::object();
   for (const std::string& setting : options.settings) {
     const std::size_t equals = setting.find('=');
@@ -34,14 +35,16 @@ int control(const Options& options, const std::string& verb) {
     const auto [end, failure] = std::from_chars(text.data(), text.data() + text.size(), number);
     const bool known = key == "batch_size" || key == "rows_per_s";
     if (!known || failure != std::errc() || end != text.data() + text.size() || number < 1) {
-      return context.fail(Error{ErrorCode::invalid_plan, "a limit is batch_size=N or rows_per_s=N, from 1 on: " + setting});
+      return context.fail(Error{ErrorCode::invalid_plan,
+                                "a limit is batch_size=N or rows_per_s=N, from 1 on: " + setting});
     }
     limits[key] = number;
   }
   const auto answer = ask_runner(context, verb, verb == "limits" ? limits.dump() : "");
   if (!answer.ok()) return context.fail(answer.error());
   if (!answer.value()) {
-    return context.fail(Error{ErrorCode::refused, "no runner is at work: there is nothing to " + verb,
+    return context.fail(Error{ErrorCode::refused,
+                              "no runner is at work: there is nothing to " + verb,
                               "`whimbrel run` starts one"});
   }
   return context.finish(done, "done", verb + ": " + *answer.value());

@@ -21,25 +21,35 @@ bool analyzed_lately(Context& context, const std::string& folder) {
   std::error_code failure;
   const auto written = std::filesystem::last_write_time(path, failure);
   const auto age = std::filesystem::file_time_type::clock::now() - written;
-  return !failure && document.is_object() && document.value("digest", "") == context.migration().digest &&
-         document.value("full", false) && !document.value("refused", true) && age < analysis_age_max;
+  return !failure && document.is_object() &&
+         document.value("digest", "") == context.migration().digest &&
+         document.value("full", false) && !document.value("refused", true) &&
+         age < analysis_age_max;
 }
 
 // Every value is read before anything is changed.
 Status analyze_first(Context& context) {
   const State state = context.journal().state();
-  const bool begins = !state.started || state.phase == Phase::planned || state.phase == Phase::rolled_back;
+  const bool begins =
+      !state.started || state.phase == Phase::planned || state.phase == Phase::rolled_back;
   if (!begins) return {};
   ASSIGN_OR_RETURN(const std::string folder, context.state_folder(true));
   if (analyzed_lately(context, folder)) return {};
   ASSIGN_OR_RETURN(const Analysis analysis,
                    analyze(context.migration(), context.clock(), context.progress(), stop_flag()));
-  ASSIGN_OR_RETURN(const std::string file,
-                   write_stamped(folder, "analysis", "json",
-                                 analysis.document.dump(2, ' ', false, nlohmann::json::error_handler_t::replace) + "\n",
-                                 context.clock().now()));
+  ASSIGN_OR_RETURN(
+      const std::string file,
+      write_stamped(
+          folder, "analysis", "json",
+          analysis.document.dump(2, ' ', false, nlohmann::json::error_handler_t::replace) + "\n",
+          context.clock().now()));
   if (!analysis.refused) return {};
-  Error error{ErrorCode::refused, "the analysis found what `run` would trip over:", "", "nothing was changed", {}, ""};
+  Error error{ErrorCode::refused,
+              "the analysis found what `run` would trip over:",
+              "",
+              "nothing was changed",
+              {},
+              ""};
   error.excerpt = analysis.text;
   error.hint = "the whole analysis is in " + file;
   return error;
@@ -59,7 +69,8 @@ int dry_run(Context& context) {
       analyze(context.migration(), context.clock(), context.progress(), stop_flag());
   if (!analysis.ok()) return context.fail(analysis.error());
   context.say(analysis.value().text);
-  return context.finish(analysis.value().refused ? refused : done, "dry run", "nothing was changed");
+  return context.finish(analysis.value().refused ? refused : done, "dry run",
+                        "nothing was changed");
 }
 
 }  // namespace
@@ -68,13 +79,15 @@ Status write_documents(Context& context) {
   ASSIGN_OR_RETURN(const std::string folder, context.state_folder(false));
   const TimePoint now = context.clock().now();
   ASSIGN_OR_RETURN(const nlohmann::json report, report_document(context.journal(), now));
-  ASSIGN_OR_RETURN(const nlohmann::json checkpoint, checkpoint_document(context.journal(), folder, now));
+  ASSIGN_OR_RETURN(const nlohmann::json checkpoint,
+                   checkpoint_document(context.journal(), folder, now));
   const auto text = [](const nlohmann::json& document) {
     return document.dump(2, ' ', false, nlohmann::json::error_handler_t::replace) + "\n";
   };
   const Result<std::string> one = write_stamped(folder, "report", "json", text(report), now);
   if (!one.ok()) return one.error();
-  const Result<std::string> two = write_stamped(folder, "checkpoint", "json", text(checkpoint), now);
+  const Result<std::string> two =
+      write_stamped(folder, "checkpoint", "json", text(checkpoint), now);
   return two.ok() ? Status() : Status(two.error());
 }
 
@@ -82,7 +95,8 @@ int run(const Options& options) {
   Context context(options);
   const std::optional<Goal> asked = goal_from(options.until);
   if (!asked) {
-    return context.fail(Error{ErrorCode::invalid_plan, fmt::format("`--until` cannot be `{}`", options.until),
+    return context.fail(Error{ErrorCode::invalid_plan,
+                              fmt::format("`--until` cannot be `{}`", options.until),
                               "one of backup, prepare, copy, follow, verify, watch"});
   }
   // A finished migration has no old table left to bind the plan to.
@@ -91,11 +105,15 @@ int run(const Options& options) {
   }
   if (const Status opened = context.open_all(); !opened.ok()) return context.fail(opened.error());
   if (options.dry_run || context.plan().dry_run) return dry_run(context);
-  if (const Status locked = context.journal().lock_for_running(); !locked.ok()) return context.fail(locked.error());
-  if (const Status analyzed = analyze_first(context); !analyzed.ok()) return context.fail(analyzed.error());
-  if (const Status confirmed = context.confirm("run"); !confirmed.ok()) return context.fail(confirmed.error());
+  if (const Status locked = context.journal().lock_for_running(); !locked.ok())
+    return context.fail(locked.error());
+  if (const Status analyzed = analyze_first(context); !analyzed.ok())
+    return context.fail(analyzed.error());
+  if (const Status confirmed = context.confirm("run"); !confirmed.ok())
+    return context.fail(confirmed.error());
   Goal goal = *asked;
-  if (!options.until_given && context.plan().start_manually && context.journal().phase() != Phase::watching) {
+  if (!options.until_given && context.plan().start_manually &&
+      context.journal().phase() != Phase::watching) {
     goal = Goal::verify;
   }
   Engine engine = context.make_engine();
@@ -106,7 +124,8 @@ int run(const Options& options) {
     const Result<EngineOutcome> back = context.make_engine().rollback();
     (void)write_documents(context);
     if (!back.ok()) return context.fail(back.error());
-    return context.fail_as(rolled_back, Error(cause).saying_safe("rolled back: everything is as it was before"));
+    return context.fail_as(rolled_back,
+                           Error(cause).saying_safe("rolled back: everything is as it was before"));
   }
   return ended(context, outcome, "done");
 }
@@ -115,10 +134,12 @@ int cutover(const Options& options) {
   Context context(options);
   if (const Status opened = context.open_all(); !opened.ok()) return context.fail(opened.error());
   if (options.dry_run) {
-    for (const SwitchPlan& plan : context.migration().switches) context.say("would switch: " + make_switch(plan)->describe() + "\n");
+    for (const SwitchPlan& plan : context.migration().switches)
+      context.say("would switch: " + make_switch(plan)->describe() + "\n");
     return context.finish(done, "dry run", "nothing was changed");
   }
-  if (const Status confirmed = context.confirm("cutover"); !confirmed.ok()) return context.fail(confirmed.error());
+  if (const Status confirmed = context.confirm("cutover"); !confirmed.ok())
+    return context.fail(confirmed.error());
   if (const Status locked = context.journal().lock_for_running(); !locked.ok()) {
     const auto answer = ask_runner(context, "cutover", "");
     if (!answer.ok()) return context.fail(answer.error());
@@ -136,16 +157,19 @@ int rollback(const Options& options) {
     here.state = std::filesystem::absolute(options.checkpoint).parent_path().string();
   }
   Context context(here);
-  if (const Status journal = context.open_journal(false); !journal.ok()) return context.fail(journal.error());
+  if (const Status journal = context.open_journal(false); !journal.ok())
+    return context.fail(journal.error());
   if (context.journal().phase() == Phase::rolled_back && context.journal().state().started) {
     return context.finish(done, "done", "rolled back already");
   }
   if (const Status opened = context.open_all(); !opened.ok()) return context.fail(opened.error());
   if (options.dry_run) {
-    for (const Effect& effect : context.journal().state().effects) context.say("would undo: " + effect.id + "\n");
+    for (const Effect& effect : context.journal().state().effects)
+      context.say("would undo: " + effect.id + "\n");
     return context.finish(done, "dry run", "nothing was changed");
   }
-  if (const Status confirmed = context.confirm("rollback"); !confirmed.ok()) return context.fail(confirmed.error());
+  if (const Status confirmed = context.confirm("rollback"); !confirmed.ok())
+    return context.fail(confirmed.error());
   if (const Status locked = context.journal().lock_for_running(); !locked.ok()) {
     const auto answer = ask_runner(context, "rollback", "");
     if (!answer.ok()) return context.fail(answer.error());
@@ -156,7 +180,8 @@ int rollback(const Options& options) {
 
 int verify(const Options& options) {
   Context context(options);
-  if (const Status journal = context.open_journal(false); !journal.ok()) return context.fail(journal.error());
+  if (const Status journal = context.open_journal(false); !journal.ok())
+    return context.fail(journal.error());
   if (const Status opened = context.open_all(); !opened.ok()) return context.fail(opened.error());
   // Beside a living runner the journal is the runner's alone.
   const bool alone = context.journal().lock_for_running().ok();
@@ -164,42 +189,54 @@ int verify(const Options& options) {
   if (!outcome.ok()) return context.fail(outcome.error());
   const VerifyOutcome& value = outcome.value();
   if (options.json) {
-    nlohmann::json line = {{"rows", value.rows}, {"differing", value.differing}, {"on_new_side", value.on_new_side},
-                           {"lagging", value.lagging}, {"differences", nlohmann::json::array()}};
+    nlohmann::json line = {{"rows", value.rows},
+                           {"differing", value.differing},
+                           {"on_new_side", value.on_new_side},
+                           {"lagging", value.lagging},
+                           {"differences", nlohmann::json::array()}};
     for (const Difference& one : value.examples) {
       line["differences"].push_back({{"table", one.table}, {"key", one.key}, {"what", one.what}});
     }
-    std::printf("%s\n", line.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace).c_str());
+    std::printf("%s\n",
+                line.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace).c_str());
   }
   for (const Difference& one : value.examples) {
     context.say(fmt::format("differs: {} key {}: {}\n", one.table, one.key, one.what));
   }
-  std::string reason = fmt::format("{} rows compared, {} differ", with_thousands(value.rows), with_thousands(value.differing));
-  if (value.lagging > 0) reason += fmt::format(", {} wait to be carried over", with_thousands(value.lagging));
-  return context.finish(value.differing == 0 ? done : failed, value.differing == 0 ? "equal" : "different", reason);
+  std::string reason = fmt::format("{} rows compared, {} differ", with_thousands(value.rows),
+                                   with_thousands(value.differing));
+  if (value.lagging > 0)
+    reason += fmt::format(", {} wait to be carried over", with_thousands(value.lagging));
+  return context.finish(value.differing == 0 ? done : failed,
+                        value.differing == 0 ? "equal" : "different", reason);
 }
 
 int finish(const Options& options) {
   Context context(options);
-  if (const Status journal = context.open_journal(false); !journal.ok()) return context.fail(journal.error());
+  if (const Status journal = context.open_journal(false); !journal.ok())
+    return context.fail(journal.error());
   std::optional<Milliseconds> after;
   if (!options.after.empty()) {
     after = parse_duration(options.after);
     if (!after) {
-      return context.fail(Error{ErrorCode::invalid_plan, "`--after` must be a duration", "like 0s, 12h, 7d"});
+      return context.fail(
+          Error{ErrorCode::invalid_plan, "`--after` must be a duration", "like 0s, 12h, 7d"});
     }
   }
   const Phase phase = context.journal().phase();
   if (const Status opened = context.open_all(); !opened.ok()) {
-    // Once the old table is gone the plan no longer binds; what is left to do needs only the stores.
+    // Once the old table is gone the plan no longer binds; what is left to do needs only the
+    // stores.
     const bool late = phase == Phase::finishing || phase == Phase::finished;
     if (!late || context.plan().stores.empty()) return context.fail(opened.error());
     const Status prepared = context.prepare_without_tables();
     if (!prepared.ok()) return context.fail(prepared.error());
   }
   if (options.dry_run) return context.finish(done, "dry run", "nothing was changed");
-  if (const Status confirmed = context.confirm("finish"); !confirmed.ok()) return context.fail(confirmed.error());
-  if (const Status locked = context.journal().lock_for_running(); !locked.ok()) return context.fail(locked.error());
+  if (const Status confirmed = context.confirm("finish"); !confirmed.ok())
+    return context.fail(confirmed.error());
+  if (const Status locked = context.journal().lock_for_running(); !locked.ok())
+    return context.fail(locked.error());
   return ended(context, context.make_engine().finish(after), "done");
 }
 

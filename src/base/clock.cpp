@@ -10,7 +10,8 @@ namespace whimbrel {
 
 namespace {
 std::tm utc(TimePoint time) {
-  const std::time_t seconds = std::chrono::floor<std::chrono::seconds>(time).time_since_epoch().count();
+  const std::time_t seconds =
+      std::chrono::floor<std::chrono::seconds>(time).time_since_epoch().count();
   std::tm parts{};
   gmtime_r(&seconds, &parts);
   return parts;

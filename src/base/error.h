@@ -92,11 +92,11 @@ class [[nodiscard]] Result {
 #define WHIMBREL_JOIN(a, b) WHIMBREL_JOIN2(a, b)
 
 // Returns from the calling function when `expression` is an error; context is kept.
-#define TRY_IMPL(temporary, expression)                 \
-  do {                                                  \
+#define TRY_IMPL(temporary, expression)                   \
+  do {                                                    \
     if (auto temporary = (expression); !temporary.ok()) { \
-      return std::move(temporary).error();              \
-    }                                                   \
+      return std::move(temporary).error();                \
+    }                                                     \
   } while (false)
 #define TRY(expression) TRY_IMPL(WHIMBREL_JOIN(try_result_, __COUNTER__), expression)
 

@@ -10,7 +10,7 @@ namespace whimbrel {
 
 // Edits (insert, delete, replace, swap) that turn a into b; Damerau-Levenshtein, restricted.
 int edit_distance(std::string_view a, std::string_view b);
-// The candidate near enough to be meant, or "". Shared words ("name" in "workflow_name") count.
+// The candidate near enough to be meant, or "". Shared words ("name" in "full_name") count.
 std::string nearest(std::string_view word, const std::vector<std::string>& candidates);
 // "did you mean `x`?" or "" when nothing is near.
 std::string did_you_mean(std::string_view word, const std::vector<std::string>& candidates);

@@ -79,8 +79,8 @@ Result<Step> Copy::step() {
     return std::move(copied)
         .error()
         .within(fmt::format("copying chunk {} of {}{}", chunk, move_.name, from))
-        .saying_safe(fmt::format("this chunk was not journaled; `whimbrel run` goes on at chunk {}",
-                                 chunk));
+        .saying_safe(
+            fmt::format("this chunk was not journaled; `whimbrel run` goes on at chunk {}", chunk));
   }
   const Outcome& outcome = copied.value();
   const Milliseconds took = clock_.monotonic() - began;
@@ -90,9 +90,13 @@ Result<Step> Copy::step() {
       move_.index, at_end ? "" : to_hex(canonical(*outcome.range.through)), at_end, outcome.read,
       outcome.written, skipped, outcome.rejected, outcome.bytes, took.count()}));
   events_.emit({"chunk_copied",
-                {{"table", move_.name}, {"chunk", chunk}, {"rows", outcome.read},
-                 {"written", outcome.written}, {"skipped", skipped},
-                 {"rejected", outcome.rejected}, {"ms", std::int64_t{took.count()}}}});
+                {{"table", move_.name},
+                 {"chunk", chunk},
+                 {"rows", outcome.read},
+                 {"written", outcome.written},
+                 {"skipped", skipped},
+                 {"rejected", outcome.rejected},
+                 {"ms", std::int64_t{took.count()}}}});
   rows_per_chunk_ = next_chunk_rows(rows_per_chunk_, took, bounds_);
   if (at_end) return Step::done;
   after_ = outcome.range.through;

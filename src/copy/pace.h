@@ -17,7 +17,8 @@ struct PaceBounds {
   Milliseconds wanted{25};
 };
 
-inline std::int64_t next_chunk_rows(std::int64_t rows, Milliseconds took, const PaceBounds& bounds) {
+inline std::int64_t next_chunk_rows(std::int64_t rows, Milliseconds took,
+                                    const PaceBounds& bounds) {
   std::int64_t next = rows;
   if (took > 5 * bounds.wanted) {
     next = rows / 10;

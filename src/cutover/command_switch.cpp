@@ -87,7 +87,8 @@ Result<CommandOutcome> run_command(const std::vector<std::string>& command,
     return Error{ErrorCode::unavailable, "a command could not be started"};
   }
   std::vector<char*> argv;
-  for (const std::string& word : command) argv.push_back(const_cast<char*>(word.c_str()));  // NOLINT
+  for (const std::string& word : command)
+    argv.push_back(const_cast<char*>(word.c_str()));  // NOLINT
   argv.push_back(nullptr);
   posix_spawn_file_actions_t actions;
   posix_spawn_file_actions_init(&actions);
@@ -113,8 +114,9 @@ Result<CommandOutcome> run_command(const std::vector<std::string>& command,
   while (waitpid(child, &status, 0) < 0 && errno == EINTR) {
   }
   if (timed_out) {
-    return Error{ErrorCode::outcome_unknown,
-                 fmt::format("`{}` did not end within {}", join(command, " "), to_duration_text(at_most))};
+    return Error{
+        ErrorCode::outcome_unknown,
+        fmt::format("`{}` did not end within {}", join(command, " "), to_duration_text(at_most))};
   }
   outcome.exit_code = WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
   return outcome;

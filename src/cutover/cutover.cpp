@@ -29,7 +29,8 @@ bool Cutover::any_switch_was_intended() const {
 
 Status Cutover::take_hold(const std::vector<HeldTables>& held, TimePoint until) {
   if (held.empty()) return {};
-  if (journal_.state().effect("hold") == nullptr) TRY(journal_.append(EffectIntended{"hold", "{}"}));
+  if (journal_.state().effect("hold") == nullptr)
+    TRY(journal_.append(EffectIntended{"hold", "{}"}));
   for (const HeldTables& one : held) TRY(one.store->holds().hold(one.tables, until));
   events_.emit({"writers_held", {{"ms", std::int64_t{(until - clock_.now()).count()}}}});
   return {};

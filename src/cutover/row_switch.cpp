@@ -68,7 +68,8 @@ class RowSwitchOn final : public Switch {
     }
     Row values;
     for (const auto& [column, value] : plan_.set) {
-      ASSIGN_OR_RETURN(Row one, row_from_canonical(from_hex(body["values"][column].get<std::string>())));
+      ASSIGN_OR_RETURN(Row one,
+                       row_from_canonical(from_hex(body["values"][column].get<std::string>())));
       values.push_back(std::move(one.at(0)));
     }
     return write(std::move(values));
@@ -76,9 +77,11 @@ class RowSwitchOn final : public Switch {
 
   std::string describe() const override {
     std::string text = "row of " + plan_.table.name + " where";
-    for (const auto& [column, value] : plan_.key) text += fmt::format(" {} = {}", column, show(value));
+    for (const auto& [column, value] : plan_.key)
+      text += fmt::format(" {} = {}", column, show(value));
     text += ": set";
-    for (const auto& [column, value] : plan_.set) text += fmt::format(" {} = {}", column, show(value));
+    for (const auto& [column, value] : plan_.set)
+      text += fmt::format(" {} = {}", column, show(value));
     return text;
   }
 
@@ -131,7 +134,8 @@ class RowSwitchOn final : public Switch {
 std::unique_ptr<Switch> make_command_switch(const CommandSwitch& plan);
 
 std::unique_ptr<Switch> make_switch(const SwitchPlan& plan) {
-  if (const auto* row = std::get_if<RowSwitch>(&plan.how)) return std::make_unique<RowSwitchOn>(*row);
+  if (const auto* row = std::get_if<RowSwitch>(&plan.how))
+    return std::make_unique<RowSwitchOn>(*row);
   return make_command_switch(std::get<CommandSwitch>(plan.how));
 }
 

@@ -50,8 +50,12 @@ std::string plan_difference(const std::string& before, const std::string& after)
 }
 
 Error cancelled() {
-  return Error{ErrorCode::cancelled, "stopped as asked", "`whimbrel run` goes on from here",
-               "everything journaled stays valid", {}, ""};
+  return Error{ErrorCode::cancelled,
+               "stopped as asked",
+               "`whimbrel run` goes on from here",
+               "everything journaled stays valid",
+               {},
+               ""};
 }
 
 }  // namespace
@@ -71,7 +75,9 @@ Status Engine::accept_plan() {
                  "the plan is not the one this migration was started with:" +
                      plan_difference(state.plan, migration_.resolved),
                  "put the old plan back, or roll back first: `whimbrel rollback`",
-                 "nothing was changed by this command", {}, ""};
+                 "nothing was changed by this command",
+                 {},
+                 ""};
   }
   TRY(parts_.journal.append(PlanAccepted{state.attempt + 1, migration_.name, migration_.digest,
                                          migration_.resolved, tables_json(migration_)}));
@@ -137,7 +143,9 @@ Result<bool> Engine::act(const Decision& decision) {
                      fmt::format("{} of {} rows differ:{}", with_thousands(outcome.differing),
                                  with_thousands(outcome.rows), examples),
                      "find what else writes to the target; `whimbrel verify` compares again",
-                     "nothing is switched; the application still uses the old side", {}, ""};
+                     "nothing is switched; the application still uses the old side",
+                     {},
+                     ""};
       }
       verified_ = true;
       return true;
@@ -174,8 +182,9 @@ Result<EngineOutcome> Engine::loop(Goal goal) {
     const Decision decision = decide(phase, now, facts());
     Result<bool> more = act(decision);
     if (!more.ok() && more.error().code == ErrorCode::unavailable && ++failures < attempts_max) {
-      parts_.events.emit({"retried", {{"attempt", std::int64_t{failures}},
-                                      {"cause", std::string(name_of(more.error().code))}}});
+      parts_.events.emit({"retried",
+                          {{"attempt", std::int64_t{failures}},
+                           {"cause", std::string(name_of(more.error().code))}}});
       const std::int64_t pause = std::int64_t{100} << failures;
       parts_.clock.sleep_for(Milliseconds(pause + parts_.random.below(pause)));
       continue;
@@ -184,10 +193,9 @@ Result<EngineOutcome> Engine::loop(Goal goal) {
     failures = 0;
     if (more.value()) continue;
     const bool gave_up = decision.act == Act::cut_over;
-    return EngineOutcome{parts_.journal.phase(),
-                         gave_up ? "the hold expired again and again; nothing is switched"
-                                 : decision.why,
-                         gave_up};
+    return EngineOutcome{
+        parts_.journal.phase(),
+        gave_up ? "the hold expired again and again; nothing is switched" : decision.why, gave_up};
   }
 }
 
@@ -237,8 +245,8 @@ Status Engine::stay_until_stopped() {
   while (!must_stop()) {
     const Phase phase = parts_.journal.phase();
     const bool switched = phase == Phase::watching;
-    ASSIGN_OR_RETURN(drained_, drain(switched ? Direction::backward : Direction::forward,
-                                     std::nullopt));
+    ASSIGN_OR_RETURN(drained_,
+                     drain(switched ? Direction::backward : Direction::forward, std::nullopt));
     TRY(poll_requests());
     TRY(wait_while_paused());
     if (goal_asked_ && !switched) TRY(loop(*goal_asked_));
@@ -264,8 +272,10 @@ Status Engine::poll_requests() {
       goal_asked_ = Goal::watch;
     } else if (request->verb == "limits") {
       const nlohmann::json limits = nlohmann::json::parse(request->value, nullptr, false);
-      if (limits.contains("batch_size")) limits_.batch_size = limits["batch_size"].get<std::int64_t>();
-      if (limits.contains("rows_per_s")) limits_.rows_per_s = limits["rows_per_s"].get<std::int64_t>();
+      if (limits.contains("batch_size"))
+        limits_.batch_size = limits["batch_size"].get<std::int64_t>();
+      if (limits.contains("rows_per_s"))
+        limits_.rows_per_s = limits["rows_per_s"].get<std::int64_t>();
     } else {
       answer = "unknown request";
     }
@@ -296,8 +306,8 @@ Status Engine::run_checks(CheckAt at) {
       ASSIGN_OR_RETURN(const CommandOutcome outcome,
                        run_command(check.command, check.folder, command_check_timeout));
       if (outcome.exit_code == 0) continue;
-      failed.message += fmt::format(": exit code {}: {}", outcome.exit_code,
-                                    printable(outcome.output, 300));
+      failed.message +=
+          fmt::format(": exit code {}: {}", outcome.exit_code, printable(outcome.output, 300));
       return failed;
     }
     ASSIGN_OR_RETURN(const Value value, check.store->ask(check.sql));
@@ -341,25 +351,32 @@ Result<EngineOutcome> Engine::cutover(const std::string& only, std::optional<boo
     }
     ASSIGN_OR_RETURN(const Flipped flipped, cutover_.flip_only(only));
     if (flipped == Flipped::unknown) {
-      return Error{ErrorCode::outcome_unknown, "the switch `" + only + "` may or may not have flipped"};
+      return Error{ErrorCode::outcome_unknown,
+                   "the switch `" + only + "` may or may not have flipped"};
     }
     return EngineOutcome{parts_.journal.phase(), "switched early: " + only, false};
   }
   if (state.phase != Phase::verified && state.phase != Phase::fenced &&
       state.phase != Phase::watching) {
-    return Error{ErrorCode::refused, fmt::format("the migration is {}, not verified", name_of(state.phase)),
-                 "`whimbrel run --until verify` first", "nothing is switched", {}, ""};
+    return Error{ErrorCode::refused,
+                 fmt::format("the migration is {}, not verified", name_of(state.phase)),
+                 "`whimbrel run --until verify` first",
+                 "nothing is switched",
+                 {},
+                 ""};
   }
   return run(Goal::watch, false);
 }
 
 Result<VerifyOutcome> Engine::verify(std::int64_t sample, bool record) {
   const Phase phase = parts_.journal.phase();
-  const bool live = phase == Phase::following || phase == Phase::verified || phase == Phase::watching;
+  const bool live =
+      phase == Phase::following || phase == Phase::verified || phase == Phase::watching;
   if (!live || !parts_.journal.state().started) {
-    return Error{ErrorCode::refused,
-                 fmt::format("there is nothing to compare while the migration is {}", name_of(phase)),
-                 "`whimbrel run --until verify` copies and compares"};
+    return Error{
+        ErrorCode::refused,
+        fmt::format("there is nothing to compare while the migration is {}", name_of(phase)),
+        "`whimbrel run --until verify` copies and compares"};
   }
   return compare_all(sample, false, record);
 }

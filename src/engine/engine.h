@@ -17,7 +17,7 @@
 #include "base/executor.h"
 #include "base/random.h"
 #include "cutover/cutover.h"
-#include "engine/sidecar.h"
+#include "follow/sidecar.h"
 #include "follow/follow.h"
 #include "journal/journal.h"
 #include "phase/phase.h"

@@ -24,11 +24,10 @@ Follow Engine::make_follow(Direction direction, Store& store) {
 void Engine::guard(Follow& follow, Direction direction, bool other_side_serves) {
   const Direction there =
       direction == Direction::forward ? Direction::backward : Direction::forward;
-  follow.guard([this, there](const Move& move) { return written_by_application(there, move); },
-               [this](const Move& move, const Row& key, const Error& why) {
-                 return reject(move, key, why);
-               },
-               other_side_serves);
+  follow.guard(
+      [this, there](const Move& move) { return written_by_application(there, move); },
+      [this](const Move& move, const Row& key, const Error& why) { return reject(move, key, why); },
+      other_side_serves);
 }
 
 // True when everything committed before the last read was carried over.
@@ -104,8 +103,8 @@ Result<VerifyOutcome> Engine::compare_all(std::int64_t sample, bool follow, bool
       ASSIGN_OR_RETURN(Row key, key_from(row));
       put_back.insert(std::move(key));
     }
-    verifies.push_back(std::make_unique<Verify>(move, pairing, sample, parts_.journal,
-                                                parts_.clock, parts_.events));
+    verifies.push_back(std::make_unique<Verify>(move, pairing, sample, parts_.journal, parts_.clock,
+                                                parts_.events));
     verifies.back()->put_back_before(std::move(put_back));
     tasks.push_back([this, verify = verifies.back().get()]() -> Result<Step> {
       TRY(poll_requests());
@@ -131,8 +130,10 @@ Result<VerifyOutcome> Engine::compare_all(std::int64_t sample, bool follow, bool
                                           outcome.on_new_side, took.count()}));
   }
   parts_.events.emit({"verified",
-                      {{"rows", outcome.rows}, {"differing", outcome.differing},
-                       {"on_new_side", outcome.on_new_side}, {"ms", std::int64_t{took.count()}}}});
+                      {{"rows", outcome.rows},
+                       {"differing", outcome.differing},
+                       {"on_new_side", outcome.on_new_side},
+                       {"ms", std::int64_t{took.count()}}}});
   return outcome;
 }
 
@@ -216,7 +217,8 @@ Status Engine::put_back_kept() {
         const int at = move.mapping.target.column_index(one.column);
         if (at < 0) continue;
         const Value& now = (*rows[0])[static_cast<std::size_t>(at)];
-        if (!one.instead_of || same(now, *one.instead_of)) values.emplace_back(one.column, one.value);
+        if (!one.instead_of || same(now, *one.instead_of))
+          values.emplace_back(one.column, one.value);
       }
       if (values.empty()) break;
       ASSIGN_OR_RETURN(const bool set, move.target->capture().put_back(
@@ -240,12 +242,13 @@ Result<bool> Engine::cut_over() {
   };
   const bool begun = cutover_.any_switch_was_intended();
   Result<Flipped> flipped =
-      begun ? cutover_.flip(held,
-                            [this](TimePoint) -> Result<bool> {
-                              TRY(carry_late_writes(Direction::forward));
-                              return true;
-                            },
-                            [this] { return run_checks(CheckAt::held); })
+      begun ? cutover_.flip(
+                  held,
+                  [this](TimePoint) -> Result<bool> {
+                    TRY(carry_late_writes(Direction::forward));
+                    return true;
+                  },
+                  [this] { return run_checks(CheckAt::held); })
             : cutover_.flip(held, dry, [this] { return run_checks(CheckAt::held); });
   if (!flipped.ok()) {
     TRY(cutover_.let_go(held));
@@ -257,10 +260,13 @@ Result<bool> Engine::cut_over() {
   if (flipped.value() == Flipped::unknown) {
     TRY(cutover_.let_go(held));
     TRY(enter(Phase::stuck, "the outcome of a switch is unknown"));
-    return Error{ErrorCode::outcome_unknown, "a switch may or may not have flipped",
+    return Error{ErrorCode::outcome_unknown,
+                 "a switch may or may not have flipped",
                  "look at it, then say `whimbrel cutover PLAN --decide switched` or "
                  "`--decide not-switched`; `whimbrel rollback PLAN` goes back",
-                 "nobody is held; both sides keep their rows", {}, ""};
+                 "nobody is held; both sides keep their rows",
+                 {},
+                 ""};
   }
   if (flipped.value() == Flipped::hold_expired) {
     if (!cutover_.any_switch_was_intended()) {

@@ -79,10 +79,13 @@ Status Engine::prepare_target(const Move& move) {
       ASSIGN_OR_RETURN(const auto reader, move.target->open_reader(there.value()));
       ASSIGN_OR_RETURN(const std::int64_t rows, reader->count());
       if (rows > 0) {
-        return Error{ErrorCode::refused,
-                     fmt::format("{} has {} rows already", move.to, with_thousands(rows)),
-                     "empty it, or name another target; merging into rows of others is not yet there",
-                     "nothing was changed", {}, ""};
+        return Error{
+            ErrorCode::refused,
+            fmt::format("{} has {} rows already", move.to, with_thousands(rows)),
+            "empty it, or name another target; merging into rows of others is not yet there",
+            "nothing was changed",
+            {},
+            ""};
       }
     } else if (!move.creates_target) {
       return there.error();

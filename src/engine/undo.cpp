@@ -23,9 +23,9 @@ class KeepUnheld final : public PairSink {
       if (move.name != link.id) continue;
       const Row key = key_of(target, move.mapping.target_key);
       const Row nothing(move.mapping.source.columns.size());
-      TRY(keep_unheld(journal_, move.index, key,
-                      unheld(move.mapping, source.value_or(nothing), target,
-                             move.target->catalog())));
+      TRY(keep_unheld(
+          journal_, move.index, key,
+          unheld(move.mapping, source.value_or(nothing), target, move.target->catalog())));
     }
     return {};
   }
@@ -54,19 +54,26 @@ Status Engine::switch_back() {
   const std::vector<HeldTables> held = tables_to_hold(Direction::backward);
   for (int attempt = 1;; ++attempt) {
     ASSIGN_OR_RETURN(const Flipped back, cutover_.flip_back(held, [this](TimePoint until) {
-                       return drain(Direction::backward, until);
-                     }));
+      return drain(Direction::backward, until);
+    }));
     if (back == Flipped::yes) break;
     if (back == Flipped::unknown) {
       TRY(cutover_.let_go(held));
-      return Error{ErrorCode::outcome_unknown, "a switch may or may not have been put back",
-                   "look at it, put it back by hand if it is not, and run `whimbrel rollback` again",
-                   "no row was removed; both sides keep their rows", {}, ""};
+      return Error{
+          ErrorCode::outcome_unknown,
+          "a switch may or may not have been put back",
+          "look at it, put it back by hand if it is not, and run `whimbrel rollback` again",
+          "no row was removed; both sides keep their rows",
+          {},
+          ""};
     }
     if (attempt >= hold_attempts_max) {
-      return Error{ErrorCode::unavailable, "the hold expired before the last write was carried back",
+      return Error{ErrorCode::unavailable,
+                   "the hold expired before the last write was carried back",
                    "raise `max_hold`, or try again at a quieter time",
-                   "nothing is switched back; the new side still serves", {}, ""};
+                   "nothing is switched back; the new side still serves",
+                   {},
+                   ""};
     }
     const Milliseconds pause(50 * attempt);
     parts_.clock.sleep_for(pause + Milliseconds(parts_.random.below(pause.count())));
@@ -104,7 +111,8 @@ Status Engine::undo_effect(const Effect& effect) {
       if (id != fmt::format("target:{}", move.index)) continue;
       Catalog& catalog = move.target->catalog();
       const bool made = effect.undo.find("\"made\":true") != std::string::npos;
-      return made ? catalog.drop(move.mapping.target.name) : catalog.clear(move.mapping.target.name);
+      return made ? catalog.drop(move.mapping.target.name)
+                  : catalog.clear(move.mapping.target.name);
     }
   }
   if (id == "claim") {
@@ -133,8 +141,10 @@ Status Engine::undo() {
   }
   Status undone = undo_effect(newest);
   if (!undone.ok()) {
-    return std::move(undone).error().within("undoing " + newest.id).saying_safe(
-        "what was undone is journaled; `whimbrel rollback` goes on here");
+    return std::move(undone)
+        .error()
+        .within("undoing " + newest.id)
+        .saying_safe("what was undone is journaled; `whimbrel rollback` goes on here");
   }
   if (parts_.journal.state().effect(newest.id) == nullptr) return {};
   TRY(parts_.journal.append(EffectUndone{newest.id}));
@@ -153,25 +163,34 @@ Result<EngineOutcome> Engine::finish(std::optional<Milliseconds> after) {
     if (parts_.clock.now() < due) {
       return EngineOutcome{Phase::finished,
                            fmt::format("finished; the archive {} stays until {}",
-                                       plan.rename_source_to, to_iso8601(due)), false};
+                                       plan.rename_source_to, to_iso8601(due)),
+                           false};
     }
     TRY(parts_.journal.append(EffectIntended{"archive_dropped", "{}"}));
     TRY(migration_.stores.begin()->second->catalog().drop(plan.rename_source_to));
     TRY(parts_.journal.append(EffectConfirmed{"archive_dropped", "{}"}));
-    return EngineOutcome{Phase::finished, "the archive " + plan.rename_source_to + " is removed", false};
+    return EngineOutcome{Phase::finished, "the archive " + plan.rename_source_to + " is removed",
+                         false};
   }
   if (state.phase != Phase::watching && state.phase != Phase::finishing) {
     return Error{ErrorCode::refused,
-                 fmt::format("only a switched migration can be finished; this one is {}", name_of(state.phase)),
-                 "`whimbrel run` switches over", "nothing was changed", {}, ""};
+                 fmt::format("only a switched migration can be finished; this one is {}",
+                             name_of(state.phase)),
+                 "`whimbrel run` switches over",
+                 "nothing was changed",
+                 {},
+                 ""};
   }
   if (state.phase == Phase::watching) {
     const TimePoint due = state.phase_since + after.value_or(plan.after);
     if (parts_.clock.now() < due) {
-      return Error{ErrorCode::refused,
-                   fmt::format("too early: the plan keeps the way back open until {}", to_iso8601(due)),
-                   "wait, or say `--after 0s` to give up the way back now",
-                   "nothing was changed", {}, ""};
+      return Error{
+          ErrorCode::refused,
+          fmt::format("too early: the plan keeps the way back open until {}", to_iso8601(due)),
+          "wait, or say `--after 0s` to give up the way back now",
+          "nothing was changed",
+          {},
+          ""};
     }
     TRY(run_checks(CheckAt::watch));
     TRY(enter(Phase::finishing, "the way back is given up"));

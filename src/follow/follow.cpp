@@ -79,8 +79,7 @@ Status Follow::carry_forward(Lane& lane, const std::vector<Row>& keys,
 
 Status Follow::carry_backward(Lane& lane, const std::vector<Row>& keys,
                               const std::vector<std::optional<Row>>& rows,
-                              const std::set<Row, RowLess>& removed,
-                              std::vector<Change>& changes) {
+                              const std::set<Row, RowLess>& removed, std::vector<Change>& changes) {
   const Mapping& mapping = lane.move->mapping;
   const Catalog& catalog = lane.move->source->catalog();
   std::vector<Row> source_keys;
@@ -132,17 +131,19 @@ Status Follow::compare(Lane& lane, const std::vector<Row>& keys,
   const Mapping& mapping = lane.move->mapping;
   const auto& rules = forward ? mapping.forward : mapping.backward;
   for (std::size_t i = 0; i < changes.size(); ++i) {
-    const bool stable = again[i].has_value() == rows[i].has_value() &&
-                        (!again[i] || same(*again[i], *rows[i]));
+    const bool stable =
+        again[i].has_value() == rows[i].has_value() && (!again[i] || same(*again[i], *rows[i]));
     if (!stable) continue;  // it changed meanwhile: the feed has it, or will have it
     const bool equal = found[i].has_value() == changes[i].row.has_value() &&
                        (!found[i] || same(written_values(rules, *found[i]), *changes[i].row));
     if (equal) continue;
     return Error{ErrorCode::data_mismatch,
-                 fmt::format("{}: key {} was carried over and is not there as written", lane.move->name,
-                             show(changes[i].key)),
+                 fmt::format("{}: key {} was carried over and is not there as written",
+                             lane.move->name, show(changes[i].key)),
                  "look for another writer on the side that does not serve",
-                 "the position was not journaled; this change will be carried over again", {}, ""};
+                 "the position was not journaled; this change will be carried over again",
+                 {},
+                 ""};
   }
   return {};
 }
@@ -194,7 +195,8 @@ Result<std::int64_t> Follow::carry(Lane& lane, std::vector<Row> keys,
   }
   ASSIGN_OR_RETURN(const Applied applied, lane.writer->apply(batch));
   if (applied.refused > 0) {
-    return Error{ErrorCode::unavailable, "a row changed on the other side while it was carried over"};
+    return Error{ErrorCode::unavailable,
+                 "a row changed on the other side while it was carried over"};
   }
   if (!other_side_serves_) TRY(compare(lane, keys, rows, changes));
   return applied.written;
@@ -225,7 +227,8 @@ Result<FollowStep> Follow::step() {
   if (!batch.changes.empty()) {
     TRY(journal_.append(ChangesApplied{feed_, batch.position, std::ssize(batch.changes), written}));
     events_.emit({"changes_applied",
-                  {{"feed", feed_}, {"changes", std::int64_t{std::ssize(batch.changes)}},
+                  {{"feed", feed_},
+                   {"changes", std::int64_t{std::ssize(batch.changes)}},
                    {"written", written}}});
   }
   return FollowStep{std::ssize(batch.changes), batch.at_end};
@@ -235,7 +238,8 @@ Result<std::map<std::string, std::set<Row, RowLess>>> Follow::peek() {
   std::map<std::string, std::set<Row, RowLess>> keys;
   std::string at = position();
   while (true) {
-    ASSIGN_OR_RETURN(const ChangeBatch batch, store_.capture().read(feed_, at, changes_per_batch_max));
+    ASSIGN_OR_RETURN(const ChangeBatch batch,
+                     store_.capture().read(feed_, at, changes_per_batch_max));
     for (const KeyChange& change : batch.changes) {
       if (!change.own) keys[change.table].insert(change.key);
     }

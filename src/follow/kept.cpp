@@ -26,7 +26,8 @@ Status keep_unheld(Journal& journal, int move, const Row& target_key,
     entry["value"] = to_hex(canonical({one.value}));
     if (one.instead_of) entry["instead_of"] = to_hex(canonical({*one.instead_of}));
   }
-  return journal.keep({move, key, body.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace)});
+  return journal.keep(
+      {move, key, body.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace)});
 }
 
 Result<std::vector<Unheld>> columns_from(const KeptRow& row) {

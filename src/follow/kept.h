@@ -11,7 +11,8 @@
 namespace whimbrel {
 
 // Notes them in the journal under the target's key, or forgets the row when there are none.
-Status keep_unheld(Journal& journal, int move, const Row& target_key, const std::vector<Unheld>& columns);
+Status keep_unheld(Journal& journal, int move, const Row& target_key,
+                   const std::vector<Unheld>& columns);
 // An error when the journal's text is no such note.
 Result<std::vector<Unheld>> columns_from(const KeptRow& row);
 Result<Row> key_from(const KeptRow& row);

@@ -39,8 +39,11 @@ std::int64_t to_number(const std::string& text) {
 Error journal_error(sqlite3* database, const std::string& path) {
   const int code = sqlite3_errcode(database) & 0xff;
   Error error{ErrorCode::unavailable,
-              fmt::format("the journal {} cannot be used: {}", path, sqlite3_errmsg(database)), "",
-              "what was journaled before stays valid", {}, ""};
+              fmt::format("the journal {} cannot be used: {}", path, sqlite3_errmsg(database)),
+              "",
+              "what was journaled before stays valid",
+              {},
+              ""};
   if (code == SQLITE_FULL || code == SQLITE_IOERR) {
     error.hint = "make room on the disk that holds the state folder, then run again";
   }
@@ -134,9 +137,10 @@ Status Journal::append(const Record& record) {
   const Stamped stamped{last_number_ + 1, clock_.now(), record};
   const std::string body = to_json(record);
   const std::string sum = digest_hex(last_sum_ + name_of(record) + body);
-  TRY(execute("INSERT INTO records VALUES (?1, ?2, ?3, ?4, ?5)",
-              {fmt::format("{}", stamped.number), fmt::format("{}", stamped.at.time_since_epoch().count()),
-               name_of(record), body, sum}));
+  TRY(execute(
+      "INSERT INTO records VALUES (?1, ?2, ?3, ?4, ?5)",
+      {fmt::format("{}", stamped.number), fmt::format("{}", stamped.at.time_since_epoch().count()),
+       name_of(record), body, sum}));
   last_number_ = stamped.number;
   last_sum_ = sum;
   apply(state_, stamped);
@@ -191,7 +195,9 @@ Status Journal::lock_for_running() {
                  fmt::format("another runner is at work on this migration (process {})",
                              known ? holder : "unknown"),
                  "watch it with `whimbrel status --watch`, or stop it with Ctrl-C first",
-                 "nothing was done by this command", {}, ""};
+                 "nothing was done by this command",
+                 {},
+                 ""};
   }
   lock_file_ = file;
   const std::string self = fmt::format("{}", getpid());
@@ -218,15 +224,18 @@ Result<std::int64_t> Journal::ask(const std::string& verb, const std::string& va
 
 Result<std::optional<Request>> Journal::next_request() {
   const std::lock_guard lock(mutex_);
-  ASSIGN_OR_RETURN(const auto rows, query("SELECT id, verb, value FROM requests WHERE answer IS NULL"
-                                          " ORDER BY id LIMIT 1", {}));
+  ASSIGN_OR_RETURN(const auto rows,
+                   query("SELECT id, verb, value FROM requests WHERE answer IS NULL"
+                         " ORDER BY id LIMIT 1",
+                         {}));
   if (rows.empty()) return std::optional<Request>{};
   return std::optional<Request>(Request{to_number(rows[0][0]), rows[0][1], rows[0][2]});
 }
 
 Status Journal::answer(std::int64_t request, const std::string& answer) {
   const std::lock_guard lock(mutex_);
-  return execute("UPDATE requests SET answer = ?2 WHERE id = ?1", {fmt::format("{}", request), answer});
+  return execute("UPDATE requests SET answer = ?2 WHERE id = ?1",
+                 {fmt::format("{}", request), answer});
 }
 
 Result<std::optional<std::string>> Journal::answer_to(std::int64_t request) {
@@ -251,7 +260,8 @@ Status Journal::forget_kept(int move, const std::string& key) {
 
 Result<std::vector<KeptRow>> Journal::kept() const {
   const std::lock_guard lock(mutex_);
-  ASSIGN_OR_RETURN(const auto rows, query("SELECT move, key, columns FROM kept ORDER BY move, key", {}));
+  ASSIGN_OR_RETURN(const auto rows,
+                   query("SELECT move, key, columns FROM kept ORDER BY move, key", {}));
   std::vector<KeptRow> all;
   for (const auto& row : rows) {
     all.push_back({static_cast<int>(to_number(row[0])), row[1], row[2]});

@@ -11,9 +11,10 @@ namespace {
 class JournalFile : public testing::Test {
  protected:
   void SetUp() override {
-    folder_ = std::filesystem::temp_directory_path() /
-              ("whimbrel_journal_" + std::to_string(testing::UnitTest::GetInstance()->random_seed()) +
-               testing::UnitTest::GetInstance()->current_test_info()->name());
+    folder_ =
+        std::filesystem::temp_directory_path() /
+        ("whimbrel_journal_" + std::to_string(testing::UnitTest::GetInstance()->random_seed()) +
+         testing::UnitTest::GetInstance()->current_test_info()->name());
     std::filesystem::remove_all(folder_);
     std::filesystem::create_directories(folder_);
     path_ = folder_ / "journal.db";
@@ -53,7 +54,9 @@ TEST_F(JournalFile, RemembersWhatWasAppendedAfterItIsOpenedAgain) {
 }
 
 TEST_F(JournalFile, AChangedRecordIsNoticed) {
-  { ASSERT_TRUE(open()->append(PhaseEntered{Phase::copying, "w"}).ok()); }
+  {
+    ASSERT_TRUE(open()->append(PhaseEntered{Phase::copying, "w"}).ok());
+  }
   damage("UPDATE records SET body = replace(body, 'copying', 'watching')");
   EXPECT_FALSE(Journal::open(path_, clock_).ok());
 }
@@ -93,12 +96,19 @@ TEST_F(JournalFile, ARequestIsAnsweredAcrossProcesses) {
 }
 
 TEST(JournalRecords, EveryKindCanBeReadBack) {
-  const std::vector<Record> all = {
-      PlanAccepted{2, "m", "d", "p", "t"}, PhaseEntered{Phase::fenced, "w"},
-      EffectIntended{"i", "u"}, EffectConfirmed{"i", "r"}, EffectUndone{"i"},
-      ChunkCopied{1, "ff", true, 2, 3, 4, 5, 6, 7}, ChangesApplied{"f", "p", 1, 2},
-      ChunkVerified{1, 2, 3, "e", "f"}, VerifyEnded{false, 1, 2, 3, 4}, RowRejected{1, "k", "r"},
-      OperatorDecided{"w", "v"}, Failed{"c", "m"}, Closed{"o"}};
+  const std::vector<Record> all = {PlanAccepted{2, "m", "d", "p", "t"},
+                                   PhaseEntered{Phase::fenced, "w"},
+                                   EffectIntended{"i", "u"},
+                                   EffectConfirmed{"i", "r"},
+                                   EffectUndone{"i"},
+                                   ChunkCopied{1, "ff", true, 2, 3, 4, 5, 6, 7},
+                                   ChangesApplied{"f", "p", 1, 2},
+                                   ChunkVerified{1, 2, 3, "e", "f"},
+                                   VerifyEnded{false, 1, 2, 3, 4},
+                                   RowRejected{1, "k", "r"},
+                                   OperatorDecided{"w", "v"},
+                                   Failed{"c", "m"},
+                                   Closed{"o"}};
   ASSERT_EQ(all.size(), std::variant_size_v<Record>);
   for (const Record& record : all) {
     const Result<Record> back = record_from_json(name_of(record), to_json(record));

@@ -133,10 +133,10 @@ struct FromJson {
   }
 };
 
-constexpr const char* names[] = {"PlanAccepted",    "PhaseEntered",  "EffectIntended",
-                                 "EffectConfirmed", "EffectUndone",  "ChunkCopied",
-                                 "ChangesApplied",  "ChunkVerified", "VerifyEnded",
-                                 "RowRejected",     "OperatorDecided", "Failed", "Closed"};
+constexpr const char* names[] = {
+    "PlanAccepted",    "PhaseEntered",   "EffectIntended", "EffectConfirmed", "EffectUndone",
+    "ChunkCopied",     "ChangesApplied", "ChunkVerified",  "VerifyEnded",     "RowRejected",
+    "OperatorDecided", "Failed",         "Closed"};
 static_assert(std::size(names) == std::variant_size_v<Record>);
 
 template <std::size_t I = 0>
@@ -205,63 +205,62 @@ bool State::confirmed(const std::string& id) const {
 }
 
 void apply(State& state, const Stamped& stamped) {
-  std::visit(
-      Overload{
-          [&](const PlanAccepted& r) { begin_attempt(state, r); },
-          [&](const PhaseEntered& r) {
-            state.phase = r.phase;
-            state.why = r.why;
-            state.phase_since = stamped.at;
-            state.phase_times.emplace(name_of(r.phase), stamped.at);
-            state.last_failure.reset();
-          },
-          [&](const EffectIntended& r) {
-            if (Effect* effect = find_effect(state, r.id)) {
-              effect->undo = r.undo;
-              effect->confirmed = false;
-            } else {
-              state.effects.push_back({r.id, r.undo, "", false, stamped.at});
-            }
-          },
-          [&](const EffectConfirmed& r) {
-            if (Effect* effect = find_effect(state, r.id)) {
-              effect->confirmed = true;
-              effect->result = r.result;
-              effect->at = stamped.at;
-            }
-          },
-          [&](const EffectUndone& r) {
-            std::erase_if(state.effects, [&](const Effect& e) { return e.id == r.id; });
-          },
-          [&](const ChunkCopied& r) {
-            CopyProgress& copy = state.copies[r.move];
-            copy.through = r.through;
-            copy.at_end = r.at_end;
-            ++copy.chunks;
-            copy.read += r.read;
-            copy.written += r.written;
-            copy.skipped += r.skipped;
-            copy.rejected += r.rejected;
-            copy.bytes += r.bytes;
-            copy.ms += r.ms;
-          },
-          [&](const ChangesApplied& r) {
-            state.positions[r.feed] = r.position;
-            state.changes[r.feed] += r.changes;
-          },
-          [&](const ChunkVerified& r) {
-            state.verifies[r.move] = {r.rows, r.differing, r.expected, r.found};
-          },
-          [&](const VerifyEnded& r) {
-            state.verified = r;
-            state.verified_at = stamped.at;
-          },
-          [&](const RowRejected&) { ++state.rejected; },
-          [&](const OperatorDecided& r) { state.decisions[r.what] = r.value; },
-          [&](const Failed& r) { state.last_failure = r; },
-          [&](const Closed& r) { state.outcome = r.outcome; },
-      },
-      stamped.record);
+  std::visit(Overload{
+                 [&](const PlanAccepted& r) { begin_attempt(state, r); },
+                 [&](const PhaseEntered& r) {
+                   state.phase = r.phase;
+                   state.why = r.why;
+                   state.phase_since = stamped.at;
+                   state.phase_times.emplace(name_of(r.phase), stamped.at);
+                   state.last_failure.reset();
+                 },
+                 [&](const EffectIntended& r) {
+                   if (Effect* effect = find_effect(state, r.id)) {
+                     effect->undo = r.undo;
+                     effect->confirmed = false;
+                   } else {
+                     state.effects.push_back({r.id, r.undo, "", false, stamped.at});
+                   }
+                 },
+                 [&](const EffectConfirmed& r) {
+                   if (Effect* effect = find_effect(state, r.id)) {
+                     effect->confirmed = true;
+                     effect->result = r.result;
+                     effect->at = stamped.at;
+                   }
+                 },
+                 [&](const EffectUndone& r) {
+                   std::erase_if(state.effects, [&](const Effect& e) { return e.id == r.id; });
+                 },
+                 [&](const ChunkCopied& r) {
+                   CopyProgress& copy = state.copies[r.move];
+                   copy.through = r.through;
+                   copy.at_end = r.at_end;
+                   ++copy.chunks;
+                   copy.read += r.read;
+                   copy.written += r.written;
+                   copy.skipped += r.skipped;
+                   copy.rejected += r.rejected;
+                   copy.bytes += r.bytes;
+                   copy.ms += r.ms;
+                 },
+                 [&](const ChangesApplied& r) {
+                   state.positions[r.feed] = r.position;
+                   state.changes[r.feed] += r.changes;
+                 },
+                 [&](const ChunkVerified& r) {
+                   state.verifies[r.move] = {r.rows, r.differing, r.expected, r.found};
+                 },
+                 [&](const VerifyEnded& r) {
+                   state.verified = r;
+                   state.verified_at = stamped.at;
+                 },
+                 [&](const RowRejected&) { ++state.rejected; },
+                 [&](const OperatorDecided& r) { state.decisions[r.what] = r.value; },
+                 [&](const Failed& r) { state.last_failure = r; },
+                 [&](const Closed& r) { state.outcome = r.outcome; },
+             },
+             stamped.record);
 }
 
 State replay(const std::vector<Stamped>& records) {

@@ -78,7 +78,7 @@ struct RowRejected {
   std::string reason;
 };
 struct OperatorDecided {
-  std::string what;   // pause, resume, limits, cutover, rollback, decide, finish
+  std::string what;  // pause, resume, limits, cutover, rollback, decide, finish
   std::string value;
 };
 struct Failed {

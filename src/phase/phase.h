@@ -13,8 +13,18 @@
 namespace whimbrel {
 
 enum class Phase {
-  planned, prepared, copying, following, verified, fenced, watching, finishing, finished,
-  rolling_back, rolled_back, stuck,
+  planned,
+  prepared,
+  copying,
+  following,
+  verified,
+  fenced,
+  watching,
+  finishing,
+  finished,
+  rolling_back,
+  rolled_back,
+  stuck,
 };
 inline constexpr int phase_count = 12;
 const char* name_of(Phase phase);
@@ -104,21 +114,31 @@ const char* name_of(Goal goal);
 // stores that changed nothing.
 struct Facts {
   bool backups_taken = false;
-  bool prepared = false;          // every prepare effect is confirmed
-  bool copied = false;            // every table's last chunk is journaled
-  bool drained = false;           // the feed was read to its end by this run
+  bool prepared = false;              // every prepare effect is confirmed
+  bool copied = false;                // every table's last chunk is journaled
+  bool drained = false;               // the feed was read to its end by this run
   bool verified_by_this_run = false;  // a full comparison, or what changed since one, is clean
-  bool switched = false;          // every switch is confirmed
+  bool switched = false;              // every switch is confirmed
   bool rollback_asked = false;
-  bool effects_left = true;       // while rolling back: something is still to be undone
+  bool effects_left = true;  // while rolling back: something is still to be undone
 };
 
 enum class Act {
-  take_backups, prepare, enter, copy, drain, verify, cut_over, reverse, undo, stop, refuse,
+  take_backups,
+  prepare,
+  enter,
+  copy,
+  drain,
+  verify,
+  cut_over,
+  reverse,
+  undo,
+  stop,
+  refuse,
 };
 struct Decision {
   Act act;
-  Phase to;          // for `enter`
+  Phase to;  // for `enter`
   std::string why;
 };
 

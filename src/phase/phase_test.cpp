@@ -5,12 +5,12 @@
 namespace whimbrel {
 namespace {
 
-constexpr Phase all_phases[] = {Phase::planned,   Phase::prepared, Phase::copying,
-                                Phase::following, Phase::verified, Phase::fenced,
-                                Phase::watching,  Phase::finishing, Phase::finished,
+constexpr Phase all_phases[] = {Phase::planned,      Phase::prepared,    Phase::copying,
+                                Phase::following,    Phase::verified,    Phase::fenced,
+                                Phase::watching,     Phase::finishing,   Phase::finished,
                                 Phase::rolling_back, Phase::rolled_back, Phase::stuck};
 constexpr Goal all_goals[] = {Goal::backup, Goal::prepare, Goal::copy,
-                              Goal::follow, Goal::verify, Goal::watch};
+                              Goal::follow, Goal::verify,  Goal::watch};
 
 Facts facts_from(int bits) {
   return {(bits & 1) != 0,  (bits & 2) != 0,  (bits & 4) != 0,  (bits & 8) != 0,

@@ -59,7 +59,8 @@ class Binder {
   }
 
   // From the plan's DDL, from the source, or as it is there.
-  Result<std::optional<TableSchema>> target_schema(const TableEntry& entry, const TableSchema& source) {
+  Result<std::optional<TableSchema>> target_schema(const TableEntry& entry,
+                                                   const TableSchema& source) {
     Catalog& catalog = stores_.at(entry.to.alias)->catalog();
     Result<TableSchema> there = catalog.describe(entry.to.table);
     if (!there.ok() && there.error().code != ErrorCode::not_found) {
@@ -80,8 +81,9 @@ class Binder {
     const std::filesystem::path path = std::filesystem::path(plan_.folder) / *entry.create_file;
     std::ifstream in(path, std::ios::binary);
     if (!in) {
-      diagnostics_.add(entry.create_at, fmt::format("there is no file {}", *entry.create_file),
-                       "files a plan reads are relative to the plan; `exists` and `like-source` are words");
+      diagnostics_.add(
+          entry.create_at, fmt::format("there is no file {}", *entry.create_file),
+          "files a plan reads are relative to the plan; `exists` and `like-source` are words");
       return std::optional<TableSchema>{};
     }
     std::stringstream ddl;
@@ -89,7 +91,8 @@ class Binder {
     ddl_texts_ += ddl.str();
     Result<TableSchema> made = catalog.parse(ddl.str(), entry.to.table);
     if (!made.ok()) {
-      diagnostics_.add(entry.create_at, fmt::format("{}: {}", *entry.create_file, made.error().message),
+      diagnostics_.add(entry.create_at,
+                       fmt::format("{}: {}", *entry.create_file, made.error().message),
                        made.error().hint);
       return std::optional<TableSchema>{};
     }
@@ -102,20 +105,23 @@ class Binder {
   void compare(const TableEntry& entry, const TableSchema& wanted, const TableSchema& there) {
     for (const ColumnSchema& column : wanted.columns) {
       const int at = there.column_index(column.name);
-      const bool equal = at >= 0 && ascii_iequals(there.columns[static_cast<std::size_t>(at)].declared, column.declared) &&
-                         there.columns[static_cast<std::size_t>(at)].nullable == column.nullable;
+      const bool equal =
+          at >= 0 &&
+          ascii_iequals(there.columns[static_cast<std::size_t>(at)].declared, column.declared) &&
+          there.columns[static_cast<std::size_t>(at)].nullable == column.nullable;
       if (equal) continue;
       diagnostics_.add(entry.create_at,
-                       fmt::format("{} is there already, and its column `{}` is not as {} says", entry.to.table,
-                                   column.name, *entry.create_file),
+                       fmt::format("{} is there already, and its column `{}` is not as {} says",
+                                   entry.to.table, column.name, *entry.create_file),
                        "drop the table, or say `create: exists`");
     }
     for (const ColumnSchema& column : there.columns) {
       if (wanted.column_index(column.name) < 0) {
-        diagnostics_.add(entry.create_at,
-                         fmt::format("{} is there already, with a column `{}` that {} does not have",
-                                     entry.to.table, column.name, *entry.create_file),
-                         "drop the table, or say `create: exists`");
+        diagnostics_.add(
+            entry.create_at,
+            fmt::format("{} is there already, with a column `{}` that {} does not have",
+                        entry.to.table, column.name, *entry.create_file),
+            "drop the table, or say `create: exists`");
       }
     }
   }
@@ -153,8 +159,11 @@ class Binder {
 
   static bool spells(const Move& move) {
     const Dialect* dialect = move.source->dialect();
-    return dialect != nullptr && std::ranges::all_of(move.mapping.forward, [&](const ColumnRule& rule) {
-             return spell(*rule.expr, *dialect, [&](std::string_view c) { return dialect->quote(c); }).has_value();
+    return dialect != nullptr &&
+           std::ranges::all_of(move.mapping.forward, [&](const ColumnRule& rule) {
+             return spell(*rule.expr, *dialect,
+                          [&](std::string_view c) { return dialect->quote(c); })
+                 .has_value();
            });
   }
 
@@ -169,7 +178,8 @@ class Binder {
     return "";
   }
 
-  std::vector<std::pair<std::string, ExprPtr>> mapped(const TableEntry& entry, const TableSchema& source,
+  std::vector<std::pair<std::string, ExprPtr>> mapped(const TableEntry& entry,
+                                                      const TableSchema& source,
                                                       const TableSchema& target) {
     std::vector<std::pair<std::string, ExprPtr>> columns;
     const auto write = [&](const std::string& name, Place at) -> std::optional<std::string> {
@@ -192,7 +202,8 @@ class Binder {
       for (const std::string& read : columns_of(*column.expr)) {
         if (source.column_index(read) >= 0) continue;
         const std::string near = did_you_mean(read, source.column_names());
-        diagnostics_.add(column.at, fmt::format("{} has no column `{}`", source.name, printable(read)),
+        diagnostics_.add(column.at,
+                         fmt::format("{} has no column `{}`", source.name, printable(read)),
                          near.empty() ? "its columns: " + join(source.column_names(), ", ") : near);
       }
       if (name) columns.emplace_back(*name, column.expr);
@@ -202,7 +213,8 @@ class Binder {
       const std::string read = own_spelling(source, same.name);
       if (read.empty()) {
         const std::string near = did_you_mean(same.name, source.column_names());
-        diagnostics_.add(same.at, fmt::format("{} has no column `{}`", source.name, printable(same.name)), near);
+        diagnostics_.add(
+            same.at, fmt::format("{} has no column `{}`", source.name, printable(same.name)), near);
       } else if (name) {
         columns.emplace_back(*name, make_expr(ColumnRef{read}));
       }
@@ -220,20 +232,24 @@ class Binder {
       for (const std::string& read : columns_of(*expr)) mentioned.insert(read);
       const auto* bare = std::get_if<ColumnRef>(&expr->node);
       const auto* with_default = std::get_if<IfNull>(&expr->node);
-      if (bare == nullptr && with_default != nullptr) bare = std::get_if<ColumnRef>(&with_default->of->node);
+      if (bare == nullptr && with_default != nullptr)
+        bare = std::get_if<ColumnRef>(&with_default->of->node);
       if (bare != nullptr) moved.insert(bare->column);
     }
     for (const ColumnSchema& column : source.columns) {
       if (entry.rest == Rest::forbid && !mentioned.contains(column.name) && !column.generated) {
-        diagnostics_.add(entry.rest_at,
-                         fmt::format("nothing mentions the column `{}` of {}", column.name, source.name),
-                         "map it, add it to `same`, or say `rest: drop` to leave such columns behind");
+        diagnostics_.add(
+            entry.rest_at,
+            fmt::format("nothing mentions the column `{}` of {}", column.name, source.name),
+            "map it, add it to `same`, or say `rest: drop` to leave such columns behind");
       }
-      if (entry.rest != Rest::copy || moved.contains(column.name) || written.contains(column.name)) continue;
+      if (entry.rest != Rest::copy || moved.contains(column.name) || written.contains(column.name))
+        continue;
       const std::string name = own_spelling(target, column.name);
       if (name.empty()) {
         diagnostics_.add(entry.rest_at,
-                         fmt::format("`rest: copy` moves `{}`, and {} has no such column", column.name, target.name),
+                         fmt::format("`rest: copy` moves `{}`, and {} has no such column",
+                                     column.name, target.name),
                          "map it, or say `rest: drop`");
       } else if (!target.columns[static_cast<std::size_t>(target.column_index(name))].generated) {
         columns.emplace_back(name, make_expr(ColumnRef{column.name}));
@@ -244,12 +260,14 @@ class Binder {
   void required(const TableEntry& entry, const TableSchema& target,
                 const std::vector<std::pair<std::string, ExprPtr>>& columns) {
     for (const ColumnSchema& column : target.columns) {
-      const bool written = std::ranges::any_of(columns, [&](const auto& one) { return one.first == column.name; });
+      const bool written =
+          std::ranges::any_of(columns, [&](const auto& one) { return one.first == column.name; });
       if (written || column.nullable || column.has_default || column.generated) continue;
-      diagnostics_.add(entry.to.at,
-                       fmt::format("{}.{} is NOT NULL without a default, and the plan does not give it a value",
-                                   target.name, column.name),
-                       fmt::format("add `{}:` under `columns`", column.name));
+      diagnostics_.add(
+          entry.to.at,
+          fmt::format("{}.{} is NOT NULL without a default, and the plan does not give it a value",
+                      target.name, column.name),
+          fmt::format("add `{}:` under `columns`", column.name));
     }
   }
 
@@ -268,8 +286,9 @@ class Binder {
     }
     if (!table.ok()) {
       if (table.error().code != ErrorCode::not_found) return std::move(table).error();
-      diagnostics_.add(entry.row->table.at, "the switch's table is missing: " + table.error().message,
-                       table.error().hint.empty() ? "say `create: true` to have it made" : table.error().hint);
+      diagnostics_.add(
+          entry.row->table.at, "the switch's table is missing: " + table.error().message,
+          table.error().hint.empty() ? "say `create: true` to have it made" : table.error().hint);
       return {};
     }
     const TableSchema& schema = table.value();
@@ -287,7 +306,8 @@ class Binder {
     std::ranges::sort(named);
     std::ranges::sort(key);
     if (named != key) {
-      diagnostics_.add(entry.at, fmt::format("a switch must name the key of {}: {}", schema.name, join(schema.key, ", ")));
+      diagnostics_.add(entry.at, fmt::format("a switch must name the key of {}: {}", schema.name,
+                                             join(schema.key, ", ")));
       return {};
     }
     RowSwitch row{store, schema, {}, {}, entry.row->create};
@@ -306,10 +326,11 @@ class Binder {
     return {};
   }
 
-  static Result<Value> settle(const Store& store, const TableSchema& schema, const std::string& column,
-                              const Value& value) {
+  static Result<Value> settle(const Store& store, const TableSchema& schema,
+                              const std::string& column, const Value& value) {
     const auto at = static_cast<std::size_t>(schema.column_index(column));
-    return const_cast<Store&>(store).catalog().settle(schema.columns[at], value);  // NOLINT: settle is const
+    return const_cast<Store&>(store).catalog().settle(schema.columns[at],
+                                                      value);  // NOLINT: settle is const
   }
 
   void unique_name(SwitchPlan plan) {
@@ -322,11 +343,13 @@ class Binder {
     for (const Move& move : migration_.moves) {
       const bool one_store = move.source == move.target;
       if (migration_.sync == Sync::dual && (!one_store || !move.source->capabilities().dual)) {
-        diagnostics_.add(plan_.sync_at, "`sync: dual` needs both tables in one store that can link them",
+        diagnostics_.add(plan_.sync_at,
+                         "`sync: dual` needs both tables in one store that can link them",
                          "say `sync: capture`");
         return {};
       }
-      const bool can_capture = move.source->capabilities().capture && move.target->capabilities().capture;
+      const bool can_capture =
+          move.source->capabilities().capture && move.target->capabilities().capture;
       if (migration_.sync == Sync::capture && !can_capture) {
         diagnostics_.add(plan_.sync_at, "these stores cannot tell what changes while it moves");
         return {};
@@ -339,7 +362,8 @@ class Binder {
   void resolve() {
     nlohmann::json resolved = nlohmann::json::parse(plan_.resolved, nullptr, false);
     for (const auto& [alias, store] : stores_) resolved["stores"][alias] = store->identity();
-    for (const char* judged_later : {"queries", "criteria", "advisory"}) resolved.erase(judged_later);
+    for (const char* judged_later : {"queries", "criteria", "advisory"})
+      resolved.erase(judged_later);
     if (!ddl_texts_.empty()) resolved["files"] = digest_hex(ddl_texts_);
     migration_.resolved = resolved.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace);
     migration_.digest = digest_hex(migration_.resolved);

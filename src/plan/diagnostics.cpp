@@ -37,9 +37,10 @@ std::string Diagnostics::excerpt(Place at) const {
   std::string under(static_cast<std::size_t>(std::max(0, at.column - 1)), ' ');
   under += '^';
   const int room = static_cast<int>(line.size()) - at.column;
-  under += std::string(static_cast<std::size_t>(std::clamp(at.length - 1, 0, std::max(0, room))), '~');
-  return fmt::format("  at {}:{}:{}\n  {:>5} | {}\n        | {}", file_, at.line, at.column, at.line, line,
-                     under);
+  under +=
+      std::string(static_cast<std::size_t>(std::clamp(at.length - 1, 0, std::max(0, room))), '~');
+  return fmt::format("  at {}:{}:{}\n  {:>5} | {}\n        | {}", file_, at.line, at.column,
+                     at.line, line, under);
 }
 
 Error Diagnostics::error() const {
@@ -47,14 +48,19 @@ Error Diagnostics::error() const {
   std::ranges::stable_sort(ordered, [](const Mistake& a, const Mistake& b) {
     return std::pair(a.at.line, a.at.column) < std::pair(b.at.line, b.at.column);
   });
-  Error error{ErrorCode::invalid_plan, ordered.front().message, ordered.front().hint,
-              "nothing was changed", {}, excerpt(ordered.front().at)};
+  Error error{ErrorCode::invalid_plan,
+              ordered.front().message,
+              ordered.front().hint,
+              "nothing was changed",
+              {},
+              excerpt(ordered.front().at)};
   if (ordered.size() == 1) return error;
   error.message = fmt::format("the plan has {} mistakes", ordered.size());
   error.hint.clear();
   error.excerpt.clear();
   for (const Mistake& one : ordered) {
-    error.excerpt += fmt::format("{}{}\n{}", error.excerpt.empty() ? "" : "\n", one.message, excerpt(one.at));
+    error.excerpt +=
+        fmt::format("{}{}\n{}", error.excerpt.empty() ? "" : "\n", one.message, excerpt(one.at));
     if (!one.hint.empty()) error.excerpt += "\n  hint: " + one.hint;
   }
   return error;

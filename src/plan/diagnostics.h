@@ -22,7 +22,8 @@ struct Mistake {
 
 class Diagnostics {
  public:
-  Diagnostics(std::string file, std::string text) : file_(std::move(file)), text_(std::move(text)) {}
+  Diagnostics(std::string file, std::string text)
+      : file_(std::move(file)), text_(std::move(text)) {}
 
   void add(Place at, std::string message, std::string hint = "");
   // The key belongs to the grammar, and this release does not carry it out.

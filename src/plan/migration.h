@@ -23,14 +23,14 @@ enum class Indexes { online, after };
 
 struct Move {
   int index = 0;
-  std::string name;                // the plan's `as`, else the source table
-  std::string from;                // alias/table, as a person reads it
+  std::string name;  // the plan's `as`, else the source table
+  std::string from;  // alias/table, as a person reads it
   std::string to;
   std::shared_ptr<Store> source;
   std::shared_ptr<Store> target;
   Mapping mapping;
-  bool creates_target = false;     // the plan gives its DDL; else it must exist
-  bool inside = false;             // one store can copy it without moving rows
+  bool creates_target = false;  // the plan gives its DDL; else it must exist
+  bool inside = false;          // one store can copy it without moving rows
   Indexes indexes = Indexes::online;
   OnError on_error = OnError::fail;
 };
@@ -57,7 +57,7 @@ enum class CheckAt { before, held, after, watch };
 struct CheckPlan {
   std::string name;
   CheckAt at = CheckAt::after;
-  std::shared_ptr<Store> store;      // for sql
+  std::shared_ptr<Store> store;  // for sql
   std::string sql;
   std::optional<Value> expect;       // sql: the value itself
   std::optional<double> below;       // sql: a number below this

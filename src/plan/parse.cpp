@@ -17,11 +17,11 @@ namespace whimbrel {
 namespace {
 
 const std::vector<std::string> top_keys = {
-    "whimbrel", "migration", "vars", "dry_run", "log", "stores", "tables", "sync", "limits", "verify",
-    "backup", "cutover", "checks", "queries", "criteria", "advisory", "finish", "protect", "on_failure",
-    "on_error", "on_conflict"};
-const std::vector<std::string> top_later = {"variant", "variants", "ids", "references", "retype", "watch",
-                                            "rehearsal", "orphans"};
+    "whimbrel", "migration", "vars",   "dry_run", "log",        "stores",   "tables",
+    "sync",     "limits",    "verify", "backup",  "cutover",    "checks",   "queries",
+    "criteria", "advisory",  "finish", "protect", "on_failure", "on_error", "on_conflict"};
+const std::vector<std::string> top_later = {"variant", "variants", "ids",       "references",
+                                            "retype",  "watch",    "rehearsal", "orphans"};
 
 // A password in a URL never leaves this function.
 std::string without_secrets(const std::string& url) {
@@ -83,8 +83,8 @@ class Parser {
     }
     plan_.migration = reader_.text(name);
     const bool safe = std::ranges::all_of(plan_.migration, [](char c) {
-      return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '-' ||
-             c == '_' || c == '.';
+      return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
+             c == '-' || c == '_' || c == '.';
     });
     if (plan_.migration.empty() || !safe || plan_.migration.front() == '.') {
       diagnostics_.add(YamlReader::place(name),
@@ -98,7 +98,8 @@ class Parser {
     for (const auto& entry : vars) {
       const std::string name = entry.first.Scalar();
       if (!reader_.check_keys(entry.second, "`" + name + "`", {"default", "one_of"})) continue;
-      if (const YAML::Node preset = YamlReader::child(entry.second, "default"); preset.IsDefined()) {
+      if (const YAML::Node preset = YamlReader::child(entry.second, "default");
+          preset.IsDefined()) {
         reader_.set_default(name, preset.IsNull() ? "" : preset.Scalar());
       }
       const std::vector<std::string> words = reader_.texts_at(entry.second, "one_of");
@@ -106,7 +107,8 @@ class Parser {
       const std::string value = reader_.text(YAML::Node("${" + name + "}"));
       if (std::ranges::count(words, value) == 0) {
         diagnostics_.add(YamlReader::place(entry.first),
-                         fmt::format("{} is `{}`, and must be one of {}", name, printable(value), join(words, ", ")));
+                         fmt::format("{} is `{}`, and must be one of {}", name, printable(value),
+                                     join(words, ", ")));
       }
     }
   }
@@ -120,7 +122,8 @@ class Parser {
     for (const auto& entry : node) {
       StoreEntry store{entry.first.Scalar(), "", YamlReader::place(entry.second)};
       if (entry.second.IsMap()) {
-        reader_.check_keys(entry.second, "`" + store.alias + "`", {"url"}, {"lock_timeout", "statement_timeout"});
+        reader_.check_keys(entry.second, "`" + store.alias + "`", {"url"},
+                           {"lock_timeout", "statement_timeout"});
         store.url = reader_.text_at(entry.second, "url").value_or("");
       } else {
         store.url = reader_.text(entry.second);
@@ -157,7 +160,8 @@ class Parser {
   void tables(const YAML::Node& root) {
     const YAML::Node node = YamlReader::child(root, "tables");
     if (!node.IsDefined() || !node.IsSequence() || node.size() == 0) {
-      diagnostics_.add(node.IsDefined() ? YamlReader::place(node) : Place{1, 1, 1}, "the plan moves no tables",
+      diagnostics_.add(node.IsDefined() ? YamlReader::place(node) : Place{1, 1, 1},
+                       "the plan moves no tables",
                        "add `tables:` with a list of {from: ALIAS/TABLE, to: ALIAS/TABLE}");
       return;
     }
@@ -169,16 +173,18 @@ class Parser {
       if (plan_.tables.empty()) continue;
       const TableEntry& last = plan_.tables.back();
       if (!names.insert(last.as).second && last.at.line == YamlReader::place(item).line) {
-        diagnostics_.add(last.at, fmt::format("two tables are called `{}`", last.as), "give one of them `as:`");
+        diagnostics_.add(last.at, fmt::format("two tables are called `{}`", last.as),
+                         "give one of them `as:`");
       }
     }
   }
 
   void table(const YAML::Node& node) {
-    if (!reader_.check_keys(node, "a table",
-                            {"as", "from", "to", "create", "columns", "same", "rest", "indexes", "on_error",
-                             "on_conflict"},
-                            {"names", "items", "group", "where", "limit", "mask", "id", "health", "orphans"})) {
+    if (!reader_.check_keys(
+            node, "a table",
+            {"as", "from", "to", "create", "columns", "same", "rest", "indexes", "on_error",
+             "on_conflict"},
+            {"names", "items", "group", "where", "limit", "mask", "id", "health", "orphans"})) {
       return;
     }
     TableEntry entry;
@@ -219,7 +225,8 @@ class Parser {
     if (reader_.word_at(node, "indexes", {"online", "after"}).value_or("online") == "after") {
       entry.indexes = Indexes::after;
     }
-    const std::string on_error = reader_.word_at(node, "on_error", {"fail", "reject"}).value_or(default_on_error_);
+    const std::string on_error =
+        reader_.word_at(node, "on_error", {"fail", "reject"}).value_or(default_on_error_);
     entry.on_error = on_error == "reject" ? OnError::reject : OnError::fail;
     (void)reader_.word_at(node, "on_conflict", {"fail"}, {"skip", "overwrite", "merge"});
     if (from && to) plan_.tables.push_back(std::move(entry));
@@ -249,12 +256,14 @@ class Parser {
       const Place at = YamlReader::place(item);
       for (const ColumnEntry& column : entry.columns) {
         if (column.target == name) {
-          diagnostics_.add(at, fmt::format("`{}` is mapped twice: under `columns` and under `same`", name),
-                           "keep one of them");
+          diagnostics_.add(
+              at, fmt::format("`{}` is mapped twice: under `columns` and under `same`", name),
+              "keep one of them");
         }
       }
       for (const NamedPlace& other : entry.same) {
-        if (other.name == name) diagnostics_.add(at, fmt::format("`{}` is said twice in `same`", name));
+        if (other.name == name)
+          diagnostics_.add(at, fmt::format("`{}` is said twice in `same`", name));
       }
       entry.same.push_back({name, at});
     }
@@ -267,8 +276,9 @@ class Parser {
       plan_.sync_at = YamlReader::place(YamlReader::child(root, "sync"));
     }
     if (const YAML::Node limits = YamlReader::child(root, "limits");
-        limits.IsDefined() && reader_.check_keys(limits, "`limits`", {"batch_size", "workers", "rows_per_s"},
-                                                 {"rcu", "wcu", "share", "replica_lag", "wal_kept"})) {
+        limits.IsDefined() &&
+        reader_.check_keys(limits, "`limits`", {"batch_size", "workers", "rows_per_s"},
+                           {"rcu", "wcu", "share", "replica_lag", "wal_kept"})) {
       plan_.limits.batch_size = reader_.whole_at(limits, "batch_size", 1);
       plan_.limits.rows_per_s = reader_.whole_at(limits, "rows_per_s", 1);
       plan_.limits.workers = static_cast<int>(reader_.whole_at(limits, "workers", 1).value_or(2));
@@ -282,11 +292,13 @@ class Parser {
     }
     if (const YAML::Node log = YamlReader::child(root, "log");
         log.IsDefined() && reader_.check_keys(log, "`log`", {"level", "file"}, {"table"})) {
-      plan_.log_level = reader_.word_at(log, "level", {"debug", "info", "warning", "error"}).value_or("info");
+      plan_.log_level =
+          reader_.word_at(log, "level", {"debug", "info", "warning", "error"}).value_or("info");
       plan_.log_file = reader_.text_at(log, "file").value_or("");
     }
     if (reader_.word_at(root, "protect", {"production"})) plan_.production = true;
-    plan_.roll_back_on_failure = reader_.word_at(root, "on_failure", {"stop", "rollback"}) == "rollback";
+    plan_.roll_back_on_failure =
+        reader_.word_at(root, "on_failure", {"stop", "rollback"}) == "rollback";
     for (const char* free_form : {"queries", "criteria", "advisory"}) {
       const YAML::Node node = YamlReader::child(root, free_form);
       if (node.IsDefined()) reader_.check_keys(node, fmt::format("`{}`", free_form), {});
@@ -297,7 +309,8 @@ class Parser {
     if (!node.IsDefined()) return;
     if (node.IsScalar()) {
       if (reader_.text(node) != "none") {
-        diagnostics_.add(YamlReader::place(node), "`backup` is `none` or a map", "like {of: [source], to: \"file:backup\"}");
+        diagnostics_.add(YamlReader::place(node), "`backup` is `none` or a map",
+                         "like {of: [source], to: \"file:backup\"}");
       }
       return;
     }
@@ -314,15 +327,18 @@ class Parser {
     }
     const YAML::Node to = YamlReader::child(node, "to");
     if (!to.IsDefined()) {
-      diagnostics_.add(YamlReader::place(node), "`backup` needs `to:`", "like \"file:backup\", below the state folder");
+      diagnostics_.add(YamlReader::place(node), "`backup` needs `to:`",
+                       "like \"file:backup\", below the state folder");
     } else if (to.IsSequence()) {
       diagnostics_.not_yet(YamlReader::place(to), "a list of backup targets");
-    } else if (const std::string url = reader_.text(to); url.starts_with("file:") && url.size() > 5) {
+    } else if (const std::string url = reader_.text(to);
+               url.starts_with("file:") && url.size() > 5) {
       plan_.backup.folder = url.substr(5);
     } else if (const std::size_t colon = url.find(':'); colon != std::string::npos) {
       diagnostics_.not_yet(YamlReader::place(to), "backup to " + url.substr(0, colon) + ":");
     } else {
-      diagnostics_.add(YamlReader::place(to), fmt::format("`{}` is no place for a backup", printable(url)),
+      diagnostics_.add(YamlReader::place(to),
+                       fmt::format("`{}` is no place for a backup", printable(url)),
                        "like \"file:backup\", below the state folder");
     }
   }
@@ -333,7 +349,8 @@ class Parser {
       const std::string word = reader_.text(node);
       plan_.start_manually = word == "manual";
       if (word != "manual" && word != "auto") {
-        diagnostics_.add(YamlReader::place(node), fmt::format("`cutover` cannot be `{}`", printable(word)),
+        diagnostics_.add(YamlReader::place(node),
+                         fmt::format("`cutover` cannot be `{}`", printable(word)),
                          "auto, manual, or a map");
       }
       return;
@@ -345,7 +362,8 @@ class Parser {
     plan_.start_manually = reader_.word_at(node, "start", {"auto", "manual"}) == "manual";
     plan_.hold_max = reader_.duration_at(node, "max_hold").value_or(Milliseconds(1000));
     if (plan_.hold_max < Milliseconds(10)) {
-      diagnostics_.add(YamlReader::place(YamlReader::child(node, "max_hold")), "nothing can be switched in so short a time");
+      diagnostics_.add(YamlReader::place(YamlReader::child(node, "max_hold")),
+                       "nothing can be switched in so short a time");
     }
     const YAML::Node switches = YamlReader::child(node, "switches");
     if (!switches.IsDefined()) return;
@@ -374,11 +392,13 @@ class Parser {
       entry.command = {reader_.texts_at(node, "command"), reader_.texts_at(node, "undo"),
                        reader_.texts_at(node, "state"), plan_.folder};
       if (entry.command.undo.empty()) {
-        diagnostics_.add(entry.at, "a command needs `undo:`", "a switch that cannot go back closes the way back");
+        diagnostics_.add(entry.at, "a command needs `undo:`",
+                         "a switch that cannot go back closes the way back");
       }
     } else {
       reader_.check_keys(node, "a switch", {"row", "command"},
-                         {"lambda", "lambda_concurrency", "ssm", "s3", "env_file", "file", "http", "set", "unset"});
+                         {"lambda", "lambda_concurrency", "ssm", "s3", "env_file", "file", "http",
+                          "set", "unset"});
       return;
     }
     plan_.switches.push_back(std::move(entry));
@@ -388,7 +408,8 @@ class Parser {
     std::vector<std::pair<std::string, Value>> all;
     const YAML::Node node = YamlReader::child(map, key);
     if (!node.IsDefined() || !node.IsMap() || node.size() == 0) {
-      diagnostics_.add(YamlReader::place(map), fmt::format("a row switch needs `{}:`", key), "like {column: value}");
+      diagnostics_.add(YamlReader::place(map), fmt::format("a row switch needs `{}:`", key),
+                       "like {column: value}");
       return all;
     }
     reader_.check_keys(node, "`" + key + "`", {});
@@ -408,9 +429,10 @@ class Parser {
         continue;
       }
       CheckPlan check;
-      const std::string at = reader_.word_at(item, "at", {"before", "held", "after", "watch"}).value_or("after");
-      check.at = at == "before" ? CheckAt::before
-                 : at == "held" ? CheckAt::held
+      const std::string at =
+          reader_.word_at(item, "at", {"before", "held", "after", "watch"}).value_or("after");
+      check.at = at == "before"  ? CheckAt::before
+                 : at == "held"  ? CheckAt::held
                  : at == "after" ? CheckAt::after
                                  : CheckAt::watch;
       check.sql = reader_.text_at(item, "sql").value_or("");
@@ -421,7 +443,8 @@ class Parser {
       if (expect.IsDefined()) check.expect = reader_.value(expect);
       if (const YAML::Node below = YamlReader::child(item, "below"); below.IsDefined()) {
         const Value limit = reader_.value(below);
-        if (const auto* whole = limit.get_if<std::int64_t>()) check.below = static_cast<double>(*whole);
+        if (const auto* whole = limit.get_if<std::int64_t>())
+          check.below = static_cast<double>(*whole);
         if (const auto* real = limit.get_if<double>()) check.below = *real;
       }
       if (check.sql.empty() == check.command.empty()) {
@@ -435,7 +458,8 @@ class Parser {
 
   void finish(const YAML::Node& node) {
     if (!node.IsDefined() ||
-        !reader_.check_keys(node, "`finish`", {"after", "rename_source_to", "view", "drop_after", "keep_source"},
+        !reader_.check_keys(node, "`finish`",
+                            {"after", "rename_source_to", "view", "drop_after", "keep_source"},
                             {"clean_checks", "backup", "keep_backup"})) {
       return;
     }

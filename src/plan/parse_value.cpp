@@ -10,10 +10,10 @@ namespace whimbrel {
 
 namespace {
 
-const std::vector<std::string> functions = {"const", "from", "cast", "json", "extract",
-                                            "map", "coalesce", "concat", "split", "time"};
-const std::vector<std::string> later_functions = {"hash_id", "ref", "lookup", "collect", "sql",
-                                                  "uuid"};
+const std::vector<std::string> functions = {"const", "from",     "cast",   "json",  "extract",
+                                            "map",   "coalesce", "concat", "split", "time"};
+const std::vector<std::string> later_functions = {"hash_id", "ref", "lookup",
+                                                  "collect", "sql", "uuid"};
 
 ExprPtr constant(Value value) { return make_expr(Constant{std::move(value)}); }
 
@@ -33,7 +33,8 @@ class TemplateParser {
         i += 2;
       } else if (c == '{') {
         const std::size_t end = text_.find('}', i);
-        if (end == std::string::npos) return mistake(i, "a `{` is not closed", "write {{ for the character");
+        if (end == std::string::npos)
+          return mistake(i, "a `{` is not closed", "write {{ for the character");
         if (!literal.empty()) parts.push_back(constant(Value::text(literal)));
         literal.clear();
         ExprPtr insert = parse_insert(text_.substr(i + 1, end - i - 1), i);
@@ -67,7 +68,8 @@ class TemplateParser {
     if (insert.size() >= 2 && insert.front() == '"' && insert.back() == '"') {
       insert = insert.substr(1, insert.size() - 2);
     }
-    if (insert.empty()) return mistake(offset, "an insert needs a name", "like {id} or {name|lower}");
+    if (insert.empty())
+      return mistake(offset, "an insert needs a name", "like {id} or {name|lower}");
     ExprPtr expr = make_expr(ColumnRef{insert});
     for (const std::string& filter : filters) {
       if (filter == "lower" || filter == "upper" || filter == "trim") {
@@ -146,7 +148,8 @@ ExprPtr parse_extract(YamlReader& reader, const YAML::Node& node) {
   const std::string text = reader.text(node);
   const std::size_t first = text.find_first_of(".[");
   if (first == 0 || first == std::string::npos) {
-    reader.diagnostics().add(YamlReader::place(node), "a path is wanted: a column and what to take out of it",
+    reader.diagnostics().add(YamlReader::place(node),
+                             "a path is wanted: a column and what to take out of it",
                              "like `extract: document.user.name` or `extract: document.tags[0]`");
     return nullptr;
   }
@@ -217,7 +220,8 @@ ExprPtr parse_cast(YamlReader& reader, const YAML::Node& node) {
   const auto to = reader.word_at(node, "to", {"integer", "real", "text", "bytes"},
                                  {"decimal", "uuid", "date", "timestamp", "boolean", "json"});
   if (!YamlReader::child(node, "to").IsDefined()) {
-    reader.diagnostics().add(YamlReader::place(node), "`cast` needs `to:`", "one of integer, real, text, bytes");
+    reader.diagnostics().add(YamlReader::place(node), "`cast` needs `to:`",
+                             "one of integer, real, text, bytes");
   }
   if (!of || !to) return nullptr;
   const CastTo kind = *to == "integer" ? CastTo::integer
@@ -253,7 +257,9 @@ ExprPtr parse_time(YamlReader& reader, const YAML::Node& node) {
     return nullptr;
   }
   const auto form = [](const std::string& word) {
-    return word == "iso8601" ? TimeForm::iso8601 : word == "epoch_s" ? TimeForm::epoch_s : TimeForm::epoch_ms;
+    return word == "iso8601"   ? TimeForm::iso8601
+           : word == "epoch_s" ? TimeForm::epoch_s
+                               : TimeForm::epoch_ms;
   };
   return make_expr(TimeConversion{of, form(*from), form(*as)});
 }
@@ -306,7 +312,8 @@ ExprPtr with_if_null(YamlReader& reader, const YAML::Node& node, ExprPtr expr) {
   std::vector<ExprPtr> inputs;
   // A document is never null itself: its inputs are asked.
   if (gives_json(*expr)) {
-    for (const std::string& column : columns_of(*expr)) inputs.push_back(make_expr(ColumnRef{column}));
+    for (const std::string& column : columns_of(*expr))
+      inputs.push_back(make_expr(ColumnRef{column}));
   }
   return make_expr(IfNull{std::move(expr), std::move(value), std::move(inputs)});
 }
@@ -317,14 +324,16 @@ ExprPtr parse_value(YamlReader& reader, const YAML::Node& node) {
   if (!node.IsDefined() || node.IsNull()) return constant({});
   if (node.IsScalar()) return parse_scalar(reader, node);
   if (node.IsSequence()) {
-    reader.diagnostics().add(YamlReader::place(node), "a list is no value", "say `json: [...]` for a document");
+    reader.diagnostics().add(YamlReader::place(node), "a list is no value",
+                             "say `json: [...]` for a document");
     return nullptr;
   }
   const std::string function = function_of(node);
   if (function.empty()) {
     const auto first = node.begin();
     const std::string key = first == node.end() ? "" : first->first.Scalar();
-    const Place at = first == node.end() ? YamlReader::place(node) : YamlReader::place(first->first);
+    const Place at =
+        first == node.end() ? YamlReader::place(node) : YamlReader::place(first->first);
     if (std::ranges::count(later_functions, key) > 0) {
       reader.diagnostics().not_yet(at, key);
     } else {

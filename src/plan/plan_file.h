@@ -24,8 +24,8 @@ struct TableAddress {
 struct ColumnEntry {
   std::string target;
   ExprPtr expr;
-  Place at;        // of the value
-  Place name_at;   // of the target's name
+  Place at;       // of the value
+  Place name_at;  // of the target's name
 };
 struct NamedPlace {
   std::string name;
@@ -62,8 +62,8 @@ struct SwitchEntry {
 };
 
 struct PlanFile {
-  std::string path;      // of the file
-  std::string folder;    // absolute, of the file
+  std::string path;    // of the file
+  std::string folder;  // absolute, of the file
   std::string migration;
   std::string resolved;  // JSON, variables filled in
   std::vector<StoreEntry> stores;

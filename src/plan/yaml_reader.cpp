@@ -44,7 +44,8 @@ YAML::Node YamlReader::load(const std::string& text) {
   } catch (const YAML::Exception& failure) {
     const Place at{std::max(1, failure.mark.line + 1), std::max(1, failure.mark.column + 1), 1};
     std::string hint = "check the indentation and the quotes at this place";
-    if (failure.msg.find("end of map") != std::string::npos || failure.msg.find("flow") != std::string::npos) {
+    if (failure.msg.find("end of map") != std::string::npos ||
+        failure.msg.find("flow") != std::string::npos) {
       hint = "a `{` or `[` is not closed, or a `,` is missing";
     }
     diagnostics_.add(at, "this is no YAML: " + failure.msg, hint);
@@ -55,7 +56,8 @@ YAML::Node YamlReader::load(const std::string& text) {
 Place YamlReader::place(const YAML::Node& node) {
   const YAML::Mark mark = node.Mark();
   if (mark.is_null()) return {};
-  const int length = node.IsScalar() ? static_cast<int>(node.Scalar().size()) + (is_quoted(node) ? 2 : 0) : 1;
+  const int length =
+      node.IsScalar() ? static_cast<int>(node.Scalar().size()) + (is_quoted(node) ? 2 : 0) : 1;
   return {mark.line + 1, mark.column + 1, std::max(1, length)};
 }
 
@@ -117,13 +119,15 @@ std::string YamlReader::fill_in(const std::string& raw, Place at) {
       out += it->second;
     } else if (const auto preset = defaults_.find(name); preset != defaults_.end()) {
       out += preset->second;
-    } else if (const char* found = std::getenv(name.c_str())) {  // NOLINT: read before any thread starts
+    } else if (const char* found =
+                   std::getenv(name.c_str())) {  // NOLINT: read before any thread starts
       out += found;
     } else {
-      diagnostics_.add(here, fmt::format("the variable {} is not set", name),
-                       fmt::format("say `--var {0}=…`, or set {0} in the environment, or give it a default "
-                                   "under `vars:`",
-                                   name));
+      diagnostics_.add(
+          here, fmt::format("the variable {} is not set", name),
+          fmt::format("say `--var {0}=…`, or set {0} in the environment, or give it a default "
+                      "under `vars:`",
+                      name));
     }
   }
   return out;
@@ -168,7 +172,8 @@ std::optional<Milliseconds> YamlReader::duration_at(const YAML::Node& map, const
   if (!node.IsDefined()) return std::nullopt;
   const std::optional<Milliseconds> duration = parse_duration(text(node));
   if (!duration) {
-    diagnostics_.add(place(node), fmt::format("`{}` must be a duration", key), "like 250ms, 1s, 5m, 2h, 7d");
+    diagnostics_.add(place(node), fmt::format("`{}` must be a duration", key),
+                     "like 250ms, 1s, 5m, 2h, 7d");
   }
   return duration;
 }

@@ -27,7 +27,8 @@ class YamlReader {
 
   static Place place(const YAML::Node& node);
   // Notes unknown, doubled and not yet supported keys; false when this is no map.
-  bool check_keys(const YAML::Node& map, const std::string& what, const std::vector<std::string>& known,
+  bool check_keys(const YAML::Node& map, const std::string& what,
+                  const std::vector<std::string>& known,
                   const std::vector<std::string>& later = {});
   // The child without yaml-cpp's habit of making one up.
   static YAML::Node child(const YAML::Node& map, const std::string& key);
@@ -36,7 +37,8 @@ class YamlReader {
   std::string text(const YAML::Node& node);
   std::optional<std::string> text_at(const YAML::Node& map, const std::string& key);
   std::optional<bool> flag_at(const YAML::Node& map, const std::string& key);
-  std::optional<std::int64_t> whole_at(const YAML::Node& map, const std::string& key, std::int64_t least);
+  std::optional<std::int64_t> whole_at(const YAML::Node& map, const std::string& key,
+                                       std::int64_t least);
   std::optional<Milliseconds> duration_at(const YAML::Node& map, const std::string& key);
   // One of these words; notes a mistake for others.
   std::optional<std::string> word_at(const YAML::Node& map, const std::string& key,

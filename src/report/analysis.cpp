@@ -39,16 +39,19 @@ struct Refusals {
 
 class TableAnalysis {
  public:
-  TableAnalysis(const Migration& migration, const Move& move) : migration_(migration), move_(move) {}
+  TableAnalysis(const Migration& migration, const Move& move)
+      : migration_(migration), move_(move) {}
 
   Status describe() {
-    document_ = {{"table", move_.name}, {"from", move_.from}, {"to", move_.to}, {"findings", json::array()}};
+    document_ = {
+        {"table", move_.name}, {"from", move_.from}, {"to", move_.to}, {"findings", json::array()}};
     line("{} → {}", move_.from, move_.to);
     const Result<TableSchema> there = move_.target->catalog().describe(move_.mapping.target.name);
     document_["target_exists"] = there.ok();
     line("  target      {}", there.ok() ? "is there" : "would be made");
     for (const ColumnRule& rule : move_.mapping.forward) {
-      document_["mapping"].push_back({{"column", rule.column}, {"from", whimbrel::describe(*rule.expr)}});
+      document_["mapping"].push_back(
+          {{"column", rule.column}, {"from", whimbrel::describe(*rule.expr)}});
     }
     ASSIGN_OR_RETURN(const std::vector<Finding> findings,
                      move_.source->review(move_.mapping, migration_.sync == Sync::dual));
@@ -56,9 +59,10 @@ class TableAnalysis {
     TRY(target_rows(there.ok() ? &there.value() : nullptr));
     way_back();
     if (migration_.sync == Sync::dual && move_.on_error == OnError::reject) {
-      add_finding({Finding::Weight::refusal, "reject_under_dual",
-                   "`on_error: reject` cannot be kept under `sync: dual`: a trigger refuses nothing",
-                   "say `sync: capture`"});
+      add_finding(
+          {Finding::Weight::refusal, "reject_under_dual",
+           "`on_error: reject` cannot be kept under `sync: dual`: a trigger refuses nothing",
+           "say `sync: capture`"});
     }
     return {};
   }
@@ -72,7 +76,8 @@ class TableAnalysis {
     std::optional<Row> after;
     do {
       if (stop.requested()) return Error{ErrorCode::cancelled, "stopped as asked"};
-      ASSIGN_OR_RETURN(const ChunkOfRows chunk, reader->read_after(after, {5000, std::int64_t{8} << 20}));
+      ASSIGN_OR_RETURN(const ChunkOfRows chunk,
+                       reader->read_after(after, {5000, std::int64_t{8} << 20}));
       for (const Row& row : chunk.rows) {
         bytes += size_of(row);
         look_at(row, refusals);
@@ -99,10 +104,13 @@ class TableAnalysis {
   void add_finding(const Finding& finding) {
     constexpr const char* weights[] = {"note", "warning", "refusal"};
     const char* weight = weights[static_cast<int>(finding.weight)];
-    document_["findings"].push_back(
-        {{"weight", weight}, {"code", finding.code}, {"message", finding.message}, {"hint", finding.hint}});
+    document_["findings"].push_back({{"weight", weight},
+                                     {"code", finding.code},
+                                     {"message", finding.message},
+                                     {"hint", finding.hint}});
     refused_ = refused_ || finding.weight == Finding::Weight::refusal;
-    line("  {:<11} {}{}", weight, finding.message, finding.hint.empty() ? "" : "\n              hint: " + finding.hint);
+    line("  {:<11} {}{}", weight, finding.message,
+         finding.hint.empty() ? "" : "\n              hint: " + finding.hint);
   }
 
   Status target_rows(const TableSchema* there) {
@@ -111,9 +119,10 @@ class TableAnalysis {
     ASSIGN_OR_RETURN(const std::int64_t rows, reader->count());
     document_["target_rows"] = rows;
     if (rows > 0) {
-      add_finding({Finding::Weight::refusal, "target_has_rows",
-                   fmt::format("{} has {} rows already", move_.to, with_thousands(rows)),
-                   "empty it, or name another target; merging into rows of others is not yet there"});
+      add_finding(
+          {Finding::Weight::refusal, "target_has_rows",
+           fmt::format("{} has {} rows already", move_.to, with_thousands(rows)),
+           "empty it, or name another target; merging into rows of others is not yet there"});
     }
     return {};
   }
@@ -127,9 +136,11 @@ class TableAnalysis {
     document_["cannot_be_undone"] = losses;
     document_["only_on_new_side"] = move_.mapping.new_only;
     if (!move_.mapping.new_only.empty()) {
-      line("  way back    the old shape cannot hold what the new application writes into {}: a rollback keeps "
-           "it in kept-by-rollback.jsonl.zst, the next attempt puts it back",
-           join(move_.mapping.new_only, ", "));
+      line(
+          "  way back    the old shape cannot hold what the new application writes into {}: a "
+          "rollback keeps "
+          "it in kept-by-rollback.jsonl.zst, the next attempt puts it back",
+          join(move_.mapping.new_only, ", "));
     }
   }
 
@@ -139,9 +150,13 @@ class TableAnalysis {
       for (const ColumnRule& rule : move_.mapping.forward) {
         const auto at = static_cast<std::size_t>(rule.index);
         if (image.value()[at].is_null() && !move_.mapping.target.columns[at].nullable) {
-          image = Error{ErrorCode::refused, fmt::format("{}.{} is NOT NULL and would get a null",
-                                                        move_.mapping.target.name, rule.column),
-                        "add `if_null:`", "", {"null into " + rule.column}, ""};
+          image = Error{ErrorCode::refused,
+                        fmt::format("{}.{} is NOT NULL and would get a null",
+                                    move_.mapping.target.name, rule.column),
+                        "add `if_null:`",
+                        "",
+                        {"null into " + rule.column},
+                        ""};
           break;
         }
       }
@@ -172,19 +187,21 @@ class TableAnalysis {
     const std::int64_t estimate = took.count() + rows * (4 + 2 * indexes) / 1000;
     document_["estimate_ms"] = estimate;
     line("  rows        {} ({} of values)", with_thousands(rows), in_bytes(bytes));
-    line("  estimate    {} to copy and compare, about {} more on disk", to_duration_text(Milliseconds(estimate)),
-         in_bytes(bytes * 13 / 10 + rows * 20 * indexes));
+    line("  estimate    {} to copy and compare, about {} more on disk",
+         to_duration_text(Milliseconds(estimate)), in_bytes(bytes * 13 / 10 + rows * 20 * indexes));
     if (!samples_.empty()) {
       const auto& after = samples_.front()["after"];
       line("  mapping     as the first row shows it:");
       for (const ColumnRule& rule : move_.mapping.forward) {
-        line("    {:<24} ← {:<44} {}", rule.column, printable(whimbrel::describe(*rule.expr), 43),
-             printable(after[rule.column].dump(-1, ' ', false, json::error_handler_t::replace), 40));
+        line(
+            "    {:<24} ← {:<44} {}", rule.column, printable(whimbrel::describe(*rule.expr), 43),
+            printable(after[rule.column].dump(-1, ' ', false, json::error_handler_t::replace), 40));
       }
     }
     json reasons = json::array();
     for (const auto& [reason, counted] : refusals.reasons) {
-      reasons.push_back({{"reason", reason}, {"rows", counted.first}, {"examples", counted.second}});
+      reasons.push_back(
+          {{"reason", reason}, {"rows", counted.first}, {"examples", counted.second}});
       line("  refused     {} rows, {}:", with_thousands(counted.first), reason);
       for (const std::string& example : counted.second) line("                {}", example);
     }
@@ -192,7 +209,9 @@ class TableAnalysis {
     document_["refused_reasons"] = reasons;
     if (refusals.rows > 0 && move_.on_error == OnError::fail) {
       refused_ = true;
-      line("  hint        correct these rows, give `if_null:` or another function, or say `on_error: reject`");
+      line(
+          "  hint        correct these rows, give `if_null:` or another function, or say "
+          "`on_error: reject`");
     }
   }
 
@@ -214,20 +233,24 @@ json plan_part(const Migration& migration) {
   json objects = json::array();
   for (const Move& move : migration.moves) {
     if (move.creates_target) objects.push_back("table " + move.to);
-    objects.push_back(migration.sync == Sync::dual
-                          ? "triggers on both tables that carry each write to the other side (whimbrel_…)"
-                          : "triggers on the table in use that note the keys it writes (whimbrel_…)");
+    objects.push_back(
+        migration.sync == Sync::dual
+            ? "triggers on both tables that carry each write to the other side (whimbrel_…)"
+            : "triggers on the table in use that note the keys it writes (whimbrel_…)");
   }
   objects.push_back("whimbrel_claims: which journal drives the migration");
   json switches = json::array();
   for (const SwitchPlan& one : migration.switches) switches.push_back(one.name);
-  return {{"migration", migration.name}, {"digest", migration.digest},
+  return {{"migration", migration.name},
+          {"digest", migration.digest},
           {"sync", migration.sync == Sync::dual ? "dual" : "capture"},
-          {"objects", objects}, {"switches", switches},
+          {"objects", objects},
+          {"switches", switches},
           {"locks", "one writer at a time: a chunk holds the write lock for about 25 ms"}};
 }
 
-Result<Analysis> run(const Migration& migration, Clock& clock, Events* events, const StopFlag* stop) {
+Result<Analysis> run(const Migration& migration, Clock& clock, Events* events,
+                     const StopFlag* stop) {
   Analysis analysis;
   analysis.document = plan_part(migration);
   analysis.document["made_at"] = to_iso8601(clock.now());
@@ -243,14 +266,17 @@ Result<Analysis> run(const Migration& migration, Clock& clock, Events* events, c
   }
   analysis.document["refused"] = analysis.refused;
   analysis.text += "would make:\n";
-  for (const auto& object : analysis.document["objects"]) analysis.text += "  " + object.get<std::string>() + "\n";
-  analysis.text += analysis.refused ? "`whimbrel run` would refuse: see above\n" : "`whimbrel run` would go ahead\n";
+  for (const auto& object : analysis.document["objects"])
+    analysis.text += "  " + object.get<std::string>() + "\n";
+  analysis.text += analysis.refused ? "`whimbrel run` would refuse: see above\n"
+                                    : "`whimbrel run` would go ahead\n";
   return analysis;
 }
 
 }  // namespace
 
-Result<Analysis> analyze(const Migration& migration, Clock& clock, Events& events, const StopFlag& stop) {
+Result<Analysis> analyze(const Migration& migration, Clock& clock, Events& events,
+                         const StopFlag& stop) {
   return run(migration, clock, &events, &stop);
 }
 

@@ -69,21 +69,24 @@ Result<std::string> read_file(const std::string& path) {
 Result<std::string> write_stamped(const std::string& folder, const std::string& kind,
                                   const std::string& extension, const std::string& content,
                                   TimePoint now) {
-  const std::string name = fmt::format("{}/migration-{}-{}.{}", folder, kind, to_compact(now), extension);
+  const std::string name =
+      fmt::format("{}/migration-{}-{}.{}", folder, kind, to_compact(now), extension);
   TRY(write_file(name, content));
   TRY(write_file(fmt::format("{}/migration-{}-latest.{}", folder, kind, extension), content));
   return name;
 }
 
 Status FileSidecar::rejected(const Move& move, const Row& key, const std::string& reason) {
-  return append_line(folder_ + "/rejected.jsonl",
-                     dumped({{"table", move.name}, {"key", show(key)}, {"key_bytes", to_hex(canonical(key))},
-                             {"reason", reason}}));
+  return append_line(folder_ + "/rejected.jsonl", dumped({{"table", move.name},
+                                                          {"key", show(key)},
+                                                          {"key_bytes", to_hex(canonical(key))},
+                                                          {"reason", reason}}));
 }
 
 Status FileSidecar::kept(const Migration& migration, const std::vector<KeptRow>& rows) {
   if (rows.empty()) return {};
-  ASSIGN_OR_RETURN(const auto lines, ZstdLinesWriter::create(folder_ + "/kept-by-rollback.jsonl.zst"));
+  ASSIGN_OR_RETURN(const auto lines,
+                   ZstdLinesWriter::create(folder_ + "/kept-by-rollback.jsonl.zst"));
   for (const KeptRow& row : rows) {
     ASSIGN_OR_RETURN(const Row key, key_from(row));
     ASSIGN_OR_RETURN(const std::vector<Unheld> columns, columns_from(row));
@@ -94,7 +97,8 @@ Status FileSidecar::kept(const Migration& migration, const std::vector<KeptRow>&
     }
     const bool known = row.move >= 0 && row.move < std::ssize(migration.moves);
     const std::string table = known ? migration.moves[static_cast<std::size_t>(row.move)].name : "";
-    TRY(lines->write(dumped({{"table", table}, {"key", show(key)}, {"key_bytes", row.key}, {"columns", values}})));
+    TRY(lines->write(dumped(
+        {{"table", table}, {"key", show(key)}, {"key_bytes", row.key}, {"columns", values}})));
   }
   const Result<std::string> digest = lines->finish();
   return digest.ok() ? Status() : Status(digest.error());

@@ -5,7 +5,7 @@
 
 #include "base/clock.h"
 #include "base/error.h"
-#include "engine/sidecar.h"
+#include "follow/sidecar.h"
 
 namespace whimbrel {
 

@@ -24,7 +24,8 @@ std::string first_line(const State& state, const json& about) {
   switch (state.phase) {
     case Phase::watching:
       return dual ? "The new side is read and written; the old side is kept equal by triggers."
-                  : "The new side is read and written; the old side follows it while a runner lives.";
+                  : "The new side is read and written; the old side follows it while a runner "
+                    "lives.";
     case Phase::finished:
       return "The new side is read and written; the way back was given up.";
     case Phase::finishing:
@@ -45,13 +46,15 @@ std::string first_line(const State& state, const json& about) {
 }
 
 std::string way_back(const State& state, const json& about, TimePoint now, bool somebody_runs) {
-  if (state.phase == Phase::finished || state.phase == Phase::finishing) return "way back: closed by finish";
+  if (state.phase == Phase::finished || state.phase == Phase::finishing)
+    return "way back: closed by finish";
   if (state.phase == Phase::rolled_back) return "way back: taken";
   if (state.phase != Phase::watching) return "way back: open";
   const Milliseconds after(about.value("finish_after_ms", std::int64_t{0}));
   const TimePoint due = state.phase_since + after;
   std::string text = "way back: open until `finish`";
-  if (after.count() > 0 && due > now) text += ", which the plan allows from " + to_iso8601(due).substr(0, 16);
+  if (after.count() > 0 && due > now)
+    text += ", which the plan allows from " + to_iso8601(due).substr(0, 16);
   if (about.value("sync", "") != "dual" && !somebody_runs) {
     text += "; changes wait in the database until a runner starts";
   }
@@ -65,13 +68,19 @@ json table_progress(const State& state, const json& about) {
     json one = table;
     if (const auto it = state.copies.find(index); it != state.copies.end()) {
       const CopyProgress& copy = it->second;
-      one["copied"] = {{"chunks", copy.chunks}, {"read", copy.read}, {"written", copy.written},
-                       {"skipped", copy.skipped}, {"rejected", copy.rejected}, {"done", copy.at_end},
+      one["copied"] = {{"chunks", copy.chunks},
+                       {"read", copy.read},
+                       {"written", copy.written},
+                       {"skipped", copy.skipped},
+                       {"rejected", copy.rejected},
+                       {"done", copy.at_end},
                        {"rows_per_s", copy.ms > 0 ? copy.read * 1000 / copy.ms : 0}};
     }
     if (const auto it = state.verifies.find(index); it != state.verifies.end()) {
-      one["compared"] = {{"rows", it->second.rows}, {"differing", it->second.differing},
-                         {"expected", it->second.expected}, {"found", it->second.found}};
+      one["compared"] = {{"rows", it->second.rows},
+                         {"differing", it->second.differing},
+                         {"expected", it->second.expected},
+                         {"found", it->second.found}};
     }
     tables.push_back(std::move(one));
     ++index;
@@ -84,20 +93,27 @@ json table_progress(const State& state, const json& about) {
 json status_document(const Journal& journal, TimePoint now) {
   const State state = journal.state();
   const json about = tables_of(state);
-  json document = {{"migration", state.migration}, {"attempt", state.attempt},
-                   {"phase", state.started ? name_of(state.phase) : "not started"}, {"why", state.why},
-                   {"who", first_line(state, about)}, {"runner", journal.somebody_runs()},
-                   {"tables", table_progress(state, about)}, {"rejected", state.rejected}};
+  json document = {{"migration", state.migration},
+                   {"attempt", state.attempt},
+                   {"phase", state.started ? name_of(state.phase) : "not started"},
+                   {"why", state.why},
+                   {"who", first_line(state, about)},
+                   {"runner", journal.somebody_runs()},
+                   {"tables", table_progress(state, about)},
+                   {"rejected", state.rejected}};
   document["way_back"] = way_back(state, about, now, journal.somebody_runs());
   document["since"] = to_iso8601(state.phase_since);
   const Result<std::vector<KeptRow>> kept = journal.kept();
   document["kept_rows"] = kept.ok() ? std::ssize(kept.value()) : 0;
   if (state.last_failure) {
-    document["last_error"] = {{"code", state.last_failure->code}, {"message", state.last_failure->message}};
+    document["last_error"] = {{"code", state.last_failure->code},
+                              {"message", state.last_failure->message}};
   }
   if (state.verified) {
-    document["verified"] = {{"rows", state.verified->rows}, {"differing", state.verified->differing},
-                            {"full", state.verified->full}, {"at", to_iso8601(state.verified_at)}};
+    document["verified"] = {{"rows", state.verified->rows},
+                            {"differing", state.verified->differing},
+                            {"full", state.verified->full},
+                            {"at", to_iso8601(state.verified_at)}};
   }
   return document;
 }
@@ -106,15 +122,17 @@ std::string status_text(const Journal& journal, TimePoint now) {
   const State state = journal.state();
   if (!state.started) return "Nothing was started yet. `whimbrel run` begins.\n";
   const json document = status_document(journal, now);
-  std::string text = document["who"].get<std::string>() + "\n" + document["way_back"].get<std::string>() + "\n";
-  text += fmt::format("{}, attempt {}: {} since {} ({})\n", state.migration, state.attempt, name_of(state.phase),
-                      to_iso8601(state.phase_since).substr(0, 19), state.why);
+  std::string text =
+      document["who"].get<std::string>() + "\n" + document["way_back"].get<std::string>() + "\n";
+  text += fmt::format("{}, attempt {}: {} since {} ({})\n", state.migration, state.attempt,
+                      name_of(state.phase), to_iso8601(state.phase_since).substr(0, 19), state.why);
   for (const auto& table : document["tables"]) {
     text += fmt::format("  {}\n", table.value("name", ""));
     if (table.contains("copied")) {
       const auto& copied = table["copied"];
       text += fmt::format("    copied   {} rows in {} chunks, {} rows/s{}\n",
-                          with_thousands(copied["read"].get<std::int64_t>()), copied["chunks"].get<std::int64_t>(),
+                          with_thousands(copied["read"].get<std::int64_t>()),
+                          copied["chunks"].get<std::int64_t>(),
                           with_thousands(copied["rows_per_s"].get<std::int64_t>()),
                           copied["done"].get<bool>() ? "" : " so far");
     }
@@ -124,9 +142,11 @@ std::string status_text(const Journal& journal, TimePoint now) {
                           with_thousands(table["compared"]["differing"].get<std::int64_t>()));
     }
   }
-  if (state.rejected > 0) text += fmt::format("{} rows are set aside in rejected.jsonl\n", state.rejected);
+  if (state.rejected > 0)
+    text += fmt::format("{} rows are set aside in rejected.jsonl\n", state.rejected);
   if (document["kept_rows"].get<std::int64_t>() > 0) {
-    text += fmt::format("{} rows hold values that the old shape cannot hold\n", document["kept_rows"].get<std::int64_t>());
+    text += fmt::format("{} rows hold values that the old shape cannot hold\n",
+                        document["kept_rows"].get<std::int64_t>());
   }
   if (state.last_failure) text += "last error: " + state.last_failure->message + "\n";
   text += journal.somebody_runs() ? "a runner is at work\n" : "no runner is at work\n";
@@ -134,7 +154,9 @@ std::string status_text(const Journal& journal, TimePoint now) {
 }
 
 std::vector<NextStep> next_steps(const State& state, const std::string& plan) {
-  const auto step = [&](const char* verb, const char* why) { return NextStep{fmt::format("whimbrel {} {}", verb, plan), why}; };
+  const auto step = [&](const char* verb, const char* why) {
+    return NextStep{fmt::format("whimbrel {} {}", verb, plan), why};
+  };
   if (!state.started) return {step("analyze", "see what would happen"), step("run", "begin")};
   switch (state.phase) {
     case Phase::planned:
@@ -146,7 +168,8 @@ std::vector<NextStep> next_steps(const State& state, const std::string& plan) {
     case Phase::verified:
       return {step("cutover", "switch over"), step("rollback", "undo everything so far")};
     case Phase::watching:
-      return {step("verify", "compare both sides again"), step("rollback", "go back without losing a write"),
+      return {step("verify", "compare both sides again"),
+              step("rollback", "go back without losing a write"),
               step("finish", "give up the way back and clean up")};
     case Phase::rolling_back:
       return {step("rollback", "end the rollback")};
@@ -171,47 +194,55 @@ Result<json> report_document(const Journal& journal, TimePoint now) {
     // Plans and undo texts may hold row values: the trail says that they are there, not what.
     json body = json::parse(to_json(stamped.record), nullptr, false);
     for (const char* hidden : {"plan", "tables", "undo", "result", "through"}) body.erase(hidden);
-    trail.push_back({{"number", stamped.number}, {"at", to_iso8601(stamped.at)},
-                     {"record", name_of(stamped.record)}, {"body", body}});
+    trail.push_back({{"number", stamped.number},
+                     {"at", to_iso8601(stamped.at)},
+                     {"record", name_of(stamped.record)},
+                     {"body", body}});
   }
   report["plan"] = json::parse(journal.state().plan, nullptr, false);
   report["made_at"] = to_iso8601(now);
   report["phases"] = json::object();
-  for (const auto& [phase, at] : journal.state().phase_times) report["phases"][phase] = to_iso8601(at);
+  for (const auto& [phase, at] : journal.state().phase_times)
+    report["phases"][phase] = to_iso8601(at);
   report["trail"] = std::move(trail);
   return report;
 }
 
 std::string report_text(const json& report) {
-  std::string text = fmt::format("{}: {}\n{}\n", report.value("migration", ""), report.value("phase", ""),
-                                 report.value("who", ""));
+  std::string text = fmt::format("{}: {}\n{}\n", report.value("migration", ""),
+                                 report.value("phase", ""), report.value("who", ""));
   for (const auto& table : report["tables"]) {
     text += fmt::format("{} → {}\n", table.value("from", ""), table.value("to", ""));
     if (table.contains("copied")) {
       text += fmt::format("  rows: {} read, {} written, {} there already, {} set aside\n",
-                          table["copied"]["read"].get<std::int64_t>(), table["copied"]["written"].get<std::int64_t>(),
-                          table["copied"]["skipped"].get<std::int64_t>(), table["copied"]["rejected"].get<std::int64_t>());
+                          table["copied"]["read"].get<std::int64_t>(),
+                          table["copied"]["written"].get<std::int64_t>(),
+                          table["copied"]["skipped"].get<std::int64_t>(),
+                          table["copied"]["rejected"].get<std::int64_t>());
     }
     if (table.contains("compared")) {
-      text += fmt::format("  compared: {} rows, {} differ\n  checksum source: {}\n  checksum target: {}\n",
-                          table["compared"]["rows"].get<std::int64_t>(),
-                          table["compared"]["differing"].get<std::int64_t>(), table["compared"].value("expected", ""),
-                          table["compared"].value("found", ""));
+      text += fmt::format(
+          "  compared: {} rows, {} differ\n  checksum source: {}\n  checksum target: {}\n",
+          table["compared"]["rows"].get<std::int64_t>(),
+          table["compared"]["differing"].get<std::int64_t>(),
+          table["compared"].value("expected", ""), table["compared"].value("found", ""));
     }
   }
   for (const auto& entry : report["trail"]) {
     const std::string record = entry.value("record", "");
     if (record == "ChunkCopied" || record == "ChangesApplied") continue;
-    text += fmt::format("{}  {:<16} {}\n", entry.value("at", ""), record,
-                        printable(entry["body"].dump(-1, ' ', false, json::error_handler_t::replace), 120));
+    text += fmt::format(
+        "{}  {:<16} {}\n", entry.value("at", ""), record,
+        printable(entry["body"].dump(-1, ' ', false, json::error_handler_t::replace), 120));
   }
   return text;
 }
 
 Result<json> checkpoint_document(const Journal& journal, const std::string& folder, TimePoint now) {
   const State state = journal.state();
-  json document = {{"migration", state.migration}, {"attempt", state.attempt}, {"phase", name_of(state.phase)},
-                   {"plan_digest", state.digest}, {"journal", journal.id()}, {"made_at", to_iso8601(now)},
+  json document = {{"migration", state.migration},  {"attempt", state.attempt},
+                   {"phase", name_of(state.phase)}, {"plan_digest", state.digest},
+                   {"journal", journal.id()},       {"made_at", to_iso8601(now)},
                    {"files", json::object()}};
   for (const char* name : {"rejected.jsonl", "kept-by-rollback.jsonl.zst"}) {
     const std::filesystem::path path = std::filesystem::path(folder) / name;

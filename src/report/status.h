@@ -25,6 +25,7 @@ Result<nlohmann::json> report_document(const Journal& journal, TimePoint now);
 std::string report_text(const nlohmann::json& report);
 
 // What another machine needs to roll back: the plan, its digest, and digests of the files beside.
-Result<nlohmann::json> checkpoint_document(const Journal& journal, const std::string& folder, TimePoint now);
+Result<nlohmann::json> checkpoint_document(const Journal& journal, const std::string& folder,
+                                           TimePoint now);
 
 }  // namespace whimbrel

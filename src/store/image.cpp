@@ -22,8 +22,8 @@ Status settle_all(const std::vector<ColumnRule>& rules, const TableSchema& schem
 Status settle_key(const std::vector<int>& at, const TableSchema& schema, const Catalog& catalog,
                   Row& key) {
   for (std::size_t i = 0; i < key.size(); ++i) {
-    ASSIGN_OR_RETURN(key[i], catalog.settle(schema.columns[static_cast<std::size_t>(at[i])],
-                                            std::move(key[i])));
+    ASSIGN_OR_RETURN(
+        key[i], catalog.settle(schema.columns[static_cast<std::size_t>(at[i])], std::move(key[i])));
   }
   return {};
 }
@@ -32,7 +32,8 @@ bool same_json(const Value& a, const Value& b) {
   const auto parse = [](const Value& value) {
     const auto* text = value.get_if<std::string>();
     const auto* json = value.get_if<Json>();
-    if (text == nullptr && json == nullptr) return nlohmann::json(nlohmann::json::value_t::discarded);
+    if (text == nullptr && json == nullptr)
+      return nlohmann::json(nlohmann::json::value_t::discarded);
     return nlohmann::json::parse(text != nullptr ? *text : json->text, nullptr, false);
   };
   const nlohmann::json left = parse(a);

@@ -114,7 +114,8 @@ class Catalog {
   virtual Result<TableSchema> describe(const std::string& table) = 0;
   // What `ddl` would make of `table`, without making it.
   virtual Result<TableSchema> parse(const std::string& ddl, const std::string& table) = 0;
-  // The shape of a small table that holds such values under such a key, with its DDL. Makes nothing.
+  // The shape of a small table that holds such values under such a key, with its DDL. Makes
+  // nothing.
   virtual Result<TableSchema> sketch(const std::string& table,
                                      const std::vector<std::pair<std::string, Value>>& key,
                                      const std::vector<std::pair<std::string, Value>>& others) = 0;

@@ -9,7 +9,8 @@ Result<std::shared_ptr<Store>> open_store(const std::string& url, Clock& clock) 
   const std::string scheme = url.substr(0, url.find(':'));
   if (scheme == "sqlite" && url.size() > 7) return SqliteStore::open(url.substr(7), clock);
   if (scheme == "postgresql" || scheme == "postgres" || scheme == "dynamodb") {
-    return Error{ErrorCode::invalid_plan, "stores of kind `" + scheme + "` are not yet opened by this release",
+    return Error{ErrorCode::invalid_plan,
+                 "stores of kind `" + scheme + "` are not yet opened by this release",
                  "this release moves data in SQLite"};
   }
   return Error{ErrorCode::invalid_plan, "no store has a URL like this: " + printable(scheme) + ":…",

@@ -38,7 +38,8 @@ struct Embedded {
     sqlite3* raw = nullptr;
     sqlite3_open(":memory:", &raw);
     connection.reset(raw);
-    extract = prepare("SELECT CASE WHEN json_valid(?1) THEN json_extract(?1, ?2) END, json_valid(?1)");
+    extract =
+        prepare("SELECT CASE WHEN json_valid(?1) THEN json_extract(?1, ?2) END, json_valid(?1)");
     number = prepare("SELECT CAST(?1 AS REAL)");
   }
   Statement prepare(const char* sql) const {
@@ -89,8 +90,9 @@ Result<std::string> faithful_text_of(const Value& value) {
   ASSIGN_OR_RETURN(std::string text, text_of(value));
   const auto* real = value.get_if<double>();
   if (real == nullptr || reads_as(text, *real)) return text;
-  return refuse(fmt::format("{} would become the text {}, which is another number", show(value), text),
-                "set such rows aside with `on_error: reject`, or correct them first");
+  return refuse(
+      fmt::format("{} would become the text {}, which is another number", show(value), text),
+      "set such rows aside with `on_error: reject`, or correct them first");
 }
 
 void append_json_text(std::string& out, std::string_view text) {
@@ -250,14 +252,17 @@ std::optional<std::int64_t> parse_iso8601_ms(const std::string& text) {
   // scanf takes spaces and signs for digits.
   constexpr std::string_view form = "dddd-dd-dd dd:dd:dd";
   for (std::size_t i = 0; i < form.size(); ++i) {
-    if (i >= text.size() || (form[i] == 'd' && (text[i] < '0' || text[i] > '9'))) return std::nullopt;
+    if (i >= text.size() || (form[i] == 'd' && (text[i] < '0' || text[i] > '9')))
+      return std::nullopt;
   }
   int y = 0, mo = 0, d = 0, h = 0, mi = 0, s = 0, used = 0;
   if (std::sscanf(text.c_str(), "%4d-%2d-%2d%*1[T ]%2d:%2d:%2d%n", &y, &mo, &d, &h, &mi, &s,
-                  &used) != 6 || used != 19) {
+                  &used) != 6 ||
+      used != 19) {
     return std::nullopt;
   }
-  const std::chrono::year_month_day date{std::chrono::year(y), std::chrono::month(static_cast<unsigned>(mo)),
+  const std::chrono::year_month_day date{std::chrono::year(y),
+                                         std::chrono::month(static_cast<unsigned>(mo)),
                                          std::chrono::day(static_cast<unsigned>(d))};
   if (!date.ok() || h < 0 || h > 23 || mi < 0 || mi > 59 || s < 0 || s > 59) return std::nullopt;
   std::string_view rest = std::string_view(text).substr(19);
@@ -426,8 +431,8 @@ struct Evaluator {
     ASSIGN_OR_RETURN(const Value value, evaluate(*node.of, row));
     if (value.is_null()) return value;
     ASSIGN_OR_RETURN(const std::string text, text_of(value));
-    if (text.size() < node.prefix.size() + node.suffix.size() ||
-        !text.starts_with(node.prefix) || !text.ends_with(node.suffix)) {
+    if (text.size() < node.prefix.size() + node.suffix.size() || !text.starts_with(node.prefix) ||
+        !text.ends_with(node.suffix)) {
       return Value();
     }
     return Value::text(std::string_view(text).substr(

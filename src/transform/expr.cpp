@@ -18,26 +18,25 @@ template <class... Fs>
 Overload(Fs...) -> Overload<Fs...>;
 
 std::vector<ExprPtr> children_of(const Expr& expr) {
-  return std::visit(
-      Overload{
-          [](const ColumnRef&) { return std::vector<ExprPtr>{}; },
-          [](const Constant&) { return std::vector<ExprPtr>{}; },
-          [](const Template& node) { return node.parts; },
-          [](const JsonArray& node) { return node.items; },
-          [](const Coalesce& node) { return node.of; },
-          [](const JsonObject& node) {
-            std::vector<ExprPtr> all;
-            for (const auto& [name, field] : node.fields) all.push_back(field);
-            return all;
-          },
-          [](const IfNull& node) {
-            std::vector<ExprPtr> all = {node.of, node.otherwise};
-            all.insert(all.end(), node.inputs.begin(), node.inputs.end());
-            return all;
-          },
-          [](const auto& node) { return std::vector<ExprPtr>{node.of}; },
-      },
-      expr.node);
+  return std::visit(Overload{
+                        [](const ColumnRef&) { return std::vector<ExprPtr>{}; },
+                        [](const Constant&) { return std::vector<ExprPtr>{}; },
+                        [](const Template& node) { return node.parts; },
+                        [](const JsonArray& node) { return node.items; },
+                        [](const Coalesce& node) { return node.of; },
+                        [](const JsonObject& node) {
+                          std::vector<ExprPtr> all;
+                          for (const auto& [name, field] : node.fields) all.push_back(field);
+                          return all;
+                        },
+                        [](const IfNull& node) {
+                          std::vector<ExprPtr> all = {node.of, node.otherwise};
+                          all.insert(all.end(), node.inputs.begin(), node.inputs.end());
+                          return all;
+                        },
+                        [](const auto& node) { return std::vector<ExprPtr>{node.of}; },
+                    },
+                    expr.node);
 }
 
 void collect(const Expr& expr, std::vector<std::string>& names) {
@@ -67,48 +66,48 @@ std::vector<std::string> columns_of(const Expr& expr) {
 
 Result<ExprPtr> resolve(const ExprPtr& expr, const TableSchema& schema) {
   using Out = Result<ExprPtr>;
-  return std::visit(
-      Overload{
-          [&](ColumnRef node) -> Out {
-            node.index = schema.column_index(node.column);
-            if (node.index < 0) {
-              return Error{ErrorCode::not_found,
-                           fmt::format("{} has no column `{}`", schema.name, node.column),
-                           did_you_mean(node.column, schema.column_names())};
-            }
-            return make_expr(std::move(node));
-          },
-          [&](const Constant&) -> Out { return expr; },
-          [&](Template node) -> Out {
-            ASSIGN_OR_RETURN(node.parts, resolve_all(node.parts, schema));
-            return make_expr(std::move(node));
-          },
-          [&](JsonArray node) -> Out {
-            ASSIGN_OR_RETURN(node.items, resolve_all(node.items, schema));
-            return make_expr(std::move(node));
-          },
-          [&](Coalesce node) -> Out {
-            ASSIGN_OR_RETURN(node.of, resolve_all(node.of, schema));
-            return make_expr(std::move(node));
-          },
-          [&](JsonObject node) -> Out {
-            for (auto& [name, field] : node.fields) {
-              ASSIGN_OR_RETURN(field, resolve(field, schema));
-            }
-            return make_expr(std::move(node));
-          },
-          [&](IfNull node) -> Out {
-            ASSIGN_OR_RETURN(node.of, resolve(node.of, schema));
-            ASSIGN_OR_RETURN(node.otherwise, resolve(node.otherwise, schema));
-            ASSIGN_OR_RETURN(node.inputs, resolve_all(node.inputs, schema));
-            return make_expr(std::move(node));
-          },
-          [&](auto node) -> Out {
-            ASSIGN_OR_RETURN(node.of, resolve(node.of, schema));
-            return make_expr(std::move(node));
-          },
-      },
-      expr->node);
+  return std::visit(Overload{
+                        [&](ColumnRef node) -> Out {
+                          node.index = schema.column_index(node.column);
+                          if (node.index < 0) {
+                            return Error{
+                                ErrorCode::not_found,
+                                fmt::format("{} has no column `{}`", schema.name, node.column),
+                                did_you_mean(node.column, schema.column_names())};
+                          }
+                          return make_expr(std::move(node));
+                        },
+                        [&](const Constant&) -> Out { return expr; },
+                        [&](Template node) -> Out {
+                          ASSIGN_OR_RETURN(node.parts, resolve_all(node.parts, schema));
+                          return make_expr(std::move(node));
+                        },
+                        [&](JsonArray node) -> Out {
+                          ASSIGN_OR_RETURN(node.items, resolve_all(node.items, schema));
+                          return make_expr(std::move(node));
+                        },
+                        [&](Coalesce node) -> Out {
+                          ASSIGN_OR_RETURN(node.of, resolve_all(node.of, schema));
+                          return make_expr(std::move(node));
+                        },
+                        [&](JsonObject node) -> Out {
+                          for (auto& [name, field] : node.fields) {
+                            ASSIGN_OR_RETURN(field, resolve(field, schema));
+                          }
+                          return make_expr(std::move(node));
+                        },
+                        [&](IfNull node) -> Out {
+                          ASSIGN_OR_RETURN(node.of, resolve(node.of, schema));
+                          ASSIGN_OR_RETURN(node.otherwise, resolve(node.otherwise, schema));
+                          ASSIGN_OR_RETURN(node.inputs, resolve_all(node.inputs, schema));
+                          return make_expr(std::move(node));
+                        },
+                        [&](auto node) -> Out {
+                          ASSIGN_OR_RETURN(node.of, resolve(node.of, schema));
+                          return make_expr(std::move(node));
+                        },
+                    },
+                    expr->node);
 }
 
 bool gives_json(const Expr& expr) {
@@ -122,35 +121,36 @@ bool may_be_null(const Expr& expr, const TableSchema& schema) {
   const auto any = [&](const std::vector<ExprPtr>& all) {
     return std::ranges::any_of(all, [&](const ExprPtr& e) { return may_be_null(*e, schema); });
   };
-  return std::visit(
-      Overload{
-          [&](const ColumnRef& node) {
-            const int at = schema.column_index(node.column);
-            return at < 0 || schema.columns[static_cast<std::size_t>(at)].nullable;
-          },
-          [](const Constant& node) { return node.value.is_null(); },
-          [&](const Template& node) { return any(node.parts); },
-          [](const JsonObject&) { return false; },
-          [](const JsonArray&) { return false; },
-          [](const JsonExtract&) { return true; },
-          [](const Split&) { return true; },
-          [](const Between&) { return true; },
-          [&](const Coalesce& node) {
-            return std::ranges::all_of(node.of,
-                                       [&](const ExprPtr& e) { return may_be_null(*e, schema); });
-          },
-          [&](const IfNull& node) {
-            const bool left = node.inputs.empty() ? false : may_be_null(*node.of, schema);
-            return left || may_be_null(*node.otherwise, schema);
-          },
-          [&](const MapValues& node) {
-            bool maps_to_null = node.otherwise && node.otherwise->is_null();
-            for (const auto& [from, to] : node.pairs) maps_to_null = maps_to_null || to.is_null();
-            return maps_to_null || may_be_null(*node.of, schema);
-          },
-          [&](const auto& node) { return may_be_null(*node.of, schema); },
-      },
-      expr.node);
+  return std::visit(Overload{
+                        [&](const ColumnRef& node) {
+                          const int at = schema.column_index(node.column);
+                          return at < 0 || schema.columns[static_cast<std::size_t>(at)].nullable;
+                        },
+                        [](const Constant& node) { return node.value.is_null(); },
+                        [&](const Template& node) { return any(node.parts); },
+                        [](const JsonObject&) { return false; },
+                        [](const JsonArray&) { return false; },
+                        [](const JsonExtract&) { return true; },
+                        [](const Split&) { return true; },
+                        [](const Between&) { return true; },
+                        [&](const Coalesce& node) {
+                          return std::ranges::all_of(
+                              node.of, [&](const ExprPtr& e) { return may_be_null(*e, schema); });
+                        },
+                        [&](const IfNull& node) {
+                          const bool left =
+                              node.inputs.empty() ? false : may_be_null(*node.of, schema);
+                          return left || may_be_null(*node.otherwise, schema);
+                        },
+                        [&](const MapValues& node) {
+                          bool maps_to_null = node.otherwise && node.otherwise->is_null();
+                          for (const auto& [from, to] : node.pairs)
+                            maps_to_null = maps_to_null || to.is_null();
+                          return maps_to_null || may_be_null(*node.of, schema);
+                        },
+                        [&](const auto& node) { return may_be_null(*node.of, schema); },
+                    },
+                    expr.node);
 }
 
 namespace {

@@ -17,15 +17,19 @@ Kind holds(const TableSchema& source, const ColumnRef& column) {
   return at < 0 ? Kind::null : source.columns[static_cast<std::size_t>(at)].holds;
 }
 
-bool is_number(Kind kind) { return kind == Kind::int64 || kind == Kind::real || kind == Kind::decimal; }
+bool is_number(Kind kind) {
+  return kind == Kind::int64 || kind == Kind::real || kind == Kind::decimal;
+}
 
 // A column with a type of its own takes a text back as that type; one without keeps it a text.
 Inverse from_text(const std::string& column, ExprPtr expr, Kind kind) {
   const bool exact = kind != Kind::null && kind != Kind::bytes;
-  return {column, std::move(expr), exact, exact ? "" : fmt::format("what is no text in {} comes back as text", column)};
+  return {column, std::move(expr), exact,
+          exact ? "" : fmt::format("what is no text in {} comes back as text", column)};
 }
 
-std::vector<Inverse> invert_template(const ExprPtr& back, const Template& node, const TableSchema& source) {
+std::vector<Inverse> invert_template(const ExprPtr& back, const Template& node,
+                                     const TableSchema& source) {
   std::string prefix;
   std::string suffix;
   const ColumnRef* insert = nullptr;
@@ -41,14 +45,14 @@ std::vector<Inverse> invert_template(const ExprPtr& back, const Template& node, 
     }
   }
   if (insert == nullptr) return {};
-  return {from_text(insert->column, make_expr(Between{back, prefix, suffix}), holds(source, *insert))};
+  return {
+      from_text(insert->column, make_expr(Between{back, prefix, suffix}), holds(source, *insert))};
 }
 
 // A name with a quote cannot be said in a path, and one that JSON escapes is not found by it.
 bool can_be_in_a_path(const std::string& name) {
-  return std::ranges::all_of(name, [](char c) {
-    return c != '"' && c != '\\' && static_cast<unsigned char>(c) >= 0x20;
-  });
+  return std::ranges::all_of(
+      name, [](char c) { return c != '"' && c != '\\' && static_cast<unsigned char>(c) >= 0x20; });
 }
 
 std::vector<Inverse> invert_json(const ExprPtr& back, const JsonObject& node) {
@@ -58,7 +62,8 @@ std::vector<Inverse> invert_json(const ExprPtr& back, const JsonObject& node) {
     const bool first = seen.insert(name).second;
     const ColumnRef* column = as_column(field);
     if (column == nullptr || !first || !can_be_in_a_path(name)) continue;
-    all.push_back({column->column, make_expr(JsonExtract{back, "$.\"" + name + "\"", true}), true, ""});
+    all.push_back(
+        {column->column, make_expr(JsonExtract{back, "$.\"" + name + "\"", true}), true, ""});
   }
   return all;
 }
@@ -102,31 +107,38 @@ std::vector<Inverse> invert_cast(const ExprPtr& back, const Cast& node, const Ta
   return {};
 }
 
-std::vector<Inverse> invert_over(const ExprPtr& back, const ExprPtr& expr, const TableSchema& source);
+std::vector<Inverse> invert_over(const ExprPtr& back, const ExprPtr& expr,
+                                 const TableSchema& source);
 
 // A null has become `otherwise`: it comes back as null only if the way back finds nothing there.
-std::vector<Inverse> invert_if_null(const ExprPtr& back, const IfNull& node, const TableSchema& source) {
+std::vector<Inverse> invert_if_null(const ExprPtr& back, const IfNull& node,
+                                    const TableSchema& source) {
   std::vector<Inverse> all = invert_over(back, node.of, source);
   const bool constant = std::holds_alternative<Constant>(node.otherwise->node);
-  const std::vector<Inverse> of_nulls = constant ? invert_over(node.otherwise, node.of, source) : all;
+  const std::vector<Inverse> of_nulls =
+      constant ? invert_over(node.otherwise, node.of, source) : all;
   for (std::size_t i = 0; i < all.size(); ++i) {
     if (constant && gives_json(*node.of)) {
       const Result<Value> null = evaluate(*of_nulls[i].expr, {});
       if (null.ok() && null.value().is_null()) continue;
     }
     all[i].exact = false;
-    all[i].loss = fmt::format("a null in {} comes back as {}", all[i].column, describe(*node.otherwise));
+    all[i].loss =
+        fmt::format("a null in {} comes back as {}", all[i].column, describe(*node.otherwise));
   }
   return all;
 }
 
-std::vector<Inverse> invert_over(const ExprPtr& back, const ExprPtr& expr, const TableSchema& source) {
+std::vector<Inverse> invert_over(const ExprPtr& back, const ExprPtr& expr,
+                                 const TableSchema& source) {
   if (const ColumnRef* column = as_column(expr)) return {{column->column, back, true, ""}};
-  if (const auto* node = std::get_if<Template>(&expr->node)) return invert_template(back, *node, source);
+  if (const auto* node = std::get_if<Template>(&expr->node))
+    return invert_template(back, *node, source);
   if (const auto* node = std::get_if<JsonObject>(&expr->node)) return invert_json(back, *node);
   if (const auto* node = std::get_if<MapValues>(&expr->node)) return invert_map(back, *node);
   if (const auto* node = std::get_if<Cast>(&expr->node)) return invert_cast(back, *node, source);
-  if (const auto* node = std::get_if<IfNull>(&expr->node)) return invert_if_null(back, *node, source);
+  if (const auto* node = std::get_if<IfNull>(&expr->node))
+    return invert_if_null(back, *node, source);
   if (const auto* node = std::get_if<TimeConversion>(&expr->node)) {
     const ColumnRef* column = as_column(node->of);
     if (column == nullptr) return {};

@@ -15,7 +15,8 @@ Result<std::vector<int>> positions(const TableSchema& schema) {
   std::vector<int> at;
   for (const std::string& name : schema.key) at.push_back(schema.column_index(name));
   if (at.empty()) {
-    return Error{ErrorCode::refused, fmt::format("{} has no key by which its rows are told apart", schema.name),
+    return Error{ErrorCode::refused,
+                 fmt::format("{} has no key by which its rows are told apart", schema.name),
                  "give the table a primary key, or a unique index over columns that are NOT NULL"};
   }
   return at;
@@ -32,22 +33,26 @@ Status check_key(const Mapping& mapping) {
   for (const std::string& column : mapping.target.key) {
     const ColumnRule* rule = rule_for(mapping.forward, column);
     if (rule == nullptr) {
-      return Error{ErrorCode::refused,
-                   fmt::format("nothing gives the key column `{}` of {}", column, mapping.target.name),
-                   "map it from the source's key"};
+      return Error{
+          ErrorCode::refused,
+          fmt::format("nothing gives the key column `{}` of {}", column, mapping.target.name),
+          "map it from the source's key"};
     }
     for (const std::string& read : columns_of(*rule->expr)) {
       if (mapping.source.is_key(read)) continue;
-      return Error{ErrorCode::refused,
-                   fmt::format("the key column `{}` of {} would follow from `{}`, which is no key of {}",
-                               column, mapping.target.name, read, mapping.source.name),
-                   "rows could change places while they are moved: map keys from keys"};
+      return Error{
+          ErrorCode::refused,
+          fmt::format("the key column `{}` of {} would follow from `{}`, which is no key of {}",
+                      column, mapping.target.name, read, mapping.source.name),
+          "rows could change places while they are moved: map keys from keys"};
     }
   }
   for (const std::string& column : mapping.source.key) {
     const ColumnRule* rule = rule_for(mapping.backward, column);
-    const std::vector<std::string> read = rule == nullptr ? std::vector<std::string>{} : columns_of(*rule->expr);
-    const bool from_key = std::ranges::all_of(read, [&](const auto& c) { return mapping.target.is_key(c); });
+    const std::vector<std::string> read =
+        rule == nullptr ? std::vector<std::string>{} : columns_of(*rule->expr);
+    const bool from_key =
+        std::ranges::all_of(read, [&](const auto& c) { return mapping.target.is_key(c); });
     if (rule != nullptr && from_key && !read.empty()) continue;
     return Error{ErrorCode::refused,
                  fmt::format("the key column `{}` of {} does not follow from the key of {}", column,
@@ -61,12 +66,14 @@ Status check_key(const Mapping& mapping) {
 void derive_backward(Mapping& mapping, const std::vector<ColumnRule>& forward) {
   std::vector<Inverse> all;
   for (const ColumnRule& rule : forward) {
-    for (Inverse& inverse : invert(rule.column, rule.expr, mapping.source)) all.push_back(std::move(inverse));
+    for (Inverse& inverse : invert(rule.column, rule.expr, mapping.source))
+      all.push_back(std::move(inverse));
   }
   // The exact way back wins, and a plain copy before all; among equals the first, as the plan
   // wrote them.
   const auto worth = [](const Inverse& inverse) {
-    return (inverse.exact ? 2 : 0) + (std::holds_alternative<ColumnRef>(inverse.expr->node) ? 1 : 0);
+    return (inverse.exact ? 2 : 0) +
+           (std::holds_alternative<ColumnRef>(inverse.expr->node) ? 1 : 0);
   };
   std::ranges::stable_sort(all, std::ranges::greater(), worth);
   for (const ColumnSchema& column : mapping.source.columns) {
@@ -77,16 +84,17 @@ void derive_backward(Mapping& mapping, const std::vector<ColumnRule>& forward) {
         return std::ranges::count(columns_of(*rule.expr), column.name) > 0;
       });
       mapping.losses.push_back(
-          {column.name, read ? "has no way back from what the plan makes of it: it keeps its value of before, "
-                               "and rows made on the new side get its default"
-                             : "does not move: it keeps its value of before, and rows made on the new "
-                               "side get its default"});
+          {column.name,
+           read ? "has no way back from what the plan makes of it: it keeps its value of before, "
+                  "and rows made on the new side get its default"
+                : "does not move: it keeps its value of before, and rows made on the new "
+                  "side get its default"});
       continue;
     }
     Result<ExprPtr> resolved = resolve(found->expr, mapping.target);
     assert_always(resolved.ok(), "an inverse reads a column that its target does not have");
-    mapping.backward.push_back({column.name, mapping.source.column_index(column.name),
-                                std::move(resolved).value()});
+    mapping.backward.push_back(
+        {column.name, mapping.source.column_index(column.name), std::move(resolved).value()});
     if (!found->exact) mapping.losses.push_back({column.name, found->loss});
   }
   for (const ColumnSchema& column : mapping.target.columns) {
@@ -103,7 +111,8 @@ Result<Row> apply(const std::vector<ColumnRule>& rules, const TableSchema& writt
   for (const ColumnRule& rule : rules) {
     Result<Value> value = evaluate(*rule.expr, read);
     if (!value.ok()) {
-      return std::move(value).error().within(fmt::format("making {}.{}", written.name, rule.column));
+      return std::move(value).error().within(
+          fmt::format("making {}.{}", written.name, rule.column));
     }
     out[static_cast<std::size_t>(rule.index)] = std::move(value).value();
   }
@@ -116,7 +125,8 @@ Row spread(const Row& key, const std::vector<int>& at, std::size_t columns) {
   return row;
 }
 
-std::vector<ColumnRule> key_rules(const std::vector<ColumnRule>& rules, const TableSchema& written) {
+std::vector<ColumnRule> key_rules(const std::vector<ColumnRule>& rules,
+                                  const TableSchema& written) {
   std::vector<ColumnRule> kept;
   for (const ColumnRule& rule : rules) {
     if (written.is_key(rule.column)) kept.push_back(rule);
@@ -136,7 +146,8 @@ Result<Mapping> make_mapping(TableSchema source, TableSchema target,
   for (const auto& [name, expr] : columns) {
     const int index = mapping.target.column_index(name);
     if (index < 0) {
-      return Error{ErrorCode::not_found, fmt::format("{} has no column `{}`", mapping.target.name, name),
+      return Error{ErrorCode::not_found,
+                   fmt::format("{} has no column `{}`", mapping.target.name, name),
                    did_you_mean(name, mapping.target.column_names())};
     }
     ASSIGN_OR_RETURN(ExprPtr resolved, resolve(expr, mapping.source));
@@ -170,8 +181,8 @@ Result<Row> map_key(const Mapping& mapping, const Row& source_key) {
 
 Result<Row> unmap_key(const Mapping& mapping, const Row& target_key) {
   const Row row = spread(target_key, mapping.target_key, mapping.target.columns.size());
-  ASSIGN_OR_RETURN(const Row out,
-                   apply(key_rules(mapping.backward, mapping.source), mapping.source, row, nullptr));
+  ASSIGN_OR_RETURN(const Row out, apply(key_rules(mapping.backward, mapping.source), mapping.source,
+                                        row, nullptr));
   return key_of(out, mapping.source_key);
 }
 

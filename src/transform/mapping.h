@@ -24,11 +24,11 @@ struct Loss {
 struct Mapping {
   TableSchema source;
   TableSchema target;
-  std::vector<ColumnRule> forward;   // target columns
-  std::vector<ColumnRule> backward;  // source columns that can be given back
-  std::vector<Loss> losses;          // on the way back, by source column
-  std::vector<std::string> new_only; // target columns that the old shape cannot hold
-  bool key_is_copied = false;        // the target's key is the source's, column by column
+  std::vector<ColumnRule> forward;    // target columns
+  std::vector<ColumnRule> backward;   // source columns that can be given back
+  std::vector<Loss> losses;           // on the way back, by source column
+  std::vector<std::string> new_only;  // target columns that the old shape cannot hold
+  bool key_is_copied = false;         // the target's key is the source's, column by column
 
   // Positions of the key columns in the schemas, in key order.
   std::vector<int> source_key;

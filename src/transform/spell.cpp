@@ -29,7 +29,8 @@ Gives gives(const Value& value) {
 
 Gives gives(const Expr& expr) {
   if (const auto* node = std::get_if<Constant>(&expr.node)) return gives(node->value);
-  if (const auto* node = std::get_if<IfNull>(&expr.node)) return gives(*node->of) | gives(*node->otherwise);
+  if (const auto* node = std::get_if<IfNull>(&expr.node))
+    return gives(*node->of) | gives(*node->otherwise);
   if (const auto* node = std::get_if<Coalesce>(&expr.node)) {
     Gives all;
     for (const ExprPtr& one : node->of) all = all | gives(*one);
@@ -41,7 +42,8 @@ Gives gives(const Expr& expr) {
     for (const auto& [from, to] : node->pairs) all = all | gives(to);
     return all;
   }
-  const bool json = std::holds_alternative<JsonObject>(expr.node) || std::holds_alternative<JsonArray>(expr.node);
+  const bool json =
+      std::holds_alternative<JsonObject>(expr.node) || std::holds_alternative<JsonArray>(expr.node);
   return {false, json, !json};
 }
 

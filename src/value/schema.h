@@ -13,12 +13,12 @@ namespace whimbrel {
 
 struct ColumnSchema {
   std::string name;
-  std::string declared;       // the store's own type text, "" when it has none
+  std::string declared;  // the store's own type text, "" when it has none
   bool nullable = true;
   bool has_default = false;
-  bool generated = false;     // computed by the store: never written
-  std::string collation;      // "" when the store compares by bytes
-  Kind holds = Kind::null;    // what its values are; null where the store does not say
+  bool generated = false;   // computed by the store: never written
+  std::string collation;    // "" when the store compares by bytes
+  Kind holds = Kind::null;  // what its values are; null where the store does not say
 };
 
 struct ForeignKey {
@@ -32,16 +32,16 @@ struct ForeignKey {
 struct TableSchema {
   std::string name;
   std::vector<ColumnSchema> columns;
-  std::vector<std::string> key;                    // in key order; empty: no usable key
-  std::vector<std::vector<std::string>> uniques;   // besides the key
+  std::vector<std::string> key;                   // in key order; empty: no usable key
+  std::vector<std::vector<std::string>> uniques;  // besides the key
   std::vector<ForeignKey> foreign_keys;
-  std::vector<std::string> referenced_by;          // tables with a foreign key to this one
-  std::vector<std::string> triggers;               // names of those that were there before us
-  std::vector<std::string> views;                  // names of views that mention this table
+  std::vector<std::string> referenced_by;  // tables with a foreign key to this one
+  std::vector<std::string> triggers;       // names of those that were there before us
+  std::vector<std::string> views;          // names of views that mention this table
   bool has_checks = false;
-  bool strict = false;                             // the store refuses values of another type
+  bool strict = false;  // the store refuses values of another type
   std::string create_ddl;
-  std::vector<std::string> index_ddl;              // indexes that can be made after the rows
+  std::vector<std::string> index_ddl;  // indexes that can be made after the rows
   std::vector<std::string> trigger_ddl;
 
   int column_index(std::string_view column) const {

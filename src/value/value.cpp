@@ -141,9 +141,10 @@ int order(const T& a, const T& b) {
 }  // namespace
 
 const char* name_of(Kind kind) {
-  constexpr const char* names[] = {"null", "boolean", "integer", "real", "decimal", "text",
-                                   "bytes", "uuid", "date", "time", "timestamp", "timestamp_tz",
-                                   "json", "list", "map", "text_set", "number_set", "bytes_set"};
+  constexpr const char* names[] = {"null",      "boolean",      "integer",  "real", "decimal",
+                                   "text",      "bytes",        "uuid",     "date", "time",
+                                   "timestamp", "timestamp_tz", "json",     "list", "map",
+                                   "text_set",  "number_set",   "bytes_set"};
   return names[static_cast<std::size_t>(kind)];
 }
 
@@ -198,7 +199,9 @@ bool same(const Value& a, const Value& b) {
   return left == right;
 }
 
-bool same(const Row& a, const Row& b) { return a.size() == b.size() && canonical(a) == canonical(b); }
+bool same(const Row& a, const Row& b) {
+  return a.size() == b.size() && canonical(a) == canonical(b);
+}
 
 int compare(const Value& a, const Value& b) {
   if (a.kind() != b.kind()) return order(a.kind(), b.kind());
@@ -257,7 +260,9 @@ std::int64_t size_of(const Row& row) {
     size += std::visit(
         Overload{
             [](const std::string& text) { return static_cast<std::int64_t>(text.size()); },
-            []<Kind K>(const TextOf<K>& text) { return static_cast<std::int64_t>(text.text.size()); },
+            []<Kind K>(const TextOf<K>& text) {
+              return static_cast<std::int64_t>(text.text.size());
+            },
             [](const auto&) { return std::int64_t{8}; },
         },
         value.storage());

@@ -18,8 +18,24 @@ namespace whimbrel {
 
 // The order is part of the canonical form and of the journal: append only.
 enum class Kind : std::uint8_t {
-  null, boolean, int64, real, decimal, text, bytes, uuid, date, time, timestamp, timestamp_tz,
-  json, list, map, text_set, number_set, bytes_set,
+  null,
+  boolean,
+  int64,
+  real,
+  decimal,
+  text,
+  bytes,
+  uuid,
+  date,
+  time,
+  timestamp,
+  timestamp_tz,
+  json,
+  list,
+  map,
+  text_set,
+  number_set,
+  bytes_set,
 };
 const char* name_of(Kind kind);
 
@@ -56,9 +72,9 @@ struct Map {
 
 class Value {
  public:
-  using Storage = std::variant<Null, bool, std::int64_t, double, Decimal, std::string, Bytes, Uuid,
-                               Date, Time, Timestamp, TimestampTz, Json, List, Map, TextSet,
-                               NumberSet, BytesSet>;
+  using Storage =
+      std::variant<Null, bool, std::int64_t, double, Decimal, std::string, Bytes, Uuid, Date, Time,
+                   Timestamp, TimestampTz, Json, List, Map, TextSet, NumberSet, BytesSet>;
   Value() = default;
   Value(Storage storage) : storage_(std::move(storage)) {}  // NOLINT: a value is what it holds
   static Value text(std::string_view text) { return Value(Storage(std::string(text))); }

@@ -38,7 +38,8 @@ Value random_value(Random& random, int depth) {
     }
     default: {
       std::string text;
-      for (std::int64_t i = random.below(20); i > 0; --i) text += static_cast<char>(random.below(256));
+      for (std::int64_t i = random.below(20); i > 0; --i)
+        text += static_cast<char>(random.below(256));
       return random.chance(50) ? Value::text(text) : Value::bytes(text);
     }
   }
@@ -75,7 +76,8 @@ TEST(Values, WhatDiffersHasADifferentForm) {
   EXPECT_FALSE(same(Value::text("a"), Value::bytes("a")));
   EXPECT_FALSE(same(Value::real(0.0), Value::real(-0.0)));
   EXPECT_FALSE(same(Value::real(1.0), Value::integer(1)));
-  EXPECT_FALSE(same(Row{Value::text("a"), Value::text("")}, Row{Value::text(""), Value::text("a")}));
+  EXPECT_FALSE(
+      same(Row{Value::text("a"), Value::text("")}, Row{Value::text(""), Value::text("a")}));
   EXPECT_TRUE(same(Value::real(std::numeric_limits<double>::quiet_NaN()),
                    Value::real(-std::numeric_limits<double>::quiet_NaN())));
 }

@@ -13,8 +13,8 @@ constexpr std::int64_t bytes_per_chunk = std::int64_t{8} << 20;
 constexpr std::int64_t rows_per_chunk_max = 20'000;
 }  // namespace
 
-Verify::Verify(const Move& move, Pairing pairing, std::int64_t sample, Journal& journal, Clock& clock,
-               Events& events)
+Verify::Verify(const Move& move, Pairing pairing, std::int64_t sample, Journal& journal,
+               Clock& clock, Events& events)
     : move_(move),
       pairing_(pairing),
       sample_(sample),
@@ -35,8 +35,8 @@ Result<bool> Verify::written_by_new_side(const Row& target_key) {
   if (put_back_.contains(target_key)) return true;
   if (pairing_ != Pairing::linked) return pairing_ == Pairing::reversed;
   if (!new_side_.contains(target_key)) {  // it may have been written since we last asked
-    ASSIGN_OR_RETURN(const std::vector<Row> keys,
-                     move_.target->capture().written_on_new_side({move_.name, &move_.mapping, true}));
+    ASSIGN_OR_RETURN(const std::vector<Row> keys, move_.target->capture().written_on_new_side(
+                                                      {move_.name, &move_.mapping, true}));
     new_side_.insert(keys.begin(), keys.end());
   }
   return new_side_.contains(target_key);
@@ -58,7 +58,8 @@ Result<std::string> Verify::verdict(const std::optional<Row>& source,
   if (columns.empty()) return std::string();
   ASSIGN_OR_RETURN(const bool by_way_back, written_by_new_side(target_key));
   if (by_way_back) {
-    ASSIGN_OR_RETURN(const Row back, source_of(mapping, *target, &*source, move_.source->catalog()));
+    ASSIGN_OR_RETURN(const Row back,
+                     source_of(mapping, *target, &*source, move_.source->catalog()));
     std::vector<ColumnRule> rules;
     for (const ColumnRule& rule : mapping.backward) {
       bool moved = false;
@@ -163,7 +164,9 @@ Result<Step> Verify::step() {
                                              : source_chunk();
   if (!ended.ok()) return std::move(ended).error().within("comparing " + move_.name);
   events_.emit({"chunk_verified",
-                {{"table", move_.name}, {"rows", rows_}, {"suspects", suspects()},
+                {{"table", move_.name},
+                 {"rows", rows_},
+                 {"suspects", suspects()},
                  {"backwards", pass_ == Pass::target}}});
   const Milliseconds took = clock_.monotonic() - began;
   if (took < Milliseconds(50)) rows_per_chunk_ = std::min(rows_per_chunk_ * 2, rows_per_chunk_max);

@@ -80,10 +80,10 @@ class Verify {
   std::int64_t lagging_ = 0;
   Fingerprint expected_;
   Fingerprint found_;
-  std::set<Row, RowLess> new_side_;           // target keys
-  std::set<Row, RowLess> put_back_;           // target keys
-  std::set<Row, RowLess> suspects_;           // source keys
-  std::int64_t suspects_beyond_ = 0;          // when there are too many to remember
+  std::set<Row, RowLess> new_side_;   // target keys
+  std::set<Row, RowLess> put_back_;   // target keys
+  std::set<Row, RowLess> suspects_;   // source keys
+  std::int64_t suspects_beyond_ = 0;  // when there are too many to remember
   std::unique_ptr<SnapshotReader> source_;
   std::unique_ptr<SnapshotReader> target_;
   std::unique_ptr<InsideCopier> inside_;

@@ -17,20 +17,25 @@ namespace {
 int shuffled(int i) { return (i * 37 + 11) % 101; }
 
 Row text_key(int i) {
-  static const std::vector<std::string> odd = {"", "ä", "Z", "a b", "{x}", "it's", "\"q\"", "%", "A#1", "\n"};
-  return {Value::text(i < std::ssize(odd) ? odd[static_cast<std::size_t>(i)] : fmt::format("k{:03}", shuffled(i)))};
+  static const std::vector<std::string> odd = {"",     "ä",     "Z", "a b", "{x}",
+                                               "it's", "\"q\"", "%", "A#1", "\n"};
+  return {Value::text(i < std::ssize(odd) ? odd[static_cast<std::size_t>(i)]
+                                          : fmt::format("k{:03}", shuffled(i)))};
 }
 
 Row integer_key(int i) {
   static const std::vector<std::int64_t> odd = {0, -1, INT64_MAX, INT64_MIN, 1LL << 53};
-  return {Value::integer(i < std::ssize(odd) ? odd[static_cast<std::size_t>(i)] : shuffled(i) - 200)};
+  return {
+      Value::integer(i < std::ssize(odd) ? odd[static_cast<std::size_t>(i)] : shuffled(i) - 200)};
 }
 
 Row composite_key(int i) {
   return {Value::text(std::string(1, static_cast<char>('a' + i % 3))), Value::integer(shuffled(i))};
 }
 
-Row folded_key(int i) { return {Value::text(fmt::format(i % 2 == 0 ? "Key{:03}" : "kEY{:03}", shuffled(i)))}; }
+Row folded_key(int i) {
+  return {Value::text(fmt::format(i % 2 == 0 ? "Key{:03}" : "kEY{:03}", shuffled(i)))};
+}
 
 // ---------------------------------------------------------------- memory
 
@@ -44,7 +49,8 @@ class FakeClock final : public Clock {
   TimePoint now_{Milliseconds{1'800'000'000'000}};
 };
 
-TableSchema memory_table(const std::string& name, const Shape& shape, const std::vector<std::string>& columns) {
+TableSchema memory_table(const std::string& name, const Shape& shape,
+                         const std::vector<std::string>& columns) {
   TableSchema table;
   table.name = name;
   for (const KeyColumn& column : shape.key) {
@@ -60,8 +66,10 @@ TableSchema memory_table(const std::string& name, const Shape& shape, const std:
 class MemoryArena final : public Arena {
  public:
   explicit MemoryArena(const Shape& shape) : store_("conformance", clock_) {
-    store_.add_table(memory_table(shape.source, shape, {shape.status, shape.result, shape.amount, shape.old_only}));
-    store_.add_table(memory_table(shape.target, shape, {shape.state, shape.document, shape.amount, shape.new_only}));
+    store_.add_table(memory_table(shape.source, shape,
+                                  {shape.status, shape.result, shape.amount, shape.old_only}));
+    store_.add_table(memory_table(shape.target, shape,
+                                  {shape.state, shape.document, shape.amount, shape.new_only}));
   }
 
   Store& store() override { return store_; }
@@ -69,14 +77,17 @@ class MemoryArena final : public Arena {
   Status insert(const std::string& table, const std::vector<Named>& values) override {
     return store_.put(table, values);
   }
-  Status update(const std::string& table, const Row& key, const std::vector<Named>& values) override {
+  Status update(const std::string& table, const Row& key,
+                const std::vector<Named>& values) override {
     const TableSchema schema = store_.catalog().describe(table).value();
     std::vector<Named> all;
     for (std::size_t i = 0; i < key.size(); ++i) all.emplace_back(schema.key[i], key[i]);
     all.insert(all.end(), values.begin(), values.end());
     return store_.put(table, all);
   }
-  Status erase(const std::string& table, const Row& key) override { return store_.erase(table, key); }
+  Status erase(const std::string& table, const Row& key) override {
+    return store_.erase(table, key);
+  }
   std::vector<Row> rows(const std::string& table) override { return store_.rows(table); }
   TimePoint now() override { return clock_.now(); }
   void let_pass(Milliseconds duration) override { clock_.sleep_for(duration); }
@@ -95,18 +106,25 @@ std::vector<std::pair<std::string, ExprPtr>> rules_of(const Shape& shape) {
     const std::string& name = shape.key[i].name;
     const ExprPtr literal = make_expr(Constant{Value::text("NEW#")});
     const bool inserted = shape.key_is_inserted && i == 0;
-    rules.emplace_back(name, inserted ? make_expr(Template{{literal, column(name)}}) : column(name));
+    rules.emplace_back(name,
+                       inserted ? make_expr(Template{{literal, column(name)}}) : column(name));
   }
-  rules.emplace_back(shape.state, make_expr(IfNull{column(shape.status), make_expr(Constant{Value::text("pending")}), {}}));
-  rules.emplace_back(shape.document, make_expr(IfNull{make_expr(JsonObject{{{"result", column(shape.result)}}}),
-                                                      make_expr(Constant{}), {column(shape.result)}}));
+  rules.emplace_back(
+      shape.state,
+      make_expr(IfNull{column(shape.status), make_expr(Constant{Value::text("pending")}), {}}));
+  rules.emplace_back(shape.document,
+                     make_expr(IfNull{make_expr(JsonObject{{{"result", column(shape.result)}}}),
+                                      make_expr(Constant{}),
+                                      {column(shape.result)}}));
   rules.emplace_back(shape.amount, column(shape.amount));
   return rules;
 }
 
 }  // namespace
 
-std::unique_ptr<Arena> make_memory_arena(const Shape& shape) { return std::make_unique<MemoryArena>(shape); }
+std::unique_ptr<Arena> make_memory_arena(const Shape& shape) {
+  return std::make_unique<MemoryArena>(shape);
+}
 
 std::vector<Shape> every_shape() {
   std::vector<Shape> all;
@@ -122,7 +140,8 @@ std::vector<Shape> every_shape() {
   add("integer_key", {{"id", "INTEGER"}}, integer_key);
   add("composite_key", {{"region", "TEXT"}, {"number", "INTEGER"}}, composite_key);
   add("folded_key", {{"id", "TEXT COLLATE NOCASE"}}, folded_key);
-  add("without_rowid", {{"region", "TEXT"}, {"number", "INTEGER"}}, composite_key).without_rowid = true;
+  add("without_rowid", {{"region", "TEXT"}, {"number", "INTEGER"}}, composite_key).without_rowid =
+      true;
   Shape& odd = add("odd_names", {{"the \"id\"", "TEXT"}, {"order", "INT"}}, composite_key);
   odd.source = "old {rows} of 'us'";
   odd.target = "select \"new\"";
@@ -143,10 +162,13 @@ std::vector<Setup> every_store() {
       all.push_back({"memory_" + shape.name, shape, make_memory_arena});
     }
     all.push_back({"sqlite_wal_" + shape.name, shape, [](const Shape& s) -> std::unique_ptr<Arena> {
-                     return std::make_unique<SqliteArena>(s, ApplicationSettings{"wal", false, false});
+                     return std::make_unique<SqliteArena>(s,
+                                                          ApplicationSettings{"wal", false, false});
                    }});
-    all.push_back({"sqlite_rollback_journal_" + shape.name, shape, [](const Shape& s) -> std::unique_ptr<Arena> {
-                     return std::make_unique<SqliteArena>(s, ApplicationSettings{"delete", true, true});
+    all.push_back({"sqlite_rollback_journal_" + shape.name, shape,
+                   [](const Shape& s) -> std::unique_ptr<Arena> {
+                     return std::make_unique<SqliteArena>(
+                         s, ApplicationSettings{"delete", true, true});
                    }});
   }
   return all;
@@ -158,7 +180,8 @@ std::string name_of_setup(const ::testing::TestParamInfo<Setup>& info) { return 
 
 void Conformance::SetUp() {
   arena_ = GetParam().make(shape());
-  mapping_ = good(make_mapping(good(catalog().describe(source())), good(catalog().describe(target())), rules_of(shape())));
+  mapping_ = good(make_mapping(good(catalog().describe(source())),
+                               good(catalog().describe(target())), rules_of(shape())));
 }
 
 Row Conformance::target_key(int i) { return good(target_key_of(mapping_, key(i), catalog())); }
@@ -166,7 +189,8 @@ Row Conformance::target_key(int i) { return good(target_key_of(mapping_, key(i),
 Status Conformance::insert_old(int i, Value status, Value result, std::int64_t amount) {
   std::vector<Named> values;
   const Row own_key = key(i);
-  for (std::size_t at = 0; at < own_key.size(); ++at) values.emplace_back(shape().key[at].name, own_key[at]);
+  for (std::size_t at = 0; at < own_key.size(); ++at)
+    values.emplace_back(shape().key[at].name, own_key[at]);
   values.emplace_back(shape().status, std::move(status));
   values.emplace_back(shape().result, std::move(result));
   values.emplace_back(shape().amount, Value::integer(amount));
@@ -174,10 +198,12 @@ Status Conformance::insert_old(int i, Value status, Value result, std::int64_t a
   return arena_->insert(source(), values);
 }
 
-Status Conformance::insert_new(int i, const std::string& state, Value document, std::int64_t amount, Value new_only) {
+Status Conformance::insert_new(int i, const std::string& state, Value document, std::int64_t amount,
+                               Value new_only) {
   std::vector<Named> values;
   const Row own_key = target_key(i);
-  for (std::size_t at = 0; at < own_key.size(); ++at) values.emplace_back(shape().key[at].name, own_key[at]);
+  for (std::size_t at = 0; at < own_key.size(); ++at)
+    values.emplace_back(shape().key[at].name, own_key[at]);
   values.emplace_back(shape().state, Value::text(state));
   values.emplace_back(shape().document, std::move(document));
   values.emplace_back(shape().amount, Value::integer(amount));
@@ -194,7 +220,8 @@ void Conformance::insert_old_rows(int count) {
 }
 
 namespace {
-std::optional<Row> with_key(const std::vector<Row>& rows, const std::vector<int>& at, const Row& key) {
+std::optional<Row> with_key(const std::vector<Row>& rows, const std::vector<int>& at,
+                            const Row& key) {
   for (const Row& row : rows) {
     if (same(key_of(row, at), key)) return row;
   }
@@ -228,9 +255,11 @@ void Conformance::expect_in_step() {
   EXPECT_EQ(old_rows.size(), new_rows.size());
   for (const Row& row : old_rows) {
     const Row image = good(image_of(mapping_, row, catalog()));
-    const std::optional<Row> found = with_key(new_rows, mapping_.target_key, key_of(image, mapping_.target_key));
+    const std::optional<Row> found =
+        with_key(new_rows, mapping_.target_key, key_of(image, mapping_.target_key));
     ASSERT_TRUE(found.has_value()) << "no new row for " << show(row);
-    EXPECT_EQ(join(differing(mapping_.forward, image, *found), ", "), "") << show(row) << " and " << show(*found);
+    EXPECT_EQ(join(differing(mapping_.forward, image, *found), ", "), "")
+        << show(row) << " and " << show(*found);
   }
 }
 
@@ -241,7 +270,8 @@ void Conformance::copy_outside() {
   std::vector<Change> changes;
   for (const Row& row : all.rows) {
     const Row image = good(image_of(mapping_, row, catalog()));
-    changes.push_back({key_of(image, mapping_.target_key), written_values(mapping_.forward, image), std::nullopt});
+    changes.push_back({key_of(image, mapping_.target_key), written_values(mapping_.forward, image),
+                       std::nullopt});
   }
   good(writer->apply(changes));
 }

@@ -53,7 +53,8 @@ class Arena {
 
   // The application.
   virtual Status insert(const std::string& table, const std::vector<Named>& values) = 0;
-  virtual Status update(const std::string& table, const Row& key, const std::vector<Named>& values) = 0;
+  virtual Status update(const std::string& table, const Row& key,
+                        const std::vector<Named>& values) = 0;
   virtual Status erase(const std::string& table, const Row& key) = 0;
   virtual std::vector<Row> rows(const std::string& table) = 0;
 
@@ -86,14 +87,17 @@ class Conformance : public ::testing::TestWithParam<Setup> {
   Row target_key(int i);
   // The application inserts, on the old side and on the new one.
   Status insert_old(int i, Value status, Value result, std::int64_t amount);
-  Status insert_new(int i, const std::string& state, Value document, std::int64_t amount, Value new_only);
+  Status insert_new(int i, const std::string& state, Value document, std::int64_t amount,
+                    Value new_only);
   void insert_old_rows(int count);
   // Rows by the application's eyes; unset when there is none with this key.
   std::optional<Row> old_row(int i);
   std::optional<Row> new_row(int i);
   Value old_value(int i, const std::string& column);
   Value new_value(int i, const std::string& column);
-  Status update_old(int i, const std::vector<Named>& values) { return arena_->update(source(), key(i), values); }
+  Status update_old(int i, const std::vector<Named>& values) {
+    return arena_->update(source(), key(i), values);
+  }
   Status update_new(int i, const std::vector<Named>& values) {
     return arena_->update(target(), target_key(i), values);
   }
@@ -120,8 +124,9 @@ class Conformance : public ::testing::TestWithParam<Setup> {
 
 std::string name_of_setup(const ::testing::TestParamInfo<Setup>& info);
 // Every test of this kind, over every store and shape.
-#define RUN_OVER_EVERY_STORE(suite)                                                             \
-  INSTANTIATE_TEST_SUITE_P(Over, suite, ::testing::ValuesIn(::whimbrel::conformance::every_store()), \
+#define RUN_OVER_EVERY_STORE(suite)                                                     \
+  INSTANTIATE_TEST_SUITE_P(Over, suite,                                                 \
+                           ::testing::ValuesIn(::whimbrel::conformance::every_store()), \
                            ::whimbrel::conformance::name_of_setup)
 
 }  // namespace whimbrel::conformance

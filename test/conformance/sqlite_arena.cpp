@@ -27,11 +27,13 @@ std::vector<std::string> key_names(const Shape& shape) {
   return names;
 }
 
-std::string ddl(const Shape& shape, const std::string& table, const std::vector<std::string>& columns, bool inserted) {
+std::string ddl(const Shape& shape, const std::string& table,
+                const std::vector<std::string>& columns, bool inserted) {
   std::vector<std::string> parts;
   for (const KeyColumn& column : shape.key) {
     const bool first = parts.empty();
-    parts.push_back(quoted(column.name) + " " + (inserted && first ? "TEXT" : column.type) + " NOT NULL");
+    parts.push_back(quoted(column.name) + " " + (inserted && first ? "TEXT" : column.type) +
+                    " NOT NULL");
   }
   parts.insert(parts.end(), columns.begin(), columns.end());
   parts.push_back("PRIMARY KEY (" + join(key_names(shape), ", ") + ")");
@@ -48,10 +50,11 @@ std::string quoted(const std::string& identifier) {
 }
 
 std::string source_ddl(const Shape& shape) {
-  return ddl(shape, shape.source,
-             {quoted(shape.status) + " TEXT", quoted(shape.result) + " TEXT", quoted(shape.amount) + " INTEGER",
-              quoted(shape.old_only) + " TEXT DEFAULT 'not told'"},
-             false);
+  return ddl(
+      shape, shape.source,
+      {quoted(shape.status) + " TEXT", quoted(shape.result) + " TEXT",
+       quoted(shape.amount) + " INTEGER", quoted(shape.old_only) + " TEXT DEFAULT 'not told'"},
+      false);
 }
 
 std::string target_ddl(const Shape& shape) {
@@ -92,8 +95,11 @@ void SqliteArena::reopen() {
 
 std::vector<Row> SqliteArena::ask(const std::string& sql, const Row& parameters) {
   sqlite3_stmt* raw = nullptr;
-  const auto fail = [&] { return std::runtime_error(sql + ": " + sqlite3_errmsg(application_.get())); };
-  if (sqlite3_prepare_v2(application_.get(), sql.c_str(), -1, &raw, nullptr) != SQLITE_OK) throw fail();
+  const auto fail = [&] {
+    return std::runtime_error(sql + ": " + sqlite3_errmsg(application_.get()));
+  };
+  if (sqlite3_prepare_v2(application_.get(), sql.c_str(), -1, &raw, nullptr) != SQLITE_OK)
+    throw fail();
   const sqlite::Statement statement(raw);
   int at = 0;
   for (const Value& value : parameters) {
@@ -101,7 +107,8 @@ std::vector<Row> SqliteArena::ask(const std::string& sql, const Row& parameters)
   }
   std::vector<Row> rows;
   int code = SQLITE_ROW;
-  while ((code = sqlite3_step(raw)) == SQLITE_ROW) rows.push_back(sqlite::row_of(raw, 0, sqlite3_column_count(raw)));
+  while ((code = sqlite3_step(raw)) == SQLITE_ROW)
+    rows.push_back(sqlite::row_of(raw, 0, sqlite3_column_count(raw)));
   if (code != SQLITE_DONE) throw fail();
   return rows;
 }
@@ -124,19 +131,23 @@ Status SqliteArena::insert(const std::string& table, const std::vector<Named>& v
     columns.push_back(quoted(column));
     marks.push_back(fmt::format("?{}", parameters.size()));
   }
-  return run(fmt::format("INSERT INTO {} ({}) VALUES ({})", quoted(table), join(columns, ", "), join(marks, ", ")),
+  return run(fmt::format("INSERT INTO {} ({}) VALUES ({})", quoted(table), join(columns, ", "),
+                         join(marks, ", ")),
              parameters);
 }
 
 std::string SqliteArena::where_key(const std::string& table, std::size_t first_parameter) {
   std::vector<std::string> parts;
-  for (const Row& column : ask("SELECT name FROM pragma_table_info(?1) WHERE pk > 0 ORDER BY pk", {Value::text(table)})) {
-    parts.push_back(fmt::format("{} = ?{}", quoted(column[0].get<std::string>()), first_parameter++));
+  for (const Row& column : ask("SELECT name FROM pragma_table_info(?1) WHERE pk > 0 ORDER BY pk",
+                               {Value::text(table)})) {
+    parts.push_back(
+        fmt::format("{} = ?{}", quoted(column[0].get<std::string>()), first_parameter++));
   }
   return join(parts, " AND ");
 }
 
-Status SqliteArena::update(const std::string& table, const Row& key, const std::vector<Named>& values) {
+Status SqliteArena::update(const std::string& table, const Row& key,
+                           const std::vector<Named>& values) {
   std::vector<std::string> sets;
   Row parameters;
   for (const auto& [column, value] : values) {
@@ -145,19 +156,23 @@ Status SqliteArena::update(const std::string& table, const Row& key, const std::
   }
   const std::string where = where_key(table, parameters.size() + 1);
   parameters.insert(parameters.end(), key.begin(), key.end());
-  return run(fmt::format("UPDATE {} SET {} WHERE {}", quoted(table), join(sets, ", "), where), parameters);
+  return run(fmt::format("UPDATE {} SET {} WHERE {}", quoted(table), join(sets, ", "), where),
+             parameters);
 }
 
 Status SqliteArena::erase(const std::string& table, const Row& key) {
   return run(fmt::format("DELETE FROM {} WHERE {}", quoted(table), where_key(table, 1)), key);
 }
 
-std::vector<Row> SqliteArena::rows(const std::string& table) { return ask("SELECT * FROM " + quoted(table)); }
+std::vector<Row> SqliteArena::rows(const std::string& table) {
+  return ask("SELECT * FROM " + quoted(table));
+}
 
 std::vector<std::string> SqliteArena::leftovers() {
   std::vector<std::string> names;
-  for (const Row& row : ask("SELECT type || ' ' || name FROM sqlite_master WHERE name LIKE '%whimbrel%'"
-                            " OR tbl_name LIKE '%whimbrel%' OR type = 'trigger'")) {
+  for (const Row& row :
+       ask("SELECT type || ' ' || name FROM sqlite_master WHERE name LIKE '%whimbrel%'"
+           " OR tbl_name LIKE '%whimbrel%' OR type = 'trigger'")) {
     names.push_back(row[0].get<std::string>());
   }
   return names;

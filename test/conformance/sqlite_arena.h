@@ -26,7 +26,8 @@ class SqliteArena final : public Arena {
   Store& store() override { return *store_; }
   void reopen() override;
   Status insert(const std::string& table, const std::vector<Named>& values) override;
-  Status update(const std::string& table, const Row& key, const std::vector<Named>& values) override;
+  Status update(const std::string& table, const Row& key,
+                const std::vector<Named>& values) override;
   Status erase(const std::string& table, const Row& key) override;
   std::vector<Row> rows(const std::string& table) override;
   TimePoint now() override { return clock_.now(); }

@@ -2,6 +2,8 @@
 //
 // Where it gives a value, that is the stored one to the bit. Where it refuses, the column would
 // have kept something else, from which the value cannot be had again.
+#include "stores/sqlite/affinity.h"
+
 #include <fmt/format.h>
 #include <gtest/gtest.h>
 
@@ -9,7 +11,6 @@
 #include <cmath>
 
 #include "differential/generate.h"
-#include "stores/sqlite/affinity.h"
 #include "stores/sqlite/connection.h"
 #include "stores/sqlite/dialect.h"
 
@@ -20,11 +21,37 @@ using sqlite::Connection;
 
 constexpr int values = 4000;
 
-const std::vector<std::string> declared_types = {
-    "INT", "INTEGER", "BIGINT", "TINYINT(1)", "UNSIGNED BIG INT", "int8", "CHARINT", "POINT", "TEXT",
-    "VARCHAR(10)", "NATIVE CHARACTER(70)", "CLOB", "nvarchar", "BLOB", "", "BLOBTEXT", "REAL", "DOUBLE",
-    "DOUBLE PRECISION", "FLOAT", "FLOATING POINT", "NUMERIC", "DECIMAL(10,4)", "TIMESTAMP", "DATE",
-    "JSON", "JSONB", "BOOLEAN", "UUID", "STRING", "ANY"};
+const std::vector<std::string> declared_types = {"INT",
+                                                 "INTEGER",
+                                                 "BIGINT",
+                                                 "TINYINT(1)",
+                                                 "UNSIGNED BIG INT",
+                                                 "int8",
+                                                 "CHARINT",
+                                                 "POINT",
+                                                 "TEXT",
+                                                 "VARCHAR(10)",
+                                                 "NATIVE CHARACTER(70)",
+                                                 "CLOB",
+                                                 "nvarchar",
+                                                 "BLOB",
+                                                 "",
+                                                 "BLOBTEXT",
+                                                 "REAL",
+                                                 "DOUBLE",
+                                                 "DOUBLE PRECISION",
+                                                 "FLOAT",
+                                                 "FLOATING POINT",
+                                                 "NUMERIC",
+                                                 "DECIMAL(10,4)",
+                                                 "TIMESTAMP",
+                                                 "DATE",
+                                                 "JSON",
+                                                 "JSONB",
+                                                 "BOOLEAN",
+                                                 "UUID",
+                                                 "STRING",
+                                                 "ANY"};
 
 // One table with a column of each declared type, one value in all of them.
 class Columns {
@@ -49,7 +76,9 @@ class Columns {
   }
   // What a column of the value's own type makes of a stored one: is it the value again?
   Value brought_back(const Value& stored_one, const Value& value) {
-    const char* type = value.kind() == Kind::text ? "TEXT" : value.kind() == Kind::real ? "REAL" : "INTEGER";
+    const char* type = value.kind() == Kind::text   ? "TEXT"
+                       : value.kind() == Kind::real ? "REAL"
+                                                    : "INTEGER";
     return stored(stored_one)[static_cast<std::size_t>(std::ranges::find(declared_types, type) -
                                                        declared_types.begin())];
   }
@@ -68,17 +97,20 @@ TEST(Affinities, SettleIsWhatTheColumnStores) {
     const Value value = make.stored_value();
     const Row stored = columns.stored(value);
     for (std::size_t at = 0; at < declared_types.size(); ++at) {
-      const std::string where = fmt::format("WHIMBREL_SEED={}: {} in a column of type `{}` is {}", seed,
-                                            show(value), declared_types[at], show(stored[at]));
+      const std::string where =
+          fmt::format("WHIMBREL_SEED={}: {} in a column of type `{}` is {}", seed, show(value),
+                      declared_types[at], show(stored[at]));
       const Result<Value> settled = sqlite::settle(sqlite::affinity_of(declared_types[at]), value);
       if (settled.ok()) {
-        ASSERT_TRUE(same(settled.value(), stored[at])) << where << ", settled as " << show(settled.value());
+        ASSERT_TRUE(same(settled.value(), stored[at]))
+            << where << ", settled as " << show(settled.value());
         continue;
       }
       ++refused;
       ASSERT_EQ(settled.error().code, ErrorCode::refused) << where;
       ASSERT_FALSE(same(value, stored[at])) << where << ", and refused";
-      ASSERT_FALSE(same(value, columns.brought_back(stored[at], value))) << where << ", which comes back, and refused";
+      ASSERT_FALSE(same(value, columns.brought_back(stored[at], value)))
+          << where << ", which comes back, and refused";
     }
   }
   EXPECT_GT(refused, 0);
@@ -95,8 +127,8 @@ TEST(Affinities, WhatIsNotRefusedComesBack) {
       const Result<Value> settled = sqlite::settle(sqlite::affinity_of(type), value);
       if (!settled.ok() || same(settled.value(), value)) continue;
       ASSERT_TRUE(same(value, columns.brought_back(settled.value(), value)))
-          << "WHIMBREL_SEED=" << seed << ": " << show(value) << " in a column of type `" << type << "` is "
-          << show(settled.value());
+          << "WHIMBREL_SEED=" << seed << ": " << show(value) << " in a column of type `" << type
+          << "` is " << show(settled.value());
     }
   }
 }

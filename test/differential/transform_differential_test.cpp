@@ -26,10 +26,12 @@ constexpr int tables = 20;
 constexpr int trees_a_table = 150;
 constexpr std::int64_t pairs_min = 100'000;
 
-const std::vector<std::string> columns = {"whole", "words", "raw", "real one", "odd \"number\"", "folded"};
+const std::vector<std::string> columns = {"whole",    "words",          "raw",
+                                          "real one", "odd \"number\"", "folded"};
 // One more than there are affinities: a collation must not change what a spelling says.
 constexpr const char* source_ddl =
-    "CREATE TABLE source (id INTEGER PRIMARY KEY, whole INTEGER, words TEXT, raw BLOB, \"real one\" REAL,"
+    "CREATE TABLE source (id INTEGER PRIMARY KEY, whole INTEGER, words TEXT, raw BLOB, \"real "
+    "one\" REAL,"
     " \"odd \"\"number\"\"\" NUMERIC, folded TEXT COLLATE NOCASE)";
 
 void must(const Status& status) {
@@ -101,7 +103,8 @@ class Spellings : public ::testing::Test {
       const Value& have = found.value()[i][0];
       ASSERT_TRUE(same(as_sqlite_has_it(expected.value()), have))
           << "evaluated: " << show(expected.value(), 300) << "\nin SQL:    " << show(have, 300)
-          << "\n" << about(expr, *sql, i);
+          << "\n"
+          << about(expr, *sql, i);
     }
   }
 
@@ -109,11 +112,15 @@ class Spellings : public ::testing::Test {
   void compare_stored(const Expr& expr) {
     const auto sql = spelled(expr, "NEW.");
     if (!sql) return;
-    static const std::vector<std::string> types = {"INTEGER", "TEXT", "BLOB", "REAL", "DECIMAL(10,4)", ""};
+    static const std::vector<std::string> types = {"INTEGER", "TEXT",          "BLOB",
+                                                   "REAL",    "DECIMAL(10,4)", ""};
     const std::string& type = types[static_cast<std::size_t>(make_.random().below(6))];
-    must(database_->execute("DROP TABLE IF EXISTS made; CREATE TABLE made (id INTEGER PRIMARY KEY, v " + type + ")"));
-    must(database_->execute("CREATE TRIGGER carry AFTER INSERT ON watched BEGIN"
-                            " INSERT INTO made SELECT NEW.id, " + *sql + "; END"));
+    must(database_->execute(
+        "DROP TABLE IF EXISTS made; CREATE TABLE made (id INTEGER PRIMARY KEY, v " + type + ")"));
+    must(
+        database_->execute("CREATE TRIGGER carry AFTER INSERT ON watched BEGIN"
+                           " INSERT INTO made SELECT NEW.id, " +
+                           *sql + "; END"));
     const Status carried = database_->execute("INSERT INTO watched SELECT * FROM source");
     ASSERT_TRUE(carried.ok()) << to_text(carried.error()) << "\n" << about(expr, *sql, 0);
     const auto found = database_->query("SELECT v FROM made ORDER BY id", {});
@@ -131,7 +138,8 @@ class Spellings : public ::testing::Test {
       ASSERT_TRUE(same(expected.value(), found.value()[i][0]))
           << "evaluated: " << show(expected.value(), 300)
           << "\nstored:    " << show(found.value()[i][0], 300) << " in a column of type `" << type
-          << "`\n" << about(expr, *sql, i);
+          << "`\n"
+          << about(expr, *sql, i);
     }
   }
 
@@ -155,7 +163,8 @@ TEST_F(Spellings, MeanWhatTheEvaluatorSaysAndNeverFail) {
   for (int table = 0; table < tables; ++table) {
     ASSERT_NO_FATAL_FAILURE(fill());
     for (int i = 0; i < trees_a_table; ++i) {
-      const ExprPtr expr = resolved(make_.tree(columns, static_cast<int>(1 + make_.random().below(3))));
+      const ExprPtr expr =
+          resolved(make_.tree(columns, static_cast<int>(1 + make_.random().below(3))));
       if (!spelled(*expr, "s.")) {
         ++unspelled_;
         continue;
@@ -178,7 +187,8 @@ TEST_F(Spellings, OfInversesMeanWhatTheEvaluatorSaysOnAnyValue) {
   for (int table = 0; table < tables / 2; ++table) {
     ASSERT_NO_FATAL_FAILURE(fill());
     for (int i = 0; i < trees_a_table / 2; ++i) {
-      const std::string& column = columns[static_cast<std::size_t>(make_.random().below(std::ssize(columns)))];
+      const std::string& column =
+          columns[static_cast<std::size_t>(make_.random().below(std::ssize(columns)))];
       for (const Inverse& inverse : invert(column, make_.invertible(column), schema_)) {
         ASSERT_NO_FATAL_FAILURE(compare_selected(*resolved(inverse.expr)));
       }
@@ -216,14 +226,19 @@ TEST_F(Spellings, ExactInversesGiveBackWhatTheSourceColumnHeld) {
       for (const Row& row : rows_) {
         const Result<Value> made = evaluate(*expr, row);
         if (!made.ok() || is_astray(*expr, column.holds, row[at])) continue;
-        const std::string what =
-            fmt::format("WHIMBREL_SEED={}\n  expression: {}\n  inverse: {}\n  column of type `{}`: {}, made: {}", seed_,
-                        describe(*expr), describe(*inverse.expr), column.declared, show(row[at]), show(made.value()));
+        const std::string what = fmt::format(
+            "WHIMBREL_SEED={}\n  expression: {}\n  inverse: {}\n  column of type `{}`: {}, made: "
+            "{}",
+            seed_, describe(*expr), describe(*inverse.expr), column.declared, show(row[at]),
+            show(made.value()));
         const Result<Value> given = evaluate(*back.value(), {as_sqlite_has_it(made.value())});
         ASSERT_TRUE(given.ok()) << to_text(given.error()) << "\n" << what;
-        const Result<Value> settled = sqlite::settle(sqlite::affinity_of(column.declared), given.value());
+        const Result<Value> settled =
+            sqlite::settle(sqlite::affinity_of(column.declared), given.value());
         ASSERT_TRUE(settled.ok()) << to_text(settled.error()) << "\n" << what;
-        ASSERT_TRUE(same(settled.value(), row[at])) << "given back: " << show(settled.value()) << "\n" << what;
+        ASSERT_TRUE(same(settled.value(), row[at]))
+            << "given back: " << show(settled.value()) << "\n"
+            << what;
         ++given_back[fmt::format("{} of {}", expr->node.index(), name_of(row[at].kind()))];
       }
     }

@@ -183,7 +183,8 @@ bool Application::write_new(Page& page, const std::string& key) {
     entry.old_side["c"] = Value::text(text);
     entry.new_only.erase("doc");
     entry.may_return.erase("doc");
-    const Value doc = Value::json(fmt::format(R"({{"c":"{}"{}}})", text, more ? R"(,"more":1)" : ""));
+    const Value doc =
+        Value::json(fmt::format(R"({{"c":"{}"{}}})", text, more ? R"(,"more":1)" : ""));
     more ? set_new_only("doc", doc) : set("doc", doc);
   }
   if (some()) set_new_only("extra", Value::text(fmt::format("x{}", random_.below(100))));

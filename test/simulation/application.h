@@ -33,7 +33,7 @@ struct Entry {
 struct Page {
   std::string old_table;
   std::string new_table;
-  std::string key_prefix;      // the new side's key is this and the old one
+  std::string key_prefix;       // the new side's key is this and the old one
   bool has_bad_values = false;  // some values of `n` cannot be converted; such rows are set aside
   std::map<std::string, Entry> book;
   std::map<std::string, Entry> namesakes;  // deleted on the old side with values of the new one
@@ -47,7 +47,7 @@ struct Page {
 };
 
 inline const std::vector<std::string> old_columns = {"k", "a", "b", "c", "n", "dropped"};
-inline const std::vector<std::string> new_columns = {"id", "a2", "b2", "doc",
+inline const std::vector<std::string> new_columns = {"id", "a2",    "b2",      "doc",
                                                      "n2", "extra", "unmapped"};
 inline constexpr const char* switch_table = "flags";
 
@@ -61,7 +61,8 @@ class Application {
  public:
   using Note = std::function<void(const std::string&)>;
   Application(Random& random, std::shared_ptr<MemoryStore> old_side,
-              std::shared_ptr<MemoryStore> new_side, std::vector<Page> pages, int switches, Note note);
+              std::shared_ptr<MemoryStore> new_side, std::vector<Page> pages, int switches,
+              Note note);
 
   // At most this many writes until it is set again.
   int writes_left = 0;

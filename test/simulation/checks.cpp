@@ -165,14 +165,17 @@ void World::check_new_side(bool exact) {
 void World::check_new_row(const Page& page, const std::string& key, const Row* row, bool exact) {
   const Entry& entry = page.book.at(key);
   const auto wrong = [&](const char* column, const Value& is, const std::string& must) {
-    violate(fmt::format("{}: {}.{} is {} and must be {}", page.new_table, key, column, show(is), must));
+    violate(
+        fmt::format("{}: {}.{} is {} and must be {}", page.new_table, key, column, show(is), must));
   };
   if (!can_be_converted(entry)) {
-    if (row != nullptr) violate(page.new_table + ": a row that cannot be converted is there: " + key);
+    if (row != nullptr)
+      violate(page.new_table + ": a row that cannot be converted is there: " + key);
     if (!page.set_aside.contains(key)) violate(page.new_table + ": dropped in silence: " + key);
     return;
   }
-  if (row == nullptr) return violate(fmt::format("{}: a row did not arrive: {}", page.new_table, key));
+  if (row == nullptr)
+    return violate(fmt::format("{}: a row did not arrive: {}", page.new_table, key));
   const auto expect = [&](std::size_t at, const Value& must) {
     if (!same((*row)[at], must)) wrong(new_columns[at].c_str(), (*row)[at], show(must));
   };
@@ -210,8 +213,8 @@ void World::check_new_row(const Page& page, const std::string& key, const Row* r
 
 std::vector<std::string> World::tables() const {
   std::vector<std::string> all;
-  for (Store* store : {static_cast<Store*>(plan_.old_side.get()),
-                       static_cast<Store*>(plan_.new_side.get())}) {
+  for (Store* store :
+       {static_cast<Store*>(plan_.old_side.get()), static_cast<Store*>(plan_.new_side.get())}) {
     const Result<std::vector<std::string>> here = store->catalog().tables();
     for (const std::string& table : here.value()) all.push_back(store->identity() + "/" + table);
   }
@@ -286,8 +289,8 @@ void World::check_journal() {
   }
   const State real = journal_->state();
   const auto essence = [](const State& one) {
-    std::string text = fmt::format("{} {} {} {}", one.attempt, name_of(one.phase), one.rejected,
-                                   one.outcome);
+    std::string text =
+        fmt::format("{} {} {} {}", one.attempt, name_of(one.phase), one.rejected, one.outcome);
     for (const Effect& effect : one.effects) {
       text += fmt::format(" {} {} {}", effect.id, effect.undo, effect.confirmed);
     }
@@ -298,7 +301,8 @@ void World::check_journal() {
     for (const auto& [feed, position] : one.positions) text += " " + feed + " " + position;
     return text;
   };
-  if (essence(state) != essence(real)) violate("the journal's state is not a replay of its records");
+  if (essence(state) != essence(real))
+    violate("the journal's state is not a replay of its records");
 }
 
 }  // namespace whimbrel::simulation

@@ -30,9 +30,9 @@ class FaultyStore final : public Store, private Catalog, private Capture, privat
   // What the rules below are judged by, set before the first call.
   const Migration* migration = nullptr;
   const FaultyJournal* journal = nullptr;
-  bool only_reads = false;             // the verb under way must not change anything
+  bool only_reads = false;  // the verb under way must not change anything
   std::int64_t rows_per_chunk_max = 0;
-  std::function<Value()> answer;       // to the queries of the plan's checks
+  std::function<Value()> answer;  // to the queries of the plan's checks
 
   std::vector<std::string> violations;
 
@@ -56,8 +56,8 @@ class FaultyStore final : public Store, private Catalog, private Capture, privat
   }
   Result<std::unique_ptr<InsideCopier>> open_inside(const Mapping& mapping) override {
     ASSIGN_OR_RETURN(auto inner, inner_->open_inside(mapping));
-    return std::unique_ptr<InsideCopier>(
-        std::make_unique<Inside>(std::move(inner), *this, mapping.source.name, mapping.target.name));
+    return std::unique_ptr<InsideCopier>(std::make_unique<Inside>(
+        std::move(inner), *this, mapping.source.name, mapping.target.name));
   }
   Status claim(const std::string& m, const std::string& j) override {
     return changing("claim", "claim", [&] { return inner_->claim(m, j); });
@@ -149,7 +149,8 @@ class FaultyStore final : public Store, private Catalog, private Capture, privat
     if (move_with_target(table) != nullptr) return expect_intent("a write", maker_of(table));
     if (move_with_source(table) != nullptr) {
       expect_reader_keeps_still("a write");
-      if (!journal->reached_a_switch()) violations.push_back("the source is written before a switch");
+      if (!journal->reached_a_switch())
+        violations.push_back("the source is written before a switch");
       return;
     }
     for (const Change& change : changes) {
@@ -208,8 +209,8 @@ class FaultyStore final : public Store, private Catalog, private Capture, privat
     Result<Applied> apply(std::span<const Change> changes) override {
       TRY(store_.faults_.before("apply"));
       store_.expect_right_to_write(table_, changes);
-      const bool is_switch = store_.move_with_source(table_) == nullptr &&
-                             store_.move_with_target(table_) == nullptr;
+      const bool is_switch =
+          store_.move_with_source(table_) == nullptr && store_.move_with_target(table_) == nullptr;
       if (is_switch && store_.faults_.forgets_outcome()) return unknown();
       ASSIGN_OR_RETURN(Applied applied, inner_->apply(changes));
       if (is_switch && store_.faults_.forgets_outcome()) return unknown();
@@ -220,7 +221,9 @@ class FaultyStore final : public Store, private Catalog, private Capture, privat
     }
 
    private:
-    static Error unknown() { return Error{ErrorCode::outcome_unknown, "simulated: flipped or not"}; }
+    static Error unknown() {
+      return Error{ErrorCode::outcome_unknown, "simulated: flipped or not"};
+    }
     std::unique_ptr<BatchWriter> inner_;
     FaultyStore& store_;
     std::string table_;
@@ -228,7 +231,8 @@ class FaultyStore final : public Store, private Catalog, private Capture, privat
 
   class Inside final : public InsideCopier {
    public:
-    Inside(std::unique_ptr<InsideCopier> inner, FaultyStore& store, std::string from, std::string to)
+    Inside(std::unique_ptr<InsideCopier> inner, FaultyStore& store, std::string from,
+           std::string to)
         : inner_(std::move(inner)), store_(store), from_(std::move(from)), to_(std::move(to)) {}
     Result<InsideCopy> copy_after(const std::optional<Row>& after,
                                   const ChunkLimits& limits) override {
@@ -346,8 +350,8 @@ class FaultyStore final : public Store, private Catalog, private Capture, privat
     TimePoint& since = refused_since_.emplace(table, clock_.now()).first->second;
     if (!already) since = clock_.now();
     if (until - since <= migration->hold_max) return;
-    violations.push_back(fmt::format("writers of {} are refused for {} ms", table,
-                                     (until - since).count()));
+    violations.push_back(
+        fmt::format("writers of {} are refused for {} ms", table, (until - since).count()));
   }
 
   std::shared_ptr<Store> inner_;

@@ -11,13 +11,11 @@ ExprPtr constant(Value value) { return make_expr(Constant{std::move(value)}); }
 
 // One column of each kind: as it is, with a default, into a document, converted, made up.
 std::vector<std::pair<std::string, ExprPtr>> columns_with(const std::string& key_prefix) {
-  const ExprPtr key =
-      key_prefix.empty()
-          ? column("k")
-          : make_expr(Template{{constant(Value::text(key_prefix)), column("k")}});
-  const ExprPtr document =
-      make_expr(IfNull{make_expr(JsonObject{{{"c", column("c")}}}), constant(Value::json("{}")),
-                       {column("c")}});
+  const ExprPtr key = key_prefix.empty()
+                          ? column("k")
+                          : make_expr(Template{{constant(Value::text(key_prefix)), column("k")}});
+  const ExprPtr document = make_expr(IfNull{
+      make_expr(JsonObject{{{"c", column("c")}}}), constant(Value::json("{}")), {column("c")}});
   return {{"id", key},
           {"a2", column("a")},
           {"b2", make_expr(IfNull{column("b"), constant(Value::text("none")), {}})},
@@ -112,10 +110,9 @@ RandomPlan random_plan(Random& random, SimulatedClock& clock, Faults& faults) {
 }
 
 std::string RandomPlan::describe() const {
-  std::string text = fmt::format("plan: {} store(s), {}, {} switch(es), chunks of {}",
-                                 migration.stores.size(),
-                                 migration.sync == Sync::dual ? "dual" : "capture", switches,
-                                 *migration.limits.batch_size);
+  std::string text = fmt::format(
+      "plan: {} store(s), {}, {} switch(es), chunks of {}", migration.stores.size(),
+      migration.sync == Sync::dual ? "dual" : "capture", switches, *migration.limits.batch_size);
   for (const Move& move : migration.moves) {
     text += fmt::format("; {}{}{}{}", move.name, move.inside ? " inside" : "",
                         move.creates_target ? "" : " into what is there",

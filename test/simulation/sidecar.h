@@ -5,7 +5,7 @@
 #include <vector>
 
 #include "application.h"
-#include "engine/sidecar.h"
+#include "follow/sidecar.h"
 #include "faults.h"
 #include "world.h"
 

@@ -32,8 +32,8 @@ int report(std::int64_t lived, std::int64_t failed) {
   return failed == 0 ? 0 : 1;
 }
 
-// Each plain history dies once at every record, before it and after it is durable, and its next life
-// goes on, or back: so each prefix of a journal is one that was resumed.
+// Each plain history dies once at every record, before it and after it is durable, and its next
+// life goes on, or back: so each prefix of a journal is one that was resumed.
 bool prefixes_of(std::uint64_t seed, std::int64_t& lived) {
   for (const bool go_back : {false, true}) {
     for (const bool before : {false, true}) {

@@ -94,7 +94,8 @@ void World::violate(const std::string& what) {
 void World::choose_faults(Verb verb, Weather weather) {
   const bool rough = weather == Weather::rough;
   with_faults_ = rough;
-  faults_.kill_after_calls = rough && random_.chance(60) ? static_cast<int>(random_.below(200)) : -1;
+  faults_.kill_after_calls =
+      rough && random_.chance(60) ? static_cast<int>(random_.below(200)) : -1;
   faults_.fail_per_mille = rough && random_.chance(40) ? static_cast<int>(random_.below(40)) : 0;
   faults_.stall_per_cent = rough ? static_cast<int>(random_.below(30)) : 0;
   const bool listens = verb != Verb::verify && verb != Verb::finish;
@@ -169,7 +170,8 @@ Status World::carry_out(Engine& engine, Verb verb, Goal goal) {
 }
 
 bool World::session(Verb verb, Goal goal, Weather weather) {
-  constexpr const char* verbs[] = {"run", "stay", "rollback", "verify", "canary", "decide", "finish"};
+  constexpr const char* verbs[] = {"run",    "stay",   "rollback", "verify",
+                                   "canary", "decide", "finish"};
   constexpr const char* weathers[] = {"", "calm ", "still "};
   note(fmt::format("{}{} until {} in {}", weathers[static_cast<int>(weather)],
                    verbs[static_cast<int>(verb)], name_of(goal), name_of(journal_->phase())));
@@ -191,8 +193,8 @@ bool World::session(Verb verb, Goal goal, Weather weather) {
   };
   bool lived = true;
   try {
-    Engine engine(plan_.migration, {*journal_, clock_, random_, executor, events, stop, *sidecar_,
-                                    backup});
+    Engine engine(plan_.migration,
+                  {*journal_, clock_, random_, executor, events, stop, *sidecar_, backup});
     if (const Status status = carry_out(engine, verb, goal); !status.ok()) error_ = status.error();
   } catch (const Killed&) {
     ++deaths_;
@@ -274,8 +276,8 @@ void World::a_difference_is_found() {
   if (violation_ || error_) return;
   const auto at = random_.below(std::ssize(application_->pages()));
   const Page& page = application_->pages()[static_cast<std::size_t>(at)];
-  std::vector<Row> rows = switched ? plan_.old_side->rows(page.old_table)
-                                   : plan_.new_side->rows(page.new_table);
+  std::vector<Row> rows =
+      switched ? plan_.old_side->rows(page.old_table) : plan_.new_side->rows(page.new_table);
   std::erase_if(rows, [&](const Row& row) {
     const std::string key = switched ? text_or(row[0], "") : page.old_key(text_or(row[0], ""));
     const auto it = page.book.find(key);

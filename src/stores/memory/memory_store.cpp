@@ -92,7 +92,8 @@ class MemoryWriter final : public BatchWriter {
             (*row)[static_cast<std::size_t>(columns_[i])] = (*change.row)[i];
           }
         }
-        const bool unchanged = before == table->rows.end() ? !row : row && same(*row, before->second);
+        const bool unchanged =
+            before == table->rows.end() ? !row : row && same(*row, before->second);
         unchanged ? ++applied.skipped : ++applied.written;
         if (!unchanged) store_.write(*table, change.key, std::move(row), true);
       }
@@ -198,7 +199,8 @@ Status MemoryStore::carry(const std::string& name, const Row& key,
     Table* there = find(forward ? mapping.target.name : mapping.source.name);
     if (there == nullptr) continue;
     if (!forward) live.touched.insert(key);
-    ASSIGN_OR_RETURN(const Row other_key, forward ? map_key(mapping, key) : unmap_key(mapping, key));
+    ASSIGN_OR_RETURN(const Row other_key,
+                     forward ? map_key(mapping, key) : unmap_key(mapping, key));
     const auto now = here->rows.find(key);
     if (now == here->rows.end()) {
       write(*there, other_key, std::nullopt, true);
@@ -345,7 +347,8 @@ Result<TableSchema> MemoryStore::parse(const std::string& ddl, const std::string
   std::size_t begin = 0;
   while (begin < ddl.size()) {
     const std::size_t end = std::min(ddl.find(' ', begin), ddl.size());
-    if (end > begin) schema.columns.push_back({ddl.substr(begin, end - begin), "", true, false, false, ""});
+    if (end > begin)
+      schema.columns.push_back({ddl.substr(begin, end - begin), "", true, false, false, ""});
     begin = end + 1;
   }
   if (schema.columns.empty()) return Error{ErrorCode::invalid_plan, "a table without columns"};
@@ -396,8 +399,8 @@ Status MemoryStore::rename(const std::string& name, const std::string& to) {
   return {};
 }
 
-Status MemoryStore::retire(const std::vector<const Mapping*>& mappings, const std::string& rename_to,
-                           bool view) {
+Status MemoryStore::retire(const std::vector<const Mapping*>& mappings,
+                           const std::string& rename_to, bool view) {
   if (view) return Error{ErrorCode::refused, "a memory store has no views"};
   for (const Mapping* mapping : mappings) {
     if (!has_table(mapping->source.name)) continue;
@@ -460,7 +463,8 @@ Status MemoryStore::unlink(const std::vector<Link>& links, PairSink& sink) {
       }
       ASSIGN_OR_RETURN(const Row source_key, unmap_key(*one.mapping, key));
       const auto before = source->rows.find(source_key);
-      TRY(sink.pair(one, before == source->rows.end() ? std::nullopt : std::optional(before->second),
+      TRY(sink.pair(one,
+                    before == source->rows.end() ? std::nullopt : std::optional(before->second),
                     row->second));
     }
   }

@@ -75,7 +75,8 @@ Result<Value> text_to_number(Affinity affinity, Value value) {
   const std::string& text = value.get<std::string>();
   if (!could_be_number(text)) return value;
   ASSIGN_OR_RETURN(Value stored, stored_in(affinity, value));
-  if (stored.kind() != Kind::text && text_of(stored) != text) return changes(value, name_of(affinity));
+  if (stored.kind() != Kind::text && text_of(stored) != text)
+    return changes(value, name_of(affinity));
   return stored;
 }
 
@@ -90,7 +91,8 @@ Result<Value> to_number(Affinity affinity, Value value) {
   if (const auto* whole = value.get_if<std::int64_t>()) {
     if (affinity != Affinity::real) return value;
     const auto real = static_cast<double>(*whole);
-    if (!becomes_integer(real) || static_cast<std::int64_t>(real) != *whole) return changes(value, "REAL");
+    if (!becomes_integer(real) || static_cast<std::int64_t>(real) != *whole)
+      return changes(value, "REAL");
     return Value::real(real);
   }
   const double real = value.get<double>();
@@ -143,7 +145,8 @@ Result<Value> settle(Affinity affinity, Value value) {
                    fmt::format("this store cannot hold a {}", name_of(value.kind()))};
   }
   if (affinity == Affinity::blob) return value;
-  return affinity == Affinity::text ? to_text(std::move(value)) : to_number(affinity, std::move(value));
+  return affinity == Affinity::text ? to_text(std::move(value))
+                                    : to_number(affinity, std::move(value));
 }
 
 }  // namespace whimbrel::sqlite

@@ -132,7 +132,8 @@ Result<Transaction> Transaction::begin(Connection& connection, bool to_write) {
 }
 
 Transaction::~Transaction() {
-  if (connection_ != nullptr) sqlite3_exec(connection_->raw(), "ROLLBACK", nullptr, nullptr, nullptr);
+  if (connection_ != nullptr)
+    sqlite3_exec(connection_->raw(), "ROLLBACK", nullptr, nullptr, nullptr);
 }
 
 Status Transaction::commit() {
@@ -144,7 +145,8 @@ Status Transaction::commit() {
 Status bind(sqlite3_stmt* statement, int at, const Value& value) {
   int code = SQLITE_OK;
   const auto bind_text = [&](const std::string& text) {
-    code = sqlite3_bind_text64(statement, at, text.data(), text.size(), SQLITE_TRANSIENT, SQLITE_UTF8);
+    code =
+        sqlite3_bind_text64(statement, at, text.data(), text.size(), SQLITE_TRANSIENT, SQLITE_UTF8);
   };
   switch (value.kind()) {
     case Kind::null:
@@ -182,7 +184,8 @@ Status bind(sqlite3_stmt* statement, int at, const Value& value) {
                    "turn it into text or JSON in the plan"};
   }
   if (code == SQLITE_OK) return {};
-  return Error{ErrorCode::refused, fmt::format("a value cannot be bound: {}", sqlite3_errstr(code))};
+  return Error{ErrorCode::refused,
+               fmt::format("a value cannot be bound: {}", sqlite3_errstr(code))};
 }
 
 Value column(sqlite3_stmt* statement, int at) {

@@ -55,7 +55,9 @@ std::string name_list(const std::vector<std::string>& identifiers) {
   return join(all, ", ");
 }
 
-std::string SqliteDialect::quote(std::string_view identifier) const { return quote_name(identifier); }
+std::string SqliteDialect::quote(std::string_view identifier) const {
+  return quote_name(identifier);
+}
 
 std::optional<std::string> SqliteDialect::literal(const Value& value) const {
   switch (value.kind()) {
@@ -82,7 +84,8 @@ std::optional<std::string> SqliteDialect::literal(const Value& value) const {
       // Only what SQLite would write in the same way: a document may be made of it.
       const std::string& text = value.get<Json>().text;
       const std::optional<Value> written = answer("json(" + text_literal(text) + ")");
-      return written && same(*written, Value::text(text)) ? std::optional(text_literal(text)) : std::nullopt;
+      return written && same(*written, Value::text(text)) ? std::optional(text_literal(text))
+                                                          : std::nullopt;
     }
     case Kind::bytes:
       return "x'" + to_hex(value.get<Bytes>().text) + "'";
@@ -133,10 +136,11 @@ std::string SqliteDialect::between(const std::string& sql, const std::string& pr
     test += fmt::format(" AND substr({}, 1, {}) = x'{}'", blob, prefix.size(), to_hex(prefix));
   }
   if (!suffix.empty()) {
-    test += fmt::format(" AND substr({0}, length({0}) - {1} + 1) = x'{2}'", blob, suffix.size(), to_hex(suffix));
+    test += fmt::format(" AND substr({0}, length({0}) - {1} + 1) = x'{2}'", blob, suffix.size(),
+                        to_hex(suffix));
   }
-  return fmt::format("CASE WHEN {1} THEN CAST(substr({0}, {2} + 1, length({0}) - {3}) AS TEXT) END", blob,
-                     test, prefix.size(), outer);
+  return fmt::format("CASE WHEN {1} THEN CAST(substr({0}, {2} + 1, length({0}) - {3}) AS TEXT) END",
+                     blob, test, prefix.size(), outer);
 }
 
 std::string SqliteDialect::json_extract(const std::string& sql, const std::string& path) const {
@@ -159,7 +163,8 @@ std::string SqliteDialect::json_member(const std::string& sql, bool is_json) con
 }
 
 std::optional<std::string> SqliteDialect::json_constant(const Value& value) const {
-  if (const auto* flag = value.get_if<bool>()) return std::string(*flag ? "json('true')" : "json('false')");
+  if (const auto* flag = value.get_if<bool>())
+    return std::string(*flag ? "json('true')" : "json('false')");
   const std::optional<std::string> sql = literal(value);
   return sql ? std::optional(json_member(*sql, value.kind() == Kind::json)) : sql;
 }

@@ -37,7 +37,8 @@ std::vector<std::string> key_columns(std::size_t width) {
   return names;
 }
 
-std::string append_sql(const std::string& log, const TableSchema& table, const char* row, int removed) {
+std::string append_sql(const std::string& log, const TableSchema& table, const char* row,
+                       int removed) {
   std::vector<std::string> values;
   for (const std::string& column : table.key) values.push_back(row + quote_name(column));
   return fmt::format("INSERT INTO {} (of, removed, {}) VALUES ({}, {}, {});", quote_name(log),
@@ -45,24 +46,27 @@ std::string append_sql(const std::string& log, const TableSchema& table, const c
                      *dialect().literal(Value::text(table.name)), removed, join(values, ", "));
 }
 
-Status make_feed_triggers(Connection& connection, const std::string& feed, const TableSchema& table) {
+Status make_feed_triggers(Connection& connection, const std::string& feed,
+                          const TableSchema& table) {
   const std::string log = log_name(feed);
   std::vector<std::string> differs;
   for (const std::string& column : table.key) {
-    differs.push_back(fmt::format("OLD.{0} IS NOT NEW.{0} COLLATE BINARY OR typeof(OLD.{0}) <> typeof(NEW.{0})",
-                                  quote_name(column)));
+    differs.push_back(
+        fmt::format("OLD.{0} IS NOT NEW.{0} COLLATE BINARY OR typeof(OLD.{0}) <> typeof(NEW.{0})",
+                    quote_name(column)));
   }
   const auto make = [&](const std::string& kind, const std::string& event, const std::string& when,
                         const std::string& body) {
-    return connection.execute(fmt::format(
-        "CREATE TRIGGER IF NOT EXISTS {} AFTER {} ON {} WHEN {}{} BEGIN {} END",
-        quote_name(feed_prefix(feed) + digest_hex(table.name).substr(0, 8) + kind), event,
-        quote_name(table.name), guard_is_off, when, body));
+    return connection.execute(
+        fmt::format("CREATE TRIGGER IF NOT EXISTS {} AFTER {} ON {} WHEN {}{} BEGIN {} END",
+                    quote_name(feed_prefix(feed) + digest_hex(table.name).substr(0, 8) + kind),
+                    event, quote_name(table.name), guard_is_off, when, body));
   };
   TRY(make("i", "INSERT", "", append_sql(log, table, "NEW.", 0)));
   TRY(make("d", "DELETE", "", append_sql(log, table, "OLD.", 1)));
   TRY(make("u", "UPDATE", "", append_sql(log, table, "NEW.", 0)));
-  return make("k", "UPDATE", " AND (" + join(differs, " OR ") + ")", append_sql(log, table, "OLD.", 1));
+  return make("k", "UPDATE", " AND (" + join(differs, " OR ") + ")",
+              append_sql(log, table, "OLD.", 1));
 }
 
 }  // namespace
@@ -78,10 +82,10 @@ Result<std::string> SqliteStore::start(const std::string& feed,
       width = std::max(width, schema.key.size());
       schemas.push_back(std::move(schema));
     }
-    TRY(connection.execute(fmt::format(
-        "CREATE TABLE IF NOT EXISTS {} (seq INTEGER PRIMARY KEY, of TEXT NOT NULL,"
-        " removed INTEGER NOT NULL, {})",
-        quote_name(log_name(feed)), join(key_columns(width), ", "))));
+    TRY(connection.execute(
+        fmt::format("CREATE TABLE IF NOT EXISTS {} (seq INTEGER PRIMARY KEY, of TEXT NOT NULL,"
+                    " removed INTEGER NOT NULL, {})",
+                    quote_name(log_name(feed)), join(key_columns(width), ", "))));
     for (const TableSchema& schema : schemas) TRY(make_feed_triggers(connection, feed, schema));
     return {};
   }));
@@ -102,10 +106,11 @@ Result<ChangeBatch> SqliteStore::read(const std::string& feed, const std::string
   ASSIGN_OR_RETURN(const auto connection, connect(Access::read));
   ASSIGN_OR_RETURN(const bool there, object_exists(*connection, "table", log_name(feed)));
   if (!there) return Error{ErrorCode::position_lost, "the change log " + feed + " is gone"};
-  ASSIGN_OR_RETURN(const std::vector<Row> rows,
-                   connection->query(fmt::format("SELECT * FROM {} WHERE seq > ?1 ORDER BY seq LIMIT ?2",
-                                                 quote_name(log_name(feed))),
-                                     {Value::integer(to_number(position)), Value::integer(changes_max)}));
+  ASSIGN_OR_RETURN(
+      const std::vector<Row> rows,
+      connection->query(fmt::format("SELECT * FROM {} WHERE seq > ?1 ORDER BY seq LIMIT ?2",
+                                    quote_name(log_name(feed))),
+                        {Value::integer(to_number(position)), Value::integer(changes_max)}));
   ChangeBatch batch;
   batch.position = position;
   std::map<std::string, std::size_t> widths;
@@ -128,16 +133,18 @@ Result<ChangeBatch> SqliteStore::read(const std::string& feed, const std::string
 
 Status SqliteStore::hold(const std::vector<std::string>& tables, TimePoint until) {
   return in_transaction([&](Connection& connection) -> Status {
-    TRY(connection.execute(fmt::format(
-        "CREATE TABLE IF NOT EXISTS {} (name TEXT PRIMARY KEY, until INTEGER NOT NULL)", holds_table)));
+    TRY(connection.execute(
+        fmt::format("CREATE TABLE IF NOT EXISTS {} (name TEXT PRIMARY KEY, until INTEGER NOT NULL)",
+                    holds_table)));
     for (const std::string& table : tables) {
-      const auto noted = connection.run(
-          fmt::format("INSERT OR REPLACE INTO {} VALUES (?1, ?2)", holds_table),
-          {Value::text(table), Value::integer(until.time_since_epoch().count())});
+      const auto noted =
+          connection.run(fmt::format("INSERT OR REPLACE INTO {} VALUES (?1, ?2)", holds_table),
+                         {Value::text(table), Value::integer(until.time_since_epoch().count())});
       if (!noted.ok()) return noted.error();
       for (const char* event : {"INSERT", "UPDATE", "DELETE"}) {
         TRY(connection.execute(fmt::format(
-            "CREATE TRIGGER IF NOT EXISTS {} BEFORE {} ON {} WHEN {} < (SELECT until FROM {} WHERE name = {})"
+            "CREATE TRIGGER IF NOT EXISTS {} BEFORE {} ON {} WHEN {} < (SELECT until FROM {} WHERE "
+            "name = {})"
             " BEGIN SELECT RAISE(ABORT, 'whimbrel holds writes for a moment: try again'); END",
             quote_name(hold_prefix(table) + event), event, quote_name(table), now_ms, holds_table,
             *sqlite::dialect().literal(Value::text(table)))));
@@ -152,10 +159,11 @@ Result<bool> SqliteStore::held(const std::vector<std::string>& tables) {
   ASSIGN_OR_RETURN(const bool any, object_exists(*connection, "table", holds_table));
   if (!any) return tables.empty();
   for (const std::string& table : tables) {
-    ASSIGN_OR_RETURN(const auto rows,
-                     connection->query(fmt::format("SELECT 1 FROM {} WHERE name = ?1 AND {} < until",
-                                                   holds_table, now_ms),
-                                       {Value::text(table)}));
+    ASSIGN_OR_RETURN(
+        const auto rows,
+        connection->query(
+            fmt::format("SELECT 1 FROM {} WHERE name = ?1 AND {} < until", holds_table, now_ms),
+            {Value::text(table)}));
     if (rows.empty()) return false;
   }
   return true;
@@ -167,11 +175,12 @@ Status SqliteStore::release(const std::vector<std::string>& tables) {
     if (!any) return {};
     for (const std::string& table : tables) {
       TRY(drop_triggers(connection, hold_prefix(table)));
-      const auto removed = connection.run(fmt::format("DELETE FROM {} WHERE name = ?1", holds_table),
-                                          {Value::text(table)});
+      const auto removed = connection.run(
+          fmt::format("DELETE FROM {} WHERE name = ?1", holds_table), {Value::text(table)});
       if (!removed.ok()) return removed.error();
     }
-    ASSIGN_OR_RETURN(const auto left, connection.query(fmt::format("SELECT 1 FROM {} LIMIT 1", holds_table), {}));
+    ASSIGN_OR_RETURN(const auto left,
+                     connection.query(fmt::format("SELECT 1 FROM {} LIMIT 1", holds_table), {}));
     return left.empty() ? connection.execute(fmt::format("DROP TABLE {}", holds_table)) : Status();
   });
 }

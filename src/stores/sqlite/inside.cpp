@@ -38,7 +38,8 @@ class Inside final : public InsideCopier {
     Row parameters;
     const std::string where = range_sql(mapping_.source.key, "s.", copy.range, parameters);
     const std::string sql = fmt::format(
-        "INSERT INTO {} ({}) SELECT {} FROM {} AS s WHERE {} ORDER BY {} ON CONFLICT ({}) DO NOTHING",
+        "INSERT INTO {} ({}) SELECT {} FROM {} AS s WHERE {} ORDER BY {} ON CONFLICT ({}) DO "
+        "NOTHING",
         quote_name(mapping_.target.name), name_list(written_columns(mapping_.forward)),
         join(expressions_, ", "), quote_name(mapping_.source.name), where,
         qualified_list(mapping_.source.key, "s."), name_list(mapping_.target.key));
@@ -62,7 +63,8 @@ class Inside final : public InsideCopier {
     Row parameters;
     const std::string where = range_sql(mapping_.source.key, "s.", comparison.range, parameters);
     const std::string sql = fmt::format(
-        "SELECT {}, {}, t.{} IS NOT NULL, {} FROM {} AS s LEFT JOIN {} AS t ON {} WHERE {} ORDER BY {}",
+        "SELECT {}, {}, t.{} IS NOT NULL, {} FROM {} AS s LEFT JOIN {} AS t ON {} WHERE {} ORDER "
+        "BY {}",
         qualified_list(mapping_.source.key, "s."), join(expressions_, ", "),
         quote_name(mapping_.target.key.front()),
         qualified_list(written_columns(mapping_.forward), "t."), quote_name(mapping_.source.name),
@@ -93,7 +95,8 @@ class Inside final : public InsideCopier {
     found_.clear();
     bool settled = true;
     for (int i = 0; i < columns; ++i) {
-      Result<Value> value = settle(affinities_[static_cast<std::size_t>(i)], column(statement, keys + i));
+      Result<Value> value =
+          settle(affinities_[static_cast<std::size_t>(i)], column(statement, keys + i));
       settled = settled && value.ok();
       if (value.ok()) append_canonical(expected_, value.value());
       if (there) append_canonical(found_, column(statement, keys + columns + 1 + i));
@@ -108,10 +111,11 @@ class Inside final : public InsideCopier {
   // The chunk says in the same transaction whose it is: two runners on two journals are noticed.
   Status record_chunk() {
     if (claim_.migration.empty()) return {};
-    ASSIGN_OR_RETURN(const std::int64_t rows,
-                     connection_->run("UPDATE whimbrel_claims SET chunks = chunks + 1"
-                                      " WHERE migration = ?1 AND journal = ?2",
-                                      {Value::text(claim_.migration), Value::text(claim_.journal)}));
+    ASSIGN_OR_RETURN(
+        const std::int64_t rows,
+        connection_->run("UPDATE whimbrel_claims SET chunks = chunks + 1"
+                         " WHERE migration = ?1 AND journal = ?2",
+                         {Value::text(claim_.migration), Value::text(claim_.journal)}));
     if (rows == 1) return {};
     return Error{ErrorCode::conflict, "another journal drives this migration in this database",
                  "find the other runner; only one may go on"};

@@ -2,13 +2,13 @@
 #include <fmt/format.h>
 
 #include "base/text.h"
+#include "store/image.h"
 #include "stores/sqlite/dialect.h"
 #include "stores/sqlite/objects.h"
 #include "stores/sqlite/rows.h"
 #include "stores/sqlite/schema.h"
 #include "stores/sqlite/sqlite_store.h"
 #include "stores/sqlite/triggers.h"
-#include "store/image.h"
 
 namespace whimbrel {
 
@@ -49,7 +49,8 @@ Status SqliteStore::unlink(const std::vector<Link>& links, PairSink& sink) {
   return in_transaction([&](Connection& connection) -> Status {
     for (const Link& one : links) {
       const Mapping& mapping = *one.mapping;
-      ASSIGN_OR_RETURN(const bool target_there, object_exists(connection, "table", mapping.target.name));
+      ASSIGN_OR_RETURN(const bool target_there,
+                       object_exists(connection, "table", mapping.target.name));
       ASSIGN_OR_RETURN(const std::vector<Row> keys, touched_keys(connection, one));
       if (!target_there) continue;
       for (const Row& key : keys) {
@@ -59,7 +60,8 @@ Status SqliteStore::unlink(const std::vector<Link>& links, PairSink& sink) {
           continue;
         }
         ASSIGN_OR_RETURN(const Row source_key, source_key_of(mapping, key, *this));
-        ASSIGN_OR_RETURN(const std::optional<Row> source, read_key(connection, mapping.source, source_key));
+        ASSIGN_OR_RETURN(const std::optional<Row> source,
+                         read_key(connection, mapping.source, source_key));
         TRY(sink.pair(one, source, *row));
       }
     }
@@ -67,7 +69,8 @@ Status SqliteStore::unlink(const std::vector<Link>& links, PairSink& sink) {
     for (const Link& one : links) {
       const std::string target = quote_name(one.mapping->target.name);
       TRY(remove_link(connection, one));
-      TRY(connection.execute(one.made_target ? "DROP TABLE IF EXISTS " + target : "DELETE FROM " + target));
+      TRY(connection.execute(one.made_target ? "DROP TABLE IF EXISTS " + target
+                                             : "DELETE FROM " + target));
     }
     return drop_guard_if_unused(connection);
   });
@@ -107,17 +110,18 @@ Result<bool> SqliteStore::put_back(const Link& link, const Row& target_row,
       where.push_back(fmt::format("{} = ?{}", quote_name(table.key[i]), parameters.size()));
     }
     const auto updated =
-        connection.run(fmt::format("UPDATE {} SET {} WHERE {}", quote_name(table.name), join(sets, ", "),
-                                   join(where, " AND ")),
+        connection.run(fmt::format("UPDATE {} SET {} WHERE {}", quote_name(table.name),
+                                   join(sets, ", "), join(where, " AND ")),
                        parameters);
     if (!updated.ok()) return updated.error();
     ASSIGN_OR_RETURN(const bool noted, object_exists(connection, "table", touched_table(link)));
     if (noted) {
       std::vector<std::string> marks;
       for (std::size_t i = 0; i < key.size(); ++i) marks.push_back(fmt::format("?{}", i + 1));
-      const auto added = connection.run(
-          fmt::format("INSERT OR IGNORE INTO {} VALUES ({})", quote_name(touched_table(link)), join(marks, ", ")),
-          key);
+      const auto added =
+          connection.run(fmt::format("INSERT OR IGNORE INTO {} VALUES ({})",
+                                     quote_name(touched_table(link)), join(marks, ", ")),
+                         key);
       if (!added.ok()) return added.error();
     }
     if (guarded) TRY(connection.execute(guard_off));

@@ -9,9 +9,10 @@
 namespace whimbrel::sqlite {
 
 Status make_guard(Connection& connection) {
-  TRY(connection.execute(fmt::format("CREATE TABLE IF NOT EXISTS {} (busy INTEGER NOT NULL)", guard_table)));
-  return connection.execute(fmt::format(
-      "INSERT INTO {0} SELECT 0 WHERE NOT EXISTS (SELECT 1 FROM {0})", guard_table));
+  TRY(connection.execute(
+      fmt::format("CREATE TABLE IF NOT EXISTS {} (busy INTEGER NOT NULL)", guard_table)));
+  return connection.execute(
+      fmt::format("INSERT INTO {0} SELECT 0 WHERE NOT EXISTS (SELECT 1 FROM {0})", guard_table));
 }
 
 Result<bool> has_guard(Connection& connection) {
@@ -72,10 +73,11 @@ Result<std::optional<Row>> key_at(Connection& connection, const TableSchema& tab
   const std::string where = range_sql(table.key, "", {after, std::nullopt}, parameters);
   const std::string key = name_list(table.key);
   // One row more: if there is none behind the chunk, the chunk reaches the end.
-  ASSIGN_OR_RETURN(std::vector<Row> found,
-                   connection.query(fmt::format("SELECT {} FROM {} WHERE {} ORDER BY {} LIMIT 2 OFFSET {}",
-                                                key, quote_name(table.name), where, key, rows - 1),
-                                    parameters));
+  ASSIGN_OR_RETURN(
+      std::vector<Row> found,
+      connection.query(fmt::format("SELECT {} FROM {} WHERE {} ORDER BY {} LIMIT 2 OFFSET {}", key,
+                                   quote_name(table.name), where, key, rows - 1),
+                       parameters));
   if (found.size() < 2) return std::optional<Row>{};
   return std::optional<Row>(std::move(found.front()));
 }

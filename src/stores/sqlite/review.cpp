@@ -33,15 +33,18 @@ class Review {
   // Rows whose key is null cannot be told apart, nor found again.
   Status null_keys(Connection& connection) {
     std::vector<std::string> tests;
-    for (const std::string& column : mapping_.source.key) tests.push_back(quote_name(column) + " IS NULL");
-    ASSIGN_OR_RETURN(const auto rows,
-                     connection.query(fmt::format("SELECT count(*) FROM {} WHERE {}",
-                                                  quote_name(mapping_.source.name), join(tests, " OR ")),
-                                      {}));
+    for (const std::string& column : mapping_.source.key)
+      tests.push_back(quote_name(column) + " IS NULL");
+    ASSIGN_OR_RETURN(
+        const auto rows,
+        connection.query(fmt::format("SELECT count(*) FROM {} WHERE {}",
+                                     quote_name(mapping_.source.name), join(tests, " OR ")),
+                         {}));
     const std::int64_t count = rows.at(0).at(0).get<std::int64_t>();
     if (count > 0) {
       add(Weight::refusal, "null_key",
-          fmt::format("{} rows of {} have a null in their key", with_thousands(count), mapping_.source.name),
+          fmt::format("{} rows of {} have a null in their key", with_thousands(count),
+                      mapping_.source.name),
           "give them a key, or delete them: rows without a key cannot be told apart");
     }
     return {};
@@ -66,8 +69,8 @@ class Review {
     }
     if (mapping_.target.has_checks) {
       add(Weight::refusal, "target_check",
-          fmt::format("{} has a CHECK: a write to {} that breaks it would fail", mapping_.target.name,
-                      mapping_.source.name),
+          fmt::format("{} has a CHECK: a write to {} that breaks it would fail",
+                      mapping_.target.name, mapping_.source.name),
           "drop the CHECK until the migration is finished, or say `sync: capture`");
     }
     if (mapping_.target.strict && !mapping_.source.strict) {
@@ -103,7 +106,8 @@ class Review {
     for (const std::string& column : key.columns) {
       const ColumnRule* rule = rule_of(column);
       const auto* constant = rule == nullptr ? nullptr : std::get_if<Constant>(&rule->expr->node);
-      always_null = always_null && (rule == nullptr || (constant != nullptr && constant->value.is_null()));
+      always_null =
+          always_null && (rule == nullptr || (constant != nullptr && constant->value.is_null()));
       const auto* copied = copied_from(column);
       sources.push_back(copied == nullptr ? "" : copied->column);
     }
@@ -112,8 +116,9 @@ class Review {
     }
     if (always_null) return;
     add(Weight::refusal, "target_foreign_key",
-        fmt::format("{} refers to {}, and {} does not: a write could fail where foreign keys are on",
-                    mapping_.target.name, key.parent, mapping_.source.name),
+        fmt::format(
+            "{} refers to {}, and {} does not: a write could fail where foreign keys are on",
+            mapping_.target.name, key.parent, mapping_.source.name),
         "add the foreign key after the migration is finished, or say `sync: capture`");
   }
 
@@ -125,35 +130,41 @@ class Review {
       if (rule == mapping_.backward.end()) {
         if (column.has_default) continue;
         add(Weight::refusal, "no_way_back",
-            fmt::format("{}.{} is NOT NULL without a default, and nothing leads back to it: every INSERT on "
+            fmt::format("{}.{} is NOT NULL without a default, and nothing leads back to it: every "
+                        "INSERT on "
                         "the new side would fail",
                         mapping_.source.name, column.name),
             "map it, or give it a default");
       } else if (may_be_null(*rule->expr, mapping_.target)) {
         add(Weight::warning, "null_on_the_way_back",
-            fmt::format("{}.{} is NOT NULL, and {} can be null on the new side: such a write would fail "
-                        "until the migration is finished",
-                        mapping_.source.name, column.name, describe(*rule->expr)));
+            fmt::format(
+                "{}.{} is NOT NULL, and {} can be null on the new side: such a write would fail "
+                "until the migration is finished",
+                mapping_.source.name, column.name, describe(*rule->expr)));
       }
     }
     if (mapping_.source.has_checks) {
       add(Weight::warning, "source_check",
-          fmt::format("{} has a CHECK: a write on the new side that breaks it fails until the migration is "
-                      "finished",
-                      mapping_.source.name));
+          fmt::format(
+              "{} has a CHECK: a write on the new side that breaks it fails until the migration is "
+              "finished",
+              mapping_.source.name));
     }
   }
 
   void surroundings(bool dual) {
     for (const std::string& trigger : mapping_.source.triggers) {
-      add(Weight::note, "trigger", fmt::format("the trigger {} on {} stays with it", trigger, mapping_.source.name));
+      add(Weight::note, "trigger",
+          fmt::format("the trigger {} on {} stays with it", trigger, mapping_.source.name));
     }
     for (const std::string& trigger : mapping_.target.triggers) {
       add(dual ? Weight::warning : Weight::note, "trigger",
-          fmt::format("the trigger {} on {} fires for rows that are carried over", trigger, mapping_.target.name));
+          fmt::format("the trigger {} on {} fires for rows that are carried over", trigger,
+                      mapping_.target.name));
     }
     for (const std::string& view : mapping_.source.views) {
-      add(Weight::note, "view", fmt::format("the view {} goes on reading {}", view, mapping_.source.name));
+      add(Weight::note, "view",
+          fmt::format("the view {} goes on reading {}", view, mapping_.source.name));
     }
     for (const std::string& table : mapping_.source.referenced_by) {
       add(Weight::warning, "referenced",
@@ -171,15 +182,16 @@ class Review {
     for (const ColumnRule& rule : mapping_.forward) {
       const auto* copied = std::get_if<ColumnRef>(&rule.expr->node);
       if (copied == nullptr) continue;
-      const auto from = affinity_of(
-          mapping_.source.columns[static_cast<std::size_t>(copied->index)].declared);
+      const auto from =
+          affinity_of(mapping_.source.columns[static_cast<std::size_t>(copied->index)].declared);
       const auto to =
           affinity_of(mapping_.target.columns[static_cast<std::size_t>(rule.index)].declared);
       if (from == Affinity::text && to != Affinity::text && to != Affinity::blob) {
         add(Weight::warning, "text_into_number",
-            fmt::format("{}.{} is text and {}.{} is {}: a text that looks like a number becomes one",
-                        mapping_.source.name, copied->column, mapping_.target.name, rule.column,
-                        mapping_.target.columns[static_cast<std::size_t>(rule.index)].declared));
+            fmt::format(
+                "{}.{} is text and {}.{} is {}: a text that looks like a number becomes one",
+                mapping_.source.name, copied->column, mapping_.target.name, rule.column,
+                mapping_.target.columns[static_cast<std::size_t>(rule.index)].declared));
       }
     }
   }
@@ -211,13 +223,14 @@ std::vector<std::string> writable(const TableSchema& table) {
   return names;
 }
 
-Status insert_row(Connection& connection, const TableSchema& table, const std::vector<std::string>& columns,
-                  const Row& values) {
+Status insert_row(Connection& connection, const TableSchema& table,
+                  const std::vector<std::string>& columns, const Row& values) {
   std::vector<std::string> marks;
   for (std::size_t i = 0; i < columns.size(); ++i) marks.push_back(fmt::format("?{}", i + 1));
-  const auto inserted = connection.run(fmt::format("INSERT INTO {} ({}) VALUES ({})", quote_name(table.name),
-                                                   name_list(columns), join(marks, ", ")),
-                                       values);
+  const auto inserted =
+      connection.run(fmt::format("INSERT INTO {} ({}) VALUES ({})", quote_name(table.name),
+                                 name_list(columns), join(marks, ", ")),
+                     values);
   return inserted.ok() ? Status() : Status(inserted.error());
 }
 
@@ -261,7 +274,8 @@ Result<std::vector<Finding>> SqliteStore::review(const Mapping& mapping, bool du
 Result<std::string> SqliteStore::self_test(const Mapping& mapping, bool linked) {
   ASSIGN_OR_RETURN(const auto connection, connect(Access::write));
   ASSIGN_OR_RETURN(const Transaction rolled_back, Transaction::begin(*connection, true));
-  ASSIGN_OR_RETURN(const bool source_is_here, object_exists(*connection, "table", mapping.source.name));
+  ASSIGN_OR_RETURN(const bool source_is_here,
+                   object_exists(*connection, "table", mapping.source.name));
   if (!source_is_here) return std::string("nothing: the source is in another file");
   ASSIGN_OR_RETURN(const std::vector<Row> rows,
                    connection->query(fmt::format("SELECT {} FROM {} LIMIT 1",
@@ -279,10 +293,12 @@ Result<std::string> SqliteStore::self_test(const Mapping& mapping, bool linked) 
   const Row values = written_values(mapping.forward, image);
   TRY(insert_row(*connection, target, written_columns(mapping.forward), values));
   ASSIGN_OR_RETURN(const std::optional<Row> read, read_key(*connection, target, key));
-  TRY(expect(read && differing(mapping.forward, image, *read).empty(), "the row read is not the row inserted"));
+  TRY(expect(read && differing(mapping.forward, image, *read).empty(),
+             "the row read is not the row inserted"));
   const std::string any = quote_name(mapping.forward.back().column);
-  const auto updated = connection->run(
-      fmt::format("UPDATE {0} SET {1} = {1} WHERE {2}", quote_name(target.name), any, where_key(target)), key);
+  const auto updated = connection->run(fmt::format("UPDATE {0} SET {1} = {1} WHERE {2}",
+                                                   quote_name(target.name), any, where_key(target)),
+                                       key);
   if (!updated.ok()) return updated.error();
   TRY(delete_row(*connection, target, key));
   ASSIGN_OR_RETURN(std::int64_t left, count_key(*connection, target, key));

@@ -64,9 +64,9 @@ class Reader final : public SnapshotReader {
       int at = 0;
       for (const Value& value : key) TRY(bind(statement.get(), ++at, value));
       ASSIGN_OR_RETURN(const bool found, connection_->step(statement.get()));
-      rows.push_back(found ? std::optional(row_of(statement.get(), 0,
-                                                  static_cast<int>(table_.columns.size())))
-                           : std::nullopt);
+      rows.push_back(
+          found ? std::optional(row_of(statement.get(), 0, static_cast<int>(table_.columns.size())))
+                : std::nullopt);
     }
     return rows;
   }
@@ -94,9 +94,9 @@ class Writer final : public BatchWriter {
     ASSIGN_OR_RETURN(const bool guarded, has_guard(*connection_));
     if (guarded) TRY(connection_->execute(guard_on));
     ASSIGN_OR_RETURN(const Statement select, connection_->prepare(select_by_key(table_)));
-    ASSIGN_OR_RETURN(const Statement erase,
-                     connection_->prepare(fmt::format("DELETE FROM {} WHERE {}", quote_name(table_.name),
-                                                      key_condition(table_, 1))));
+    ASSIGN_OR_RETURN(const Statement erase, connection_->prepare(fmt::format(
+                                                "DELETE FROM {} WHERE {}", quote_name(table_.name),
+                                                key_condition(table_, 1))));
     ASSIGN_OR_RETURN(const Statement upsert, connection_->prepare(upsert_sql()));
     Applied applied;
     for (const bool deletes : {true, false}) {
@@ -122,8 +122,9 @@ class Writer final : public BatchWriter {
       }
     }
     const std::string then = sets.empty() ? "NOTHING" : "UPDATE SET " + join(sets, ", ");
-    return fmt::format("INSERT INTO {} ({}) VALUES ({}) ON CONFLICT ({}) DO {}", quote_name(table_.name),
-                       name_list(columns_), join(marks, ", "), name_list(table_.key), then);
+    return fmt::format("INSERT INTO {} ({}) VALUES ({}) ON CONFLICT ({}) DO {}",
+                       quote_name(table_.name), name_list(columns_), join(marks, ", "),
+                       name_list(table_.key), then);
   }
 
   Result<std::optional<Row>> current(const Row& key, sqlite3_stmt* select) {

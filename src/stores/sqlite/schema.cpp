@@ -107,9 +107,10 @@ Status read_indexes(Connection& connection, TableSchema& schema) {
 
 Status read_references(Connection& connection, TableSchema& schema) {
   const auto list = [&](const std::string& table) {
-    return connection.query("SELECT id, \"table\", \"from\", \"to\", on_update, on_delete"
-                            " FROM pragma_foreign_key_list(?1) ORDER BY id, seq",
-                            named(table));
+    return connection.query(
+        "SELECT id, \"table\", \"from\", \"to\", on_update, on_delete"
+        " FROM pragma_foreign_key_list(?1) ORDER BY id, seq",
+        named(table));
   };
   ASSIGN_OR_RETURN(const std::vector<Row> rows, list(schema.name));
   std::map<std::int64_t, ForeignKey> keys;
@@ -136,7 +137,9 @@ Status read_references(Connection& connection, TableSchema& schema) {
 bool mentions(const std::string& sql, const std::string& table) {
   const std::string where = ascii_lower(sql);
   const std::string word = ascii_lower(table);
-  const auto inside = [](char c) { return std::isalnum(static_cast<unsigned char>(c)) != 0 || c == '_'; };
+  const auto inside = [](char c) {
+    return std::isalnum(static_cast<unsigned char>(c)) != 0 || c == '_';
+  };
   for (std::size_t at = where.find(word); at != std::string::npos; at = where.find(word, at + 1)) {
     const bool left = at == 0 || !inside(where[at - 1]);
     const std::size_t end = at + word.size();
@@ -202,7 +205,8 @@ Result<TableSchema> describe(Connection& connection, const std::string& table) {
                  near.empty() && !names.empty() ? "its tables: " + join(names, ", ") : near};
   }
   if (text(found[0][1]) != "table") {
-    return Error{ErrorCode::refused, fmt::format("`{}` is a {}, not a table", table, text(found[0][1])),
+    return Error{ErrorCode::refused,
+                 fmt::format("`{}` is a {}, not a table", table, text(found[0][1])),
                  "only tables are moved"};
   }
   TableSchema schema;

@@ -14,6 +14,7 @@ inline constexpr const char* own_prefix = "whimbrel_";
 // not_found with near names when there is no such table; `refused` for views and virtual tables.
 Result<TableSchema> describe(Connection& connection, const std::string& table);
 Result<std::vector<std::string>> table_names(Connection& connection);
-Result<bool> object_exists(Connection& connection, const std::string& type, const std::string& name);
+Result<bool> object_exists(Connection& connection, const std::string& type,
+                           const std::string& name);
 
 }  // namespace whimbrel::sqlite

@@ -20,8 +20,7 @@ using namespace sqlite;  // NOLINT: this is the store's own namespace
 Result<std::shared_ptr<Store>> SqliteStore::open(const std::string& path, Clock& clock) {
   std::error_code failure;
   const auto absolute = std::filesystem::weakly_canonical(path, failure);
-  std::shared_ptr<SqliteStore> store(
-      new SqliteStore(failure ? path : absolute.string(), clock));
+  std::shared_ptr<SqliteStore> store(new SqliteStore(failure ? path : absolute.string(), clock));
   ASSIGN_OR_RETURN(const auto connection, store->connect(Access::read));
   // Reading the catalogue shows at once whether this is a database at all.
   ASSIGN_OR_RETURN(const auto names, table_names(*connection));
@@ -60,20 +59,25 @@ Result<std::unique_ptr<InsideCopier>> SqliteStore::open_inside(const Mapping& ma
 
 Status SqliteStore::claim(const std::string& migration, const std::string& journal) {
   TRY(in_transaction([&](Connection& connection) -> Status {
-    TRY(connection.execute("CREATE TABLE IF NOT EXISTS whimbrel_claims (migration TEXT PRIMARY KEY,"
+    TRY(
+        connection.execute("CREATE TABLE IF NOT EXISTS whimbrel_claims (migration TEXT PRIMARY KEY,"
                            " journal TEXT NOT NULL, chunks INTEGER NOT NULL DEFAULT 0)"));
     const Row both = {Value::text(migration), Value::text(journal)};
-    const auto added =
-        connection.run("INSERT OR IGNORE INTO whimbrel_claims (migration, journal) VALUES (?1, ?2)", both);
+    const auto added = connection.run(
+        "INSERT OR IGNORE INTO whimbrel_claims (migration, journal) VALUES (?1, ?2)", both);
     if (!added.ok()) return added.error();
-    ASSIGN_OR_RETURN(const auto rows,
-                     connection.query("SELECT 1 FROM whimbrel_claims WHERE migration = ?1 AND journal = ?2",
-                                      both));
+    ASSIGN_OR_RETURN(
+        const auto rows,
+        connection.query("SELECT 1 FROM whimbrel_claims WHERE migration = ?1 AND journal = ?2",
+                         both));
     if (!rows.empty()) return {};
-    return Error{ErrorCode::conflict,
-                 fmt::format("another journal drives {} in {}", migration, path_),
-                 "use the state folder it was started with (`--state`), or roll that one back first",
-                 "nothing was changed by this command", {}, ""};
+    return Error{
+        ErrorCode::conflict,
+        fmt::format("another journal drives {} in {}", migration, path_),
+        "use the state folder it was started with (`--state`), or roll that one back first",
+        "nothing was changed by this command",
+        {},
+        ""};
   }));
   const std::lock_guard lock(claim_mutex_);
   claimed_migration_ = migration;
@@ -88,7 +92,8 @@ Status SqliteStore::disown(const std::string& migration) {
     const auto removed = connection.run("DELETE FROM whimbrel_claims WHERE migration = ?1",
                                         {Value::text(migration)});
     if (!removed.ok()) return removed.error();
-    ASSIGN_OR_RETURN(const auto left, connection.query("SELECT 1 FROM whimbrel_claims LIMIT 1", {}));
+    ASSIGN_OR_RETURN(const auto left,
+                     connection.query("SELECT 1 FROM whimbrel_claims LIMIT 1", {}));
     return left.empty() ? connection.execute("DROP TABLE whimbrel_claims") : Status();
   });
 }
@@ -97,7 +102,8 @@ Result<Value> SqliteStore::ask(const std::string& query) {
   ASSIGN_OR_RETURN(const auto connection, connect(Access::read));
   ASSIGN_OR_RETURN(const std::vector<Row> rows, connection->query(query, {}));
   if (rows.size() != 1 || rows[0].size() != 1) {
-    return Error{ErrorCode::refused, "a check has to give one row with one value: " + printable(query, 200)};
+    return Error{ErrorCode::refused,
+                 "a check has to give one row with one value: " + printable(query, 200)};
   }
   return rows[0][0];
 }
@@ -143,8 +149,8 @@ Result<TableSchema> SqliteStore::sketch(const std::string& table,
     names.push_back(column);
   }
   for (const auto& [column, value] : others) columns.push_back(quote_name(column) + type(value));
-  return parse(fmt::format("CREATE TABLE {} ({}, PRIMARY KEY ({}))", quote_name(table), join(columns, ", "),
-                           name_list(names)),
+  return parse(fmt::format("CREATE TABLE {} ({}, PRIMARY KEY ({}))", quote_name(table),
+                           join(columns, ", "), name_list(names)),
                table);
 }
 
@@ -174,13 +180,15 @@ Status SqliteStore::create_index(const std::string& ddl) {
 }
 
 Status SqliteStore::drop(const std::string& table) {
-  return in_transaction(
-      [&](Connection& connection) { return connection.execute("DROP TABLE IF EXISTS " + quote_name(table)); });
+  return in_transaction([&](Connection& connection) {
+    return connection.execute("DROP TABLE IF EXISTS " + quote_name(table));
+  });
 }
 
 Status SqliteStore::clear(const std::string& table) {
-  return in_transaction(
-      [&](Connection& connection) { return connection.execute("DELETE FROM " + quote_name(table)); });
+  return in_transaction([&](Connection& connection) {
+    return connection.execute("DELETE FROM " + quote_name(table));
+  });
 }
 
 Status SqliteStore::rename(const std::string& table, const std::string& to) {
@@ -188,7 +196,8 @@ Status SqliteStore::rename(const std::string& table, const std::string& to) {
     ASSIGN_OR_RETURN(const bool there, object_exists(connection, "table", table));
     ASSIGN_OR_RETURN(const bool done, object_exists(connection, "table", to));
     if (!there && done) return {};
-    return connection.execute(fmt::format("ALTER TABLE {} RENAME TO {}", quote_name(table), quote_name(to)));
+    return connection.execute(
+        fmt::format("ALTER TABLE {} RENAME TO {}", quote_name(table), quote_name(to)));
   });
 }
 
@@ -211,8 +220,8 @@ Result<std::string> view_sql(const Mapping& mapping) {
 
 }  // namespace
 
-Status SqliteStore::retire(const std::vector<const Mapping*>& mappings, const std::string& rename_to,
-                           bool view) {
+Status SqliteStore::retire(const std::vector<const Mapping*>& mappings,
+                           const std::string& rename_to, bool view) {
   return in_transaction([&](Connection& connection) -> Status {
     for (const Mapping* mapping : mappings) {
       const std::string& name = mapping->source.name;

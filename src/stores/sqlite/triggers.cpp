@@ -62,9 +62,10 @@ struct Way {
   }
   std::string trigger(const std::string& kind, const std::string& event, const std::string& when,
                       const std::string& body) const {
-    return fmt::format("CREATE TRIGGER IF NOT EXISTS {} AFTER {} ON {} WHEN {}{} BEGIN {}; {} {}; END",
-                       name(kind), event, quote_name(read.name), guard_is_off,
-                       when.empty() ? "" : " AND " + when, guard_on, body, guard_off);
+    return fmt::format(
+        "CREATE TRIGGER IF NOT EXISTS {} AFTER {} ON {} WHEN {}{} BEGIN {}; {} {}; END", name(kind),
+        event, quote_name(read.name), guard_is_off, when.empty() ? "" : " AND " + when, guard_on,
+        body, guard_off);
   }
 
   Result<std::string> assignments(const std::vector<ColumnRule>& some) const {
@@ -89,16 +90,17 @@ struct Way {
       }
     }
     const std::string then = sets.empty() ? "NOTHING" : "UPDATE SET " + join(sets, ", ");
-    ASSIGN_OR_RETURN(const std::string insert,
-                     insert_whole(fmt::format("true ON CONFLICT ({}) DO {}",
-                                              name_list(written.key), then)));
+    ASSIGN_OR_RETURN(
+        const std::string insert,
+        insert_whole(fmt::format("true ON CONFLICT ({}) DO {}", name_list(written.key), then)));
     return trigger("insert", "INSERT", "", insert + noted("NEW."));
   }
 
   Result<std::string> on_delete() const {
     ASSIGN_OR_RETURN(const std::string match, match_key(written, rules, "", "OLD."));
-    return trigger("delete", "DELETE", "",
-                   fmt::format("DELETE FROM {} WHERE {};", quote_name(written.name), match) + noted("OLD."));
+    return trigger(
+        "delete", "DELETE", "",
+        fmt::format("DELETE FROM {} WHERE {};", quote_name(written.name), match) + noted("OLD."));
   }
 
   // The whole row moves to its new key, and keeps what only the other side holds.
@@ -110,8 +112,8 @@ struct Way {
                      insert_whole(fmt::format("NOT EXISTS (SELECT 1 FROM {} WHERE {})",
                                               quote_name(written.name), match_new)));
     return trigger("key", "UPDATE", key_changed(),
-                   fmt::format("UPDATE OR REPLACE {} SET {} WHERE {}; {}", quote_name(written.name), all,
-                               match, insert) +
+                   fmt::format("UPDATE OR REPLACE {} SET {} WHERE {}; {}", quote_name(written.name),
+                               all, match, insert) +
                        noted("OLD.") + noted("NEW."));
   }
 
@@ -125,7 +127,8 @@ struct Way {
     if (dependent.empty()) return std::string();
     ASSIGN_OR_RETURN(const std::string sets, assignments(dependent));
     ASSIGN_OR_RETURN(const std::string match, match_key(written, rules, "", "NEW."));
-    std::string body = fmt::format("UPDATE {} SET {} WHERE {};", quote_name(written.name), sets, match);
+    std::string body =
+        fmt::format("UPDATE {} SET {} WHERE {};", quote_name(written.name), sets, match);
     if (insert_missing) {
       ASSIGN_OR_RETURN(const std::string insert,
                        insert_whole(fmt::format("NOT EXISTS (SELECT 1 FROM {} WHERE {})",
@@ -150,7 +153,8 @@ struct Way {
       ASSIGN_OR_RETURN(std::string update, on_update(column.name, number));
       if (!update.empty()) out.push_back(std::move(update));
     }
-    if (!note.empty()) out.push_back(trigger("touch", "UPDATE", "NOT " + key_changed(), noted("NEW.")));
+    if (!note.empty())
+      out.push_back(trigger("touch", "UPDATE", "NOT " + key_changed(), noted("NEW.")));
     return {};
   }
 };
@@ -196,11 +200,13 @@ std::string touched_ddl(const Link& link) {
   std::vector<std::string> columns;
   for (const std::string& column : key) {
     const ColumnSchema& schema =
-        link.mapping->target.columns[static_cast<std::size_t>(link.mapping->target.column_index(column))];
-    columns.push_back(quote_name(column) + (schema.collation.empty() ? "" : " COLLATE " + quote_name(schema.collation)));
+        link.mapping->target
+            .columns[static_cast<std::size_t>(link.mapping->target.column_index(column))];
+    columns.push_back(quote_name(column) +
+                      (schema.collation.empty() ? "" : " COLLATE " + quote_name(schema.collation)));
   }
-  return fmt::format("CREATE TABLE IF NOT EXISTS {} ({}, PRIMARY KEY ({}))", quote_name(touched_table(link)),
-                     join(columns, ", "), name_list(key));
+  return fmt::format("CREATE TABLE IF NOT EXISTS {} ({}, PRIMARY KEY ({}))",
+                     quote_name(touched_table(link)), join(columns, ", "), name_list(key));
 }
 
 Result<std::vector<std::string>> link_triggers(const Link& link) {
@@ -212,12 +218,13 @@ Result<std::vector<std::string>> link_triggers(const Link& link) {
     values.push_back("\1" + quote_name(column));
   }
   // No OR IGNORE: an application's own OR clause would take its place.
-  const std::string note = fmt::format(
-      " INSERT INTO {0} SELECT {1} WHERE NOT EXISTS (SELECT 1 FROM {0} WHERE {2});",
-      quote_name(touched_table(link)), join(values, ", "), join(matches, " AND "));
+  const std::string note =
+      fmt::format(" INSERT INTO {0} SELECT {1} WHERE NOT EXISTS (SELECT 1 FROM {0} WHERE {2});",
+                  quote_name(touched_table(link)), join(values, ", "), join(matches, " AND "));
   const std::string prefix = link_prefix(link);
   const Way forward{mapping.source, mapping.target, mapping.forward, prefix + "forward_", "", true};
-  const Way backward{mapping.target, mapping.source, mapping.backward, prefix + "backward_", note, false};
+  const Way backward{mapping.target,       mapping.source, mapping.backward,
+                     prefix + "backward_", note,           false};
   std::vector<std::string> all;
   TRY(forward.spell(all));
   TRY(backward.spell(all));
