@@ -71,6 +71,10 @@ Status Context::load() {
   TRY(open_stores());
   ASSIGN_OR_RETURN(migration_, bind_plan(plan_, stores_, diagnostics));
   if (!diagnostics.empty()) return diagnostics.error();
+  if (options_.force && migration_.production) {
+    return Error{ErrorCode::refused, "`--force` is never allowed under `protect: production`", "",
+                 "nothing was changed"};
+  }
   if (options_.batch_size > 0) migration_.limits.batch_size = options_.batch_size;
   executor_ = std::make_unique<ThreadExecutor>(migration_.limits.workers);
   return {};

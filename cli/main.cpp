@@ -31,6 +31,9 @@ void add_common(CLI::App& verb, Options& options) {
   verb.add_option("--log-file", options.log_file,
                   "where to log (default: migration.log in the state folder)");
   verb.add_option("--log-level", options.log_level, "debug, info, warning or error");
+  verb.add_flag("--force", options.force,
+                "where the plan allows it; never under `protect: production`");
+  verb.add_flag("--redact", options.redact, "no values and keys in what is printed and written");
   verb.add_flag("--quiet", options.quiet, "no progress");
   verb.add_flag("--no-color", options.no_color, "plain text");
 }
@@ -112,6 +115,7 @@ int dispatch(int argc, char** argv) {
            "  whimbrel finish migration.yaml\n  whimbrel finish migration.yaml --after 0s --yes",
            [&] { return finish(options); }));
   finish_verb->add_option("--after", options.after, "instead of the plan's `after`");
+  finish_verb->add_option("--backup", options.url, "file:FOLDER: the old tables, before they go");
   finish_verb->add_flag("--no-backup", options.no_backup, "the archive alone is enough");
   CLI::App* backup_verb = with_plan(verb("backup", "the plan's source tables to files, verified",
                                          "  whimbrel backup migration.yaml file:backup",

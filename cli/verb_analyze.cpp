@@ -9,7 +9,8 @@ int analyze(const Options& options) {
   const Result<std::string> folder = context.state_folder(true);
   if (!folder.ok()) return context.fail(folder.error());
   const Result<Analysis> analysis =
-      whimbrel::analyze(context.migration(), context.clock(), context.progress(), stop_flag());
+      whimbrel::analyze(context.migration(), context.clock(), context.progress(), stop_flag(),
+                        context.options().redact);
   if (!analysis.ok()) return context.fail(analysis.error());
   const Result<std::string> file = write_stamped(
       folder.value(), "analysis", "json",

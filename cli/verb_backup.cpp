@@ -32,9 +32,12 @@ int backup(const Options& options) {
       if (move.source == store) names.push_back(move.mapping.source.name);
     }
     if (names.empty()) continue;
+    const bool alone = context.migration().stores.size() == 1;
+    const std::string place = alone ? folder.value() : folder.value() + "/" + alias;
     const Result<std::vector<BackedUpTable>> taken =
-        take_backup(*store, names, folder.value(), context.progress());
+        take_backup(*store, names, place, context.progress());
     if (!taken.ok()) return context.fail(taken.error());
+    if (const Status good = verify_backup(place); !good.ok()) return context.fail(good.error());
     for (const BackedUpTable& one : taken.value()) {
       rows += one.rows;
       ++tables;
@@ -42,8 +45,6 @@ int backup(const Options& options) {
                               one.fingerprint));
     }
   }
-  if (const Status good = verify_backup(folder.value()); !good.ok())
-    return context.fail(good.error());
   return context.finish(
       done, "backed up",
       fmt::format("{} tables, {} rows, read back and verified", tables, with_thousands(rows)));

@@ -36,7 +36,8 @@ Status analyze_first(Context& context) {
   ASSIGN_OR_RETURN(const std::string folder, context.state_folder(true));
   if (analyzed_lately(context, folder)) return {};
   ASSIGN_OR_RETURN(const Analysis analysis,
-                   analyze(context.migration(), context.clock(), context.progress(), stop_flag()));
+                   analyze(context.migration(), context.clock(), context.progress(), stop_flag(),
+                           context.options().redact));
   ASSIGN_OR_RETURN(
       const std::string file,
       write_stamped(
@@ -66,7 +67,8 @@ int ended(Context& context, const Result<EngineOutcome>& outcome, const char* re
 
 int dry_run(Context& context) {
   const Result<Analysis> analysis =
-      analyze(context.migration(), context.clock(), context.progress(), stop_flag());
+      analyze(context.migration(), context.clock(), context.progress(), stop_flag(),
+              context.options().redact);
   if (!analysis.ok()) return context.fail(analysis.error());
   context.say(analysis.value().text);
   return context.finish(analysis.value().refused ? refused : done, "dry run",
@@ -120,12 +122,12 @@ int run(const Options& options) {
   Result<EngineOutcome> outcome = engine.run(goal, options.stay);
   const bool fails = !outcome.ok() && outcome.error().code != ErrorCode::cancelled;
   if (fails && context.migration().roll_back_on_failure) {
-    const Error cause = outcome.error();
+    Error cause = std::move(outcome).error();
     const Result<EngineOutcome> back = context.make_engine().rollback();
     (void)write_documents(context);
     if (!back.ok()) return context.fail(back.error());
-    return context.fail_as(rolled_back,
-                           Error(cause).saying_safe("rolled back: everything is as it was before"));
+    return context.fail_as(
+        rolled_back, std::move(cause).saying_safe("rolled back: everything is as it was before"));
   }
   return ended(context, outcome, "done");
 }
@@ -237,6 +239,10 @@ int finish(const Options& options) {
     return context.fail(confirmed.error());
   if (const Status locked = context.journal().lock_for_running(); !locked.ok())
     return context.fail(locked.error());
+  if (!options.url.empty()) {
+    const int backed_up = backup(options);
+    if (backed_up != done) return backed_up;
+  }
   return ended(context, context.make_engine().finish(after), "done");
 }
 

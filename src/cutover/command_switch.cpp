@@ -61,6 +61,7 @@ class CommandSwitchOn final : public Switch {
   }
   Status flip() override { return carry_out(plan_.run); }
   Status put_back(const std::string&) override { return carry_out(plan_.undo); }
+  bool can_be_told_again() const override { return false; }
   std::string describe() const override {
     return fmt::format("command {} (undo: {})", join(plan_.run, " "), join(plan_.undo, " "));
   }

@@ -89,6 +89,7 @@ Result<Flipped> Cutover::put_back_one(std::size_t index) {
       if (back.error().code != ErrorCode::outcome_unknown) return back.error();
       return Flipped::unknown;
     }
+    if (one.can_be_told_again()) TRY(one.put_back(effect->undo));
   }
   TRY(journal_.append(EffectUndone{id}));
   events_.emit({"switch_put_back", {{"switch", migration_.switches[index].name}}});
@@ -151,6 +152,10 @@ Status Cutover::decide(bool switched) {
     if (switched) {
       TRY(journal_.append(EffectConfirmed{id_of(i), "{\"decided\":true}"}));
     } else {
+      // It may have come half the way, to a table that was made for its row.
+      if (switches_[i]->can_be_told_again()) {
+        TRY(switches_[i]->put_back(state.effect(id_of(i))->undo));
+      }
       TRY(journal_.append(EffectUndone{id_of(i)}));
     }
   }

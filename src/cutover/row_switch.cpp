@@ -75,6 +75,7 @@ class RowSwitchOn final : public Switch {
     return write(std::move(values));
   }
 
+  bool can_be_told_again() const override { return true; }
   std::string describe() const override {
     std::string text = "row of " + plan_.table.name + " where";
     for (const auto& [column, value] : plan_.key)

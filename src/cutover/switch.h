@@ -23,6 +23,8 @@ class Switch {
   // `outcome_unknown` when it may or may not have happened. Idempotent.
   virtual Status flip() = 0;
   virtual Status put_back(const std::string& found) = 0;
+  // Whether `put_back` can be called again although it may have happened, to finish what is left.
+  virtual bool can_be_told_again() const = 0;
   // One line for a person: what it would do.
   virtual std::string describe() const = 0;
 };

@@ -189,6 +189,11 @@ Result<EngineOutcome> Engine::loop(Goal goal) {
       parts_.clock.sleep_for(Milliseconds(pause + parts_.random.below(pause)));
       continue;
     }
+    // What was under way has ended for the sake of a rollback that was asked for.
+    const bool makes_way = !more.ok() && more.error().code == ErrorCode::cancelled &&
+                           !parts_.stop.requested() && rollback_asked_ &&
+                           is_edge(parts_.journal.phase(), Phase::rolling_back);
+    if (makes_way) continue;
     if (!more.ok()) return std::move(more).error();
     failures = 0;
     if (more.value()) continue;
@@ -211,9 +216,9 @@ Status Engine::reclaim() {
 Result<EngineOutcome> Engine::run(Goal goal, bool stay) {
   TRY(accept_plan());
   TRY(reclaim());
-  if (const Phase phase = parts_.journal.phase(); phase == Phase::rolling_back) {
-    rollback_asked_ = true;  // a rollback that was interrupted goes on first
-  }
+  // A rollback that was interrupted, or asked for and not begun, comes first.
+  const State state = parts_.journal.state();
+  rollback_asked_ = state.phase == Phase::rolling_back || state.decisions.contains("rollback");
   Result<EngineOutcome> outcome = loop(goal);
   if (outcome.ok() && stay && !outcome.value().gave_up) {
     if (Status stayed = stay_until_stopped(); !stayed.ok()) outcome = std::move(stayed).error();
@@ -349,6 +354,7 @@ Result<EngineOutcome> Engine::cutover(const std::string& only, std::optional<boo
       return Error{ErrorCode::refused, "one switch early needs a verified copy",
                    "`whimbrel run --until verify` first"};
     }
+    if (!cutover_.any_switch_was_intended()) TRY(put_back_kept());
     ASSIGN_OR_RETURN(const Flipped flipped, cutover_.flip_only(only));
     if (flipped == Flipped::unknown) {
       return Error{ErrorCode::outcome_unknown,

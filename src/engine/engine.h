@@ -108,6 +108,7 @@ class Engine {
   // Keys of the move's side `there` that the application wrote and nobody carried over yet.
   Result<std::set<Row, RowLess>> written_by_application(Direction there, const Move& move);
   Status put_back_kept();
+  Result<bool> source_has(const Move& move, const Row& target_key) const;
   std::vector<HeldTables> tables_to_hold(Direction direction) const;
   Status let_go_of_the_last_hold();
 

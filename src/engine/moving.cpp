@@ -106,9 +106,10 @@ Result<VerifyOutcome> Engine::compare_all(std::int64_t sample, bool follow, bool
     verifies.push_back(std::make_unique<Verify>(move, pairing, sample, parts_.journal, parts_.clock,
                                                 parts_.events));
     verifies.back()->put_back_before(std::move(put_back));
-    tasks.push_back([this, verify = verifies.back().get()]() -> Result<Step> {
-      TRY(poll_requests());
-      TRY(wait_while_paused());
+    tasks.push_back([this, follow, verify = verifies.back().get()]() -> Result<Step> {
+      // Requests are for the process that drives the migration, not for one that only looks.
+      if (follow) TRY(poll_requests());
+      if (follow) TRY(wait_while_paused());
       if (must_stop()) return Error{ErrorCode::cancelled, "stopped as asked"};
       return verify->step();
     });
@@ -194,6 +195,14 @@ Status Engine::carry_late_writes(Direction direction) {
   return {};
 }
 
+Result<bool> Engine::source_has(const Move& move, const Row& target_key) const {
+  ASSIGN_OR_RETURN(const auto reader, move.source->open_reader(move.mapping.source));
+  ASSIGN_OR_RETURN(Row key, source_key_of(move.mapping, target_key, move.source->catalog()));
+  const std::vector<Row> keys = {std::move(key)};
+  ASSIGN_OR_RETURN(const auto rows, reader->read_keys(keys));
+  return rows[0].has_value();
+}
+
 // What a rolled-back attempt had to take off the new side returns just before the switch, but only
 // where the old side says the same as it did then.
 Status Engine::put_back_kept() {
@@ -209,7 +218,9 @@ Status Engine::put_back_kept() {
     for (int attempt = 0; attempt < recheck_rounds; ++attempt) {
       ASSIGN_OR_RETURN(const auto rows, reader->read_keys(keys));
       if (!rows[0]) {
-        TRY(parts_.journal.forget_kept(row.move, row.key));
+        // Deleted on the old side, or only set aside; then a later attempt may have it again.
+        ASSIGN_OR_RETURN(const bool lives, source_has(move, key));
+        if (!lives) TRY(parts_.journal.forget_kept(row.move, row.key));
         break;
       }
       std::vector<std::pair<std::string, Value>> values;

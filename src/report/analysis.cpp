@@ -23,6 +23,9 @@ json shown(const Value& value) {
 }
 
 struct Refusals {
+  void forget_examples() {
+    for (auto& [reason, counted] : reasons) counted.second.clear();
+  }
   std::int64_t rows = 0;
   std::map<std::string, std::pair<std::int64_t, std::vector<std::string>>> reasons;
 
@@ -39,8 +42,8 @@ struct Refusals {
 
 class TableAnalysis {
  public:
-  TableAnalysis(const Migration& migration, const Move& move)
-      : migration_(migration), move_(move) {}
+  TableAnalysis(const Migration& migration, const Move& move, bool redact)
+      : migration_(migration), move_(move), redact_(redact) {}
 
   Status describe() {
     document_ = {
@@ -163,9 +166,10 @@ class TableAnalysis {
     }
     if (!image.ok()) {
       refusals.add(key_of(row, move_.mapping.source_key), image.error());
+      if (redact_) refusals.forget_examples();
       return;
     }
-    if (samples_.size() >= 3) return;
+    if (redact_ || samples_.size() >= 3) return;
     json before = json::object();
     json after = json::object();
     for (std::size_t i = 0; i < row.size(); ++i) {
@@ -223,6 +227,7 @@ class TableAnalysis {
 
   const Migration& migration_;
   const Move& move_;
+  bool redact_;
   json document_;
   std::vector<json> samples_;
   std::string text_;
@@ -249,15 +254,15 @@ json plan_part(const Migration& migration) {
           {"locks", "one writer at a time: a chunk holds the write lock for about 25 ms"}};
 }
 
-Result<Analysis> run(const Migration& migration, Clock& clock, Events* events,
-                     const StopFlag* stop) {
+Result<Analysis> run(const Migration& migration, Clock& clock, Events* events, const StopFlag* stop,
+                     bool redact) {
   Analysis analysis;
   analysis.document = plan_part(migration);
   analysis.document["made_at"] = to_iso8601(clock.now());
   analysis.document["full"] = events != nullptr;
   analysis.document["tables"] = json::array();
   for (const Move& move : migration.moves) {
-    TableAnalysis table(migration, move);
+    TableAnalysis table(migration, move, redact);
     TRY(table.describe());
     if (events != nullptr) TRY(table.read_all(clock, *events, *stop));
     analysis.document["tables"].push_back(table.document());
@@ -276,12 +281,12 @@ Result<Analysis> run(const Migration& migration, Clock& clock, Events* events,
 }  // namespace
 
 Result<Analysis> analyze(const Migration& migration, Clock& clock, Events& events,
-                         const StopFlag& stop) {
-  return run(migration, clock, &events, &stop);
+                         const StopFlag& stop, bool redact) {
+  return run(migration, clock, &events, &stop, redact);
 }
 
 Result<Analysis> check(const Migration& migration, Clock& clock) {
-  return run(migration, clock, nullptr, nullptr);
+  return run(migration, clock, nullptr, nullptr, true);
 }
 
 }  // namespace whimbrel

@@ -18,9 +18,10 @@ struct Analysis {
   std::string text;         // what a person reads
 };
 
-// Reads every row of every source table. `cancelled` when asked to stop.
+// Reads every row of every source table. `redact`: neither keys nor values in what comes out.
+// `cancelled` when asked to stop.
 Result<Analysis> analyze(const Migration& migration, Clock& clock, Events& events,
-                         const StopFlag& stop);
+                         const StopFlag& stop, bool redact);
 // The quick part alone: schemas, rights, settings; no row is read but a first one.
 Result<Analysis> check(const Migration& migration, Clock& clock);
 

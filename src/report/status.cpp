@@ -20,7 +20,6 @@ json tables_of(const State& state) {
 
 std::string first_line(const State& state, const json& about) {
   const bool dual = about.value("sync", "") == "dual";
-  const std::string old_side = "the old side";
   switch (state.phase) {
     case Phase::watching:
       return dual ? "The new side is read and written; the old side is kept equal by triggers."

@@ -8,6 +8,7 @@
 #include <gtest/gtest.h>
 
 #include <functional>
+#include <iosfwd>
 #include <memory>
 #include <string>
 #include <utility>
@@ -69,12 +70,15 @@ struct Setup {
   Shape shape;
   std::function<std::unique_ptr<Arena>(const Shape&)> make;
 };
+void PrintTo(const Setup& setup, std::ostream* out);
 std::unique_ptr<Arena> make_memory_arena(const Shape& shape);
 std::vector<Setup> every_store();
 
 class Conformance : public ::testing::TestWithParam<Setup> {
  protected:
   void SetUp() override;
+  // Again, where a test has changed the tables.
+  void set_up_mapping();
 
   Store& store() { return arena_->store(); }
   Catalog& catalog() { return store().catalog(); }

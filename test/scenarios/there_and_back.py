@@ -15,6 +15,7 @@ def whole_way(sync, journal_mode="wal"):
     world.compare()
     with world.connect() as c:  # the old application goes on
         c.execute("INSERT INTO \"old orders\" VALUES ('live', 'w', NULL, 1, 0.5, 'n', NULL)")
+        c.execute("INSERT INTO \"old orders\" VALUES ('null stays', 'w', NULL, 1, 0.5, 'n', NULL)")
         c.execute("UPDATE \"old orders\" SET note = 'changed', qty = NULL WHERE id LIKE 'k0001%'")
         c.execute("DELETE FROM \"old orders\" WHERE id LIKE 'k0002%'")
         c.execute("UPDATE \"old orders\" SET id = 'moved' WHERE id LIKE 'k00030%'")
@@ -33,7 +34,7 @@ def whole_way(sync, journal_mode="wal"):
     assert old["born-new"][1] == "n" and old["born-new"][5] == "hi", old.get("born-new")
     assert old["live"][1] == "updated", old["live"]
     assert "moved" not in old
-    assert all(r[2] is None for k, r in old.items() if r[2] is None), "a null became a default"
+    assert old["null stays"][2] is None, "a null became a default on its way there and back"
     untouched = [k for k in before if k.startswith("k003")]
     assert all(old[k] == before[k] for k in untouched), "rows that nobody touched were changed"
     assert world.schema() == schema, "left behind: %s" % sorted(set(world.schema()) ^ set(schema))
@@ -103,6 +104,81 @@ def the_archive_goes_when_its_time_has_come():
     world.close()
 
 
+COMMAND = '''[{command: [sh, -c, "%s"], undo: [rm, -f, flag], state: [sh, -c, "test -e flag"]}]'''
+
+
+def with_command(world, command):
+    text = world.plan.read_text()
+    row = "[{row: db/switches, key: {name: use_new}, set: {state: 1}, create: true}]"
+    assert row in text
+    world.plan.write_text(text.replace(row, COMMAND % command))
+
+
+def a_command_switches_and_its_undo_goes_back():
+    world = World(rows=60)
+    with_command(world, "touch flag")
+    world.run("run", "--yes")
+    assert (world.folder / "flag").exists(), "the command was not run in the plan's folder"
+    world.run("rollback", "--yes")
+    assert not (world.folder / "flag").exists()
+    world.close()
+
+
+def an_unknown_outcome_is_a_persons_decision():
+    for decision, phase in [("switched", "watching"), ("not-switched", "following")]:
+        world = World(rows=60)
+        with_command(world, "exit 7")
+        text = world.plan.read_text().replace('state: [sh, -c, "test -e flag"]', 'state: [sh, -c, "exit 9"]')
+        world.plan.write_text(text)
+        _, _, err = world.run("run", "--yes", expect=1)
+        assert "may or may not have flipped" in err and "--decide" in err, err
+        world.run("run", "--yes", expect=3)
+        world.run("cutover", "--yes", "--decide", decision)
+        _, out, _ = world.run("status", "--json")
+        import json
+        assert json.loads(out.splitlines()[0])["phase"] == phase, out
+        world.compare()
+        world.run("rollback", "--yes", expect=None)
+        world.close()
+
+
+def a_runner_is_paused_goes_on_and_rolls_back_when_asked():
+    world = World(rows=4000)
+    text = world.plan.read_text()
+    world.plan.write_text(text.replace("limits: {batch_size: 50}", "limits: {batch_size: 50, rows_per_s: 1500}"))
+    schema = world.schema()
+    runner = world.start("run", "--yes", "--stay")
+    lock = world.folder / ".whimbrel" / "scenario" / "journal.db.lock"
+    for _ in range(200):
+        if lock.exists() and lock.read_text():
+            break
+        time.sleep(0.05)
+    time.sleep(0.5)
+    world.run("pause")
+
+    def count():
+        try:
+            return len(world.new_rows())
+        except Exception:
+            return 0
+    time.sleep(0.3)
+    first = count()
+    time.sleep(0.7)
+    assert count() == first < 4000, "it went on while paused"
+    world.run("limits", "rows_per_s=1000000")
+    world.run("resume")
+    for _ in range(300):
+        if count() == 4000:
+            break
+        time.sleep(0.1)
+    assert count() == 4000
+    world.run("verify", expect=None)
+    world.run("rollback", "--yes")
+    runner.communicate(timeout=60)
+    assert world.schema() == schema
+    world.close()
+
+
 def a_database_of_another_journal_is_left_alone():
     world = World(rows=50)
     world.run("run", "--yes", "--until", "verify")
@@ -115,4 +191,5 @@ def a_database_of_another_journal_is_left_alone():
 if __name__ == "__main__":
     main(dual_in_wal_mode, dual_with_a_rollback_journal, capture_in_wal_mode, every_goal_by_name_in_turn,
          backup_and_restore_into_another_file, the_archive_goes_when_its_time_has_come,
-         a_database_of_another_journal_is_left_alone)
+         a_database_of_another_journal_is_left_alone, a_command_switches_and_its_undo_goes_back,
+         an_unknown_outcome_is_a_persons_decision, a_runner_is_paused_goes_on_and_rolls_back_when_asked)

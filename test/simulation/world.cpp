@@ -101,7 +101,8 @@ void World::choose_faults(Verb verb, Weather weather) {
   const bool listens = verb != Verb::verify && verb != Verb::finish;
   faults_.person_per_mille =
       rough && listens && random_.chance(25) ? static_cast<int>(random_.below(20)) : 0;
-  const bool traffic = weather != Weather::still && random_.chance(85);
+  nobody_writes_ = weather == Weather::still || random_.chance(15);
+  const bool traffic = !nobody_writes_;
   faults_.traffic_per_cent = traffic ? static_cast<int>(random_.below(40)) : 0;
   application_->writes_left = traffic ? static_cast<int>(random_.below(60)) : 0;
 }
@@ -159,7 +160,7 @@ Status World::carry_out(Engine& engine, Verb verb, Goal goal) {
     case Verb::finish:
       return done(engine.finish(std::nullopt));
     case Verb::verify: {
-      ASSIGN_OR_RETURN(const VerifyOutcome found, engine.verify(0, random_.chance(50)));
+      ASSIGN_OR_RETURN(const VerifyOutcome found, engine.verify(0, records_));
       if (found.differing == 0) return {};
       std::string text = "verify found differences:";
       for (const Difference& one : found.examples) text += " " + one.key + " " + one.what;
@@ -182,6 +183,9 @@ bool World::session(Verb verb, Goal goal, Weather weather) {
   TraceEvents events(*this);
   StopFlag stop;
   stopped_ = check_failed_ = false;
+  records_ = random_.chance(50);
+  held_before_ = journal_->state().effect("hold") != nullptr;
+  recorded_before_ = std::ssize(journal_->appended());
   faults_.person = [&] { somebody_asks(stop); };
   clock_.while_sleeping = [&] { while_sleeping(verb, stop); };
   error_.reset();
@@ -273,7 +277,8 @@ void World::a_difference_is_found() {
   const bool switched = journal_->phase() == Phase::watching;
   if (!switched && (journal_->phase() != Phase::verified || journal_->reached_a_switch())) return;
   session(Verb::run, Goal::follow, Weather::still);
-  if (violation_ || error_) return;
+  const Phase phase = journal_->phase();
+  if (violation_ || error_ || phase != (switched ? Phase::watching : Phase::following)) return;
   const auto at = random_.below(std::ssize(application_->pages()));
   const Page& page = application_->pages()[static_cast<std::size_t>(at)];
   std::vector<Row> rows =

@@ -87,6 +87,10 @@ class World {
   bool with_faults_ = false;
   bool stopped_ = false;
   bool check_failed_ = false;
+  bool nobody_writes_ = false;
+  bool held_before_ = false;
+  bool records_ = false;
+  std::ptrdiff_t recorded_before_ = 0;
   bool expects_difference_ = false;
   EngineOutcome outcome_;
   std::optional<Error> error_;

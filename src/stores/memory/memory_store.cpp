@@ -5,6 +5,7 @@
 #include <charconv>
 
 #include "base/text.h"
+#include "store/image.h"
 
 namespace whimbrel {
 
@@ -143,10 +144,13 @@ class MemoryInside final : public InsideCopier {
     comparison.range = chunk.range;
     for (const Row& row : chunk.rows) {
       ASSIGN_OR_RETURN(const Row made, map_row(mapping_, row));
-      comparison.expected.add(made);
+      const Row expected = written_values(mapping_.forward, made);
+      comparison.expected.add(expected);
       const auto it = target->rows.find(key_of(made, mapping_.target_key));
-      if (it != target->rows.end()) comparison.found.add(it->second);
-      if (it == target->rows.end() || !same(it->second, made)) {
+      const bool there = it != target->rows.end();
+      const Row found = there ? written_values(mapping_.forward, it->second) : Row();
+      if (there) comparison.found.add(found);
+      if (!there || !same(found, expected)) {
         ++comparison.differing_rows;
         comparison.differing.push_back(key_of(row, mapping_.source_key));
       }

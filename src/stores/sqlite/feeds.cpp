@@ -4,6 +4,7 @@
 
 #include <charconv>
 #include <map>
+#include <set>
 
 #include "base/text.h"
 #include "stores/sqlite/dialect.h"
@@ -46,6 +47,24 @@ std::string append_sql(const std::string& log, const TableSchema& table, const c
                      *dialect().literal(Value::text(table.name)), removed, join(values, ", "));
 }
 
+// Rows that stand in the way by another unique index: OR REPLACE removes them, and fires no trigger
+// for it unless the connection wants recursive triggers. They are told of before; whether they are
+// gone is seen when their keys are read.
+std::string append_replaced_sql(const std::string& log, const TableSchema& table) {
+  std::string sql;
+  for (const std::vector<std::string>& unique : table.uniques) {
+    std::vector<std::string> equal;
+    for (const std::string& column : unique) {
+      equal.push_back(fmt::format("{0} = NEW.{0}", quote_name(column)));
+    }
+    sql += fmt::format("INSERT INTO {} (of, removed, {}) SELECT {}, 0, {} FROM {} WHERE {};",
+                       quote_name(log), join(key_columns(table.key.size()), ", "),
+                       *dialect().literal(Value::text(table.name)), name_list(table.key),
+                       quote_name(table.name), join(equal, " AND "));
+  }
+  return sql;
+}
+
 Status make_feed_triggers(Connection& connection, const std::string& feed,
                           const TableSchema& table) {
   const std::string log = log_name(feed);
@@ -58,14 +77,21 @@ Status make_feed_triggers(Connection& connection, const std::string& feed,
   const auto make = [&](const std::string& kind, const std::string& event, const std::string& when,
                         const std::string& body) {
     return connection.execute(
-        fmt::format("CREATE TRIGGER IF NOT EXISTS {} AFTER {} ON {} WHEN {}{} BEGIN {} END",
+        fmt::format("CREATE TRIGGER IF NOT EXISTS {} {} ON {} WHEN {}{} BEGIN {} END",
                     quote_name(feed_prefix(feed) + digest_hex(table.name).substr(0, 8) + kind),
                     event, quote_name(table.name), guard_is_off, when, body));
   };
-  TRY(make("i", "INSERT", "", append_sql(log, table, "NEW.", 0)));
-  TRY(make("d", "DELETE", "", append_sql(log, table, "OLD.", 1)));
-  TRY(make("u", "UPDATE", "", append_sql(log, table, "NEW.", 0)));
-  return make("k", "UPDATE", " AND (" + join(differs, " OR ") + ")",
+  TRY(make("i", "AFTER INSERT", "", append_sql(log, table, "NEW.", 0)));
+  TRY(make("d", "AFTER DELETE", "", append_sql(log, table, "OLD.", 1)));
+  TRY(make("u", "AFTER UPDATE", "", append_sql(log, table, "NEW.", 0)));
+  if (!table.uniques.empty()) {
+    std::set<std::string> columns;
+    for (const auto& unique : table.uniques) columns.insert(unique.begin(), unique.end());
+    const std::string update = "BEFORE UPDATE OF " + name_list({columns.begin(), columns.end()});
+    TRY(make("ri", "BEFORE INSERT", "", append_replaced_sql(log, table)));
+    TRY(make("ru", update, "", append_replaced_sql(log, table)));
+  }
+  return make("k", "AFTER UPDATE", " AND (" + join(differs, " OR ") + ")",
               append_sql(log, table, "OLD.", 1));
 }
 
@@ -133,6 +159,7 @@ Result<ChangeBatch> SqliteStore::read(const std::string& feed, const std::string
 
 Status SqliteStore::hold(const std::vector<std::string>& tables, TimePoint until) {
   return in_transaction([&](Connection& connection) -> Status {
+    TRY(make_guard(connection));
     TRY(connection.execute(
         fmt::format("CREATE TABLE IF NOT EXISTS {} (name TEXT PRIMARY KEY, until INTEGER NOT NULL)",
                     holds_table)));
@@ -143,11 +170,11 @@ Status SqliteStore::hold(const std::vector<std::string>& tables, TimePoint until
       if (!noted.ok()) return noted.error();
       for (const char* event : {"INSERT", "UPDATE", "DELETE"}) {
         TRY(connection.execute(fmt::format(
-            "CREATE TRIGGER IF NOT EXISTS {} BEFORE {} ON {} WHEN {} < (SELECT until FROM {} WHERE "
-            "name = {})"
+            "CREATE TRIGGER IF NOT EXISTS {} BEFORE {} ON {} WHEN {} AND {} < (SELECT until FROM {} "
+            "WHERE name = {})"
             " BEGIN SELECT RAISE(ABORT, 'whimbrel holds writes for a moment: try again'); END",
-            quote_name(hold_prefix(table) + event), event, quote_name(table), now_ms, holds_table,
-            *sqlite::dialect().literal(Value::text(table)))));
+            quote_name(hold_prefix(table) + event), event, quote_name(table), guard_is_off, now_ms,
+            holds_table, *sqlite::dialect().literal(Value::text(table)))));
       }
     }
     return {};
@@ -181,7 +208,8 @@ Status SqliteStore::release(const std::vector<std::string>& tables) {
     }
     ASSIGN_OR_RETURN(const auto left,
                      connection.query(fmt::format("SELECT 1 FROM {} LIMIT 1", holds_table), {}));
-    return left.empty() ? connection.execute(fmt::format("DROP TABLE {}", holds_table)) : Status();
+    if (left.empty()) TRY(connection.execute(fmt::format("DROP TABLE {}", holds_table)));
+    return drop_guard_if_unused(connection);
   });
 }
 

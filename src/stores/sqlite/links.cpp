@@ -26,7 +26,10 @@ Result<std::vector<Row>> touched_keys(Connection& connection, const Link& link) 
 
 Status remove_link(Connection& connection, const Link& link) {
   TRY(drop_triggers(connection, link_prefix(link)));
-  return connection.execute("DROP TABLE IF EXISTS " + quote_name(touched_table(link)));
+  for (const std::string& table : link_tables(link)) {
+    TRY(connection.execute("DROP TABLE IF EXISTS " + quote_name(table)));
+  }
+  return {};
 }
 
 }  // namespace
@@ -35,7 +38,7 @@ Status SqliteStore::link(const std::vector<Link>& links) {
   return in_transaction([&](Connection& connection) -> Status {
     TRY(make_guard(connection));
     for (const Link& one : links) {
-      TRY(connection.execute(touched_ddl(one)));
+      for (const std::string& ddl : link_tables_ddl(one)) TRY(connection.execute(ddl));
       ASSIGN_OR_RETURN(const std::vector<std::string> triggers, link_triggers(one));
       for (const std::string& ddl : triggers) TRY(connection.execute(ddl));
     }

@@ -40,13 +40,23 @@ struct Way {
   const TableSchema& written;
   const std::vector<ColumnRule>& rules;
   std::string prefix;   // of the triggers' names
-  std::string note;     // SQL that notes a key, with a \1 where NEW. or OLD. belongs; or ""
+  std::string replaced; // the table where keys wait that INSERT OR REPLACE may remove
+  std::string note;     // SQL that notes a key: \1 is the row, \2 where it is from; or ""
   bool insert_missing;  // an update of a row that the other side lacks brings the whole row
 
   std::string name(const std::string& kind) const { return quote_name(prefix + kind); }
-  std::string noted(const char* row) const {
+  // Of one row, or of every row that a SELECT calls r.
+  std::string noted(const char* row, const std::string& from = "") const {
     std::string sql;
-    for (const char c : note) c == '\1' ? sql += row : sql += c;
+    for (const char c : note) {
+      if (c == '\1') {
+        sql += row;
+      } else if (c == '\2') {
+        sql += from;
+      } else {
+        sql += c;
+      }
+    }
     return sql;
   }
   // Compared by bytes and type: a collation or 1 = 1.0 must not hide a change.
@@ -66,6 +76,13 @@ struct Way {
         "CREATE TRIGGER IF NOT EXISTS {} AFTER {} ON {} WHEN {}{} BEGIN {}; {} {}; END", name(kind),
         event, quote_name(read.name), guard_is_off, when.empty() ? "" : " AND " + when, guard_on,
         body, guard_off);
+  }
+
+  // Whether a column changed that this rule reads.
+  std::string concerned(const ColumnRule& rule) const {
+    std::vector<std::string> parts;
+    for (const std::string& column : columns_of(*rule.expr)) parts.push_back(changed(column));
+    return parts.empty() ? "false" : join(parts, " OR ");
   }
 
   Result<std::string> assignments(const std::vector<ColumnRule>& some) const {
@@ -103,9 +120,17 @@ struct Way {
         fmt::format("DELETE FROM {} WHERE {};", quote_name(written.name), match) + noted("OLD."));
   }
 
-  // The whole row moves to its new key, and keeps what only the other side holds.
+  // The row moves to its new key, with the columns that changed besides.
   Result<std::string> on_key_change() const {
-    ASSIGN_OR_RETURN(const std::string all, assignments(rules));
+    ASSIGN_OR_RETURN(const std::vector<std::string> sql, spell_rules(rules, "NEW."));
+    std::vector<std::string> sets;
+    for (std::size_t i = 0; i < rules.size(); ++i) {
+      const std::string column = quote_name(rules[i].column);
+      sets.push_back(written.is_key(rules[i].column)
+                         ? fmt::format("{} = {}", column, sql[i])
+                         : fmt::format("{0} = CASE WHEN {1} THEN {2} ELSE {0} END", column,
+                                       concerned(rules[i]), sql[i]));
+    }
     ASSIGN_OR_RETURN(const std::string match, match_key(written, rules, "", "OLD."));
     ASSIGN_OR_RETURN(const std::string match_new, match_key(written, rules, "", "NEW."));
     ASSIGN_OR_RETURN(const std::string insert,
@@ -113,13 +138,14 @@ struct Way {
                                               quote_name(written.name), match_new)));
     return trigger("key", "UPDATE", key_changed(),
                    fmt::format("UPDATE OR REPLACE {} SET {} WHERE {}; {}", quote_name(written.name),
-                               all, match, insert) +
+                               join(sets, ", "), match, insert) +
                        noted("OLD.") + noted("NEW."));
   }
 
   // A trigger a column, so that only what an UPDATE names costs anything, and only columns that
   // depend on it are touched: every index that is not concerned stays as it is.
-  Result<std::string> on_update(const std::string& column, int number) const {
+  Result<std::string> on_update(const ColumnSchema& schema, int number) const {
+    const std::string& column = schema.name;
     std::vector<ColumnRule> dependent;
     for (const ColumnRule& rule : rules) {
       if (std::ranges::count(columns_of(*rule.expr), column) > 0) dependent.push_back(rule);
@@ -135,7 +161,9 @@ struct Way {
                                                 quote_name(written.name), match)));
       body += " " + insert;
     }
-    return trigger(fmt::format("update{}", number), "UPDATE OF " + quote_name(column),
+    // No UPDATE names a computed column.
+    const std::string event = schema.generated ? "UPDATE" : "UPDATE OF " + quote_name(column);
+    return trigger(fmt::format("update{}", number), event,
                    changed(column) + " AND NOT " + key_changed(), body);
   }
 
@@ -149,12 +177,58 @@ struct Way {
     int number = 0;
     for (const ColumnSchema& column : read.columns) {
       ++number;
-      if (read.is_key(column.name) || column.generated) continue;
-      ASSIGN_OR_RETURN(std::string update, on_update(column.name, number));
+      if (read.is_key(column.name)) continue;
+      ASSIGN_OR_RETURN(std::string update, on_update(column, number));
       if (!update.empty()) out.push_back(std::move(update));
     }
     if (!note.empty())
       out.push_back(trigger("touch", "UPDATE", "NOT " + key_changed(), noted("NEW.")));
+    return read.uniques.empty() ? Status() : spell_replaced(out);
+  }
+
+  // INSERT OR REPLACE and UPDATE OR REPLACE remove a row that stands in their way by another unique
+  // index, and fire no trigger for it unless the connection wants recursive triggers. So whoever
+  // may stand in the way is noted before, and afterwards the other side lets go of who is gone.
+  Status spell_replaced(std::vector<std::string>& out) const {
+    const auto equal = [&](const std::vector<std::string>& columns, const std::string& left,
+                           const std::string& right) {
+      std::vector<std::string> parts;
+      for (const std::string& column : columns) {
+        parts.push_back(left + quote_name(column) + " = " + right + quote_name(column));
+      }
+      return join(parts, " AND ");
+    };
+    std::set<std::string> unique_columns;
+    for (const auto& unique : read.uniques) unique_columns.insert(unique.begin(), unique.end());
+    const std::string insert = "INSERT";
+    const std::string update =
+        "UPDATE OF " + name_list({unique_columns.begin(), unique_columns.end()});
+    for (const std::string& event : {insert, update}) {
+      std::string notes = fmt::format("DELETE FROM {};", quote_name(replaced));
+      for (const auto& unique : read.uniques) {
+        notes += fmt::format(" INSERT INTO {} SELECT {} FROM {} WHERE {}{};", quote_name(replaced),
+                             name_list(read.key), quote_name(read.name), equal(unique, "", "NEW."),
+                             event == insert ? "" : " AND NOT (" + equal(read.key, "", "OLD.") + ")");
+      }
+      out.push_back(fmt::format("CREATE TRIGGER IF NOT EXISTS {} BEFORE {} ON {} WHEN {} BEGIN {} END",
+                                name(event == insert ? "noted_insert" : "noted_update"), event,
+                                quote_name(read.name), guard_is_off, notes));
+    }
+    const std::string gone =
+        fmt::format("FROM {} AS r WHERE NOT EXISTS (SELECT 1 FROM {} AS s WHERE {})",
+                    quote_name(replaced), quote_name(read.name), equal(read.key, "s.", "r."));
+    const std::vector<ColumnRule> keys = key_rules(written, rules);
+    ASSIGN_OR_RETURN(const std::vector<std::string> sql, spell_rules(keys, "r."));
+    std::vector<std::string> values;
+    for (const std::string& one : sql) values.push_back("+(" + one + ")");
+    std::string sweep =
+        fmt::format("DELETE FROM {} WHERE ({}) IN (SELECT {} {});", quote_name(written.name),
+                    name_list(written.key), join(values, ", "), gone);
+    sweep += noted("r.", fmt::format(" FROM (SELECT DISTINCT r.* {}) AS r", gone));
+    sweep += fmt::format(" DELETE FROM {};", quote_name(replaced));
+    const std::string any = fmt::format("EXISTS (SELECT 1 FROM {})", quote_name(replaced));
+    out.push_back(trigger("swept_insert", insert, any, sweep));
+    out.push_back(trigger("swept_update", update, any, sweep));
     return {};
   }
 };
@@ -195,18 +269,41 @@ std::string link_prefix(const Link& link) {
 
 std::string touched_table(const Link& link) { return link_prefix(link) + "touched"; }
 
-std::string touched_ddl(const Link& link) {
-  const std::vector<std::string>& key = link.mapping->target.key;
-  std::vector<std::string> columns;
-  for (const std::string& column : key) {
-    const ColumnSchema& schema =
-        link.mapping->target
-            .columns[static_cast<std::size_t>(link.mapping->target.column_index(column))];
-    columns.push_back(quote_name(column) +
-                      (schema.collation.empty() ? "" : " COLLATE " + quote_name(schema.collation)));
+namespace {
+
+std::string replaced_table(const Link& link, const char* way) {
+  return link_prefix(link) + "replaced_" + way;
+}
+
+// The key columns of a table without their types: what is put in stays as it is.
+std::string key_ddl(const std::string& name, const TableSchema& table, bool unique) {
+  std::vector<std::string> parts;
+  for (const std::string& column : table.key) {
+    const ColumnSchema& schema = table.columns[static_cast<std::size_t>(table.column_index(column))];
+    parts.push_back(quote_name(column) +
+                    (schema.collation.empty() ? "" : " COLLATE " + quote_name(schema.collation)));
   }
-  return fmt::format("CREATE TABLE IF NOT EXISTS {} ({}, PRIMARY KEY ({}))",
-                     quote_name(touched_table(link)), join(columns, ", "), name_list(key));
+  if (unique) parts.push_back("PRIMARY KEY (" + name_list(table.key) + ")");
+  return fmt::format("CREATE TABLE IF NOT EXISTS {} ({})", quote_name(name), join(parts, ", "));
+}
+
+}  // namespace
+
+std::vector<std::string> link_tables(const Link& link) {
+  return {touched_table(link), replaced_table(link, "forward"), replaced_table(link, "backward")};
+}
+
+std::vector<std::string> link_tables_ddl(const Link& link) {
+  const TableSchema& source = link.mapping->source;
+  const TableSchema& target = link.mapping->target;
+  std::vector<std::string> ddl = {key_ddl(touched_table(link), target, true)};
+  if (!source.uniques.empty()) {
+    ddl.push_back(key_ddl(replaced_table(link, "forward"), source, false));
+  }
+  if (!target.uniques.empty()) {
+    ddl.push_back(key_ddl(replaced_table(link, "backward"), target, false));
+  }
+  return ddl;
 }
 
 Result<std::vector<std::string>> link_triggers(const Link& link) {
@@ -219,12 +316,23 @@ Result<std::vector<std::string>> link_triggers(const Link& link) {
   }
   // No OR IGNORE: an application's own OR clause would take its place.
   const std::string note =
-      fmt::format(" INSERT INTO {0} SELECT {1} WHERE NOT EXISTS (SELECT 1 FROM {0} WHERE {2});",
+      fmt::format(" INSERT INTO {0} SELECT {1}\2 WHERE NOT EXISTS (SELECT 1 FROM {0} WHERE {2});",
                   quote_name(touched_table(link)), join(values, ", "), join(matches, " AND "));
   const std::string prefix = link_prefix(link);
-  const Way forward{mapping.source, mapping.target, mapping.forward, prefix + "forward_", "", true};
-  const Way backward{mapping.target,       mapping.source, mapping.backward,
-                     prefix + "backward_", note,           false};
+  const Way forward{mapping.source,
+                    mapping.target,
+                    mapping.forward,
+                    prefix + "forward_",
+                    replaced_table(link, "forward"),
+                    "",
+                    true};
+  const Way backward{mapping.target,
+                     mapping.source,
+                     mapping.backward,
+                     prefix + "backward_",
+                     replaced_table(link, "backward"),
+                     note,
+                     false};
   std::vector<std::string> all;
   TRY(forward.spell(all));
   TRY(backward.spell(all));

@@ -1,0 +1,206 @@
+// The contract of what a store does itself: copying and comparing inside, claims, the trial of a row.
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "conformance/arena.h"
+
+namespace whimbrel::conformance {
+namespace {
+
+constexpr int row_count = 23;
+
+class Inside : public Conformance {
+ protected:
+  InsideCopy copy_all(std::int64_t rows_max) {
+    const auto copier = good(store().open_inside(mapping_));
+    InsideCopy all;
+    std::optional<Row> after;
+    while (true) {
+      const InsideCopy copy = good(copier->copy_after(after, {rows_max}));
+      EXPECT_LE(copy.read, rows_max);
+      EXPECT_EQ(copy.range.after.has_value(), after.has_value());
+      all.read += copy.read;
+      all.written += copy.written;
+      if (!copy.range.through) return all;
+      EXPECT_EQ(copy.read, rows_max);
+      after = copy.range.through;
+    }
+  }
+  InsideComparison compare_all(std::int64_t rows_max) {
+    const auto copier = good(store().open_inside(mapping_));
+    InsideComparison all;
+    std::optional<Row> after;
+    while (true) {
+      const InsideComparison chunk = good(copier->compare_after(after, {rows_max}));
+      EXPECT_LE(chunk.expected.rows(), rows_max);
+      all.expected.merge(chunk.expected);
+      all.found.merge(chunk.found);
+      all.differing_rows += chunk.differing_rows;
+      all.differing.insert(all.differing.end(), chunk.differing.begin(), chunk.differing.end());
+      if (!chunk.range.through) return all;
+      after = chunk.range.through;
+    }
+  }
+};
+
+TEST_P(Inside, CopyAsTheWayOutsideDoes) {
+  insert_old_rows(row_count);
+  copy_outside();
+  const std::vector<Row> outside = arena_->rows(target());
+  for (const std::int64_t rows_max : {1, 2, 7, row_count - 1, row_count, row_count + 1}) {
+    good(catalog().clear(target()));
+    const InsideCopy copy = copy_all(rows_max);
+    EXPECT_EQ(copy.read, row_count);
+    EXPECT_EQ(copy.written, row_count);
+    std::vector<Row> inside = arena_->rows(target());
+    ASSERT_EQ(inside.size(), outside.size());
+    expect_in_step();
+  }
+}
+
+TEST_P(Inside, CopyNothingOverWhatIsThere) {
+  insert_old_rows(5);
+  good(insert_new(1, "was here first", Value(), -1, Value::text("mine")));
+  const InsideCopy copy = copy_all(2);
+  EXPECT_EQ(copy.read, 5);
+  EXPECT_EQ(copy.written, 4);
+  EXPECT_TRUE(same(new_value(1, shape().state), Value::text("was here first")));
+  EXPECT_EQ(copy_all(2).written, 0);
+}
+
+TEST_P(Inside, CopyOfAnEmptyTableIsAtItsEndAtOnce) {
+  const InsideCopy copy = copy_all(10);
+  EXPECT_EQ(copy.read, 0);
+  EXPECT_EQ(compare_all(10).expected.rows(), 0);
+}
+
+TEST_P(Inside, CopyIsNoWriteOfTheApplication) {
+  insert_old_rows(5);
+  link();
+  const std::string begin = good(capture().start("feed", {target()}));
+  copy_all(2);
+  EXPECT_TRUE(good(capture().written_on_new_side(the_link())).empty());
+  for (const KeyChange& change : good(capture().read("feed", begin, 100)).changes) EXPECT_TRUE(change.own);
+}
+
+TEST_P(Inside, FindNoDifferenceWhereThereIsNone) {
+  insert_old_rows(row_count);
+  copy_outside();
+  for (const std::int64_t rows_max : {1, 4, row_count, 1000}) {
+    const InsideComparison comparison = compare_all(rows_max);
+    EXPECT_EQ(comparison.differing_rows, 0);
+    EXPECT_EQ(comparison.expected.rows(), row_count);
+    EXPECT_EQ(comparison.expected, comparison.found);
+  }
+}
+
+TEST_P(Inside, FindAChangedAndAMissingRow) {
+  insert_old_rows(row_count);
+  copy_outside();
+  good(update_new(7, {{shape().amount, Value::integer(-1)}}));
+  good(arena_->erase(target(), target_key(12)));
+  const InsideComparison comparison = compare_all(4);
+  EXPECT_EQ(comparison.differing_rows, 2);
+  EXPECT_EQ(comparison.found.rows(), row_count - 1);
+  EXPECT_FALSE(comparison.expected == comparison.found);
+  for (const Row& wanted : {key(7), key(12)}) {
+    EXPECT_TRUE(std::ranges::any_of(comparison.differing, [&](const Row& one) { return same(one, wanted); }))
+        << show(wanted);
+  }
+}
+
+TEST_P(Inside, TellANullFromAnEmptyText) {
+  good(insert_old(1, Value::text(""), Value::text(""), 1));
+  good(insert_old(2, Value(), Value(), 2));
+  copy_all(10);
+  expect_in_step();
+  EXPECT_TRUE(same(new_value(1, shape().state), Value::text("")));
+  good(update_new(1, {{shape().document, Value()}}));
+  EXPECT_EQ(compare_all(10).differing_rows, 1);
+}
+
+// What only the new side holds is no difference.
+TEST_P(Inside, CompareOnlyWhatTheMappingGives) {
+  insert_old_rows(3);
+  copy_outside();
+  good(update_new(1, {{shape().new_only, Value::text("mine")}}));
+  good(update_old(1, {{shape().old_only, Value::text("mine")}}));
+  EXPECT_EQ(compare_all(10).differing_rows, 0);
+}
+
+RUN_OVER_EVERY_STORE(Inside);
+
+// ---------------------------------------------------------------- claims
+
+class Claims : public Conformance {};
+
+TEST_P(Claims, HoldAnotherJournalOff) {
+  good(store().claim("the move", "journal one"));
+  good(store().claim("the move", "journal one"));
+  const Status other = store().claim("the move", "journal two");
+  ASSERT_FALSE(other.ok());
+  EXPECT_EQ(other.error().code, ErrorCode::conflict);
+  good(store().claim("another move", "journal two"));
+}
+
+TEST_P(Claims, OutliveTheProcessThatMadeThem) {
+  good(store().claim("the move", "journal one"));
+  arena_->reopen();
+  EXPECT_FALSE(store().claim("the move", "journal two").ok());
+  good(store().claim("the move", "journal one"));
+}
+
+TEST_P(Claims, LeaveNothingWhenTheyAreGivenUp) {
+  good(store().claim("the move", "journal one"));
+  good(store().claim("another move", "journal two"));
+  good(store().disown("the move"));
+  good(store().disown("the move"));
+  EXPECT_FALSE(store().claim("another move", "journal three").ok()) << "it has its own";
+  good(store().claim("the move", "journal two"));
+  good(store().disown("the move"));
+  good(store().disown("another move"));
+  EXPECT_TRUE(arena_->leftovers().empty());
+}
+
+RUN_OVER_EVERY_STORE(Claims);
+
+// ---------------------------------------------------------------- the trial of one row
+
+class SelfTests : public Conformance {
+ protected:
+  void expect_nothing_changed(bool linked) {
+    const std::vector<Row> old_rows = arena_->rows(source());
+    const std::vector<Row> new_rows = arena_->rows(target());
+    EXPECT_NE(good(store().self_test(mapping_, linked)), "");
+    const auto equal = [](const Row& a, const Row& b) { return same(a, b); };
+    EXPECT_TRUE(std::ranges::equal(old_rows, arena_->rows(source()), equal));
+    EXPECT_TRUE(std::ranges::equal(new_rows, arena_->rows(target()), equal));
+  }
+};
+
+TEST_P(SelfTests, LeaveNothing) {
+  insert_old_rows(5);
+  expect_nothing_changed(false);
+  copy_outside();
+  expect_nothing_changed(false);
+  EXPECT_TRUE(arena_->leftovers().empty());
+}
+
+TEST_P(SelfTests, LeaveNothingThroughALink) {
+  insert_old_rows(5);
+  link();
+  expect_nothing_changed(true);
+  copy_outside();
+  expect_nothing_changed(true);
+  EXPECT_TRUE(good(capture().written_on_new_side(the_link())).empty());
+  good(update_old(1, {{shape().amount, Value::integer(5)}}));
+  expect_in_step();
+}
+
+TEST_P(SelfTests, AreFineWithAnEmptyTable) { expect_nothing_changed(false); }
+
+RUN_OVER_EVERY_STORE(SelfTests);
+
+}  // namespace
+}  // namespace whimbrel::conformance
