@@ -17,8 +17,8 @@
 #include "base/executor.h"
 #include "base/random.h"
 #include "cutover/cutover.h"
-#include "follow/sidecar.h"
 #include "follow/follow.h"
+#include "follow/sidecar.h"
 #include "journal/journal.h"
 #include "phase/phase.h"
 #include "plan/migration.h"
@@ -108,6 +108,7 @@ class Engine {
   // Keys of the move's side `there` that the application wrote and nobody carried over yet.
   Result<std::set<Row, RowLess>> written_by_application(Direction there, const Move& move);
   Status put_back_kept();
+  Result<std::vector<KeptRow>> put_back_some(const Move& move, const std::vector<KeptRow>& notes);
   Result<bool> source_has(const Move& move, const Row& target_key) const;
   std::vector<HeldTables> tables_to_hold(Direction direction) const;
   Status let_go_of_the_last_hold();

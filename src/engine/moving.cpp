@@ -204,42 +204,62 @@ Result<bool> Engine::source_has(const Move& move, const Row& target_key) const {
 }
 
 // What a rolled-back attempt had to take off the new side returns just before the switch, but only
-// where the old side says the same as it did then.
+// where the old side says the same as it did then; and once more when late writes brought whole
+// rows over, but not into what the new side has written itself by then.
 Status Engine::put_back_kept() {
   ASSIGN_OR_RETURN(const std::vector<KeptRow> kept, parts_.journal.kept());
-  for (const KeptRow& row : kept) {
-    if (row.move < 0 || row.move >= std::ssize(migration_.moves)) continue;
-    const Move& move = migration_.moves[static_cast<std::size_t>(row.move)];
-    ASSIGN_OR_RETURN(const std::vector<Unheld> columns, columns_from(row));
-    ASSIGN_OR_RETURN(const auto reader, move.target->open_reader(move.mapping.target));
-    ASSIGN_OR_RETURN(const Row key, key_from(row));
-    const std::vector<Row> keys = {key};
-    // The note stays: it is what the next rollback keeps, if nobody writes the row until then.
-    for (int attempt = 0; attempt < recheck_rounds; ++attempt) {
-      ASSIGN_OR_RETURN(const auto rows, reader->read_keys(keys));
-      if (!rows[0]) {
-        // Deleted on the old side, or only set aside; then a later attempt may have it again.
-        ASSIGN_OR_RETURN(const bool lives, source_has(move, key));
-        if (!lives) TRY(parts_.journal.forget_kept(row.move, row.key));
-        break;
-      }
-      std::vector<std::pair<std::string, Value>> values;
-      for (const Unheld& one : columns) {
-        const int at = move.mapping.target.column_index(one.column);
-        if (at < 0) continue;
-        const Value& now = (*rows[0])[static_cast<std::size_t>(at)];
-        if (!one.instead_of || same(now, *one.instead_of))
-          values.emplace_back(one.column, one.value);
-      }
-      if (values.empty()) break;
-      ASSIGN_OR_RETURN(const bool set, move.target->capture().put_back(
-                                           {move.name, &move.mapping, true}, *rows[0], values));
-      if (!set) continue;  // somebody wrote the row between the look and the act
-      parts_.events.emit({"kept_put_back", {{"table", move.name}}});
-      break;
+  for (const Move& move : migration_.moves) {
+    std::vector<KeptRow> notes;
+    for (const KeptRow& note : kept) {
+      if (note.move == move.index) notes.push_back(note);
+    }
+    for (int round = 0; round < recheck_rounds && !notes.empty(); ++round) {
+      ASSIGN_OR_RETURN(notes, put_back_some(move, notes));
     }
   }
   return {};
+}
+
+// The notes that have to be tried again: somebody wrote their rows between the look and the act.
+// A note stays when it is put back: it is what the next rollback keeps, if nobody writes the row.
+Result<std::vector<KeptRow>> Engine::put_back_some(const Move& move,
+                                                   const std::vector<KeptRow>& notes) {
+  ASSIGN_OR_RETURN(const auto reader, move.target->open_reader(move.mapping.target));
+  std::vector<Row> keys;
+  for (const KeptRow& note : notes) {
+    ASSIGN_OR_RETURN(Row key, key_from(note));
+    keys.push_back(std::move(key));
+  }
+  ASSIGN_OR_RETURN(const auto rows, reader->read_keys(keys));
+  std::set<Row, RowLess> served;
+  if (cutover_.any_switch_was_intended()) {
+    ASSIGN_OR_RETURN(served, written_by_application(Direction::backward, move));
+  }
+  std::vector<KeptRow> again;
+  for (std::size_t i = 0; i < notes.size(); ++i) {
+    if (served.contains(keys[i])) continue;
+    if (!rows[i]) {
+      // Deleted on the old side, or only set aside; then a later attempt may have it again.
+      ASSIGN_OR_RETURN(const bool lives, source_has(move, keys[i]));
+      if (!lives) TRY(parts_.journal.forget_kept(move.index, notes[i].key));
+      continue;
+    }
+    ASSIGN_OR_RETURN(const std::vector<Unheld> columns, columns_from(notes[i]));
+    std::vector<std::pair<std::string, Value>> values;
+    for (const Unheld& one : columns) {
+      const int at = move.mapping.target.column_index(one.column);
+      if (at < 0) continue;
+      const Value& now = (*rows[i])[static_cast<std::size_t>(at)];
+      const bool free = !one.instead_of || same(now, *one.instead_of);
+      if (free && !same(now, one.value)) values.emplace_back(one.column, one.value);
+    }
+    if (values.empty()) continue;
+    ASSIGN_OR_RETURN(const bool set, move.target->capture().put_back(
+                                         {move.name, &move.mapping, true}, *rows[i], values));
+    if (set) parts_.events.emit({"kept_put_back", {{"table", move.name}}});
+    if (!set) again.push_back(notes[i]);
+  }
+  return again;
 }
 
 Result<bool> Engine::cut_over() {
@@ -257,6 +277,7 @@ Result<bool> Engine::cut_over() {
                   held,
                   [this](TimePoint) -> Result<bool> {
                     TRY(carry_late_writes(Direction::forward));
+                    if (migration_.sync == Sync::capture) TRY(put_back_kept());
                     return true;
                   },
                   [this] { return run_checks(CheckAt::held); })
@@ -290,6 +311,7 @@ Result<bool> Engine::cut_over() {
     return true;
   }
   TRY(carry_late_writes(Direction::forward));
+  if (migration_.sync == Sync::capture) TRY(put_back_kept());
   TRY(cutover_.let_go(held));
   if (Status after = run_checks(CheckAt::after); !after.ok()) {
     rollback_asked_ = true;

@@ -30,7 +30,8 @@ class Feeds : public Conformance {
     std::erase_if(changes, [](const KeyChange& change) { return change.own; });
     return changes;
   }
-  static bool tells(const std::vector<KeyChange>& changes, const std::string& table, const Row& key, bool removed) {
+  static bool tells(const std::vector<KeyChange>& changes, const std::string& table, const Row& key,
+                    bool removed) {
     return std::ranges::any_of(changes, [&](const KeyChange& change) {
       return change.table == table && same(change.key, key) && change.removed == removed;
     });
@@ -80,7 +81,8 @@ TEST_P(Feeds, GoOnWhereTheReaderStopped) {
   const ChangeBatch second = good(capture().read("feed", first.position, 100));
   ASSERT_EQ(second.changes.size(), 1U);
   EXPECT_TRUE(same(second.changes[0].key, key(2)));
-  EXPECT_EQ(good(capture().read("feed", begin, 100)).changes.size(), 2U) << "a position can be read again";
+  EXPECT_EQ(good(capture().read("feed", begin, 100)).changes.size(), 2U)
+      << "a position can be read again";
 }
 
 TEST_P(Feeds, OutliveTheProcessThatStartedThem) {
@@ -129,7 +131,9 @@ RUN_OVER_EVERY_STORE(Feeds);
 
 class HeldTables : public Conformance {
  protected:
-  void hold(std::int64_t ms) { good(store().holds().hold({source()}, arena_->now() + Milliseconds(ms))); }
+  void hold(std::int64_t ms) {
+    good(store().holds().hold({source()}, arena_->now() + Milliseconds(ms)));
+  }
   bool held() { return good(store().holds().held({source()})); }
   bool can_write() { return update_old(1, {{shape().amount, Value::integer(++amount_)}}).ok(); }
 
@@ -144,7 +148,8 @@ TEST_P(HeldTables, RefuseEveryWriteOfTheApplication) {
   EXPECT_FALSE(can_write());
   EXPECT_FALSE(insert_old(7, Value(), Value(), 7).ok());
   EXPECT_FALSE(arena_->erase(source(), key(1)).ok());
-  EXPECT_TRUE(std::ranges::equal(before, arena_->rows(source()), [](const Row& a, const Row& b) { return same(a, b); }));
+  EXPECT_TRUE(std::ranges::equal(before, arena_->rows(source()),
+                                 [](const Row& a, const Row& b) { return same(a, b); }));
   EXPECT_TRUE(insert_new(7, "not held", Value(), 7, Value()).ok());
 }
 

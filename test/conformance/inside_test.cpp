@@ -1,4 +1,5 @@
-// The contract of what a store does itself: copying and comparing inside, claims, the trial of a row.
+// The contract of what a store does itself: copying and comparing inside, claims, the trial of a
+// row.
 #include <fmt/format.h>
 
 #include <algorithm>
@@ -81,7 +82,8 @@ TEST_P(Inside, CopyIsNoWriteOfTheApplication) {
   const std::string begin = good(capture().start("feed", {target()}));
   copy_all(2);
   EXPECT_TRUE(good(capture().written_on_new_side(the_link())).empty());
-  for (const KeyChange& change : good(capture().read("feed", begin, 100)).changes) EXPECT_TRUE(change.own);
+  for (const KeyChange& change : good(capture().read("feed", begin, 100)).changes)
+    EXPECT_TRUE(change.own);
 }
 
 TEST_P(Inside, FindNoDifferenceWhereThereIsNone) {
@@ -105,8 +107,9 @@ TEST_P(Inside, FindAChangedAndAMissingRow) {
   EXPECT_EQ(comparison.found.rows(), row_count - 1);
   EXPECT_FALSE(comparison.expected == comparison.found);
   for (const Row& wanted : {key(7), key(12)}) {
-    EXPECT_TRUE(std::ranges::any_of(comparison.differing, [&](const Row& one) { return same(one, wanted); }))
-        << show(wanted);
+    EXPECT_TRUE(std::ranges::any_of(comparison.differing, [&](const Row& one) {
+      return same(one, wanted);
+    })) << show(wanted);
   }
 }
 

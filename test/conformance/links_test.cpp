@@ -51,7 +51,8 @@ class Links : public Conformance {
   void expect_written_on_new_side(std::vector<Row> keys) {
     std::ranges::sort(keys, RowLess());
     const std::vector<Row> found = written_on_new_side();
-    EXPECT_TRUE(std::ranges::equal(found, keys, [](const Row& a, const Row& b) { return same(a, b); }))
+    EXPECT_TRUE(
+        std::ranges::equal(found, keys, [](const Row& a, const Row& b) { return same(a, b); }))
         << found.size() << " keys";
   }
 };
@@ -132,7 +133,8 @@ TEST_P(Links, CarryAnUpdateOfOneColumnOnTheNewSide) {
   const Row before = *old_row(2);
   good(update_new(2, {{shape().state, Value::text("done")}}));
   Row expected = before;
-  expected[static_cast<std::size_t>(mapping_.source.column_index(shape().status))] = Value::text("done");
+  expected[static_cast<std::size_t>(mapping_.source.column_index(shape().status))] =
+      Value::text("done");
   EXPECT_TRUE(same(*old_row(2), expected)) << show(*old_row(2));
 }
 
@@ -208,15 +210,17 @@ TEST_P(Links, HandEveryPairOfTheNewSideOverWhenTheyEnd) {
     ASSERT_TRUE(old_one.has_value());
     const Row new_key = key_of(new_one, mapping_.target_key);
     EXPECT_TRUE(same(new_key, target_key(1)) || same(new_key, target_key(8)));
-    EXPECT_TRUE(same(good(target_key_of(mapping_, key_of(*old_one, mapping_.source_key), catalog())), new_key));
+    EXPECT_TRUE(same(
+        good(target_key_of(mapping_, key_of(*old_one, mapping_.source_key), catalog())), new_key));
   }
   ASSERT_EQ(witness.lost.size(), 1U);
   EXPECT_TRUE(same(witness.lost[0], target_key(2)));
   EXPECT_FALSE(catalog().describe(target()).ok()) << "we made it, so it goes";
   EXPECT_TRUE(arena_->leftovers().empty());
   const std::vector<Row> old_after = arena_->rows(source());
-  EXPECT_TRUE(std::ranges::equal(old_before, old_after, [](const Row& a, const Row& b) { return same(a, b); }))
-      << "the old side keeps what was carried to it";
+  EXPECT_TRUE(std::ranges::equal(old_before, old_after, [](const Row& a, const Row& b) {
+    return same(a, b);
+  })) << "the old side keeps what was carried to it";
   good(update_old(1, {{shape().amount, Value::integer(6)}}));
 }
 
@@ -272,13 +276,15 @@ TEST_P(Links, PutBackWhatTheNewSideHadAsItsOwn) {
   link_with_rows(4);
   const Row old_before = *old_row(1);
   const Row now = *new_row(1);
-  EXPECT_TRUE(good(capture().put_back(the_link(), now, {{shape().new_only, Value::text("kept")},
-                                                         {shape().amount, Value::integer(4711)}})));
+  EXPECT_TRUE(good(capture().put_back(
+      the_link(), now,
+      {{shape().new_only, Value::text("kept")}, {shape().amount, Value::integer(4711)}})));
   EXPECT_TRUE(same(new_value(1, shape().new_only), Value::text("kept")));
   EXPECT_TRUE(same(new_value(1, shape().amount), Value::integer(4711)));
   EXPECT_TRUE(same(*old_row(1), old_before)) << "what is put back was carried once already";
   expect_written_on_new_side({target_key(1)});
-  EXPECT_FALSE(good(capture().put_back(the_link(), now, {{shape().new_only, Value::text("again")}})))
+  EXPECT_FALSE(
+      good(capture().put_back(the_link(), now, {{shape().new_only, Value::text("again")}})))
       << "it is no longer this row";
   EXPECT_TRUE(same(new_value(1, shape().new_only), Value::text("kept")));
 }

@@ -42,7 +42,8 @@ void expect_each_once(const std::vector<Row>& read, const std::vector<Row>& stor
   const std::multiset<Row, RowLess> left(read.begin(), read.end());
   const std::multiset<Row, RowLess> right(stored.begin(), stored.end());
   EXPECT_EQ(left.size(), right.size());
-  EXPECT_TRUE(std::ranges::equal(left, right, [](const Row& a, const Row& b) { return same(a, b); }));
+  EXPECT_TRUE(
+      std::ranges::equal(left, right, [](const Row& a, const Row& b) { return same(a, b); }));
 }
 
 TEST_P(Readers, CoverEveryRowOnceAtEveryChunkSize) {
@@ -157,7 +158,8 @@ TEST_P(Writers, DoNothingTheSecondTime) {
   const Applied again = good(open->apply(changes));
   EXPECT_EQ(again.written, 0);
   EXPECT_EQ(again.skipped, 3);
-  EXPECT_TRUE(std::ranges::equal(before, arena_->rows(target()), [](const Row& a, const Row& b) { return same(a, b); }));
+  EXPECT_TRUE(std::ranges::equal(before, arena_->rows(target()),
+                                 [](const Row& a, const Row& b) { return same(a, b); }));
 }
 
 TEST_P(Writers, TouchOnlyTheirOwnColumns) {

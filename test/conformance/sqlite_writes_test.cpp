@@ -1,5 +1,5 @@
-// How applications write to SQLite, and what links and feeds make of it: REPLACE, UPSERT, OR IGNORE,
-// key changes, triggers and foreign keys of their own, values nobody thought of.
+// How applications write to SQLite, and what links and feeds make of it: REPLACE, UPSERT, OR
+// IGNORE, key changes, triggers and foreign keys of their own, values nobody thought of.
 #include <fmt/format.h>
 
 #include <algorithm>
@@ -21,7 +21,9 @@ std::vector<Setup> every_sqlite() {
 class SqliteWrites : public Conformance {
  protected:
   SqliteArena& sql() { return static_cast<SqliteArena&>(*arena_); }
-  void run(const std::string& statement, const Row& parameters = {}) { good(sql().run(statement, parameters)); }
+  void run(const std::string& statement, const Row& parameters = {}) {
+    good(sql().run(statement, parameters));
+  }
   void link_with_rows(int count) {
     insert_old_rows(count);
     link();
@@ -59,7 +61,8 @@ class SqliteWrites : public Conformance {
   }
   std::vector<Named> as_key(const Row& own_key) const {
     std::vector<Named> values;
-    for (std::size_t i = 0; i < own_key.size(); ++i) values.emplace_back(shape().key[i].name, own_key[i]);
+    for (std::size_t i = 0; i < own_key.size(); ++i)
+      values.emplace_back(shape().key[i].name, own_key[i]);
     return values;
   }
   std::set<Row, RowLess> old_keys_as_new() {
@@ -77,7 +80,8 @@ class SqliteWrites : public Conformance {
   void expect_the_same_keys() {
     const auto old_ones = old_keys_as_new();
     const auto new_ones = new_keys();
-    EXPECT_TRUE(std::ranges::equal(old_ones, new_ones, [](const Row& a, const Row& b) { return same(a, b); }))
+    EXPECT_TRUE(std::ranges::equal(old_ones, new_ones,
+                                   [](const Row& a, const Row& b) { return same(a, b); }))
         << old_ones.size() << " and " << new_ones.size() << " keys";
   }
   std::int64_t differing_inside() {
@@ -86,7 +90,8 @@ class SqliteWrites : public Conformance {
   }
   std::set<Row, RowLess> told(const std::string& feed) {
     std::set<Row, RowLess> keys;
-    for (const KeyChange& change : good(capture().read(feed, "0", 100'000)).changes) keys.insert(change.key);
+    for (const KeyChange& change : good(capture().read(feed, "0", 100'000)).changes)
+      keys.insert(change.key);
     return keys;
   }
 };
@@ -137,7 +142,8 @@ TEST_P(SqliteWrites, MoveARowOntoAnother) {
       sets.push_back(fmt::format("{} = ?{}", column, i + 1));
       where.push_back(fmt::format("{} = ?{}", column, i + 1 + to.size()));
     }
-    run(fmt::format("UPDATE OR REPLACE {} SET {} WHERE {}", quoted(table), join(sets, ", "), join(where, " AND ")),
+    run(fmt::format("UPDATE OR REPLACE {} SET {} WHERE {}", quoted(table), join(sets, ", "),
+                    join(where, " AND ")),
         parameters);
   };
   move(source(), key(1), key(2));
@@ -156,8 +162,11 @@ TEST_P(SqliteWrites, KnowAKeyThatDiffersOnlyInItsCase) {
   good(update_old(1, {{shape().key[0].name, Value::text(upper)}}));
   expect_in_step();
   EXPECT_EQ(sql().ask("SELECT count(*) FROM " + quoted(target()))[0][0].get<std::int64_t>(), 5);
-  EXPECT_EQ(sql().ask(fmt::format("SELECT {} FROM {} WHERE id = ?1", quoted(shape().new_only), quoted(target())),
-                      {Value::text(upper)})[0][0].get<std::string>(),
+  EXPECT_EQ(sql()
+                .ask(fmt::format("SELECT {} FROM {} WHERE id = ?1", quoted(shape().new_only),
+                                 quoted(target())),
+                     {Value::text(upper)})[0][0]
+                .get<std::string>(),
             "mine");
 }
 
@@ -183,8 +192,9 @@ TEST_P(SqliteWrites, CarryReplaceOnTheNewSide) {
 
 TEST_P(SqliteWrites, CarryUpserts) {
   link_with_rows(5);
-  const std::string on_conflict = fmt::format("ON CONFLICT ({}) DO UPDATE SET {} = excluded.{}", key_list(),
-                                              quoted(shape().amount), quoted(shape().amount));
+  const std::string on_conflict =
+      fmt::format("ON CONFLICT ({}) DO UPDATE SET {} = excluded.{}", key_list(),
+                  quoted(shape().amount), quoted(shape().amount));
   write_old("INSERT", 1, "not this", 11, on_conflict);
   write_old("INSERT", 10, "new", 12, on_conflict);
   expect_in_step();
@@ -242,7 +252,8 @@ TEST_P(SqliteWrites, CarryNothingOfWhatIsRolledBack) {
 // ---------------------------------------------------------------- rows that go without a trigger
 
 TEST_P(SqliteWrites, LetGoOfARowThatReplaceRemovedByAnotherUniqueIndex) {
-  run(fmt::format("CREATE UNIQUE INDEX only_one ON {} ({})", quoted(source()), quoted(shape().result)));
+  run(fmt::format("CREATE UNIQUE INDEX only_one ON {} ({})", quoted(source()),
+                  quoted(shape().result)));
   set_up_mapping();
   insert_old_rows(8);
   link();
@@ -251,8 +262,8 @@ TEST_P(SqliteWrites, LetGoOfARowThatReplaceRemovedByAnotherUniqueIndex) {
   const auto with_result = [&](const std::string& verb, int i, const std::string& result) {
     Row values = key(i);
     values.push_back(Value::text(result));
-    run(fmt::format("{} INTO {} ({}, {}) VALUES ({})", verb, quoted(source()), key_list(), quoted(shape().result),
-                    marks(values.size())),
+    run(fmt::format("{} INTO {} ({}, {}) VALUES ({})", verb, quoted(source()), key_list(),
+                    quoted(shape().result), marks(values.size())),
         values);
   };
   with_result("INSERT OR REPLACE", 30, "result \"1\"");  // row 1 has it
@@ -265,14 +276,18 @@ TEST_P(SqliteWrites, LetGoOfARowThatReplaceRemovedByAnotherUniqueIndex) {
   Row values = {Value::text("result \"5\"")};
   for (const Value& part : key(6)) values.push_back(part);
   std::vector<std::string> where;
-  for (std::size_t i = 0; i < key(6).size(); ++i) where.push_back(fmt::format("{} = ?{}", quoted(shape().key[i].name), i + 2));
-  run(fmt::format("UPDATE OR REPLACE {} SET {} = ?1 WHERE {}", quoted(source()), quoted(shape().result),
-                  join(where, " AND ")),
+  for (std::size_t i = 0; i < key(6).size(); ++i)
+    where.push_back(fmt::format("{} = ?{}", quoted(shape().key[i].name), i + 2));
+  run(fmt::format("UPDATE OR REPLACE {} SET {} = ?1 WHERE {}", quoted(source()),
+                  quoted(shape().result), join(where, " AND ")),
       values);
   EXPECT_FALSE(old_row(5).has_value());
   expect_in_step();
   EXPECT_TRUE(told("feed").contains(key(5)));
-  EXPECT_FALSE(sql().run(fmt::format("UPDATE {} SET {} = 'result \"2\"'", quoted(source()), quoted(shape().result))).ok());
+  EXPECT_FALSE(sql()
+                   .run(fmt::format("UPDATE {} SET {} = 'result \"2\"'", quoted(source()),
+                                    quoted(shape().result)))
+                   .ok());
   expect_in_step();
   good(capture().stop("feed"));
   good(capture().cut({the_link()}));
@@ -280,7 +295,8 @@ TEST_P(SqliteWrites, LetGoOfARowThatReplaceRemovedByAnotherUniqueIndex) {
 }
 
 TEST_P(SqliteWrites, LetGoOfARowThatReplaceRemovedOnTheNewSide) {
-  run(fmt::format("CREATE UNIQUE INDEX only_one ON {} ({})", quoted(target()), quoted(shape().amount)));
+  run(fmt::format("CREATE UNIQUE INDEX only_one ON {} ({})", quoted(target()),
+                  quoted(shape().amount)));
   set_up_mapping();
   link_with_rows(5);
   write_new("INSERT OR REPLACE", 30, "replaced", 20);  // row 2 has it
@@ -293,11 +309,17 @@ TEST_P(SqliteWrites, LetGoOfARowThatReplaceRemovedOnTheNewSide) {
 // ---------------------------------------------------------------- what the application has itself
 
 TEST_P(SqliteWrites, FollowTriggersOfTheApplication) {
-  run(fmt::format("CREATE TRIGGER stamped AFTER INSERT ON {0} BEGIN UPDATE {0} SET {1} = 'stamped' WHERE rowid = "
-                  "NEW.rowid AND {1} IS NULL; END",
-                  quoted(source()), quoted(shape().status))
-          .replace(0, 0, shape().without_rowid ? "-- " : ""));
-  run(fmt::format("CREATE TRIGGER counted AFTER UPDATE OF {1} ON {0} WHEN NEW.{1} > 1000 BEGIN UPDATE {0} SET {1} = 1000, "
+  std::vector<std::string> this_row;
+  for (const KeyColumn& column : shape().key) {
+    this_row.push_back(fmt::format("{0} = NEW.{0}", quoted(column.name)));
+  }
+  run(fmt::format(
+      "CREATE TRIGGER stamped AFTER INSERT ON {0} WHEN NEW.{1} IS NULL BEGIN UPDATE {0} SET {1} = "
+      "'stamped' WHERE {2}; END",
+      quoted(source()), quoted(shape().status), join(this_row, " AND ")));
+  run(
+      fmt::format("CREATE TRIGGER counted AFTER UPDATE OF {1} ON {0} WHEN NEW.{1} > 1000 BEGIN "
+                  "UPDATE {0} SET {1} = 1000, "
                   "{2} = 'capped' WHERE {1} > 1000; END",
                   quoted(source()), quoted(shape().amount), quoted(shape().result)));
   set_up_mapping();
@@ -315,7 +337,9 @@ TEST_P(SqliteWrites, FollowDeletesThatCascade) {
   run("INSERT INTO parents VALUES (1), (2)");
   run("DROP TABLE " + quoted(source()));
   std::string ddl = source_ddl(shape());
-  ddl.insert(ddl.rfind(')'), fmt::format(", FOREIGN KEY ({}) REFERENCES parents (id) ON DELETE CASCADE", quoted(shape().amount)));
+  ddl.insert(ddl.rfind(')'),
+             fmt::format(", FOREIGN KEY ({}) REFERENCES parents (id) ON DELETE CASCADE",
+                         quoted(shape().amount)));
   run(ddl);
   set_up_mapping();
   link();
@@ -330,13 +354,16 @@ TEST_P(SqliteWrites, FollowComputedColumns) {
   run("DROP TABLE " + quoted(source()));
   std::string ddl = source_ddl(shape());
   const std::string plain = quoted(shape().result) + " TEXT";
-  ddl.replace(ddl.find(plain), plain.size(), quoted(shape().result) + " TEXT AS ('n' || old_only) STORED");
+  ddl.replace(ddl.find(plain), plain.size(),
+              quoted(shape().result) + " TEXT AS ('n' || old_only) STORED");
   run(ddl);
   set_up_mapping();
   link();
   Row values = key(1);
   values.push_back(Value::text("1"));
-  run(fmt::format("INSERT INTO {} ({}, old_only) VALUES ({})", quoted(source()), key_list(), marks(values.size())), values);
+  run(fmt::format("INSERT INTO {} ({}, old_only) VALUES ({})", quoted(source()), key_list(),
+                  marks(values.size())),
+      values);
   expect_in_step();
   run("UPDATE " + quoted(source()) + " SET old_only = '2'");
   expect_in_step();
@@ -344,12 +371,15 @@ TEST_P(SqliteWrites, FollowComputedColumns) {
 }
 
 TEST_P(SqliteWrites, CarryAChangeOfTheTypeOrTheCaseAlone) {
-  run(fmt::format("ALTER TABLE {} RENAME COLUMN {} TO unused", quoted(source()), quoted(shape().status)));
-  run(fmt::format("ALTER TABLE {} ADD COLUMN {} COLLATE NOCASE", quoted(source()), quoted(shape().status)));
+  run(fmt::format("ALTER TABLE {} RENAME COLUMN {} TO unused", quoted(source()),
+                  quoted(shape().status)));
+  run(fmt::format("ALTER TABLE {} ADD COLUMN {} COLLATE NOCASE", quoted(source()),
+                  quoted(shape().status)));
   set_up_mapping();
   link();
   good(insert_old(1, Value::text("one"), Value(), 1));
-  for (const Value& value : {Value::text("ONE"), Value::integer(1), Value::text("1"), Value::bytes("1"), Value()}) {
+  for (const Value& value :
+       {Value::text("ONE"), Value::integer(1), Value::text("1"), Value::bytes("1"), Value()}) {
     good(update_old(1, {{shape().status, value}}));
     EXPECT_EQ(differing_inside(), 0) << show(value);
     expect_in_step();
@@ -367,13 +397,16 @@ TEST_P(SqliteWrites, NeverFailAndNeverDifferWhateverIsWritten) {
   run("BEGIN");
   for (int step = 0; step < 400; ++step) {
     const int i = static_cast<int>(random.below(12));
-    const std::vector<Named> one = {{random.chance(50) ? shape().status : shape().result, make.stored_value()}};
-    const std::vector<Named> more = {{shape().status, make.stored_value()}, {shape().amount, make.stored_value()}};
+    const std::vector<Named> one = {
+        {random.chance(50) ? shape().status : shape().result, make.stored_value()}};
+    const std::vector<Named> more = {{shape().status, make.stored_value()},
+                                     {shape().amount, make.stored_value()}};
     const bool there = old_row(i).has_value();
     Status written;
     switch (random.below(5)) {
       case 0:
-        if (!there) written = insert_old(i, make.stored_value(), make.stored_value(), make.integer());
+        if (!there)
+          written = insert_old(i, make.stored_value(), make.stored_value(), make.integer());
         break;
       case 1:
         written = arena_->erase(source(), key(i));
@@ -388,7 +421,8 @@ TEST_P(SqliteWrites, NeverFailAndNeverDifferWhateverIsWritten) {
       default:
         if (there) written = update_old(i, one);
     }
-    ASSERT_TRUE(written.ok()) << "WHIMBREL_SEED=" << seed << ", step " << step << ": " << to_text(written.error());
+    ASSERT_TRUE(written.ok()) << "WHIMBREL_SEED=" << seed << ", step " << step << ": "
+                              << to_text(written.error());
   }
   run("COMMIT");
   EXPECT_EQ(differing_inside(), 0) << "WHIMBREL_SEED=" << seed;
@@ -399,13 +433,15 @@ TEST_P(SqliteWrites, NeverFailAndNeverDifferWhateverIsWritten) {
     const Value state = random.chance(50) ? Value::text(make.text()) : Value::bytes(make.bytes());
     Status written;
     if (!new_row(i)) {
-      written = insert_new(i, make.text(), make.stored_value(), make.integer(), make.stored_value());
+      written =
+          insert_new(i, make.text(), make.stored_value(), make.integer(), make.stored_value());
     } else if (random.chance(20)) {
       written = arena_->erase(target(), target_key(i));
     } else {
       written = update_new(i, {{shape().state, state}, {shape().document, make.stored_value()}});
     }
-    ASSERT_TRUE(written.ok()) << "WHIMBREL_SEED=" << seed << ", step " << step << ": " << to_text(written.error());
+    ASSERT_TRUE(written.ok()) << "WHIMBREL_SEED=" << seed << ", step " << step << ": "
+                              << to_text(written.error());
   }
   expect_the_same_keys();
 }

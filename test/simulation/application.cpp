@@ -64,7 +64,10 @@ void Application::new_attempt() {
 }
 
 void Application::believe_old_side(Page& page) {
-  for (const std::string& key : page.conflicts) page.book.erase(key);
+  for (const std::string& key : page.conflicts) {
+    page.book.erase(key);
+    page.namesakes[key].unsure = true;
+  }
   for (const Row& row : old_side_->rows(page.old_table)) {
     const std::string key = text_or(row[0], "");
     if (!page.conflicts.contains(key)) continue;
@@ -115,7 +118,8 @@ bool Application::write_old(Page& page, const std::string& key) {
     if (!is_there(*old_side_, page.old_table, Value::text(key))) return false;
     if (!old_side_->erase(page.old_table, {Value::text(key)}).ok()) return false;
     const Entry& entry = page.book[key];
-    if (!entry.new_only.empty() || !entry.may_return.empty()) page.namesakes[key] = entry;
+    const bool leaves_notes = !entry.new_only.empty() || !entry.may_return.empty() || entry.unsure;
+    if (leaves_notes) page.namesakes[key] = entry;
     page.book.erase(key);
     return true;
   }

@@ -186,7 +186,7 @@ void World::check_new_row(const Page& page, const std::string& key, const Row* r
   };
   expect(1, in_book(entry.old_side, "a"));
   const Value b = in_book(entry.old_side, "b");
-  expect(2, b.is_null() ? Value::text("none") : b);
+  if (!entry.unsure || !(*row)[2].is_null()) expect(2, b.is_null() ? Value::text("none") : b);
   const std::string number = text_or(in_book(entry.old_side, "n"), "");
   expect(4, number.empty() ? Value() : Value::integer(std::stoll(number)));
 

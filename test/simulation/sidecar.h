@@ -5,8 +5,8 @@
 #include <vector>
 
 #include "application.h"
-#include "follow/sidecar.h"
 #include "faults.h"
+#include "follow/sidecar.h"
 #include "world.h"
 
 namespace whimbrel::simulation {

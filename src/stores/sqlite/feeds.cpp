@@ -170,7 +170,8 @@ Status SqliteStore::hold(const std::vector<std::string>& tables, TimePoint until
       if (!noted.ok()) return noted.error();
       for (const char* event : {"INSERT", "UPDATE", "DELETE"}) {
         TRY(connection.execute(fmt::format(
-            "CREATE TRIGGER IF NOT EXISTS {} BEFORE {} ON {} WHEN {} AND {} < (SELECT until FROM {} "
+            "CREATE TRIGGER IF NOT EXISTS {} BEFORE {} ON {} WHEN {} AND {} < (SELECT until FROM "
+            "{} "
             "WHERE name = {})"
             " BEGIN SELECT RAISE(ABORT, 'whimbrel holds writes for a moment: try again'); END",
             quote_name(hold_prefix(table) + event), event, quote_name(table), guard_is_off, now_ms,

@@ -50,6 +50,17 @@ class Review {
     return {};
   }
 
+  // Spelled texts are bytes of UTF-8; a file can keep its texts otherwise.
+  Status encoding(Connection& connection) {
+    ASSIGN_OR_RETURN(const auto rows, connection.query("PRAGMA encoding", {}));
+    const std::string& name = rows.at(0).at(0).get<std::string>();
+    if (name == "UTF-8") return {};
+    add(Weight::refusal, "encoding",
+        fmt::format("this file keeps its texts as {}, and only UTF-8 is supported", name),
+        "write it into a new file with `sqlite3 OLD .dump | sqlite3 NEW`: that one has UTF-8");
+    return {};
+  }
+
   // A trigger must never make a write fail that the application could make before.
   void writes_that_would_fail() {
     for (const ColumnRule& rule : mapping_.forward) {
@@ -260,6 +271,7 @@ Status expect(bool good, const char* what) {
 Result<std::vector<Finding>> SqliteStore::review(const Mapping& mapping, bool dual) {
   Review review(mapping);
   ASSIGN_OR_RETURN(const auto connection, connect(Access::read));
+  TRY(review.encoding(*connection));
   TRY(review.null_keys(*connection));
   if (dual) {
     review.writes_that_would_fail();

@@ -39,10 +39,10 @@ struct Way {
   const TableSchema& read;
   const TableSchema& written;
   const std::vector<ColumnRule>& rules;
-  std::string prefix;   // of the triggers' names
-  std::string replaced; // the table where keys wait that INSERT OR REPLACE may remove
-  std::string note;     // SQL that notes a key: \1 is the row, \2 where it is from; or ""
-  bool insert_missing;  // an update of a row that the other side lacks brings the whole row
+  std::string prefix;    // of the triggers' names
+  std::string replaced;  // the table where keys wait that INSERT OR REPLACE may remove
+  std::string note;      // SQL that notes a key: \1 is the row, \2 where it is from; or ""
+  bool insert_missing;   // an update of a row that the other side lacks brings the whole row
 
   std::string name(const std::string& kind) const { return quote_name(prefix + kind); }
   // Of one row, or of every row that a SELECT calls r.
@@ -206,13 +206,15 @@ struct Way {
     for (const std::string& event : {insert, update}) {
       std::string notes = fmt::format("DELETE FROM {};", quote_name(replaced));
       for (const auto& unique : read.uniques) {
-        notes += fmt::format(" INSERT INTO {} SELECT {} FROM {} WHERE {}{};", quote_name(replaced),
-                             name_list(read.key), quote_name(read.name), equal(unique, "", "NEW."),
-                             event == insert ? "" : " AND NOT (" + equal(read.key, "", "OLD.") + ")");
+        notes +=
+            fmt::format(" INSERT INTO {} SELECT {} FROM {} WHERE {}{};", quote_name(replaced),
+                        name_list(read.key), quote_name(read.name), equal(unique, "", "NEW."),
+                        event == insert ? "" : " AND NOT (" + equal(read.key, "", "OLD.") + ")");
       }
-      out.push_back(fmt::format("CREATE TRIGGER IF NOT EXISTS {} BEFORE {} ON {} WHEN {} BEGIN {} END",
-                                name(event == insert ? "noted_insert" : "noted_update"), event,
-                                quote_name(read.name), guard_is_off, notes));
+      out.push_back(
+          fmt::format("CREATE TRIGGER IF NOT EXISTS {} BEFORE {} ON {} WHEN {} BEGIN {} END",
+                      name(event == insert ? "noted_insert" : "noted_update"), event,
+                      quote_name(read.name), guard_is_off, notes));
     }
     const std::string gone =
         fmt::format("FROM {} AS r WHERE NOT EXISTS (SELECT 1 FROM {} AS s WHERE {})",
@@ -279,7 +281,8 @@ std::string replaced_table(const Link& link, const char* way) {
 std::string key_ddl(const std::string& name, const TableSchema& table, bool unique) {
   std::vector<std::string> parts;
   for (const std::string& column : table.key) {
-    const ColumnSchema& schema = table.columns[static_cast<std::size_t>(table.column_index(column))];
+    const ColumnSchema& schema =
+        table.columns[static_cast<std::size_t>(table.column_index(column))];
     parts.push_back(quote_name(column) +
                     (schema.collation.empty() ? "" : " COLLATE " + quote_name(schema.collation)));
   }

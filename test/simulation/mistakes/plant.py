@@ -2,6 +2,7 @@
 """Plants one mistake: writes the source that a mistake names, with the mistake in it.
 
   plant.py MISTAKE.toml PROJECT_FOLDER OUTPUT.cpp
+  plant.py --self-test
 
 A mistake is data: `source`, the file it changes; `breaks`, what goes wrong then; and one or more
 `[[change]]` with `find`, the lines as they are, and `replace`, the lines as they become. Each
@@ -24,7 +25,21 @@ def plant(source: str, changes: list[dict]) -> str:
     return source
 
 
+def self_test() -> int:
+    """A text that is there once is replaced; one that is there twice, or not at all, is refused."""
+    assert plant("a b c", [{"find": "b", "replace": "x"}]) == "a x c"
+    for source in ("a b b", "a c"):
+        try:
+            plant(source, [{"find": "b", "replace": "x"}])
+        except ValueError:
+            continue
+        raise AssertionError(f"planted into {source!r}")
+    return 0
+
+
 def main() -> int:
+    if sys.argv[1:] == ["--self-test"]:
+        return self_test()
     if len(sys.argv) != 4:
         print(__doc__, file=sys.stderr)
         return 2
