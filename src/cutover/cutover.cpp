@@ -2,6 +2,8 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+
 #include "base/text.h"
 
 namespace whimbrel {
@@ -25,6 +27,11 @@ bool Cutover::any_switch_was_intended() const {
     if (state.effect(id_of(i)) != nullptr) return true;
   }
   return false;
+}
+
+Milliseconds Cutover::left_for_draining(Milliseconds hold_max) {
+  constexpr Milliseconds for_the_switches{5000};
+  return hold_max - std::min(hold_max / 2, for_the_switches);
 }
 
 Status Cutover::take_hold(const std::vector<HeldTables>& held, TimePoint until) {
@@ -99,7 +106,7 @@ Result<Flipped> Cutover::put_back_one(std::size_t index) {
 Result<Flipped> Cutover::flip(const std::vector<HeldTables>& held, const Drain& drain,
                               const HeldChecks& checks) {
   const TimePoint until = clock_.now() + migration_.hold_max;
-  const TimePoint drained_by = clock_.now() + migration_.hold_max / 2;
+  const TimePoint drained_by = clock_.now() + left_for_draining(migration_.hold_max);
   TRY(take_hold(held, until));
   ASSIGN_OR_RETURN(bool ready, drain(held.empty() ? until : drained_by));
   if (ready) TRY(checks());
@@ -120,7 +127,7 @@ Result<Flipped> Cutover::flip(const std::vector<HeldTables>& held, const Drain& 
 Result<Flipped> Cutover::flip_back(const std::vector<HeldTables>& held, const Drain& drain) {
   const TimePoint until = clock_.now() + migration_.hold_max;
   TRY(take_hold(held, until));
-  ASSIGN_OR_RETURN(bool ready, drain(clock_.now() + migration_.hold_max / 2));
+  ASSIGN_OR_RETURN(bool ready, drain(clock_.now() + left_for_draining(migration_.hold_max)));
   if (ready) {
     ASSIGN_OR_RETURN(ready, still_held(held));
   }

@@ -53,6 +53,8 @@ class Cutover {
   bool every_switch_is_on() const;
   bool any_switch_was_intended() const;
   Status let_go(const std::vector<HeldTables>& held);
+  // How much of a hold may pass before it is given up: what is left has to do for the switches.
+  static Milliseconds left_for_draining(Milliseconds hold_max);
 
  private:
   Status take_hold(const std::vector<HeldTables>& held, TimePoint until);

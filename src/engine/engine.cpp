@@ -27,7 +27,7 @@ std::string tables_json(const Migration& migration) {
   }
   return nlohmann::json({{"tables", tables},
                          {"losses", losses},
-                         {"sync", migration.sync == Sync::dual ? "dual" : "capture"},
+                         {"sync", name_of(migration.sync)},
                          {"switches", migration.switches.size()},
                          {"finish_after_ms", migration.finish.after.count()}})
       .dump(-1, ' ', false, nlohmann::json::error_handler_t::replace);
@@ -197,6 +197,8 @@ Result<EngineOutcome> Engine::loop(Goal goal) {
     if (!more.ok()) return std::move(more).error();
     failures = 0;
     if (more.value()) continue;
+    TRY(poll_requests());  // somebody may have asked while writers were held
+    if (rollback_asked_ && is_edge(parts_.journal.phase(), Phase::rolling_back)) continue;
     const bool gave_up = decision.act == Act::cut_over;
     return EngineOutcome{
         parts_.journal.phase(),
@@ -235,12 +237,16 @@ Result<EngineOutcome> Engine::rollback() {
   if (!state.started) {
     return Error{ErrorCode::refused, "nothing was started: there is nothing to roll back"};
   }
-  if (is_final(state.phase) || state.phase == Phase::finishing) {
-    if (state.phase == Phase::rolled_back) return EngineOutcome{state.phase, "already", false};
-    return Error{ErrorCode::refused, "the way back was given up by `finish`",
-                 "the archive and the backup are what is left"};
+  if (state.phase == Phase::rolled_back) return EngineOutcome{state.phase, "already", false};
+  if (state.phase == Phase::finishing) {
+    return Error{ErrorCode::refused, "`finish` is under way",
+                 "end it first (`whimbrel finish`), then roll back"};
   }
-  TRY(reclaim());
+  if (state.phase == Phase::finished) {
+    TRY(reopen());
+  } else {
+    TRY(reclaim());
+  }
   rollback_asked_ = true;
   return loop(Goal::watch);
 }
@@ -250,8 +256,11 @@ Status Engine::stay_until_stopped() {
   while (!must_stop()) {
     const Phase phase = parts_.journal.phase();
     const bool switched = phase == Phase::watching;
-    ASSIGN_OR_RETURN(drained_,
-                     drain(switched ? Direction::backward : Direction::forward, std::nullopt));
+    // Without a feed there is nothing to follow before the window.
+    if (switched || migration_.sync != Sync::none) {
+      ASSIGN_OR_RETURN(drained_,
+                       drain(switched ? Direction::backward : Direction::forward, std::nullopt));
+    }
     TRY(poll_requests());
     TRY(wait_while_paused());
     if (goal_asked_ && !switched) TRY(loop(*goal_asked_));
@@ -374,17 +383,41 @@ Result<EngineOutcome> Engine::cutover(const std::string& only, std::optional<boo
   return run(Goal::watch, false);
 }
 
+namespace {
+
+Status must_be_comparable(const State& state) {
+  const bool live = state.phase == Phase::following || state.phase == Phase::verified ||
+                    state.phase == Phase::watching;
+  if (live && state.started) return {};
+  return Error{
+      ErrorCode::refused,
+      fmt::format("there is nothing to compare while the migration is {}", name_of(state.phase)),
+      "`whimbrel run --until verify` copies and compares"};
+}
+
+}  // namespace
+
 Result<VerifyOutcome> Engine::verify(std::int64_t sample, bool record) {
-  const Phase phase = parts_.journal.phase();
-  const bool live =
-      phase == Phase::following || phase == Phase::verified || phase == Phase::watching;
-  if (!live || !parts_.journal.state().started) {
-    return Error{
-        ErrorCode::refused,
-        fmt::format("there is nothing to compare while the migration is {}", name_of(phase)),
-        "`whimbrel run --until verify` copies and compares"};
-  }
+  TRY(must_be_comparable(parts_.journal.state()));
   return compare_all(sample, false, record);
+}
+
+Result<VerifyOutcome> Engine::repair(std::int64_t sample) {
+  TRY(must_be_comparable(parts_.journal.state()));
+  TRY(reclaim());
+  ASSIGN_OR_RETURN(const VerifyOutcome before, compare_all(sample, true, false));
+  std::int64_t repaired = 0;
+  for (const Move& move : migration_.moves) {
+    ASSIGN_OR_RETURN(const std::int64_t rows,
+                     put_right(move, before.suspects[static_cast<std::size_t>(move.index)]));
+    repaired += rows;
+  }
+  if (repaired > 0) {
+    TRY(parts_.journal.append(OperatorDecided{"repair", std::to_string(repaired)}));
+  }
+  ASSIGN_OR_RETURN(VerifyOutcome after, compare_all(sample, true, true));
+  after.repaired = repaired;
+  return after;
 }
 
 }  // namespace whimbrel

@@ -38,6 +38,8 @@ struct VerifyOutcome {
   std::int64_t on_new_side = 0;
   std::int64_t lagging = 0;  // changed, and waiting in a feed that nobody follows right now
   std::vector<Difference> examples;
+  std::vector<std::vector<Row>> suspects;  // source keys that differ, by move
+  std::int64_t repaired = 0;
 };
 
 // Backups are taken by a function, so that the engine does not know where they go.
@@ -60,12 +62,16 @@ class Engine {
   // Carries the migration to the goal, or goes on where it stopped. `stay`: remains afterwards,
   // feeding forward or back, until asked to stop. `cancelled` after a stop; resumable.
   Result<EngineOutcome> run(Goal goal, bool stay);
-  // Undoes, newest first, all that the migration did.
+  // Undoes, newest first, all that the migration did. After `finish`, when the old tables are there
+  // again (see Catalog::revive), they are brought up to date with the new side first.
   Result<EngineOutcome> rollback();
   // The switch alone, or one of the switches early, or a person's word on an unknown one.
   Result<EngineOutcome> cutover(const std::string& only, std::optional<bool> decided);
   // Compares, and changes nothing but the journal; not even that without `record`.
   Result<VerifyOutcome> verify(std::int64_t sample, bool record);
+  // Compares, and puts right what differs: the side that serves says what is right. The rows that
+  // give way are in `repaired.jsonl` first. The outcome is that of the comparison afterwards.
+  Result<VerifyOutcome> repair(std::int64_t sample);
   // Gives up the way back and removes what is no longer needed. `refused` when it is too early.
   Result<EngineOutcome> finish(std::optional<Milliseconds> after);
 
@@ -93,12 +99,17 @@ class Engine {
   std::vector<std::shared_ptr<Store>> stores_of(Direction direction) const;
   std::vector<Link> links_in(const Store& store) const;
   Status start_feeds(Direction direction);
+  Status stop_feeds(Direction direction);
   std::string feed_name(Direction direction, const Store& store) const;
 
   // moving.cpp
   Result<bool> drain(Direction direction, std::optional<TimePoint> until);
   Follow make_follow(Direction direction, Store& store);
   void guard(Follow& follow, Direction direction, bool other_side_serves);
+  void guard_against_links(Follow& follow);
+  Result<bool> reconcile(Direction direction, std::optional<TimePoint> until);
+  Status settle_without_feed(std::vector<std::unique_ptr<Verify>>& verifies, bool follow);
+  Status window_is_wide_enough();
   // `follow`: what only lags is carried over and looked at again; else nothing is written.
   Result<VerifyOutcome> compare_all(std::int64_t sample, bool follow, bool record);
   Status settle_suspects(std::vector<std::unique_ptr<Verify>>& verifies, Direction direction,
@@ -108,6 +119,8 @@ class Engine {
   // Keys of the move's side `there` that the application wrote and nobody carried over yet.
   Result<std::set<Row, RowLess>> written_by_application(Direction there, const Move& move);
   Status put_back_kept();
+  Result<std::int64_t> put_right(const Move& move, Direction direction, std::vector<Row> keys);
+  Result<std::int64_t> put_right(const Move& move, const std::vector<Row>& source_keys);
   Result<std::vector<KeptRow>> put_back_some(const Move& move, const std::vector<KeptRow>& notes);
   Result<bool> source_has(const Move& move, const Row& target_key) const;
   std::vector<HeldTables> tables_to_hold(Direction direction) const;
@@ -115,6 +128,7 @@ class Engine {
 
   // undo.cpp
   Status undo();
+  Status reopen();
   Status switch_back();
   Status undo_effect(const Effect& effect);
   Status unlink_all();

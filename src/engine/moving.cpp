@@ -4,6 +4,7 @@
 #include "base/text.h"
 #include "engine/engine.h"
 #include "follow/kept.h"
+#include "follow/reconcile.h"
 #include "store/image.h"
 
 namespace whimbrel {
@@ -33,6 +34,11 @@ void Engine::guard(Follow& follow, Direction direction, bool other_side_serves) 
 // True when everything committed before the last read was carried over.
 Result<bool> Engine::drain(Direction direction, std::optional<TimePoint> until) {
   if (migration_.sync == Sync::dual) return true;
+  const bool no_feed = migration_.sync == Sync::none && direction == Direction::forward;
+  if (no_feed && !cutover_.any_switch_was_intended()) {
+    ASSIGN_OR_RETURN(const bool compared, reconcile(direction, until));
+    if (!compared) return false;
+  }
   for (const std::shared_ptr<Store>& store : stores_of(direction)) {
     if (!parts_.journal.state().confirmed("feed:" + feed_name(direction, *store))) continue;
     Follow follow = make_follow(direction, *store);
@@ -48,10 +54,116 @@ Result<bool> Engine::drain(Direction direction, std::optional<TimePoint> until) 
   return true;
 }
 
+// Compares everything and carries over what differs; false when `until` came first.
+Result<bool> Engine::reconcile(Direction direction, std::optional<TimePoint> until) {
+  for (const Move& move : migration_.moves) {
+    Store& store = direction == Direction::forward ? *move.source : *move.target;
+    Follow follow = make_follow(direction, store);
+    // Triggers may write the other side at any time.
+    if (migration_.sync == Sync::dual) guard_against_links(follow);
+    Reconcile rows(direction, move, follow);
+    while (true) {
+      if (until && parts_.clock.now() >= *until) return false;
+      if (!until && parts_.stop.requested()) return false;
+      ASSIGN_OR_RETURN(const Step step, rows.step());
+      if (step == Step::done) break;
+    }
+    parts_.events.emit(
+        {"reconciled", {{"table", move.name}, {"rows", rows.rows()}, {"written", rows.written()}}});
+  }
+  return true;
+}
+
+// A row is written only if it is still the one that was looked at.
+void Engine::guard_against_links(Follow& follow) {
+  follow.guard(
+      [](const Move&) -> Result<std::set<Row, RowLess>> { return std::set<Row, RowLess>{}; },
+      [](const Move&, const Row&, const Error& why) { return Status(why); }, false);
+}
+
+// What gives way is written down first.
+Result<std::int64_t> Engine::put_right(const Move& move, Direction direction,
+                                       std::vector<Row> keys) {
+  if (keys.empty()) return std::int64_t{0};
+  const bool forward = direction == Direction::forward;
+  std::vector<Row> other_keys;
+  for (const Row& key : keys) {
+    ASSIGN_OR_RETURN(Row other, forward ? target_key_of(move.mapping, key, move.target->catalog())
+                                        : source_key_of(move.mapping, key, move.source->catalog()));
+    other_keys.push_back(std::move(other));
+  }
+  ASSIGN_OR_RETURN(const auto reader, forward ? move.target->open_reader(move.mapping.target)
+                                              : move.source->open_reader(move.mapping.source));
+  ASSIGN_OR_RETURN(const auto before, reader->read_keys(other_keys));
+  for (std::size_t i = 0; i < keys.size(); ++i) {
+    TRY(parts_.sidecar.repaired(move, other_keys[i], before[i]));
+  }
+  Follow follow = make_follow(direction, forward ? *move.source : *move.target);
+  guard_against_links(follow);
+  for (int attempt = 1;; ++attempt) {
+    const Result<std::int64_t> carried = follow.carry_keys(move, keys);
+    const bool again =
+        !carried.ok() && carried.error().code == ErrorCode::unavailable && attempt < recheck_rounds;
+    if (!again) return carried;
+  }
+}
+
+// Which side is right: the one that serves; under links also the one that the application wrote.
+Result<std::int64_t> Engine::put_right(const Move& move, const std::vector<Row>& source_keys) {
+  constexpr std::size_t at_once = 500;
+  const bool switched = parts_.journal.phase() == Phase::watching;
+  std::set<Row, RowLess> new_side;
+  if (migration_.sync == Sync::dual && !switched) {
+    ASSIGN_OR_RETURN(const std::vector<Row> keys,
+                     move.target->capture().written_on_new_side({move.name, &move.mapping, true}));
+    new_side.insert(keys.begin(), keys.end());
+  }
+  std::int64_t rows = 0;
+  for (std::size_t begin = 0; begin < source_keys.size(); begin += at_once) {
+    std::vector<Row> forward;
+    std::vector<Row> backward;
+    for (std::size_t i = begin; i < std::min(begin + at_once, source_keys.size()); ++i) {
+      ASSIGN_OR_RETURN(Row target_key,
+                       target_key_of(move.mapping, source_keys[i], move.target->catalog()));
+      if (switched || new_side.contains(target_key)) {
+        backward.push_back(std::move(target_key));
+      } else {
+        forward.push_back(source_keys[i]);
+      }
+    }
+    ASSIGN_OR_RETURN(const std::int64_t one,
+                     put_right(move, Direction::forward, std::move(forward)));
+    ASSIGN_OR_RETURN(const std::int64_t two,
+                     put_right(move, Direction::backward, std::move(backward)));
+    rows += one + two;
+  }
+  return rows;
+}
+
+// Without a feed a difference before the window is nothing but lag: it is carried over, and what
+// is written while that happens will be compared in the window again.
+Status Engine::settle_without_feed(std::vector<std::unique_ptr<Verify>>& verifies, bool follow) {
+  for (std::size_t i = 0; i < verifies.size(); ++i) {
+    const Move& move = migration_.moves[i];
+    for (int round = 0; follow && round < 3 && verifies[i]->suspects() > 0; ++round) {
+      Follow carrying = make_follow(Direction::forward, *move.source);
+      const Result<std::int64_t> carried = carrying.carry_keys(move, verifies[i]->suspect_keys());
+      if (!carried.ok()) return carried.error();
+      TRY(verifies[i]->recheck());
+    }
+    const std::vector<Row> left = verifies[i]->suspect_keys();
+    verifies[i]->forgive({left.begin(), left.end()});
+  }
+  return {};
+}
+
 // A difference may only be lag. Following settles it; without, the feed is asked what is waiting.
 Status Engine::settle_suspects(std::vector<std::unique_ptr<Verify>>& verifies, Direction direction,
                                bool follow) {
   const bool linked = migration_.sync == Sync::dual;
+  if (migration_.sync == Sync::none && direction == Direction::forward) {
+    return settle_without_feed(verifies, follow);
+  }
   for (int round = 0; round < (follow || linked ? recheck_rounds : 1); ++round) {
     std::int64_t left = 0;
     for (const auto& verify : verifies) left += verify->suspects();
@@ -119,6 +231,7 @@ Result<VerifyOutcome> Engine::compare_all(std::int64_t sample, bool follow, bool
   TRY(settle_suspects(verifies, direction, follow));
   for (const auto& verify : verifies) {
     if (record) TRY(verify->journal_outcome());
+    outcome.suspects.push_back(verify->suspect_keys());
     outcome.rows += verify->rows();
     outcome.differing += verify->suspects();
     outcome.on_new_side += verify->on_new_side();
@@ -262,11 +375,36 @@ Result<std::vector<KeptRow>> Engine::put_back_some(const Move& move,
   return again;
 }
 
+// In the window everything is compared again, which takes about as long as it took the last time.
+Status Engine::window_is_wide_enough() {
+  const State state = parts_.journal.state();
+  if (migration_.sync != Sync::none || !migration_.forecast_refuses || !state.verified ||
+      cutover_.any_switch_was_intended()) {
+    return {};
+  }
+  const Milliseconds forecast(2 * state.verified->ms);
+  const Milliseconds left = Cutover::left_for_draining(migration_.hold_max);
+  if (forecast <= left) return {};
+  TRY(enter(Phase::following, "the window is forecast to be too short"));
+  return Error{ErrorCode::refused,
+               fmt::format("comparing everything is forecast to take {} s, and the window leaves "
+                           "{} s for it",
+                           (forecast.count() + 999) / 1000, left.count() / 1000),
+               "raise `window: {max: …}`, or say `sync: capture`",
+               "nobody was held and nothing is switched",
+               {},
+               ""};
+}
+
 Result<bool> Engine::cut_over() {
-  if (migration_.sync == Sync::capture) TRY(start_feeds(Direction::backward));
+  TRY(window_is_wide_enough());
+  const bool has_feeds = migration_.sync != Sync::dual;
+  if (has_feeds) TRY(start_feeds(Direction::backward));
   TRY(let_go_of_the_last_hold());
   const std::vector<HeldTables> held = tables_to_hold(Direction::forward);
-  const auto dry = [this](TimePoint until) -> Result<bool> {
+  const auto dry = [this, has_feeds](TimePoint until) -> Result<bool> {
+    // Under `sync: none` the feed lives in the window only: for writes that escape the hold.
+    if (has_feeds) TRY(start_feeds(Direction::forward));
     ASSIGN_OR_RETURN(const bool drained, drain(Direction::forward, until));
     if (drained && !cutover_.any_switch_was_intended()) TRY(put_back_kept());
     return drained;
@@ -275,9 +413,9 @@ Result<bool> Engine::cut_over() {
   Result<Flipped> flipped =
       begun ? cutover_.flip(
                   held,
-                  [this](TimePoint) -> Result<bool> {
+                  [this, has_feeds](TimePoint) -> Result<bool> {
                     TRY(carry_late_writes(Direction::forward));
-                    if (migration_.sync == Sync::capture) TRY(put_back_kept());
+                    if (has_feeds) TRY(put_back_kept());
                     return true;
                   },
                   [this] { return run_checks(CheckAt::held); })
@@ -285,6 +423,7 @@ Result<bool> Engine::cut_over() {
   if (!flipped.ok()) {
     TRY(cutover_.let_go(held));
     if (cutover_.any_switch_was_intended()) return std::move(flipped).error();
+    if (migration_.sync == Sync::none) TRY(stop_feeds(Direction::forward));
     TRY(enter(Phase::following, "the switch failed; nothing is switched"));
     return std::move(flipped).error().saying_safe(
         "nothing is switched and nobody is held; the application uses the old side");
@@ -301,17 +440,19 @@ Result<bool> Engine::cut_over() {
                  ""};
   }
   if (flipped.value() == Flipped::hold_expired) {
+    const bool window = migration_.sync == Sync::none;
     if (!cutover_.any_switch_was_intended()) {
+      if (window) TRY(stop_feeds(Direction::forward));
       TRY(enter(Phase::following, "the hold expired; nothing is switched"));
     }
     drained_ = false;
-    if (++hold_attempts_ >= hold_attempts_max) return false;
+    if (++hold_attempts_ >= (window ? 1 : hold_attempts_max)) return false;
     const Milliseconds pause(100 << hold_attempts_);
     parts_.clock.sleep_for(pause + Milliseconds(parts_.random.below(pause.count())));
     return true;
   }
   TRY(carry_late_writes(Direction::forward));
-  if (migration_.sync == Sync::capture) TRY(put_back_kept());
+  if (has_feeds) TRY(put_back_kept());
   TRY(cutover_.let_go(held));
   if (Status after = run_checks(CheckAt::after); !after.ok()) {
     rollback_asked_ = true;

@@ -69,6 +69,18 @@ Status Engine::start_feeds(Direction direction) {
   return {};
 }
 
+// No longer confirmed before it is stopped: after a crash nobody reads a feed that is already gone.
+Status Engine::stop_feeds(Direction direction) {
+  for (const std::shared_ptr<Store>& store : stores_of(direction)) {
+    const std::string feed = feed_name(direction, *store);
+    if (parts_.journal.state().effect("feed:" + feed) == nullptr) continue;
+    TRY(parts_.journal.append(EffectIntended{"feed:" + feed, "{}"}));
+    TRY(store->capture().stop(feed));
+    TRY(parts_.journal.append(EffectUndone{"feed:" + feed}));
+  }
+  return {};
+}
+
 Status Engine::prepare_target(const Move& move) {
   const std::string id = fmt::format("target:{}", move.index);
   Catalog& catalog = move.target->catalog();
@@ -115,7 +127,7 @@ Status Engine::prepare() {
       TRY(store->capture().link(links_in(*store)));
     }
     TRY(parts_.journal.append(EffectConfirmed{"links", "{}"}));
-  } else {
+  } else if (migration_.sync == Sync::capture) {
     TRY(start_feeds(Direction::forward));
   }
   for (const Move& move : migration_.moves) {

@@ -135,7 +135,7 @@ Status Engine::undo() {
   }
   if (state.effects.empty()) return {};
   const Effect newest = state.effects.back();
-  if (newest.id.starts_with("target:") && migration_.sync == Sync::capture) {
+  if (newest.id.starts_with("target:") && migration_.sync != Sync::dual) {
     ASSIGN_OR_RETURN(const std::vector<KeptRow> rows, parts_.journal.kept());
     TRY(parts_.sidecar.kept(migration_, rows));
   }
@@ -150,6 +150,39 @@ Status Engine::undo() {
   TRY(parts_.journal.append(EffectUndone{newest.id}));
   parts_.events.emit({"effect_undone", {{"effect", newest.id}}});
   return {};
+}
+
+// After `finish` nobody followed. The old tables are there again as they were then: links or a feed
+// first, then every row is compared and what the new side has written since is carried over.
+Status Engine::reopen() {
+  for (const Move& move : migration_.moves) {
+    const Result<TableSchema> there = move.source->catalog().describe(move.mapping.source.name);
+    if (there.ok()) continue;
+    return Error(there.error())
+        .with_hint("bring it back first: `whimbrel restore` takes it from a backup")
+        .saying_safe("nothing was changed; the application uses the new side");
+  }
+  for (const auto& [alias, store] : migration_.stores) {
+    TRY(store->claim(migration_.name, parts_.journal.id()));
+  }
+  const State state = parts_.journal.state();
+  for (const Effect& effect : state.effects) {
+    // `finish` ended them, or an interrupted call of this has begun them again.
+    const bool unsure = effect.id.starts_with("feed:") || effect.id == "links";
+    if (unsure) TRY(parts_.journal.append(EffectIntended{effect.id, effect.undo}));
+  }
+  if (migration_.sync == Sync::dual) {
+    TRY(parts_.journal.append(EffectIntended{"links", "{}"}));
+    for (const auto& store : stores_of(Direction::backward)) {
+      TRY(store->capture().link(links_in(*store)));
+    }
+    TRY(parts_.journal.append(EffectConfirmed{"links", "{}"}));
+  } else {
+    TRY(start_feeds(Direction::backward));
+  }
+  ASSIGN_OR_RETURN(const bool compared, reconcile(Direction::backward, std::nullopt));
+  if (!compared) return Error{ErrorCode::cancelled, "stopped as asked"};
+  return enter(Phase::watching, "the old side was brought back and up to date");
 }
 
 Result<EngineOutcome> Engine::finish(std::optional<Milliseconds> after) {
@@ -193,6 +226,9 @@ Result<EngineOutcome> Engine::finish(std::optional<Milliseconds> after) {
           ""};
     }
     TRY(run_checks(CheckAt::watch));
+    // The archive is to hold what was written until now.
+    ASSIGN_OR_RETURN(const bool dry, drain(Direction::backward, std::nullopt));
+    if (!dry) return Error{ErrorCode::cancelled, "stopped as asked"};
     TRY(enter(Phase::finishing, "the way back is given up"));
   }
   for (const Direction direction : {Direction::forward, Direction::backward}) {

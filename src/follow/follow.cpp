@@ -234,6 +234,14 @@ Result<FollowStep> Follow::step() {
   return FollowStep{std::ssize(batch.changes), batch.at_end};
 }
 
+Result<std::int64_t> Follow::carry_keys(const Move& move, std::vector<Row> keys) {
+  const bool forward = direction_ == Direction::forward;
+  ASSIGN_OR_RETURN(Lane* const lane,
+                   lane_for(forward ? move.mapping.source.name : move.mapping.target.name));
+  assert_always(lane != nullptr, "a move is followed from a store that does not hold it");
+  return carry(*lane, std::move(keys), {});
+}
+
 Result<std::map<std::string, std::set<Row, RowLess>>> Follow::peek() {
   std::map<std::string, std::set<Row, RowLess>> keys;
   std::string at = position();

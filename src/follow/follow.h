@@ -46,6 +46,10 @@ class Follow {
     written_there_ = std::move(written_there);
     conflict_ = std::move(conflict);
   }
+  // Makes the other side's rows for these keys (of the side that is read) what they should be, as
+  // if a feed had named them. Gives the rows written. `unavailable` when a guarded row changed
+  // meanwhile.
+  Result<std::int64_t> carry_keys(const Move& move, std::vector<Row> keys);
   // The application's changes from the journaled position to the end; applies nothing.
   Result<std::map<std::string, std::set<Row, RowLess>>> peek();
 

@@ -2,6 +2,7 @@
 // events, log or metrics.
 #pragma once
 
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -16,6 +17,9 @@ class Sidecar {
   virtual ~Sidecar() = default;
   // Any thread. A row that is set aside: with its key and the reason (`rejected.jsonl`).
   virtual Status rejected(const Move& move, const Row& key, const std::string& reason) = 0;
+  // A row as it was before `verify --repair` puts another in its place (`repaired.jsonl`); unset:
+  // there was none.
+  virtual Status repaired(const Move& move, const Row& key, const std::optional<Row>& before) = 0;
   // Values the old shape cannot hold, before the new side is taken away.
   virtual Status kept(const Migration& migration, const std::vector<KeptRow>& rows) = 0;
 };

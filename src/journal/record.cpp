@@ -213,6 +213,7 @@ void apply(State& state, const Stamped& stamped) {
                    state.phase_since = stamped.at;
                    state.phase_times.emplace(name_of(r.phase), stamped.at);
                    state.last_failure.reset();
+                   state.outcome.clear();
                  },
                  [&](const EffectIntended& r) {
                    if (Effect* effect = find_effect(state, r.id)) {

@@ -61,6 +61,7 @@ inline constexpr std::array edges = {
     Edge{Phase::stuck, Phase::rolling_back, "asked"},
     Edge{Phase::rolling_back, Phase::rolled_back, "every effect is undone"},
     Edge{Phase::rolled_back, Phase::planned, "a new attempt"},
+    Edge{Phase::finished, Phase::watching, "the old side was brought back and up to date"},
 };
 
 constexpr bool is_edge(Phase from, Phase to) {
@@ -104,6 +105,7 @@ static_assert(every_live_phase_can_roll_back());
 static_assert(!is_edge(Phase::copying, Phase::watching), "unverified data is never cut over");
 static_assert(!is_edge(Phase::following, Phase::fenced), "unverified data is never cut over");
 static_assert(!is_edge(Phase::finishing, Phase::rolling_back), "what is removed cannot come back");
+static_assert(!is_edge(Phase::finished, Phase::rolling_back), "the old side is out of date");
 
 // How far a person wants to go (`--until`).
 enum class Goal { backup, prepare, copy, follow, verify, watch };

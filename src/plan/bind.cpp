@@ -13,6 +13,18 @@
 
 namespace whimbrel {
 
+const char* name_of(Sync sync) {
+  switch (sync) {
+    case Sync::dual:
+      return "dual";
+    case Sync::capture:
+      return "capture";
+    case Sync::none:
+      break;
+  }
+  return "none";
+}
+
 namespace {
 
 using Stores = std::map<std::string, std::shared_ptr<Store>>;
@@ -29,6 +41,7 @@ class Binder {
     migration_.backup = plan_.backup;
     migration_.start_manually = plan_.start_manually;
     migration_.hold_max = plan_.hold_max;
+    migration_.forecast_refuses = plan_.forecast_refuses;
     migration_.finish = plan_.finish;
     migration_.roll_back_on_failure = plan_.roll_back_on_failure;
     migration_.production = plan_.production;
@@ -350,7 +363,7 @@ class Binder {
       }
       const bool can_capture =
           move.source->capabilities().capture && move.target->capabilities().capture;
-      if (migration_.sync == Sync::capture && !can_capture) {
+      if (migration_.sync != Sync::dual && !can_capture) {
         diagnostics_.add(plan_.sync_at, "these stores cannot tell what changes while it moves");
         return {};
       }

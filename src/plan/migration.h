@@ -17,7 +17,12 @@
 
 namespace whimbrel {
 
-enum class Sync { dual, capture };
+enum class Sync {
+  dual,     // the store keeps both sides equal
+  capture,  // a feed of keys from the first read on
+  none,     // nothing before the window; in it everything is compared
+};
+const char* name_of(Sync sync);
 enum class OnError { fail, reject };
 enum class Indexes { online, after };
 
@@ -95,7 +100,8 @@ struct Migration {
   LimitsPlan limits;
   BackupPlan backup;
   bool start_manually = false;
-  Milliseconds hold_max{1000};
+  Milliseconds hold_max{1000};    // under `sync: none` the whole window
+  bool forecast_refuses = false;  // a window that is forecast to be too short is not begun
   std::vector<SwitchPlan> switches;
   std::vector<CheckPlan> checks;
   FinishPlan finish;

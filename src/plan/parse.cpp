@@ -55,6 +55,7 @@ class Parser {
     cutover(YamlReader::child(root, "cutover"));
     checks(YamlReader::child(root, "checks"));
     finish(YamlReader::child(root, "finish"));
+    agree();
     plan_.resolved = resolved(root).dump(-1, ' ', false, nlohmann::json::error_handler_t::replace);
     return std::move(plan_);
   }
@@ -271,8 +272,8 @@ class Parser {
 
   void settings(const YAML::Node& root) {
     plan_.dry_run = reader_.flag_at(root, "dry_run").value_or(false);
-    if (const auto sync = reader_.word_at(root, "sync", {"dual", "capture"}, {"none"})) {
-      plan_.sync = *sync == "dual" ? Sync::dual : Sync::capture;
+    if (const auto sync = reader_.word_at(root, "sync", {"dual", "capture", "none"})) {
+      plan_.sync = *sync == "dual" ? Sync::dual : *sync == "capture" ? Sync::capture : Sync::none;
       plan_.sync_at = YamlReader::place(YamlReader::child(root, "sync"));
     }
     if (const YAML::Node limits = YamlReader::child(root, "limits");
@@ -355,10 +356,11 @@ class Parser {
       }
       return;
     }
-    if (!reader_.check_keys(node, "`cutover`", {"start", "max_hold", "switches"},
-                            {"hours", "window", "forecast", "hold", "stragglers"})) {
+    if (!reader_.check_keys(node, "`cutover`", {"start", "max_hold", "window", "switches"},
+                            {"hours", "hold", "stragglers"})) {
       return;
     }
+    window(YamlReader::child(node, "window"));
     plan_.start_manually = reader_.word_at(node, "start", {"auto", "manual"}) == "manual";
     plan_.hold_max = reader_.duration_at(node, "max_hold").value_or(Milliseconds(1000));
     if (plan_.hold_max < Milliseconds(10)) {
@@ -372,6 +374,32 @@ class Parser {
       return;
     }
     for (const YAML::Node& item : switches) one_switch(item);
+  }
+
+  void window(const YAML::Node& node) {
+    if (!node.IsDefined() || !reader_.check_keys(node, "`window`", {"max", "forecast"})) return;
+    plan_.has_window = true;
+    plan_.window_at = YamlReader::place(node);
+    plan_.forecast_refuses = reader_.word_at(node, "forecast", {"refuse", "warn"}) == "refuse";
+    if (!YamlReader::child(node, "max").IsDefined()) {
+      diagnostics_.add(plan_.window_at, "a window needs `max:`", "like {max: 30m}");
+    }
+    plan_.hold_max = reader_.duration_at(node, "max").value_or(Milliseconds(1000));
+  }
+
+  // What is right by itself and wrong together.
+  void agree() {
+    const bool none = plan_.sync == Sync::none;
+    if (none && !plan_.has_window) {
+      diagnostics_.add(plan_.sync_at,
+                       "under `sync: none` everything is compared while writers are held, and the "
+                       "plan does not say for how long they may be",
+                       "add `cutover: {window: {max: 30m}}`, or say `sync: capture`");
+    }
+    if (!none && plan_.has_window) {
+      diagnostics_.add(plan_.window_at, "a window is only needed under `sync: none`",
+                       "say `max_hold:` for the moment of the switch");
+    }
   }
 
   void one_switch(const YAML::Node& node) {

@@ -74,6 +74,9 @@ struct PlanFile {
   BackupPlan backup;
   bool start_manually = false;
   Milliseconds hold_max{1000};
+  bool has_window = false;
+  Place window_at;
+  bool forecast_refuses = false;
   std::vector<SwitchEntry> switches;
   std::vector<CheckPlan> checks;  // without their store
   FinishPlan finish;

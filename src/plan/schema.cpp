@@ -21,7 +21,7 @@ std::string plan_schema() {
     "stores": {"type": "object", "minProperties": 1, "additionalProperties": {"oneOf": [
       {"type": "string"}, {"type": "object", "required": ["url"], "additionalProperties": false, "properties": {"url": {"type": "string"}}}]}},
     "tables": {"type": "array", "minItems": 1, "items": {"$ref": "#/$defs/table"}},
-    "sync": {"enum": ["dual", "capture"]},
+    "sync": {"enum": ["dual", "capture", "none"]},
     "limits": {"type": "object", "additionalProperties": false, "properties": {
       "batch_size": {"$ref": "#/$defs/count"}, "workers": {"$ref": "#/$defs/count"}, "rows_per_s": {"$ref": "#/$defs/count"}}},
     "verify": {"type": "object", "additionalProperties": false, "properties": {"full": {"const": true}}},
@@ -29,6 +29,8 @@ std::string plan_schema() {
       "of": {"type": "array", "items": {"enum": ["source", "target"]}}, "to": {"type": "string", "pattern": "^file:."}}}]},
     "cutover": {"oneOf": [{"enum": ["auto", "manual"]}, {"type": "object", "additionalProperties": false, "properties": {
       "start": {"enum": ["auto", "manual"]}, "max_hold": {"$ref": "#/$defs/duration"},
+      "window": {"type": "object", "required": ["max"], "additionalProperties": false, "properties": {
+        "max": {"$ref": "#/$defs/duration"}, "forecast": {"enum": ["refuse", "warn"]}}},
       "switches": {"type": "array", "items": {"$ref": "#/$defs/switch"}}}}]},
     "checks": {"type": "array", "items": {"$ref": "#/$defs/check"}},
     "queries": {"type": "object"},

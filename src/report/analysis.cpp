@@ -241,14 +241,17 @@ json plan_part(const Migration& migration) {
     objects.push_back(
         migration.sync == Sync::dual
             ? "triggers on both tables that carry each write to the other side (whimbrel_…)"
-            : "triggers on the table in use that note the keys it writes (whimbrel_…)");
+        : migration.sync == Sync::capture
+            ? "triggers on the table in use that note the keys it writes (whimbrel_…)"
+            : "in the window only: triggers on the table in use that hold its writers and note "
+              "the keys of writes that escape (whimbrel_…)");
   }
   objects.push_back("whimbrel_claims: which journal drives the migration");
   json switches = json::array();
   for (const SwitchPlan& one : migration.switches) switches.push_back(one.name);
   return {{"migration", migration.name},
           {"digest", migration.digest},
-          {"sync", migration.sync == Sync::dual ? "dual" : "capture"},
+          {"sync", name_of(migration.sync)},
           {"objects", objects},
           {"switches", switches},
           {"locks", "one writer at a time: a chunk holds the write lock for about 25 ms"}};

@@ -83,6 +83,16 @@ Status FileSidecar::rejected(const Move& move, const Row& key, const std::string
                                                           {"reason", reason}}));
 }
 
+Status FileSidecar::repaired(const Move& move, const Row& key, const std::optional<Row>& before) {
+  return append_line(
+      folder_ + "/repaired.jsonl",
+      dumped({{"table", move.name},
+              {"key", show(key)},
+              {"key_bytes", to_hex(canonical(key))},
+              {"before", before ? json(show(*before)) : json()},
+              {"before_bytes", before ? json(to_hex(canonical(*before))) : json()}}));
+}
+
 Status FileSidecar::kept(const Migration& migration, const std::vector<KeptRow>& rows) {
   if (rows.empty()) return {};
   ASSIGN_OR_RETURN(const auto lines,

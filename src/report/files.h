@@ -17,11 +17,12 @@ Result<std::string> write_stamped(const std::string& folder, const std::string& 
                                   const std::string& extension, const std::string& content,
                                   TimePoint now);
 
-// rejected.jsonl and kept-by-rollback.jsonl.zst of one migration.
+// rejected.jsonl, repaired.jsonl and kept-by-rollback.jsonl.zst of one migration.
 class FileSidecar final : public Sidecar {
  public:
   explicit FileSidecar(std::string folder) : folder_(std::move(folder)) {}
   Status rejected(const Move& move, const Row& key, const std::string& reason) override;
+  Status repaired(const Move& move, const Row& key, const std::optional<Row>& before) override;
   Status kept(const Migration& migration, const std::vector<KeptRow>& rows) override;
 
  private:

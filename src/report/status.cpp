@@ -20,6 +20,7 @@ json tables_of(const State& state) {
 
 std::string first_line(const State& state, const json& about) {
   const bool dual = about.value("sync", "") == "dual";
+  const bool window = about.value("sync", "") == "none";
   switch (state.phase) {
     case Phase::watching:
       return dual ? "The new side is read and written; the old side is kept equal by triggers."
@@ -40,7 +41,9 @@ std::string first_line(const State& state, const json& about) {
     default:
       return dual && (state.confirmed("links"))
                  ? "The old side is read and written; the new side is kept equal by triggers."
-                 : "The old side is read and written.";
+             : window ? "The old side is read and written; the new side is brought up to date in "
+                        "the window."
+                      : "The old side is read and written.";
   }
 }
 

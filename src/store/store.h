@@ -133,6 +133,10 @@ class Catalog {
   // no longer there as tables are done already.
   virtual Status retire(const std::vector<const Mapping*>& mappings, const std::string& rename_to,
                         bool view) = 0;
+  // The reverse of retire: a view called `table` goes, and the archive gets its name back; without
+  // an archive (`archived_as` is empty) only the view goes. Does nothing when the table is there,
+  // or when there is nothing to bring back.
+  virtual Status revive(const std::string& table, const std::string& archived_as) = 0;
 };
 
 struct KeyChange {

@@ -123,6 +123,6 @@ struct Inverse {
   std::string loss;
 };
 std::vector<Inverse> invert(const std::string& target_column, const ExprPtr& expr,
-                            const TableSchema& source);
+                            const TableSchema& source, const TableSchema& target);
 
 }  // namespace whimbrel

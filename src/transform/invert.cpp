@@ -12,9 +12,9 @@ namespace {
 
 const ColumnRef* as_column(const ExprPtr& expr) { return std::get_if<ColumnRef>(&expr->node); }
 
-Kind holds(const TableSchema& source, const ColumnRef& column) {
-  const int at = source.column_index(column.column);
-  return at < 0 ? Kind::null : source.columns[static_cast<std::size_t>(at)].holds;
+Kind held_by(const TableSchema& table, const std::string& column) {
+  const int at = table.column_index(column);
+  return at < 0 ? Kind::null : table.columns[static_cast<std::size_t>(at)].holds;
 }
 
 bool is_number(Kind kind) {
@@ -28,8 +28,34 @@ Inverse from_text(const std::string& column, ExprPtr expr, Kind kind) {
           exact ? "" : fmt::format("what is no text in {} comes back as text", column)};
 }
 
-std::vector<Inverse> invert_template(const ExprPtr& back, const Template& node,
-                                     const TableSchema& source) {
+// What a column makes of a constant: a map has to find there on the way back what it wrote.
+Value as_held(const Value& value, Kind kind) {
+  const auto cast = [&](CastTo to) -> std::optional<Value> {
+    const Result<Value> made = evaluate(Expr{Cast{make_expr(Constant{comparable(value)}), to}}, {});
+    return made.ok() ? std::optional(made.value()) : std::nullopt;
+  };
+  if (value.kind() == Kind::bytes) return value;
+  if (kind == Kind::text) return cast(CastTo::text).value_or(value);
+  if (kind == Kind::real) return cast(CastTo::real).value_or(value);
+  if (!is_number(kind)) return value;
+  const std::optional<Value> whole = cast(CastTo::integer);
+  return whole ? *whole : cast(CastTo::real).value_or(value);
+}
+
+struct Inverter {
+  const ExprPtr& back;  // what stands for the target's column
+  const TableSchema& source;
+  Kind target_holds;
+
+  std::vector<Inverse> invert(const ExprPtr& expr) const;
+  std::vector<Inverse> invert_template(const Template& node) const;
+  std::vector<Inverse> invert_json(const JsonObject& node) const;
+  std::vector<Inverse> invert_map(const MapValues& node) const;
+  std::vector<Inverse> invert_cast(const Cast& node) const;
+  std::vector<Inverse> invert_if_null(const IfNull& node) const;
+};
+
+std::vector<Inverse> Inverter::invert_template(const Template& node) const {
   std::string prefix;
   std::string suffix;
   const ColumnRef* insert = nullptr;
@@ -45,8 +71,8 @@ std::vector<Inverse> invert_template(const ExprPtr& back, const Template& node,
     }
   }
   if (insert == nullptr) return {};
-  return {
-      from_text(insert->column, make_expr(Between{back, prefix, suffix}), holds(source, *insert))};
+  return {from_text(insert->column, make_expr(Between{back, prefix, suffix}),
+                    held_by(source, insert->column))};
 }
 
 // A name with a quote cannot be said in a path, and one that JSON escapes is not found by it.
@@ -55,7 +81,7 @@ bool can_be_in_a_path(const std::string& name) {
       name, [](char c) { return c != '"' && c != '\\' && static_cast<unsigned char>(c) >= 0x20; });
 }
 
-std::vector<Inverse> invert_json(const ExprPtr& back, const JsonObject& node) {
+std::vector<Inverse> Inverter::invert_json(const JsonObject& node) const {
   std::vector<Inverse> all;
   std::set<std::string> seen;
   for (const auto& [name, field] : node.fields) {
@@ -68,13 +94,14 @@ std::vector<Inverse> invert_json(const ExprPtr& back, const JsonObject& node) {
   return all;
 }
 
-std::vector<Inverse> invert_map(const ExprPtr& back, const MapValues& node) {
+std::vector<Inverse> Inverter::invert_map(const MapValues& node) const {
   const ColumnRef* column = as_column(node.of);
   if (column == nullptr) return {};
   MapValues turned{back, {}, std::nullopt, true};
   std::set<std::string> seen;
   bool exact = !node.otherwise && !node.keep_others;
-  for (const auto& [from, to] : node.pairs) {
+  for (const auto& [from, written] : node.pairs) {
+    const Value to = as_held(written, target_holds);
     const bool is_found = !to.is_null() && !same(to, Value::real(-0.0));
     if (!is_found || !seen.insert(canonical({comparable(to)})).second) {
       exact = false;
@@ -86,37 +113,43 @@ std::vector<Inverse> invert_map(const ExprPtr& back, const MapValues& node) {
            exact ? "" : fmt::format("several values of {} become one", column->column)}};
 }
 
-// Casts refuse what would not return. Between numbers the source column's own type does the rest.
-std::vector<Inverse> invert_cast(const ExprPtr& back, const Cast& node, const TableSchema& source) {
+// Casts refuse what would not return. The target's column may have made another kind of the result,
+// and between numbers the source column's own type does the rest.
+std::vector<Inverse> Inverter::invert_cast(const Cast& node) const {
   const ColumnRef* column = as_column(node.of);
   if (column == nullptr) return {};
-  const Kind kind = holds(source, *column);
-  const auto as = [&](CastTo to) { return make_expr(Cast{back, to}); };
+  const Kind kind = held_by(source, column->column);
+  const auto as = [](const ExprPtr& expr, CastTo to) { return make_expr(Cast{expr, to}); };
+  const auto made = [&](std::initializer_list<Kind> same) {
+    const bool is_same = target_holds == Kind::null || std::ranges::count(same, target_holds) > 0;
+    return is_same ? back : as(back, node.to);
+  };
   switch (node.to) {
-    case CastTo::text:
-      if (kind == Kind::bytes) return {{column->column, as(CastTo::bytes), true, ""}};
-      return {from_text(column->column, back, kind)};
+    case CastTo::text: {
+      const ExprPtr text = made({Kind::text});
+      if (kind == Kind::bytes) return {{column->column, as(text, CastTo::bytes), true, ""}};
+      return {from_text(column->column, text, kind)};
+    }
     case CastTo::bytes:
       if (kind == Kind::bytes) return {{column->column, back, true, ""}};
-      return {from_text(column->column, as(CastTo::text), kind)};
+      return {from_text(column->column, as(back, CastTo::text), kind)};
     case CastTo::integer:
-    case CastTo::real:
-      if (is_number(kind)) return {{column->column, back, true, ""}};
-      return {from_text(column->column, as(CastTo::text), kind)};
+    case CastTo::real: {
+      const ExprPtr number =
+          node.to == CastTo::real ? made({Kind::real}) : made({Kind::int64, Kind::decimal});
+      if (is_number(kind)) return {{column->column, number, true, ""}};
+      return {from_text(column->column, as(number, CastTo::text), kind)};
+    }
   }
   return {};
 }
 
-std::vector<Inverse> invert_over(const ExprPtr& back, const ExprPtr& expr,
-                                 const TableSchema& source);
-
 // A null has become `otherwise`: it comes back as null only if the way back finds nothing there.
-std::vector<Inverse> invert_if_null(const ExprPtr& back, const IfNull& node,
-                                    const TableSchema& source) {
-  std::vector<Inverse> all = invert_over(back, node.of, source);
+std::vector<Inverse> Inverter::invert_if_null(const IfNull& node) const {
+  std::vector<Inverse> all = invert(node.of);
   const bool constant = std::holds_alternative<Constant>(node.otherwise->node);
   const std::vector<Inverse> of_nulls =
-      constant ? invert_over(node.otherwise, node.of, source) : all;
+      constant ? Inverter{node.otherwise, source, target_holds}.invert(node.of) : all;
   for (std::size_t i = 0; i < all.size(); ++i) {
     if (constant && gives_json(*node.of)) {
       const Result<Value> null = evaluate(*of_nulls[i].expr, {});
@@ -129,16 +162,13 @@ std::vector<Inverse> invert_if_null(const ExprPtr& back, const IfNull& node,
   return all;
 }
 
-std::vector<Inverse> invert_over(const ExprPtr& back, const ExprPtr& expr,
-                                 const TableSchema& source) {
+std::vector<Inverse> Inverter::invert(const ExprPtr& expr) const {
   if (const ColumnRef* column = as_column(expr)) return {{column->column, back, true, ""}};
-  if (const auto* node = std::get_if<Template>(&expr->node))
-    return invert_template(back, *node, source);
-  if (const auto* node = std::get_if<JsonObject>(&expr->node)) return invert_json(back, *node);
-  if (const auto* node = std::get_if<MapValues>(&expr->node)) return invert_map(back, *node);
-  if (const auto* node = std::get_if<Cast>(&expr->node)) return invert_cast(back, *node, source);
-  if (const auto* node = std::get_if<IfNull>(&expr->node))
-    return invert_if_null(back, *node, source);
+  if (const auto* node = std::get_if<Template>(&expr->node)) return invert_template(*node);
+  if (const auto* node = std::get_if<JsonObject>(&expr->node)) return invert_json(*node);
+  if (const auto* node = std::get_if<MapValues>(&expr->node)) return invert_map(*node);
+  if (const auto* node = std::get_if<Cast>(&expr->node)) return invert_cast(*node);
+  if (const auto* node = std::get_if<IfNull>(&expr->node)) return invert_if_null(*node);
   if (const auto* node = std::get_if<TimeConversion>(&expr->node)) {
     const ColumnRef* column = as_column(node->of);
     if (column == nullptr) return {};
@@ -151,8 +181,9 @@ std::vector<Inverse> invert_over(const ExprPtr& back, const ExprPtr& expr,
 }  // namespace
 
 std::vector<Inverse> invert(const std::string& target_column, const ExprPtr& expr,
-                            const TableSchema& source) {
-  return invert_over(make_expr(ColumnRef{target_column}), expr, source);
+                            const TableSchema& source, const TableSchema& target) {
+  const ExprPtr back = make_expr(ColumnRef{target_column});
+  return Inverter{back, source, held_by(target, target_column)}.invert(expr);
 }
 
 }  // namespace whimbrel

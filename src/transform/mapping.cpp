@@ -66,7 +66,7 @@ Status check_key(const Mapping& mapping) {
 void derive_backward(Mapping& mapping, const std::vector<ColumnRule>& forward) {
   std::vector<Inverse> all;
   for (const ColumnRule& rule : forward) {
-    for (Inverse& inverse : invert(rule.column, rule.expr, mapping.source))
+    for (Inverse& inverse : invert(rule.column, rule.expr, mapping.source, mapping.target))
       all.push_back(std::move(inverse));
   }
   // The exact way back wins, and a plain copy before all; among equals the first, as the plan

@@ -50,6 +50,8 @@ class Verify {
   std::int64_t lagging() const { return lagging_; }
   std::int64_t on_new_side() const { return on_new_side_; }
   std::int64_t suspects() const;
+  // By source key; those beyond what is remembered are not among them.
+  std::vector<Row> suspect_keys() const { return {suspects_.begin(), suspects_.end()}; }
   std::vector<Difference> differences(std::size_t at_most);
   Status journal_outcome();
 

@@ -155,6 +155,7 @@ bool Application::write_new(Page& page, const std::string& key) {
   const bool there = is_there(*new_side_, page.new_table, id);
   if (page.book.contains(key) && random_.chance(20)) {
     if (!there || !new_side_->erase(page.new_table, {id}).ok()) return false;
+    page.dropped_before[key].push_back(in_book(page.book[key].old_side, "dropped"));
     page.book.erase(key);
     return true;
   }

@@ -36,6 +36,9 @@ struct Page {
   std::string key_prefix;       // the new side's key is this and the old one
   bool has_bad_values = false;  // some values of `n` cannot be converted; such rows are set aside
   std::map<std::string, Entry> book;
+  // What `dropped` held in rows that the new side deleted: where nobody follows, the old side does
+  // not learn that a row with the same key is another one.
+  std::map<std::string, std::vector<Value>> dropped_before;
   std::map<std::string, Entry> namesakes;  // deleted on the old side with values of the new one
   std::set<std::string> conflicts;         // named as written on both sides
   std::set<std::string> set_aside;         // named as not convertible

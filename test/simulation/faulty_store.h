@@ -289,6 +289,9 @@ class FaultyStore final : public Store, private Catalog, private Capture, privat
                 bool view) override {
     return finishing("retire", [&] { return inner_->catalog().retire(mappings, rename_to, view); });
   }
+  Status revive(const std::string& table, const std::string& archived_as) override {
+    return inner_->catalog().revive(table, archived_as);
+  }
 
   // Capture
   Result<std::string> start(const std::string& feed, const std::vector<std::string>& of) override {

@@ -82,7 +82,7 @@ void add_checks(RandomPlan& plan) {
 
 }  // namespace
 
-RandomPlan random_plan(Random& random, SimulatedClock& clock, Faults& faults) {
+RandomPlan random_plan(Random& random, SimulatedClock& clock, Faults& faults, bool in_a_window) {
   RandomPlan plan;
   const bool one_store = random.chance(60);
   plan.old_side = std::make_shared<MemoryStore>("one", clock);
@@ -97,9 +97,10 @@ RandomPlan random_plan(Random& random, SimulatedClock& clock, Faults& faults) {
   migration.stores["one"] = plan.source;
   if (!one_store) migration.stores["two"] = plan.target;
   migration.sync = one_store && random.chance(50) ? Sync::dual : Sync::capture;
+  if (in_a_window) migration.sync = Sync::none;
   migration.limits.batch_size = 1 + random.below(7);
   migration.limits.workers = 1 + static_cast<int>(random.below(2));
-  migration.hold_max = Milliseconds(500);
+  migration.hold_max = Milliseconds(migration.sync == Sync::none ? 4000 : 500);
   add_switches(random, plan);
   const int moves = random.chance(25) ? 2 : 1;
   for (int i = 0; i < moves; ++i) add_move(random, one_store, plan);
@@ -110,9 +111,9 @@ RandomPlan random_plan(Random& random, SimulatedClock& clock, Faults& faults) {
 }
 
 std::string RandomPlan::describe() const {
-  std::string text = fmt::format(
-      "plan: {} store(s), {}, {} switch(es), chunks of {}", migration.stores.size(),
-      migration.sync == Sync::dual ? "dual" : "capture", switches, *migration.limits.batch_size);
+  std::string text =
+      fmt::format("plan: {} store(s), {}, {} switch(es), chunks of {}", migration.stores.size(),
+                  name_of(migration.sync), switches, *migration.limits.batch_size);
   for (const Move& move : migration.moves) {
     text += fmt::format("; {}{}{}{}", move.name, move.inside ? " inside" : "",
                         move.creates_target ? "" : " into what is there",

@@ -23,6 +23,7 @@ struct RandomPlan {
   std::string describe() const;
 };
 
-RandomPlan random_plan(Random& random, SimulatedClock& clock, Faults& faults);
+// `in_a_window`: `sync: none`, which a tenth of all seeds is.
+RandomPlan random_plan(Random& random, SimulatedClock& clock, Faults& faults, bool in_a_window);
 
 }  // namespace whimbrel::simulation

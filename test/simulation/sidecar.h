@@ -31,6 +31,11 @@ class World::BookSidecar final : public Sidecar {
     return world_.faults_.after("rejected");
   }
 
+  Status repaired(const Move&, const Row&, const std::optional<Row>&) override {
+    TRY(world_.faults_.alone("repaired"));
+    return world_.faults_.alone("repaired");
+  }
+
   Status kept(const Migration&, const std::vector<KeptRow>& rows) override {
     TRY(world_.faults_.alone("kept"));
     kept_ = rows;

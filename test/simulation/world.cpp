@@ -58,7 +58,9 @@ class World::TraceEvents final : public Events {
 };
 
 World::World(std::uint64_t seed)
-    : random_(seed), faults_(random_, clock_), plan_(random_plan(random_, clock_, faults_)) {
+    : random_(seed),
+      faults_(random_, clock_),
+      plan_(random_plan(random_, clock_, faults_, seed % 10 == 9)) {
   journal_ = FaultyJournal::make(clock_, faults_);
   sidecar_ = std::make_unique<BookSidecar>(*this);
   application_ = std::make_unique<Application>(random_, plan_.old_side, plan_.new_side, plan_.pages,
@@ -159,8 +161,11 @@ Status World::carry_out(Engine& engine, Verb verb, Goal goal) {
       return done(engine.cutover("", an_open_switch_is_on()));
     case Verb::finish:
       return done(engine.finish(std::nullopt));
-    case Verb::verify: {
-      ASSIGN_OR_RETURN(const VerifyOutcome found, engine.verify(0, records_));
+    case Verb::verify:
+    case Verb::repair: {
+      const bool repairs = verb == Verb::repair;
+      ASSIGN_OR_RETURN(const VerifyOutcome found,
+                       repairs ? engine.repair(0) : engine.verify(0, records_));
       if (found.differing == 0) return {};
       std::string text = "verify found differences:";
       for (const Difference& one : found.examples) text += " " + one.key + " " + one.what;
@@ -172,7 +177,7 @@ Status World::carry_out(Engine& engine, Verb verb, Goal goal) {
 
 bool World::session(Verb verb, Goal goal, Weather weather) {
   constexpr const char* verbs[] = {"run",    "stay",   "rollback", "verify",
-                                   "canary", "decide", "finish"};
+                                   "repair", "canary", "decide",   "finish"};
   constexpr const char* weathers[] = {"", "calm ", "still "};
   note(fmt::format("{}{} until {} in {}", weathers[static_cast<int>(weather)],
                    verbs[static_cast<int>(verb)], name_of(goal), name_of(journal_->phase())));
@@ -276,6 +281,8 @@ void World::put_row(bool old_side, const Page& page, const Value& key,
 void World::a_difference_is_found() {
   const bool switched = journal_->phase() == Phase::watching;
   if (!switched && (journal_->phase() != Phase::verified || journal_->reached_a_switch())) return;
+  // Before a window a difference is nothing but lag.
+  if (!switched && plan_.migration.sync == Sync::none) return;
   session(Verb::run, Goal::follow, Weather::still);
   const Phase phase = journal_->phase();
   if (violation_ || error_ || phase != (switched ? Phase::watching : Phase::following)) return;
@@ -299,6 +306,12 @@ void World::a_difference_is_found() {
   expects_difference_ = true;
   session(!switched && random_.chance(50) ? Verb::run : Verb::verify, Goal::watch, Weather::still);
   expects_difference_ = false;
+  // A row that was taken off the old side comes back without what only the old side held.
+  if (random_.chance(50) && !(switched && kind == 0)) {
+    until_it_ends(Verb::repair, Goal::verify);
+    if (!violation_) session(Verb::run, switched ? Goal::watch : Goal::verify, Weather::still);
+    return;
+  }
   put_row(switched, page, planted[0], std::nullopt);
   put_row(switched, page, before[0], before);
 }
@@ -326,6 +339,21 @@ void World::to_the_end() {
   if (!violation_) check_new_side(true);
 }
 
+// What `finish` has archived gets its name back, and the way back is the ordinary one from there.
+void World::back_from_the_end() {
+  for (const Page& page : application_->pages()) {
+    if (page.has_bad_values) return;
+    (void)plan_.old_side->catalog().revive(page.old_table, plan_.migration.finish.rename_source_to);
+    if (!plan_.old_side->has_table(page.old_table)) return;
+  }
+  note("the old side is brought back");
+  reopening_ = true;
+  for (std::int64_t i = random_.below(3); i > 0 && !violation_; --i) {
+    session(Verb::rollback, Goal::watch, Weather::rough);
+  }
+  back();
+}
+
 std::optional<std::string> World::live() {
   random_sessions();
   if (!violation_ && random_.chance(30)) a_difference_is_found();
@@ -334,7 +362,10 @@ std::optional<std::string> World::live() {
     back();
     there();
   }
-  if (!violation_ && random_.chance(40)) to_the_end();
+  if (!violation_ && random_.chance(40)) {
+    to_the_end();
+    if (!violation_ && random_.chance(50)) back_from_the_end();
+  }
   if (!violation_) check_journal();
   return violation_;
 }

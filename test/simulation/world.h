@@ -28,7 +28,7 @@ class World {
   const std::vector<std::string>& trace() const { return trace_; }
 
  private:
-  enum class Verb { run, stay, rollback, verify, canary, decide, finish };
+  enum class Verb { run, stay, rollback, verify, repair, canary, decide, finish };
   enum class Weather {
     rough,  // anything goes wrong
     calm,   // the application writes, nothing fails
@@ -49,6 +49,7 @@ class World {
   void there();
   void back();
   void to_the_end();
+  void back_from_the_end();
   void a_difference_is_found();
   void put_row(bool old_side, const Page& page, const Value& key, const std::optional<Row>& row);
   void somebody_asks(StopFlag& stop);
@@ -92,6 +93,7 @@ class World {
   bool records_ = false;
   std::ptrdiff_t recorded_before_ = 0;
   bool expects_difference_ = false;
+  bool reopening_ = false;  // what `finish` archived has its name back
   EngineOutcome outcome_;
   std::optional<Error> error_;
   std::optional<std::string> violation_;

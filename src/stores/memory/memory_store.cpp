@@ -413,6 +413,11 @@ Status MemoryStore::retire(const std::vector<const Mapping*>& mappings,
   return {};
 }
 
+Status MemoryStore::revive(const std::string& table, const std::string& archived_as) {
+  if (has_table(table) || archived_as.empty() || !has_table(archived_as)) return {};
+  return rename(archived_as, table);
+}
+
 Result<std::string> MemoryStore::start(const std::string& name,
                                        const std::vector<std::string>& tables) {
   const std::lock_guard lock(mutex_);

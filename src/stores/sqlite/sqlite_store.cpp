@@ -239,4 +239,17 @@ Status SqliteStore::retire(const std::vector<const Mapping*>& mappings,
   });
 }
 
+Status SqliteStore::revive(const std::string& table, const std::string& archived_as) {
+  return in_transaction([&](Connection& connection) -> Status {
+    ASSIGN_OR_RETURN(const bool there, object_exists(connection, "table", table));
+    if (there) return {};
+    TRY(connection.execute("DROP VIEW IF EXISTS " + quote_name(table)));
+    if (archived_as.empty()) return {};
+    ASSIGN_OR_RETURN(const bool archived, object_exists(connection, "table", archived_as));
+    if (!archived) return {};
+    return connection.execute(
+        fmt::format("ALTER TABLE {} RENAME TO {}", quote_name(archived_as), quote_name(table)));
+  });
+}
+
 }  // namespace whimbrel

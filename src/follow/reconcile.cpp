@@ -1,0 +1,108 @@
+#include "follow/reconcile.h"
+
+#include <fmt/format.h>
+
+#include "store/image.h"
+
+namespace whimbrel {
+
+namespace {
+constexpr ChunkLimits chunk_limits{1000, std::int64_t{8} << 20};
+constexpr int attempts_max = 20;
+}  // namespace
+
+Reconcile::Reconcile(Direction direction, const Move& move, Follow& follow)
+    : direction_(direction), move_(move), follow_(follow) {}
+
+Status Reconcile::open() {
+  const bool forward = direction_ == Direction::forward;
+  ASSIGN_OR_RETURN(auto source, move_.source->open_reader(move_.mapping.source));
+  ASSIGN_OR_RETURN(auto target, move_.target->open_reader(move_.mapping.target));
+  serving_ = std::move(forward ? source : target);
+  other_ = std::move(forward ? target : source);
+  if (forward && move_.inside) {
+    ASSIGN_OR_RETURN(inside_, move_.target->open_inside(move_.mapping));
+  }
+  return {};
+}
+
+// A guarded row that changed between the look and the act is looked at again.
+Status Reconcile::carry(std::vector<Row> keys) {
+  if (keys.empty()) return {};
+  for (int attempt = 1;; ++attempt) {
+    const Result<std::int64_t> carried = follow_.carry_keys(move_, keys);
+    if (carried.ok()) {
+      written_ += carried.value();
+      return {};
+    }
+    if (carried.error().code != ErrorCode::unavailable || attempt == attempts_max) {
+      return Error(carried.error()).within(fmt::format("comparing {} row by row", move_.name));
+    }
+  }
+}
+
+Result<bool> Reconcile::differing_chunk() {
+  ASSIGN_OR_RETURN(const InsideComparison chunk, inside_->compare_after(after_, chunk_limits));
+  rows_ += chunk.expected.rows();
+  TRY(carry(chunk.differing));
+  after_ = chunk.range.through;
+  return !after_.has_value();
+}
+
+Result<bool> Reconcile::serving_chunk() {
+  if (inside_ != nullptr) return differing_chunk();
+  ASSIGN_OR_RETURN(const ChunkOfRows chunk, serving_->read_after(after_, chunk_limits));
+  const auto& key =
+      direction_ == Direction::forward ? move_.mapping.source_key : move_.mapping.target_key;
+  std::vector<Row> keys;
+  for (const Row& row : chunk.rows) keys.push_back(key_of(row, key));
+  rows_ += std::ssize(keys);
+  TRY(carry(std::move(keys)));
+  after_ = chunk.range.through;
+  return !after_.has_value();
+}
+
+Result<std::optional<Row>> Reconcile::serving_key_of(const Row& other_row) const {
+  const Mapping& mapping = move_.mapping;
+  if (direction_ == Direction::forward) {
+    ASSIGN_OR_RETURN(Row key, source_key_of(mapping, key_of(other_row, mapping.target_key),
+                                            move_.source->catalog()));
+    return std::optional<Row>(std::move(key));
+  }
+  if (move_.on_error == OnError::reject &&
+      !image_of(mapping, other_row, move_.target->catalog()).ok()) {
+    return std::optional<Row>{};
+  }
+  ASSIGN_OR_RETURN(Row key, target_key_of(mapping, key_of(other_row, mapping.source_key),
+                                          move_.target->catalog()));
+  return std::optional<Row>(std::move(key));
+}
+
+Result<bool> Reconcile::other_chunk() {
+  ASSIGN_OR_RETURN(const ChunkOfRows chunk, other_->read_after(after_, chunk_limits));
+  std::vector<Row> keys;
+  for (const Row& row : chunk.rows) {
+    ASSIGN_OR_RETURN(std::optional<Row> key, serving_key_of(row));
+    if (key) keys.push_back(*std::move(key));
+  }
+  ASSIGN_OR_RETURN(const auto found, serving_->read_keys(keys));
+  std::vector<Row> gone;
+  for (std::size_t i = 0; i < keys.size(); ++i) {
+    if (!found[i]) gone.push_back(keys[i]);
+  }
+  TRY(carry(std::move(gone)));
+  after_ = chunk.range.through;
+  return !after_.has_value();
+}
+
+Result<Step> Reconcile::step() {
+  if (serving_ == nullptr) TRY(open());
+  if (pass_ == Pass::done) return Step::done;
+  ASSIGN_OR_RETURN(const bool at_end, pass_ == Pass::serving ? serving_chunk() : other_chunk());
+  if (!at_end) return Step::again;
+  after_.reset();
+  pass_ = pass_ == Pass::serving ? Pass::other : Pass::done;
+  return pass_ == Pass::done ? Step::done : Step::again;
+}
+
+}  // namespace whimbrel
