@@ -45,12 +45,52 @@ Context::Context(const Options& options)
   }
 }
 
+// Files that a plan names are beside it; a URL from the command line is as it was typed.
+std::string Context::beside_the_plan(const std::string& url) const {
+  constexpr std::string_view scheme = "sqlite:";
+  if (!url.starts_with(scheme) || url == options_.database_url) return url;
+  const std::filesystem::path path = url.substr(scheme.size());
+  if (path.empty() || path.is_absolute()) return url;
+  return std::string(scheme) + (std::filesystem::path(plan_.folder) / path).string();
+}
+
+Standing Context::standing() const {
+  if (!journal_) return {};
+  const State state = journal_->state();
+  const bool begun =
+      state.started && state.phase != Phase::rolled_back && state.effect("claim") != nullptr;
+  return {begun, journal_->id()};
+}
+
+// The columns of each table when the migration began; unset before.
+std::optional<KnownColumns> Context::begun_with() const {
+  if (!standing().begun) return std::nullopt;
+  KnownColumns known;
+  const nlohmann::json about = nlohmann::json::parse(journal_->state().tables, nullptr, false);
+  if (!about.is_object()) return known;
+  for (const auto& table : about.value("tables", nlohmann::json::array())) {
+    for (const auto& [address, columns] :
+         {std::pair("from", "from_columns"), std::pair("to", "to_columns")}) {
+      if (!table.contains(address) || !table.contains(columns)) continue;
+      known[ascii_lower(table[address].get<std::string>())] =
+          table[columns].get<std::vector<std::string>>();
+    }
+  }
+  return known;
+}
+
+void Context::warn(const std::string& what, const std::string& hint) {
+  progress_.settle();
+  progress_.log("warning", what);
+  std::fprintf(stderr, "warning: %s\n  hint: %s\n", what.c_str(), hint.c_str());
+}
+
 Status Context::open_stores() {
   for (const StoreEntry& entry : plan_.stores) {
     const std::string& url = options_.database_url.empty() || plan_.stores.size() > 1
                                  ? entry.url
                                  : options_.database_url;
-    Result<std::shared_ptr<Store>> store = open_store(url, clock_);
+    Result<std::shared_ptr<Store>> store = open_store(beside_the_plan(url), clock_);
     if (!store.ok()) {
       ASSIGN_OR_RETURN(const PlanSource source, read_plan(plan_.path));
       Diagnostics diagnostics(std::filesystem::path(plan_.path).filename().string(), source.text);
@@ -69,13 +109,41 @@ Status Context::load() {
   plan_ = parse_plan(source, variables_, diagnostics);
   if (!diagnostics.empty()) return diagnostics.error();
   TRY(open_stores());
-  ASSIGN_OR_RETURN(migration_, bind_plan(plan_, stores_, diagnostics));
-  if (!diagnostics.empty()) return diagnostics.error();
+  // What was begun is bound as it began; a journal that cannot be read is told before anything
+  // else.
+  ASSIGN_OR_RETURN(const bool is_begun, has_journal());
+  if (is_begun) TRY(open_journal(false));
+  const std::optional<KnownColumns> known = begun_with();
+  ASSIGN_OR_RETURN(migration_, bind_plan(plan_, stores_, known, diagnostics));
+  if (!diagnostics.empty()) {
+    Error error = diagnostics.error();
+    if (known) error.code = ErrorCode::refused;  // the plan was good; the tables have changed
+    return error;
+  }
   if (options_.force && migration_.production) {
     return Error{ErrorCode::refused, "`--force` is never allowed under `protect: production`", "",
                  "nothing was changed"};
   }
   if (options_.batch_size > 0) migration_.limits.batch_size = options_.batch_size;
+  executor_ = std::make_unique<ThreadExecutor>(migration_.limits.workers);
+  return {};
+}
+
+Status Context::load_finished() {
+  ASSIGN_OR_RETURN(const PlanSource source, read_plan(options_.plan));
+  Diagnostics diagnostics(std::filesystem::path(source.path).filename().string(), source.text);
+  plan_ = parse_plan(source, variables_, diagnostics);
+  if (!diagnostics.empty()) return diagnostics.error();
+  TRY(open_stores());
+  std::map<std::string, std::string> old_ddl;
+  const nlohmann::json about = nlohmann::json::parse(journal_->state().tables, nullptr, false);
+  if (about.is_object()) {
+    for (const auto& table : about.value("tables", nlohmann::json::array())) {
+      old_ddl[ascii_lower(table.value("from", ""))] = table.value("from_ddl", "");
+    }
+  }
+  ASSIGN_OR_RETURN(migration_, bind_finished_plan(plan_, stores_, old_ddl, diagnostics));
+  if (!diagnostics.empty()) return diagnostics.error();
   executor_ = std::make_unique<ThreadExecutor>(migration_.limits.workers);
   return {};
 }
@@ -112,7 +180,15 @@ Result<std::string> Context::state_folder(bool create) {
   return folder_;
 }
 
+Result<bool> Context::has_journal() {
+  if (journal_) return true;
+  const Result<std::string> folder = state_folder(false);
+  std::error_code ignored;
+  return folder.ok() && std::filesystem::exists(folder.value() + "/journal.db", ignored);
+}
+
 Status Context::open_journal(bool create) {
+  if (journal_) return {};
   ASSIGN_OR_RETURN(const std::string folder, state_folder(create));
   const std::string path = folder + "/journal.db";
   std::error_code ignored;
@@ -144,8 +220,15 @@ Status Context::open_all() {
   return {};
 }
 
+// Relative where it is below the state folder, so that it is found wherever that folder goes.
+std::string Context::below_state(const std::string& folder) const {
+  const std::filesystem::path relative = std::filesystem::path(folder).lexically_relative(folder_);
+  const bool below = !relative.empty() && *relative.begin() != "..";
+  return below ? relative.string() : folder;
+}
+
 // Backups go below the state folder, a folder an attempt.
-Engine Context::make_engine() {
+Engine Context::make_engine(std::function<Status()> archive) {
   const auto take = [this](const Migration& migration) -> Result<std::string> {
     const BackupPlan& plan = migration.backup;
     if (plan.folder.empty()) return std::string("{}");
@@ -166,10 +249,10 @@ Engine Context::make_engine() {
       ASSIGN_OR_RETURN(const auto taken, take_backup(*store, tables, place, progress_));
       TRY(verify_backup(place));
     }
-    return nlohmann::json({{"folder", folder}}).dump();
+    return nlohmann::json({{"folder", below_state(folder)}}).dump();
   };
-  return Engine(migration_,
-                {*journal_, clock_, random_, *executor_, progress_, stop_flag(), *sidecar_, take});
+  return Engine(migration_, {*journal_, clock_, random_, *executor_, progress_, stop_flag(),
+                             *sidecar_, take, std::move(archive)});
 }
 
 Status Context::confirm(const std::string& what) {
@@ -215,7 +298,11 @@ void Context::say(const std::string& text) {
 int Context::finish(int code, const std::string& result, const std::string& reason) {
   progress_.settle();
   std::vector<NextStep> steps;
-  if (journal_) steps = next_steps(journal_->state(), options_.plan);
+  if (next_) {
+    steps = *next_;
+  } else if (journal_) {
+    steps = next_steps(journal_->state(), options_.plan);
+  }
   if (options_.json) {
     nlohmann::json last = {
         {"result", result}, {"reason", reason}, {"next_steps", nlohmann::json::array()}};

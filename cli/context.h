@@ -15,6 +15,7 @@
 #include "journal/journal.h"
 #include "plan/plan_file.h"
 #include "progress.h"
+#include "report/analysis.h"
 #include "report/files.h"
 #include "report/status.h"
 
@@ -51,6 +52,13 @@ struct Options {
   std::vector<std::string> settings;
   std::string url;
   std::string store;
+  std::string left;
+  std::string right;
+  std::vector<std::string> columns;
+  std::string table;
+  std::int64_t limit = 1;
+  bool keep = false;
+  bool repair = false;
 };
 
 // Asked by SIGINT and SIGTERM; a second one ends the process at once.
@@ -69,26 +77,38 @@ class Context {
   Status open_journal(bool create);
   // load() and open_journal() and a log.
   Status open_all();
-  Engine make_engine();
+  Engine make_engine(std::function<Status()> archive = {});
 
+  Standing standing() const;
   const PlanFile& plan() const { return plan_; }
   const Migration& migration() const { return migration_; }
   Migration& migration() { return migration_; }
   Journal& journal() { return *journal_; }
   Progress& progress() { return progress_; }
   Status open_stores();
+  Result<bool> has_journal();
+  // After `finish`: bound with the old tables as they were, from the journal.
+  Status load_finished();
   // For what is left to do when the old tables are gone: the stores, and no tables.
   Status prepare_without_tables();
 
   // On a terminal the migration's name must be typed; without one `--yes` is needed.
   Status confirm(const std::string& what);
 
+  // What to do next, instead of what the phase suggests.
+  void next(std::vector<NextStep> steps) { next_ = std::move(steps); }
   int finish(int code, const std::string& result, const std::string& reason);
   int fail(const Error& error);
   int fail_as(int code, const Error& error);
-  void say(const std::string& text);  // stdout, unless --json
+  void say(const std::string& text);                            // stdout, unless --json
+  void warn(const std::string& what, const std::string& hint);  // stderr
+  // As the journal says it: see bring_back_old_tables.
+  std::string below_state(const std::string& folder) const;
 
  private:
+  std::string beside_the_plan(const std::string& url) const;
+  std::optional<KnownColumns> begun_with() const;
+
   Options options_;
   SystemClock clock_;
   Random random_;
@@ -101,6 +121,7 @@ class Context {
   std::string folder_;
   std::unique_ptr<Journal> journal_;
   std::unique_ptr<FileSidecar> sidecar_;
+  std::optional<std::vector<NextStep>> next_;
 };
 
 int exit_code_of(const Error& error);

@@ -26,7 +26,7 @@ void add_common(CLI::App& verb, Options& options) {
   verb.add_flag("--yes", options.yes, "do not ask for confirmation");
   verb.add_flag("--dry-run", options.dry_run, "say what would happen and change nothing");
   verb.add_option("--batch-size", options.batch_size, "rows a chunk, at most")
-      ->check(CLI::PositiveNumber);
+      ->check(CLI::Range(1, 1'000'000'000));
   verb.add_option("--database-url", options.database_url, "instead of the plan's only store");
   verb.add_option("--log-file", options.log_file,
                   "where to log (default: migration.log in the state folder)");
@@ -96,8 +96,10 @@ int dispatch(int argc, char** argv) {
   CLI::App* verify_verb = with_plan(
       verb("verify", "compares target with source through the mapping",
            "  whimbrel verify migration.yaml --sample 1000", [&] { return verify(options); }));
+  verify_verb->add_flag("--repair", options.repair,
+                        "put right what differs; the side that serves says what is right");
   verify_verb->add_option("--sample", options.sample, "about this many rows instead of all")
-      ->check(CLI::PositiveNumber);
+      ->check(CLI::Range(1, 1'000'000'000));
   CLI::App* cutover_verb =
       with_plan(verb("cutover", "the switch alone", "  whimbrel cutover migration.yaml --yes",
                      [&] { return cutover(options); }));
@@ -128,6 +130,25 @@ int dispatch(int argc, char** argv) {
   restore_verb->add_option("store", options.store, "a store URL")->required();
   with_plan(verb("report", "the audit trail", "  whimbrel report migration.yaml --json",
                  [&] { return report(options); }));
+  with_plan(verb("reverse", "after `finish`: prints the plan for the way back",
+                 "  whimbrel reverse migration.yaml > back.yaml",
+                 [&] { return reverse(options); }));
+  CLI::App* test_verb = with_plan(
+      verb("test", "a few rows for real, compared and removed again",
+           "  whimbrel test migration.yaml\n  whimbrel test migration.yaml orders --limit 10",
+           [&] { return test(options); }));
+  test_verb->add_option("table", options.table, "one table of the plan; all without it");
+  test_verb->add_option("--limit", options.limit, "rows of each table (1)")
+      ->check(CLI::Range(1, 1'000'000'000));
+  test_verb->add_flag("--keep", options.keep, "leave them until the next `test` or `run`");
+  CLI::App* diff_verb =
+      verb("diff", "compares any two tables of any two stores",
+           "  whimbrel diff sqlite:old.db/orders sqlite:new.db/orders\n"
+           "  whimbrel diff sqlite:a.db/orders sqlite:a.db/orders%20archive --columns id,total",
+           [&] { return diff(options); });
+  diff_verb->add_option("left", options.left, "STORE/TABLE")->required();
+  diff_verb->add_option("right", options.right, "STORE/TABLE")->required();
+  diff_verb->add_option("--columns", options.columns, "only these")->delimiter(',');
   verb("schema", "prints the JSON Schema of a plan", "  whimbrel schema", [] { return schema(); });
   verb("version", "prints the version", "  whimbrel version", [] {
     std::printf("%s\n", version_text);

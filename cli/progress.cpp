@@ -64,7 +64,9 @@ std::string sentence(const Event& event) {
   if (event.name == "switch_flipped") return "switched: " + text(event, "switch");
   if (event.name == "switch_put_back") return "put back: " + text(event, "switch");
   if (event.name == "writers_held") return "holding writers";
-  if (event.name == "retried") return fmt::format("trying again ({})", text(event, "cause"));
+  if (event.name == "retried")
+    return fmt::format("trying again ({}{}{})", text(event, "cause"),
+                       text(event, "hint").empty() ? "" : ": ", text(event, "hint"));
   if (event.name == "effect_undone") return "undone: " + text(event, "effect");
   return "";
 }
@@ -83,7 +85,7 @@ void Progress::expect(const std::string& table, std::int64_t rows, std::int64_t 
   const std::lock_guard lock(mutex_);
   Bar& bar = bars_[table];
   bar.total = rows;
-  bar.rows = bar.started_at_rows = done;
+  bar.rows = bar.started_at_rows = copied_before_[table] = done;
   bar.since = clock_.monotonic();
 }
 
@@ -142,6 +144,7 @@ void Progress::draw(const std::string& table, Bar& bar, bool last) {
 void Progress::count(const std::string& table, const std::string& doing, std::int64_t rows,
                      bool add) {
   Bar& bar = bars_[table];
+  if (doing == "copying" && bar.doing == "reading") bar.rows = copied_before_[table];
   if (bar.doing != doing) {
     const std::int64_t total = bar.total;
     const std::int64_t done = add ? bar.rows : 0;

@@ -52,6 +52,7 @@ class Progress final : public Events {
   std::FILE* log_ = nullptr;
   std::mutex mutex_;
   std::map<std::string, Bar> bars_;
+  std::map<std::string, std::int64_t> copied_before_;  // by the lives before this one
 };
 
 }  // namespace whimbrel::cli

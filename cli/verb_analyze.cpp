@@ -9,8 +9,8 @@ int analyze(const Options& options) {
   const Result<std::string> folder = context.state_folder(true);
   if (!folder.ok()) return context.fail(folder.error());
   const Result<Analysis> analysis =
-      whimbrel::analyze(context.migration(), context.clock(), context.progress(), stop_flag(),
-                        context.options().redact);
+      whimbrel::analyze(context.migration(), context.standing(), context.clock(),
+                        context.progress(), stop_flag(), context.options().redact);
   if (!analysis.ok()) return context.fail(analysis.error());
   const Result<std::string> file = write_stamped(
       folder.value(), "analysis", "json",
@@ -32,7 +32,8 @@ int analyze(const Options& options) {
 int check(const Options& options) {
   Context context(options);
   if (const Status loaded = context.load(); !loaded.ok()) return context.fail(loaded.error());
-  const Result<Analysis> analysis = whimbrel::check(context.migration(), context.clock());
+  const Result<Analysis> analysis =
+      whimbrel::check(context.migration(), context.standing(), context.clock());
   if (!analysis.ok()) return context.fail(analysis.error());
   context.say(analysis.value().text);
   const bool refused_all = analysis.value().refused;

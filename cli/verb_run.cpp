@@ -2,7 +2,9 @@
 
 #include <filesystem>
 
+#include "backup/backup.h"
 #include "base/text.h"
+#include "engine/trial.h"
 #include "report/analysis.h"
 #include "verbs.h"
 
@@ -36,8 +38,8 @@ Status analyze_first(Context& context) {
   ASSIGN_OR_RETURN(const std::string folder, context.state_folder(true));
   if (analyzed_lately(context, folder)) return {};
   ASSIGN_OR_RETURN(const Analysis analysis,
-                   analyze(context.migration(), context.clock(), context.progress(), stop_flag(),
-                           context.options().redact));
+                   analyze(context.migration(), context.standing(), context.clock(),
+                           context.progress(), stop_flag(), context.options().redact));
   ASSIGN_OR_RETURN(
       const std::string file,
       write_stamped(
@@ -56,19 +58,40 @@ Status analyze_first(Context& context) {
   return error;
 }
 
+// Rows that `test --keep` or a killed `test` has left are not the migration's.
+Result<bool> trial_left_rows(Context& context) {
+  ASSIGN_OR_RETURN(const std::string folder, context.state_folder(true));
+  std::error_code ignored;
+  if (!std::filesystem::exists(folder + "/trial.db", ignored)) return false;
+  ASSIGN_OR_RETURN(const auto journal, trial_journal(context));
+  return Trial(context.migration(), *journal, context.progress()).has_leftovers();
+}
+
+Status remove_trial(Context& context) {
+  ASSIGN_OR_RETURN(const auto journal, trial_journal(context));
+  TRY(journal->lock_for_running());
+  const Result<std::int64_t> cleaned =
+      Trial(context.migration(), *journal, context.progress()).clean();
+  return cleaned.ok() ? Status() : Status(cleaned.error());
+}
+
 int ended(Context& context, const Result<EngineOutcome>& outcome, const char* result) {
   const Status written = write_documents(context);
   if (!outcome.ok()) return context.fail(outcome.error());
-  if (!written.ok()) return context.fail(written.error());
   const EngineOutcome& value = outcome.value();
+  // What was carried out is carried out, whether there is room for its report or not.
+  if (!written.ok()) {
+    context.warn("the report could not be written: " + written.error().message,
+                 "make room, then `whimbrel report` writes it again");
+  }
   if (value.gave_up) return context.finish(failed, "gave up", value.reason);
   return context.finish(done, result, fmt::format("{} ({})", value.reason, name_of(value.phase)));
 }
 
 int dry_run(Context& context) {
   const Result<Analysis> analysis =
-      analyze(context.migration(), context.clock(), context.progress(), stop_flag(),
-              context.options().redact);
+      analyze(context.migration(), context.standing(), context.clock(), context.progress(),
+              stop_flag(), context.options().redact);
   if (!analysis.ok()) return context.fail(analysis.error());
   context.say(analysis.value().text);
   return context.finish(analysis.value().refused ? refused : done, "dry run",
@@ -93,6 +116,21 @@ Status write_documents(Context& context) {
   return two.ok() ? Status() : Status(two.error());
 }
 
+Status refuse_added_columns(Context& context) {
+  const Phase phase = context.journal().phase();
+  const std::vector<std::string>& added = context.migration().added_since;
+  if (added.empty() || phase == Phase::watching || phase == Phase::rolling_back) return {};
+  return Error{
+      ErrorCode::refused,
+      fmt::format("somebody has added {} since the migration began, and nothing in the plan "
+                  "moves it",
+                  join(added, ", ")),
+      "`whimbrel rollback`, then `run` with the column in the plan, or under `rest: drop`",
+      "nothing was changed by this command; the application uses the old side",
+      {},
+      ""};
+}
+
 int run(const Options& options) {
   Context context(options);
   const std::optional<Goal> asked = goal_from(options.until);
@@ -109,10 +147,22 @@ int run(const Options& options) {
   if (options.dry_run || context.plan().dry_run) return dry_run(context);
   if (const Status locked = context.journal().lock_for_running(); !locked.ok())
     return context.fail(locked.error());
+  if (const Status added = refuse_added_columns(context); !added.ok())
+    return context.fail(added.error());
+  const Result<bool> tried = trial_left_rows(context);
+  if (!tried.ok()) return context.fail(tried.error());
+  if (tried.value()) {
+    if (const Status confirmed = context.confirm("run"); !confirmed.ok())
+      return context.fail(confirmed.error());
+    if (const Status tidied = remove_trial(context); !tidied.ok())
+      return context.fail(tidied.error());
+  }
   if (const Status analyzed = analyze_first(context); !analyzed.ok())
     return context.fail(analyzed.error());
-  if (const Status confirmed = context.confirm("run"); !confirmed.ok())
-    return context.fail(confirmed.error());
+  if (!tried.value()) {
+    if (const Status confirmed = context.confirm("run"); !confirmed.ok())
+      return context.fail(confirmed.error());
+  }
   Goal goal = *asked;
   if (!options.until_given && context.plan().start_manually &&
       context.journal().phase() != Phase::watching) {
@@ -140,6 +190,8 @@ int cutover(const Options& options) {
       context.say("would switch: " + make_switch(plan)->describe() + "\n");
     return context.finish(done, "dry run", "nothing was changed");
   }
+  if (const Status added = refuse_added_columns(context); !added.ok())
+    return context.fail(added.error());
   if (const Status confirmed = context.confirm("cutover"); !confirmed.ok())
     return context.fail(confirmed.error());
   if (const Status locked = context.journal().lock_for_running(); !locked.ok()) {
@@ -153,18 +205,82 @@ int cutover(const Options& options) {
   return ended(context, context.make_engine().cutover(options.only, decided), "done");
 }
 
+namespace {
+
+// What lies beside a checkpoint has to be what lay there when it was written; all that is missing
+// is told at once.
+Status checkpoint_is_whole(const std::string& path, const std::string& folder) {
+  ASSIGN_OR_RETURN(const std::string text, read_file(path));
+  const nlohmann::json checkpoint = nlohmann::json::parse(text, nullptr, false);
+  std::vector<std::string> wrong;
+  if (!checkpoint.is_object()) wrong.push_back(path + " is no checkpoint");
+  std::error_code ignored;
+  if (!std::filesystem::exists(folder + "/journal.db", ignored)) {
+    wrong.push_back("journal.db is missing");
+  }
+  if (checkpoint.is_object()) {
+    const nlohmann::json files = checkpoint.value("files", nlohmann::json::object());
+    for (const auto& [name, digest] : files.items()) {
+      const Result<std::string> content = read_file(folder + "/" + name);
+      if (!content.ok()) {
+        wrong.push_back(name + " is missing");
+      } else if (digest.is_string() && name != "rejected.jsonl" &&
+                 digest_hex(content.value()) != digest.get<std::string>()) {
+        wrong.push_back(name + " is not the one the checkpoint was written with");
+      }
+    }
+  }
+  if (wrong.empty()) return {};
+  return Error{ErrorCode::refused, "the checkpoint is not whole: " + join(wrong, "; "),
+               "copy the whole state folder from the machine that ran the migration",
+               "nothing was changed"};
+}
+
+}  // namespace
+
 int rollback(const Options& options) {
   Options here = options;
   if (!options.checkpoint.empty()) {
     here.state = std::filesystem::absolute(options.checkpoint).parent_path().string();
   }
   Context context(here);
+  if (!options.checkpoint.empty()) {
+    if (const Status whole = checkpoint_is_whole(options.checkpoint, here.state); !whole.ok())
+      return context.fail(whole.error());
+  }
   if (const Status journal = context.open_journal(false); !journal.ok())
     return context.fail(journal.error());
   if (context.journal().phase() == Phase::rolled_back && context.journal().state().started) {
     return context.finish(done, "done", "rolled back already");
   }
-  if (const Status opened = context.open_all(); !opened.ok()) return context.fail(opened.error());
+  const bool finished = context.journal().phase() == Phase::finished;
+  if (finished) {
+    if (const Status bound = context.load_finished(); !bound.ok())
+      return context.fail(bound.error());
+    if (options.dry_run) {
+      return context.finish(done, "dry run",
+                            "would bring the old tables back, carry over what was written since, "
+                            "and switch back");
+    }
+    if (const Status confirmed = context.confirm("rollback after finish"); !confirmed.ok())
+      return context.fail(confirmed.error());
+    if (const Status locked = context.journal().lock_for_running(); !locked.ok())
+      return context.fail(locked.error());
+    if (const Status back = bring_back_old_tables(context); !back.ok())
+      return context.fail(back.error());
+    if (const Status opened = context.open_all(); !opened.ok()) return context.fail(opened.error());
+    return ended(context, context.make_engine().rollback(), "done");
+  }
+  if (const Status opened = context.open_all(); !opened.ok()) {
+    // Somebody has dropped an old table: then it comes back from the backup, as after `finish`.
+    const bool may_be_gone = context.standing().begun && !options.dry_run;
+    if (!may_be_gone || !old_tables_are_gone(context)) return context.fail(opened.error());
+    if (const Status confirmed = context.confirm("rollback"); !confirmed.ok())
+      return context.fail(confirmed.error());
+    if (const Status back = bring_back_old_tables(context); !back.ok())
+      return context.fail(back.error());
+    if (const Status again = context.open_all(); !again.ok()) return context.fail(again.error());
+  }
   if (options.dry_run) {
     for (const Effect& effect : context.journal().state().effects)
       context.say("would undo: " + effect.id + "\n");
@@ -186,8 +302,16 @@ int verify(const Options& options) {
     return context.fail(journal.error());
   if (const Status opened = context.open_all(); !opened.ok()) return context.fail(opened.error());
   // Beside a living runner the journal is the runner's alone.
-  const bool alone = context.journal().lock_for_running().ok();
-  const Result<VerifyOutcome> outcome = context.make_engine().verify(options.sample, alone);
+  const Status locked = context.journal().lock_for_running();
+  if (options.repair && !options.dry_run) {
+    if (!locked.ok()) return context.fail(locked.error());
+    if (const Status confirmed = context.confirm("verify --repair"); !confirmed.ok())
+      return context.fail(confirmed.error());
+  }
+  Engine engine = context.make_engine();
+  const Result<VerifyOutcome> outcome = options.repair && !options.dry_run
+                                            ? engine.repair(options.sample)
+                                            : engine.verify(options.sample, locked.ok());
   if (!outcome.ok()) return context.fail(outcome.error());
   const VerifyOutcome& value = outcome.value();
   if (options.json) {
@@ -195,23 +319,75 @@ int verify(const Options& options) {
                            {"differing", value.differing},
                            {"on_new_side", value.on_new_side},
                            {"lagging", value.lagging},
+                           {"repaired", value.repaired},
                            {"differences", nlohmann::json::array()}};
     for (const Difference& one : value.examples) {
+      if (options.redact) break;
       line["differences"].push_back({{"table", one.table}, {"key", one.key}, {"what", one.what}});
     }
     std::printf("%s\n",
                 line.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace).c_str());
   }
   for (const Difference& one : value.examples) {
+    if (options.redact) break;
     context.say(fmt::format("differs: {} key {}: {}\n", one.table, one.key, one.what));
   }
   std::string reason = fmt::format("{} rows compared, {} differ", with_thousands(value.rows),
                                    with_thousands(value.differing));
+  if (value.repaired > 0) {
+    reason += fmt::format(", {} were put right (what they were is in repaired.jsonl)",
+                          with_thousands(value.repaired));
+  }
   if (value.lagging > 0)
     reason += fmt::format(", {} wait to be carried over", with_thousands(value.lagging));
-  return context.finish(value.differing == 0 ? done : failed,
-                        value.differing == 0 ? "equal" : "different", reason);
+  if (value.differing == 0) return context.finish(done, "equal", reason);
+  context.next({{fmt::format("whimbrel verify {} --repair", options.plan),
+                 "put right what differs; the side that serves says what is right"},
+                {fmt::format("whimbrel rollback {}", options.plan), "undo everything so far"}});
+  return context.finish(failed, "different", reason);
 }
+
+namespace {
+
+// Tables that `finish` is about to drop are archived first: into the URL that was given, else below
+// the state folder. What this finish has archived already, before it was interrupted, is enough.
+Status archive_first(Context& context) {
+  const Options& options = context.options();
+  const FinishPlan& plan = context.migration().finish;
+  const State state = context.journal().state();
+  const bool drops_tables = !plan.keep_source && plan.rename_source_to.empty();
+  const bool drops_archive = state.phase == Phase::finished;
+  if (options.no_backup || (options.url.empty() && !drops_tables && !drops_archive)) return {};
+  const Effect* known = state.effect("archive");
+  if (known != nullptr && known->confirmed && known->at >= state.phase_since) return {};
+  ASSIGN_OR_RETURN(const std::string state_folder, context.state_folder(false));
+  const std::string folder = options.url.empty()
+                                 ? state_folder + "/archive-" + to_compact(context.clock().now())
+                                 : std::filesystem::absolute(options.url.substr(5)).string();
+  bool any = false;
+  for (const auto& [alias, store] : context.migration().stores) {
+    std::vector<std::string> tables;
+    for (const Move& move : context.migration().moves) {
+      if (move.source == store && !drops_archive) tables.push_back(move.mapping.source.name);
+    }
+    if (drops_archive) tables = {plan.rename_source_to};
+    std::erase_if(tables,
+                  [&](const std::string& name) { return !store->catalog().describe(name).ok(); });
+    if (tables.empty()) continue;
+    const bool alone = context.migration().stores.size() == 1;
+    const std::string place = alone ? folder : folder + "/" + alias;
+    const auto taken = take_backup(*store, tables, place, context.progress());
+    if (!taken.ok()) return taken.error();
+    TRY(verify_backup(place));
+    any = true;
+  }
+  if (!any) return {};
+  TRY(context.journal().append(EffectIntended{"archive", "{}"}));
+  return context.journal().append(
+      EffectConfirmed{"archive", nlohmann::json({{"folder", context.below_state(folder)}}).dump()});
+}
+
+}  // namespace
 
 int finish(const Options& options) {
   Context context(options);
@@ -225,25 +401,33 @@ int finish(const Options& options) {
           Error{ErrorCode::invalid_plan, "`--after` must be a duration", "like 0s, 12h, 7d"});
     }
   }
+  if (!options.url.empty() && !options.url.starts_with("file:")) {
+    return context.fail(Error{ErrorCode::invalid_plan, "`--backup` takes file:FOLDER",
+                              "s3: is not yet of this release"});
+  }
   const Phase phase = context.journal().phase();
   if (const Status opened = context.open_all(); !opened.ok()) {
     // Once the old table is gone the plan no longer binds; what is left to do needs only the
     // stores.
     const bool late = phase == Phase::finishing || phase == Phase::finished;
-    if (!late || context.plan().stores.empty()) return context.fail(opened.error());
-    const Status prepared = context.prepare_without_tables();
-    if (!prepared.ok()) return context.fail(prepared.error());
+    const bool bound = !late && context.standing().begun && old_tables_are_gone(context);
+    if (bound) {
+      context.warn("an old table is gone: there is nothing left to archive",
+                   "what keeps the two sides equal is taken away");
+    } else if (late && !context.plan().stores.empty()) {
+      const Status prepared = context.prepare_without_tables();
+      if (!prepared.ok()) return context.fail(prepared.error());
+    } else {
+      return context.fail(opened.error());
+    }
   }
   if (options.dry_run) return context.finish(done, "dry run", "nothing was changed");
   if (const Status confirmed = context.confirm("finish"); !confirmed.ok())
     return context.fail(confirmed.error());
   if (const Status locked = context.journal().lock_for_running(); !locked.ok())
     return context.fail(locked.error());
-  if (!options.url.empty()) {
-    const int backed_up = backup(options);
-    if (backed_up != done) return backed_up;
-  }
-  return ended(context, context.make_engine().finish(after), "done");
+  Engine engine = context.make_engine([&context] { return archive_first(context); });
+  return ended(context, engine.finish(after), "done");
 }
 
 }  // namespace whimbrel::cli

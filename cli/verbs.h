@@ -18,6 +18,18 @@ int backup(const Options& options);
 int restore(const Options& options);
 int report(const Options& options);
 int schema();
+int test(const Options& options);
+int diff(const Options& options);
+int reverse(const Options& options);
+
+// The journal of `test`, beside the migration's own.
+Result<std::unique_ptr<Journal>> trial_journal(Context& context);
+// Before a rollback after `finish`.
+Status bring_back_old_tables(Context& context);
+// Before the switch everything that the old side holds has to have a place in the plan.
+Status refuse_added_columns(Context& context);
+// Binds the plan without them; false when that is not what is wrong.
+bool old_tables_are_gone(Context& context);
 
 // After a run or a rollback: the report and the checkpoint, stamped and as `…-latest`.
 Status write_documents(Context& context);

@@ -3,6 +3,7 @@
 #include <cstdint>
 #include <nlohmann/json.hpp>
 #include <type_traits>
+#include <utility>
 
 #include "base/text.h"
 #include "value/value.h"
@@ -40,6 +41,7 @@ void fields(TableSchema& schema, V&& visit) {
   visit("columns", schema.columns);
   visit("key", schema.key);
   visit("uniques", schema.uniques);
+  visit("other_uniques", schema.other_uniques);
   visit("foreign_keys", schema.foreign_keys);
   visit("referenced_by", schema.referenced_by);
   visit("triggers", schema.triggers);
@@ -47,6 +49,7 @@ void fields(TableSchema& schema, V&& visit) {
   visit("has_checks", schema.has_checks);
   visit("strict", schema.strict);
   visit("create_ddl", schema.create_ddl);
+  visit("key_index_ddl", schema.key_index_ddl);
   visit("index_ddl", schema.index_ddl);
   visit("trigger_ddl", schema.trigger_ddl);
 }
@@ -109,8 +112,11 @@ bool from_json(const json& value, T& member) {
     if (value.is_boolean()) member = value.get<bool>();
     return value.is_boolean();
   } else if constexpr (std::is_same_v<T, std::int64_t>) {
-    if (value.is_number_integer()) member = value.get<std::int64_t>();
-    return value.is_number_integer();
+    const bool fits =
+        value.is_number_integer() &&
+        !(value.is_number_unsigned() && !std::in_range<std::int64_t>(value.get<std::uint64_t>()));
+    if (fits) member = value.get<std::int64_t>();
+    return fits;
   } else if constexpr (std::is_same_v<T, Kind>) {
     return value.is_string() && kind_named(value.get_ref<const std::string&>(), member);
   } else if constexpr (is_vector<T>) {
@@ -128,6 +134,19 @@ bool from_json(const json& value, T& member) {
     });
     return ok;
   }
+}
+
+// Discarded where it is no JSON, or nested more deeply than anything we write: what is read here is
+// written again, which takes room by its depth.
+json parsed(std::string_view text) {
+  constexpr int depth_max = 32;
+  bool too_deep = false;
+  const auto look = [&](int depth, json::parse_event_t, json&) {
+    too_deep = too_deep || depth > depth_max;
+    return !too_deep;
+  };
+  json value = json::parse(text, look, false);
+  return too_deep ? json(json::value_t::discarded) : value;
 }
 
 // Bytes that are no UTF-8 are replaced here, and found by reading back what was written.
@@ -155,7 +174,7 @@ Result<std::string> schema_to_text(const TableSchema& schema) {
 
 Result<TableSchema> schema_from_text(std::string_view text) {
   TableSchema schema;
-  if (!from_json(json::parse(text, nullptr, false), schema)) return damaged("it is no schema");
+  if (!from_json(parsed(text), schema)) return damaged("it is no schema");
   return schema;
 }
 
@@ -168,7 +187,7 @@ Result<std::string> manifest_to_text(const Manifest& manifest) {
 }
 
 Result<Manifest> manifest_from_text(std::string_view text) {
-  json document = json::parse(text, nullptr, false);
+  json document = parsed(text);
   std::string digest;
   if (!document.is_object() || !document.contains("digest") ||
       !from_json(document["digest"], digest) || dump(document) != text) {

@@ -2,14 +2,18 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+#include <set>
+
 #include "base/text.h"
 #include "store/image.h"
 
 namespace whimbrel {
 
-Copy::Copy(const Move& move, const LimitsPlan& limits, Journal& journal, Clock& clock,
-           Events& events, RejectRow reject)
+Copy::Copy(const Move& move, bool rows_may_pass, const LimitsPlan& limits, Journal& journal,
+           Clock& clock, Events& events, RejectRow reject)
     : move_(move),
+      rows_may_pass_(rows_may_pass),
       limits_(limits),
       journal_(journal),
       clock_(clock),
@@ -31,6 +35,11 @@ Status Copy::open() {
     ASSIGN_OR_RETURN(inside_, move_.target->open_inside(move_.mapping));
     return {};
   }
+  return open_rows();
+}
+
+Status Copy::open_rows() {
+  if (reader_ != nullptr) return {};
   ASSIGN_OR_RETURN(reader_, move_.source->open_reader(move_.mapping.source));
   ASSIGN_OR_RETURN(writer_, move_.target->open_writer(move_.mapping.target,
                                                       written_columns(move_.mapping.forward)));
@@ -39,7 +48,51 @@ Status Copy::open() {
 
 Result<Copy::Outcome> Copy::copy_inside(const ChunkLimits& limits) {
   ASSIGN_OR_RETURN(const InsideCopy copied, inside_->copy_after(after_, limits));
+  if (copied.blocked && rows_may_pass_) {
+    TRY(open_rows());
+    return copy_rows(limits);
+  }
+  if (copied.blocked) {
+    return Error{ErrorCode::refused,
+                 fmt::format("two rows of {} hold the same value where {} wants it to be unique",
+                             move_.from, move_.to),
+                 "`whimbrel analyze` names them"};
+  }
   return Outcome{copied.range, copied.read, copied.written, 0, copied.bytes};
+}
+
+Result<Change> Copy::change_for(const Row& target_key) {
+  ASSIGN_OR_RETURN(Row key, source_key_of(move_.mapping, target_key, move_.source->catalog()));
+  const std::vector<Row> keys = {std::move(key)};
+  ASSIGN_OR_RETURN(const auto rows, reader_->read_keys(keys));
+  if (!rows[0]) return Change{target_key, std::nullopt};
+  const Result<Row> image = image_of(move_.mapping, *rows[0], move_.target->catalog());
+  // What cannot be converted is set aside, and is not to be there.
+  if (!image.ok() && move_.on_error == OnError::reject) return Change{target_key, std::nullopt};
+  if (!image.ok()) return image.error();
+  return Change{target_key, written_values(move_.mapping.forward, image.value())};
+}
+
+// A row copied earlier may hold a unique value that has moved to a row of this chunk since: the
+// feed would bring it up to date later, and it has to be now.
+Result<Applied> Copy::write(std::vector<Change> changes) {
+  std::set<Row, RowLess> known;
+  for (const Change& change : changes) known.insert(change.key);
+  while (true) {
+    ASSIGN_OR_RETURN(const Applied applied, writer_->apply(changes));
+    if (applied.blocked_by.empty()) return applied;
+    for (const Row& key : applied.blocked_by) {
+      if (!known.insert(key).second) {
+        return Error{ErrorCode::refused,
+                     fmt::format("the row with the key {} holds a value that has to be unique in "
+                                 "{}, and another row is to have it as well",
+                                 show(key), move_.to),
+                     "correct one of the two rows"};
+      }
+      ASSIGN_OR_RETURN(Change change, change_for(key));
+      changes.push_back(std::move(change));
+    }
+  }
 }
 
 Result<Copy::Outcome> Copy::copy_rows(const ChunkLimits& limits) {
@@ -63,7 +116,7 @@ Result<Copy::Outcome> Copy::copy_rows(const ChunkLimits& limits) {
                        written_values(move_.mapping.forward, image.value())});
   }
   if (changes.empty()) return outcome;
-  ASSIGN_OR_RETURN(const Applied applied, writer_->apply(changes));
+  ASSIGN_OR_RETURN(const Applied applied, write(std::move(changes)));
   outcome.written = applied.written;
   return outcome;
 }
@@ -85,7 +138,8 @@ Result<Step> Copy::step() {
   const Outcome& outcome = copied.value();
   const Milliseconds took = clock_.monotonic() - began;
   const bool at_end = !outcome.range.through.has_value();
-  const std::int64_t skipped = outcome.read - outcome.written - outcome.rejected;
+  const std::int64_t skipped =
+      std::max<std::int64_t>(outcome.read - outcome.written - outcome.rejected, 0);
   TRY(journal_.append(ChunkCopied{
       move_.index, at_end ? "" : to_hex(canonical(*outcome.range.through)), at_end, outcome.read,
       outcome.written, skipped, outcome.rejected, outcome.bytes, took.count()}));

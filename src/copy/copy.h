@@ -23,8 +23,10 @@ using RejectRow = std::function<Status(const Move& move, const Row& key, const E
 
 class Copy {
  public:
-  Copy(const Move& move, const LimitsPlan& limits, Journal& journal, Clock& clock, Events& events,
-       RejectRow reject);
+  // `rows_may_pass`: rows of a chunk that the store cannot copy by itself may be read and written
+  // one by one, which is safe only where a feed repairs what changes in between.
+  Copy(const Move& move, bool rows_may_pass, const LimitsPlan& limits, Journal& journal,
+       Clock& clock, Events& events, RejectRow reject);
   // Copies the next chunk. Errors carry the chunk; what was journaled stays valid.
   Result<Step> step();
 
@@ -39,8 +41,13 @@ class Copy {
   Status open();
   Result<Outcome> copy_inside(const ChunkLimits& limits);
   Result<Outcome> copy_rows(const ChunkLimits& limits);
+  Status open_rows();
+  Result<Applied> write(std::vector<Change> changes);
+  // The change that brings this target row up to date with the source.
+  Result<Change> change_for(const Row& target_key);
 
   const Move& move_;
+  const bool rows_may_pass_;
   const LimitsPlan& limits_;
   Journal& journal_;
   Clock& clock_;

@@ -56,7 +56,7 @@ TEST(ThreadsCopy, TablesCopiedSideBySideAllArriveWhole) {
   std::vector<Task> tasks;
   for (const Move& move : moves) {
     auto copy =
-        std::make_shared<Copy>(move, limits, *journal.value(), clock, events,
+        std::make_shared<Copy>(move, true, limits, *journal.value(), clock, events,
                                [](const Move&, const Row&, const Error&) { return Status(); });
     tasks.push_back([copy] { return copy->step(); });
   }
@@ -83,7 +83,7 @@ TEST(CopyResume, ContinuesAfterTheLastJournaledChunk) {
   const LimitsPlan limits{10, std::nullopt, 1};
   const auto reject = [](const Move&, const Row&, const Error&) { return Status(); };
   for (int i = 0; i < 3; ++i) {  // three lives of one chunk each
-    Copy copy(move, limits, *journal.value(), clock, events, reject);
+    Copy copy(move, true, limits, *journal.value(), clock, events, reject);
     ASSERT_TRUE(copy.step().ok());
   }
   EXPECT_EQ(store->rows("new0").size(), 30U);

@@ -21,6 +21,22 @@ bool Cutover::every_switch_is_on() const {
   return true;
 }
 
+Status Cutover::expect_on() {
+  for (std::size_t i = 0; i < switches_.size(); ++i) {
+    ASSIGN_OR_RETURN(const SwitchState state, switches_[i]->state());
+    if (state != SwitchState::off) continue;
+    return Error{ErrorCode::refused,
+                 fmt::format("the switch `{}` is not on any more: the application may be using the "
+                             "old side",
+                             migration_.switches[i].name),
+                 "`whimbrel rollback` goes back in order; or switch it on again, then finish",
+                 "nothing was changed",
+                 {},
+                 ""};
+  }
+  return {};
+}
+
 bool Cutover::any_switch_was_intended() const {
   const State state = journal_.state();
   for (std::size_t i = 0; i < switches_.size(); ++i) {
@@ -36,8 +52,8 @@ Milliseconds Cutover::left_for_draining(Milliseconds hold_max) {
 
 Status Cutover::take_hold(const std::vector<HeldTables>& held, TimePoint until) {
   if (held.empty()) return {};
-  if (journal_.state().effect("hold") == nullptr)
-    TRY(journal_.append(EffectIntended{"hold", "{}"}));
+  TRY(journal_.append(EffectIntended{
+      "hold", fmt::format("{{\"until_ms\":{}}}", until.time_since_epoch().count())}));
   for (const HeldTables& one : held) TRY(one.store->holds().hold(one.tables, until));
   events_.emit({"writers_held", {{"ms", std::int64_t{(until - clock_.now()).count()}}}});
   return {};

@@ -51,6 +51,8 @@ class Cutover {
   Status decide(bool switched);
 
   bool every_switch_is_on() const;
+  // Asks the switches themselves; `refused` when somebody has put one back.
+  Status expect_on();
   bool any_switch_was_intended() const;
   Status let_go(const std::vector<HeldTables>& held);
   // How much of a hold may pass before it is given up: what is left has to do for the switches.

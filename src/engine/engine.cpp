@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <nlohmann/json.hpp>
 
 #include "base/text.h"
@@ -17,7 +18,13 @@ constexpr Milliseconds command_check_timeout{60'000};
 std::string tables_json(const Migration& migration) {
   nlohmann::json tables = nlohmann::json::array();
   for (const Move& move : migration.moves) {
-    tables.push_back({{"name", move.name}, {"from", move.from}, {"to", move.to}});
+    tables.push_back({{"name", move.name},
+                      {"from", move.from},
+                      {"to", move.to},
+                      {"from_columns", move.mapping.source.column_names()},
+                      {"to_columns", move.mapping.target.column_names()},
+                      {"from_ddl", move.mapping.source.create_ddl},
+                      {"to_ddl", move.mapping.target.create_ddl}});
   }
   nlohmann::json losses = nlohmann::json::array();
   for (const Move& move : migration.moves) {
@@ -133,19 +140,21 @@ Result<bool> Engine::act(const Decision& decision) {
       return true;
     }
     case Act::verify: {
+      TRY(mend(false));
       ASSIGN_OR_RETURN(const VerifyOutcome outcome, compare_all(0, true, true));
       if (outcome.differing > 0) {
         std::string examples;
         for (const Difference& one : outcome.examples) {
           examples += fmt::format("\n  {} key {}: {}", one.table, one.key, one.what);
         }
-        return Error{ErrorCode::data_mismatch,
-                     fmt::format("{} of {} rows differ:{}", with_thousands(outcome.differing),
-                                 with_thousands(outcome.rows), examples),
-                     "find what else writes to the target; `whimbrel verify` compares again",
-                     "nothing is switched; the application still uses the old side",
-                     {},
-                     ""};
+        return Error{
+            ErrorCode::data_mismatch,
+            fmt::format("{} of {} rows differ:{}", with_thousands(outcome.differing),
+                        with_thousands(outcome.rows), examples),
+            "find what else writes to the target; `whimbrel verify --repair` puts it right",
+            "nothing is switched; the application still uses the old side",
+            {},
+            ""};
       }
       verified_ = true;
       return true;
@@ -167,9 +176,15 @@ Result<bool> Engine::act(const Decision& decision) {
   return false;
 }
 
+// What succeeds in between, on the way back to the act that fails, does not count.
+bool Engine::may_try_again(Act act) {
+  if (act != failing_) failures_ = 0;
+  failing_ = act;
+  return ++failures_ < attempts_max;
+}
+
 // What is unavailable may pass by itself: the same decision is taken again, a few times.
 Result<EngineOutcome> Engine::loop(Goal goal) {
-  int failures = 0;
   while (true) {
     TRY(poll_requests());
     TRY(wait_while_paused());
@@ -181,11 +196,12 @@ Result<EngineOutcome> Engine::loop(Goal goal) {
     }
     const Decision decision = decide(phase, now, facts());
     Result<bool> more = act(decision);
-    if (!more.ok() && more.error().code == ErrorCode::unavailable && ++failures < attempts_max) {
+    if (!more.ok() && more.error().code == ErrorCode::unavailable && may_try_again(decision.act)) {
       parts_.events.emit({"retried",
-                          {{"attempt", std::int64_t{failures}},
-                           {"cause", std::string(name_of(more.error().code))}}});
-      const std::int64_t pause = std::int64_t{100} << failures;
+                          {{"attempt", std::int64_t{failures_}},
+                           {"cause", std::string(name_of(more.error().code))},
+                           {"hint", more.error().hint}}});
+      const std::int64_t pause = std::int64_t{100} << failures_;
       parts_.clock.sleep_for(Milliseconds(pause + parts_.random.below(pause)));
       continue;
     }
@@ -195,7 +211,7 @@ Result<EngineOutcome> Engine::loop(Goal goal) {
                            is_edge(parts_.journal.phase(), Phase::rolling_back);
     if (makes_way) continue;
     if (!more.ok()) return std::move(more).error();
-    failures = 0;
+    if (decision.act == failing_) failing_.reset();
     if (more.value()) continue;
     TRY(poll_requests());  // somebody may have asked while writers were held
     if (rollback_asked_ && is_edge(parts_.journal.phase(), Phase::rolling_back)) continue;
@@ -206,18 +222,172 @@ Result<EngineOutcome> Engine::loop(Goal goal) {
   }
 }
 
-// A database remembers which journal drives it, so that two runners notice each other.
-Status Engine::reclaim() {
-  if (!parts_.journal.state().confirmed("claim")) return {};
+// A database remembers which journal drives it and how far that was, so that two runners notice
+// each other, and an older copy of either is not taken for the present.
+Status Engine::reclaim(bool going_back) {
+  const State state = parts_.journal.state();
+  if (!state.confirmed("claim")) return {};
+  const nlohmann::json result =
+      nlohmann::json::parse(state.effect("claim")->result, nullptr, false);
+  const std::int64_t known = result.is_object() ? result.value("mark", std::int64_t{0}) : 0;
+  for (const auto& [alias, store] : migration_.stores) {
+    ASSIGN_OR_RETURN(const std::optional<std::int64_t> marked,
+                     store->marked(migration_.name, parts_.journal.id()));
+    if (marked.value_or(0) > parts_.journal.count()) {
+      return Error{
+          ErrorCode::refused,
+          fmt::format("this state folder is an older copy: its journal ends with record {}, "
+                      "and `{}` was at record {} already",
+                      parts_.journal.count(), alias, *marked),
+          "find the newest state folder of this migration; going on from here would undo "
+          "the wrong things",
+          "nothing was changed by this command",
+          {},
+          ""};
+    }
+    if (marked.value_or(0) >= known) continue;
+    replaced_ = true;
+    ASSIGN_OR_RETURN(const bool holds_a_target, made_target_is_there(*store));
+    // A copy from before the migration holds nothing of it; else it was ended by another journal.
+    if (going_back && !holds_a_target) continue;
+    return Error{
+        ErrorCode::refused,
+        fmt::format("`{}` is not the database that this journal knows: it is another file, "
+                    "or an older copy",
+                    alias),
+        "put the right one back; or `whimbrel rollback` takes away what is left here, and "
+        "the next `run` begins anew",
+        "nothing was changed by this command",
+        {},
+        ""};
+  }
   for (const auto& [alias, store] : migration_.stores) {
     TRY(store->claim(migration_.name, parts_.journal.id()));
   }
   return {};
 }
 
+// Whether there is a table in the store that this migration has made.
+Result<bool> Engine::made_target_is_there(Store& store) {
+  for (const Link& link : links_in(store)) {
+    if (!link.made_target) continue;
+    const Result<TableSchema> there = store.catalog().describe(link.mapping->target.name);
+    if (there.ok()) return true;
+    if (there.error().code != ErrorCode::not_found) return there.error();
+  }
+  return false;
+}
+
+// The database first: when this is cut off, it knows of a record that the journal has as well.
+Status Engine::mark() {
+  if (!parts_.journal.state().confirmed("claim")) return {};
+  const std::int64_t records = parts_.journal.count();
+  for (const auto& [alias, store] : migration_.stores) {
+    TRY(store->mark(migration_.name, parts_.journal.id(), records));
+  }
+  return parts_.journal.append(
+      EffectConfirmed{"claim", nlohmann::json({{"mark", records}}).dump()});
+}
+
+Result<bool> Engine::tables_are_there() {
+  for (const Move& move : migration_.moves) {
+    for (const bool source : {true, false}) {
+      const auto& store = source ? move.source : move.target;
+      const Result<TableSchema> there =
+          store->catalog().describe(source ? move.mapping.source.name : move.mapping.target.name);
+      if (there.ok()) continue;
+      if (there.error().code != ErrorCode::not_found) return there.error();
+      return false;
+    }
+  }
+  return true;
+}
+
+Result<bool> Engine::capture_is_whole() {
+  const State state = parts_.journal.state();
+  if (migration_.sync == Sync::dual) {
+    if (!state.confirmed("links")) return true;
+    for (const auto& store : stores_of(Direction::backward)) {
+      ASSIGN_OR_RETURN(const bool whole, store->capture().links_are_whole(links_in(*store)));
+      if (!whole) return false;
+    }
+    return true;
+  }
+  for (const Direction direction : {Direction::forward, Direction::backward}) {
+    for (const auto& store : stores_of(direction)) {
+      const std::string feed = feed_name(direction, *store);
+      if (!state.confirmed("feed:" + feed)) continue;
+      ASSIGN_OR_RETURN(const bool whole,
+                       store->capture().feed_is_whole(feed, tables_in(direction, *store)));
+      if (!whole) return false;
+    }
+  }
+  return true;
+}
+
+// What was noted before the gap has been carried over or waits behind the position: reading it from
+// its beginning again would take old writes for new ones. Only a log made anew begins at zero.
+Status Engine::mend_feeds(Direction direction) {
+  const State state = parts_.journal.state();
+  for (const std::shared_ptr<Store>& store : stores_of(direction)) {
+    const std::string feed = feed_name(direction, *store);
+    if (!state.confirmed("feed:" + feed)) continue;
+    const auto known = state.positions.find(feed);
+    const std::string position = known == state.positions.end() ? "0" : known->second;
+    const Result<ChangeBatch> rest = store->capture().read(feed, position, 1);
+    if (!rest.ok() && rest.error().code != ErrorCode::position_lost) return rest.error();
+    ASSIGN_OR_RETURN(const std::string first,
+                     store->capture().start(feed, tables_in(direction, *store)));
+    TRY(parts_.journal.append(ChangesApplied{feed, rest.ok() ? position : first, 0, 0}));
+  }
+  return {};
+}
+
+// Others can drop what captures writes, or rebuild a table without it; what was written since went
+// unnoticed. It is made again, and then every row is compared with the side that serves.
+Status Engine::mend(bool going_back) {
+  if (replaced_) return {};
+  ASSIGN_OR_RETURN(const bool whole, capture_is_whole());
+  if (whole) return {};
+  ASSIGN_OR_RETURN(const bool there, tables_are_there());
+  if (!there && going_back) return {};  // what is left is taken away as it is
+  if (!there) {
+    return Error{ErrorCode::refused,
+                 "a table of this migration is gone: somebody has dropped or renamed it",
+                 "give it its name back, or say `whimbrel rollback`",
+                 "nothing was changed by this command",
+                 {},
+                 ""};
+  }
+  const State state = parts_.journal.state();
+  parts_.events.emit({"capture_was_gone", {}});
+  TRY(parts_.journal.append(
+      Failed{"conflict",
+             "somebody removed triggers of whimbrel; they are made again, and every "
+             "row is compared"}));
+  if (migration_.sync == Sync::dual) {
+    for (const auto& store : stores_of(Direction::backward)) {
+      TRY(store->capture().link(links_in(*store)));
+    }
+  } else {
+    for (const Direction direction : {Direction::forward, Direction::backward}) {
+      TRY(mend_feeds(direction));
+    }
+  }
+  drained_ = verified_ = false;
+  if (state.phase == Phase::prepared) return {};  // no row has moved
+  const bool switched = cutover_.any_switch_was_intended();
+  if (state.phase == Phase::rolling_back && !switched) return {};  // the new side goes anyway
+  ASSIGN_OR_RETURN(const bool compared,
+                   reconcile(switched ? Direction::backward : Direction::forward, std::nullopt));
+  return compared ? Status() : Status(cancelled());
+}
+
 Result<EngineOutcome> Engine::run(Goal goal, bool stay) {
   TRY(accept_plan());
-  TRY(reclaim());
+  const bool goes_back = parts_.journal.phase() == Phase::rolling_back;
+  TRY(reclaim(goes_back));
+  TRY(mend(goes_back));
   // A rollback that was interrupted, or asked for and not begun, comes first.
   const State state = parts_.journal.state();
   rollback_asked_ = state.phase == Phase::rolling_back || state.decisions.contains("rollback");
@@ -228,6 +398,7 @@ Result<EngineOutcome> Engine::run(Goal goal, bool stay) {
   }
   if (!outcome.ok() && outcome.error().code != ErrorCode::cancelled) {
     TRY(parts_.journal.append(Failed{name_of(outcome.error().code), outcome.error().message}));
+    return std::move(outcome).error().saying_safe(what_is_safe());
   }
   return outcome;
 }
@@ -245,10 +416,31 @@ Result<EngineOutcome> Engine::rollback() {
   if (state.phase == Phase::finished) {
     TRY(reopen());
   } else {
-    TRY(reclaim());
+    TRY(reclaim(true));
+    TRY(mend(true));
+    TRY(mark());
   }
   rollback_asked_ = true;
   return loop(Goal::watch);
+}
+
+// Where nothing closer to the mistake has said it.
+std::string Engine::what_is_safe() {
+  switch (parts_.journal.phase()) {
+    case Phase::planned:
+      return "no row has moved; the application uses the old side";
+    case Phase::watching:
+      return "switched: the application uses the new side; what is journaled stays valid";
+    case Phase::rolling_back:
+      return "what was undone is journaled; `whimbrel rollback` goes on here";
+    default:
+      break;
+  }
+  return cutover_.any_switch_was_intended() ? "a switch was begun; both sides keep their rows, and "
+                                              "`whimbrel run` goes on from here"
+                                            : "nothing is switched: the application uses the old "
+                                              "side; `whimbrel run` goes on from "
+                                              "here";
 }
 
 // While staying, new changes are carried over as they come; requests are answered.
@@ -261,6 +453,7 @@ Status Engine::stay_until_stopped() {
       ASSIGN_OR_RETURN(drained_,
                        drain(switched ? Direction::backward : Direction::forward, std::nullopt));
     }
+    TRY(mend(false));
     TRY(poll_requests());
     TRY(wait_while_paused());
     if (goal_asked_ && !switched) TRY(loop(*goal_asked_));
@@ -404,7 +597,7 @@ Result<VerifyOutcome> Engine::verify(std::int64_t sample, bool record) {
 
 Result<VerifyOutcome> Engine::repair(std::int64_t sample) {
   TRY(must_be_comparable(parts_.journal.state()));
-  TRY(reclaim());
+  TRY(reclaim(false));
   ASSIGN_OR_RETURN(const VerifyOutcome before, compare_all(sample, true, false));
   std::int64_t repaired = 0;
   for (const Move& move : migration_.moves) {

@@ -56,6 +56,7 @@ class Engine {
     StopFlag& stop;
     Sidecar& sidecar;
     TakeBackup take_backup;
+    std::function<Status()> archive = {};  // before `finish` drops a table
   };
   Engine(const Migration& migration, Parts parts);
 
@@ -78,10 +79,17 @@ class Engine {
  private:
   // engine.cpp
   Status accept_plan();
-  Status reclaim();
+  Status reclaim(bool going_back);
+  Status mark();
+  Status mend(bool going_back);
+  Status mend_feeds(Direction direction);
+  Result<bool> made_target_is_there(Store& store);
+  Result<bool> tables_are_there();
+  Result<bool> capture_is_whole();
   Status enter(Phase phase, const std::string& why);
   Facts facts();
   Result<bool> act(const Decision& decision);
+  bool may_try_again(Act act);
   Result<EngineOutcome> loop(Goal goal);
   Status stay_until_stopped();
   Status poll_requests();
@@ -89,6 +97,7 @@ class Engine {
   bool must_stop() const { return parts_.stop.requested() || rollback_asked_; }
   Status reject(const Move& move, const Row& key, const Error& reason);
   Status run_checks(CheckAt at);
+  std::string what_is_safe();
 
   // prepare.cpp
   Status backup();
@@ -97,6 +106,7 @@ class Engine {
   Status copy();
   Status build_indexes();
   std::vector<std::shared_ptr<Store>> stores_of(Direction direction) const;
+  std::vector<std::string> tables_in(Direction direction, const Store& store) const;
   std::vector<Link> links_in(const Store& store) const;
   Status start_feeds(Direction direction);
   Status stop_feeds(Direction direction);
@@ -129,6 +139,7 @@ class Engine {
   // undo.cpp
   Status undo();
   Status reopen();
+  Status archive_name_is_free();
   Status switch_back();
   Status undo_effect(const Effect& effect);
   Status unlink_all();
@@ -144,6 +155,9 @@ class Engine {
   std::atomic<bool> rollback_asked_{false};
   std::optional<Goal> goal_asked_;
   int hold_attempts_ = 0;
+  bool replaced_ = false;       // a database is not the one that the journal knows
+  std::optional<Act> failing_;  // the act that was unavailable, until it succeeds
+  int failures_ = 0;
 };
 
 }  // namespace whimbrel

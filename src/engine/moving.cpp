@@ -41,6 +41,12 @@ Result<bool> Engine::drain(Direction direction, std::optional<TimePoint> until) 
   }
   for (const std::shared_ptr<Store>& store : stores_of(direction)) {
     if (!parts_.journal.state().confirmed("feed:" + feed_name(direction, *store))) continue;
+    if (replaced_) {  // what was noted there is gone with the file
+      ASSIGN_OR_RETURN(const bool whole,
+                       store->capture().feed_is_whole(feed_name(direction, *store),
+                                                      tables_in(direction, *store)));
+      if (!whole) continue;
+    }
     Follow follow = make_follow(direction, *store);
     // On the way back somebody may still write to the old side; that must not be overwritten.
     if (direction == Direction::backward) guard(follow, direction, false);
@@ -96,16 +102,14 @@ Result<std::int64_t> Engine::put_right(const Move& move, Direction direction,
                                               : move.source->open_reader(move.mapping.source));
   ASSIGN_OR_RETURN(const auto before, reader->read_keys(other_keys));
   for (std::size_t i = 0; i < keys.size(); ++i) {
-    TRY(parts_.sidecar.repaired(move, other_keys[i], before[i]));
+    TRY(parts_.sidecar.repaired(
+        forward ? move.to : move.from,
+        (forward ? move.mapping.target : move.mapping.source).column_names(), other_keys[i],
+        before[i]));
   }
   Follow follow = make_follow(direction, forward ? *move.source : *move.target);
   guard_against_links(follow);
-  for (int attempt = 1;; ++attempt) {
-    const Result<std::int64_t> carried = follow.carry_keys(move, keys);
-    const bool again =
-        !carried.ok() && carried.error().code == ErrorCode::unavailable && attempt < recheck_rounds;
-    if (!again) return carried;
-  }
+  return follow.carry_keys(move, std::move(keys));
 }
 
 // Which side is right: the one that serves; under links also the one that the application wrote.
@@ -294,6 +298,7 @@ Status Engine::carry_late_writes(Direction direction) {
   if (migration_.sync == Sync::dual) return {};
   for (const std::shared_ptr<Store>& store : stores_of(direction)) {
     if (!parts_.journal.state().confirmed("feed:" + feed_name(direction, *store))) continue;
+    if (replaced_) continue;
     Follow follow = make_follow(direction, *store);
     guard(follow, direction, true);
     for (int refused = 0; refused < recheck_rounds;) {
@@ -387,9 +392,9 @@ Status Engine::window_is_wide_enough() {
   if (forecast <= left) return {};
   TRY(enter(Phase::following, "the window is forecast to be too short"));
   return Error{ErrorCode::refused,
-               fmt::format("comparing everything is forecast to take {} s, and the window leaves "
-                           "{} s for it",
-                           (forecast.count() + 999) / 1000, left.count() / 1000),
+               fmt::format("comparing everything is forecast to take {}, and the window leaves {} "
+                           "for it",
+                           to_duration_text(forecast), to_duration_text(left)),
                "raise `window: {max: …}`, or say `sync: capture`",
                "nobody was held and nothing is switched",
                {},
@@ -397,6 +402,8 @@ Status Engine::window_is_wide_enough() {
 }
 
 Result<bool> Engine::cut_over() {
+  TRY(mend(false));
+  TRY(mark());
   TRY(window_is_wide_enough());
   const bool has_feeds = migration_.sync != Sync::dual;
   if (has_feeds) TRY(start_feeds(Direction::backward));
@@ -423,7 +430,10 @@ Result<bool> Engine::cut_over() {
   if (!flipped.ok()) {
     TRY(cutover_.let_go(held));
     if (cutover_.any_switch_was_intended()) return std::move(flipped).error();
-    if (migration_.sync == Sync::none) TRY(stop_feeds(Direction::forward));
+    if (migration_.sync == Sync::none) {
+      TRY(stop_feeds(Direction::forward));
+      TRY(stop_feeds(Direction::backward));
+    }
     TRY(enter(Phase::following, "the switch failed; nothing is switched"));
     return std::move(flipped).error().saying_safe(
         "nothing is switched and nobody is held; the application uses the old side");
@@ -442,7 +452,10 @@ Result<bool> Engine::cut_over() {
   if (flipped.value() == Flipped::hold_expired) {
     const bool window = migration_.sync == Sync::none;
     if (!cutover_.any_switch_was_intended()) {
-      if (window) TRY(stop_feeds(Direction::forward));
+      if (window) {
+        TRY(stop_feeds(Direction::forward));
+        TRY(stop_feeds(Direction::backward));
+      }
       TRY(enter(Phase::following, "the hold expired; nothing is switched"));
     }
     drained_ = false;
@@ -463,6 +476,7 @@ Result<bool> Engine::cut_over() {
   }
   TRY(parts_.journal.append(EffectIntended{"switched", "{}"}));
   TRY(parts_.journal.append(EffectConfirmed{"switched", "{}"}));
+  TRY(mark());
   drained_ = false;
   return true;
 }

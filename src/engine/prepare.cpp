@@ -39,10 +39,22 @@ std::vector<Link> Engine::links_in(const Store& store) const {
   return links;
 }
 
+std::vector<std::string> Engine::tables_in(Direction direction, const Store& store) const {
+  std::vector<std::string> tables;
+  for (const Move& move : migration_.moves) {
+    const bool forward = direction == Direction::forward;
+    if ((forward ? move.source : move.target).get() != &store) continue;
+    tables.push_back(forward ? move.mapping.source.name : move.mapping.target.name);
+  }
+  return tables;
+}
+
+// Two migrations of one store have each its own feeds.
 std::string Engine::feed_name(Direction direction, const Store& store) const {
   for (const auto& [alias, one] : migration_.stores) {
     if (one.get() == &store) {
-      return fmt::format("{}:{}", direction == Direction::forward ? "forward" : "backward", alias);
+      return fmt::format("{}:{}:{}", direction == Direction::forward ? "forward" : "backward",
+                         alias, migration_.name);
     }
   }
   broken_invariant("store", "a store of no alias", __FILE__, __LINE__);
@@ -54,15 +66,9 @@ Status Engine::start_feeds(Direction direction) {
     const std::string feed = feed_name(direction, *store);
     const std::string id = "feed:" + feed;
     if (parts_.journal.state().confirmed(id)) continue;
-    std::vector<std::string> tables;
-    for (const Move& move : migration_.moves) {
-      const bool here = (direction == Direction::forward ? move.source : move.target) == store;
-      if (!here) continue;
-      tables.push_back(direction == Direction::forward ? move.mapping.source.name
-                                                       : move.mapping.target.name);
-    }
     TRY(parts_.journal.append(EffectIntended{id, "{}"}));
-    ASSIGN_OR_RETURN(const std::string position, store->capture().start(feed, tables));
+    ASSIGN_OR_RETURN(const std::string position,
+                     store->capture().start(feed, tables_in(direction, *store)));
     TRY(parts_.journal.append(ChangesApplied{feed, position, 0, 0}));
     TRY(parts_.journal.append(EffectConfirmed{id, "{}"}));
   }
@@ -133,15 +139,19 @@ Status Engine::prepare() {
   for (const Move& move : migration_.moves) {
     Result<std::string> tested = move.target->self_test(move.mapping, dual);
     if (!tested.ok()) {
-      return std::move(tested)
-          .error()
-          .within("trying one row on " + move.to)
-          .saying_safe("the trial was rolled back; no row has moved");
+      // Nobody is to meet what the trial has met.
+      Error error = std::move(tested).error().within("trying one row on " + move.to);
+      rollback_asked_ = true;
+      TRY(enter(Phase::rolling_back, "the trial of one row failed"));
+      TRY(loop(Goal::watch));
+      return std::move(error).saying_safe(
+          "everything that was prepared was taken away again; no row has moved");
     }
     parts_.events.emit({"self_test_passed", {{"table", move.to}, {"tried", tested.value()}}});
   }
   TRY(parts_.journal.append(EffectIntended{"prepared", "{}"}));
-  return parts_.journal.append(EffectConfirmed{"prepared", "{}"});
+  TRY(parts_.journal.append(EffectConfirmed{"prepared", "{}"}));
+  return mark();
 }
 
 Status Engine::copy() {
@@ -153,7 +163,7 @@ Status Engine::copy() {
     if (it != state.copies.end() && it->second.at_end) continue;
     workers = std::min(workers, move.target->capabilities().writers_max);
     auto copy = std::make_shared<Copy>(
-        move, limits_, parts_.journal, parts_.clock, parts_.events,
+        move, migration_.sync != Sync::dual, limits_, parts_.journal, parts_.clock, parts_.events,
         [this](const Move& m, const Row& key, const Error& why) { return reject(m, key, why); });
     tasks.push_back([this, copy]() -> Result<Step> {
       TRY(poll_requests());

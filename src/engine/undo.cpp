@@ -16,9 +16,10 @@ constexpr int hold_attempts_max = 20;
 class KeepUnheld final : public PairSink {
  public:
   KeepUnheld(const Migration& migration, Journal& journal, Sidecar& sidecar)
-      : migration_(migration), journal_(journal), sidecar_(sidecar) {}
+      : migration_(migration), journal_(journal), sidecar_(sidecar), notes_(journal) {}
 
   Status pair(const Link& link, const std::optional<Row>& source, const Row& target) override {
+    TRY(notes_.begin());
     for (const Move& move : migration_.moves) {
       if (move.name != link.id) continue;
       const Row key = key_of(target, move.mapping.target_key);
@@ -30,12 +31,14 @@ class KeepUnheld final : public PairSink {
     return {};
   }
   Status gone(const Link& link, const Row& target_key) override {
+    TRY(notes_.begin());
     for (const Move& move : migration_.moves) {
       if (move.name == link.id) TRY(keep_unheld(journal_, move.index, target_key, {}));
     }
     return {};
   }
   Status flush() override {
+    TRY(notes_.commit());
     ASSIGN_OR_RETURN(const std::vector<KeptRow> rows, journal_.kept());
     return sidecar_.kept(migration_, rows);
   }
@@ -44,6 +47,7 @@ class KeepUnheld final : public PairSink {
   const Migration& migration_;
   Journal& journal_;
   Sidecar& sidecar_;
+  KeptBatch notes_;
 };
 
 }  // namespace
@@ -52,6 +56,9 @@ class KeepUnheld final : public PairSink {
 Status Engine::switch_back() {
   TRY(let_go_of_the_last_hold());
   const std::vector<HeldTables> held = tables_to_hold(Direction::backward);
+  // What has waited for days is carried back before anybody is held.
+  ASSIGN_OR_RETURN(const bool dry, drain(Direction::backward, std::nullopt));
+  if (!dry) return Error{ErrorCode::cancelled, "stopped as asked"};
   for (int attempt = 1;; ++attempt) {
     ASSIGN_OR_RETURN(const Flipped back, cutover_.flip_back(held, [this](TimePoint until) {
       return drain(Direction::backward, until);
@@ -93,7 +100,11 @@ Status Engine::unlink_all() {
 Status Engine::undo_effect(const Effect& effect) {
   const std::string_view id = effect.id;
   if (id == "hold") return let_go_of_the_last_hold();
-  if (id == "links") return unlink_all();
+  if (id == "links") {
+    // No longer confirmed: after a crash nobody mends links that are already gone.
+    if (effect.confirmed) TRY(parts_.journal.append(EffectIntended{effect.id, effect.undo}));
+    return unlink_all();
+  }
   if (id.starts_with("feed:")) {
     // No longer confirmed: after a crash nobody reads a feed that is already gone.
     TRY(parts_.journal.append(EffectIntended{effect.id, effect.undo}));
@@ -116,7 +127,10 @@ Status Engine::undo_effect(const Effect& effect) {
     }
   }
   if (id == "claim") {
-    for (const auto& [alias, store] : migration_.stores) TRY(store->disown(migration_.name));
+    // No longer confirmed: a database without it is then none that was exchanged.
+    if (effect.confirmed) TRY(parts_.journal.append(EffectIntended{effect.id, effect.undo}));
+    for (const auto& [alias, store] : migration_.stores)
+      TRY(store->disown(migration_.name, parts_.journal.id()));
   }
   return {};  // backups stay; the rest are marks of ours
 }
@@ -165,6 +179,7 @@ Status Engine::reopen() {
   for (const auto& [alias, store] : migration_.stores) {
     TRY(store->claim(migration_.name, parts_.journal.id()));
   }
+  TRY(mark());
   const State state = parts_.journal.state();
   for (const Effect& effect : state.effects) {
     // `finish` ended them, or an interrupted call of this has begun them again.
@@ -179,10 +194,42 @@ Status Engine::reopen() {
     TRY(parts_.journal.append(EffectConfirmed{"links", "{}"}));
   } else {
     TRY(start_feeds(Direction::backward));
+    // It tells who writes to the old side again before everybody is back there.
+    TRY(start_feeds(Direction::forward));
   }
-  ASSIGN_OR_RETURN(const bool compared, reconcile(Direction::backward, std::nullopt));
-  if (!compared) return Error{ErrorCode::cancelled, "stopped as asked"};
+  Result<bool> compared = reconcile(Direction::backward, std::nullopt);
+  if (!compared.ok() && migration_.sync == Sync::dual) {
+    // What the old table refuses must not be refused to the application by a trigger.
+    for (const auto& store : stores_of(Direction::backward)) {
+      TRY(store->capture().cut(links_in(*store)));
+    }
+  }
+  if (!compared.ok()) {
+    return std::move(compared)
+        .error()
+        .with_hint(
+            "correct the row on the new side, or the constraint of the old table, then roll "
+            "back again")
+        .saying_safe(
+            "nothing is switched back: the application uses the new side; the old table "
+            "is there again beside it");
+  }
+  if (!compared.value()) return Error{ErrorCode::cancelled, "stopped as asked"};
   return enter(Phase::watching, "the old side was brought back and up to date");
+}
+
+// Looked at before the way back is given up.
+Status Engine::archive_name_is_free() {
+  const std::string& name = migration_.finish.rename_source_to;
+  if (name.empty() || migration_.moves.empty()) return {};
+  if (!migration_.moves.front().source->catalog().describe(name).ok()) return {};
+  return Error{
+      ErrorCode::refused,
+      fmt::format("the old table cannot be called {}: there is such a table already", name),
+      "rename or drop that one, then finish again",
+      "nothing was changed; the way back is open",
+      {},
+      ""};
 }
 
 Result<EngineOutcome> Engine::finish(std::optional<Milliseconds> after) {
@@ -199,6 +246,7 @@ Result<EngineOutcome> Engine::finish(std::optional<Milliseconds> after) {
                                        plan.rename_source_to, to_iso8601(due)),
                            false};
     }
+    if (parts_.archive) TRY(parts_.archive());
     TRY(parts_.journal.append(EffectIntended{"archive_dropped", "{}"}));
     TRY(migration_.stores.begin()->second->catalog().drop(plan.rename_source_to));
     TRY(parts_.journal.append(EffectConfirmed{"archive_dropped", "{}"}));
@@ -215,6 +263,8 @@ Result<EngineOutcome> Engine::finish(std::optional<Milliseconds> after) {
                  ""};
   }
   if (state.phase == Phase::watching) {
+    TRY(reclaim(false));
+    TRY(cutover_.expect_on());
     const TimePoint due = state.phase_since + after.value_or(plan.after);
     if (parts_.clock.now() < due) {
       return Error{
@@ -226,10 +276,15 @@ Result<EngineOutcome> Engine::finish(std::optional<Milliseconds> after) {
           ""};
     }
     TRY(run_checks(CheckAt::watch));
+    TRY(archive_name_is_free());
     // The archive is to hold what was written until now.
-    ASSIGN_OR_RETURN(const bool dry, drain(Direction::backward, std::nullopt));
+    ASSIGN_OR_RETURN(const bool there, tables_are_there());
+    if (there) TRY(mend(false));
+    ASSIGN_OR_RETURN(const bool dry,
+                     there ? drain(Direction::backward, std::nullopt) : Result<bool>(true));
     if (!dry) return Error{ErrorCode::cancelled, "stopped as asked"};
     TRY(enter(Phase::finishing, "the way back is given up"));
+    TRY(mark());
   }
   for (const Direction direction : {Direction::forward, Direction::backward}) {
     for (const auto& store : stores_of(direction)) {
@@ -240,6 +295,7 @@ Result<EngineOutcome> Engine::finish(std::optional<Milliseconds> after) {
       }
     }
   }
+  if (parts_.archive) TRY(parts_.archive());
   if (!plan.rename_source_to.empty() || !plan.keep_source) {
     for (const auto& store : stores_of(Direction::forward)) {
       std::vector<const Mapping*> mappings;
@@ -249,7 +305,9 @@ Result<EngineOutcome> Engine::finish(std::optional<Milliseconds> after) {
       TRY(store->catalog().retire(mappings, plan.rename_source_to, plan.view));
     }
   }
-  for (const auto& [alias, store] : migration_.stores) TRY(store->disown(migration_.name));
+  for (const auto& [alias, store] : migration_.stores) {
+    TRY(store->disown(migration_.name, parts_.journal.id()));
+  }
   TRY(enter(Phase::finished, "nothing of ours is left"));
   TRY(parts_.journal.append(Closed{"finished"}));
   return EngineOutcome{Phase::finished, "finished", false};

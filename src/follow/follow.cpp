@@ -88,6 +88,8 @@ Status Follow::carry_backward(Lane& lane, const std::vector<Row>& keys,
     source_keys.push_back(std::move(source_key));
   }
   ASSIGN_OR_RETURN(std::vector<std::optional<Row>> old, lane.to->read_keys(source_keys));
+  KeptBatch notes(journal_);
+  TRY(notes.begin());
   for (std::size_t i = 0; i < keys.size(); ++i) {
     if (!rows[i]) {
       TRY(keep_unheld(journal_, lane.move->index, keys[i], {}));
@@ -115,7 +117,7 @@ Status Follow::carry_backward(Lane& lane, const std::vector<Row>& keys,
                     unheld(mapping, row, *rows[i], lane.move->target->catalog())));
     changes.push_back({source_keys[i], written_values(mapping.backward, row)});
   }
-  return {};
+  return notes.commit();
 }
 
 // A row that did not arrive although the side that serves still holds what was carried: somebody
@@ -136,7 +138,8 @@ Status Follow::compare(Lane& lane, const std::vector<Row>& keys,
     if (!stable) continue;  // it changed meanwhile: the feed has it, or will have it
     const bool equal = found[i].has_value() == changes[i].row.has_value() &&
                        (!found[i] || same(written_values(rules, *found[i]), *changes[i].row));
-    if (equal) continue;
+    const bool has_own_triggers = !(forward ? mapping.target : mapping.source).triggers.empty();
+    if (equal || (found[i] && has_own_triggers)) continue;  // they may have the last word
     return Error{ErrorCode::data_mismatch,
                  fmt::format("{}: key {} was carried over and is not there as written",
                              lane.move->name, show(changes[i].key)),
@@ -148,8 +151,53 @@ Status Follow::compare(Lane& lane, const std::vector<Row>& keys,
   return {};
 }
 
+// A row whose key has no counterpart cannot be anywhere on the other side.
+Status Follow::set_aside_keys(const Lane& lane, std::vector<Row>& keys) {
+  if (lane.move->on_error == OnError::fail) return {};
+  std::vector<Row> kept;
+  for (Row& key : keys) {
+    const Result<Row> other = other_key(lane, key);
+    if (other.ok()) {
+      kept.push_back(std::move(key));
+    } else {
+      TRY(reject_(*lane.move, key, other.error()));
+    }
+  }
+  keys = std::move(kept);
+  return {};
+}
+
+// A value that has to be unique moves between rows, and the row it left is not among these keys:
+// its own change comes later in the feed, and is brought forward.
+Result<std::int64_t> Follow::carry_with(Lane& lane, std::vector<Row> keys,
+                                        const std::vector<Row>& blocked_by,
+                                        const std::set<Row, RowLess>& removed) {
+  const Move& move = *lane.move;
+  std::set<Row, RowLess> known(keys.begin(), keys.end());
+  for (const Row& other : blocked_by) {
+    ASSIGN_OR_RETURN(Row key, direction_ == Direction::forward
+                                  ? source_key_of(move.mapping, other, move.source->catalog())
+                                  : target_key_of(move.mapping, other, move.target->catalog()));
+    if (!known.insert(key).second) {
+      return Error{ErrorCode::refused,
+                   fmt::format("{}: the row with the key {} holds a value that has to be unique, "
+                               "and another row is to have it as well",
+                               move.name, show(other)),
+                   "correct one of the two rows, or drop the unique index on that side until the "
+                   "migration is finished",
+                   "nothing of this batch was written; it will be carried over again",
+                   {},
+                   ""};
+    }
+    keys.push_back(std::move(key));
+  }
+  return carry(lane, std::move(keys), removed);
+}
+
 Result<std::int64_t> Follow::carry(Lane& lane, std::vector<Row> keys,
                                    const std::set<Row, RowLess>& removed) {
+  const std::vector<Row> asked = keys;
+  TRY(set_aside_keys(lane, keys));
   std::vector<std::optional<Row>> there;
   if (written_there_) {
     // What is there is looked at before it is asked who wrote it: a later write is then noticed.
@@ -194,6 +242,7 @@ Result<std::int64_t> Follow::carry(Lane& lane, std::vector<Row> keys,
     batch.push_back(std::move(change));
   }
   ASSIGN_OR_RETURN(const Applied applied, lane.writer->apply(batch));
+  if (!applied.blocked_by.empty()) return carry_with(lane, asked, applied.blocked_by, removed);
   if (applied.refused > 0) {
     return Error{ErrorCode::unavailable,
                  "a row changed on the other side while it was carried over"};
@@ -234,12 +283,26 @@ Result<FollowStep> Follow::step() {
   return FollowStep{std::ssize(batch.changes), batch.at_end};
 }
 
+// A row that others change again and again must not hold up the rest: where a guarded batch was
+// refused its halves are carried by themselves.
 Result<std::int64_t> Follow::carry_keys(const Move& move, std::vector<Row> keys) {
+  constexpr int attempts_max = 50;
   const bool forward = direction_ == Direction::forward;
   ASSIGN_OR_RETURN(Lane* const lane,
                    lane_for(forward ? move.mapping.source.name : move.mapping.target.name));
   assert_always(lane != nullptr, "a move is followed from a store that does not hold it");
-  return carry(*lane, std::move(keys), {});
+  for (int attempt = 1;; ++attempt) {
+    Result<std::int64_t> carried = carry(*lane, keys, {});
+    const bool refused = !carried.ok() && carried.error().code == ErrorCode::unavailable;
+    if (!refused || (keys.size() == 1 && attempt == attempts_max)) return carried;
+    if (keys.size() == 1) continue;
+    const auto middle = keys.begin() + std::ssize(keys) / 2;
+    ASSIGN_OR_RETURN(const std::int64_t one,
+                     carry_keys(move, std::vector<Row>(keys.begin(), middle)));
+    ASSIGN_OR_RETURN(const std::int64_t two,
+                     carry_keys(move, std::vector<Row>(middle, keys.end())));
+    return one + two;
+  }
 }
 
 Result<std::map<std::string, std::set<Row, RowLess>>> Follow::peek() {

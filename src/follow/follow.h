@@ -64,6 +64,10 @@ class Follow {
   // `removed`: keys whose row was deleted meanwhile; if it is back it is another row.
   Result<std::int64_t> carry(Lane& lane, std::vector<Row> keys,
                              const std::set<Row, RowLess>& removed);
+  Status set_aside_keys(const Lane& lane, std::vector<Row>& keys);
+  Result<std::int64_t> carry_with(Lane& lane, std::vector<Row> keys,
+                                  const std::vector<Row>& blocked_by,
+                                  const std::set<Row, RowLess>& removed);
   Status carry_forward(Lane& lane, const std::vector<Row>& keys,
                        const std::vector<std::optional<Row>>& rows, std::vector<Change>& changes);
   Status carry_backward(Lane& lane, const std::vector<Row>& keys,

@@ -13,6 +13,31 @@ namespace whimbrel {
 // Notes them in the journal under the target's key, or forgets the row when there are none.
 Status keep_unheld(Journal& journal, int move, const Row& target_key,
                    const std::vector<Unheld>& columns);
+// Notes of many rows, made durable together; forgotten unless committed.
+class KeptBatch {
+ public:
+  explicit KeptBatch(Journal& journal) : journal_(journal) {}
+  ~KeptBatch() {
+    if (open_) (void)journal_.end_keeping(false);
+  }
+  KeptBatch(const KeptBatch&) = delete;
+  KeptBatch& operator=(const KeptBatch&) = delete;
+  Status begin() {
+    if (open_) return {};
+    TRY(journal_.begin_keeping());
+    open_ = true;
+    return {};
+  }
+  Status commit() {
+    if (!open_) return {};
+    open_ = false;
+    return journal_.end_keeping(true);
+  }
+
+ private:
+  Journal& journal_;
+  bool open_ = false;
+};
 // An error when the journal's text is no such note.
 Result<std::vector<Unheld>> columns_from(const KeptRow& row);
 Result<Row> key_from(const KeptRow& row);

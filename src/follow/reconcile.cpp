@@ -8,7 +8,6 @@ namespace whimbrel {
 
 namespace {
 constexpr ChunkLimits chunk_limits{1000, std::int64_t{8} << 20};
-constexpr int attempts_max = 20;
 }  // namespace
 
 Reconcile::Reconcile(Direction direction, const Move& move, Follow& follow)
@@ -20,25 +19,20 @@ Status Reconcile::open() {
   ASSIGN_OR_RETURN(auto target, move_.target->open_reader(move_.mapping.target));
   serving_ = std::move(forward ? source : target);
   other_ = std::move(forward ? target : source);
-  if (forward && move_.inside) {
+  if (forward && move_.compares_inside) {
     ASSIGN_OR_RETURN(inside_, move_.target->open_inside(move_.mapping));
   }
   return {};
 }
 
-// A guarded row that changed between the look and the act is looked at again.
 Status Reconcile::carry(std::vector<Row> keys) {
   if (keys.empty()) return {};
-  for (int attempt = 1;; ++attempt) {
-    const Result<std::int64_t> carried = follow_.carry_keys(move_, keys);
-    if (carried.ok()) {
-      written_ += carried.value();
-      return {};
-    }
-    if (carried.error().code != ErrorCode::unavailable || attempt == attempts_max) {
-      return Error(carried.error()).within(fmt::format("comparing {} row by row", move_.name));
-    }
+  Result<std::int64_t> carried = follow_.carry_keys(move_, std::move(keys));
+  if (!carried.ok()) {
+    return std::move(carried).error().within(fmt::format("comparing {} row by row", move_.name));
   }
+  written_ += carried.value();
+  return {};
 }
 
 Result<bool> Reconcile::differing_chunk() {

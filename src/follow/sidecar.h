@@ -19,7 +19,9 @@ class Sidecar {
   virtual Status rejected(const Move& move, const Row& key, const std::string& reason) = 0;
   // A row as it was before `verify --repair` puts another in its place (`repaired.jsonl`); unset:
   // there was none.
-  virtual Status repaired(const Move& move, const Row& key, const std::optional<Row>& before) = 0;
+  // `table`: alias/table of the side that gives way; `before` has these columns.
+  virtual Status repaired(const std::string& table, const std::vector<std::string>& columns,
+                          const Row& key, const std::optional<Row>& before) = 0;
   // Values the old shape cannot hold, before the new side is taken away.
   virtual Status kept(const Migration& migration, const std::vector<KeptRow>& rows) = 0;
 };

@@ -48,8 +48,10 @@ Error journal_error(sqlite3* database, const std::string& path) {
     error.hint = "make room on the disk that holds the state folder, then run again";
   }
   if (code == SQLITE_NOTADB || code == SQLITE_CORRUPT) {
-    error.code = ErrorCode::invalid_plan;
-    error.hint = "restore the state folder from a copy, or move it away to begin anew";
+    error.code = ErrorCode::refused;
+    error.hint =
+        "put the state folder back from a copy; the databases were not touched, and what keeps "
+        "their sides equal goes on without it";
   }
   if (code == SQLITE_READONLY || code == SQLITE_CANTOPEN) {
     error.hint = "the state folder must exist and be writable";
@@ -152,6 +154,11 @@ State Journal::state() const {
   return state_;
 }
 
+std::int64_t Journal::count() const {
+  const std::lock_guard lock(mutex_);
+  return last_number_;
+}
+
 Phase Journal::phase() const {
   const std::lock_guard lock(mutex_);
   return state_.phase;
@@ -167,9 +174,14 @@ Result<std::vector<Stamped>> Journal::records() const {
     const std::int64_t number = to_number(row[0]);
     sum = digest_hex(sum + row[2] + row[3]);
     if (sum != row[4] || number != std::ssize(all) + 1) {
-      return Error{ErrorCode::invalid_plan,
-                   fmt::format("the journal {} is damaged at record {}", path_, number),
-                   "restore the state folder from a copy"};
+      return Error{
+          ErrorCode::refused,
+          fmt::format("the journal {} is damaged at record {}", path_, number),
+          "put the state folder back from a copy; the databases were not touched, and what "
+          "keeps their sides equal goes on without it",
+          "nothing was changed by this command",
+          {},
+          ""};
     }
     ASSIGN_OR_RETURN(Record record, record_from_json(row[2], row[3]));
     all.push_back({number, TimePoint(Milliseconds(to_number(row[1]))), std::move(record)});
@@ -204,6 +216,10 @@ Status Journal::lock_for_running() {
   if (ftruncate(file, 0) != 0 || pwrite(file, self.data(), self.size(), 0) < 0) {
     return Error{ErrorCode::unavailable, fmt::format("{}: {}", path, std::strerror(errno))};
   }
+  // Whoever had the lock until now may have written since the journal was opened.
+  ASSIGN_OR_RETURN(const std::vector<Stamped> all, records());
+  const std::lock_guard lock(mutex_);
+  state_ = replay(all);
   return {};
 }
 
@@ -256,6 +272,16 @@ Status Journal::keep(const KeptRow& row) {
 Status Journal::forget_kept(int move, const std::string& key) {
   const std::lock_guard lock(mutex_);
   return execute("DELETE FROM kept WHERE move = ?1 AND key = ?2", {fmt::format("{}", move), key});
+}
+
+Status Journal::begin_keeping() {
+  const std::lock_guard lock(mutex_);
+  return execute("BEGIN IMMEDIATE", {});
+}
+
+Status Journal::end_keeping(bool commit) {
+  const std::lock_guard lock(mutex_);
+  return execute(commit ? "COMMIT" : "ROLLBACK", {});
 }
 
 Result<std::vector<KeptRow>> Journal::kept() const {

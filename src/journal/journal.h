@@ -46,6 +46,8 @@ class Journal {
   // A part of the state without copying all of it.
   Phase phase() const;
   Result<std::vector<Stamped>> records() const;
+  // Records so far.
+  std::int64_t count() const;
   // Made once with the file; tells two journals apart.
   const std::string& id() const { return id_; }
 
@@ -62,6 +64,9 @@ class Journal {
   Status keep(const KeptRow& row);
   Status forget_kept(int move, const std::string& key);
   Result<std::vector<KeptRow>> kept() const;
+  // Between the two calls of keep() and forget_kept() become durable together; nothing is appended.
+  Status begin_keeping();
+  Status end_keeping(bool commit);
 
  protected:
   Journal(std::string path, Clock& clock) : path_(std::move(path)), clock_(clock) {}

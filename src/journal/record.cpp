@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <nlohmann/json.hpp>
+#include <utility>
 
 namespace whimbrel {
 
@@ -126,10 +127,14 @@ struct FromJson {
     ok = ok && in[name].is_boolean();
     if (ok) flag = in[name].get<bool>();
   }
-  void operator()(const char* name, auto& number) {
+  template <class T>
+  void operator()(const char* name, T& number) {
     if (!in.contains(name)) return;
-    ok = ok && in[name].is_number_integer();
-    if (ok) number = in[name].get<std::remove_reference_t<decltype(number)>>();
+    const json& value = in[name];
+    ok = ok && value.is_number_integer() &&
+         (value.is_number_unsigned() ? std::in_range<T>(value.get<std::uint64_t>())
+                                     : std::in_range<T>(value.get<std::int64_t>()));
+    if (ok) number = value.get<T>();
   }
 };
 

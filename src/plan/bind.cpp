@@ -31,8 +31,11 @@ using Stores = std::map<std::string, std::shared_ptr<Store>>;
 
 class Binder {
  public:
-  Binder(const PlanFile& plan, const Stores& stores, Diagnostics& diagnostics)
-      : plan_(plan), stores_(stores), diagnostics_(diagnostics) {}
+  Binder(const PlanFile& plan, const Stores& stores, const std::optional<KnownColumns>& begun_with,
+         Diagnostics& diagnostics)
+      : plan_(plan), stores_(stores), begun_with_(begun_with), diagnostics_(diagnostics) {}
+
+  void use(const std::map<std::string, std::string>& old_ddl) { old_ddl_ = &old_ddl; }
 
   Result<Migration> bind() {
     migration_.name = plan_.migration;
@@ -49,10 +52,8 @@ class Binder {
     migration_.sync = plan_.sync.value_or(Sync::capture);
     for (const TableEntry& entry : plan_.tables) TRY(table(entry));
     for (const SwitchEntry& entry : plan_.switches) TRY(bind_switch(entry));
-    for (CheckPlan check : plan_.checks) {
-      check.store = stores_.begin()->second;
-      migration_.checks.push_back(std::move(check));
-    }
+    for (std::size_t i = 0; i < plan_.checks.size(); ++i) bind_check(i);
+    tables_together();
     TRY(sync());
     resolve();
     return std::move(migration_);
@@ -60,6 +61,15 @@ class Binder {
 
  private:
   Result<std::optional<TableSchema>> source_schema(const TableEntry& entry) {
+    if (old_ddl_ != nullptr) {
+      const auto it = old_ddl_->find(ascii_lower(entry.from.alias + "/" + entry.from.table));
+      if (it != old_ddl_->end()) {
+        ASSIGN_OR_RETURN(
+            TableSchema then,
+            stores_.at(entry.from.alias)->catalog().parse(it->second, entry.from.table));
+        return std::optional<TableSchema>(std::move(then));
+      }
+    }
     Result<TableSchema> schema = stores_.at(entry.from.alias)->catalog().describe(entry.from.table);
     if (schema.ok()) return std::optional<TableSchema>(std::move(schema).value());
     if (schema.error().code != ErrorCode::not_found && schema.error().code != ErrorCode::refused) {
@@ -105,11 +115,16 @@ class Binder {
     Result<TableSchema> made = catalog.parse(ddl.str(), entry.to.table);
     if (!made.ok()) {
       diagnostics_.add(entry.create_at,
-                       fmt::format("{}: {}", *entry.create_file, made.error().message),
+                       fmt::format("{}:{}", *entry.create_file, made.error().message),
                        made.error().hint);
       return std::optional<TableSchema>{};
     }
     TableSchema wanted = std::move(made).value();
+    if (there.ok() && begun_with_) {
+      TableSchema live = std::move(there).value();
+      live.index_ddl = wanted.index_ddl;  // some of them may still have to be built
+      return std::optional<TableSchema>(std::move(live));
+    }
     if (there.ok()) compare(entry, wanted, there.value());
     (void)source;
     return std::optional<TableSchema>(std::move(wanted));
@@ -146,8 +161,11 @@ class Binder {
     if (!target) return {};
     const std::size_t known = diagnostics_.mistakes().size();
     std::vector<std::pair<std::string, ExprPtr>> columns = mapped(entry, *source, *target);
-    unmentioned(entry, *source, *target, columns);
-    required(entry, *target, columns);
+    // A misspelt column is not mentioned either: the cause is enough.
+    if (diagnostics_.mistakes().size() == known) {
+      unmentioned(entry, *source, *target, columns);
+      required(entry, *target, columns);
+    }
     if (diagnostics_.mistakes().size() > known) return {};
     Result<Mapping> mapping = make_mapping(*source, *target, columns);
     if (!mapping.ok()) {
@@ -165,7 +183,11 @@ class Binder {
     move.creates_target = entry.create_file.has_value();
     move.indexes = entry.indexes;
     move.on_error = entry.on_error;
+    move.orphans = entry.orphans;
     move.inside = move.source == move.target && move.source->capabilities().inside && spells(move);
+    const int compared_max = move.source->capabilities().compared_columns_max;
+    const auto compared = std::ssize(move.mapping.forward) + std::ssize(move.mapping.source.key);
+    move.compares_inside = move.inside && (compared_max == 0 || compared <= compared_max);
     migration_.moves.push_back(std::move(move));
     return {};
   }
@@ -197,6 +219,7 @@ class Binder {
     std::vector<std::pair<std::string, ExprPtr>> columns;
     const auto write = [&](const std::string& name, Place at) -> std::optional<std::string> {
       const std::string column = own_spelling(target, name);
+      if (column.empty() && lost(entry.to, name, at)) return std::nullopt;
       if (column.empty()) {
         const std::string near = did_you_mean(name, target.column_names());
         diagnostics_.add(at, fmt::format("{} has no column `{}`", target.name, printable(name)),
@@ -208,12 +231,22 @@ class Binder {
                          "leave it out of the mapping");
         return std::nullopt;
       }
+      const bool twice =
+          std::ranges::any_of(columns, [&](const auto& one) { return one.first == column; });
+      if (twice) {
+        diagnostics_.add(at,
+                         fmt::format("`{}` is mapped twice: names are matched without regard to "
+                                     "case",
+                                     column),
+                         "keep one of them");
+        return std::nullopt;
+      }
       return column;
     };
     for (const ColumnEntry& column : entry.columns) {
       const auto name = write(column.target, column.name_at);
       for (const std::string& read : columns_of(*column.expr)) {
-        if (source.column_index(read) >= 0) continue;
+        if (source.column_index(read) >= 0 || lost(entry.from, read, column.at)) continue;
         const std::string near = did_you_mean(read, source.column_names());
         diagnostics_.add(column.at,
                          fmt::format("{} has no column `{}`", source.name, printable(read)),
@@ -224,6 +257,7 @@ class Binder {
     for (const NamedPlace& same : entry.same) {
       const auto name = write(same.name, same.at);
       const std::string read = own_spelling(source, same.name);
+      if (read.empty() && lost(entry.from, same.name, same.at)) continue;
       if (read.empty()) {
         const std::string near = did_you_mean(same.name, source.column_names());
         diagnostics_.add(
@@ -250,6 +284,11 @@ class Binder {
       if (bare != nullptr) moved.insert(bare->column);
     }
     for (const ColumnSchema& column : source.columns) {
+      if (is_new(entry.from, column.name)) {
+        const bool moves = entry.rest == Rest::forbid && !column.generated;
+        if (moves) migration_.added_since.push_back(source.name + "." + column.name);
+        continue;
+      }
       if (entry.rest == Rest::forbid && !mentioned.contains(column.name) && !column.generated) {
         diagnostics_.add(
             entry.rest_at,
@@ -282,6 +321,137 @@ class Binder {
                       target.name, column.name),
           fmt::format("add `{}:` under `columns`", column.name));
     }
+  }
+
+  const std::vector<std::string>* columns_then(const TableAddress& table) const {
+    if (!begun_with_) return nullptr;
+    const auto it = begun_with_->find(ascii_lower(table.alias + "/" + table.table));
+    return it == begun_with_->end() ? nullptr : &it->second;
+  }
+  // Added by somebody since the migration began: it does not move.
+  bool is_new(const TableAddress& table, const std::string& column) const {
+    const auto* then = columns_then(table);
+    return then != nullptr && std::ranges::count(*then, column) == 0;
+  }
+  // Taken away or renamed by somebody since.
+  bool lost(const TableAddress& table, const std::string& column, Place at) {
+    const auto* then = columns_then(table);
+    const bool was_there = then != nullptr && std::ranges::any_of(*then, [&](const auto& name) {
+                             return ascii_iequals(name, column);
+                           });
+    if (!was_there) return false;
+    diagnostics_.add(
+        at,
+        fmt::format("{} had the column `{}` when this migration began, and somebody has "
+                    "dropped or renamed it since",
+                    table.table, column),
+        fmt::format("give the column its name back (ALTER TABLE {} RENAME COLUMN …), "
+                    "then say the same command again",
+                    table.table));
+    return true;
+  }
+
+  void bind_check(std::size_t index) {
+    CheckPlan check = plan_.checks[index];
+    check.store = stores_.begin()->second;
+    if (!check.sql.empty() && !begun_with_) {
+      const Status understood = check.store->understands(check.sql);
+      // A table of the new side need not be there yet.
+      const bool later = check.at != CheckAt::before && !understood.ok() &&
+                         understood.error().message.find("no such") != std::string::npos;
+      if (!understood.ok() && !later) {
+        diagnostics_.add(plan_.check_places[index],
+                         "the store does not understand this check: " + understood.error().message,
+                         "try it by hand first");
+      }
+    }
+    migration_.checks.push_back(std::move(check));
+  }
+
+  // What no table shows by itself: two that end in one, and what would be moved twice.
+  void tables_together() {
+    const auto place_of = [](const std::shared_ptr<Store>& store, const std::string& table) {
+      return store->identity() + "/" + ascii_lower(table);
+    };
+    std::map<std::string, std::string> targets;
+    std::map<std::string, std::string> sources;
+    for (const Move& move : migration_.moves) {
+      sources[place_of(move.source, move.mapping.source.name)] = move.name;
+    }
+    for (const Move& move : migration_.moves) {
+      const std::string target = place_of(move.target, move.mapping.target.name);
+      const auto entry = std::ranges::find(plan_.tables, move.name, &TableEntry::as);
+      const Place at = entry == plan_.tables.end() ? Place{} : entry->to.at;
+      if (target == place_of(move.source, move.mapping.source.name)) {
+        diagnostics_.add(at, "source and target are the same table, by two names of one store",
+                         "name another table, or another database");
+      } else if (const auto it = sources.find(target); it != sources.end()) {
+        diagnostics_.add(at, fmt::format("{} is the source of `{}` as well", move.to, it->second),
+                         "move one after the other, in two migrations");
+      }
+      if (const auto [it, fresh] = targets.emplace(target, move.name); !fresh) {
+        diagnostics_.add(at, fmt::format("{} is the target of `{}` as well", move.to, it->second),
+                         "rows of two tables in one are not yet of this release");
+      }
+      if (ascii_lower(move.mapping.target.name).starts_with("whimbrel_")) {
+        diagnostics_.add(at, "names that begin with `whimbrel_` are kept for what whimbrel makes",
+                         "choose another name");
+      }
+    }
+    archive_name();
+    if (migration_.finish.view && !begun_with_) view();
+  }
+
+  // A view with the old name shows the new table as the old one was.
+  void view() {
+    for (const Move& move : migration_.moves) {
+      if (move.source != move.target) {
+        diagnostics_.add(plan_.view_at,
+                         fmt::format("a view in {} cannot read {} in another store",
+                                     move.from.substr(0, move.from.find('/')), move.to),
+                         "leave `view` out");
+        continue;
+      }
+      const Dialect* dialect = move.source->dialect();
+      for (const ColumnRule& rule : move.mapping.backward) {
+        const bool spelled =
+            dialect != nullptr &&
+            spell(*rule.expr, *dialect, [&](std::string_view c) { return dialect->quote(c); });
+        if (spelled) continue;
+        diagnostics_.add(
+            plan_.view_at,
+            fmt::format("the view would have to compute `{}` ({}), and the store cannot",
+                        rule.column, describe(*rule.expr)),
+            "leave `view` out, or map that column otherwise");
+      }
+    }
+  }
+
+  void archive_name() {
+    const std::string& name = migration_.finish.rename_source_to;
+    if (name.empty() || begun_with_ || migration_.moves.empty()) return;
+    if (!migration_.moves.front().source->catalog().describe(name).ok()) return;
+    diagnostics_.add(plan_.rename_at, fmt::format("there is a table `{}` already", name),
+                     "the archive needs a name of its own");
+  }
+
+  // A row switch changes a row that is there, unless it may make it.
+  Status row_is_there(const SwitchEntry& entry, const RowSwitch& row) {
+    if (row.create || begun_with_) return {};
+    ASSIGN_OR_RETURN(const auto reader, row.store->open_reader(row.table));
+    std::vector<Row> keys(1);
+    for (const std::string& column : row.table.key) {
+      for (const auto& [name, value] : row.key) {
+        if (name == column) keys[0].push_back(value);
+      }
+    }
+    ASSIGN_OR_RETURN(const auto rows, reader->read_keys(keys));
+    if (!rows[0]) {
+      diagnostics_.add(entry.at,
+                       fmt::format("{} has no row with the key {}", row.table.name, show(keys[0])),
+                       "insert it, or say `create: true` to have it made");
+    }
+    return {};
   }
 
   Status bind_switch(const SwitchEntry& entry) {
@@ -334,6 +504,7 @@ class Binder {
       row.set.emplace_back(column, std::move(settled));
     }
     std::erase(plan.name, '\'');
+    TRY(row_is_there(entry, row));
     plan.how = std::move(row);
     unique_name(plan);
     return {};
@@ -377,6 +548,10 @@ class Binder {
     for (const auto& [alias, store] : stores_) resolved["stores"][alias] = store->identity();
     for (const char* judged_later : {"queries", "criteria", "advisory"})
       resolved.erase(judged_later);
+    // How long writers may be held can be changed at any time.
+    if (resolved.contains("cutover") && resolved["cutover"].is_object()) {
+      for (const char* how_long : {"max_hold", "window"}) resolved["cutover"].erase(how_long);
+    }
     if (!ddl_texts_.empty()) resolved["files"] = digest_hex(ddl_texts_);
     migration_.resolved = resolved.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace);
     migration_.digest = digest_hex(migration_.resolved);
@@ -384,6 +559,8 @@ class Binder {
 
   const PlanFile& plan_;
   const Stores& stores_;
+  const std::optional<KnownColumns>& begun_with_;
+  const std::map<std::string, std::string>* old_ddl_ = nullptr;
   Diagnostics& diagnostics_;
   Migration migration_;
   std::string ddl_texts_;
@@ -391,8 +568,19 @@ class Binder {
 
 }  // namespace
 
-Result<Migration> bind_plan(const PlanFile& plan, const Stores& stores, Diagnostics& diagnostics) {
-  return Binder(plan, stores, diagnostics).bind();
+Result<Migration> bind_plan(const PlanFile& plan, const Stores& stores,
+                            const std::optional<KnownColumns>& begun_with,
+                            Diagnostics& diagnostics) {
+  return Binder(plan, stores, begun_with, diagnostics).bind();
+}
+
+Result<Migration> bind_finished_plan(const PlanFile& plan, const Stores& stores,
+                                     const std::map<std::string, std::string>& old_ddl,
+                                     Diagnostics& diagnostics) {
+  const std::optional<KnownColumns> begun = KnownColumns{};
+  Binder binder(plan, stores, begun, diagnostics);
+  binder.use(old_ddl);
+  return binder.bind();
 }
 
 }  // namespace whimbrel

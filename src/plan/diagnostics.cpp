@@ -23,7 +23,10 @@ std::string line_of(const std::string& text, int line) {
 }  // namespace
 
 void Diagnostics::add(Place at, std::string message, std::string hint) {
-  mistakes_.push_back({at, std::move(message), std::move(hint)});
+  const bool known = std::ranges::any_of(mistakes_, [&](const Mistake& one) {
+    return one.message == message && one.at.line == at.line && one.at.column == at.column;
+  });
+  if (!known) mistakes_.push_back({at, std::move(message), std::move(hint)});
 }
 
 void Diagnostics::not_yet(Place at, const std::string& what) {
@@ -39,8 +42,8 @@ std::string Diagnostics::excerpt(Place at) const {
   const int room = static_cast<int>(line.size()) - at.column;
   under +=
       std::string(static_cast<std::size_t>(std::clamp(at.length - 1, 0, std::max(0, room))), '~');
-  return fmt::format("  at {}:{}:{}\n  {:>5} | {}\n        | {}", file_, at.line, at.column,
-                     at.line, line, under);
+  return fmt::format("  at {}:{}:{}\n  {:>5} |{}{}\n        | {}", file_, at.line, at.column,
+                     at.line, line.empty() ? "" : " ", line, under);
 }
 
 Error Diagnostics::error() const {

@@ -24,6 +24,7 @@ enum class Sync {
 };
 const char* name_of(Sync sync);
 enum class OnError { fail, reject };
+enum class Orphans { fail, keep };  // rows that refer to rows that are not there
 enum class Indexes { online, after };
 
 struct Move {
@@ -34,10 +35,12 @@ struct Move {
   std::shared_ptr<Store> source;
   std::shared_ptr<Store> target;
   Mapping mapping;
-  bool creates_target = false;  // the plan gives its DDL; else it must exist
-  bool inside = false;          // one store can copy it without moving rows
+  bool creates_target = false;   // the plan gives its DDL; else it must exist
+  bool inside = false;           // one store can copy it without moving rows
+  bool compares_inside = false;  // and compare it
   Indexes indexes = Indexes::online;
   OnError on_error = OnError::fail;
+  Orphans orphans = Orphans::fail;
 };
 
 struct RowSwitch {
@@ -108,6 +111,9 @@ struct Migration {
   bool roll_back_on_failure = false;
   bool production = false;  // `protect: production`
   std::string folder;       // of the plan file: commands start here
+  // Columns that somebody added to a source under `rest: forbid` since it began: nothing moves
+  // them.
+  std::vector<std::string> added_since;
 };
 
 }  // namespace whimbrel

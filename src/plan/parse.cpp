@@ -17,11 +17,12 @@ namespace whimbrel {
 namespace {
 
 const std::vector<std::string> top_keys = {
-    "whimbrel", "migration", "vars",   "dry_run", "log",        "stores",   "tables",
-    "sync",     "limits",    "verify", "backup",  "cutover",    "checks",   "queries",
-    "criteria", "advisory",  "finish", "protect", "on_failure", "on_error", "on_conflict"};
-const std::vector<std::string> top_later = {"variant", "variants", "ids",       "references",
-                                            "retype",  "watch",    "rehearsal", "orphans"};
+    "whimbrel",   "migration", "vars",        "dry_run",  "log",    "stores",
+    "tables",     "sync",      "limits",      "verify",   "backup", "cutover",
+    "checks",     "queries",   "criteria",    "advisory", "finish", "protect",
+    "on_failure", "on_error",  "on_conflict", "orphans"};
+const std::vector<std::string> top_later = {"variant", "variants", "ids",      "references",
+                                            "retype",  "watch",    "rehearsal"};
 
 // A password in a URL never leaves this function.
 std::string without_secrets(const std::string& url) {
@@ -121,13 +122,16 @@ class Parser {
     }
     if (!reader_.check_keys(node, "`stores`", {})) return;
     for (const auto& entry : node) {
-      StoreEntry store{entry.first.Scalar(), "", YamlReader::place(entry.second)};
+      StoreEntry store{entry.first.Scalar(), "", "", YamlReader::place(entry.second)};
       if (entry.second.IsMap()) {
         reader_.check_keys(entry.second, "`" + store.alias + "`", {"url"},
                            {"lock_timeout", "statement_timeout"});
         store.url = reader_.text_at(entry.second, "url").value_or("");
+        const YAML::Node url = YamlReader::child(entry.second, "url");
+        store.written = url.IsDefined() && url.IsScalar() ? url.Scalar() : "";
       } else {
         store.url = reader_.text(entry.second);
+        store.written = entry.second.IsScalar() ? entry.second.Scalar() : "";
       }
       plan_.stores.push_back(std::move(store));
     }
@@ -149,6 +153,7 @@ class Parser {
     }
     std::vector<std::string> aliases;
     for (const StoreEntry& store : plan_.stores) aliases.push_back(store.alias);
+    if (aliases.empty()) return std::nullopt;  // told already
     if (std::ranges::count(aliases, address.alias) == 0) {
       const std::string near = did_you_mean(address.alias, aliases);
       diagnostics_.add(address.at, fmt::format("no store is called `{}`", printable(address.alias)),
@@ -168,6 +173,7 @@ class Parser {
     }
     default_on_error_ = reader_.word_at(root, "on_error", {"fail", "reject"}).value_or("fail");
     (void)reader_.word_at(root, "on_conflict", {"fail"}, {"skip", "overwrite", "merge"});
+    default_orphans_ = orphans_at(root, Orphans::fail);
     std::set<std::string> names;
     for (const YAML::Node& item : node) {
       table(item);
@@ -184,8 +190,8 @@ class Parser {
     if (!reader_.check_keys(
             node, "a table",
             {"as", "from", "to", "create", "columns", "same", "rest", "indexes", "on_error",
-             "on_conflict"},
-            {"names", "items", "group", "where", "limit", "mask", "id", "health", "orphans"})) {
+             "on_conflict", "orphans"},
+            {"names", "items", "group", "where", "limit", "mask", "id", "health"})) {
       return;
     }
     TableEntry entry;
@@ -230,7 +236,15 @@ class Parser {
         reader_.word_at(node, "on_error", {"fail", "reject"}).value_or(default_on_error_);
     entry.on_error = on_error == "reject" ? OnError::reject : OnError::fail;
     (void)reader_.word_at(node, "on_conflict", {"fail"}, {"skip", "overwrite", "merge"});
+    entry.orphans = orphans_at(node, default_orphans_);
     if (from && to) plan_.tables.push_back(std::move(entry));
+  }
+
+  Orphans orphans_at(const YAML::Node& node, Orphans otherwise) {
+    const auto word =
+        reader_.word_at(node, "orphans", {"fail", "keep"}, {"null", "reject", "delete", "assign"});
+    if (!word) return otherwise;
+    return *word == "keep" ? Orphans::keep : Orphans::fail;
   }
 
   void columns(const YAML::Node& node, TableEntry& entry) {
@@ -362,7 +376,14 @@ class Parser {
     }
     window(YamlReader::child(node, "window"));
     plan_.start_manually = reader_.word_at(node, "start", {"auto", "manual"}) == "manual";
-    plan_.hold_max = reader_.duration_at(node, "max_hold").value_or(Milliseconds(1000));
+    if (const auto longest = reader_.duration_at(node, "max_hold")) {
+      if (plan_.has_window) {
+        diagnostics_.add(YamlReader::place(YamlReader::child(node, "max_hold")),
+                         "`max_hold` and `window` say the same", "keep `window: {max: …}`");
+      } else {
+        plan_.hold_max = *longest;
+      }
+    }
     if (plan_.hold_max < Milliseconds(10)) {
       diagnostics_.add(YamlReader::place(YamlReader::child(node, "max_hold")),
                        "nothing can be switched in so short a time");
@@ -481,6 +502,8 @@ class Parser {
         diagnostics_.add(YamlReader::place(item), "an sql check needs `expect:` or `below:`");
       }
       plan_.checks.push_back(std::move(check));
+      const YAML::Node sql = YamlReader::child(item, "sql");
+      plan_.check_places.push_back(YamlReader::place(sql.IsDefined() ? sql : item));
     }
   }
 
@@ -493,6 +516,8 @@ class Parser {
     }
     plan_.finish.after = reader_.duration_at(node, "after").value_or(Milliseconds(0));
     plan_.finish.rename_source_to = reader_.text_at(node, "rename_source_to").value_or("");
+    plan_.view_at = YamlReader::place(YamlReader::child(node, "view"));
+    plan_.rename_at = YamlReader::place(YamlReader::child(node, "rename_source_to"));
     plan_.finish.view = reader_.flag_at(node, "view").value_or(false);
     plan_.finish.drop_after = reader_.duration_at(node, "drop_after");
     plan_.finish.keep_source = reader_.flag_at(node, "keep_source").value_or(true);
@@ -532,6 +557,7 @@ class Parser {
   Diagnostics& diagnostics_;
   PlanFile plan_;
   std::string default_on_error_ = "fail";
+  Orphans default_orphans_ = Orphans::fail;
 };
 
 }  // namespace

@@ -10,8 +10,8 @@ namespace whimbrel {
 
 namespace {
 
-const std::vector<std::string> functions = {"const", "from",     "cast",   "json",  "extract",
-                                            "map",   "coalesce", "concat", "split", "time"};
+const std::vector<std::string> functions = {"const",    "from",   "cast",  "json", "extract", "map",
+                                            "coalesce", "concat", "split", "time", "between"};
 const std::vector<std::string> later_functions = {"hash_id", "ref", "lookup",
                                                   "collect", "sql", "uuid"};
 
@@ -32,7 +32,7 @@ class TemplateParser {
         literal += c;
         i += 2;
       } else if (c == '{') {
-        const std::size_t end = text_.find('}', i);
+        const std::size_t end = end_of_insert(i);
         if (end == std::string::npos)
           return mistake(i, "a `{` is not closed", "write {{ for the character");
         if (!literal.empty()) parts.push_back(constant(Value::text(literal)));
@@ -56,6 +56,13 @@ class TemplateParser {
   ExprPtr mistake(std::size_t offset, const std::string& what, const std::string& hint) {
     reader_.diagnostics().add({at_.line, at_.column + static_cast<int>(offset), 1}, what, hint);
     return nullptr;
+  }
+
+  // A name in quotes may hold braces.
+  std::size_t end_of_insert(std::size_t begin) const {
+    const bool quoted = begin + 1 < text_.size() && text_[begin + 1] == '"';
+    const std::size_t quote = quoted ? text_.find('"', begin + 2) : std::string::npos;
+    return text_.find('}', quote == std::string::npos ? begin : quote);
   }
 
   ExprPtr parse_insert(std::string insert, std::size_t offset) {
@@ -97,7 +104,9 @@ ExprPtr parse_scalar(YamlReader& reader, const YAML::Node& node) {
   const auto* text = value.get_if<std::string>();
   if (text == nullptr) return constant(value);
   if (text->find_first_of("{}") != std::string::npos) {
-    return TemplateParser(reader, *text, YamlReader::place(node)).parse();
+    Place at = YamlReader::place(node);
+    if (YamlReader::is_quoted(node)) ++at.column;
+    return TemplateParser(reader, *text, at).parse();
   }
   if (text->empty()) {
     reader.diagnostics().add(YamlReader::place(node), "an empty text is no column name",
@@ -144,7 +153,7 @@ ExprPtr parse_json(YamlReader& reader, const YAML::Node& node) {
 }
 
 // `doc.user.roles[0]`: the first step is the column.
-ExprPtr parse_extract(YamlReader& reader, const YAML::Node& node) {
+ExprPtr parse_extract(YamlReader& reader, const YAML::Node& node, bool lenient) {
   const std::string text = reader.text(node);
   const std::size_t first = text.find_first_of(".[");
   if (first == 0 || first == std::string::npos) {
@@ -153,32 +162,31 @@ ExprPtr parse_extract(YamlReader& reader, const YAML::Node& node) {
                              "like `extract: document.user.name` or `extract: document.tags[0]`");
     return nullptr;
   }
-  std::string path = "$";
-  std::string name;
-  const auto flush = [&] {
-    if (!name.empty()) path += ".\"" + name + "\"";
-    name.clear();
+  const auto mistake = [&]() -> ExprPtr {
+    reader.diagnostics().add(YamlReader::place(node),
+                             "a step of a path is `.name` or `[number]`, without quotes",
+                             "like `extract: document.user.name` or `extract: document.tags[0]`");
+    return nullptr;
   };
-  for (const char c : text.substr(first)) {
-    if (c == '.') {
-      flush();
-    } else if (c == '[' || c == ']') {
-      if (c == '[') {
-        flush();
-        path += '[';
-      } else {
-        path += name + "]";
-        name.clear();
-      }
-    } else if (c == '"' || c == '\\') {
-      reader.diagnostics().add(YamlReader::place(node), "a path cannot hold quotes");
-      return nullptr;
-    } else {
-      name += c;
+  std::string path = "$";
+  for (std::size_t i = first; i < text.size();) {
+    const bool by_number = text[i] == '[';
+    const std::size_t end =
+        std::min(text.find_first_of(by_number ? "]" : ".[", i + 1), text.size());
+    const std::string step = text.substr(i + 1, end - i - 1);
+    if (step.empty() || step.find_first_of("\"\\]") != std::string::npos) return mistake();
+    if (!by_number) {
+      path += ".\"" + step + "\"";
+      i = end;
+      continue;
     }
+    const bool whole = step.find_first_not_of("0123456789") == std::string::npos;
+    const bool goes_on = end + 1 == text.size() || text[end + 1] == '.' || text[end + 1] == '[';
+    if (!whole || end == text.size() || !goes_on) return mistake();
+    path += "[" + step + "]";
+    i = end + 1;
   }
-  flush();
-  return make_expr(JsonExtract{make_expr(ColumnRef{text.substr(0, first)}), path, false});
+  return make_expr(JsonExtract{make_expr(ColumnRef{text.substr(0, first)}), path, lenient});
 }
 
 ExprPtr parse_map(YamlReader& reader, const YAML::Node& node) {
@@ -197,6 +205,12 @@ ExprPtr parse_map(YamlReader& reader, const YAML::Node& node) {
   }
   if (const YAML::Node other = YamlReader::child(node, "else"); other.IsDefined()) {
     map.otherwise = reader.value(other);
+  }
+  map.keep_others = reader.word_at(node, "others", {"keep"}).has_value();
+  if (map.keep_others && map.otherwise) {
+    reader.diagnostics().add(YamlReader::place(node),
+                             "`else` and `others: keep` exclude each other", "keep one of them");
+    return nullptr;
   }
   return make_expr(std::move(map));
 }
@@ -264,6 +278,19 @@ ExprPtr parse_time(YamlReader& reader, const YAML::Node& node) {
   return make_expr(TimeConversion{of, form(*from), form(*as)});
 }
 
+// What stands between a prefix and a suffix, else null: the way back from a template.
+ExprPtr parse_between(YamlReader& reader, const YAML::Node& node) {
+  const ExprPtr of = parse_value(reader, YamlReader::child(node, "between"));
+  const std::string prefix = reader.text_at(node, "prefix").value_or("");
+  const std::string suffix = reader.text_at(node, "suffix").value_or("");
+  if (prefix.empty() && suffix.empty()) {
+    reader.diagnostics().add(YamlReader::place(node), "`between` needs `prefix:` or `suffix:`",
+                             "like {between: key, prefix: \"USER#\"}");
+    return nullptr;
+  }
+  return of ? make_expr(Between{of, prefix, suffix}) : nullptr;
+}
+
 ExprPtr parse_const(YamlReader& reader, const YAML::Node& node) {
   if (node.IsMap() || node.IsSequence()) {
     reader.diagnostics().add(YamlReader::place(node), "`const` takes one plain value",
@@ -279,7 +306,10 @@ ExprPtr parse_function(YamlReader& reader, const YAML::Node& node, const std::st
   if (function == "from") return parse_value(reader, argument);
   if (function == "cast") return parse_cast(reader, node);
   if (function == "json") return parse_json(reader, argument);
-  if (function == "extract") return parse_extract(reader, argument);
+  if (function == "extract") {
+    return parse_extract(reader, argument, reader.flag_at(node, "lenient").value_or(false));
+  }
+  if (function == "between") return parse_between(reader, node);
   if (function == "map") return parse_map(reader, node);
   if (function == "coalesce") return parse_list(reader, argument, false);
   if (function == "concat") return parse_list(reader, argument, true);
@@ -289,7 +319,9 @@ ExprPtr parse_function(YamlReader& reader, const YAML::Node& node, const std::st
 
 std::vector<std::string> keys_beside(const std::string& function) {
   if (function == "cast") return {"cast", "to", "if_null"};
-  if (function == "map") return {"map", "values", "else", "if_null"};
+  if (function == "map") return {"map", "values", "else", "others", "if_null"};
+  if (function == "extract") return {"extract", "lenient", "if_null"};
+  if (function == "between") return {"between", "prefix", "suffix", "if_null"};
   if (function == "split") return {"split", "by", "part", "if_null"};
   if (function == "time") return {"time", "from", "as", "if_null"};
   return {function, "if_null"};

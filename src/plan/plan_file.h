@@ -14,6 +14,7 @@ namespace whimbrel {
 struct StoreEntry {
   std::string alias;
   std::string url;
+  std::string written;  // the URL before variables are filled in
   Place at;
 };
 struct TableAddress {
@@ -48,6 +49,7 @@ struct TableEntry {
   Place at;
   Indexes indexes = Indexes::online;
   OnError on_error = OnError::fail;
+  Orphans orphans = Orphans::fail;
 };
 struct RowSwitchEntry {
   TableAddress table;
@@ -79,7 +81,10 @@ struct PlanFile {
   bool forecast_refuses = false;
   std::vector<SwitchEntry> switches;
   std::vector<CheckPlan> checks;  // without their store
+  std::vector<Place> check_places;
   FinishPlan finish;
+  Place rename_at;
+  Place view_at;
   bool roll_back_on_failure = false;
   bool production = false;
   bool dry_run = false;
@@ -102,10 +107,30 @@ PlanFile parse_plan(const PlanSource& source, const std::map<std::string, std::s
 Result<std::string> migration_name(const PlanSource& source,
                                    const std::map<std::string, std::string>& variables);
 
+// What a migration knew of its tables when it began, by alias/table. Later the tables may have more
+// columns, which do not move; and what only a beginning needs is not asked for again.
+using KnownColumns = std::map<std::string, std::vector<std::string>>;
+
 // Against the live stores, by alias. All mistakes go to `diagnostics`; errors are those of stores.
 Result<Migration> bind_plan(const PlanFile& plan,
                             const std::map<std::string, std::shared_ptr<Store>>& stores,
+                            const std::optional<KnownColumns>& begun_with,
                             Diagnostics& diagnostics);
+// After `finish` the old tables are gone: bound with their DDL of then, by alias/table.
+Result<Migration> bind_finished_plan(const PlanFile& plan,
+                                     const std::map<std::string, std::shared_ptr<Store>>& stores,
+                                     const std::map<std::string, std::string>& old_ddl,
+                                     Diagnostics& diagnostics);
+
+// The plan for the way back, new → old through the inverse, as text; and the DDL of the old tables
+// by file name, which the plan reads from `folder` (relative to where the plan will lie). What the
+// grammar cannot say is said in comments.
+struct ReversePlan {
+  std::string text;
+  std::map<std::string, std::string> files;
+};
+ReversePlan reverse_plan(const PlanFile& plan, const Migration& migration,
+                         const std::string& folder);
 
 // The JSON Schema of a plan.
 std::string plan_schema();

@@ -45,9 +45,8 @@ TEST(PlanMistakes, ACaretPointsAtThePlace) {
 }
 
 TEST(PlanMistakes, WhatIsNotYetCarriedOutIsNamed) {
-  const Parsed parsed = parse(head + tables + "sync: none\nreferences: {}\n");
-  EXPECT_TRUE(
-      has(parsed.error, "`sync: none` is part of the grammar, but not yet of this release"));
+  const Parsed parsed = parse(head + tables + "rehearsal: {}\nreferences: {}\n");
+  EXPECT_TRUE(has(parsed.error, "`rehearsal` is part of the grammar, but not yet of this release"));
   EXPECT_TRUE(has(parsed.error, "`references` is part of the grammar"));
 }
 

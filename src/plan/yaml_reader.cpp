@@ -1,11 +1,13 @@
 #include "plan/yaml_reader.h"
 
 #include <fmt/format.h>
+#include <yaml-cpp/eventhandler.h>
 
 #include <algorithm>
 #include <charconv>
 #include <cstdlib>
 #include <set>
+#include <sstream>
 
 #include "base/text.h"
 
@@ -31,6 +33,46 @@ std::optional<double> to_real(const std::string& text) {
   return number;
 }
 
+// Only where a document begins is of interest.
+class DocumentStart final : public YAML::EventHandler {
+ public:
+  void OnDocumentStart(const YAML::Mark& mark) override { at = mark; }
+  void OnDocumentEnd() override {}
+  void OnNull(const YAML::Mark&, YAML::anchor_t) override {}
+  void OnAlias(const YAML::Mark&, YAML::anchor_t) override {}
+  void OnScalar(const YAML::Mark&, const std::string&, YAML::anchor_t,
+                const std::string&) override {}
+  void OnSequenceStart(const YAML::Mark&, const std::string&, YAML::anchor_t,
+                       YAML::EmitterStyle::value) override {}
+  void OnSequenceEnd() override {}
+  void OnMapStart(const YAML::Mark&, const std::string&, YAML::anchor_t,
+                  YAML::EmitterStyle::value) override {}
+  void OnMapEnd() override {}
+
+  YAML::Mark at;
+};
+
+// Null when there is none. YAML::LoadAll finds documents without end where a `,` stands alone.
+YAML::Mark second_document(const std::string& text) {
+  std::istringstream in(text);
+  YAML::Parser parser(in);
+  DocumentStart start;
+  const bool two = parser.HandleNextDocument(start) && parser.HandleNextDocument(start);
+  return two ? start.at : YAML::Mark::null_mark();
+}
+
+// An alias may name what is around it, or the same thing many times over.
+bool is_finite(const YAML::Node& node, int depth, int& nodes_left) {
+  if (depth > 100 || --nodes_left < 0) return false;
+  for (const auto& entry : node) {
+    const bool finite = node.IsMap() ? is_finite(entry.first, depth + 1, nodes_left) &&
+                                           is_finite(entry.second, depth + 1, nodes_left)
+                                     : is_finite(entry, depth + 1, nodes_left);
+    if (!finite) return false;
+  }
+  return true;
+}
+
 }  // namespace
 
 YAML::Node YamlReader::load(const std::string& text) {
@@ -38,6 +80,17 @@ YAML::Node YamlReader::load(const std::string& text) {
     YAML::Node node = YAML::Load(text);
     if (!node.IsMap()) {
       diagnostics_.add({1, 1, 1}, "a plan is a YAML map", "begin with `whimbrel: 1`");
+      return YAML::Node(YAML::NodeType::Undefined);
+    }
+    if (const YAML::Mark second = second_document(text); !second.is_null()) {
+      diagnostics_.add({second.line + 1, second.column + 1, 1},
+                       "a second document begins here, and a plan is one",
+                       "take the line with `---` away, or write it into a file of its own");
+      return YAML::Node(YAML::NodeType::Undefined);
+    }
+    if (int nodes_left = 100'000; !is_finite(node, 0, nodes_left)) {
+      diagnostics_.add({1, 1, 1}, "the plan is too large or nested too deeply",
+                       "an alias (`*name`) may name what is around it");
       return YAML::Node(YAML::NodeType::Undefined);
     }
     return node;
@@ -138,7 +191,9 @@ std::string YamlReader::text(const YAML::Node& node) {
     diagnostics_.add(place(node), "a text is wanted here");
     return "";
   }
-  return fill_in(node.Scalar(), place(node));
+  Place at = place(node);
+  if (is_quoted(node)) ++at.column;  // the text begins behind the quote
+  return fill_in(node.Scalar(), at);
 }
 
 std::optional<std::string> YamlReader::text_at(const YAML::Node& map, const std::string& key) {

@@ -42,8 +42,8 @@ struct Refusals {
 
 class TableAnalysis {
  public:
-  TableAnalysis(const Migration& migration, const Move& move, bool redact)
-      : migration_(migration), move_(move), redact_(redact) {}
+  TableAnalysis(const Migration& migration, const Move& move, const Standing& standing, bool redact)
+      : migration_(migration), move_(move), standing_(standing), redact_(redact) {}
 
   Status describe() {
     document_ = {
@@ -59,7 +59,10 @@ class TableAnalysis {
     ASSIGN_OR_RETURN(const std::vector<Finding> findings,
                      move_.source->review(move_.mapping, migration_.sync == Sync::dual));
     for (const Finding& finding : findings) add_finding(finding);
-    TRY(target_rows(there.ok() ? &there.value() : nullptr));
+    if (!standing_.begun) {
+      TRY(other_journal());
+      TRY(target_rows(there.ok() ? &there.value() : nullptr));
+    }
     way_back();
     if (migration_.sync == Sync::dual && move_.on_error == OnError::reject) {
       add_finding(
@@ -72,6 +75,10 @@ class TableAnalysis {
 
   Status read_all(Clock& clock, Events& events, const StopFlag& stop) {
     ASSIGN_OR_RETURN(const auto reader, move_.source->open_reader(move_.mapping.source));
+    if (!standing_.begun) {
+      ASSIGN_OR_RETURN(rehearsal_, move_.target->rehearse(move_.mapping));
+    }
+    TRY(find_parents());
     const Milliseconds began = clock.monotonic();
     Refusals refusals;
     std::int64_t rows = 0;
@@ -81,10 +88,17 @@ class TableAnalysis {
       if (stop.requested()) return Error{ErrorCode::cancelled, "stopped as asked"};
       ASSIGN_OR_RETURN(const ChunkOfRows chunk,
                        reader->read_after(after, {5000, std::int64_t{8} << 20}));
+      std::vector<Row> keys;
+      std::vector<Row> images;
       for (const Row& row : chunk.rows) {
         bytes += size_of(row);
-        look_at(row, refusals);
+        std::optional<Row> image = look_at(row, refusals);
+        if (!image) continue;
+        keys.push_back(key_of(row, move_.mapping.source_key));
+        images.push_back(*std::move(image));
       }
+      TRY(rehearse(keys, images));
+      TRY(look_for_parents(keys, images));
       rows += std::ssize(chunk.rows);
       events.emit({"analyzed", {{"table", move_.name}, {"rows", rows}}});
       after = chunk.range.through;
@@ -116,8 +130,25 @@ class TableAnalysis {
          finding.hint.empty() ? "" : "\n              hint: " + finding.hint);
   }
 
+  // The state folder of a migration that is under way is somewhere else, or lost.
+  Status other_journal() {
+    for (const auto& store : {move_.source, move_.target}) {
+      ASSIGN_OR_RETURN(const std::string journal, store->claimed_by(migration_.name));
+      if (journal.empty() || journal == standing_.journal) continue;
+      add_finding(
+          {Finding::Weight::refusal, "another_journal",
+           fmt::format("`{}` is under way here, driven by the journal of another state folder",
+                       migration_.name),
+           "find that folder and say `--state FOLDER`; change no rows of either table by hand: "
+           "what keeps them equal may carry a DELETE to the other side"});
+      claimed_elsewhere_ = true;
+      return {};
+    }
+    return {};
+  }
+
   Status target_rows(const TableSchema* there) {
-    if (there == nullptr) return {};
+    if (there == nullptr || claimed_elsewhere_) return {};
     ASSIGN_OR_RETURN(const auto reader, move_.target->open_reader(*there));
     ASSIGN_OR_RETURN(const std::int64_t rows, reader->count());
     document_["target_rows"] = rows;
@@ -147,7 +178,105 @@ class TableAnalysis {
     }
   }
 
-  void look_at(const Row& row, Refusals& refusals) {
+  // Constraints of the target, which only the target itself understands.
+  Status rehearse(const std::vector<Row>& keys, const std::vector<Row>& images) {
+    if (rehearsal_ == nullptr) return {};
+    std::vector<Row> written;
+    for (const Row& image : images) {
+      written.push_back(written_values(move_.mapping.forward, image));
+    }
+    ASSIGN_OR_RETURN(const auto outcomes, rehearsal_->offer(written));
+    for (std::size_t i = 0; i < outcomes.size(); ++i) {
+      if (!outcomes[i]) continue;
+      constraints_.add(keys[i], *outcomes[i]);
+      if (redact_) constraints_.forget_examples();
+    }
+    return {};
+  }
+
+  // A foreign key of the target, and where its parents are looked for: in the source of the move
+  // that makes the parent table, or in the parent table as it is.
+  struct Reference {
+    std::string parent;
+    std::vector<int> columns;  // of the target, in the order of the parent's key
+    const Move* move = nullptr;
+    std::unique_ptr<SnapshotReader> reader;
+  };
+
+  Status find_parents() {
+    for (const ForeignKey& key : move_.mapping.target.foreign_keys) {
+      Reference reference{key.parent, {}, nullptr, nullptr};
+      TableSchema parent;
+      for (const Move& other : migration_.moves) {
+        const bool makes_it = other.target->identity() == move_.target->identity() &&
+                              ascii_iequals(other.mapping.target.name, key.parent);
+        if (makes_it) reference.move = &other;
+      }
+      if (reference.move != nullptr) {
+        parent = reference.move->mapping.target;
+        ASSIGN_OR_RETURN(reference.reader,
+                         reference.move->source->open_reader(reference.move->mapping.source));
+      } else {
+        Result<TableSchema> there = move_.target->catalog().describe(key.parent);
+        if (!there.ok()) {
+          add_finding({Finding::Weight::refusal, "no_parent_table",
+                       fmt::format("{} refers to {}, and there is no such table",
+                                   move_.mapping.target.name, key.parent),
+                       "make that table first, or move it in the same plan"});
+          continue;
+        }
+        parent = std::move(there).value();
+        ASSIGN_OR_RETURN(reference.reader, move_.target->open_reader(parent));
+      }
+      for (const std::string& part : parent.key) {
+        for (std::size_t i = 0; i < key.columns.size(); ++i) {
+          const bool implied = key.parent_columns[i].empty() && parent.key[i] == part;
+          if (!implied && !ascii_iequals(key.parent_columns[i], part)) continue;
+          reference.columns.push_back(move_.mapping.target.column_index(key.columns[i]));
+        }
+      }
+      // A reference to something else than the key is the database's own to check.
+      const bool by_key =
+          reference.columns.size() == parent.key.size() && key.columns.size() == parent.key.size();
+      if (by_key) references_.push_back(std::move(reference));
+    }
+    return {};
+  }
+
+  Status look_for_parents(const std::vector<Row>& keys, const std::vector<Row>& images) {
+    for (const Reference& reference : references_) {
+      std::vector<Row> wanted;
+      std::vector<std::size_t> of;
+      for (std::size_t i = 0; i < images.size(); ++i) {
+        Row parent = key_of(images[i], reference.columns);
+        if (std::ranges::any_of(parent, &Value::is_null)) continue;
+        if (reference.move != nullptr) {
+          Result<Row> source =
+              source_key_of(reference.move->mapping, parent, reference.move->source->catalog());
+          if (source.ok()) parent = std::move(source).value();
+        }
+        wanted.push_back(std::move(parent));
+        of.push_back(i);
+      }
+      ASSIGN_OR_RETURN(const auto found, reference.reader->read_keys(wanted));
+      for (std::size_t i = 0; i < found.size(); ++i) {
+        if (found[i]) continue;
+        orphans_.add(keys[of[i]],
+                     Error{ErrorCode::refused,
+                           fmt::format("refers to {} of {}, which is not there", show(wanted[i]),
+                                       reference.parent),
+                           "",
+                           "",
+                           {fmt::format("a reference to {} that is not there", reference.parent)},
+                           ""});
+        if (redact_) orphans_.forget_examples();
+      }
+    }
+    return {};
+  }
+
+  // The image, unless the row cannot be moved.
+  std::optional<Row> look_at(const Row& row, Refusals& refusals) {
     Result<Row> image = image_of(move_.mapping, row, move_.target->catalog());
     if (image.ok()) {
       for (const ColumnRule& rule : move_.mapping.forward) {
@@ -164,12 +293,26 @@ class TableAnalysis {
         }
       }
     }
+    if (image.ok()) {
+      const Row key = key_of(row, move_.mapping.source_key);
+      const Result<Row> back = source_key_of(
+          move_.mapping, key_of(image.value(), move_.mapping.target_key), move_.source->catalog());
+      if (!back.ok() || !same(back.value(), key)) {
+        image = Error{ErrorCode::refused,
+                      fmt::format("its key would lead back to {}",
+                                  back.ok() ? show(back.value()) : back.error().message),
+                      "",
+                      "",
+                      {"a key that does not lead back to its row"},
+                      ""};
+      }
+    }
     if (!image.ok()) {
       refusals.add(key_of(row, move_.mapping.source_key), image.error());
       if (redact_) refusals.forget_examples();
-      return;
+      return std::nullopt;
     }
-    if (redact_ || samples_.size() >= 3) return;
+    if (redact_ || samples_.size() >= 3) return std::move(image).value();
     json before = json::object();
     json after = json::object();
     for (std::size_t i = 0; i < row.size(); ++i) {
@@ -179,6 +322,18 @@ class TableAnalysis {
       after[rule.column] = shown(image.value()[static_cast<std::size_t>(rule.index)]);
     }
     samples_.push_back({{"before", before}, {"after", after}});
+    return std::move(image).value();
+  }
+
+  json tell(const char* word, const Refusals& refusals) {
+    json reasons = json::array();
+    for (const auto& [reason, counted] : refusals.reasons) {
+      reasons.push_back(
+          {{"reason", reason}, {"rows", counted.first}, {"examples", counted.second}});
+      line("  {:<11} {} rows, {}:", word, with_thousands(counted.first), reason);
+      for (const std::string& example : counted.second) line("                {}", example);
+    }
+    return reasons;
   }
 
   void told(std::int64_t rows, std::int64_t bytes, Milliseconds took, const Refusals& refusals) {
@@ -202,15 +357,23 @@ class TableAnalysis {
             printable(after[rule.column].dump(-1, ' ', false, json::error_handler_t::replace), 40));
       }
     }
-    json reasons = json::array();
-    for (const auto& [reason, counted] : refusals.reasons) {
-      reasons.push_back(
-          {{"reason", reason}, {"rows", counted.first}, {"examples", counted.second}});
-      line("  refused     {} rows, {}:", with_thousands(counted.first), reason);
-      for (const std::string& example : counted.second) line("                {}", example);
-    }
     document_["refused_rows"] = refusals.rows;
-    document_["refused_reasons"] = reasons;
+    document_["refused_reasons"] = tell("refused", refusals);
+    document_["constraint_rows"] = constraints_.rows;
+    document_["constraint_reasons"] = tell("refused", constraints_);
+    document_["orphan_rows"] = orphans_.rows;
+    document_["orphan_reasons"] =
+        tell(move_.orphans == Orphans::keep ? "orphans" : "refused", orphans_);
+    if (constraints_.rows > 0) {
+      refused_ = true;
+      line(
+          "  hint        the target would not take these rows: correct them, map them otherwise, "
+          "or correct the constraint");
+    }
+    if (orphans_.rows > 0 && move_.orphans == Orphans::fail) {
+      refused_ = true;
+      line("  hint        correct these rows, or say `orphans: keep` to move them as they are");
+    }
     if (refusals.rows > 0 && move_.on_error == OnError::fail) {
       refused_ = true;
       line(
@@ -227,7 +390,13 @@ class TableAnalysis {
 
   const Migration& migration_;
   const Move& move_;
+  const Standing& standing_;
   bool redact_;
+  bool claimed_elsewhere_ = false;
+  std::unique_ptr<Rehearsal> rehearsal_;
+  std::vector<Reference> references_;
+  Refusals constraints_;
+  Refusals orphans_;
   json document_;
   std::vector<json> samples_;
   std::string text_;
@@ -257,15 +426,15 @@ json plan_part(const Migration& migration) {
           {"locks", "one writer at a time: a chunk holds the write lock for about 25 ms"}};
 }
 
-Result<Analysis> run(const Migration& migration, Clock& clock, Events* events, const StopFlag* stop,
-                     bool redact) {
+Result<Analysis> run(const Migration& migration, const Standing& standing, Clock& clock,
+                     Events* events, const StopFlag* stop, bool redact) {
   Analysis analysis;
   analysis.document = plan_part(migration);
   analysis.document["made_at"] = to_iso8601(clock.now());
   analysis.document["full"] = events != nullptr;
   analysis.document["tables"] = json::array();
   for (const Move& move : migration.moves) {
-    TableAnalysis table(migration, move, redact);
+    TableAnalysis table(migration, move, standing, redact);
     TRY(table.describe());
     if (events != nullptr) TRY(table.read_all(clock, *events, *stop));
     analysis.document["tables"].push_back(table.document());
@@ -283,13 +452,13 @@ Result<Analysis> run(const Migration& migration, Clock& clock, Events* events, c
 
 }  // namespace
 
-Result<Analysis> analyze(const Migration& migration, Clock& clock, Events& events,
-                         const StopFlag& stop, bool redact) {
-  return run(migration, clock, &events, &stop, redact);
+Result<Analysis> analyze(const Migration& migration, const Standing& standing, Clock& clock,
+                         Events& events, const StopFlag& stop, bool redact) {
+  return run(migration, standing, clock, &events, &stop, redact);
 }
 
-Result<Analysis> check(const Migration& migration, Clock& clock) {
-  return run(migration, clock, nullptr, nullptr, true);
+Result<Analysis> check(const Migration& migration, const Standing& standing, Clock& clock) {
+  return run(migration, standing, clock, nullptr, nullptr, true);
 }
 
 }  // namespace whimbrel

@@ -18,11 +18,17 @@ struct Analysis {
   std::string text;         // what a person reads
 };
 
+// Where the migration stands: once it has begun, the rows in its targets are its own.
+struct Standing {
+  bool begun = false;
+  std::string journal;  // the id of the journal; "" when there is none
+};
+
 // Reads every row of every source table. `redact`: neither keys nor values in what comes out.
 // `cancelled` when asked to stop.
-Result<Analysis> analyze(const Migration& migration, Clock& clock, Events& events,
-                         const StopFlag& stop, bool redact);
+Result<Analysis> analyze(const Migration& migration, const Standing& standing, Clock& clock,
+                         Events& events, const StopFlag& stop, bool redact);
 // The quick part alone: schemas, rights, settings; no row is read but a first one.
-Result<Analysis> check(const Migration& migration, Clock& clock);
+Result<Analysis> check(const Migration& migration, const Standing& standing, Clock& clock);
 
 }  // namespace whimbrel

@@ -83,13 +83,18 @@ Status FileSidecar::rejected(const Move& move, const Row& key, const std::string
                                                           {"reason", reason}}));
 }
 
-Status FileSidecar::repaired(const Move& move, const Row& key, const std::optional<Row>& before) {
+Status FileSidecar::repaired(const std::string& table, const std::vector<std::string>& columns,
+                             const Row& key, const std::optional<Row>& before) {
+  json values = json::object();
+  for (std::size_t i = 0; before && i < columns.size(); ++i)
+    values[columns[i]] = show((*before)[i], 200);
   return append_line(
       folder_ + "/repaired.jsonl",
-      dumped({{"table", move.name},
+      dumped({{"at", to_iso8601(SystemClock().now())},
+              {"table", table},
               {"key", show(key)},
               {"key_bytes", to_hex(canonical(key))},
-              {"before", before ? json(show(*before)) : json()},
+              {"before", before ? values : json()},
               {"before_bytes", before ? json(to_hex(canonical(*before))) : json()}}));
 }
 

@@ -18,6 +18,17 @@ json tables_of(const State& state) {
   return about.is_object() ? about : json::object();
 }
 
+// A hold ends by itself; until then the application's writes are refused.
+std::string held_until(const State& state) {
+  const Effect* hold = state.effect("hold");
+  if (hold == nullptr) return "";
+  const json undo = json::parse(hold->undo, nullptr, false);
+  if (!undo.is_object() || !undo.contains("until_ms")) return "";
+  const TimePoint until(Milliseconds(undo["until_ms"].get<std::int64_t>()));
+  return " Writers are held until " + to_iso8601(until) +
+         " at the latest; `whimbrel run` or `whimbrel rollback` lets them go.";
+}
+
 std::string first_line(const State& state, const json& about) {
   const bool dual = about.value("sync", "") == "dual";
   const bool window = about.value("sync", "") == "none";
@@ -27,7 +38,7 @@ std::string first_line(const State& state, const json& about) {
                   : "The new side is read and written; the old side follows it while a runner "
                     "lives.";
     case Phase::finished:
-      return "The new side is read and written; the way back was given up.";
+      return "The new side is read and written; the migration is finished.";
     case Phase::finishing:
       return "The new side is read and written; `finish` is under way.";
     case Phase::stuck:
@@ -37,7 +48,7 @@ std::string first_line(const State& state, const json& about) {
     case Phase::rolling_back:
       return "A rollback is under way; run `whimbrel rollback` to end it.";
     case Phase::fenced:
-      return "The switch is under way.";
+      return "The switch is under way." + held_until(state);
     default:
       return dual && (state.confirmed("links"))
                  ? "The old side is read and written; the new side is kept equal by triggers."
@@ -49,7 +60,9 @@ std::string first_line(const State& state, const json& about) {
 
 std::string way_back(const State& state, const json& about, TimePoint now, bool somebody_runs) {
   if (state.phase == Phase::finished || state.phase == Phase::finishing)
-    return "way back: closed by finish";
+    return state.phase == Phase::finished
+               ? "way back: the old tables can be brought back from the archive or a backup"
+               : "way back: closed while `finish` is under way";
   if (state.phase == Phase::rolled_back) return "way back: taken";
   if (state.phase != Phase::watching) return "way back: open";
   const Milliseconds after(about.value("finish_after_ms", std::int64_t{0}));
@@ -68,6 +81,9 @@ json table_progress(const State& state, const json& about) {
   int index = 0;
   for (const auto& table : about.value("tables", json::array())) {
     json one = table;
+    for (const char* not_progress : {"from_columns", "to_columns", "from_ddl", "to_ddl"}) {
+      one.erase(not_progress);
+    }
     if (const auto it = state.copies.find(index); it != state.copies.end()) {
       const CopyProgress& copy = it->second;
       one["copied"] = {{"chunks", copy.chunks},
@@ -183,7 +199,8 @@ std::vector<NextStep> next_steps(const State& state, const std::string& plan) {
       return {step("cutover --decide switched", "if the switch did flip"),
               step("cutover --decide not-switched", "if it did not"), step("rollback", "go back")};
     case Phase::finished:
-      return {step("report", "the audit trail")};
+      return {step("report", "the audit trail"),
+              step("rollback", "bring the old tables back, with what was written since")};
   }
   return {};
 }

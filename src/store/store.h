@@ -30,7 +30,8 @@ struct Capabilities {
   bool dual = false;     // can keep two of its tables in step inside the writer's transaction
   bool capture = false;  // can tell which keys were written since a position
   bool inside = false;   // can copy and compare between two of its tables itself
-  int writers_max = 1;   // batches that gain from being written side by side
+  int compared_columns_max = 0;  // that `inside` can compare at once; 0: any
+  int writers_max = 1;           // batches that gain from being written side by side
 };
 
 // Rows with after < key <= through; no bound where unset.
@@ -69,6 +70,18 @@ struct Applied {
   std::int64_t written = 0;  // rows inserted, changed or deleted
   std::int64_t skipped = 0;  // already as they should be
   std::int64_t refused = 0;  // `only_if` was no longer true
+  // Rows of the table that are not among the changes and hold a value that has to be unique:
+  // nothing was applied. They may only be out of date: who applies adds their changes and tries
+  // again.
+  std::vector<Row> blocked_by;
+};
+
+// Takes rows as a table would, without its triggers and foreign keys, in a place of its own.
+class Rehearsal {
+ public:
+  virtual ~Rehearsal() = default;
+  // The written columns of one row each; unset where the table would take it, else why not.
+  virtual Result<std::vector<std::optional<Error>>> offer(std::span<const Row> rows) = 0;
 };
 
 class BatchWriter {
@@ -85,6 +98,7 @@ struct InsideCopy {
   std::int64_t read = 0;
   std::int64_t written = 0;
   std::int64_t bytes = 0;
+  bool blocked = false;  // as Applied::blocked_by: nothing was copied
 };
 struct InsideComparison {
   KeyRange range;
@@ -176,10 +190,16 @@ class Capture {
   virtual Result<std::string> start(const std::string& feed,
                                     const std::vector<std::string>& tables) = 0;
   virtual Status stop(const std::string& feed) = 0;
+  // Whether everything that `start` has made is still there: others can drop it, or rebuild a table
+  // without it, and then writes go unnoticed. Starting it again mends it, from then on.
+  virtual Result<bool> feed_is_whole(const std::string& feed,
+                                     const std::vector<std::string>& tables) = 0;
   virtual Result<ChangeBatch> read(const std::string& feed, const std::string& position,
                                    std::int64_t changes_max) = 0;
   // From now on every write to one table is carried to the other in the writer's transaction.
   virtual Status link(const std::vector<Link>& links) = 0;
+  // The same question about links.
+  virtual Result<bool> links_are_whole(const std::vector<Link>& links) = 0;
   // Hands every pair the new side wrote to the sink, then removes the links and the targets that
   // we made, all in one transaction.
   virtual Status unlink(const std::vector<Link>& links, PairSink& sink) = 0;
@@ -227,11 +247,23 @@ class Store {
   // Says which journal drives this migration here; `conflict` when another one does. Chunks
   // record themselves under it in their own transaction.
   virtual Status claim(const std::string& migration, const std::string& journal) = 0;
-  // Removes whatever claim() and its like have left.
-  virtual Status disown(const std::string& migration) = 0;
+  // The journal that drives this migration here, by claim(); "" when none does.
+  virtual Result<std::string> claimed_by(const std::string& migration) = 0;
+  // Notes how far the journal is that has the claim; with it an older copy of either is noticed.
+  virtual Status mark(const std::string& migration, const std::string& journal,
+                      std::int64_t records) = 0;
+  // Unset where this journal has no claim, or has never marked it.
+  virtual Result<std::optional<std::int64_t>> marked(const std::string& migration,
+                                                     const std::string& journal) = 0;
+  // Removes what claim() has left for this journal; another journal's claim stays.
+  virtual Status disown(const std::string& migration, const std::string& journal) = 0;
   // Inserts, reads, changes and deletes one row in a transaction that is rolled back, through
   // the link where there is one. Gives what was tried, for the report.
   virtual Result<std::string> self_test(const Mapping& mapping, bool linked) = 0;
+  // Nothing where a table of this shape takes every row. Uses space on the disk of temporary files.
+  virtual Result<std::unique_ptr<Rehearsal>> rehearse(const Mapping& mapping) = 0;
+  // Whether `ask` would understand the query; it is not run.
+  virtual Status understands(const std::string& query) = 0;
   // The one value that a reading query gives, for checks a plan asks for. `refused` when the
   // store speaks no SQL, or the query would write.
   virtual Result<Value> ask(const std::string& query) = 0;

@@ -71,6 +71,9 @@ std::vector<Inverse> Inverter::invert_template(const Template& node) const {
     }
   }
   if (insert == nullptr) return {};
+  if (prefix.empty() && suffix.empty()) {
+    return {from_text(insert->column, back, held_by(source, insert->column))};
+  }
   return {from_text(insert->column, make_expr(Between{back, prefix, suffix}),
                     held_by(source, insert->column))};
 }
@@ -135,10 +138,18 @@ std::vector<Inverse> Inverter::invert_cast(const Cast& node) const {
       return {from_text(column->column, as(back, CastTo::text), kind)};
     case CastTo::integer:
     case CastTo::real: {
-      const ExprPtr number =
-          node.to == CastTo::real ? made({Kind::real}) : made({Kind::int64, Kind::decimal});
+      // Between numbers the source column's own type does the rest.
+      const ExprPtr number = is_number(kind) && is_number(target_holds) ? back
+                             : node.to == CastTo::real                  ? made({Kind::real})
+                                                       : made({Kind::int64, Kind::decimal});
       if (is_number(kind)) return {{column->column, number, true, ""}};
-      return {from_text(column->column, as(number, CastTo::text), kind)};
+      Inverse text = from_text(column->column, as(number, CastTo::text), kind);
+      if (node.to == CastTo::integer && target_holds == Kind::real && text.exact) {
+        text.exact = false;
+        text.loss =
+            fmt::format("a whole number beyond 2^53 in {} does not come back", column->column);
+      }
+      return {text};
     }
   }
   return {};
@@ -169,11 +180,22 @@ std::vector<Inverse> Inverter::invert(const ExprPtr& expr) const {
   if (const auto* node = std::get_if<MapValues>(&expr->node)) return invert_map(*node);
   if (const auto* node = std::get_if<Cast>(&expr->node)) return invert_cast(*node);
   if (const auto* node = std::get_if<IfNull>(&expr->node)) return invert_if_null(*node);
+  if (const auto* node = std::get_if<Between>(&expr->node)) {
+    const ColumnRef* column = as_column(node->of);
+    if (column == nullptr) return {};
+    const auto literal = [](const std::string& text) {
+      return make_expr(Constant{Value::text(text)});
+    };
+    return {{column->column,
+             make_expr(Template{{literal(node->prefix), back, literal(node->suffix)}}), false,
+             fmt::format("a text in {} that is not between the two comes back as null",
+                         column->column)}};
+  }
   if (const auto* node = std::get_if<TimeConversion>(&expr->node)) {
     const ColumnRef* column = as_column(node->of);
     if (column == nullptr) return {};
     return {{column->column, make_expr(TimeConversion{back, node->as, node->from}), false,
-             fmt::format("fractions of a second in {}", column->column)}};
+             fmt::format("fractions of a second in {} are lost", column->column)}};
   }
   return {};
 }

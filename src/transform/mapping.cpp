@@ -71,8 +71,13 @@ void derive_backward(Mapping& mapping, const std::vector<ColumnRule>& forward) {
   }
   // The exact way back wins, and a plain copy before all; among equals the first, as the plan
   // wrote them.
-  const auto worth = [](const Inverse& inverse) {
-    return (inverse.exact ? 2 : 0) +
+  // A key has to be found from the other key alone, so for its columns that comes first.
+  const auto worth = [&](const Inverse& inverse) {
+    const std::vector<std::string> read = columns_of(*inverse.expr);
+    const bool by_key =
+        mapping.source.is_key(inverse.column) && !read.empty() &&
+        std::ranges::all_of(read, [&](const auto& c) { return mapping.target.is_key(c); });
+    return (by_key ? 4 : 0) + (inverse.exact ? 2 : 0) +
            (std::holds_alternative<ColumnRef>(inverse.expr->node) ? 1 : 0);
   };
   std::ranges::stable_sort(all, std::ranges::greater(), worth);

@@ -34,6 +34,7 @@ struct TableSchema {
   std::vector<ColumnSchema> columns;
   std::vector<std::string> key;                   // in key order; empty: no usable key
   std::vector<std::vector<std::string>> uniques;  // besides the key
+  std::vector<std::string> other_uniques;         // by name: over expressions, or some rows only
   std::vector<ForeignKey> foreign_keys;
   std::vector<std::string> referenced_by;  // tables with a foreign key to this one
   std::vector<std::string> triggers;       // names of those that were there before us
@@ -41,6 +42,7 @@ struct TableSchema {
   bool has_checks = false;
   bool strict = false;  // the store refuses values of another type
   std::string create_ddl;
+  std::string key_index_ddl;           // of the unique index that is the key, where there is one
   std::vector<std::string> index_ddl;  // indexes that can be made after the rows
   std::vector<std::string> trigger_ddl;
 

@@ -87,8 +87,12 @@ Value Reader::value(int depth) {
     }
     case Kind::int64:
       return Value::integer(static_cast<std::int64_t>(u64()));
-    case Kind::real:
-      return Value::real(std::bit_cast<double>(u64()));
+    case Kind::real: {
+      const std::uint64_t bits = u64();
+      const auto number = std::bit_cast<double>(bits);
+      ok = ok && bits == bits_of(number);
+      return Value::real(number);
+    }
     case Kind::decimal:
       return Value(Value::Storage(Decimal{sized()}));
     case Kind::text:

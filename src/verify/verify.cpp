@@ -25,7 +25,7 @@ Verify::Verify(const Move& move, Pairing pairing, std::int64_t sample, Journal& 
 Status Verify::open() {
   ASSIGN_OR_RETURN(source_, move_.source->open_reader(move_.mapping.source));
   ASSIGN_OR_RETURN(target_, move_.target->open_reader(move_.mapping.target));
-  if (move_.inside) {
+  if (move_.compares_inside) {
     ASSIGN_OR_RETURN(inside_, move_.target->open_inside(move_.mapping));
   }
   return {};
@@ -159,9 +159,9 @@ Result<Step> Verify::step() {
   if (source_ == nullptr) TRY(open());
   if (pass_ == Pass::done) return Step::done;
   const Milliseconds began = clock_.monotonic();
-  Result<bool> ended = pass_ == Pass::target ? target_chunk()
-                       : move_.inside        ? source_chunk_inside()
-                                             : source_chunk();
+  Result<bool> ended = pass_ == Pass::target   ? target_chunk()
+                       : move_.compares_inside ? source_chunk_inside()
+                                               : source_chunk();
   if (!ended.ok()) return std::move(ended).error().within("comparing " + move_.name);
   events_.emit({"chunk_verified",
                 {{"table", move_.name},

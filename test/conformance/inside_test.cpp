@@ -157,12 +157,16 @@ TEST_P(Claims, OutliveTheProcessThatMadeThem) {
 TEST_P(Claims, LeaveNothingWhenTheyAreGivenUp) {
   good(store().claim("the move", "journal one"));
   good(store().claim("another move", "journal two"));
-  good(store().disown("the move"));
-  good(store().disown("the move"));
+  EXPECT_EQ(good(store().claimed_by("the move")), "journal one");
+  good(store().disown("the move", "journal two"));
+  EXPECT_EQ(good(store().claimed_by("the move")), "journal one") << "only its own is given up";
+  good(store().disown("the move", "journal one"));
+  good(store().disown("the move", "journal one"));
+  EXPECT_EQ(good(store().claimed_by("the move")), "");
   EXPECT_FALSE(store().claim("another move", "journal three").ok()) << "it has its own";
   good(store().claim("the move", "journal two"));
-  good(store().disown("the move"));
-  good(store().disown("another move"));
+  good(store().disown("the move", "journal two"));
+  good(store().disown("another move", "journal two"));
   EXPECT_TRUE(arena_->leftovers().empty());
 }
 

@@ -102,7 +102,8 @@ TEST_P(SqliteReview, RefusesUnderDualWhatCouldMakeAWriteOfTheApplicationFail) {
   for (const Hazard& hazard : hazards) {
     remake(hazard.old_ddl, hazard.new_ddl);
     EXPECT_EQ(join(refusals(true), ", "), hazard.code) << hazard.what;
-    EXPECT_EQ(join(refusals(false), ", "), "") << hazard.what;
+    const std::string back = hazard.code == std::string("no_way_back") ? hazard.code : "";
+    EXPECT_EQ(join(refusals(false), ", "), back) << hazard.what;
   }
 }
 
@@ -179,7 +180,7 @@ TEST_P(SqliteReview, ChunksOfARunnerWhoseClaimIsGoneAreNotWritten) {
   const auto copier = good(store().open_inside(mapping_));
   EXPECT_EQ(good(copier->copy_after(std::nullopt, {2})).written, 2);
   arena_->reopen();
-  good(store().disown("the move"));
+  good(store().disown("the move", "journal one"));
   good(store().claim("the move", "journal two"));
   const Result<InsideCopy> copy = copier->copy_after(std::nullopt, {5});
   ASSERT_FALSE(copy.ok());

@@ -155,6 +155,7 @@ bool Application::write_new(Page& page, const std::string& key) {
   const bool there = is_there(*new_side_, page.new_table, id);
   if (page.book.contains(key) && random_.chance(20)) {
     if (!there || !new_side_->erase(page.new_table, {id}).ok()) return false;
+    if (unnoticed) page.namesakes[key] = page.book[key];
     page.dropped_before[key].push_back(in_book(page.book[key].old_side, "dropped"));
     page.book.erase(key);
     return true;
@@ -166,6 +167,11 @@ bool Application::write_new(Page& page, const std::string& key) {
     const Value dropped = in_book(entry.old_side, "dropped");
     entry = Entry{};
     entry.old_side["dropped"] = dropped;
+    if (unnoticed && page.namesakes.contains(key)) {
+      const Entry& before = page.namesakes[key];
+      entry.may_return = before.may_return;
+      for (const auto& [column, value] : before.new_only) entry.may_return[column] = value;
+    }
   }
   std::vector<std::pair<std::string, Value>> columns = {{"id", id}};
   const auto set = [&](const char* name, const Value& value) { columns.emplace_back(name, value); };

@@ -69,6 +69,9 @@ class Application {
 
   // At most this many writes until it is set again.
   int writes_left = 0;
+  // Writes are noticed by nobody from now on: a row of the new side that goes and comes back may
+  // bring back what was kept of the one before.
+  bool unnoticed = false;
   void write_something();
   // Fills the old tables before anything begins.
   void fill();

@@ -143,7 +143,7 @@ void World::check_old_side(const Page& page) {
       if (same(it->second[i], expected)) continue;
       const auto before = page.dropped_before.find(key);
       const bool of_a_namesake =
-          reopening_ && old_columns[i] == "dropped" && before != page.dropped_before.end() &&
+          unnoticed_ && old_columns[i] == "dropped" && before != page.dropped_before.end() &&
           std::ranges::any_of(before->second,
                               [&](const Value& value) { return same(value, it->second[i]); });
       if (of_a_namesake) continue;

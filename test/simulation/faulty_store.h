@@ -62,12 +62,23 @@ class FaultyStore final : public Store, private Catalog, private Capture, privat
   Status claim(const std::string& m, const std::string& j) override {
     return changing("claim", "claim", [&] { return inner_->claim(m, j); });
   }
-  Status disown(const std::string& m) override {
-    return undoing("disown", "claim", [&] { return inner_->disown(m); });
+  Status mark(const std::string& m, const std::string& j, std::int64_t records) override {
+    return changing("mark", "claim", [&] { return inner_->mark(m, j, records); });
+  }
+  Result<std::optional<std::int64_t>> marked(const std::string& m, const std::string& j) override {
+    return inner_->marked(m, j);
+  }
+  Result<std::string> claimed_by(const std::string& m) override { return inner_->claimed_by(m); }
+  Status disown(const std::string& m, const std::string& journal_id) override {
+    return undoing("disown", "claim", [&] { return inner_->disown(m, journal_id); });
   }
   Result<std::string> self_test(const Mapping& mapping, bool linked) override {
     return reading<std::string>("self_test", [&] { return inner_->self_test(mapping, linked); });
   }
+  Result<std::unique_ptr<Rehearsal>> rehearse(const Mapping& mapping) override {
+    return inner_->rehearse(mapping);
+  }
+  Status understands(const std::string& query) override { return inner_->understands(query); }
   Result<Value> ask(const std::string&) override {
     return reading<Value>("ask", [&] { return Result<Value>(answer()); });
   }
@@ -303,6 +314,12 @@ class FaultyStore final : public Store, private Catalog, private Capture, privat
   }
   Status stop(const std::string& feed) override {
     return undoing("stop", "feed:" + feed, [&] { return inner_->capture().stop(feed); });
+  }
+  Result<bool> feed_is_whole(const std::string& feed, const std::vector<std::string>& of) override {
+    return reading<bool>("is_whole", [&] { return inner_->capture().feed_is_whole(feed, of); });
+  }
+  Result<bool> links_are_whole(const std::vector<Link>& links) override {
+    return reading<bool>("is_whole", [&] { return inner_->capture().links_are_whole(links); });
   }
   Result<ChangeBatch> read(const std::string& feed, const std::string& position,
                            std::int64_t changes_max) override {

@@ -60,6 +60,7 @@ void add_move(Random& random, bool one_store, RandomPlan& plan) {
   if (!move.creates_target) plan.new_side->add_table(to);
   const bool dual = plan.migration.sync == Sync::dual;
   move.inside = dual || (one_store && random.chance(50));
+  move.compares_inside = move.inside;
   // What cannot be converted is set aside only where rows pass through the engine.
   page.has_bad_values = !move.inside && random.chance(40);
   move.on_error = page.has_bad_values ? OnError::reject : OnError::fail;

@@ -60,7 +60,8 @@ class World::TraceEvents final : public Events {
 World::World(std::uint64_t seed)
     : random_(seed),
       faults_(random_, clock_),
-      plan_(random_plan(random_, clock_, faults_, seed % 10 == 9)) {
+      plan_(random_plan(random_, clock_, faults_, seed % 10 == 9)),
+      drops_capture_(seed % 10 == 8) {
   journal_ = FaultyJournal::make(clock_, faults_);
   sidecar_ = std::make_unique<BookSidecar>(*this);
   application_ = std::make_unique<Application>(random_, plan_.old_side, plan_.new_side, plan_.pages,
@@ -316,11 +317,34 @@ void World::a_difference_is_found() {
   put_row(switched, page, before[0], before);
 }
 
+// Somebody drops our triggers and writes on: the next command notices, and nothing is lost.
+void World::capture_is_dropped() {
+  const bool switched = journal_->phase() == Phase::watching;
+  if (!switched && (journal_->phase() != Phase::verified || journal_->reached_a_switch())) return;
+  for (const Page& page : application_->pages()) {
+    if (page.has_bad_values) return;
+  }
+  session(Verb::run, switched ? Goal::watch : Goal::verify, Weather::still);
+  if (violation_ || error_) return;
+  note("what captures writes is dropped");
+  plan_.old_side->drop_capture();
+  plan_.new_side->drop_capture();
+  unnoticed_ = application_->unnoticed = true;
+  write_a_little();
+  if (random_.chance(30)) {
+    back();
+    if (!violation_) until_it_ends(Verb::run, Goal::watch);
+    return;
+  }
+  session(Verb::run, switched ? Goal::watch : Goal::verify, Weather::still);
+}
+
 void World::there() {
   if (!violation_) until_it_ends(Verb::run, Goal::watch);
   if (!violation_) write_a_little();
   if (!violation_ && random_.chance(30)) a_difference_is_found();
   if (!violation_ && random_.chance(50)) until_it_ends(Verb::verify, Goal::verify);
+  if (!violation_ && drops_capture_ && random_.chance(50)) capture_is_dropped();
 }
 
 void World::back() {
@@ -347,7 +371,7 @@ void World::back_from_the_end() {
     if (!plan_.old_side->has_table(page.old_table)) return;
   }
   note("the old side is brought back");
-  reopening_ = true;
+  reopening_ = unnoticed_ = true;
   for (std::int64_t i = random_.below(3); i > 0 && !violation_; --i) {
     session(Verb::rollback, Goal::watch, Weather::rough);
   }

@@ -51,6 +51,7 @@ class World {
   void to_the_end();
   void back_from_the_end();
   void a_difference_is_found();
+  void capture_is_dropped();
   void put_row(bool old_side, const Page& page, const Value& key, const std::optional<Row>& row);
   void somebody_asks(StopFlag& stop);
   bool an_open_switch_is_on() const;
@@ -93,7 +94,9 @@ class World {
   bool records_ = false;
   std::ptrdiff_t recorded_before_ = 0;
   bool expects_difference_ = false;
-  bool reopening_ = false;  // what `finish` archived has its name back
+  bool drops_capture_ = false;  // a tenth of all seeds
+  bool unnoticed_ = false;      // some writes were noticed by nobody when they happened
+  bool reopening_ = false;      // what `finish` archived has its name back
   EngineOutcome outcome_;
   std::optional<Error> error_;
   std::optional<std::string> violation_;

@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <charconv>
 
 #include "base/text.h"
@@ -311,10 +312,38 @@ Status MemoryStore::claim(const std::string& migration, const std::string& journ
   return {};
 }
 
-Status MemoryStore::disown(const std::string& migration) {
+Result<std::string> MemoryStore::claimed_by(const std::string& migration) {
   const std::lock_guard lock(mutex_);
-  claims_.erase(migration);
+  const auto it = claims_.find(migration);
+  return it == claims_.end() ? std::string() : it->second;
+}
+
+Status MemoryStore::disown(const std::string& migration, const std::string& journal) {
+  const std::lock_guard lock(mutex_);
+  const auto it = claims_.find(migration);
+  if (it == claims_.end() || it->second != journal) return {};
+  claims_.erase(it);
+  marks_.erase(migration);
   return {};
+}
+
+Status MemoryStore::mark(const std::string& migration, const std::string& journal,
+                         std::int64_t records) {
+  const std::lock_guard lock(mutex_);
+  const auto it = claims_.find(migration);
+  if (it != claims_.end() && it->second == journal) marks_[migration] = records;
+  return {};
+}
+
+Result<std::optional<std::int64_t>> MemoryStore::marked(const std::string& migration,
+                                                        const std::string& journal) {
+  const std::lock_guard lock(mutex_);
+  const auto it = claims_.find(migration);
+  const auto mark = marks_.find(migration);
+  if (it == claims_.end() || it->second != journal || mark == marks_.end()) {
+    return std::optional<std::int64_t>{};
+  }
+  return std::optional(mark->second);
 }
 
 Result<std::string> MemoryStore::self_test(const Mapping& mapping, bool) {
@@ -424,6 +453,26 @@ Result<std::string> MemoryStore::start(const std::string& name,
   Feed& feed = feeds_[name];
   feed.tables.insert(tables.begin(), tables.end());
   return std::string("0");
+}
+
+Result<bool> MemoryStore::feed_is_whole(const std::string& name,
+                                        const std::vector<std::string>& tables) {
+  const std::lock_guard lock(mutex_);
+  const auto it = feeds_.find(name);
+  return it != feeds_.end() && std::ranges::all_of(tables, [&](const std::string& table) {
+           return it->second.tables.contains(table);
+         });
+}
+
+Result<bool> MemoryStore::links_are_whole(const std::vector<Link>& links) {
+  const std::lock_guard lock(mutex_);
+  return std::ranges::all_of(links, [&](const Link& one) { return links_.contains(one.id); });
+}
+
+void MemoryStore::drop_capture() {
+  const std::lock_guard lock(mutex_);
+  for (auto& [name, feed] : feeds_) feed.tables.clear();
+  links_.clear();
 }
 
 Status MemoryStore::stop(const std::string& feed) {

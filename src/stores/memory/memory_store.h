@@ -29,6 +29,8 @@ class MemoryStore final : public Store, private Catalog, private Capture, privat
   bool has_table(const std::string& table) const;
   // What a migration left behind besides tables: feeds, links, holds, claims.
   std::vector<std::string> leftovers() const;
+  // Somebody drops what carries writes over: feeds fall silent, links end.
+  void drop_capture();
 
   std::string identity() const override { return "memory:" + name_; }
   Capabilities capabilities() const override { return {true, true, true, 4}; }
@@ -41,8 +43,17 @@ class MemoryStore final : public Store, private Catalog, private Capture, privat
       const TableSchema& table, const std::vector<std::string>& columns) override;
   Result<std::unique_ptr<InsideCopier>> open_inside(const Mapping& mapping) override;
   Status claim(const std::string& migration, const std::string& journal) override;
-  Status disown(const std::string& migration) override;
+  Result<std::string> claimed_by(const std::string& migration) override;
+  Status mark(const std::string& migration, const std::string& journal,
+              std::int64_t records) override;
+  Result<std::optional<std::int64_t>> marked(const std::string& migration,
+                                             const std::string& journal) override;
+  Status disown(const std::string& migration, const std::string& journal) override;
   Result<std::string> self_test(const Mapping& mapping, bool linked) override;
+  Result<std::unique_ptr<Rehearsal>> rehearse(const Mapping&) override {
+    return std::unique_ptr<Rehearsal>();
+  }
+  Status understands(const std::string&) override { return {}; }
   Result<Value> ask(const std::string& query) override;
   Result<std::vector<Finding>> review(const Mapping& mapping, bool dual) override;
 
@@ -86,9 +97,12 @@ class MemoryStore final : public Store, private Catalog, private Capture, privat
   Result<std::string> start(const std::string& feed,
                             const std::vector<std::string>& tables) override;
   Status stop(const std::string& feed) override;
+  Result<bool> feed_is_whole(const std::string& feed,
+                             const std::vector<std::string>& tables) override;
   Result<ChangeBatch> read(const std::string& feed, const std::string& position,
                            std::int64_t changes_max) override;
   Status link(const std::vector<Link>& links) override;
+  Result<bool> links_are_whole(const std::vector<Link>& links) override;
   Status unlink(const std::vector<Link>& links, PairSink& sink) override;
   Status cut(const std::vector<Link>& links) override;
   Result<std::vector<Row>> written_on_new_side(const Link& link) override;
@@ -112,6 +126,7 @@ class MemoryStore final : public Store, private Catalog, private Capture, privat
   std::map<std::string, LiveLink> links_;
   std::map<std::string, TimePoint> holds_;
   std::map<std::string, std::string> claims_;
+  std::map<std::string, std::int64_t> marks_;
 };
 
 }  // namespace whimbrel

@@ -43,6 +43,18 @@ Result<std::unique_ptr<Connection>> Connection::in_memory() {
   return connection;
 }
 
+Result<std::unique_ptr<Connection>> Connection::temporary() {
+  std::unique_ptr<Connection> connection(new Connection("a temporary file"));
+  sqlite3* raw = nullptr;
+  const int code = sqlite3_open("", &raw);
+  connection->database_.reset(raw);
+  if (code != SQLITE_OK) return connection->error("opening a temporary file");
+  TRY(
+      connection->execute("PRAGMA journal_mode = MEMORY; PRAGMA synchronous = OFF;"
+                          " PRAGMA cache_size = -16000"));
+  return connection;
+}
+
 Error Connection::error(const std::string& doing) const {
   const int code = sqlite3_extended_errcode(raw());
   Error error{ErrorCode::unavailable, fmt::format("{}: {}", path_, sqlite3_errmsg(raw()))};

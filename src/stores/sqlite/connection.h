@@ -25,6 +25,8 @@ class Connection {
   // not_found when there is no such file. Waits `busy` for locks of others.
   static Result<std::unique_ptr<Connection>> open(const std::string& path, Access access);
   static Result<std::unique_ptr<Connection>> in_memory();
+  // A file of its own among the temporary ones, which is gone when it is closed.
+  static Result<std::unique_ptr<Connection>> temporary();
 
   Status execute(const std::string& sql);
   Result<Statement> prepare(const std::string& sql);

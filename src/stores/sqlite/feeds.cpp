@@ -65,6 +65,16 @@ std::string append_replaced_sql(const std::string& log, const TableSchema& table
   return sql;
 }
 
+std::string feed_trigger(const std::string& feed, const TableSchema& table,
+                         const std::string& kind) {
+  return feed_prefix(feed) + digest_hex(table.name).substr(0, 8) + kind;
+}
+
+std::vector<std::string> feed_kinds(const TableSchema& table) {
+  if (table.uniques.empty()) return {"i", "d", "u", "k"};
+  return {"i", "d", "u", "k", "ri", "ru"};
+}
+
 Status make_feed_triggers(Connection& connection, const std::string& feed,
                           const TableSchema& table) {
   const std::string log = log_name(feed);
@@ -78,8 +88,8 @@ Status make_feed_triggers(Connection& connection, const std::string& feed,
                         const std::string& body) {
     return connection.execute(
         fmt::format("CREATE TRIGGER IF NOT EXISTS {} {} ON {} WHEN {}{} BEGIN {} END",
-                    quote_name(feed_prefix(feed) + digest_hex(table.name).substr(0, 8) + kind),
-                    event, quote_name(table.name), guard_is_off, when, body));
+                    quote_name(feed_trigger(feed, table, kind)), event, quote_name(table.name),
+                    guard_is_off, when, body));
   };
   TRY(make("i", "AFTER INSERT", "", append_sql(log, table, "NEW.", 0)));
   TRY(make("d", "AFTER DELETE", "", append_sql(log, table, "OLD.", 1)));
@@ -116,6 +126,21 @@ Result<std::string> SqliteStore::start(const std::string& feed,
     return {};
   }));
   return std::string("0");
+}
+
+Result<bool> SqliteStore::feed_is_whole(const std::string& feed,
+                                        const std::vector<std::string>& tables) {
+  ASSIGN_OR_RETURN(const auto connection, connect(Access::read));
+  ASSIGN_OR_RETURN(bool whole, object_exists(*connection, "table", log_name(feed)));
+  for (const std::string& name : tables) {
+    ASSIGN_OR_RETURN(const TableSchema table, sqlite::describe(*connection, name));
+    for (const std::string& kind : feed_kinds(table)) {
+      ASSIGN_OR_RETURN(const bool there,
+                       object_exists(*connection, "trigger", feed_trigger(feed, table, kind)));
+      whole = whole && there;
+    }
+  }
+  return whole;
 }
 
 Status SqliteStore::stop(const std::string& feed) {

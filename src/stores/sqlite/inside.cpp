@@ -43,7 +43,13 @@ class Inside final : public InsideCopier {
         quote_name(mapping_.target.name), name_list(written_columns(mapping_.forward)),
         join(expressions_, ", "), quote_name(mapping_.source.name), where,
         qualified_list(mapping_.source.key, "s."), name_list(mapping_.target.key));
-    ASSIGN_OR_RETURN(copy.written, connection_->run(sql, parameters));
+    const Result<std::int64_t> inserted = connection_->run(sql, parameters);
+    if (!inserted.ok()) {
+      copy.blocked = sqlite3_extended_errcode(connection_->raw()) == SQLITE_CONSTRAINT_UNIQUE;
+      if (!copy.blocked) return inserted.error();
+      return copy;
+    }
+    copy.written = inserted.value();
     ASSIGN_OR_RETURN(const std::vector<Row> counted,
                      connection_->query(fmt::format("SELECT count(*) FROM {} AS s WHERE {}",
                                                     quote_name(mapping_.source.name), where),

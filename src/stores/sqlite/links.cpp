@@ -46,6 +46,26 @@ Status SqliteStore::link(const std::vector<Link>& links) {
   });
 }
 
+Result<bool> SqliteStore::links_are_whole(const std::vector<Link>& links) {
+  ASSIGN_OR_RETURN(const auto connection, connect(Access::read));
+  bool whole = true;
+  const auto look = [&](const char* type, const std::string& ddl) -> Status {
+    // Ours are the first quoted name in what makes them, and hold no quotes.
+    const std::size_t begin = ddl.find('"') + 1;
+    const std::string name = ddl.substr(begin, ddl.find('"', begin) - begin);
+    ASSIGN_OR_RETURN(const bool there, object_exists(*connection, type, name));
+    whole = whole && there;
+    return {};
+  };
+  for (const Link& one : links) {
+    for (const std::string& ddl : link_tables_ddl(one)) TRY(look("table", ddl));
+    ASSIGN_OR_RETURN(const std::vector<std::string> triggers, link_triggers(one));
+    for (const std::string& ddl : triggers) TRY(look("trigger", ddl));
+  }
+  ASSIGN_OR_RETURN(const bool guarded, has_guard(*connection));
+  return whole && guarded;
+}
+
 // Everything happens in one transaction: between the last look at what the new side wrote and the
 // end of its table nobody can write.
 Status SqliteStore::unlink(const std::vector<Link>& links, PairSink& sink) {

@@ -64,7 +64,7 @@ std::string range_sql(const std::vector<std::string>& key, const std::string& qu
   std::string sql;
   if (range.after) sql = bound(">", *range.after);
   if (range.through) sql += (sql.empty() ? "" : " AND ") + bound("<=", *range.through);
-  return sql.empty() ? "true" : sql;
+  return sql.empty() ? "1" : sql;
 }
 
 Result<std::optional<Row>> key_at(Connection& connection, const TableSchema& table,

@@ -84,14 +84,99 @@ class Review {
                       mapping_.target.name, mapping_.source.name),
           "drop the CHECK until the migration is finished, or say `sync: capture`");
     }
-    if (mapping_.target.strict && !mapping_.source.strict) {
-      add(Weight::refusal, "target_strict",
-          fmt::format("{} is STRICT and {} is not: a write with another type would fail",
-                      mapping_.target.name, mapping_.source.name),
-          "make it STRICT after the migration, or say `sync: capture`");
+    if (mapping_.target.strict) types_of_target();
+    for (const std::string& unique : mapping_.target.other_uniques) {
+      add(Weight::refusal, "target_unique",
+          fmt::format(
+              "{} has the unique index {} over an expression or some rows only, and {} does "
+              "not promise that: a write could fail",
+              mapping_.target.name, unique, mapping_.source.name),
+          "make that index after the migration is finished, or say `sync: capture`");
     }
+    key_of_target();
     for (const auto& unique : mapping_.target.uniques) unique_of_target(unique);
     for (const ForeignKey& key : mapping_.target.foreign_keys) foreign_key_of_target(key);
+  }
+
+  // What an expression gives wherever it is not null; unset where that depends on the row.
+  std::optional<Affinity> gives(const Expr& expr) const {
+    if (const auto* column = std::get_if<ColumnRef>(&expr.node)) {
+      const auto& from = mapping_.source.columns[static_cast<std::size_t>(column->index)];
+      if (!mapping_.source.strict || from.declared.empty()) return std::nullopt;
+      return affinity_of(from.declared);
+    }
+    if (const auto* constant = std::get_if<Constant>(&expr.node)) {
+      const Kind kind = constant->value.kind();
+      return kind == Kind::int64 || kind == Kind::boolean ? Affinity::integer
+             : kind == Kind::real                         ? Affinity::real
+             : kind == Kind::bytes                        ? Affinity::blob
+                                                          : Affinity::text;
+    }
+    if (const auto* cast = std::get_if<Cast>(&expr.node)) {
+      return cast->to == CastTo::integer ? Affinity::integer
+             : cast->to == CastTo::real  ? Affinity::real
+             : cast->to == CastTo::bytes ? Affinity::blob
+                                         : Affinity::text;
+    }
+    if (const auto* with_default = std::get_if<IfNull>(&expr.node)) {
+      const auto one = gives(*with_default->of);
+      return one == gives(*with_default->otherwise) ? one : std::nullopt;
+    }
+    const bool is_text = std::holds_alternative<Template>(expr.node) ||
+                         std::holds_alternative<CaseOf>(expr.node) ||
+                         std::holds_alternative<Split>(expr.node) || gives_json(expr);
+    return is_text ? std::optional(Affinity::text) : std::nullopt;
+  }
+
+  // A STRICT column refuses what is not of its type; ANY (no type here) refuses nothing.
+  void types_of_target() {
+    std::vector<std::string> odd;
+    for (const ColumnRule& rule : mapping_.forward) {
+      const ColumnSchema& to = mapping_.target.columns[static_cast<std::size_t>(rule.index)];
+      const auto kind = gives(*rule.expr);
+      const Affinity wanted = affinity_of(to.declared);
+      const bool widens = kind == Affinity::integer && wanted == Affinity::real;
+      if (to.declared.empty() || kind == wanted || widens) continue;
+      odd.push_back(fmt::format("{} ({}) into {}", rule.column, describe(*rule.expr), to.declared));
+    }
+    if (odd.empty()) return;
+    add(Weight::refusal, "target_strict",
+        fmt::format("{} is STRICT, and a value of another type would make a write fail: {}",
+                    mapping_.target.name, join(odd, ", ")),
+        fmt::format("make {} STRICT after the migration, or say `sync: capture`",
+                    mapping_.target.name));
+  }
+
+  // The one column of an INTEGER PRIMARY KEY takes whole numbers and nothing else.
+  void alias_of_target(const ColumnSchema& to) {
+    if (!has_rowid_alias(mapping_.target)) return;
+    const auto* copied = copied_from(to.name);
+    if (copied != nullptr && has_rowid_alias(mapping_.source)) return;
+    add(Weight::refusal, "target_rowid",
+        fmt::format("{}.{} is an INTEGER PRIMARY KEY, and {}'s key can be something else than a "
+                    "whole number: such a write would fail",
+                    mapping_.target.name, to.name, mapping_.source.name),
+        "declare it INT PRIMARY KEY NOT NULL, or say `sync: capture`");
+  }
+
+  // Keys that differ on the old side must not be one on the new side.
+  void key_of_target() {
+    for (const std::string& column : mapping_.target.key) {
+      const ColumnSchema& to =
+          mapping_.target.columns[static_cast<std::size_t>(mapping_.target.column_index(column))];
+      alias_of_target(to);
+      if (to.collation.empty()) continue;
+      const auto* copied = copied_from(column);
+      const bool same_collation =
+          copied != nullptr &&
+          ascii_iequals(mapping_.source.columns[static_cast<std::size_t>(copied->index)].collation,
+                        to.collation);
+      if (same_collation) continue;
+      add(Weight::refusal, "target_key_collation",
+          fmt::format("{}.{} is compared by {}: keys that differ in {} would become one row",
+                      mapping_.target.name, column, to.collation, mapping_.source.name),
+          "give both keys the same collation, or say `sync: capture`");
+    }
   }
 
   void unique_of_target(const std::vector<std::string>& unique) {
@@ -134,19 +219,19 @@ class Review {
   }
 
   // What the new application will notice on the way back.
-  void way_back() {
+  void way_back(bool dual) {
     for (const ColumnSchema& column : mapping_.source.columns) {
       if (column.nullable || column.generated) continue;
       const auto rule = std::ranges::find(mapping_.backward, column.name, &ColumnRule::column);
       if (rule == mapping_.backward.end()) {
         if (column.has_default) continue;
         add(Weight::refusal, "no_way_back",
-            fmt::format("{}.{} is NOT NULL without a default, and nothing leads back to it: every "
-                        "INSERT on "
-                        "the new side would fail",
-                        mapping_.source.name, column.name),
+            fmt::format("{}.{} is NOT NULL without a default, and nothing leads back to it: {}",
+                        mapping_.source.name, column.name,
+                        dual ? "every INSERT on the new side would fail"
+                             : "no row made on the new side could be brought back"),
             "map it, or give it a default");
-      } else if (may_be_null(*rule->expr, mapping_.target)) {
+      } else if (dual && may_be_null(*rule->expr, mapping_.target)) {
         add(Weight::warning, "null_on_the_way_back",
             fmt::format(
                 "{}.{} is NOT NULL, and {} can be null on the new side: such a write would fail "
@@ -154,7 +239,7 @@ class Review {
                 mapping_.source.name, column.name, describe(*rule->expr)));
       }
     }
-    if (mapping_.source.has_checks) {
+    if (dual && mapping_.source.has_checks) {
       add(Weight::warning, "source_check",
           fmt::format(
               "{} has a CHECK: a write on the new side that breaks it fails until the migration is "
@@ -164,9 +249,21 @@ class Review {
   }
 
   void surroundings(bool dual) {
+    for (const TableSchema* table : {&mapping_.source, &mapping_.target}) {
+      for (const std::string& unique : table->other_uniques) {
+        add(Weight::warning, "replace_unnoticed",
+            fmt::format(
+                "a row of {} that INSERT OR REPLACE removes through the unique index {} goes "
+                "unnoticed, unless the application sets PRAGMA recursive_triggers = ON",
+                table->name, unique),
+            "`whimbrel verify` finds such rows, `--repair` removes them");
+      }
+    }
     for (const std::string& trigger : mapping_.source.triggers) {
       add(Weight::note, "trigger",
-          fmt::format("the trigger {} on {} stays with it", trigger, mapping_.source.name));
+          fmt::format(
+              "the trigger {} on {} stays with it, and fires for rows that are brought back",
+              trigger, mapping_.source.name));
     }
     for (const std::string& trigger : mapping_.target.triggers) {
       add(dual ? Weight::warning : Weight::note, "trigger",
@@ -273,10 +370,8 @@ Result<std::vector<Finding>> SqliteStore::review(const Mapping& mapping, bool du
   ASSIGN_OR_RETURN(const auto connection, connect(Access::read));
   TRY(review.encoding(*connection));
   TRY(review.null_keys(*connection));
-  if (dual) {
-    review.writes_that_would_fail();
-    review.way_back();
-  }
+  if (dual) review.writes_that_would_fail();
+  review.way_back(dual);
   review.surroundings(dual);
   return review.take();
 }

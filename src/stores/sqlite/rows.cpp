@@ -2,6 +2,10 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+#include <map>
+#include <set>
+
 #include "base/text.h"
 #include "stores/sqlite/dialect.h"
 #include "stores/sqlite/objects.h"
@@ -87,47 +91,99 @@ class Writer final : public BatchWriter {
  public:
   Writer(std::unique_ptr<Connection> connection, const TableSchema& table,
          std::vector<std::string> columns)
-      : connection_(std::move(connection)), table_(table), columns_(std::move(columns)) {}
+      : connection_(std::move(connection)), table_(table), columns_(std::move(columns)) {
+    for (const std::string& name : table_.key) key_.push_back(table_.column_index(name));
+  }
 
   Result<Applied> apply(std::span<const Change> changes) override {
     ASSIGN_OR_RETURN(Transaction transaction, Transaction::begin(*connection_, true));
     ASSIGN_OR_RETURN(const bool guarded, has_guard(*connection_));
     if (guarded) TRY(connection_->execute(guard_on));
-    ASSIGN_OR_RETURN(const Statement select, connection_->prepare(select_by_key(table_)));
-    ASSIGN_OR_RETURN(const Statement erase, connection_->prepare(fmt::format(
-                                                "DELETE FROM {} WHERE {}", quote_name(table_.name),
-                                                key_condition(table_, 1))));
-    ASSIGN_OR_RETURN(const Statement upsert, connection_->prepare(upsert_sql()));
-    Applied applied;
+    ASSIGN_OR_RETURN(Batch batch, prepare(changes));
     for (const bool deletes : {true, false}) {
       for (const Change& change : changes) {
-        if (change.row.has_value() != deletes) {
-          TRY(apply_one(change, select.get(), deletes ? erase.get() : upsert.get(), applied));
-        }
+        if (change.row.has_value() != deletes) TRY(apply_one(change, batch));
       }
     }
+    if (!batch.applied.blocked_by.empty()) {
+      Applied blocked;
+      const std::set<Row, RowLess> keys(batch.applied.blocked_by.begin(),
+                                        batch.applied.blocked_by.end());
+      blocked.blocked_by.assign(keys.begin(), keys.end());
+      return blocked;  // and everything is rolled back
+    }
+    TRY(put_down(batch));
     if (guarded) TRY(connection_->execute(guard_off));
     TRY(transaction.commit());
-    return applied;
+    return batch.applied;
   }
 
  private:
-  std::string upsert_sql() const {
-    std::vector<std::string> marks;
-    std::vector<std::string> sets;
-    for (const std::string& column : columns_) {
-      marks.push_back(fmt::format("?{}", marks.size() + 1));
-      if (!table_.is_key(column)) {
-        sets.push_back(fmt::format("{0} = excluded.{0}", quote_name(column)));
-      }
+  struct Batch {
+    Statement select;
+    Statement erase;
+    Statement update;
+    Statement update_key;  // where the key is equal by a collation only
+    Statement insert;
+    Statement insert_whole;                 // of all stored columns
+    std::set<Row, RowLess> waiting;         // keys whose change is still to come
+    std::map<Row, Row, RowLess> taken_out;  // whole rows that stood in the way of others
+    Applied applied;
+  };
+
+  Result<Batch> prepare(std::span<const Change> changes) {
+    Batch batch;
+    ASSIGN_OR_RETURN(batch.select, connection_->prepare(select_by_key(table_)));
+    ASSIGN_OR_RETURN(batch.erase, connection_->prepare(fmt::format("DELETE FROM {} WHERE {}",
+                                                                   quote_name(table_.name),
+                                                                   key_condition(table_, 1))));
+    ASSIGN_OR_RETURN(batch.update, connection_->prepare(update_sql(false)));
+    ASSIGN_OR_RETURN(batch.update_key, connection_->prepare(update_sql(true)));
+    ASSIGN_OR_RETURN(batch.insert, connection_->prepare(insert_sql(columns_)));
+    ASSIGN_OR_RETURN(batch.insert_whole, connection_->prepare(insert_sql(stored_columns())));
+    if (table_.uniques.empty()) return batch;
+    for (const Change& change : changes) {
+      if (change.row) batch.waiting.insert(change.key);
     }
-    const std::string then = sets.empty() ? "NOTHING" : "UPDATE SET " + join(sets, ", ");
-    return fmt::format("INSERT INTO {} ({}) VALUES ({}) ON CONFLICT ({}) DO {}",
-                       quote_name(table_.name), name_list(columns_), join(marks, ", "),
-                       name_list(table_.key), then);
+    return batch;
   }
 
-  Result<std::optional<Row>> current(const Row& key, sqlite3_stmt* select) {
+  // Both take the values in the order of the written columns. No ON CONFLICT: SQLite 3.40 gives
+  // `excluded` the wrong type where a computed column comes before, and a table can be called so.
+  std::string update_sql(bool with_key) const {
+    std::vector<std::string> sets;
+    std::vector<std::string> matches;
+    for (std::size_t i = 0; i < columns_.size(); ++i) {
+      const std::string pair = fmt::format("{} = ?{}", quote_name(columns_[i]), i + 1);
+      const bool is_key = table_.is_key(columns_[i]);
+      if (is_key) matches.push_back(pair);
+      if (!is_key || with_key) sets.push_back(pair);
+    }
+    if (sets.empty()) return "SELECT 1";  // a row is its key
+    return fmt::format("UPDATE {} SET {} WHERE {}", quote_name(table_.name), join(sets, ", "),
+                       join(matches, " AND "));
+  }
+
+  std::string insert_sql(const std::vector<std::string>& names) const {
+    std::vector<std::string> marks;
+    for (std::size_t i = 0; i < names.size(); ++i) marks.push_back(fmt::format("?{}", i + 1));
+    return fmt::format("INSERT INTO {} ({}) VALUES ({})", quote_name(table_.name), name_list(names),
+                       join(marks, ", "));
+  }
+
+  std::vector<std::string> stored_columns() const {
+    std::vector<std::string> names;
+    for (const ColumnSchema& column : table_.columns) {
+      if (!column.generated) names.push_back(column.name);
+    }
+    return names;
+  }
+
+  Result<std::optional<Row>> current(const Row& key, Batch& batch) {
+    if (const auto it = batch.taken_out.find(key); it != batch.taken_out.end()) {
+      return std::optional<Row>(it->second);
+    }
+    sqlite3_stmt* select = batch.select.get();
     sqlite3_reset(select);
     int at = 0;
     for (const Value& value : key) TRY(bind(select, ++at, value));
@@ -138,28 +194,113 @@ class Writer final : public BatchWriter {
     return row;
   }
 
-  Status apply_one(const Change& change, sqlite3_stmt* select, sqlite3_stmt* write,
-                   Applied& applied) {
-    ASSIGN_OR_RETURN(const std::optional<Row> before, current(change.key, select));
+  Status apply_one(const Change& change, Batch& batch) {
+    ASSIGN_OR_RETURN(const std::optional<Row> before, current(change.key, batch));
+    batch.waiting.erase(change.key);
     if (change.only_if) {
       const std::optional<Row>& wanted = *change.only_if;
       if (before.has_value() != wanted.has_value() || (before && !same(*before, *wanted))) {
-        ++applied.refused;
+        ++batch.applied.refused;
         return {};
       }
     }
     if (unchanged(before, change)) {
-      ++applied.skipped;
+      ++batch.applied.skipped;
       return {};
     }
-    sqlite3_reset(write);
-    int at = 0;
-    for (const Value& value : change.row ? *change.row : change.key) TRY(bind(write, ++at, value));
-    const Result<bool> stepped = connection_->step(write);
-    sqlite3_reset(write);
-    if (!stepped.ok()) return Error(stepped.error()).within("writing key " + show(change.key));
-    ++applied.written;
+    Status written = write(change, before, batch);
+    if (!written.ok()) return std::move(written).error().within("writing key " + show(change.key));
+    ++batch.applied.written;
     return {};
+  }
+
+  Status write(const Change& change, const std::optional<Row>& before, Batch& batch) {
+    if (!change.row) return run(batch.erase.get(), change.key);
+    Row values = *change.row;
+    sqlite3_stmt* statement = batch.insert.get();
+    if (before) {
+      const bool same_key = same(key_of(*before, key_), change.key);
+      statement = same_key ? batch.update.get() : batch.update_key.get();
+    }
+    if (const auto it = batch.taken_out.find(change.key); it != batch.taken_out.end()) {
+      values = whole_row(it->second, values);
+      statement = batch.insert_whole.get();
+      batch.taken_out.erase(it);
+    }
+    Status done = run(statement, values);
+    if (done.ok() || sqlite3_extended_errcode(connection_->raw()) != SQLITE_CONSTRAINT_UNIQUE) {
+      return done;
+    }
+    // A value moves from one row to another, and this one is its new place.
+    ASSIGN_OR_RETURN(const bool moved, make_room(change, batch));
+    if (!moved) return done;
+    return batch.applied.blocked_by.empty() ? run(statement, values) : Status();
+  }
+
+  // Those whose own change is still to come are taken out until then; the others are named. False
+  // when nobody is found in the way who could make room.
+  Result<bool> make_room(const Change& change, Batch& batch) {
+    bool found = false;
+    for (const std::vector<std::string>& unique : table_.uniques) {
+      std::vector<std::string> equal;
+      Row wanted;
+      for (const std::string& column : unique) {
+        const auto it = std::ranges::find(columns_, column);
+        if (it == columns_.end()) break;
+        wanted.push_back((*change.row)[static_cast<std::size_t>(it - columns_.begin())]);
+        equal.push_back(fmt::format("{} = ?{}", quote_name(column), wanted.size()));
+      }
+      if (wanted.size() != unique.size()) continue;
+      ASSIGN_OR_RETURN(
+          const std::vector<Row> keys,
+          connection_->query(fmt::format("SELECT {} FROM {} WHERE {}", name_list(table_.key),
+                                         quote_name(table_.name), join(equal, " AND ")),
+                             wanted));
+      for (const Row& key : keys) {
+        if (same(key, change.key)) continue;
+        found = true;
+        if (!batch.waiting.contains(key)) {
+          batch.applied.blocked_by.push_back(key);
+          continue;
+        }
+        ASSIGN_OR_RETURN(std::optional<Row> row, current(key, batch));
+        if (!row) continue;
+        TRY(run(batch.erase.get(), key));
+        batch.taken_out[key] = *std::move(row);
+      }
+    }
+    return found;
+  }
+
+  // Rows that were taken out and whose change did not want them changed go back as they were.
+  Status put_down(Batch& batch) {
+    for (const auto& [key, row] : batch.taken_out) {
+      TRY(run(batch.insert_whole.get(), whole_row(row, {})));
+    }
+    return {};
+  }
+
+  // The stored columns of a row, with the written ones replaced when there are values for them.
+  Row whole_row(const Row& row, const Row& values) const {
+    Row out;
+    for (const ColumnSchema& column : table_.columns) {
+      if (column.generated) continue;
+      const auto it = std::ranges::find(columns_, column.name);
+      const bool replaced = it != columns_.end() && !values.empty();
+      out.push_back(replaced ? values[static_cast<std::size_t>(it - columns_.begin())]
+                             : row[static_cast<std::size_t>(table_.column_index(column.name))]);
+    }
+    return out;
+  }
+
+  Status run(sqlite3_stmt* statement, const Row& values) {
+    sqlite3_reset(statement);
+    int at = 0;
+    for (const Value& value : values) TRY(bind(statement, ++at, value));
+    const Result<bool> stepped = connection_->step(statement);
+    Status done = stepped.ok() ? Status() : Status(stepped.error());
+    if (stepped.ok()) sqlite3_reset(statement);
+    return done;
   }
 
   bool unchanged(const std::optional<Row>& before, const Change& change) const {
@@ -174,6 +315,7 @@ class Writer final : public BatchWriter {
   std::unique_ptr<Connection> connection_;
   TableSchema table_;
   std::vector<std::string> columns_;
+  std::vector<int> key_;
 };
 
 }  // namespace

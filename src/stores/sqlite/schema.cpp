@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <functional>
 #include <map>
 
 #include "base/text.h"
@@ -82,14 +83,31 @@ Status read_indexes(Connection& connection, TableSchema& schema) {
                    connection.query("SELECT name, \"unique\", origin, partial"
                                     " FROM pragma_index_list(?1) ORDER BY seq DESC",
                                     named(schema.name)));
+  std::map<std::vector<std::string>, std::string> index_names;
   for (const Row& index : indexes) {
-    if (number(index[1]) == 0 || text(index[2]) == "pk" || number(index[3]) != 0) continue;
+    if (number(index[1]) == 0 || text(index[2]) == "pk") continue;
+    if (number(index[3]) != 0) {  // over some rows only
+      schema.other_uniques.push_back(text(index[0]));
+      continue;
+    }
     ASSIGN_OR_RETURN(const std::vector<Row> parts,
-                     connection.query("SELECT name FROM pragma_index_info(?1) ORDER BY seqno",
+                     connection.query("SELECT name, coll FROM pragma_index_xinfo(?1) WHERE key = 1"
+                                      " ORDER BY seqno",
                                       named(text(index[0]))));
     std::vector<std::string> columns;
-    for (const Row& part : parts) columns.push_back(text(part[0]));
-    if (std::ranges::count(columns, "") == 0) schema.uniques.push_back(std::move(columns));
+    bool is_plain = true;  // no expression, and compared as the columns are
+    for (const Row& part : parts) {
+      columns.push_back(text(part[0]));
+      const int at = schema.column_index(columns.back());
+      const std::string own = at < 0 ? "" : schema.columns[static_cast<std::size_t>(at)].collation;
+      is_plain = is_plain && at >= 0 && ascii_iequals(text(part[1]), own.empty() ? "BINARY" : own);
+    }
+    if (!is_plain) {
+      schema.other_uniques.push_back(text(index[0]));
+      continue;
+    }
+    index_names[columns] = text(index[0]);
+    schema.uniques.push_back(std::move(columns));
   }
   // Without a primary key, a unique index over columns that are never null tells rows apart too.
   if (!schema.key.empty()) return {};
@@ -100,9 +118,43 @@ Status read_indexes(Connection& connection, TableSchema& schema) {
     if (!usable) continue;
     schema.key = unique;
     std::erase(schema.uniques, schema.key);
+    ASSIGN_OR_RETURN(const std::vector<Row> ddl,
+                     connection.query("SELECT sql FROM sqlite_master WHERE type = 'index' AND name"
+                                      " = ?1 AND sql IS NOT NULL",
+                                      named(index_names[schema.key])));
+    if (!ddl.empty()) schema.key_index_ddl = text(ddl[0][0]);
     return {};
   }
   return {};
+}
+
+// Words outside of quotes, texts and comments, in order, until `use` says that it has seen enough.
+void each_word(const std::string& sql, const std::function<bool(std::string_view)>& use) {
+  const std::string closers = "'\"`]";
+  std::string word;
+  for (std::size_t i = 0; i <= sql.size(); ++i) {
+    const char c = i < sql.size() ? sql[i] : ' ';
+    if (std::isalnum(static_cast<unsigned char>(c)) != 0 || c == '_' || (c & 0x80) != 0) {
+      word += c;
+      continue;
+    }
+    if (!word.empty() && use(word)) return;
+    word.clear();
+    if (sql.compare(std::min(i, sql.size()), 2, "--") == 0) {
+      i = std::min(sql.find('\n', i), sql.size());
+    } else if (sql.compare(std::min(i, sql.size()), 2, "/*") == 0) {
+      i = std::min(sql.find("*/", i + 2), sql.size() - 1) + 1;
+    } else if (c == '[' || closers.find(c) != std::string::npos) {
+      // A doubled quote ends one text and begins the next, which comes to the same.
+      i = std::min(sql.find(c == '[' ? ']' : c, i + 1), sql.size());
+    }
+  }
+}
+
+bool has_keyword(const std::string& ddl, std::string_view keyword) {
+  bool found = false;
+  each_word(ddl, [&](std::string_view word) { return found = ascii_iequals(word, keyword); });
+  return found;
 }
 
 Status read_references(Connection& connection, TableSchema& schema) {
@@ -159,18 +211,35 @@ Status read_ddl(Connection& connection, TableSchema& schema) {
     if (name.starts_with(own_prefix)) continue;
     const bool of_table = ascii_iequals(text(row[2]), schema.name);
     if (type == "table" && of_table) schema.create_ddl = text(row[3]);
-    if (type == "index" && of_table) schema.index_ddl.push_back(text(row[3]));
+    const bool is_key = text(row[3]) == schema.key_index_ddl;
+    if (type == "index" && of_table && !is_key) schema.index_ddl.push_back(text(row[3]));
     if (type == "trigger" && of_table) {
       schema.triggers.push_back(name);
       schema.trigger_ddl.push_back(text(row[3]));
     }
     if (type == "view" && mentions(text(row[3]), schema.name)) schema.views.push_back(name);
   }
-  schema.has_checks = mentions(schema.create_ddl, "CHECK");
+  schema.has_checks = has_keyword(schema.create_ddl, "CHECK");
   return {};
 }
 
 }  // namespace
+
+bool has_rowid_alias(const TableSchema& table) {
+  if (table.key.size() != 1 || !table.key_index_ddl.empty()) return false;
+  const auto at = static_cast<std::size_t>(table.column_index(table.key.front()));
+  return ascii_iequals(table.columns[at].declared, "INTEGER") &&
+         has_keyword(table.create_ddl, "PRIMARY") && !has_keyword(table.create_ddl, "WITHOUT");
+}
+
+bool begins_with_keyword(const std::string& sql, std::string_view keyword) {
+  bool found = false;
+  each_word(sql, [&](std::string_view word) {
+    found = ascii_iequals(word, keyword);
+    return true;
+  });
+  return found;
+}
 
 Result<std::vector<std::string>> table_names(Connection& connection) {
   ASSIGN_OR_RETURN(const std::vector<Row> rows,
@@ -213,6 +282,14 @@ Result<TableSchema> describe(Connection& connection, const std::string& table) {
   schema.name = text(found[0][0]);
   schema.strict = number(found[0][3]) != 0;
   TRY(read_columns(connection, schema, number(found[0][2]) != 0));
+  if (schema.strict) {
+    // There ANY keeps a value as it is; elsewhere the word means nothing and the type is NUMERIC.
+    for (ColumnSchema& column : schema.columns) {
+      if (!ascii_iequals(column.declared, "ANY")) continue;
+      column.declared.clear();
+      column.holds = Kind::null;
+    }
+  }
   TRY(read_indexes(connection, schema));
   TRY(read_references(connection, schema));
   TRY(read_ddl(connection, schema));

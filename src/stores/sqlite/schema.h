@@ -2,6 +2,7 @@
 #pragma once
 
 #include <string>
+#include <string_view>
 
 #include "stores/sqlite/connection.h"
 #include "value/schema.h"
@@ -14,6 +15,10 @@ inline constexpr const char* own_prefix = "whimbrel_";
 // not_found with near names when there is no such table; `refused` for views and virtual tables.
 Result<TableSchema> describe(Connection& connection, const std::string& table);
 Result<std::vector<std::string>> table_names(Connection& connection);
+// Whether its key is the rowid itself, an INTEGER PRIMARY KEY: whole numbers, never null.
+bool has_rowid_alias(const TableSchema& table);
+// Whether the first word of a statement, after spaces and comments, is this one.
+bool begins_with_keyword(const std::string& sql, std::string_view keyword);
 Result<bool> object_exists(Connection& connection, const std::string& type,
                            const std::string& name);
 

@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <filesystem>
 
 #include "base/text.h"
@@ -9,6 +10,7 @@
 #include "stores/sqlite/dialect.h"
 #include "stores/sqlite/inside.h"
 #include "stores/sqlite/objects.h"
+#include "stores/sqlite/rehearsal.h"
 #include "stores/sqlite/rows.h"
 #include "stores/sqlite/schema.h"
 #include "stores/sqlite/triggers.h"
@@ -61,7 +63,8 @@ Status SqliteStore::claim(const std::string& migration, const std::string& journ
   TRY(in_transaction([&](Connection& connection) -> Status {
     TRY(
         connection.execute("CREATE TABLE IF NOT EXISTS whimbrel_claims (migration TEXT PRIMARY KEY,"
-                           " journal TEXT NOT NULL, chunks INTEGER NOT NULL DEFAULT 0)"));
+                           " journal TEXT NOT NULL, chunks INTEGER NOT NULL DEFAULT 0,"
+                           " records INTEGER)"));
     const Row both = {Value::text(migration), Value::text(journal)};
     const auto added = connection.run(
         "INSERT OR IGNORE INTO whimbrel_claims (migration, journal) VALUES (?1, ?2)", both);
@@ -85,17 +88,63 @@ Status SqliteStore::claim(const std::string& migration, const std::string& journ
   return {};
 }
 
-Status SqliteStore::disown(const std::string& migration) {
+Result<std::string> SqliteStore::claimed_by(const std::string& migration) {
+  ASSIGN_OR_RETURN(const auto connection, connect(Access::read));
+  ASSIGN_OR_RETURN(const bool there, object_exists(*connection, "table", "whimbrel_claims"));
+  if (!there) return std::string();
+  ASSIGN_OR_RETURN(const auto rows,
+                   connection->query("SELECT journal FROM whimbrel_claims WHERE migration = ?1",
+                                     {Value::text(migration)}));
+  return rows.empty() ? std::string() : rows[0][0].get<std::string>();
+}
+
+Status SqliteStore::mark(const std::string& migration, const std::string& journal,
+                         std::int64_t records) {
   return in_transaction([&](Connection& connection) -> Status {
     ASSIGN_OR_RETURN(const bool there, object_exists(connection, "table", "whimbrel_claims"));
     if (!there) return {};
-    const auto removed = connection.run("DELETE FROM whimbrel_claims WHERE migration = ?1",
-                                        {Value::text(migration)});
+    const auto marked = connection.run(
+        "UPDATE whimbrel_claims SET records = ?3 WHERE migration = ?1 AND journal = ?2",
+        {Value::text(migration), Value::text(journal), Value::integer(records)});
+    return marked.ok() ? Status() : Status(marked.error());
+  });
+}
+
+Result<std::optional<std::int64_t>> SqliteStore::marked(const std::string& migration,
+                                                        const std::string& journal) {
+  ASSIGN_OR_RETURN(const auto connection, connect(Access::read));
+  ASSIGN_OR_RETURN(const bool there, object_exists(*connection, "table", "whimbrel_claims"));
+  if (!there) return std::optional<std::int64_t>{};
+  ASSIGN_OR_RETURN(const auto rows,
+                   connection->query("SELECT records FROM whimbrel_claims WHERE migration = ?1 AND"
+                                     " journal = ?2",
+                                     {Value::text(migration), Value::text(journal)}));
+  if (rows.empty() || rows[0][0].is_null()) return std::optional<std::int64_t>{};
+  return std::optional(rows[0][0].get<std::int64_t>());
+}
+
+Status SqliteStore::disown(const std::string& migration, const std::string& journal) {
+  return in_transaction([&](Connection& connection) -> Status {
+    ASSIGN_OR_RETURN(const bool there, object_exists(connection, "table", "whimbrel_claims"));
+    if (!there) return {};
+    const auto removed =
+        connection.run("DELETE FROM whimbrel_claims WHERE migration = ?1 AND journal = ?2",
+                       {Value::text(migration), Value::text(journal)});
     if (!removed.ok()) return removed.error();
     ASSIGN_OR_RETURN(const auto left,
                      connection.query("SELECT 1 FROM whimbrel_claims LIMIT 1", {}));
     return left.empty() ? connection.execute("DROP TABLE whimbrel_claims") : Status();
   });
+}
+
+Result<std::unique_ptr<Rehearsal>> SqliteStore::rehearse(const Mapping& mapping) {
+  return make_rehearsal(mapping);
+}
+
+Status SqliteStore::understands(const std::string& query) {
+  ASSIGN_OR_RETURN(const auto connection, connect(Access::read));
+  ASSIGN_OR_RETURN(const Statement statement, connection->prepare(query));
+  return {};
 }
 
 Result<Value> SqliteStore::ask(const std::string& query) {
@@ -118,18 +167,72 @@ Result<TableSchema> SqliteStore::describe(const std::string& table) {
   return sqlite::describe(*connection, table);
 }
 
+namespace {
+
+// "LINE:COLUMN: " of an offset into a text.
+std::string place_in(const std::string& text, std::size_t offset) {
+  const std::string before = text.substr(0, offset);
+  const std::size_t line_begin = before.rfind('\n');
+  const std::size_t column = line_begin == std::string::npos ? offset : offset - line_begin - 1;
+  return fmt::format("{}:{}: ", std::ranges::count(before, '\n') + 1, column + 1);
+}
+
+Error ddl_mistake(const std::string& ddl, std::size_t at, const std::string& what,
+                  std::string hint) {
+  return Error{ErrorCode::invalid_plan, place_in(ddl, std::min(at, ddl.size())) + what,
+               std::move(hint)};
+}
+
+// Statement by statement, so that a mistake has its place, and nothing but shapes is made.
+Status carry_out_ddl(Connection& connection, const std::string& ddl) {
+  std::size_t at = 0;
+  while (at < ddl.size()) {
+    sqlite3_stmt* raw = nullptr;
+    const char* tail = nullptr;
+    const int code = sqlite3_prepare_v2(connection.raw(), ddl.c_str() + at,
+                                        static_cast<int>(ddl.size() - at), &raw, &tail);
+    const Statement statement(raw);
+    if (code != SQLITE_OK) {
+      const int offset = std::max(sqlite3_error_offset(connection.raw()), 0);
+      return ddl_mistake(ddl, at + static_cast<std::size_t>(offset),
+                         sqlite3_errmsg(connection.raw()), "");
+    }
+    const std::string text = statement == nullptr ? "" : sqlite3_sql(statement.get());
+    const std::size_t begin = at;
+    at = static_cast<std::size_t>(tail - ddl.c_str());
+    if (statement == nullptr) continue;  // spaces and comments
+    if (!begins_with_keyword(text, "CREATE")) {
+      return ddl_mistake(ddl, ddl.find_first_not_of(" \t\r\n;", begin),
+                         "the file may make the table, its indexes and triggers, and nothing else",
+                         "rows come from the source; take this statement away");
+    }
+    if (!connection.step(statement.get()).ok()) {
+      return ddl_mistake(ddl, ddl.find_first_not_of(" \t\r\n;", begin),
+                         sqlite3_errmsg(connection.raw()), "");
+    }
+  }
+  return {};
+}
+
+}  // namespace
+
 Result<TableSchema> SqliteStore::parse(const std::string& ddl, const std::string& table) {
   ASSIGN_OR_RETURN(const auto connection, Connection::in_memory());
-  if (Status made = connection->execute(ddl); !made.ok()) {
-    Error error = std::move(made).error();
-    error.code = ErrorCode::invalid_plan;
-    if (error.message.starts_with(":memory:: ")) error.message.erase(0, 10);
-    return error;
-  }
+  TRY(carry_out_ddl(*connection, ddl));
   ASSIGN_OR_RETURN(const std::vector<std::string> made, table_names(*connection));
+  const bool wanted =
+      std::ranges::any_of(made, [&](const std::string& one) { return ascii_iequals(one, table); });
+  if (!wanted) {
+    return Error{ErrorCode::invalid_plan,
+                 made.empty() ? fmt::format("1:1: the file does not make `{}`", table)
+                              : fmt::format("1:1: the file makes `{}`, and not `{}`",
+                                            join(made, "`, `"), table),
+                 fmt::format("it has to hold CREATE TABLE {} (…)", quote_name(table))};
+  }
   for (const std::string& other : made) {
     if (ascii_iequals(other, table)) continue;
-    return Error{ErrorCode::invalid_plan, fmt::format("the file also makes the table `{}`", other),
+    return Error{ErrorCode::invalid_plan,
+                 fmt::format("1:1: the file also makes the table `{}`", other),
                  fmt::format("it has to make `{}` and its indexes, and nothing else", table)};
   }
   return sqlite::describe(*connection, table);
@@ -163,6 +266,7 @@ Status SqliteStore::create(const TableSchema& schema, bool with_indexes) {
     ASSIGN_OR_RETURN(const bool there, object_exists(connection, "table", schema.name));
     if (there) return {};
     TRY(connection.execute(schema.create_ddl));
+    if (!schema.key_index_ddl.empty()) TRY(connection.execute(schema.key_index_ddl));
     if (with_indexes) {
       for (const std::string& ddl : schema.index_ddl) TRY(connection.execute(ddl));
     }

@@ -21,7 +21,7 @@ class SqliteStore final : public Store, private Catalog, private Capture, privat
   static Result<std::shared_ptr<Store>> open(const std::string& path, Clock& clock);
 
   std::string identity() const override { return "sqlite:" + path_; }
-  Capabilities capabilities() const override { return {true, true, true, 1}; }
+  Capabilities capabilities() const override { return {true, true, true, 900, 1}; }
   const Dialect* dialect() const override;
   Catalog& catalog() override { return *this; }
   Capture& capture() override { return *this; }
@@ -31,8 +31,15 @@ class SqliteStore final : public Store, private Catalog, private Capture, privat
       const TableSchema& table, const std::vector<std::string>& columns) override;
   Result<std::unique_ptr<InsideCopier>> open_inside(const Mapping& mapping) override;
   Status claim(const std::string& migration, const std::string& journal) override;
-  Status disown(const std::string& migration) override;
+  Result<std::string> claimed_by(const std::string& migration) override;
+  Status mark(const std::string& migration, const std::string& journal,
+              std::int64_t records) override;
+  Result<std::optional<std::int64_t>> marked(const std::string& migration,
+                                             const std::string& journal) override;
+  Status disown(const std::string& migration, const std::string& journal) override;
   Result<std::string> self_test(const Mapping& mapping, bool linked) override;
+  Result<std::unique_ptr<Rehearsal>> rehearse(const Mapping& mapping) override;
+  Status understands(const std::string& query) override;
   Result<Value> ask(const std::string& query) override;
   Result<std::vector<Finding>> review(const Mapping& mapping, bool dual) override;
 
@@ -62,9 +69,12 @@ class SqliteStore final : public Store, private Catalog, private Capture, privat
   Result<std::string> start(const std::string& feed,
                             const std::vector<std::string>& tables) override;
   Status stop(const std::string& feed) override;
+  Result<bool> feed_is_whole(const std::string& feed,
+                             const std::vector<std::string>& tables) override;
   Result<ChangeBatch> read(const std::string& feed, const std::string& position,
                            std::int64_t changes_max) override;
   Status link(const std::vector<Link>& links) override;
+  Result<bool> links_are_whole(const std::vector<Link>& links) override;
   Status unlink(const std::vector<Link>& links, PairSink& sink) override;
   Status cut(const std::vector<Link>& links) override;
   Result<std::vector<Row>> written_on_new_side(const Link& link) override;

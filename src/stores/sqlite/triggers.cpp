@@ -82,7 +82,7 @@ struct Way {
   std::string concerned(const ColumnRule& rule) const {
     std::vector<std::string> parts;
     for (const std::string& column : columns_of(*rule.expr)) parts.push_back(changed(column));
-    return parts.empty() ? "false" : join(parts, " OR ");
+    return parts.empty() ? "0" : join(parts, " OR ");
   }
 
   Result<std::string> assignments(const std::vector<ColumnRule>& some) const {
@@ -99,18 +99,22 @@ struct Way {
                        name_list(columns_of_rules(rules)), join(sql, ", "), tail);
   }
 
+  // No upsert: see the writer of rows.
   Result<std::string> on_insert() const {
-    std::vector<std::string> sets;
+    std::vector<ColumnRule> others;
     for (const ColumnRule& rule : rules) {
-      if (!written.is_key(rule.column)) {
-        sets.push_back(fmt::format("{0} = excluded.{0}", quote_name(rule.column)));
-      }
+      if (!written.is_key(rule.column)) others.push_back(rule);
     }
-    const std::string then = sets.empty() ? "NOTHING" : "UPDATE SET " + join(sets, ", ");
-    ASSIGN_OR_RETURN(
-        const std::string insert,
-        insert_whole(fmt::format("true ON CONFLICT ({}) DO {}", name_list(written.key), then)));
-    return trigger("insert", "INSERT", "", insert + noted("NEW."));
+    ASSIGN_OR_RETURN(const std::string match, match_key(written, rules, "", "NEW."));
+    ASSIGN_OR_RETURN(const std::string insert,
+                     insert_whole(fmt::format("NOT EXISTS (SELECT 1 FROM {} WHERE {})",
+                                              quote_name(written.name), match)));
+    std::string update;
+    if (!others.empty()) {
+      ASSIGN_OR_RETURN(const std::string sets, assignments(others));
+      update = fmt::format("UPDATE {} SET {} WHERE {}; ", quote_name(written.name), sets, match);
+    }
+    return trigger("insert", "INSERT", "", update + insert + noted("NEW."));
   }
 
   Result<std::string> on_delete() const {
@@ -136,9 +140,13 @@ struct Way {
     ASSIGN_OR_RETURN(const std::string insert,
                      insert_whole(fmt::format("NOT EXISTS (SELECT 1 FROM {} WHERE {})",
                                               quote_name(written.name), match_new)));
+    // A row that the other side does not have yet took the place of one that it has.
+    const std::string make_room =
+        fmt::format("DELETE FROM {0} WHERE {1} AND NOT EXISTS (SELECT 1 FROM {0} WHERE {2});",
+                    quote_name(written.name), match_new, match);
     return trigger("key", "UPDATE", key_changed(),
-                   fmt::format("UPDATE OR REPLACE {} SET {} WHERE {}; {}", quote_name(written.name),
-                               join(sets, ", "), match, insert) +
+                   fmt::format("{} UPDATE OR REPLACE {} SET {} WHERE {}; {}", make_room,
+                               quote_name(written.name), join(sets, ", "), match, insert) +
                        noted("OLD.") + noted("NEW."));
   }
 

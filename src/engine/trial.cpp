@@ -1,0 +1,247 @@
+#include "engine/trial.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <nlohmann/json.hpp>
+
+#include "base/text.h"
+#include "store/image.h"
+
+namespace whimbrel {
+
+namespace {
+
+using nlohmann::json;
+constexpr std::size_t examples_max = 3;
+
+std::vector<std::pair<std::string, std::string>> shown(const std::vector<std::string>& names,
+                                                       const Row& row) {
+  std::vector<std::pair<std::string, std::string>> all;
+  for (std::size_t i = 0; i < names.size(); ++i) all.emplace_back(names[i], show(row[i], 80));
+  return all;
+}
+
+}  // namespace
+
+Trial::Trial(const Migration& migration, Journal& journal, Events& events)
+    : migration_(migration), journal_(journal), events_(events) {}
+
+std::string Trial::id_of(const Move& move) const { return "trial:" + move.to; }
+
+bool Trial::has_leftovers() const { return !journal_.state().effects.empty(); }
+
+Status Trial::choose(const std::string& table, std::int64_t limit) {
+  std::vector<std::string> names;
+  for (const Move& move : migration_.moves) {
+    names.push_back(move.name);
+    if (!table.empty() && move.name != table) continue;
+    ASSIGN_OR_RETURN(const auto reader, move.source->open_reader(move.mapping.source));
+    ASSIGN_OR_RETURN(const ChunkOfRows chunk,
+                     reader->read_after(std::nullopt, {limit, std::int64_t{64} << 20}));
+    for (const Row& row : chunk.rows) {
+      chosen_[move.index].insert(key_of(row, move.mapping.source_key));
+    }
+  }
+  if (table.empty() || std::ranges::count(names, table) > 0) return {};
+  return Error{ErrorCode::not_found, fmt::format("the plan moves no table `{}`", table),
+               "it moves " + join(names, ", ")};
+}
+
+// A row goes with the rows it refers to, and these with theirs, as far as the plan moves them.
+Status Trial::follow_references() {
+  std::map<int, Keys> open = chosen_;
+  while (!open.empty()) {
+    std::map<int, Keys> found;
+    for (const auto& [index, keys] : open) {
+      const Move& child = migration_.moves[static_cast<std::size_t>(index)];
+      ASSIGN_OR_RETURN(const Lot lot, read(child, keys));
+      for (const ForeignKey& reference : child.mapping.source.foreign_keys) {
+        for (const Move& parent : migration_.moves) {
+          const bool refers = parent.source == child.source &&
+                              ascii_iequals(parent.mapping.source.name, reference.parent) &&
+                              parent.mapping.source.key.size() == reference.columns.size();
+          if (!refers) continue;
+          for (const Row& row : lot.source_rows) {
+            Row key;
+            for (const std::string& column : reference.columns) {
+              const int at = child.mapping.source.column_index(column);
+              key.push_back(row[static_cast<std::size_t>(at)]);
+            }
+            if (std::ranges::any_of(key, &Value::is_null)) continue;
+            ++references_;
+            if (chosen_[parent.index].insert(key).second) found[parent.index].insert(key);
+          }
+        }
+      }
+    }
+    open = std::move(found);
+  }
+  return {};
+}
+
+Result<Trial::Lot> Trial::read(const Move& move, const Keys& keys) {
+  ASSIGN_OR_RETURN(const auto reader, move.source->open_reader(move.mapping.source));
+  const std::vector<Row> list(keys.begin(), keys.end());
+  ASSIGN_OR_RETURN(auto rows, reader->read_keys(list));
+  Lot lot;
+  for (std::size_t i = 0; i < rows.size(); ++i) {
+    if (!rows[i]) continue;  // an orphan's parent, or deleted just now
+    Result<Row> image = image_of(move.mapping, *rows[i], move.target->catalog());
+    if (!image.ok()) {
+      return std::move(image).error().within(
+          fmt::format("converting key {} of {}", show(list[i]), move.name));
+    }
+    lot.source_rows.push_back(*std::move(rows[i]));
+    lot.images.push_back(std::move(image).value());
+  }
+  return lot;
+}
+
+// Every row is named in the journal, with what will be written, before it is written.
+Status Trial::write(const Move& move, const Lot& lot, TriedTable& tried) {
+  Catalog& catalog = move.target->catalog();
+  const bool makes = !catalog.describe(move.mapping.target.name).ok();
+  std::vector<std::optional<Row>> there(lot.images.size());
+  if (!makes) {
+    ASSIGN_OR_RETURN(const auto reader, move.target->open_reader(move.mapping.target));
+    std::vector<Row> keys;
+    for (const Row& image : lot.images) keys.push_back(key_of(image, move.mapping.target_key));
+    ASSIGN_OR_RETURN(there, reader->read_keys(keys));
+  }
+  json undo = {{"made", makes}, {"rows", json::array()}};
+  std::vector<Row> written;
+  std::vector<Change> changes;
+  for (std::size_t i = 0; i < lot.images.size(); ++i) {
+    if (there[i]) {
+      ++tried.there;
+      continue;
+    }
+    const Row values = written_values(move.mapping.forward, lot.images[i]);
+    undo["rows"].push_back(
+        {{"key", to_hex(canonical(key_of(lot.images[i], move.mapping.target_key)))},
+         {"values", to_hex(canonical(values))}});
+    written.push_back(lot.images[i]);
+    changes.push_back({key_of(lot.images[i], move.mapping.target_key), values,
+                       std::optional<std::optional<Row>>(std::in_place, std::nullopt)});
+    if (tried.examples.size() < examples_max) {
+      tried.examples.push_back({show(key_of(lot.source_rows[i], move.mapping.source_key)),
+                                shown(move.mapping.source.column_names(), lot.source_rows[i]),
+                                shown(written_columns(move.mapping.forward), values)});
+    }
+  }
+  TRY(journal_.append(EffectIntended{id_of(move), undo.dump()}));
+  TRY(catalog.create(move.mapping.target, true));
+  ASSIGN_OR_RETURN(
+      const auto writer,
+      move.target->open_writer(move.mapping.target, written_columns(move.mapping.forward)));
+  ASSIGN_OR_RETURN(const Applied applied, writer->apply(changes));
+  tried.rows = applied.written;
+  tried.there += applied.refused;
+  if (!applied.blocked_by.empty()) {
+    return Error{ErrorCode::refused,
+                 fmt::format("{}: a value that has to be unique is held by the row {}", move.to,
+                             show(applied.blocked_by.front()))};
+  }
+  TRY(journal_.append(EffectConfirmed{id_of(move), "{}"}));
+  return compare(move, written);
+}
+
+Status Trial::compare(const Move& move, const std::vector<Row>& images) const {
+  ASSIGN_OR_RETURN(const auto reader, move.target->open_reader(move.mapping.target));
+  std::vector<Row> keys;
+  for (const Row& image : images) keys.push_back(key_of(image, move.mapping.target_key));
+  ASSIGN_OR_RETURN(const auto found, reader->read_keys(keys));
+  for (std::size_t i = 0; i < keys.size(); ++i) {
+    const std::string what = found[i]
+                                 ? join(differing(move.mapping.forward, images[i], *found[i]), ", ")
+                                 : "it is not there";
+    if (what.empty()) continue;
+    return Error{ErrorCode::data_mismatch,
+                 fmt::format("{} key {}: {}", move.to, show(keys[i]), what),
+                 "a trigger or default of the target interferes"};
+  }
+  return {};
+}
+
+Result<std::int64_t> Trial::take_away(const Move& move, const Effect& effect) {
+  const json undo = json::parse(effect.undo, nullptr, false);
+  const Result<TableSchema> there = move.target->catalog().describe(move.mapping.target.name);
+  if (!there.ok() && there.error().code == ErrorCode::not_found) return std::int64_t{0};
+  if (!there.ok()) return there.error();
+  ASSIGN_OR_RETURN(const auto reader, move.target->open_reader(move.mapping.target));
+  std::int64_t left_alone = 0;
+  std::vector<Change> changes;
+  for (const auto& row : undo.value("rows", json::array())) {
+    ASSIGN_OR_RETURN(Row key, row_from_canonical(from_hex(row.value("key", ""))));
+    const std::vector<Row> keys = {key};
+    ASSIGN_OR_RETURN(auto found, reader->read_keys(keys));
+    if (!found[0]) continue;
+    const Row values = written_values(move.mapping.forward, *found[0]);
+    if (to_hex(canonical(values)) != row.value("values", "")) {
+      ++left_alone;
+      continue;
+    }
+    changes.push_back({std::move(key), std::nullopt, std::move(found[0])});
+  }
+  ASSIGN_OR_RETURN(
+      const auto writer,
+      move.target->open_writer(move.mapping.target, written_columns(move.mapping.forward)));
+  ASSIGN_OR_RETURN(const Applied applied, writer->apply(changes));
+  left_alone += applied.refused;
+  ASSIGN_OR_RETURN(const std::int64_t rows, reader->count());
+  if (undo.value("made", false) && rows == 0) {
+    TRY(move.target->catalog().drop(move.mapping.target.name));
+  }
+  return left_alone;
+}
+
+Result<std::int64_t> Trial::clean() {
+  std::int64_t left_alone = 0;
+  const State state = journal_.state();
+  for (auto effect = state.effects.rbegin(); effect != state.effects.rend(); ++effect) {
+    for (const Move& move : migration_.moves) {
+      if (effect->id != id_of(move)) continue;
+      ASSIGN_OR_RETURN(const std::int64_t rows, take_away(move, *effect));
+      left_alone += rows;
+    }
+    TRY(journal_.append(EffectUndone{effect->id}));
+  }
+  return left_alone;
+}
+
+Result<TrialOutcome> Trial::run(const std::string& table, std::int64_t limit, bool keep) {
+  ASSIGN_OR_RETURN(const std::int64_t of_before, clean());
+  TrialOutcome outcome;
+  outcome.left_alone = of_before;
+  chosen_.clear();
+  references_ = 0;
+  TRY(choose(table, limit));
+  TRY(follow_references());
+  outcome.references = references_;
+  Status tried;
+  for (const Move& move : migration_.moves) {
+    if (chosen_[move.index].empty()) continue;
+    Result<Lot> lot = read(move, chosen_[move.index]);
+    TriedTable one{move.name, 0, 0, {}};
+    tried = lot.ok() ? write(move, lot.value(), one) : Status(lot.error());
+    if (!tried.ok()) {
+      tried = std::move(tried).error().within("trying " + move.name);
+      break;
+    }
+    events_.emit({"rows_tried", {{"table", move.name}, {"rows", one.rows}}});
+    outcome.tables.push_back(std::move(one));
+  }
+  if (tried.ok() && keep) return outcome;
+  ASSIGN_OR_RETURN(const std::int64_t left_alone, clean());
+  outcome.left_alone += left_alone;
+  if (!tried.ok()) {
+    return std::move(tried).error().saying_safe(
+        left_alone == 0 ? "the rows of the trial were removed again"
+                        : fmt::format("{} rows of the trial were changed since and are still there",
+                                      left_alone));
+  }
+  return outcome;
+}
+
+}  // namespace whimbrel

@@ -1,0 +1,70 @@
+// A few rows for real: they are moved with all that they refer to, compared, and taken away again.
+//
+// A trial has a journal of its own, in which every row is named before it is written; so one that
+// was killed is cleaned up by the next, whatever it had done. Rows that somebody else has changed
+// meanwhile are left alone and counted. Threads: one at a time.
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <set>
+#include <string>
+#include <vector>
+
+#include "base/events.h"
+#include "journal/journal.h"
+#include "plan/migration.h"
+
+namespace whimbrel {
+
+struct TriedRow {
+  std::string key;  // as a person reads it
+  std::vector<std::pair<std::string, std::string>> before;
+  std::vector<std::pair<std::string, std::string>> after;
+};
+struct TriedTable {
+  std::string name;
+  std::int64_t rows = 0;   // written and compared
+  std::int64_t there = 0;  // the target had them already: not touched
+  std::vector<TriedRow> examples;
+};
+struct TrialOutcome {
+  std::vector<TriedTable> tables;
+  std::int64_t references = 0;  // that were followed to rows of other tables
+  std::int64_t left_alone = 0;  // rows that somebody else changed before they could be removed
+};
+
+class Trial {
+ public:
+  Trial(const Migration& migration, Journal& journal, Events& events);
+
+  // What an earlier trial has left; nothing when it left nothing.
+  bool has_leftovers() const;
+  // Removes it. Gives the rows that were left alone.
+  Result<std::int64_t> clean();
+  // `table`: a move by name, all when it is empty. `limit`: rows of each. Errors: not_found for a
+  // move that the plan does not have; data_mismatch when a row did not arrive as it should.
+  Result<TrialOutcome> run(const std::string& table, std::int64_t limit, bool keep);
+
+ private:
+  using Keys = std::set<Row, RowLess>;
+  struct Lot {
+    std::vector<Row> source_rows;
+    std::vector<Row> images;
+  };
+  Status choose(const std::string& table, std::int64_t limit);
+  Status follow_references();
+  Result<Lot> read(const Move& move, const Keys& keys);
+  Status write(const Move& move, const Lot& lot, TriedTable& tried);
+  Status compare(const Move& move, const std::vector<Row>& images) const;
+  Result<std::int64_t> take_away(const Move& move, const Effect& effect);
+  std::string id_of(const Move& move) const;
+
+  const Migration& migration_;
+  Journal& journal_;
+  Events& events_;
+  std::map<int, Keys> chosen_;  // source keys, by move
+  std::int64_t references_ = 0;
+};
+
+}  // namespace whimbrel

@@ -1,0 +1,19 @@
+// What a plan says, written back as a plan would say it.
+//
+// The reverse of parse_value: what is printed is read again as the same expression. Pure functions.
+#pragma once
+
+#include <optional>
+#include <string>
+
+#include "transform/expr.h"
+
+namespace whimbrel {
+
+// A text in double quotes that YAML reads back byte by byte; nothing for a text that is no UTF-8,
+// which YAML cannot hold.
+std::optional<std::string> yaml_text(const std::string& text);
+// In YAML's flow style, on one line. Nothing where the grammar has no words for it.
+std::optional<std::string> print_value(const Expr& expr);
+
+}  // namespace whimbrel

@@ -1,0 +1,188 @@
+// The plan for the way back after `finish`, from the inverse that the mapping already has.
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <nlohmann/json.hpp>
+
+#include "base/text.h"
+#include "plan/plan_file.h"
+#include "plan/print.h"
+
+namespace whimbrel {
+
+namespace {
+
+std::string quoted(const std::string& text) { return yaml_text(text).value_or("\"?\""); }
+
+// A path of a file in which odd characters of a table's name do no harm.
+std::string file_name(const std::string& table) {
+  std::string name;
+  for (const char c : table) {
+    const bool plain = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
+                       c == '_' || c == '-';
+    name += plain ? c : '_';
+  }
+  return name == table ? name + ".sql" : name + "-" + digest_hex(table).substr(0, 8) + ".sql";
+}
+
+std::string ddl_of(const TableSchema& table) {
+  std::string ddl = table.create_ddl + ";\n";
+  if (!table.key_index_ddl.empty()) ddl += table.key_index_ddl + ";\n";
+  for (const std::string& index : table.index_ddl) ddl += index + ";\n";
+  return ddl;
+}
+
+std::string sql_name(const std::string& name) {
+  std::string out = "\"";
+  for (const char c : name) out += c == '"' ? std::string("\"\"") : std::string(1, c);
+  return out + "\"";
+}
+
+class Writer {
+ public:
+  Writer(const PlanFile& plan, const Migration& migration, const std::string& folder)
+      : plan_(plan), migration_(migration), folder_(folder) {}
+
+  ReversePlan write() {
+    out_.text = fmt::format(
+        "# The way back from `{0}`: new to old. It begins with empty old tables, so rename or "
+        "drop\n"
+        "# what still has their names. `whimbrel rollback` goes back at once, and with the values\n"
+        "# that only the old tables held.\n"
+        "whimbrel: 1\nmigration: {0}-back\nstores:\n",
+        migration_.name);
+    for (const StoreEntry& store : plan_.stores) {
+      // Variables may have their defaults in the plan that is left behind.
+      const bool has_secrets = store.url.find('@') != std::string::npos;
+      out_.text +=
+          fmt::format("  {}: {}\n", store.alias, quoted(has_secrets ? store.written : store.url));
+    }
+    out_.text += "tables:\n";
+    for (const Move& move : migration_.moves) table(move);
+    out_.text += fmt::format("sync: {}\n", name_of(migration_.sync));
+    switches();
+    return std::move(out_);
+  }
+
+ private:
+  void line(const std::string& text) { out_.text += text + "\n"; }
+
+  void table(const Move& move) {
+    const Mapping& mapping = move.mapping;
+    const std::string file = file_name(mapping.source.name);
+    out_.files[file] = ddl_of(mapping.source);
+    line("  - from: " + quoted(move.to));
+    line("    to: " + quoted(move.from));
+    line("    create: " + quoted(folder_ + "/" + file));
+    line("    columns:");
+    for (const ColumnRule& rule : mapping.backward) {
+      const std::optional<std::string> value = print_value(*rule.expr);
+      if (value) {
+        line(fmt::format("      {}: {}", quoted(rule.column), *value));
+      } else {
+        line(fmt::format("      # {}: {}: the grammar has no words for it", rule.column,
+                         describe(*rule.expr)));
+      }
+    }
+    line("    rest: drop");
+    for (const std::string& column : mapping.new_only) {
+      line(fmt::format("    # `{}` has no place in the old table", column));
+    }
+    for (const Loss& loss : mapping.losses) {
+      const bool comes_back =
+          std::ranges::count(mapping.backward, loss.column, &ColumnRule::column) > 0;
+      line(comes_back
+               ? fmt::format("    # `{}`: {}", loss.column, loss.what)
+               : fmt::format("    # `{}` cannot be computed from the new table: it is null, or its "
+                             "default, until it is fetched",
+                             loss.column));
+    }
+    lost_columns(mapping);
+  }
+
+  // Values that only the archive has.
+  void lost_columns(const Mapping& mapping) {
+    const std::string& archive = migration_.finish.rename_source_to;
+    if (archive.empty()) return;
+    std::vector<std::string> sets;
+    for (const ColumnSchema& column : mapping.source.columns) {
+      const bool comes_back = std::ranges::any_of(
+          mapping.backward, [&](const ColumnRule& rule) { return rule.column == column.name; });
+      if (comes_back || column.generated) continue;
+      sets.push_back(fmt::format("{0} = a.{0}", sql_name(column.name)));
+    }
+    if (sets.empty()) return;
+    std::vector<std::string> keys;
+    for (const std::string& key : mapping.source.key) {
+      keys.push_back(fmt::format("a.{0} = {1}.{0}", sql_name(key), sql_name(mapping.source.name)));
+    }
+    line("    # What only the archive has; after `run --until verify` and before `cutover`:");
+    line(fmt::format("    #   UPDATE {} SET {} FROM {} AS a WHERE {};",
+                     sql_name(mapping.source.name), join(sets, ", "), sql_name(archive),
+                     join(keys, " AND ")));
+  }
+
+  void switches() {
+    line("cutover:\n  start: manual");
+    if (migration_.sync == Sync::none) {
+      line(fmt::format("  window: {{max: {}ms, forecast: {}}}", migration_.hold_max.count(),
+                       migration_.forecast_refuses ? "refuse" : "warn"));
+    } else {
+      line(fmt::format("  max_hold: {}ms", migration_.hold_max.count()));
+    }
+    if (plan_.switches.empty()) return;
+    line("  switches:");
+    for (const SwitchEntry& entry : plan_.switches) {
+      if (entry.row) {
+        line("    # what the switch has to say for the old side: see the way it was before");
+        line(fmt::format("    - row: {}",
+                         quoted(entry.row->table.alias + "/" + entry.row->table.table)));
+        line("      key: " + pairs(entry.row->key));
+        line("      set: " + pairs(entry.row->set, true));
+        continue;
+      }
+      line("    - command: " + words(entry.command.undo));
+      line("      undo: " + words(entry.command.run));
+    }
+  }
+
+  static std::string pairs(const std::vector<std::pair<std::string, Value>>& all,
+                           bool undone = false) {
+    std::vector<std::string> parts;
+    for (const auto& [column, value] : all) {
+      const Value printed = undone ? opposite(value) : value;
+      const std::string text = print_value(Expr{Constant{printed}}).value_or("{const: null}");
+      // `{const: x}` is how a mapping says x.
+      parts.push_back(quoted(column) + ": " + text.substr(8, text.size() - 9));
+    }
+    return "{" + join(parts, ", ") + "}";
+  }
+
+  static Value opposite(const Value& value) {
+    if (const auto* flag = value.get_if<bool>()) return Value(Value::Storage(!*flag));
+    if (const auto* whole = value.get_if<std::int64_t>(); whole != nullptr && *whole <= 1) {
+      return Value::integer(1 - *whole);
+    }
+    return Value();
+  }
+
+  static std::string words(const std::vector<std::string>& all) {
+    std::vector<std::string> parts;
+    for (const std::string& word : all) parts.push_back(quoted(word));
+    return "[" + join(parts, ", ") + "]";
+  }
+
+  const PlanFile& plan_;
+  const Migration& migration_;
+  const std::string& folder_;
+  ReversePlan out_;
+};
+
+}  // namespace
+
+ReversePlan reverse_plan(const PlanFile& plan, const Migration& migration,
+                         const std::string& folder) {
+  return Writer(plan, migration, folder).write();
+}
+
+}  // namespace whimbrel

@@ -1,0 +1,76 @@
+#!/usr/bin/env python3
+"""Lives of migrations that no example has: generated from a seed, carried out by the real binary, read by a reader of our own.
+
+    WHIMBREL=build/whimbrel python3 test/generated/generated.py --count 200 --seed 1 [--jobs 2] [--only SEED] [--keep DIR]
+
+The seeds of known_seeds.txt come first. One line for each life that failed; exit code 1 if there was one.
+"""
+import argparse
+import multiprocessing
+import os
+import pathlib
+import sys
+import tempfile
+import time
+import traceback
+
+HERE = pathlib.Path(__file__).resolve().parent
+sys.path.insert(0, str(HERE))
+
+import life  # noqa: E402
+import migration  # noqa: E402
+
+
+def known_seeds():
+    lines = (HERE / "known_seeds.txt").read_text(encoding="utf-8").splitlines()
+    return [int(line.split("#")[0]) for line in lines if line.split("#")[0].strip()]
+
+
+def one(task):
+    seed, keep, binary = task
+    began = time.monotonic()
+    folder = os.path.join(keep, str(seed)) if keep else os.path.join(tempfile.gettempdir(), "gen-%d-%d" % (seed, os.getpid()))
+    try:
+        reason = life.live(seed, folder, binary)
+    except Exception:
+        reason = "the generator failed: " + " / ".join(traceback.format_exc().splitlines()[-3:])
+    if not keep or reason is None:
+        life.clean(folder)
+    return seed, reason, time.monotonic() - began
+
+
+def tell(seed, reason):
+    print("FAILED  seed %d: %s\n        again: %s --only %d --keep DIR" % (seed, reason, os.path.relpath(__file__), seed), flush=True)
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--count", type=int, default=200)
+    parser.add_argument("--seed", type=int, default=1, help="the first seed")
+    parser.add_argument("--jobs", type=int, default=2)
+    parser.add_argument("--only", type=int, help="this seed alone")
+    parser.add_argument("--keep", metavar="DIR", help="keep the folder of a failed life in DIR")
+    parser.add_argument("--all", action="store_true", help="generate also what KNOWN_GAPS in migration.py leaves out")
+    parser.add_argument("--verbose", action="store_true", help="a line for each life")
+    options = parser.parse_args()
+    binary = os.environ.get("WHIMBREL")
+    if not binary:
+        sys.exit("generated.py: set WHIMBREL to the binary")
+    if options.all:
+        migration.KNOWN_GAPS.clear()
+    seeds = [options.only] if options.only is not None else known_seeds() + list(range(options.seed, options.seed + options.count))
+    tasks = [(seed, options.keep, os.path.abspath(binary)) for seed in seeds]
+    began, failed = time.monotonic(), 0
+    with multiprocessing.Pool(options.jobs, maxtasksperchild=20) as pool:
+        for seed, reason, seconds in pool.imap_unordered(one, tasks):
+            if reason is not None:
+                failed += 1
+                tell(seed, reason)
+            elif options.verbose:
+                print("ok      seed %d, %.1f s" % (seed, seconds), flush=True)
+    print("%d lives, %d failed, %.0f s" % (len(tasks), failed, time.monotonic() - began))
+    sys.exit(1 if failed else 0)
+
+
+if __name__ == "__main__":
+    main()
