@@ -380,7 +380,8 @@ Status Engine::mend(bool going_back) {
   if (state.phase == Phase::rolling_back && !switched) return {};  // the new side goes anyway
   ASSIGN_OR_RETURN(const bool compared,
                    reconcile(switched ? Direction::backward : Direction::forward, std::nullopt));
-  return compared ? Status() : Status(cancelled());
+  if (!compared) return cancelled();
+  return switched ? forget_what_is_gone() : Status();
 }
 
 Result<EngineOutcome> Engine::run(Goal goal, bool stay) {

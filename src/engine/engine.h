@@ -129,6 +129,7 @@ class Engine {
   // Keys of the move's side `there` that the application wrote and nobody carried over yet.
   Result<std::set<Row, RowLess>> written_by_application(Direction there, const Move& move);
   Status put_back_kept();
+  Status forget_what_is_gone();
   Result<std::int64_t> put_right(const Move& move, Direction direction, std::vector<Row> keys);
   Result<std::int64_t> put_right(const Move& move, const std::vector<Row>& source_keys);
   Result<std::vector<KeptRow>> put_back_some(const Move& move, const std::vector<KeptRow>& notes);

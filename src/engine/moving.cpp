@@ -338,6 +338,23 @@ Status Engine::put_back_kept() {
   return {};
 }
 
+// Rows of the new side that were deleted while nobody noticed: what was kept of them must not come
+// back with another row of that key.
+Status Engine::forget_what_is_gone() {
+  ASSIGN_OR_RETURN(const std::vector<KeptRow> kept, parts_.journal.kept());
+  for (const Move& move : migration_.moves) {
+    ASSIGN_OR_RETURN(const auto reader, move.target->open_reader(move.mapping.target));
+    for (const KeptRow& note : kept) {
+      if (note.move != move.index) continue;
+      ASSIGN_OR_RETURN(Row key, key_from(note));
+      const std::vector<Row> keys = {std::move(key)};
+      ASSIGN_OR_RETURN(const auto rows, reader->read_keys(keys));
+      if (!rows[0]) TRY(parts_.journal.forget_kept(move.index, note.key));
+    }
+  }
+  return {};
+}
+
 // The notes that have to be tried again: somebody wrote their rows between the look and the act.
 // A note stays when it is put back: it is what the next rollback keeps, if nobody writes the row.
 Result<std::vector<KeptRow>> Engine::put_back_some(const Move& move,

@@ -198,7 +198,8 @@ Status Engine::reopen() {
     TRY(start_feeds(Direction::forward));
   }
   Result<bool> compared = reconcile(Direction::backward, std::nullopt);
-  if (!compared.ok() && migration_.sync == Sync::dual) {
+  const bool refused = !compared.ok() && compared.error().code == ErrorCode::refused;
+  if (refused && migration_.sync == Sync::dual) {
     // What the old table refuses must not be refused to the application by a trigger.
     for (const auto& store : stores_of(Direction::backward)) {
       TRY(store->capture().cut(links_in(*store)));
@@ -215,6 +216,7 @@ Status Engine::reopen() {
             "is there again beside it");
   }
   if (!compared.value()) return Error{ErrorCode::cancelled, "stopped as asked"};
+  TRY(forget_what_is_gone());
   return enter(Phase::watching, "the old side was brought back and up to date");
 }
 
