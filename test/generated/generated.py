@@ -51,6 +51,8 @@ def main():
     parser.add_argument("--only", type=int, help="this seed alone")
     parser.add_argument("--keep", metavar="DIR", help="keep the folder of a failed life in DIR")
     parser.add_argument("--all", action="store_true", help="generate also what KNOWN_GAPS in migration.py leaves out")
+    parser.add_argument("--again", type=int, default=0, metavar="N",
+                        help="live a failed life again; it is told as unsteady if it goes well N times")
     parser.add_argument("--verbose", action="store_true", help="a line for each life")
     options = parser.parse_args()
     binary = os.environ.get("WHIMBREL")
@@ -64,8 +66,12 @@ def main():
     with multiprocessing.Pool(options.jobs, maxtasksperchild=20) as pool:
         for seed, reason, seconds in pool.imap_unordered(one, tasks):
             if reason is not None:
-                failed += 1
                 tell(seed, reason)
+                again = [one((seed, None, os.path.abspath(binary)))[1] for _ in range(options.again)]
+                if again and not any(again):
+                    print("        unsteady: %d times well afterwards" % len(again), flush=True)
+                else:
+                    failed += 1
             elif options.verbose:
                 print("ok      seed %d, %.1f s" % (seed, seconds), flush=True)
     print("%d lives, %d failed, %.0f s" % (len(tasks), failed, time.monotonic() - began))
