@@ -41,11 +41,14 @@ int reverse(const Options& options) {
 
 bool old_tables_are_gone(Context& context) {
   if (!context.load_finished().ok()) return false;
+  bool gone = false;
   for (const Move& move : context.migration().moves) {
+    // Where the new side is missing as well, this is another database.
+    if (!move.target->catalog().describe(move.mapping.target.name).ok()) return false;
     const Result<TableSchema> there = move.source->catalog().describe(move.mapping.source.name);
-    if (!there.ok() && there.error().code == ErrorCode::not_found) return true;
+    gone = gone || (!there.ok() && there.error().code == ErrorCode::not_found);
   }
-  return false;
+  return gone;
 }
 
 namespace {

@@ -1417,6 +1417,7 @@ class TwoFiles(World):
         changed(self, "stores: {db: \"sqlite:${SCENARIO_DB}\"}",
                 "stores: {db: \"sqlite:${SCENARIO_DB}\", other: \"sqlite:%s\"}" % self.target)
         changed(self, "to: 'db/", "to: 'other/")
+        changed(self, ", view: true", "")
 
     def new_rows(self):
         own, self.db = self.db, self.target
