@@ -16,7 +16,7 @@ std::string decoded(const std::string& text) {
   std::string out;
   for (std::size_t i = 0; i < text.size(); ++i) {
     unsigned char byte = 0;
-    const bool is_code = text[i] == '%' && i + 2 < text.size() + 0 &&
+    const bool is_code = text[i] == '%' && i + 2 < text.size() &&
                          std::from_chars(text.data() + i + 1, text.data() + i + 3, byte, 16).ptr ==
                              text.data() + i + 3;
     if (is_code) {

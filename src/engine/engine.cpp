@@ -366,9 +366,7 @@ Status Engine::mend(bool going_back) {
              "somebody removed triggers of whimbrel; they are made again, and every "
              "row is compared"}));
   if (migration_.sync == Sync::dual) {
-    for (const auto& store : stores_of(Direction::backward)) {
-      TRY(store->capture().link(links_in(*store)));
-    }
+    TRY(link_all());
   } else {
     for (const Direction direction : {Direction::forward, Direction::backward}) {
       TRY(mend_feeds(direction));

@@ -108,6 +108,7 @@ class Engine {
   std::vector<std::shared_ptr<Store>> stores_of(Direction direction) const;
   std::vector<std::string> tables_in(Direction direction, const Store& store) const;
   std::vector<Link> links_in(const Store& store) const;
+  Status link_all();
   Status start_feeds(Direction direction);
   Status stop_feeds(Direction direction);
   std::string feed_name(Direction direction, const Store& store) const;
@@ -120,6 +121,7 @@ class Engine {
   Result<bool> reconcile(Direction direction, std::optional<TimePoint> until);
   Status settle_without_feed(std::vector<std::unique_ptr<Verify>>& verifies, bool follow);
   Status window_is_wide_enough();
+  Status back_to_following(const std::string& why);
   // `follow`: what only lags is carried over and looked at again; else nothing is written.
   Result<VerifyOutcome> compare_all(std::int64_t sample, bool follow, bool record);
   Status settle_suspects(std::vector<std::unique_ptr<Verify>>& verifies, Direction direction,

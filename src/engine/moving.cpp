@@ -259,13 +259,7 @@ std::vector<HeldTables> Engine::tables_to_hold(Direction direction) const {
   std::vector<HeldTables> held;
   if (migration_.sync == Sync::dual) return held;  // both sides are equal at every instant
   for (const std::shared_ptr<Store>& store : stores_of(direction)) {
-    HeldTables one{store, {}};
-    for (const Move& move : migration_.moves) {
-      const bool forward = direction == Direction::forward;
-      if ((forward ? move.source : move.target) != store) continue;
-      one.tables.push_back(forward ? move.mapping.source.name : move.mapping.target.name);
-    }
-    held.push_back(std::move(one));
+    held.push_back({store, tables_in(direction, *store)});
   }
   return held;
 }
@@ -418,6 +412,15 @@ Status Engine::window_is_wide_enough() {
                ""};
 }
 
+// Nothing is switched. What lives in a window only goes with it.
+Status Engine::back_to_following(const std::string& why) {
+  if (migration_.sync == Sync::none) {
+    TRY(stop_feeds(Direction::forward));
+    TRY(stop_feeds(Direction::backward));
+  }
+  return enter(Phase::following, why);
+}
+
 Result<bool> Engine::cut_over() {
   TRY(mend(false));
   TRY(mark());
@@ -447,11 +450,7 @@ Result<bool> Engine::cut_over() {
   if (!flipped.ok()) {
     TRY(cutover_.let_go(held));
     if (cutover_.any_switch_was_intended()) return std::move(flipped).error();
-    if (migration_.sync == Sync::none) {
-      TRY(stop_feeds(Direction::forward));
-      TRY(stop_feeds(Direction::backward));
-    }
-    TRY(enter(Phase::following, "the switch failed; nothing is switched"));
+    TRY(back_to_following("the switch failed; nothing is switched"));
     return std::move(flipped).error().saying_safe(
         "nothing is switched and nobody is held; the application uses the old side");
   }
@@ -469,11 +468,7 @@ Result<bool> Engine::cut_over() {
   if (flipped.value() == Flipped::hold_expired) {
     const bool window = migration_.sync == Sync::none;
     if (!cutover_.any_switch_was_intended()) {
-      if (window) {
-        TRY(stop_feeds(Direction::forward));
-        TRY(stop_feeds(Direction::backward));
-      }
-      TRY(enter(Phase::following, "the hold expired; nothing is switched"));
+      TRY(back_to_following("the hold expired; nothing is switched"));
     }
     drained_ = false;
     if (++hold_attempts_ >= (window ? 1 : hold_attempts_max)) return false;

@@ -49,6 +49,13 @@ std::vector<std::string> Engine::tables_in(Direction direction, const Store& sto
   return tables;
 }
 
+Status Engine::link_all() {
+  for (const auto& store : stores_of(Direction::backward)) {
+    TRY(store->capture().link(links_in(*store)));
+  }
+  return {};
+}
+
 // Two migrations of one store have each its own feeds.
 std::string Engine::feed_name(Direction direction, const Store& store) const {
   for (const auto& [alias, one] : migration_.stores) {
@@ -129,9 +136,7 @@ Status Engine::prepare() {
   const bool dual = migration_.sync == Sync::dual;
   if (dual) {
     TRY(parts_.journal.append(EffectIntended{"links", "{}"}));
-    for (const auto& store : stores_of(Direction::backward)) {
-      TRY(store->capture().link(links_in(*store)));
-    }
+    TRY(link_all());
     TRY(parts_.journal.append(EffectConfirmed{"links", "{}"}));
   } else if (migration_.sync == Sync::capture) {
     TRY(start_feeds(Direction::forward));

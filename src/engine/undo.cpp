@@ -188,9 +188,7 @@ Status Engine::reopen() {
   }
   if (migration_.sync == Sync::dual) {
     TRY(parts_.journal.append(EffectIntended{"links", "{}"}));
-    for (const auto& store : stores_of(Direction::backward)) {
-      TRY(store->capture().link(links_in(*store)));
-    }
+    TRY(link_all());
     TRY(parts_.journal.append(EffectConfirmed{"links", "{}"}));
   } else {
     TRY(start_feeds(Direction::backward));

@@ -191,12 +191,12 @@ Result<std::int64_t> Follow::carry_with(Lane& lane, std::vector<Row> keys,
     }
     keys.push_back(std::move(key));
   }
-  return carry(lane, std::move(keys), removed);
+  return carry(lane, keys, removed);
 }
 
-Result<std::int64_t> Follow::carry(Lane& lane, std::vector<Row> keys,
+Result<std::int64_t> Follow::carry(Lane& lane, const std::vector<Row>& asked,
                                    const std::set<Row, RowLess>& removed) {
-  const std::vector<Row> asked = keys;
+  std::vector<Row> keys = asked;
   TRY(set_aside_keys(lane, keys));
   std::vector<std::optional<Row>> there;
   if (written_there_) {

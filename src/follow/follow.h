@@ -62,7 +62,7 @@ class Follow {
   };
   Result<Lane*> lane_for(const std::string& table);
   // `removed`: keys whose row was deleted meanwhile; if it is back it is another row.
-  Result<std::int64_t> carry(Lane& lane, std::vector<Row> keys,
+  Result<std::int64_t> carry(Lane& lane, const std::vector<Row>& asked,
                              const std::set<Row, RowLess>& removed);
   Status set_aside_keys(const Lane& lane, std::vector<Row>& keys);
   Result<std::int64_t> carry_with(Lane& lane, std::vector<Row> keys,
