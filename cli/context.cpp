@@ -4,7 +4,10 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <algorithm>
+#include <array>
 #include <cstdio>
+#include <cstring>
 #include <filesystem>
 #include <iostream>
 #include <random>
@@ -209,12 +212,13 @@ Status Context::open_all() {
   if (log.empty()) log = "migration.log";
   if (std::filesystem::path(log).is_relative() && options_.log_file.empty())
     log = folder_ + "/" + log;
-  progress_.log_to(log);
+  progress_.log_to(log, options_.log_level.empty() ? plan_.log_level : options_.log_level);
   const State state = journal_->state();
   for (const Move& move : migration_.moves) {
     ASSIGN_OR_RETURN(const auto reader, move.source->open_reader(move.mapping.source));
     ASSIGN_OR_RETURN(const std::int64_t rows, reader->count());
-    const auto copy = state.copies.find(move.index);
+    const auto copy =
+        state.phase == Phase::rolled_back ? state.copies.end() : state.copies.find(move.index);
     progress_.expect(move.name, rows, copy == state.copies.end() ? 0 : copy->second.read);
   }
   return {};
@@ -295,13 +299,48 @@ void Context::say(const std::string& text) {
   if (!options_.json) std::fputs(text.c_str(), stdout);
 }
 
+namespace {
+
+// For a shell, where that is needed.
+std::string worded(const std::string& text) {
+  const bool plain = !text.empty() && std::ranges::all_of(text, [](char c) {
+    return std::isalnum(static_cast<unsigned char>(c)) != 0 ||
+           std::strchr("-_./=:@%+,", c) != nullptr;
+  });
+  if (plain) return text;
+  std::string quoted = "'";
+  for (const char c : text) quoted += c == '\'' ? "'\\''" : std::string(1, c);
+  return quoted + "'";
+}
+
+// A name that says that its value is nobody else's business.
+bool is_secret(const std::string& variable) {
+  const std::string name = ascii_lower(variable.substr(0, variable.find('=')));
+  return std::ranges::any_of(
+      std::array{"pass", "pwd", "secret", "token", "key"},
+      [&](const char* word) { return name.find(word) != std::string::npos; });
+}
+
+}  // namespace
+
+// With another variable or another folder the next command would mean another migration.
+std::string Context::spoken() const {
+  std::string text = worded(options_.plan);
+  for (const std::string& variable : options_.vars) {
+    const std::string name = variable.substr(0, variable.find('='));
+    text += " --var " + (is_secret(variable) ? name + "=…" : worded(variable));
+  }
+  if (!options_.state.empty()) text += " --state " + worded(options_.state);
+  return text;
+}
+
 int Context::finish(int code, const std::string& result, const std::string& reason) {
   progress_.settle();
   std::vector<NextStep> steps;
   if (next_) {
     steps = *next_;
   } else if (journal_) {
-    steps = next_steps(journal_->state(), options_.plan);
+    steps = next_steps(journal_->state(), spoken());
   }
   if (options_.json) {
     nlohmann::json last = {
@@ -347,7 +386,7 @@ int Context::fail_as(int code, const Error& error) {
                 fmt::format("{} {}", name_of(error.code),
                             error.code == ErrorCode::invalid_plan ? "" : "see the terminal"));
   std::vector<NextStep> steps;
-  if (journal_) steps = next_steps(journal_->state(), options_.plan);
+  if (journal_) steps = next_steps(journal_->state(), spoken());
   if (options_.json) {
     nlohmann::json last = {{"result", "error"},           {"reason", error.message},
                            {"code", name_of(error.code)}, {"hint", error.hint},
@@ -359,7 +398,9 @@ int Context::fail_as(int code, const Error& error) {
                 last.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace).c_str());
     return code;
   }
-  std::string text = to_text(error);
+  Error told = error;
+  if (told.safe.empty() && (code == usage || code == refused)) told.safe = "nothing was changed";
+  std::string text = to_text(told);
   if (!folder_.empty() && journal_) text += "\nlog: " + folder_ + "/migration.log";
   std::fprintf(stderr, "%s\n", text.c_str());
   return code;

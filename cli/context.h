@@ -95,6 +95,8 @@ class Context {
   // On a terminal the migration's name must be typed; without one `--yes` is needed.
   Status confirm(const std::string& what);
 
+  // The plan as it has to be said again, with the variables and the folder of this command.
+  std::string spoken() const;
   // What to do next, instead of what the phase suggests.
   void next(std::vector<NextStep> steps) { next_ = std::move(steps); }
   int finish(int code, const std::string& result, const std::string& reason);

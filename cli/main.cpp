@@ -2,10 +2,12 @@
 #include <unistd.h>
 
 #include <CLI/CLI.hpp>
+#include <algorithm>
 #include <csignal>
 #include <exception>
 #include <functional>
 
+#include "base/text.h"
 #include "verbs.h"
 
 namespace whimbrel::cli {
@@ -30,11 +32,12 @@ void add_common(CLI::App& verb, Options& options) {
   verb.add_option("--database-url", options.database_url, "instead of the plan's only store");
   verb.add_option("--log-file", options.log_file,
                   "where to log (default: migration.log in the state folder)");
-  verb.add_option("--log-level", options.log_level, "debug, info, warning or error");
+  verb.add_option("--log-level", options.log_level, "debug, info, warning or error")
+      ->check(CLI::IsMember({"debug", "info", "warning", "error"}));
   verb.add_flag("--force", options.force,
                 "where the plan allows it; never under `protect: production`");
   verb.add_flag("--redact", options.redact, "no values and keys in what is printed and written");
-  verb.add_flag("--quiet", options.quiet, "no progress");
+  verb.add_flag("--quiet", options.quiet, "no progress and no result line: the exit code says it");
   verb.add_flag("--no-color", options.no_color, "plain text");
 }
 
@@ -154,6 +157,15 @@ int dispatch(int argc, char** argv) {
     std::printf("%s\n", version_text);
     return int{done};
   });
+  std::vector<std::string> verbs;
+  for (const CLI::App* one : app.get_subcommands({})) verbs.push_back(one->get_name());
+  if (argc > 1 && argv[1][0] != '-' && std::ranges::count(verbs, std::string(argv[1])) == 0) {
+    const std::string near = did_you_mean(argv[1], verbs);
+    std::fprintf(stderr, "error: there is no verb `%s`\nhint: %s\nsafe: nothing was changed\n",
+                 printable(argv[1]).c_str(),
+                 near.empty() ? "`whimbrel --help` lists them" : near.c_str());
+    return usage;
+  }
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {

@@ -5,6 +5,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <array>
 #include <nlohmann/json.hpp>
 
 #include "base/text.h"
@@ -89,13 +90,23 @@ void Progress::expect(const std::string& table, std::int64_t rows, std::int64_t 
   bar.since = clock_.monotonic();
 }
 
-void Progress::log_to(const std::string& path) {
+namespace {
+
+int weight_of(const std::string& level) {
+  const std::array<const char*, 4> levels = {"debug", "info", "warning", "error"};
+  return static_cast<int>(std::ranges::find(levels, level) - levels.begin());
+}
+
+}  // namespace
+
+void Progress::log_to(const std::string& path, const std::string& level) {
+  log_from_ = weight_of(level);
   const int file = open(path.c_str(), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
   if (file >= 0) log_ = fdopen(file, "a");
 }
 
 void Progress::log(const std::string& level, const std::string& line) {
-  if (log_ == nullptr) return;
+  if (log_ == nullptr || weight_of(level) < log_from_) return;
   std::fprintf(log_, "%s %s %s\n", to_iso8601(clock_.now()).c_str(), level.c_str(), line.c_str());
   std::fflush(log_);
 }

@@ -26,7 +26,8 @@ class Progress final : public Events {
   void emit(const Event& event) override;
   // How many rows a table is known to have, for its bar and the time that is left.
   void expect(const std::string& table, std::int64_t rows, std::int64_t done);
-  void log_to(const std::string& path);
+  // Lines of lesser weight than `level` (debug, info, warning, error) are left out.
+  void log_to(const std::string& path, const std::string& level);
   void log(const std::string& level, const std::string& text);
   // Ends the live line, so that what follows begins on a new one.
   void settle();
@@ -50,6 +51,7 @@ class Progress final : public Events {
   bool terminal_;
   bool live_ = false;
   std::FILE* log_ = nullptr;
+  int log_from_ = 0;
   std::mutex mutex_;
   std::map<std::string, Bar> bars_;
   std::map<std::string, std::int64_t> copied_before_;  // by the lives before this one

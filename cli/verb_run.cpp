@@ -185,7 +185,7 @@ int run(const Options& options) {
 int cutover(const Options& options) {
   Context context(options);
   if (const Status opened = context.open_all(); !opened.ok()) return context.fail(opened.error());
-  if (options.dry_run) {
+  if (options.dry_run || context.plan().dry_run) {
     for (const SwitchPlan& plan : context.migration().switches)
       context.say("would switch: " + make_switch(plan)->describe() + "\n");
     return context.finish(done, "dry run", "nothing was changed");
@@ -202,6 +202,10 @@ int cutover(const Options& options) {
   std::optional<bool> decided;
   if (options.decide == "switched") decided = true;
   if (options.decide == "not-switched") decided = false;
+  if (decided) {
+    for (const std::string& line : context.make_engine().switches_seen())
+      context.say("switch " + line + "\n");
+  }
   return ended(context, context.make_engine().cutover(options.only, decided), "done");
 }
 
@@ -257,7 +261,7 @@ int rollback(const Options& options) {
   if (finished) {
     if (const Status bound = context.load_finished(); !bound.ok())
       return context.fail(bound.error());
-    if (options.dry_run) {
+    if (options.dry_run || context.plan().dry_run) {
       return context.finish(done, "dry run",
                             "would bring the old tables back, carry over what was written since, "
                             "and switch back");
@@ -281,7 +285,7 @@ int rollback(const Options& options) {
       return context.fail(back.error());
     if (const Status again = context.open_all(); !again.ok()) return context.fail(again.error());
   }
-  if (options.dry_run) {
+  if (options.dry_run || context.plan().dry_run) {
     for (const Effect& effect : context.journal().state().effects)
       context.say("would undo: " + effect.id + "\n");
     return context.finish(done, "dry run", "nothing was changed");
@@ -341,9 +345,9 @@ int verify(const Options& options) {
   if (value.lagging > 0)
     reason += fmt::format(", {} wait to be carried over", with_thousands(value.lagging));
   if (value.differing == 0) return context.finish(done, "equal", reason);
-  context.next({{fmt::format("whimbrel verify {} --repair", options.plan),
+  context.next({{fmt::format("whimbrel verify {} --repair", context.spoken()),
                  "put right what differs; the side that serves says what is right"},
-                {fmt::format("whimbrel rollback {}", options.plan), "undo everything so far"}});
+                {fmt::format("whimbrel rollback {}", context.spoken()), "undo everything so far"}});
   return context.finish(failed, "different", reason);
 }
 
@@ -421,7 +425,8 @@ int finish(const Options& options) {
       return context.fail(opened.error());
     }
   }
-  if (options.dry_run) return context.finish(done, "dry run", "nothing was changed");
+  if (options.dry_run || context.plan().dry_run)
+    return context.finish(done, "dry run", "nothing was changed");
   if (const Status confirmed = context.confirm("finish"); !confirmed.ok())
     return context.fail(confirmed.error());
   if (const Status locked = context.journal().lock_for_running(); !locked.ok())

@@ -63,7 +63,7 @@ int test(const Options& options) {
                               {},
                               ""});
   }
-  if (options.dry_run) {
+  if (options.dry_run || context.plan().dry_run) {
     return context.finish(done, "dry run",
                           fmt::format("would move {} rows of each table and what they refer to, "
                                       "compare them, and remove them",

@@ -24,6 +24,7 @@ void fields(ColumnSchema& column, V&& visit) {
   visit("nullable", column.nullable);
   visit("has_default", column.has_default);
   visit("generated", column.generated);
+  visit("hidden", column.hidden);
   visit("collation", column.collation);
   visit("holds", column.holds);
 }
@@ -130,7 +131,8 @@ bool from_json(const json& value, T& member) {
     bool ok = true;
     fields(member, [&](const char* name, auto& field) {
       const auto found = value.find(name);
-      ok = ok && found != value.end() && from_json(*found, field);
+      const bool may_lack = std::string_view(name) == "hidden";  // came after the first release
+      ok = ok && (found == value.end() ? may_lack : from_json(*found, field));
     });
     return ok;
   }

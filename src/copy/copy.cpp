@@ -10,6 +10,12 @@
 
 namespace whimbrel {
 
+namespace {
+constexpr Milliseconds gap{20};
+constexpr int gaps_after_a_writer = 50;
+constexpr std::int64_t chunks_between_gaps = 12;
+}  // namespace
+
 Copy::Copy(const Move& move, bool rows_may_pass, const LimitsPlan& limits, Journal& journal,
            Clock& clock, Events& events, RejectRow reject)
     : move_(move),
@@ -58,7 +64,8 @@ Result<Copy::Outcome> Copy::copy_inside(const ChunkLimits& limits) {
                              move_.from, move_.to),
                  "`whimbrel analyze` names them"};
   }
-  return Outcome{copied.range, copied.read, copied.written, 0, copied.bytes};
+  if (copied.others_write) gaps_ = gaps_after_a_writer;
+  return Outcome{copied.range, copied.read, copied.written, 0, copied.bytes, copied.took};
 }
 
 Result<Change> Copy::change_for(const Row& target_key) {
@@ -136,7 +143,7 @@ Result<Step> Copy::step() {
             fmt::format("this chunk was not journaled; `whimbrel run` goes on at chunk {}", chunk));
   }
   const Outcome& outcome = copied.value();
-  const Milliseconds took = clock_.monotonic() - began;
+  const Milliseconds took = outcome.took.value_or(clock_.monotonic() - began);
   const bool at_end = !outcome.range.through.has_value();
   const std::int64_t skipped =
       std::max<std::int64_t>(outcome.read - outcome.written - outcome.rejected, 0);
@@ -154,11 +161,25 @@ Result<Step> Copy::step() {
   rows_per_chunk_ = next_chunk_rows(rows_per_chunk_, took, bounds_);
   if (at_end) return Step::done;
   after_ = outcome.range.through;
+  Milliseconds pause(0);
   if (limits_.rows_per_s && *limits_.rows_per_s > 0) {
     const Milliseconds due(outcome.read * 1000 / *limits_.rows_per_s);
-    if (due > took) clock_.sleep_for(due - took);
+    pause = std::max(pause, due - took);
   }
+  if (make_way(chunk)) pause = std::max(pause, gap);
+  if (pause.count() > 0) clock_.sleep_for(pause);
   return Step::again;
+}
+
+// Who waits for a lock looks for it now and then, and would miss the moment between two chunks. A
+// gap between them is long enough to be found; without a writer it is only tried now and then.
+bool Copy::make_way(std::int64_t chunk) {
+  if (inside_ == nullptr) return false;
+  if (gaps_ > 0) {
+    --gaps_;
+    return true;
+  }
+  return chunk % chunks_between_gaps == 0;
 }
 
 }  // namespace whimbrel

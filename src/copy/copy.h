@@ -37,7 +37,9 @@ class Copy {
     std::int64_t written = 0;
     std::int64_t rejected = 0;
     std::int64_t bytes = 0;
+    std::optional<Milliseconds> took = std::nullopt;  // where the store has measured it
   };
+  bool make_way(std::int64_t chunk);
   Status open();
   Result<Outcome> copy_inside(const ChunkLimits& limits);
   Result<Outcome> copy_rows(const ChunkLimits& limits);
@@ -55,6 +57,7 @@ class Copy {
   RejectRow reject_;
   PaceBounds bounds_;
   std::int64_t rows_per_chunk_;
+  int gaps_ = 0;  // still to be made, since somebody else has written
   std::optional<Row> after_;
   std::unique_ptr<InsideCopier> inside_;
   std::unique_ptr<SnapshotReader> reader_;

@@ -105,7 +105,8 @@ Result<CommandOutcome> run_command(const std::vector<std::string>& command,
   if (failure != 0) {
     close(ends[0]);
     return Error{ErrorCode::unavailable,
-                 fmt::format("`{}` could not be started: {}", command[0], std::strerror(failure))};
+                 fmt::format("`{}` could not be started: {}", command[0], std::strerror(failure)),
+                 "see that the program is there and may be carried out, then say the same again"};
   }
   bool timed_out = false;
   CommandOutcome outcome;

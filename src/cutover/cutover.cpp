@@ -83,7 +83,11 @@ Result<Flipped> Cutover::flip_one(std::size_t index) {
     TRY(journal_.append(EffectIntended{id, found}));
   } else {
     ASSIGN_OR_RETURN(const SwitchState state, one.state());
-    if (state == SwitchState::unknown) return Flipped::unknown;
+    if (state == SwitchState::unknown) {
+      last_words_ =
+          ": " + migration_.switches[index].name + ": a flip was begun, and no reply came";
+      return Flipped::unknown;
+    }
   }
   if (const Status flipped = one.flip(); !flipped.ok()) {
     const Result<SwitchState> state = one.state();
@@ -92,6 +96,7 @@ Result<Flipped> Cutover::flip_one(std::size_t index) {
       // What is only out of reach can be tried again: the intent is journaled.
       if (flipped.error().code == ErrorCode::unavailable) return flipped.error();
       TRY(journal_.append(Failed{name_of(flipped.error().code), flipped.error().message}));
+      last_words_ = ": " + migration_.switches[index].name + ": " + flipped.error().message;
       return Flipped::unknown;
     }
   }
@@ -166,6 +171,19 @@ Result<Flipped> Cutover::flip_only(const std::string& name) {
   }
   return Error{ErrorCode::invalid_plan, "the plan has no switch `" + name + "`",
                names.empty() ? "it has no switches" : "its switches: " + join(names, ", ")};
+}
+
+std::vector<std::string> Cutover::seen_now() {
+  std::vector<std::string> lines;
+  for (std::size_t i = 0; i < switches_.size(); ++i) {
+    const Result<SwitchState> state = switches_[i]->state();
+    const char* says = "cannot be asked";
+    if (state.ok() && state.value() == SwitchState::on) says = "says that it is on";
+    if (state.ok() && state.value() == SwitchState::off) says = "says that it is off";
+    lines.push_back(
+        fmt::format("{} ({}) {}", migration_.switches[i].name, switches_[i]->describe(), says));
+  }
+  return lines;
 }
 
 Status Cutover::decide(bool switched) {

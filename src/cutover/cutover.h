@@ -47,6 +47,10 @@ class Cutover {
   Result<Flipped> flip_back(const std::vector<HeldTables>& held, const Drain& drain);
   // One switch early (a canary).
   Result<Flipped> flip_only(const std::string& name);
+  // ": NAME: what was heard of it" of the switch that left `unknown`, as far as this process knows.
+  std::string last_words() const { return last_words_; }
+  // What every switch says of itself right now, a line each.
+  std::vector<std::string> seen_now();
   // A person looked: takes the journal out of `unknown`.
   Status decide(bool switched);
 
@@ -70,6 +74,7 @@ class Cutover {
   Clock& clock_;
   Events& events_;
   std::vector<std::unique_ptr<Switch>> switches_;
+  std::string last_words_;
 };
 
 }  // namespace whimbrel

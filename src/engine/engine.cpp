@@ -216,10 +216,17 @@ Result<EngineOutcome> Engine::loop(Goal goal) {
     TRY(poll_requests());  // somebody may have asked while writers were held
     if (rollback_asked_ && is_edge(parts_.journal.phase(), Phase::rolling_back)) continue;
     const bool gave_up = decision.act == Act::cut_over;
-    return EngineOutcome{
-        parts_.journal.phase(),
-        gave_up ? "the hold expired again and again; nothing is switched" : decision.why, gave_up};
+    return EngineOutcome{parts_.journal.phase(), gave_up ? why_given_up() : decision.why, gave_up};
   }
+}
+
+std::string Engine::why_given_up() const {
+  return migration_.sync == Sync::none
+             ? "comparing everything took longer than the window: raise `window: {max: …}`; "
+               "nothing "
+               "is switched"
+             : "the hold expired again and again: raise `max_hold`, or try at a quieter time; "
+               "nothing is switched";
 }
 
 // A database remembers which journal drives it and how far that was, so that two runners notice
@@ -303,6 +310,24 @@ Result<bool> Engine::tables_are_there() {
   return true;
 }
 
+Status Engine::tables_must_be_there() {
+  const Phase phase = parts_.journal.phase();
+  const bool both_are_needed = phase == Phase::copying || phase == Phase::following ||
+                               phase == Phase::verified || phase == Phase::watching;
+  if (!parts_.journal.state().started || !both_are_needed) return {};
+  ASSIGN_OR_RETURN(const bool there, tables_are_there());
+  return there ? Status() : Status(a_table_is_gone());
+}
+
+Error Engine::a_table_is_gone() {
+  return Error{ErrorCode::refused,
+               "a table of this migration is gone: somebody has dropped or renamed it",
+               "give it its name back, or say `whimbrel rollback`",
+               "nothing was changed by this command",
+               {},
+               ""};
+}
+
 Result<bool> Engine::capture_is_whole() {
   const State state = parts_.journal.state();
   if (migration_.sync == Sync::dual) {
@@ -352,19 +377,14 @@ Status Engine::mend(bool going_back) {
   ASSIGN_OR_RETURN(const bool there, tables_are_there());
   if (!there && going_back) return {};  // what is left is taken away as it is
   if (!there) {
-    return Error{ErrorCode::refused,
-                 "a table of this migration is gone: somebody has dropped or renamed it",
-                 "give it its name back, or say `whimbrel rollback`",
-                 "nothing was changed by this command",
-                 {},
-                 ""};
+    return a_table_is_gone();
   }
   const State state = parts_.journal.state();
   parts_.events.emit({"capture_was_gone", {}});
   TRY(parts_.journal.append(
       Failed{"conflict",
-             "somebody removed triggers of whimbrel; they are made again, and every "
-             "row is compared"}));
+             "writes may have gone unnoticed: what notes them was removed by somebody, or VACUUM "
+             "numbered rows anew; it is made again, and every row is compared"}));
   if (migration_.sync == Sync::dual) {
     TRY(link_all());
   } else {
@@ -386,6 +406,7 @@ Result<EngineOutcome> Engine::run(Goal goal, bool stay) {
   TRY(accept_plan());
   const bool goes_back = parts_.journal.phase() == Phase::rolling_back;
   TRY(reclaim(goes_back));
+  if (!goes_back) TRY(tables_must_be_there());
   TRY(mend(goes_back));
   // A rollback that was interrupted, or asked for and not begun, comes first.
   const State state = parts_.journal.state();
@@ -504,6 +525,19 @@ Status Engine::reject(const Move& move, const Row& key, const Error& reason) {
   return parts_.journal.append(RowRejected{move.index, key_digest(key), name_of(reason.code)});
 }
 
+namespace {
+
+// A table may have come since the plan was read: only now is it known who understands the query.
+Result<Value> ask_a_store(const std::map<std::string, std::shared_ptr<Store>>& stores,
+                          const std::string& query) {
+  for (const auto& [alias, store] : stores) {
+    if (store->understands(query).ok()) return store->ask(query);
+  }
+  return stores.begin()->second->ask(query);
+}
+
+}  // namespace
+
 Status Engine::run_checks(CheckAt at) {
   for (const CheckPlan& check : migration_.checks) {
     if (check.at != at) continue;
@@ -516,7 +550,7 @@ Status Engine::run_checks(CheckAt at) {
           fmt::format(": exit code {}: {}", outcome.exit_code, printable(outcome.output, 300));
       return failed;
     }
-    ASSIGN_OR_RETURN(const Value value, check.store->ask(check.sql));
+    ASSIGN_OR_RETURN(const Value value, ask_a_store(migration_.stores, check.sql));
     if (check.expect && !same(value, *check.expect)) {
       failed.message += fmt::format(": {} where {} is expected", show(value), show(*check.expect));
       return failed;

@@ -68,6 +68,8 @@ class Engine {
   Result<EngineOutcome> rollback();
   // The switch alone, or one of the switches early, or a person's word on an unknown one.
   Result<EngineOutcome> cutover(const std::string& only, std::optional<bool> decided);
+  // What every switch says of itself right now, a line each: for whoever decides.
+  std::vector<std::string> switches_seen() { return cutover_.seen_now(); }
   // Compares, and changes nothing but the journal; not even that without `record`.
   Result<VerifyOutcome> verify(std::int64_t sample, bool record);
   // Compares, and puts right what differs: the side that serves says what is right. The rows that
@@ -82,6 +84,9 @@ class Engine {
   Status reclaim(bool going_back);
   Status mark();
   Status mend(bool going_back);
+  Status tables_must_be_there();
+  static Error a_table_is_gone();
+  std::string why_given_up() const;
   Status mend_feeds(Direction direction);
   Result<bool> made_target_is_there(Store& store);
   Result<bool> tables_are_there();

@@ -458,7 +458,7 @@ Result<bool> Engine::cut_over() {
     TRY(cutover_.let_go(held));
     TRY(enter(Phase::stuck, "the outcome of a switch is unknown"));
     return Error{ErrorCode::outcome_unknown,
-                 "a switch may or may not have flipped",
+                 "a switch may or may not have flipped" + cutover_.last_words(),
                  "look at it, then say `whimbrel cutover PLAN --decide switched` or "
                  "`--decide not-switched`; `whimbrel rollback PLAN` goes back",
                  "nobody is held; both sides keep their rows",

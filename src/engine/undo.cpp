@@ -248,7 +248,7 @@ Result<EngineOutcome> Engine::finish(std::optional<Milliseconds> after) {
     }
     if (parts_.archive) TRY(parts_.archive());
     TRY(parts_.journal.append(EffectIntended{"archive_dropped", "{}"}));
-    TRY(migration_.stores.begin()->second->catalog().drop(plan.rename_source_to));
+    TRY(migration_.moves.front().source->catalog().drop(plan.rename_source_to));
     TRY(parts_.journal.append(EffectConfirmed{"archive_dropped", "{}"}));
     return EngineOutcome{Phase::finished, "the archive " + plan.rename_source_to + " is removed",
                          false};

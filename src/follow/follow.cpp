@@ -2,6 +2,8 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+
 #include "follow/kept.h"
 #include "store/image.h"
 
@@ -116,6 +118,31 @@ Status Follow::carry_backward(Lane& lane, const std::vector<Row>& keys,
     TRY(keep_unheld(journal_, lane.move->index, keys[i],
                     unheld(mapping, row, *rows[i], lane.move->target->catalog())));
     changes.push_back({source_keys[i], written_values(mapping.backward, row)});
+  }
+  return notes.commit();
+}
+
+// A row made on the old side has defaults where nothing leads back, and what the target would be
+// made of them is known only now. After a crash in between the change is carried again, over that
+// row.
+Status Follow::keep_beside_defaults(Lane& lane, const std::vector<Row>& keys,
+                                    const std::vector<std::optional<Row>>& rows,
+                                    const std::vector<Change>& changes) {
+  const Mapping& mapping = lane.move->mapping;
+  const bool any = std::ranges::any_of(mapping.source.columns, [&](const ColumnSchema& column) {
+    return column.has_default &&
+           std::ranges::count(mapping.backward, column.name, &ColumnRule::column) == 0;
+  });
+  if (!any) return {};
+  std::vector<Row> written;
+  for (const Change& change : changes) written.push_back(change.key);
+  ASSIGN_OR_RETURN(const std::vector<std::optional<Row>> found, lane.to->read_keys(written));
+  KeptBatch notes(journal_);
+  TRY(notes.begin());
+  for (std::size_t i = 0; i < keys.size(); ++i) {
+    if (!rows[i] || !found[i]) continue;
+    TRY(keep_unheld(journal_, lane.move->index, keys[i],
+                    unheld(mapping, *found[i], *rows[i], lane.move->target->catalog())));
   }
   return notes.commit();
 }
@@ -244,9 +271,20 @@ Result<std::int64_t> Follow::carry(Lane& lane, const std::vector<Row>& asked,
   ASSIGN_OR_RETURN(const Applied applied, lane.writer->apply(batch));
   if (!applied.blocked_by.empty()) return carry_with(lane, asked, applied.blocked_by, removed);
   if (applied.refused > 0) {
+    // Two keys may be one on the other side, by a collation: there one row makes room for the
+    // other, and only then the second look is worth something.
+    std::vector<Row> gone;
+    std::vector<Row> present;
+    for (std::size_t i = 0; i < keys.size(); ++i) (rows[i] ? present : gone).push_back(keys[i]);
+    if (!gone.empty() && !present.empty()) {
+      ASSIGN_OR_RETURN(const std::int64_t first, carry(lane, gone, removed));
+      ASSIGN_OR_RETURN(const std::int64_t second, carry(lane, present, removed));
+      return first + second;
+    }
     return Error{ErrorCode::unavailable,
                  "a row changed on the other side while it was carried over"};
   }
+  if (direction_ == Direction::backward) TRY(keep_beside_defaults(lane, keys, rows, changes));
   if (!other_side_serves_) TRY(compare(lane, keys, rows, changes));
   return applied.written;
 }

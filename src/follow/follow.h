@@ -76,6 +76,9 @@ class Follow {
   Result<Row> other_key(const Lane& lane, const Row& key) const;
   Status compare(Lane& lane, const std::vector<Row>& keys,
                  const std::vector<std::optional<Row>>& rows, const std::vector<Change>& changes);
+  Status keep_beside_defaults(Lane& lane, const std::vector<Row>& keys,
+                              const std::vector<std::optional<Row>>& rows,
+                              const std::vector<Change>& changes);
   std::string position() const;
 
   Direction direction_;

@@ -38,7 +38,8 @@ Decision decide(Phase phase, Goal goal, const Facts& facts) {
   switch (phase) {  // no default: a new phase must be answered here before it compiles
     case Phase::planned:
       if (!facts.backups_taken) return act(Act::take_backups, phase, "nothing is changed before");
-      if (goal == Goal::backup) return act(Act::stop, phase, "backups are taken and verified");
+      if (goal == Goal::backup)
+        return act(Act::stop, phase, "every backup that the plan asks for is taken and verified");
       if (!facts.prepared) return act(Act::prepare, phase, "targets and capture come first");
       return enter(Phase::prepared, "targets and capture objects exist");
     case Phase::prepared:

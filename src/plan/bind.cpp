@@ -269,6 +269,12 @@ class Binder {
     return columns;
   }
 
+  // "" when the table has a key of its own.
+  static std::string row_number_of(const TableSchema& table) {
+    const auto it = std::ranges::find(table.columns, true, &ColumnSchema::hidden);
+    return it == table.columns.end() ? "" : it->name;
+  }
+
   void unmentioned(const TableEntry& entry, const TableSchema& source, const TableSchema& target,
                    std::vector<std::pair<std::string, ExprPtr>>& columns) {
     std::set<std::string> mentioned;
@@ -284,8 +290,15 @@ class Binder {
       if (bare != nullptr) moved.insert(bare->column);
     }
     for (const ColumnSchema& column : source.columns) {
+      if (column.hidden) {  // a row keeps its number where the target has nothing better either
+        const std::string number = row_number_of(target);
+        const bool moves =
+            !number.empty() && !mentioned.contains(column.name) && !written.contains(number);
+        if (moves) columns.emplace_back(number, make_expr(ColumnRef{column.name}));
+        continue;
+      }
       if (is_new(entry.from, column.name)) {
-        const bool moves = entry.rest == Rest::forbid && !column.generated;
+        const bool moves = entry.rest == Rest::forbid && !column.generated && !column.hidden;
         if (moves) migration_.added_since.push_back(source.name + "." + column.name);
         continue;
       }
@@ -314,7 +327,8 @@ class Binder {
     for (const ColumnSchema& column : target.columns) {
       const bool written =
           std::ranges::any_of(columns, [&](const auto& one) { return one.first == column.name; });
-      if (written || column.nullable || column.has_default || column.generated) continue;
+      const bool may_lack = column.nullable || column.has_default || column.generated;
+      if (written || may_lack || column.hidden) continue;  // a missing key is told of as such
       diagnostics_.add(
           entry.to.at,
           fmt::format("{}.{} is NOT NULL without a default, and the plan does not give it a value",
@@ -351,11 +365,21 @@ class Binder {
     return true;
   }
 
+  // By the first store that understands it, as when it is asked.
+  Status understood_by_one(const std::string& sql) const {
+    Status refused;
+    for (const auto& [alias, store] : stores_) {
+      Status understood = store->understands(sql);
+      if (understood.ok()) return understood;
+      if (refused.ok()) refused = std::move(understood);
+    }
+    return refused;
+  }
+
   void bind_check(std::size_t index) {
     CheckPlan check = plan_.checks[index];
-    check.store = stores_.begin()->second;
     if (!check.sql.empty() && !begun_with_) {
-      const Status understood = check.store->understands(check.sql);
+      const Status understood = understood_by_one(check.sql);
       // A table of the new side need not be there yet.
       const bool later = check.at != CheckAt::before && !understood.ok() &&
                          understood.error().message.find("no such") != std::string::npos;
@@ -546,7 +570,7 @@ class Binder {
   void resolve() {
     nlohmann::json resolved = nlohmann::json::parse(plan_.resolved, nullptr, false);
     for (const auto& [alias, store] : stores_) resolved["stores"][alias] = store->identity();
-    for (const char* judged_later : {"queries", "criteria", "advisory"})
+    for (const char* judged_later : {"queries", "criteria", "advisory", "dry_run"})
       resolved.erase(judged_later);
     // How long writers may be held can be changed at any time.
     if (resolved.contains("cutover") && resolved["cutover"].is_object()) {

@@ -65,8 +65,7 @@ enum class CheckAt { before, held, after, watch };
 struct CheckPlan {
   std::string name;
   CheckAt at = CheckAt::after;
-  std::shared_ptr<Store> store;  // for sql
-  std::string sql;
+  std::string sql;                   // the first store that understands it is asked
   std::optional<Value> expect;       // sql: the value itself
   std::optional<double> below;       // sql: a number below this
   std::vector<std::string> command;  // else: exit 0 is good

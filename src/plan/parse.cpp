@@ -330,6 +330,7 @@ class Parser {
       return;
     }
     if (!reader_.check_keys(node, "`backup`", {"of", "to"}, {"point_in_time"})) return;
+    plan_.backup.source = !YamlReader::child(node, "of").IsDefined();
     for (const std::string& side : reader_.texts_at(node, "of")) {
       if (side == "source") {
         plan_.backup.source = true;

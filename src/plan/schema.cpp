@@ -11,77 +11,367 @@ std::string plan_schema() {
   "required": ["whimbrel", "migration", "stores", "tables"],
   "additionalProperties": false,
   "properties": {
-    "whimbrel": {"const": 1},
-    "migration": {"type": "string"},
-    "vars": {"type": "object", "additionalProperties": {"type": "object", "additionalProperties": false,
-      "properties": {"default": {"type": ["string", "number", "boolean", "null"]}, "one_of": {"type": "array", "items": {"type": "string"}}}}},
-    "dry_run": {"type": ["boolean", "string"]},
-    "log": {"type": "object", "additionalProperties": false, "properties": {
-      "level": {"type": "string"}, "file": {"type": "string"}}},
-    "stores": {"type": "object", "minProperties": 1, "additionalProperties": {"oneOf": [
-      {"type": "string"}, {"type": "object", "required": ["url"], "additionalProperties": false, "properties": {"url": {"type": "string"}}}]}},
-    "tables": {"type": "array", "minItems": 1, "items": {"$ref": "#/$defs/table"}},
-    "sync": {"enum": ["dual", "capture", "none"]},
-    "limits": {"type": "object", "additionalProperties": false, "properties": {
-      "batch_size": {"$ref": "#/$defs/count"}, "workers": {"$ref": "#/$defs/count"}, "rows_per_s": {"$ref": "#/$defs/count"}}},
-    "verify": {"type": "object", "additionalProperties": false, "properties": {"full": {"const": true}}},
-    "backup": {"oneOf": [{"const": "none"}, {"type": "object", "required": ["to"], "additionalProperties": false, "properties": {
-      "of": {"type": "array", "items": {"enum": ["source", "target"]}}, "to": {"type": "string", "pattern": "^file:."}}}]},
-    "cutover": {"oneOf": [{"enum": ["auto", "manual"]}, {"type": "object", "additionalProperties": false, "properties": {
-      "start": {"enum": ["auto", "manual"]}, "max_hold": {"$ref": "#/$defs/duration"},
-      "window": {"type": "object", "required": ["max"], "additionalProperties": false, "properties": {
-        "max": {"$ref": "#/$defs/duration"}, "forecast": {"enum": ["refuse", "warn"]}}},
-      "switches": {"type": "array", "items": {"$ref": "#/$defs/switch"}}}}]},
-    "checks": {"type": "array", "items": {"$ref": "#/$defs/check"}},
-    "queries": {"type": "object"},
-    "criteria": {"type": "object"},
-    "advisory": {"type": "object"},
-    "finish": {"type": "object", "additionalProperties": false, "properties": {
-      "after": {"$ref": "#/$defs/duration"}, "rename_source_to": {"type": "string"}, "view": {"type": "boolean"},
-      "drop_after": {"$ref": "#/$defs/duration"}, "keep_source": {"type": ["boolean", "string"]}}},
-    "protect": {"const": "production"},
-    "on_failure": {"enum": ["stop", "rollback"]},
-    "on_error": {"enum": ["fail", "reject"]},
-    "on_conflict": {"const": "fail"},
-    "orphans": {"enum": ["fail", "keep"]}
-  },
+    "whimbrel": {"const": 1, "description": "The grammar that the plan is written in."},
+    "migration": {
+      "type": "string",
+      "description": "The name: letters, digits, `-`, `_` and `.`. The state folder is `.whimbrel/NAME` beside the plan."},
+    "vars": {
+      "type": "object",
+      "additionalProperties": {
+        "type": "object",
+        "additionalProperties": false,
+        "properties": {
+          "default": {
+            "type": ["string", "number", "boolean", "null"],
+            "description": "The value when `--var` gives none."},
+          "one_of": {
+            "type": "array",
+            "items": {"type": "string"},
+            "description": "The only values that are allowed."}},
+        "description": "One variable."},
+      "description": "Variables that the plan uses as `${NAME}`. A value comes from `--var`, else from here, else from the environment."},
+    "dry_run": {
+      "type": ["boolean", "string"],
+      "description": "`run` changes nothing, as with `--dry-run`. Takes a variable, so that an environment can decide.",
+      "default": false},
+    "log": {
+      "type": "object",
+      "additionalProperties": false,
+      "properties": {
+        "level": {
+          "type": "string",
+          "description": "`debug`, `info`, `warning` or `error`. Lines of lesser weight are left out of the log.",
+          "default": "info"},
+        "file": {
+          "type": "string",
+          "description": "The log, relative to the state folder.",
+          "default": "migration.log"}},
+      "description": "Where and how much is logged. Values of rows never are."},
+    "stores": {
+      "type": "object",
+      "minProperties": 1,
+      "additionalProperties": {
+        "oneOf": [
+          {"type": "string"},
+          {
+            "type": "object",
+            "required": ["url"],
+            "additionalProperties": false,
+            "properties": {"url": {"type": "string", "description": "The same, where a map is wanted."}}}]},
+      "description": "The databases, each under a name of your choice, as `sqlite:PATH` with a path relative to the plan."},
+    "tables": {
+      "type": "array",
+      "minItems": 1,
+      "items": {"$ref": "#/$defs/table"},
+      "description": "What moves where: a list, in any order."},
+    "sync": {
+      "enum": ["dual", "capture", "none"],
+      "description": "How both sides are kept equal: `dual` by triggers in the writer's transaction, `capture` by noting keys, `none` by a window.",
+      "default": "capture"},
+    "limits": {
+      "type": "object",
+      "additionalProperties": false,
+      "properties": {
+        "batch_size": {
+          "$ref": "#/$defs/count",
+          "description": "Rows a chunk, at most. Without it a chunk has as many as take about 25 ms, up to 100,000."},
+        "workers": {
+          "$ref": "#/$defs/count",
+          "description": "Threads that copy and compare. Several tables profit, one does not.",
+          "default": 2},
+        "rows_per_s": {"$ref": "#/$defs/count", "description": "Rows a second, at most, while copying."}},
+      "description": "What the engine may use."},
+    "verify": {
+      "type": "object",
+      "additionalProperties": false,
+      "properties": {
+        "full": {"const": true, "description": "Every row. There is no other way.", "default": true}},
+      "description": "How much is compared before the switch."},
+    "backup": {
+      "oneOf": [
+        {"const": "none"},
+        {
+          "type": "object",
+          "required": ["to"],
+          "additionalProperties": false,
+          "properties": {
+            "of": {
+              "type": "array",
+              "items": {"enum": ["source", "target"]},
+              "description": "Which sides. Without it nothing is saved."},
+            "to": {
+              "type": "string",
+              "pattern": "^file:.",
+              "description": "`file:FOLDER`, below the state folder unless the path is absolute."}}}],
+      "description": "What is saved before anything is changed: `none`, or a map with `of` and `to`.",
+      "default": "none"},
+    "cutover": {
+      "oneOf": [
+        {"enum": ["auto", "manual"]},
+        {
+          "type": "object",
+          "additionalProperties": false,
+          "properties": {
+            "start": {
+              "enum": ["auto", "manual"],
+              "description": "`manual`: `run` ends when everything is compared, and `whimbrel cutover` switches.",
+              "default": "auto"},
+            "max_hold": {
+              "$ref": "#/$defs/duration",
+              "description": "How long writers may be held at the switch. Not under `sync: none`.",
+              "default": "1s"},
+            "window": {
+              "type": "object",
+              "required": ["max"],
+              "additionalProperties": false,
+              "properties": {
+                "max": {
+                  "$ref": "#/$defs/duration",
+                  "description": "How long it may last. Then writers go on, and nothing is switched."},
+                "forecast": {
+                  "enum": ["refuse", "warn"],
+                  "description": "`refuse`: the window is not begun when the forecast says that its time will not do.",
+                  "default": "warn"}},
+              "description": "Only under `sync: none`, and needed there: the time in which writers are held and everything is compared."},
+            "switches": {
+              "type": "array",
+              "items": {"$ref": "#/$defs/switch"},
+              "description": "What tells the application to use the new side, flipped in this order.",
+              "default": []}}}],
+      "description": "The switch: `auto`, `manual`, or a map.",
+      "default": "auto"},
+    "checks": {
+      "type": "array",
+      "items": {"$ref": "#/$defs/check"},
+      "description": "Questions of your own. Where the answer is wrong, `run` fails; after the switch it switches back.",
+      "default": []},
+    "queries": {"type": "object", "description": "Queries to be measured, by name."},
+    "criteria": {"type": "object", "description": "What a measurement is judged by."},
+    "advisory": {"type": "object", "description": "What a measurement tells without failing."},
+    "finish": {
+      "type": "object",
+      "additionalProperties": false,
+      "properties": {
+        "after": {
+          "$ref": "#/$defs/duration",
+          "description": "How long after the switch the way back stays open; `finish` refuses before.",
+          "default": "0s"},
+        "rename_source_to": {
+          "type": "string",
+          "description": "The old table's new name. For a plan with one table."},
+        "view": {
+          "type": "boolean",
+          "description": "A view with the old table's name shows the rows of the new table.",
+          "default": false},
+        "drop_after": {
+          "$ref": "#/$defs/duration",
+          "description": "How long after `finish` a later `finish` drops the renamed table, after archiving it."},
+        "keep_source": {
+          "type": ["boolean", "string"],
+          "description": "`false`: the old table is archived below the state folder and dropped, unless it is renamed.",
+          "default": true}},
+      "description": "What `whimbrel finish` does with the old table."},
+    "protect": {"const": "production", "description": "`--force` is refused."},
+    "on_failure": {
+      "enum": ["stop", "rollback"],
+      "description": "`rollback`: a `run` that fails goes back and exits with 4.",
+      "default": "stop"},
+    "on_error": {
+      "enum": ["fail", "reject"],
+      "description": "For all tables: rows that cannot be converted stop it before it starts, or are set aside in `rejected.jsonl`.",
+      "default": "fail"},
+    "on_conflict": {
+      "const": "fail",
+      "description": "For all tables: keys that are in the target already.",
+      "default": "fail"},
+    "orphans": {
+      "enum": ["fail", "keep"],
+      "description": "For all tables: rows that refer to rows that are not there. `keep` moves them as they are.",
+      "default": "fail"}},
   "$defs": {
-    "count": {"oneOf": [{"type": "integer", "minimum": 1}, {"type": "string", "pattern": "^\\$\\{"}]},
-    "duration": {"type": "string", "pattern": "^([0-9]+(ms|s|m|h|d)|\\$\\{.*)$"},
-    "address": {"type": "string", "pattern": "^[^/]+/.+"},
-    "table": {"type": "object", "required": ["from", "to"], "additionalProperties": false, "properties": {
-      "as": {"type": "string"}, "from": {"$ref": "#/$defs/address"}, "to": {"$ref": "#/$defs/address"},
-      "create": {"type": "string"}, "columns": {"type": "object", "additionalProperties": {"$ref": "#/$defs/value"}},
-      "same": {"type": "array", "items": {"type": "string"}}, "rest": {"enum": ["forbid", "copy", "drop"]},
-      "indexes": {"enum": ["online", "after"]}, "on_error": {"enum": ["fail", "reject"]}, "on_conflict": {"const": "fail"},
-      "orphans": {"enum": ["fail", "keep"]}}},
-    "scalar": {"type": ["string", "number", "boolean", "null"]},
-    "value": {"oneOf": [{"$ref": "#/$defs/scalar"}, {"$ref": "#/$defs/function"}]},
-    "function": {"type": "object", "properties": {
-      "const": {"$ref": "#/$defs/scalar"}, "from": {"type": "string"}, "cast": {"$ref": "#/$defs/value"},
-      "to": {"enum": ["integer", "real", "text", "bytes"]}, "json": {}, "extract": {"type": "string"},
-      "map": {"$ref": "#/$defs/value"}, "values": {"type": "object"}, "else": {"$ref": "#/$defs/scalar"}, "others": {"const": "keep"}, "lenient": {"type": "boolean"},
-      "between": {"$ref": "#/$defs/value"}, "prefix": {"type": "string"}, "suffix": {"type": "string"},
-      "coalesce": {"type": "array", "items": {"$ref": "#/$defs/value"}}, "concat": {"type": "array", "items": {"$ref": "#/$defs/value"}},
-      "split": {"$ref": "#/$defs/value"}, "by": {"type": "string"}, "part": {"type": "integer", "minimum": 1},
-      "time": {"$ref": "#/$defs/value"}, "as": {"enum": ["iso8601", "epoch_s", "epoch_ms"]},
-      "if_null": {"$ref": "#/$defs/value"}}, "additionalProperties": false,
-      "anyOf": [{"required": ["const"]}, {"required": ["from"]}, {"required": ["cast", "to"]}, {"required": ["json"]},
-        {"required": ["extract"]}, {"required": ["between"]}, {"required": ["map", "values"]}, {"required": ["coalesce"]}, {"required": ["concat"]},
-        {"required": ["split", "by", "part"]}, {"required": ["time", "from", "as"]}]},
-    "pairs": {"type": "object", "minProperties": 1, "additionalProperties": {"$ref": "#/$defs/scalar"}},
-    "words": {"type": "array", "minItems": 1, "items": {"type": "string"}},
-    "switch": {"oneOf": [
-      {"type": "object", "required": ["row", "key", "set"], "additionalProperties": false, "properties": {
-        "row": {"$ref": "#/$defs/address"}, "key": {"$ref": "#/$defs/pairs"}, "set": {"$ref": "#/$defs/pairs"}, "create": {"type": "boolean"}}},
-      {"type": "object", "required": ["command", "undo"], "additionalProperties": false, "properties": {
-        "command": {"$ref": "#/$defs/words"}, "undo": {"$ref": "#/$defs/words"}, "state": {"$ref": "#/$defs/words"}}}]},
-    "check": {"type": "object", "additionalProperties": false, "properties": {
-      "at": {"enum": ["before", "held", "after", "watch"]}, "sql": {"type": "string"}, "command": {"$ref": "#/$defs/words"},
-      "expect": {"$ref": "#/$defs/scalar"}, "below": {"type": "number"}},
-      "oneOf": [{"required": ["sql"]}, {"required": ["command"]}]}
-  }
-}
+    "count": {
+      "oneOf": [{"type": "integer", "minimum": 1}, {"type": "string", "pattern": "^\\$\\{"}],
+      "description": "A whole number from 1 on."},
+    "duration": {
+      "type": "string",
+      "pattern": "^([0-9]+(ms|s|m|h|d)|\\$\\{.*)$",
+      "description": "A number with `ms`, `s`, `m`, `h` or `d`, like `250ms` or `7d`."},
+    "address": {
+      "type": "string",
+      "pattern": "^[^/]+/.+",
+      "description": "`STORE/TABLE`, with the name from `stores`. Odd names in double quotes: `app/\"old orders\"`."},
+    "table": {
+      "type": "object",
+      "required": ["from", "to"],
+      "additionalProperties": false,
+      "properties": {
+        "as": {
+          "type": "string",
+          "description": "A name for it in output and commands.",
+          "default": "the source table"},
+        "from": {"$ref": "#/$defs/address", "description": "The old table."},
+        "to": {"$ref": "#/$defs/address", "description": "The new table."},
+        "create": {
+          "type": "string",
+          "description": "A file with its `CREATE TABLE` and indexes, relative to the plan: made if it is missing, compared if it is there. `exists`: it has to be there.",
+          "default": "exists"},
+        "columns": {
+          "type": "object",
+          "additionalProperties": {"$ref": "#/$defs/value"},
+          "description": "Each new column and what it comes from. Without it every column is copied."},
+        "same": {
+          "type": "array",
+          "items": {"type": "string"},
+          "description": "Columns that keep their names.",
+          "default": []},
+        "rest": {
+          "enum": ["forbid", "copy", "drop"],
+          "description": "Old columns that nothing mentions: `forbid` is a mistake, `copy` copies them, `drop` leaves them behind.",
+          "default": "forbid with `columns`, else copy"},
+        "indexes": {
+          "enum": ["online", "after"],
+          "description": "`after`: the new table's indexes are made when the rows have moved, which is faster, and holds writers longer.",
+          "default": "online"},
+        "on_error": {
+          "enum": ["fail", "reject"],
+          "description": "Rows that cannot be converted: stop before it starts, or set aside. `reject` not under `sync: dual`.",
+          "default": "that of the plan"},
+        "on_conflict": {
+          "const": "fail",
+          "description": "Keys that are in the target already.",
+          "default": "that of the plan"},
+        "orphans": {
+          "enum": ["fail", "keep"],
+          "description": "Rows that refer to rows that are not there.",
+          "default": "that of the plan"}},
+      "description": "One table that moves."},
+    "scalar": {
+      "type": ["string", "number", "boolean", "null"],
+      "description": "A text, number, truth value or null."},
+    "value": {
+      "oneOf": [{"$ref": "#/$defs/scalar"}, {"$ref": "#/$defs/function"}],
+      "description": "A name copies a column, `{name}` in a text inserts one, numbers, truth values and null are constants, a map computes."},
+    "function": {
+      "type": "object",
+      "properties": {
+        "const": {"$ref": "#/$defs/scalar", "description": "This value, in every row."},
+        "from": {
+          "type": "string",
+          "description": "A column, so that `if_null` can stand beside it. Beside `time`: the form that is read."},
+        "cast": {
+          "$ref": "#/$defs/value",
+          "description": "This value as another type. What would not come back the same is refused."},
+        "to": {
+          "enum": ["integer", "real", "text", "bytes"],
+          "description": "Beside `cast`: the type."},
+        "json": {"description": "A document: maps and lists of values."},
+        "extract": {"type": "string", "description": "A value out of a document: `column.name[0].name`."},
+        "map": {"$ref": "#/$defs/value", "description": "One value for another; `values` says which."},
+        "values": {"type": "object", "description": "Beside `map`: old to new."},
+        "else": {
+          "$ref": "#/$defs/scalar",
+          "description": "Beside `map`: for all other values. Without it they are refused."},
+        "others": {"const": "keep", "description": "Beside `map`: other values stay as they are."},
+        "lenient": {
+          "type": "boolean",
+          "description": "Beside `extract`: a text that is no JSON gives null and is not refused.",
+          "default": false},
+        "between": {
+          "$ref": "#/$defs/value",
+          "description": "What stands between `prefix` and `suffix` in this text, else null."},
+        "prefix": {"type": "string", "description": "Beside `between`.", "default": ""},
+        "suffix": {"type": "string", "description": "Beside `between`.", "default": ""},
+        "coalesce": {
+          "type": "array",
+          "items": {"$ref": "#/$defs/value"},
+          "description": "The first of these that is not null."},
+        "concat": {
+          "type": "array",
+          "items": {"$ref": "#/$defs/value"},
+          "description": "All of these as one text; null if one is null."},
+        "split": {"$ref": "#/$defs/value", "description": "A part of this text."},
+        "by": {"type": "string", "description": "Beside `split`: where the text is cut."},
+        "part": {"type": "integer", "minimum": 1, "description": "Beside `split`: which part, from 1."},
+        "time": {"$ref": "#/$defs/value", "description": "This time in another form."},
+        "as": {
+          "enum": ["iso8601", "epoch_s", "epoch_ms"],
+          "description": "Beside `time`: the form that is written."},
+        "if_null": {
+          "$ref": "#/$defs/value",
+          "description": "Beside any function: the value when the result is null."}},
+      "additionalProperties": false,
+      "anyOf": [
+        {"required": ["const"]},
+        {"required": ["from"]},
+        {"required": ["cast", "to"]},
+        {"required": ["json"]},
+        {"required": ["extract"]},
+        {"required": ["between"]},
+        {"required": ["map", "values"]},
+        {"required": ["coalesce"]},
+        {"required": ["concat"]},
+        {"required": ["split", "by", "part"]},
+        {"required": ["time", "from", "as"]}],
+      "description": "Exactly one function, the keys that belong to it, and perhaps `if_null`."},
+    "pairs": {
+      "type": "object",
+      "minProperties": 1,
+      "additionalProperties": {"$ref": "#/$defs/scalar"},
+      "description": "Columns and their values, at least one."},
+    "words": {
+      "type": "array",
+      "minItems": 1,
+      "items": {"type": "string"},
+      "description": "A list of words, at least one."},
+    "switch": {
+      "oneOf": [
+        {
+          "type": "object",
+          "required": ["row", "key", "set"],
+          "additionalProperties": false,
+          "properties": {
+            "row": {
+              "$ref": "#/$defs/address",
+              "description": "The table with the row that your application asks."},
+            "key": {"$ref": "#/$defs/pairs", "description": "The row: each column of the table's key."},
+            "set": {
+              "$ref": "#/$defs/pairs",
+              "description": "What is set there. The way back puts back what was there."},
+            "create": {
+              "type": "boolean",
+              "description": "The row is made if it is missing, and taken away on the way back.",
+              "default": false}}},
+        {
+          "type": "object",
+          "required": ["command", "undo"],
+          "additionalProperties": false,
+          "properties": {
+            "command": {
+              "$ref": "#/$defs/words",
+              "description": "A program and its arguments, started in the plan's folder, without a shell. Exit code 0: flipped."},
+            "undo": {"$ref": "#/$defs/words", "description": "The command that takes it back."},
+            "state": {
+              "$ref": "#/$defs/words",
+              "description": "A command that tells how it is: exit code 0 is switched, 1 is not."}}}],
+      "description": "A row or a command."},
+    "check": {
+      "type": "object",
+      "additionalProperties": false,
+      "properties": {
+        "at": {
+          "enum": ["before", "held", "after", "watch"],
+          "description": "`before` anything is made, `held` while writers are held, `after` the switch, `watch` when `finish` is asked.",
+          "default": "after"},
+        "sql": {
+          "type": "string",
+          "description": "A query with one value, on the store whose name comes first in the alphabet."},
+        "command": {
+          "$ref": "#/$defs/words",
+          "description": "A program and its arguments; exit code 0 is good."},
+        "expect": {"$ref": "#/$defs/scalar", "description": "The value that `sql` has to give."},
+        "below": {"type": "number", "description": "`sql` has to give a number below this."}},
+      "oneOf": [{"required": ["sql"]}, {"required": ["command"]}],
+      "description": "Either `sql` or `command`."}}}
 )json";
 }
 

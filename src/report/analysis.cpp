@@ -86,20 +86,20 @@ class TableAnalysis {
     std::optional<Row> after;
     do {
       if (stop.requested()) return Error{ErrorCode::cancelled, "stopped as asked"};
-      ASSIGN_OR_RETURN(const ChunkOfRows chunk,
-                       reader->read_after(after, {5000, std::int64_t{8} << 20}));
+      ASSIGN_OR_RETURN(ChunkOfRows chunk, reader->read_after(after, {5000, std::int64_t{8} << 20}));
       std::vector<Row> keys;
       std::vector<Row> images;
-      for (const Row& row : chunk.rows) {
+      rows += std::ssize(chunk.rows);
+      for (Row& row : chunk.rows) {
         bytes += size_of(row);
         std::optional<Row> image = look_at(row, refusals);
         if (!image) continue;
         keys.push_back(key_of(row, move_.mapping.source_key));
         images.push_back(*std::move(image));
+        row.clear();  // a giant row is not held twice
       }
-      TRY(rehearse(keys, images));
       TRY(look_for_parents(keys, images));
-      rows += std::ssize(chunk.rows);
+      TRY(rehearse(keys, std::move(images)));
       events.emit({"analyzed", {{"table", move_.name}, {"rows", rows}}});
       after = chunk.range.through;
     } while (after);
@@ -179,11 +179,14 @@ class TableAnalysis {
   }
 
   // Constraints of the target, which only the target itself understands.
-  Status rehearse(const std::vector<Row>& keys, const std::vector<Row>& images) {
+  Status rehearse(const std::vector<Row>& keys, std::vector<Row> images) {
     if (rehearsal_ == nullptr) return {};
     std::vector<Row> written;
-    for (const Row& image : images) {
-      written.push_back(written_values(move_.mapping.forward, image));
+    for (Row& image : images) {
+      Row& values = written.emplace_back();
+      for (const ColumnRule& rule : move_.mapping.forward) {
+        values.push_back(std::move(image[static_cast<std::size_t>(rule.index)]));
+      }
     }
     ASSIGN_OR_RETURN(const auto outcomes, rehearsal_->offer(written));
     for (std::size_t i = 0; i < outcomes.size(); ++i) {
@@ -352,9 +355,12 @@ class TableAnalysis {
       const auto& after = samples_.front()["after"];
       line("  mapping     as the first row shows it:");
       for (const ColumnRule& rule : move_.mapping.forward) {
-        line(
-            "    {:<24} ← {:<44} {}", rule.column, printable(whimbrel::describe(*rule.expr), 43),
-            printable(after[rule.column].dump(-1, ' ', false, json::error_handler_t::replace), 40));
+        const json& value = after[rule.column];
+        const std::string text = value.is_string()
+                                     ? value.get<std::string>()
+                                     : value.dump(-1, ' ', false, json::error_handler_t::replace);
+        line("    {:<24} ← {:<44} {}", rule.column, printable(whimbrel::describe(*rule.expr), 43),
+             printable(text, 40));
       }
     }
     document_["refused_rows"] = refusals.rows;
@@ -416,6 +422,16 @@ json plan_part(const Migration& migration) {
               "the keys of writes that escape (whimbrel_…)");
   }
   objects.push_back("whimbrel_claims: which journal drives the migration");
+  objects.push_back("whimbrel_guard: tells those triggers which writes are whimbrel's own");
+  if (migration.sync == Sync::dual) {
+    objects.push_back(
+        "whimbrel_…_touched: keys that the new side wrote, which a rollback looks at");
+    objects.push_back(
+        "whimbrel_…_replaced_…: keys that INSERT OR REPLACE may remove, while it runs");
+  } else {
+    objects.push_back("whimbrel_…_log: keys that were written, until they are carried over");
+    objects.push_back("whimbrel_holds: until when writers are held, during the switch");
+  }
   json switches = json::array();
   for (const SwitchPlan& one : migration.switches) switches.push_back(one.name);
   return {{"migration", migration.name},
@@ -440,6 +456,11 @@ Result<Analysis> run(const Migration& migration, const Standing& standing, Clock
     analysis.document["tables"].push_back(table.document());
     analysis.text += table.text();
     analysis.refused = analysis.refused || table.refused();
+  }
+  if (migration.switches.empty()) {
+    analysis.text +=
+        "warning: the plan names no switch: at the moment of the cutover somebody has to tell the "
+        "application\n";
   }
   analysis.document["refused"] = analysis.refused;
   analysis.text += "would make:\n";

@@ -98,7 +98,14 @@ struct InsideCopy {
   std::int64_t read = 0;
   std::int64_t written = 0;
   std::int64_t bytes = 0;
-  bool blocked = false;  // as Applied::blocked_by: nothing was copied
+  bool blocked = false;       // as Applied::blocked_by: nothing was copied
+  Milliseconds took{0};       // while writers had to wait for it
+  bool others_write = false;  // somebody else has written to the store since the chunk before
+};
+// Rows of the target that no row of the source stands for.
+struct InsideStrangers {
+  KeyRange range;         // of target keys
+  std::vector<Row> keys;  // of the target
 };
 struct InsideComparison {
   KeyRange range;
@@ -118,6 +125,9 @@ class InsideCopier {
   // Both sides are read in one transaction, so what is linked is compared without lag.
   virtual Result<InsideComparison> compare_after(const std::optional<Row>& after,
                                                  const ChunkLimits& limits) = 0;
+  // By the keys alone; `after` is a key of the target. Unset where the store cannot tell.
+  virtual Result<std::optional<InsideStrangers>> strangers_after(const std::optional<Row>& after,
+                                                                 const ChunkLimits& limits) = 0;
 };
 
 class Catalog {

@@ -95,7 +95,19 @@ Result<std::string> faithful_text_of(const Value& value) {
       "set such rows aside with `on_error: reject`, or correct them first");
 }
 
+// A giant text takes its own length here, not the next power of two.
+std::size_t json_length(std::string_view text) {
+  std::size_t length = text.size() + 2;
+  for (const char c : text) {
+    if (c == '"' || c == '\\') length += 1;
+    if (static_cast<unsigned char>(c) < 0x20) length += 5;
+  }
+  return length;
+}
+
 void append_json_text(std::string& out, std::string_view text) {
+  constexpr std::size_t giant = std::size_t{1} << 20;
+  if (text.size() > giant) out.reserve(out.size() + json_length(text) + 64);
   out += '"';
   for (const char c : text) {
     switch (c) {
@@ -335,6 +347,14 @@ struct Evaluator {
     return row[static_cast<std::size_t>(node.index)];
   }
   Result<Value> operator()(const Constant& node) const { return node.value; }
+  // The value where it lies in the row, or else computed into `into`: a giant is not copied.
+  Result<const Value*> look_at(const Expr& expr, Value& into) const {
+    if (const auto* column = std::get_if<ColumnRef>(&expr.node)) {
+      return &row[static_cast<std::size_t>(column->index)];
+    }
+    ASSIGN_OR_RETURN(into, evaluate(expr, row));
+    return &into;
+  }
   Result<Value> operator()(const CaseOf& node) const {
     ASSIGN_OR_RETURN(const Value value, evaluate(*node.of, row));
     if (value.is_null()) return value;
@@ -361,19 +381,23 @@ struct Evaluator {
       if (text.size() > 1) text += ',';
       append_json_text(text, name);
       text += ':';
-      ASSIGN_OR_RETURN(const Value value, evaluate(*field, row));
-      TRY(append_json(text, value));
+      Value computed;
+      ASSIGN_OR_RETURN(const Value* const value, look_at(*field, computed));
+      TRY(append_json(text, *value));
     }
-    return Value::json(text + "}");
+    text += '}';
+    return Value::json(std::move(text));
   }
   Result<Value> operator()(const JsonArray& node) const {
     std::string text = "[";
     for (const ExprPtr& item : node.items) {
       if (text.size() > 1) text += ',';
-      ASSIGN_OR_RETURN(const Value value, evaluate(*item, row));
-      TRY(append_json(text, value));
+      Value computed;
+      ASSIGN_OR_RETURN(const Value* const value, look_at(*item, computed));
+      TRY(append_json(text, *value));
     }
-    return Value::json(text + "]");
+    text += ']';
+    return Value::json(std::move(text));
   }
   Result<Value> operator()(const JsonExtract& node) const {
     ASSIGN_OR_RETURN(const Value value, evaluate(*node.of, row));
@@ -422,8 +446,9 @@ struct Evaluator {
       return value.is_null() ? evaluate(*node.otherwise, row) : Result<Value>(std::move(value));
     }
     for (const ExprPtr& input : node.inputs) {
-      ASSIGN_OR_RETURN(const Value value, evaluate(*input, row));
-      if (!value.is_null()) return evaluate(*node.of, row);
+      Value computed;
+      ASSIGN_OR_RETURN(const Value* const value, look_at(*input, computed));
+      if (!value->is_null()) return evaluate(*node.of, row);
     }
     return evaluate(*node.otherwise, row);
   }

@@ -29,9 +29,30 @@ const ColumnRule* rule_for(const std::vector<ColumnRule>& rules, const std::stri
   return nullptr;
 }
 
+// A table without a key is told so, rather than of a column that its author never wrote.
+Error no_key(const TableSchema& table, const TableSchema& other, bool is_target) {
+  std::string hint = "give it a primary key, or a unique index over columns that are NOT NULL";
+  const std::string& key = other.key.front();
+  const auto at = static_cast<std::size_t>(other.column_index(key));
+  if (other.key.size() == 1 && other.columns[at].holds == Kind::int64) {
+    const std::string& number = table.key.front();
+    hint += fmt::format("; or map its row number: `{}: {}`", is_target ? number : key,
+                        is_target ? key : number);
+  }
+  return Error{ErrorCode::refused,
+               fmt::format("{} has no key by which its rows are told apart", table.name), hint};
+}
+
+bool is_numbered(const TableSchema& table) {
+  return std::ranges::any_of(table.columns, &ColumnSchema::hidden);
+}
+
 Status check_key(const Mapping& mapping) {
   for (const std::string& column : mapping.target.key) {
     const ColumnRule* rule = rule_for(mapping.forward, column);
+    if (rule == nullptr && is_numbered(mapping.target)) {
+      return no_key(mapping.target, mapping.source, true);
+    }
     if (rule == nullptr) {
       return Error{
           ErrorCode::refused,
@@ -40,6 +61,9 @@ Status check_key(const Mapping& mapping) {
     }
     for (const std::string& read : columns_of(*rule->expr)) {
       if (mapping.source.is_key(read)) continue;
+      if (is_numbered(mapping.source)) {
+        return no_key(mapping.source, mapping.target, false);
+      }
       return Error{
           ErrorCode::refused,
           fmt::format("the key column `{}` of {} would follow from `{}`, which is no key of {}",

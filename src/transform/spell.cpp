@@ -2,6 +2,8 @@
 
 #include <fmt/format.h>
 
+#include "base/text.h"
+
 namespace whimbrel {
 
 namespace {
@@ -125,20 +127,21 @@ struct Speller {
     return sql + fmt::format(" ELSE {} END", *rest);
   }
   Spelled operator()(const Coalesce& node) const {
-    std::string sql = "CASE";
+    std::vector<std::string> parts;
     for (const ExprPtr& one : node.of) {
-      const Spelled of = sub(one);
+      Spelled of = sub(one);
       if (!of) return of;
-      sql += fmt::format(" WHEN {0} IS NOT NULL THEN {0}", *of);
+      parts.push_back(*std::move(of));
     }
-    return sql + " END";
+    if (parts.size() == 1) return parts.front();
+    return "coalesce(" + join(parts, ", ") + ")";
   }
   Spelled operator()(const IfNull& node) const {
     const Spelled of = sub(node.of);
     const Spelled otherwise = sub(node.otherwise);
     if (!of || !otherwise) return std::nullopt;
     if (node.inputs.empty()) {
-      return fmt::format("CASE WHEN {0} IS NULL THEN {1} ELSE {0} END", *of, *otherwise);
+      return fmt::format("coalesce({}, {})", *of, *otherwise);
     }
     std::string test;
     for (const ExprPtr& input : node.inputs) {

@@ -19,6 +19,7 @@ struct ColumnSchema {
   bool generated = false;   // computed by the store: never written
   std::string collation;    // "" when the store compares by bytes
   Kind holds = Kind::null;  // what its values are; null where the store does not say
+  bool hidden = false;      // the store's own number of a row, which serves a table without a key
 };
 
 struct ForeignKey {

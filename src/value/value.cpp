@@ -1,13 +1,18 @@
 #include "value/value.h"
 
 #include <fmt/format.h>
+#include <xxhash.h>
 
+#include <algorithm>
+#include <array>
 #include <bit>
 #include <cmath>
 #include <cstring>
 #include <limits>
+#include <optional>
 
 #include "base/text.h"
+#include "value/canonical.h"
 
 namespace whimbrel {
 
@@ -21,7 +26,9 @@ template <class... Fs>
 Overload(Fs...) -> Overload<Fs...>;
 
 void append_u64(std::string& out, std::uint64_t number) {
-  for (int shift = 56; shift >= 0; shift -= 8) out += static_cast<char>(number >> shift & 0xff);
+  std::array<char, 8> bytes;
+  for (std::size_t i = 0; i < 8; ++i) bytes[i] = static_cast<char>(number >> (56 - 8 * i) & 0xff);
+  out.append(bytes.data(), bytes.size());
 }
 
 void append_sized(std::string& out, std::string_view text) {
@@ -152,6 +159,31 @@ const char* name_of(Kind kind) {
   return names[static_cast<std::size_t>(kind)];
 }
 
+void append_canonical_null(std::string& out) { out += static_cast<char>(Kind::null); }
+
+void append_canonical_integer(std::string& out, std::int64_t number) {
+  out += static_cast<char>(Kind::int64);
+  append_u64(out, static_cast<std::uint64_t>(number));
+}
+
+void append_canonical_real(std::string& out, double number) {
+  out += static_cast<char>(Kind::real);
+  append_u64(out, bits_of(number));
+}
+
+void append_canonical_text(std::string& out, Kind kind, std::string_view text) {
+  out += static_cast<char>(kind);
+  append_sized(out, text);
+}
+
+void append_digest(std::string& out, Kind kind, std::string_view text) {
+  const XXH128_hash_t hash = XXH3_128bits(text.data(), text.size());
+  out += static_cast<char>(kind);
+  append_u64(out, text.size());
+  append_u64(out, hash.high64);
+  append_u64(out, hash.low64);
+}
+
 void append_canonical(std::string& out, const Value& value) {
   out += static_cast<char>(value.kind());
   std::visit(Overload{
@@ -196,6 +228,15 @@ Result<Row> row_from_canonical(std::string_view bytes) {
 
 bool same(const Value& a, const Value& b) {
   if (a.kind() != b.kind()) return false;
+  // What can be long is compared where it lies.
+  const auto as_it_lies = Overload{
+      [&](const std::string& text) -> std::optional<bool> { return text == b.get<std::string>(); },
+      [&]<Kind K>(const TextOf<K>& text) -> std::optional<bool> {
+        return text.text == b.get<TextOf<K>>().text;
+      },
+      [](const auto&) { return std::optional<bool>(); },
+  };
+  if (const std::optional<bool> equal = std::visit(as_it_lies, a.storage())) return *equal;
   std::string left;
   std::string right;
   append_canonical(left, a);
@@ -204,7 +245,8 @@ bool same(const Value& a, const Value& b) {
 }
 
 bool same(const Row& a, const Row& b) {
-  return a.size() == b.size() && canonical(a) == canonical(b);
+  return std::equal(a.begin(), a.end(), b.begin(), b.end(),
+                    [](const Value& one, const Value& other) { return same(one, other); });
 }
 
 int compare(const Value& a, const Value& b) {
@@ -238,7 +280,8 @@ std::string show(const Value& value, int length_max) {
           },
           [&](const std::string& text) { return "'" + printable(text, length_max) + "'"; },
           [&](const Bytes& bytes) {
-            return "x'" + printable(to_hex(bytes.text), length_max) + "'";
+            const auto most = static_cast<std::size_t>(std::max(length_max, 1));
+            return "x'" + printable(to_hex(bytes.text.substr(0, most)), length_max) + "'";
           },
           [&]<Kind K>(const TextOf<K>& text) { return printable(text.text, length_max); },
           [&]<Kind K>(const SetOf<K>& set) {

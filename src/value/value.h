@@ -94,6 +94,7 @@ class Value {
     return std::get<T>(storage_);
   }
   const Storage& storage() const { return storage_; }
+  Storage take() && { return std::move(storage_); }
 
  private:
   Storage storage_;

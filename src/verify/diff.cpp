@@ -52,12 +52,12 @@ class Diff {
              });
     };
     for (const ColumnSchema& column : left_table_.columns) {
-      if (!is_wanted(column.name)) continue;
+      if (!is_wanted(column.name) || column.hidden) continue;
       const bool in_both = find(right_table_, column.name) >= 0;
       (in_both ? diff_.columns : diff_.only_left).push_back(column.name);
     }
     for (const ColumnSchema& column : right_table_.columns) {
-      if (is_wanted(column.name) && find(left_table_, column.name) < 0) {
+      if (is_wanted(column.name) && !column.hidden && find(left_table_, column.name) < 0) {
         diff_.only_right.push_back(column.name);
       }
     }
@@ -69,7 +69,8 @@ class Diff {
   // Both tables are read by the same key; the one that lacks an index for it is only slower.
   Status match_keys() {
     const auto has_all = [](const TableSchema& table, const std::vector<std::string>& key) {
-      return !key.empty() && std::ranges::count(positions(table, key), -1) == 0;
+      return !key.empty() && std::ranges::count(positions(table, key), -1) == 0 &&
+             !table.columns[static_cast<std::size_t>(positions(table, key).front())].hidden;
     };
     if (has_all(right_table_, left_table_.key)) {
       key_ = left_table_.key;

@@ -7,7 +7,6 @@ name; a cell that they leave open is `unknown` and is not compared.
 import sqlite3
 
 import transforms as t
-from migration import KNOWN_GAPS
 from schema import quote
 from values import decode, exact, same
 
@@ -158,14 +157,8 @@ class Oracle:
             before = self.kept[number]
             self.kept[number] = {key: (row, key in self.touched[number] or before[key][1]) for key, row in rows.items()
                                  if key in self.touched[number] or key in before}
-            if "put back and defaults" in KNOWN_GAPS and self.migration.sync == "capture" and self.has_defaults(pair):
-                self.kept[number] = {key: (row, False) for key, (row, _) in self.kept[number].items()}
         self.adopt(connection)
         self.new = None
-
-    @staticmethod
-    def has_defaults(pair):
-        return any(column.default is not None and column.name not in pair.ways() for column in pair.source.columns)
 
     def adopt(self, connection):
         fresh = memory()
@@ -185,9 +178,10 @@ class Oracle:
         for sql in [sql for sql in ddl if not sql.startswith(("CREATE TABLE", "INSERT"))]:
             target.execute(sql)
 
-    @staticmethod
-    def copy_table(source, target, name):
+    def copy_table(self, source, target, name):
         columns = [quote(row[1]) for row in target.execute("PRAGMA table_xinfo(%s)" % quote(name)) if row[6] == 0]
+        if any(pair.source.name == name and pair.source.key_style == "numbered" for pair in self.migration.pairs):
+            columns.append("rowid")
         rows = source.execute("SELECT %s FROM main.%s" % (", ".join(columns), quote(name)))
         target.executemany("INSERT INTO %s (%s) VALUES (%s)" % (quote(name), ", ".join(columns), ", ".join("?" * len(columns))), rows)
 

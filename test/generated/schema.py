@@ -78,7 +78,7 @@ class Table:
     name: str
     columns: list
     key: list
-    key_style: str = "primary"    # rowid | autoincrement | primary | descending | without_rowid | unique
+    key_style: str = "primary"    # rowid | autoincrement | primary | descending | without_rowid | unique | numbered
     strict: bool = False
     indexes: list = field(default_factory=list)
     foreign: list = field(default_factory=list)
@@ -95,6 +95,10 @@ class Table:
         """INTEGER PRIMARY KEY, which takes whole numbers only."""
         return self.key == [name] and self.column(name).declared == "INTEGER" and self.key_style not in ("without_rowid", "unique")
 
+    def is_hidden(self, name):
+        """The number of a row in a table without a key."""
+        return self.key_style == "numbered" and name in self.key
+
     def payload(self):
         return [column for column in self.writable() if column.name not in self.key]
 
@@ -104,6 +108,8 @@ class Table:
     def table_ddl(self):
         parts = []
         for column in self.columns:
+            if self.is_hidden(column.name):
+                continue
             text = column.ddl()
             if self.key_style in ("rowid", "autoincrement") and column.name in self.key:
                 text = "%s INTEGER PRIMARY KEY%s" % (quote(column.name), " AUTOINCREMENT" if self.key_style == "autoincrement" else "")

@@ -247,17 +247,11 @@ class Writer(threading.Thread):
             there = self.pick(self.oracle.old, pair.source)
             row.update({name: there[name] for name in pair.source.key})
         unique = [column.name for column in pair.source.payload() if column.unique]
-        if "replace by a partial unique index" in KNOWN_GAPS and not self.only_plain_unique(pair):
-            unique = []
         if unique and self.rnd.random() < 0.5:
             there = self.pick(self.oracle.old, pair.source)
             name = self.rnd.choice(unique)
             row[name] = there[name].upper() if isinstance(there[name], str) and self.rnd.random() < 0.5 else there[name]
         return row
-
-    @staticmethod
-    def only_plain_unique(pair):
-        return not any(sql.startswith("CREATE UNIQUE") and ("lower(" in sql or "COLLATE" in sql or " WHERE " in sql) for sql in pair.source.indexes)
 
     def upsert(self, number, pair):
         payload = pair.source.payload()
@@ -368,6 +362,9 @@ class Writer(threading.Thread):
         # With a DELETE trigger SQLite itself refuses what a cascade would have allowed.
         if self.migration.recursive_triggers and any(column.refers for column in pair.source.columns):
             raise Skip("cascades and triggers")
+        # Without a row left to update no trigger of the statement fires, and who was replaced is noticed by nobody but `verify`.
+        if self.migration.foreign_keys and any("CASCADE" in one for one in pair.source.foreign):
+            raise Skip("it may hang by a cascade on the row it replaces")
         self.change_key(number, pair, "UPDATE OR REPLACE")
 
     def delete_and_insert_again(self, number, pair):

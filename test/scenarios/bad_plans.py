@@ -573,7 +573,7 @@ error: a has no key by which its rows are told apart
   at plan.yaml:5:5
       5 |   - from: db/a
         |     ^
-hint: give the table a primary key, or a unique index over columns that are NOT NULL
+hint: give it a primary key, or a unique index over columns that are NOT NULL
 safe: nothing was changed
 '''),
     Case("key_from_what_is_no_key", edit=[(COLUMNS, "{id: v, v: id, n: n}")], text=r'''

@@ -256,6 +256,11 @@ class FaultyStore final : public Store, private Catalog, private Capture, privat
       return store_.reading<InsideComparison>("compare",
                                               [&] { return inner_->compare_after(after, limits); });
     }
+    Result<std::optional<InsideStrangers>> strangers_after(const std::optional<Row>& after,
+                                                           const ChunkLimits& limits) override {
+      return store_.reading<std::optional<InsideStrangers>>(
+          "strangers", [&] { return inner_->strangers_after(after, limits); });
+    }
 
    private:
     std::unique_ptr<InsideCopier> inner_;

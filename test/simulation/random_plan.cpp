@@ -74,7 +74,6 @@ void add_checks(RandomPlan& plan) {
     CheckPlan check;
     check.name = "agreed";
     check.at = at;
-    check.store = plan.source;
     check.sql = "what the simulation answers";
     check.expect = Value::integer(1);
     plan.migration.checks.push_back(std::move(check));

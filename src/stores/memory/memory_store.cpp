@@ -159,6 +159,22 @@ class MemoryInside final : public InsideCopier {
     return comparison;
   }
 
+  Result<std::optional<InsideStrangers>> strangers_after(const std::optional<Row>& after,
+                                                         const ChunkLimits& limits) override {
+    ASSIGN_OR_RETURN(const ChunkOfRows chunk,
+                     MemoryReader(store_, mapping_.target.name).read_after(after, limits));
+    const std::lock_guard lock(store_.mutex_);
+    const MemoryStore::Table* source = store_.find(mapping_.source.name);
+    if (source == nullptr) return no_table(mapping_.source.name);
+    InsideStrangers strangers{chunk.range, {}};
+    for (const Row& row : chunk.rows) {
+      Row key = key_of(row, mapping_.target_key);
+      ASSIGN_OR_RETURN(const Row source_key, unmap_key(mapping_, key));
+      if (!source->rows.contains(source_key)) strangers.keys.push_back(std::move(key));
+    }
+    return std::optional(std::move(strangers));
+  }
+
  private:
   MemoryStore& store_;
   const Mapping& mapping_;

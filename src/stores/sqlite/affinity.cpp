@@ -131,7 +131,7 @@ Result<Value> settle(Affinity affinity, Value value) {
     case Kind::boolean:
       return settle(affinity, Value::integer(value.get<bool>() ? 1 : 0));
     case Kind::json:
-      return settle(affinity, Value::text(value.get<Json>().text));
+      return settle(affinity, Value(std::get<Json>(std::move(value).take()).text));
     case Kind::real:
       if (std::isnan(value.get<double>())) {
         return Error{ErrorCode::refused, "this store has no NaN: it would become null in silence"};

@@ -154,11 +154,16 @@ Status Transaction::commit() {
   return {};
 }
 
+// What is long is not copied once more.
+static sqlite3_destructor_type kept_by(const std::string& text) {
+  constexpr std::size_t copied_max = std::size_t{64} << 10;
+  return text.size() > copied_max ? SQLITE_STATIC : SQLITE_TRANSIENT;  // NOLINT: the library's own
+}
+
 Status bind(sqlite3_stmt* statement, int at, const Value& value) {
   int code = SQLITE_OK;
   const auto bind_text = [&](const std::string& text) {
-    code =
-        sqlite3_bind_text64(statement, at, text.data(), text.size(), SQLITE_TRANSIENT, SQLITE_UTF8);
+    code = sqlite3_bind_text64(statement, at, text.data(), text.size(), kept_by(text), SQLITE_UTF8);
   };
   switch (value.kind()) {
     case Kind::null:
@@ -187,7 +192,7 @@ Status bind(sqlite3_stmt* statement, int at, const Value& value) {
       const std::string& data = value.get<Bytes>().text;
       // A null pointer would bind null; an empty blob is not null.
       code = sqlite3_bind_blob64(statement, at, data.empty() ? "" : data.data(), data.size(),
-                                 SQLITE_TRANSIENT);
+                                 kept_by(data));
       break;
     }
     default:

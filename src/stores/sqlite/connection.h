@@ -60,7 +60,8 @@ class Transaction {
   Connection* connection_;
 };
 
-// Refuses what SQLite cannot hold (NaN would become null in silence).
+// Refuses what SQLite cannot hold (NaN would become null in silence). The value has to live until
+// the statement has been stepped for the last time, or is bound anew.
 Status bind(sqlite3_stmt* statement, int at, const Value& value);
 Value column(sqlite3_stmt* statement, int at);
 Row row_of(sqlite3_stmt* statement, int first, int count);

@@ -2,15 +2,16 @@
 // that refuse its writes until a deadline which they carry themselves.
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <charconv>
 #include <map>
-#include <set>
 
 #include "base/text.h"
 #include "stores/sqlite/dialect.h"
 #include "stores/sqlite/objects.h"
 #include "stores/sqlite/schema.h"
 #include "stores/sqlite/sqlite_store.h"
+#include "stores/sqlite/unique_index.h"
 
 namespace whimbrel {
 
@@ -19,6 +20,7 @@ using namespace sqlite;  // NOLINT: this is the store's own namespace
 namespace {
 
 std::string log_name(const std::string& feed) { return own_name("feed " + feed, "log"); }
+std::string witness_name(const std::string& feed) { return own_name("feed " + feed, "witness"); }
 std::string feed_prefix(const std::string& feed) { return own_name("feed " + feed, ""); }
 std::string hold_prefix(const std::string& table) { return own_name("hold " + table, ""); }
 
@@ -52,15 +54,11 @@ std::string append_sql(const std::string& log, const TableSchema& table, const c
 // gone is seen when their keys are read.
 std::string append_replaced_sql(const std::string& log, const TableSchema& table) {
   std::string sql;
-  for (const std::vector<std::string>& unique : table.uniques) {
-    std::vector<std::string> equal;
-    for (const std::string& column : unique) {
-      equal.push_back(fmt::format("{0} = NEW.{0}", quote_name(column)));
-    }
-    sql += fmt::format("INSERT INTO {} (of, removed, {}) SELECT {}, 0, {} FROM {} WHERE {};",
+  for (const std::string& in_the_way : in_the_way_of(table, "NEW.")) {
+    sql += fmt::format("INSERT INTO {} (of, removed, {}) SELECT {}, 0, {} FROM {} AS t WHERE {};",
                        quote_name(log), join(key_columns(table.key.size()), ", "),
                        *dialect().literal(Value::text(table.name)), name_list(table.key),
-                       quote_name(table.name), join(equal, " AND "));
+                       quote_name(table.name), in_the_way);
   }
   return sql;
 }
@@ -71,7 +69,7 @@ std::string feed_trigger(const std::string& feed, const TableSchema& table,
 }
 
 std::vector<std::string> feed_kinds(const TableSchema& table) {
-  if (table.uniques.empty()) return {"i", "d", "u", "k"};
+  if (in_the_way_of(table, "NEW.").empty()) return {"i", "d", "u", "k"};
   return {"i", "d", "u", "k", "ri", "ru"};
 }
 
@@ -94,10 +92,8 @@ Status make_feed_triggers(Connection& connection, const std::string& feed,
   TRY(make("i", "AFTER INSERT", "", append_sql(log, table, "NEW.", 0)));
   TRY(make("d", "AFTER DELETE", "", append_sql(log, table, "OLD.", 1)));
   TRY(make("u", "AFTER UPDATE", "", append_sql(log, table, "NEW.", 0)));
-  if (!table.uniques.empty()) {
-    std::set<std::string> columns;
-    for (const auto& unique : table.uniques) columns.insert(unique.begin(), unique.end());
-    const std::string update = "BEFORE UPDATE OF " + name_list({columns.begin(), columns.end()});
+  if (const std::string places = unique_columns(table); !places.empty()) {
+    const std::string update = "BEFORE UPDATE OF " + places;
     TRY(make("ri", "BEFORE INSERT", "", append_replaced_sql(log, table)));
     TRY(make("ru", update, "", append_replaced_sql(log, table)));
   }
@@ -123,6 +119,9 @@ Result<std::string> SqliteStore::start(const std::string& feed,
                     " removed INTEGER NOT NULL, {})",
                     quote_name(log_name(feed)), join(key_columns(width), ", "))));
     for (const TableSchema& schema : schemas) TRY(make_feed_triggers(connection, feed, schema));
+    if (std::ranges::any_of(schemas, needs_witness)) {
+      TRY(make_witness(connection, witness_name(feed)));
+    }
     return {};
   }));
   return std::string("0");
@@ -134,6 +133,10 @@ Result<bool> SqliteStore::feed_is_whole(const std::string& feed,
   ASSIGN_OR_RETURN(bool whole, object_exists(*connection, "table", log_name(feed)));
   for (const std::string& name : tables) {
     ASSIGN_OR_RETURN(const TableSchema table, sqlite::describe(*connection, name));
+    if (needs_witness(table)) {
+      ASSIGN_OR_RETURN(const bool stands, witness_stands(*connection, witness_name(feed)));
+      whole = whole && stands;
+    }
     for (const std::string& kind : feed_kinds(table)) {
       ASSIGN_OR_RETURN(const bool there,
                        object_exists(*connection, "trigger", feed_trigger(feed, table, kind)));
@@ -146,7 +149,9 @@ Result<bool> SqliteStore::feed_is_whole(const std::string& feed,
 Status SqliteStore::stop(const std::string& feed) {
   return in_transaction([&](Connection& connection) -> Status {
     TRY(drop_triggers(connection, feed_prefix(feed)));
-    TRY(connection.execute("DROP TABLE IF EXISTS " + quote_name(log_name(feed))));
+    for (const std::string& name : {log_name(feed), witness_name(feed)}) {
+      TRY(connection.execute("DROP TABLE IF EXISTS " + quote_name(name)));
+    }
     return drop_guard_if_unused(connection);
   });
 }

@@ -2,25 +2,98 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+#include <map>
+
 #include "base/text.h"
 #include "store/image.h"
 #include "stores/sqlite/affinity.h"
 #include "stores/sqlite/dialect.h"
 #include "stores/sqlite/objects.h"
 #include "stores/sqlite/triggers.h"
+#include "value/canonical.h"
 
 namespace whimbrel::sqlite {
 
 namespace {
 
+// Longer ones are compared by their digests: three copies of a giant value are enough.
+constexpr std::size_t compared_whole_max = std::size_t{64} << 10;
+
+void append_long(std::string& out, Kind kind, std::string_view text, Affinity affinity) {
+  const bool could_be_number = affinity != Affinity::text && affinity != Affinity::blob;
+  if (text.size() <= compared_whole_max || (kind == Kind::text && could_be_number)) {
+    append_canonical_text(out, kind, text);
+  } else {
+    append_digest(out, kind, text);
+  }
+}
+
+// What a column of this affinity holds, in canonical form.
+void append_stored(std::string& out, sqlite3_stmt* statement, int at, Affinity affinity) {
+  const auto size = [&] { return static_cast<std::size_t>(sqlite3_column_bytes(statement, at)); };
+  switch (sqlite3_column_type(statement, at)) {
+    case SQLITE_INTEGER:
+      return append_canonical_integer(out, sqlite3_column_int64(statement, at));
+    case SQLITE_FLOAT:
+      return append_canonical_real(out, sqlite3_column_double(statement, at));
+    case SQLITE_TEXT: {
+      const auto* text = reinterpret_cast<const char*>(sqlite3_column_text(statement, at));
+      return append_long(out, Kind::text, {text, size()}, affinity);
+    }
+    case SQLITE_BLOB: {
+      const auto* data = static_cast<const char*>(sqlite3_column_blob(statement, at));
+      return append_long(out, Kind::bytes, data == nullptr ? "" : std::string_view(data, size()),
+                         affinity);
+    }
+    default:
+      return append_canonical_null(out);
+  }
+}
+
+// Whether such a column keeps a value of this type as it is.
+bool keeps(Affinity affinity, int type) {
+  switch (type) {
+    case SQLITE_INTEGER:
+      return affinity == Affinity::integer || affinity == Affinity::numeric ||
+             affinity == Affinity::blob;
+    case SQLITE_FLOAT:
+      return affinity == Affinity::blob;
+    case SQLITE_TEXT:
+      return affinity == Affinity::text || affinity == Affinity::blob;
+    default:
+      return true;
+  }
+}
+
+// What the column would make of an expression's value; false when it would not take it.
+bool append_settled(std::string& out, sqlite3_stmt* statement, int at, Affinity affinity) {
+  if (keeps(affinity, sqlite3_column_type(statement, at))) {
+    append_stored(out, statement, at, affinity);
+    return true;
+  }
+  const Result<Value> value = settle(affinity, column(statement, at));
+  if (value.ok()) append_canonical(out, value.value());
+  return value.ok();
+}
+
 class Inside final : public InsideCopier {
  public:
-  Inside(std::unique_ptr<Connection> connection, const Mapping& mapping, Claim claim)
-      : connection_(std::move(connection)), mapping_(mapping), claim_(std::move(claim)) {}
+  Inside(std::unique_ptr<Connection> connection, const Mapping& mapping, Claim claim, Clock& clock)
+      : connection_(std::move(connection)),
+        mapping_(mapping),
+        claim_(std::move(claim)),
+        clock_(clock) {}
 
   Status spell() {
+    // Rows come in the order of the source's key and go all over the target and its indexes.
+    TRY(connection_->execute("PRAGMA cache_size = -32000; PRAGMA temp_store = MEMORY"));
     ASSIGN_OR_RETURN(expressions_, spell_rules(mapping_.forward, "s."));
     ASSIGN_OR_RETURN(match_, match_key(mapping_.target, mapping_.forward, "t.", "s."));
+    if (Result<std::string> back = match_key(mapping_.source, mapping_.backward, "s.", "t.");
+        back.ok()) {
+      match_back_ = std::move(back).value();
+    }
     for (const ColumnRule& rule : mapping_.forward) {
       const auto at = static_cast<std::size_t>(rule.index);
       affinities_.push_back(affinity_of(mapping_.target.columns[at].declared));
@@ -30,34 +103,24 @@ class Inside final : public InsideCopier {
 
   Result<InsideCopy> copy_after(const std::optional<Row>& after,
                                 const ChunkLimits& limits) override {
-    ASSIGN_OR_RETURN(Transaction transaction, Transaction::begin(*connection_, true));
     InsideCopy copy;
-    ASSIGN_OR_RETURN(copy.range, range_after(after, limits));
+    ASSIGN_OR_RETURN(copy.others_write, somebody_else_has_written());
+    ASSIGN_OR_RETURN(Transaction transaction, Transaction::begin(*connection_, true));
+    const Milliseconds began = clock_.monotonic();
+    ASSIGN_OR_RETURN(copy.range, range_after(mapping_.source, after, limits));
     ASSIGN_OR_RETURN(const bool guarded, has_guard(*connection_));
     if (guarded) TRY(connection_->execute(guard_on));
-    Row parameters;
-    const std::string where = range_sql(mapping_.source.key, "s.", copy.range, parameters);
-    const std::string sql = fmt::format(
-        "INSERT INTO {} ({}) SELECT {} FROM {} AS s WHERE {} ORDER BY {} ON CONFLICT ({}) DO "
-        "NOTHING",
-        quote_name(mapping_.target.name), name_list(written_columns(mapping_.forward)),
-        join(expressions_, ", "), quote_name(mapping_.source.name), where,
-        qualified_list(mapping_.source.key, "s."), name_list(mapping_.target.key));
-    const Result<std::int64_t> inserted = connection_->run(sql, parameters);
-    if (!inserted.ok()) {
-      copy.blocked = sqlite3_extended_errcode(connection_->raw()) == SQLITE_CONSTRAINT_UNIQUE;
-      if (!copy.blocked) return inserted.error();
-      return copy;
-    }
-    copy.written = inserted.value();
-    ASSIGN_OR_RETURN(const std::vector<Row> counted,
-                     connection_->query(fmt::format("SELECT count(*) FROM {} AS s WHERE {}",
-                                                    quote_name(mapping_.source.name), where),
-                                        parameters));
-    copy.read = counted.at(0).at(0).get<std::int64_t>();
+    ASSIGN_OR_RETURN(const bool inserted, insert(copy));
+    if (!inserted) return copy;
+    TRY(count_read(copy, limits));
     TRY(record_chunk());
     if (guarded) TRY(connection_->execute(guard_off));
     TRY(transaction.commit());
+    copy.took = std::max(clock_.monotonic() - began, Milliseconds(1));
+    // Else the next commit of somebody else may have to do it.
+    if (copy.others_write)
+      sqlite3_wal_checkpoint_v2(connection_->raw(), "main", SQLITE_CHECKPOINT_PASSIVE, nullptr,
+                                nullptr);
     return copy;
   }
 
@@ -65,7 +128,7 @@ class Inside final : public InsideCopier {
                                          const ChunkLimits& limits) override {
     ASSIGN_OR_RETURN(const Transaction transaction, Transaction::begin(*connection_, false));
     InsideComparison comparison;
-    ASSIGN_OR_RETURN(comparison.range, range_after(after, limits));
+    ASSIGN_OR_RETURN(comparison.range, range_after(mapping_.source, after, limits));
     Row parameters;
     const std::string where = range_sql(mapping_.source.key, "s.", comparison.range, parameters);
     const std::string sql = fmt::format(
@@ -75,21 +138,99 @@ class Inside final : public InsideCopier {
         quote_name(mapping_.target.key.front()),
         qualified_list(written_columns(mapping_.forward), "t."), quote_name(mapping_.source.name),
         quote_name(mapping_.target.name), match_, where, qualified_list(mapping_.source.key, "s."));
-    ASSIGN_OR_RETURN(const Statement statement, connection_->prepare(sql));
-    int at = 0;
-    for (const Value& value : parameters) TRY(bind(statement.get(), ++at, value));
+    ASSIGN_OR_RETURN(sqlite3_stmt* const statement, prepared(sql, parameters));
     while (true) {
-      ASSIGN_OR_RETURN(const bool more, connection_->step(statement.get()));
-      if (!more) return comparison;
-      compare_row(statement.get(), comparison);
+      ASSIGN_OR_RETURN(const bool more, connection_->step(statement));
+      if (!more) break;
+      compare_row(statement, comparison);
     }
+    sqlite3_reset(statement);
+    return comparison;
+  }
+
+  Result<std::optional<InsideStrangers>> strangers_after(const std::optional<Row>& after,
+                                                         const ChunkLimits& limits) override {
+    if (match_back_.empty()) return std::optional<InsideStrangers>();
+    ASSIGN_OR_RETURN(const Transaction transaction, Transaction::begin(*connection_, false));
+    InsideStrangers strangers;
+    ASSIGN_OR_RETURN(strangers.range, range_after(mapping_.target, after, limits));
+    Row parameters;
+    const std::string where = range_sql(mapping_.target.key, "t.", strangers.range, parameters);
+    const std::string sql = fmt::format(
+        "SELECT {0} FROM {1} AS t WHERE {2} AND NOT EXISTS (SELECT 1 FROM {3} AS s WHERE {4})"
+        " ORDER BY {0}",
+        qualified_list(mapping_.target.key, "t."), quote_name(mapping_.target.name), where,
+        quote_name(mapping_.source.name), match_back_);
+    ASSIGN_OR_RETURN(strangers.keys, connection_->query(sql, parameters));
+    return std::optional(std::move(strangers));
   }
 
  private:
-  Result<KeyRange> range_after(const std::optional<Row>& after, const ChunkLimits& limits) {
+  Result<KeyRange> range_after(const TableSchema& table, const std::optional<Row>& after,
+                               const ChunkLimits& limits) {
     ASSIGN_OR_RETURN(const std::optional<Row> through,
-                     key_at(*connection_, mapping_.source, after, limits.rows_max));
+                     key_at(*connection_, table, after, limits.rows_max));
     return KeyRange{after, through};
+  }
+
+  // Compiling a statement that fires triggers takes milliseconds: it is done once for each shape.
+  Result<sqlite3_stmt*> prepared(const std::string& sql, const Row& parameters) {
+    Statement& statement = statements_[sql];
+    if (statement == nullptr) {
+      ASSIGN_OR_RETURN(statement, connection_->prepare(sql));
+    }
+    sqlite3_reset(statement.get());
+    int at = 0;
+    for (const Value& value : parameters) TRY(bind(statement.get(), ++at, value));
+    return statement.get();
+  }
+
+  // https://www.sqlite.org/pragma.html#pragma_data_version
+  Result<bool> somebody_else_has_written() {
+    ASSIGN_OR_RETURN(sqlite3_stmt* const statement, prepared("PRAGMA data_version", {}));
+    ASSIGN_OR_RETURN(const bool known, connection_->step(statement));
+    const std::int64_t version = known ? sqlite3_column_int64(statement, 0) : 0;
+    sqlite3_reset(statement);
+    const bool changed = data_version_ && *data_version_ != version;
+    data_version_ = version;
+    return changed;
+  }
+
+  // False when a row stands in the way.
+  Result<bool> insert(InsideCopy& copy) {
+    Row parameters;
+    const std::string where = range_sql(mapping_.source.key, "s.", copy.range, parameters);
+    const std::string sql = fmt::format(
+        "INSERT INTO {} ({}) SELECT {} FROM {} AS s WHERE {} ORDER BY {} ON CONFLICT ({}) DO "
+        "NOTHING",
+        quote_name(mapping_.target.name), name_list(written_columns(mapping_.forward)),
+        join(expressions_, ", "), quote_name(mapping_.source.name), where,
+        qualified_list(mapping_.source.key, "s."), name_list(mapping_.target.key));
+    ASSIGN_OR_RETURN(sqlite3_stmt* const statement, prepared(sql, parameters));
+    const Result<bool> stepped = connection_->step(statement);
+    if (!stepped.ok()) {
+      copy.blocked = sqlite3_extended_errcode(connection_->raw()) == SQLITE_CONSTRAINT_UNIQUE;
+      sqlite3_reset(statement);
+      if (!copy.blocked) return stepped.error();
+      return false;
+    }
+    sqlite3_reset(statement);
+    copy.written = sqlite3_changes64(connection_->raw());
+    return true;
+  }
+
+  // Where the chunk has an end, it is that many rows away from its beginning.
+  Status count_read(InsideCopy& copy, const ChunkLimits& limits) {
+    copy.read = limits.rows_max;
+    if (copy.range.through) return {};
+    Row parameters;
+    const std::string where = range_sql(mapping_.source.key, "s.", copy.range, parameters);
+    ASSIGN_OR_RETURN(const std::vector<Row> counted,
+                     connection_->query(fmt::format("SELECT count(*) FROM {} AS s WHERE {}",
+                                                    quote_name(mapping_.source.name), where),
+                                        parameters));
+    copy.read = counted.at(0).at(0).get<std::int64_t>();
+    return {};
   }
 
   // One row of the join: key, expressions, whether there is a target row, target columns.
@@ -101,11 +242,9 @@ class Inside final : public InsideCopier {
     found_.clear();
     bool settled = true;
     for (int i = 0; i < columns; ++i) {
-      Result<Value> value =
-          settle(affinities_[static_cast<std::size_t>(i)], column(statement, keys + i));
-      settled = settled && value.ok();
-      if (value.ok()) append_canonical(expected_, value.value());
-      if (there) append_canonical(found_, column(statement, keys + columns + 1 + i));
+      const Affinity affinity = affinities_[static_cast<std::size_t>(i)];
+      settled = append_settled(expected_, statement, keys + i, affinity) && settled;
+      if (there) append_stored(found_, statement, keys + columns + 1 + i, affinity);
     }
     comparison.expected.add(expected_);
     if (there) comparison.found.add(found_);
@@ -130,8 +269,12 @@ class Inside final : public InsideCopier {
   std::unique_ptr<Connection> connection_;
   const Mapping& mapping_;
   Claim claim_;
+  Clock& clock_;
+  std::map<std::string, Statement> statements_;
+  std::optional<std::int64_t> data_version_;
   std::vector<std::string> expressions_;
   std::string match_;
+  std::string match_back_;  // "" where the way back cannot be spelled
   std::vector<Affinity> affinities_;
   std::string expected_;
   std::string found_;
@@ -140,8 +283,9 @@ class Inside final : public InsideCopier {
 }  // namespace
 
 Result<std::unique_ptr<InsideCopier>> make_inside(std::unique_ptr<Connection> connection,
-                                                  const Mapping& mapping, Claim claim) {
-  auto inside = std::make_unique<Inside>(std::move(connection), mapping, std::move(claim));
+                                                  const Mapping& mapping, Claim claim,
+                                                  Clock& clock) {
+  auto inside = std::make_unique<Inside>(std::move(connection), mapping, std::move(claim), clock);
   TRY(inside->spell());
   return std::unique_ptr<InsideCopier>(std::move(inside));
 }

@@ -14,6 +14,7 @@ struct Claim {
 };
 
 Result<std::unique_ptr<InsideCopier>> make_inside(std::unique_ptr<Connection> connection,
-                                                  const Mapping& mapping, Claim claim);
+                                                  const Mapping& mapping, Claim claim,
+                                                  Clock& clock);
 
 }  // namespace whimbrel::sqlite

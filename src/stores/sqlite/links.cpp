@@ -24,6 +24,10 @@ Result<std::vector<Row>> touched_keys(Connection& connection, const Link& link) 
                           {});
 }
 
+bool is_numbered(const Link& link) {
+  return needs_witness(link.mapping->source) || needs_witness(link.mapping->target);
+}
+
 Status remove_link(Connection& connection, const Link& link) {
   TRY(drop_triggers(connection, link_prefix(link)));
   for (const std::string& table : link_tables(link)) {
@@ -41,6 +45,7 @@ Status SqliteStore::link(const std::vector<Link>& links) {
       for (const std::string& ddl : link_tables_ddl(one)) TRY(connection.execute(ddl));
       ASSIGN_OR_RETURN(const std::vector<std::string> triggers, link_triggers(one));
       for (const std::string& ddl : triggers) TRY(connection.execute(ddl));
+      if (is_numbered(one)) TRY(make_witness(connection, witness_table(one)));
     }
     return {};
   });
@@ -61,6 +66,9 @@ Result<bool> SqliteStore::links_are_whole(const std::vector<Link>& links) {
     for (const std::string& ddl : link_tables_ddl(one)) TRY(look("table", ddl));
     ASSIGN_OR_RETURN(const std::vector<std::string> triggers, link_triggers(one));
     for (const std::string& ddl : triggers) TRY(look("trigger", ddl));
+    if (!is_numbered(one)) continue;
+    ASSIGN_OR_RETURN(const bool stands, witness_stands(*connection, witness_table(one)));
+    whole = whole && stands;
   }
   ASSIGN_OR_RETURN(const bool guarded, has_guard(*connection));
   return whole && guarded;

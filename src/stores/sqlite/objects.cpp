@@ -2,6 +2,8 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+
 #include "base/text.h"
 #include "stores/sqlite/dialect.h"
 #include "stores/sqlite/schema.h"
@@ -26,6 +28,27 @@ Status drop_guard_if_unused(Connection& connection) {
                                     {}));
   if (!left.empty()) return {};
   return connection.execute(fmt::format("DROP TABLE IF EXISTS {}", guard_table));
+}
+
+Status make_witness(Connection& connection, const std::string& name) {
+  TRY(connection.execute(
+      fmt::format("CREATE TABLE IF NOT EXISTS {} (stands INTEGER NOT NULL)", quote_name(name))));
+  TRY(connection.execute("DELETE FROM " + quote_name(name)));
+  return connection.execute(
+      fmt::format("INSERT INTO {} (rowid, stands) VALUES (2, 2)", quote_name(name)));
+}
+
+Result<bool> witness_stands(Connection& connection, const std::string& name) {
+  ASSIGN_OR_RETURN(const bool there, object_exists(connection, "table", name));
+  if (!there) return false;
+  ASSIGN_OR_RETURN(
+      const std::vector<Row> rows,
+      connection.query(fmt::format("SELECT 1 FROM {} WHERE rowid = stands", quote_name(name)), {}));
+  return !rows.empty();
+}
+
+bool needs_witness(const TableSchema& table) {
+  return std::ranges::any_of(table.columns, &ColumnSchema::hidden);
 }
 
 std::string own_name(const std::string& what, const std::string& kind) {

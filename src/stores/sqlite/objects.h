@@ -26,6 +26,14 @@ std::string own_name(const std::string& what, const std::string& kind);
 // Drops every trigger whose name begins with this.
 Status drop_triggers(Connection& connection, const std::string& prefix);
 
+// VACUUM may number the rows of a table anew that has no INTEGER PRIMARY KEY
+// (https://www.sqlite.org/lang_vacuum.html); a row of our own with a gap before it is a witness.
+Status make_witness(Connection& connection, const std::string& name);
+// Whether the witness stands where it was put. False as well when it is gone.
+Result<bool> witness_stands(Connection& connection, const std::string& name);
+// Whether such a table's own numbers are what we tell its rows apart by.
+bool needs_witness(const TableSchema& table);
+
 // `k1 > ?1 AND …` over the key for a range, with its parameters appended.
 std::string range_sql(const std::vector<std::string>& key, const std::string& qualifier,
                       const KeyRange& range, Row& parameters);

@@ -12,6 +12,7 @@
 #include "stores/sqlite/schema.h"
 #include "stores/sqlite/sqlite_store.h"
 #include "stores/sqlite/triggers.h"
+#include "stores/sqlite/unique_index.h"
 
 namespace whimbrel {
 
@@ -63,6 +64,13 @@ class Review {
 
   // A trigger must never make a write fail that the application could make before.
   void writes_that_would_fail() {
+    for (const TableSchema* table : {&mapping_.source, &mapping_.target}) {
+      if (!ascii_iequals(table->name, "old") && !ascii_iequals(table->name, "new")) continue;
+      add(Weight::refusal, "table_called_old_or_new",
+          fmt::format("a trigger cannot tell the table `{}` from the word {}", table->name,
+                      ascii_upper(table->name)),
+          "say `sync: capture`, or give the table another name first");
+    }
     for (const ColumnRule& rule : mapping_.forward) {
       const ColumnSchema& column = mapping_.target.columns[static_cast<std::size_t>(rule.index)];
       if (!spell(*rule.expr, sqlite::dialect(), [](std::string_view c) { return quote_name(c); })) {
@@ -153,7 +161,7 @@ class Review {
     const auto* copied = copied_from(to.name);
     if (copied != nullptr && has_rowid_alias(mapping_.source)) return;
     add(Weight::refusal, "target_rowid",
-        fmt::format("{}.{} is an INTEGER PRIMARY KEY, and {}'s key can be something else than a "
+        fmt::format("{}.{} takes whole numbers only, and {}'s key can be something else than a "
                     "whole number: such a write would fail",
                     mapping_.target.name, to.name, mapping_.source.name),
         "declare it INT PRIMARY KEY NOT NULL, or say `sync: capture`");
@@ -250,7 +258,18 @@ class Review {
 
   void surroundings(bool dual) {
     for (const TableSchema* table : {&mapping_.source, &mapping_.target}) {
+      if (!needs_witness(*table)) continue;
+      add(Weight::note, "row_number",
+          fmt::format(
+              "{} has no key: its rows are told apart by {}; when VACUUM numbers them anew, "
+              "the next command notices and compares every row",
+              table->name, table->key.front()),
+          "");
+    }
+    for (const TableSchema* table : {&mapping_.source, &mapping_.target}) {
       for (const std::string& unique : table->other_uniques) {
+        const auto known = indexes_with_terms(*table);
+        if (std::ranges::count(known, unique, &UniqueIndex::name) > 0) continue;
         add(Weight::warning, "replace_unnoticed",
             fmt::format(
                 "a row of {} that INSERT OR REPLACE removes through the unique index {} goes "

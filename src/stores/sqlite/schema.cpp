@@ -128,6 +128,25 @@ Status read_indexes(Connection& connection, TableSchema& schema) {
   return {};
 }
 
+// Without any other key the number that SQLite gives each row is one, by the first of its names
+// that no column has taken.
+void number_rows(TableSchema& schema) {
+  for (const char* name : {"rowid", "_rowid_", "oid"}) {
+    const bool taken = std::ranges::any_of(
+        schema.columns, [&](const ColumnSchema& one) { return ascii_iequals(one.name, name); });
+    if (taken) continue;
+    ColumnSchema number;
+    number.name = name;
+    number.declared = "INTEGER";
+    number.nullable = false;
+    number.hidden = true;
+    number.holds = Kind::int64;
+    schema.columns.push_back(std::move(number));
+    schema.key = {name};
+    return;
+  }
+}
+
 // Words outside of quotes, texts and comments, in order, until `use` says that it has seen enough.
 void each_word(const std::string& sql, const std::function<bool(std::string_view)>& use) {
   const std::string closers = "'\"`]";
@@ -228,6 +247,7 @@ Status read_ddl(Connection& connection, TableSchema& schema) {
 bool has_rowid_alias(const TableSchema& table) {
   if (table.key.size() != 1 || !table.key_index_ddl.empty()) return false;
   const auto at = static_cast<std::size_t>(table.column_index(table.key.front()));
+  if (table.columns[at].hidden) return true;
   return ascii_iequals(table.columns[at].declared, "INTEGER") &&
          has_keyword(table.create_ddl, "PRIMARY") && !has_keyword(table.create_ddl, "WITHOUT");
 }
@@ -291,6 +311,7 @@ Result<TableSchema> describe(Connection& connection, const std::string& table) {
     }
   }
   TRY(read_indexes(connection, schema));
+  if (schema.key.empty()) number_rows(schema);
   TRY(read_references(connection, schema));
   TRY(read_ddl(connection, schema));
   return schema;

@@ -15,7 +15,8 @@ inline constexpr const char* own_prefix = "whimbrel_";
 // not_found with near names when there is no such table; `refused` for views and virtual tables.
 Result<TableSchema> describe(Connection& connection, const std::string& table);
 Result<std::vector<std::string>> table_names(Connection& connection);
-// Whether its key is the rowid itself, an INTEGER PRIMARY KEY: whole numbers, never null.
+// Whether its key is the rowid itself, by a column of its own (INTEGER PRIMARY KEY) or without one:
+// whole numbers, never null.
 bool has_rowid_alias(const TableSchema& table);
 // Whether the first word of a statement, after spaces and comments, is this one.
 bool begins_with_keyword(const std::string& sql, std::string_view keyword);

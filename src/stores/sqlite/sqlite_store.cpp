@@ -56,7 +56,8 @@ Result<std::unique_ptr<BatchWriter>> SqliteStore::open_writer(
 Result<std::unique_ptr<InsideCopier>> SqliteStore::open_inside(const Mapping& mapping) {
   ASSIGN_OR_RETURN(auto connection, connect(Access::write));
   const std::lock_guard lock(claim_mutex_);
-  return make_inside(std::move(connection), mapping, {claimed_migration_, claimed_journal_});
+  return make_inside(std::move(connection), mapping, {claimed_migration_, claimed_journal_},
+                     clock_);
 }
 
 Status SqliteStore::claim(const std::string& migration, const std::string& journal) {
@@ -277,6 +278,8 @@ Status SqliteStore::create(const TableSchema& schema, bool with_indexes) {
 
 Status SqliteStore::create_index(const std::string& ddl) {
   return in_transaction([&](Connection& connection) -> Status {
+    // What is sorted in memory need not be merged from files.
+    TRY(connection.execute("PRAGMA cache_size = -48000"));
     Status made = connection.execute(ddl);
     if (!made.ok() && made.error().message.find("already exists") != std::string::npos) return {};
     return made;
@@ -312,6 +315,7 @@ Result<std::string> view_sql(const Mapping& mapping) {
   ASSIGN_OR_RETURN(const std::vector<std::string> sql, spell_rules(mapping.backward, "t."));
   std::vector<std::string> columns;
   for (const ColumnSchema& column : mapping.source.columns) {
+    if (column.hidden) continue;
     std::string expression = "NULL";
     for (std::size_t i = 0; i < mapping.backward.size(); ++i) {
       if (mapping.backward[i].column == column.name) expression = sql[i];

@@ -9,6 +9,7 @@
 #include "base/text.h"
 #include "stores/sqlite/dialect.h"
 #include "stores/sqlite/objects.h"
+#include "stores/sqlite/unique_index.h"
 
 namespace whimbrel::sqlite {
 
@@ -93,6 +94,19 @@ struct Way {
     }
     return join(parts, ", ");
   }
+  // Columns of the key always, others where a column changed that they depend on.
+  Result<std::string> assignments_where_concerned(const std::vector<ColumnRule>& some) const {
+    ASSIGN_OR_RETURN(const std::vector<std::string> sql, spell_rules(some, "NEW."));
+    std::vector<std::string> sets;
+    for (std::size_t i = 0; i < some.size(); ++i) {
+      const std::string column = quote_name(some[i].column);
+      sets.push_back(written.is_key(some[i].column)
+                         ? fmt::format("{} = {}", column, sql[i])
+                         : fmt::format("{0} = CASE WHEN {1} THEN {2} ELSE {0} END", column,
+                                       concerned(some[i]), sql[i]));
+    }
+    return join(sets, ", ");
+  }
   Result<std::string> insert_whole(const std::string& tail) const {
     ASSIGN_OR_RETURN(const std::vector<std::string> sql, spell_rules(rules, "NEW."));
     return fmt::format("INSERT INTO {} ({}) SELECT {} WHERE {};", quote_name(written.name),
@@ -126,15 +140,7 @@ struct Way {
 
   // The row moves to its new key, with the columns that changed besides.
   Result<std::string> on_key_change() const {
-    ASSIGN_OR_RETURN(const std::vector<std::string> sql, spell_rules(rules, "NEW."));
-    std::vector<std::string> sets;
-    for (std::size_t i = 0; i < rules.size(); ++i) {
-      const std::string column = quote_name(rules[i].column);
-      sets.push_back(written.is_key(rules[i].column)
-                         ? fmt::format("{} = {}", column, sql[i])
-                         : fmt::format("{0} = CASE WHEN {1} THEN {2} ELSE {0} END", column,
-                                       concerned(rules[i]), sql[i]));
-    }
+    ASSIGN_OR_RETURN(const std::string sets, assignments_where_concerned(rules));
     ASSIGN_OR_RETURN(const std::string match, match_key(written, rules, "", "OLD."));
     ASSIGN_OR_RETURN(const std::string match_new, match_key(written, rules, "", "NEW."));
     ASSIGN_OR_RETURN(const std::string insert,
@@ -146,33 +152,71 @@ struct Way {
                     quote_name(written.name), match_new, match);
     return trigger("key", "UPDATE", key_changed(),
                    fmt::format("{} UPDATE OR REPLACE {} SET {} WHERE {}; {}", make_room,
-                               quote_name(written.name), join(sets, ", "), match, insert) +
+                               quote_name(written.name), sets, match, insert) +
                        noted("OLD.") + noted("NEW."));
   }
 
+  using Columns = std::vector<const ColumnSchema*>;
+
   // A trigger a column, so that only what an UPDATE names costs anything, and only columns that
-  // depend on it are touched: every index that is not concerned stays as it is.
-  Result<std::string> on_update(const ColumnSchema& schema, int number) const {
-    const std::string& column = schema.name;
+  // depend on it are touched: every index that is not concerned stays as it is. In a wide table
+  // several columns share one, because SQLite compiles each trigger that an UPDATE may need, and
+  // each costs as much as the table is wide.
+  Result<std::string> on_update(const Columns& group, int number) const {
     std::vector<ColumnRule> dependent;
     for (const ColumnRule& rule : rules) {
-      if (std::ranges::count(columns_of(*rule.expr), column) > 0) dependent.push_back(rule);
+      const std::vector<std::string> reads = columns_of(*rule.expr);
+      const bool depends = std::ranges::any_of(
+          group, [&](const auto* one) { return std::ranges::count(reads, one->name) > 0; });
+      if (depends) dependent.push_back(rule);
     }
     if (dependent.empty()) return std::string();
-    ASSIGN_OR_RETURN(const std::string sets, assignments(dependent));
+    std::string sets;
+    if (group.size() == 1) {
+      ASSIGN_OR_RETURN(sets, assignments(dependent));
+    } else {
+      ASSIGN_OR_RETURN(sets, assignments_where_concerned(dependent));
+    }
     ASSIGN_OR_RETURN(const std::string match, match_key(written, rules, "", "NEW."));
-    std::string body =
-        fmt::format("UPDATE {} SET {} WHERE {};", quote_name(written.name), sets, match);
-    if (insert_missing) {
-      ASSIGN_OR_RETURN(const std::string insert,
-                       insert_whole(fmt::format("NOT EXISTS (SELECT 1 FROM {} WHERE {})",
-                                                quote_name(written.name), match)));
-      body += " " + insert;
+    std::vector<std::string> changes;
+    std::vector<std::string> names;
+    for (const ColumnSchema* column : group) {
+      changes.push_back(changed(column->name));
+      names.push_back(column->name);
     }
     // No UPDATE names a computed column.
-    const std::string event = schema.generated ? "UPDATE" : "UPDATE OF " + quote_name(column);
-    return trigger(fmt::format("update{}", number), event,
-                   changed(column) + " AND NOT " + key_changed(), body);
+    const bool any_computed =
+        std::ranges::any_of(group, [](const auto* c) { return c->generated; });
+    return trigger(
+        fmt::format("update{}", number), any_computed ? "UPDATE" : "UPDATE OF " + name_list(names),
+        "(" + join(changes, " OR ") + ") AND NOT " + key_changed(),
+        fmt::format("UPDATE {} SET {} WHERE {};", quote_name(written.name), sets, match));
+  }
+
+  // A row that was not there when the copy passed, or is still to be copied.
+  Result<std::string> on_missing() const {
+    ASSIGN_OR_RETURN(const std::string match, match_key(written, rules, "", "NEW."));
+    const std::string missing =
+        fmt::format("NOT EXISTS (SELECT 1 FROM {} WHERE {})", quote_name(written.name), match);
+    ASSIGN_OR_RETURN(const std::string insert, insert_whole(missing));
+    return trigger("missing", "UPDATE", "NOT " + key_changed() + " AND " + missing, insert);
+  }
+
+  std::vector<Columns> groups() const {
+    constexpr std::size_t separate_max = 100;
+    constexpr std::size_t groups_max = 32;
+    Columns all;
+    for (const ColumnSchema& column : read.columns) {
+      if (!read.is_key(column.name)) all.push_back(&column);
+    }
+    const std::size_t size =
+        all.size() <= separate_max ? 1 : (all.size() + groups_max - 1) / groups_max;
+    std::vector<Columns> out;
+    for (std::size_t i = 0; i < all.size(); ++i) {
+      if (i % size == 0) out.emplace_back();
+      out.back().push_back(all[i]);
+    }
+    return out;
   }
 
   Status spell(std::vector<std::string>& out) const {
@@ -183,15 +227,17 @@ struct Way {
     out.push_back(std::move(erase));
     out.push_back(std::move(key));
     int number = 0;
-    for (const ColumnSchema& column : read.columns) {
-      ++number;
-      if (read.is_key(column.name)) continue;
-      ASSIGN_OR_RETURN(std::string update, on_update(column, number));
+    for (const Columns& group : groups()) {
+      ASSIGN_OR_RETURN(std::string update, on_update(group, ++number));
       if (!update.empty()) out.push_back(std::move(update));
+    }
+    if (insert_missing) {
+      ASSIGN_OR_RETURN(std::string missing, on_missing());
+      out.push_back(std::move(missing));
     }
     if (!note.empty())
       out.push_back(trigger("touch", "UPDATE", "NOT " + key_changed(), noted("NEW.")));
-    return read.uniques.empty() ? Status() : spell_replaced(out);
+    return in_the_way_of(read, "NEW.").empty() ? Status() : spell_replaced(out);
   }
 
   // INSERT OR REPLACE and UPDATE OR REPLACE remove a row that stands in their way by another unique
@@ -206,17 +252,14 @@ struct Way {
       }
       return join(parts, " AND ");
     };
-    std::set<std::string> unique_columns;
-    for (const auto& unique : read.uniques) unique_columns.insert(unique.begin(), unique.end());
     const std::string insert = "INSERT";
-    const std::string update =
-        "UPDATE OF " + name_list({unique_columns.begin(), unique_columns.end()});
+    const std::string update = "UPDATE OF " + unique_columns(read);
     for (const std::string& event : {insert, update}) {
       std::string notes = fmt::format("DELETE FROM {};", quote_name(replaced));
-      for (const auto& unique : read.uniques) {
+      for (const std::string& in_the_way : in_the_way_of(read, "NEW.")) {
         notes +=
             fmt::format(" INSERT INTO {} SELECT {} FROM {} WHERE {}{};", quote_name(replaced),
-                        name_list(read.key), quote_name(read.name), equal(unique, "", "NEW."),
+                        name_list(read.key), quote_name(read.name), in_the_way,
                         event == insert ? "" : " AND NOT (" + equal(read.key, "", "OLD.") + ")");
       }
       out.push_back(
@@ -278,6 +321,7 @@ std::string link_prefix(const Link& link) {
 }
 
 std::string touched_table(const Link& link) { return link_prefix(link) + "touched"; }
+std::string witness_table(const Link& link) { return link_prefix(link) + "witness"; }
 
 namespace {
 
@@ -301,17 +345,18 @@ std::string key_ddl(const std::string& name, const TableSchema& table, bool uniq
 }  // namespace
 
 std::vector<std::string> link_tables(const Link& link) {
-  return {touched_table(link), replaced_table(link, "forward"), replaced_table(link, "backward")};
+  return {touched_table(link), replaced_table(link, "forward"), replaced_table(link, "backward"),
+          witness_table(link)};
 }
 
 std::vector<std::string> link_tables_ddl(const Link& link) {
   const TableSchema& source = link.mapping->source;
   const TableSchema& target = link.mapping->target;
   std::vector<std::string> ddl = {key_ddl(touched_table(link), target, true)};
-  if (!source.uniques.empty()) {
+  if (!in_the_way_of(source, "").empty()) {
     ddl.push_back(key_ddl(replaced_table(link, "forward"), source, false));
   }
-  if (!target.uniques.empty()) {
+  if (!in_the_way_of(target, "").empty()) {
     ddl.push_back(key_ddl(replaced_table(link, "backward"), target, false));
   }
   return ddl;

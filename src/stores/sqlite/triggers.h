@@ -22,6 +22,8 @@ Result<std::vector<std::string>> link_triggers(const Link& link);
 std::string link_prefix(const Link& link);
 // Where keys written by the new side are noted.
 std::string touched_table(const Link& link);
+// See make_witness().
+std::string witness_table(const Link& link);
 // Every table of ours that a link may need, and how those it does need are made.
 std::vector<std::string> link_tables(const Link& link);
 std::vector<std::string> link_tables_ddl(const Link& link);

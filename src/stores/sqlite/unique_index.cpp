@@ -1,0 +1,195 @@
+#include "stores/sqlite/unique_index.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <set>
+
+#include "base/text.h"
+#include "stores/sqlite/dialect.h"
+
+namespace whimbrel::sqlite {
+
+namespace {
+
+bool in_word(char c) {
+  return std::isalnum(static_cast<unsigned char>(c)) != 0 || c == '_' || c == '$' ||
+         (c & 0x80) != 0;
+}
+
+// Behind what begins at `at`: a quoted text or name, a comment, a word, or one character.
+std::size_t behind(std::string_view sql, std::size_t at) {
+  const char c = sql[at];
+  const auto after = [&](std::size_t found, std::size_t length) {
+    return found == std::string_view::npos ? sql.size() : found + length;
+  };
+  if (sql.substr(at, 2) == "--") return after(sql.find('\n', at), 1);
+  if (sql.substr(at, 2) == "/*") return after(sql.find("*/", at + 2), 2);
+  if (c == '[') return after(sql.find(']', at), 1);
+  if (c == '\'' || c == '"' || c == '`') {
+    std::size_t end = at + 1;
+    while (end < sql.size() && (sql[end] != c || sql.substr(end, 2) == std::string(2, c))) {
+      end += sql[end] == c ? 2 : 1;
+    }
+    return std::min(end + 1, sql.size());
+  }
+  if (!in_word(c)) return at + 1;
+  while (at < sql.size() && in_word(sql[at])) ++at;
+  return at;
+}
+
+bool is_space_or_comment(std::string_view token) {
+  return token.starts_with("--") || token.starts_with("/*") ||
+         std::isspace(static_cast<unsigned char>(token.front())) != 0;
+}
+
+std::vector<std::string_view> tokens_of(std::string_view sql) {
+  std::vector<std::string_view> tokens;
+  for (std::size_t at = 0; at < sql.size();) {
+    const std::size_t end = behind(sql, at);
+    const std::string_view token = sql.substr(at, end - at);
+    if (!is_space_or_comment(token)) tokens.push_back(token);
+    at = end;
+  }
+  return tokens;
+}
+
+std::string unquoted(std::string_view token) {
+  const char c = token.front();
+  if (c != '"' && c != '`' && c != '[' && c != '\'') return std::string(token);
+  std::string name;
+  for (std::size_t i = 1; i + 1 < token.size(); ++i) {
+    name += token[i];
+    if (token[i] == c && c != '[') ++i;
+  }
+  return name;
+}
+
+using Tokens = std::vector<std::string_view>;
+
+std::string joined(Tokens::const_iterator begin, Tokens::const_iterator end) {
+  std::string sql;
+  for (auto it = begin; it != end; ++it) {
+    sql += sql.empty() ? "" : " ";
+    sql += *it;
+  }
+  return sql;
+}
+
+// `expression COLLATE x DESC` without the direction, which says nothing about equality.
+std::string term(Tokens::const_iterator begin, Tokens::const_iterator end) {
+  if (end - begin > 1 && (ascii_iequals(*(end - 1), "ASC") || ascii_iequals(*(end - 1), "DESC"))) {
+    --end;
+  }
+  return joined(begin, end);
+}
+
+}  // namespace
+
+UniqueIndex parse_unique_index(const std::string& ddl) {
+  const Tokens tokens = tokens_of(ddl);
+  UniqueIndex index;
+  auto it = std::ranges::find_if(tokens, [](auto word) { return ascii_iequals(word, "INDEX"); });
+  if (tokens.end() - it < 5) return index;
+  index.name = unquoted(*(it + 1));
+  it = std::find(it + 3, tokens.end(), "(");  // behind ON, and the table's name is one token
+  if (it == tokens.end()) return index;
+  std::vector<std::string> terms;
+  auto begin = it + 1;
+  int depth = 0;
+  for (; it != tokens.end(); ++it) {
+    if (*it == "(") ++depth;
+    if (*it == ")") --depth;
+    const bool ends = depth == 0 || (depth == 1 && *it == ",");
+    if (!ends) continue;
+    terms.push_back(term(begin, it));
+    begin = it + 1;
+    if (depth == 0) break;
+  }
+  if (it == tokens.end()) return index;
+  if (begin != tokens.end() && ascii_iequals(*begin, "WHERE")) {
+    index.where = joined(begin + 1, tokens.end());
+  } else if (begin != tokens.end()) {
+    return index;
+  }
+  index.terms = std::move(terms);
+  return index;
+}
+
+std::vector<UniqueIndex> indexes_with_terms(const TableSchema& table) {
+  std::vector<UniqueIndex> indexes;
+  for (const std::string& ddl : table.index_ddl) {
+    UniqueIndex index = parse_unique_index(ddl);
+    if (!index.terms.empty() && std::ranges::count(table.other_uniques, index.name) > 0) {
+      indexes.push_back(std::move(index));
+    }
+  }
+  return indexes;
+}
+
+std::vector<std::string> columns_read(const UniqueIndex& index, const TableSchema& table) {
+  const std::string text = ascii_lower(join(index.terms, " ") + " " + index.where);
+  std::vector<std::string> columns;
+  for (const ColumnSchema& column : table.columns) {
+    const std::string quoted = quote_name(column.name);
+    const std::string inside = quoted.substr(1, quoted.size() - 2);
+    for (const std::string& spelling : {column.name, inside}) {
+      if (text.find(ascii_lower(spelling)) == std::string::npos) continue;
+      columns.push_back(column.name);
+      break;
+    }
+  }
+  return columns;
+}
+
+// The expressions are taken as they are: over the table, and over one row that has its columns.
+std::string holds_place_of(const UniqueIndex& index, const TableSchema& table,
+                           const std::string& row) {
+  std::vector<std::string> values;
+  for (const std::string& column : columns_read(index, table)) {
+    values.push_back(fmt::format("{0}{1} AS {1}", row, quote_name(column)));
+  }
+  if (values.empty()) values.emplace_back("1");
+  std::vector<std::string> parts;
+  if (!index.where.empty()) parts.push_back("(" + index.where + ")");
+  for (const std::string& one : index.terms) {
+    parts.push_back(fmt::format("{0} = (SELECT {0} FROM (SELECT {1}))", one, join(values, ", ")));
+  }
+  return join(parts, " AND ");
+}
+
+std::vector<std::string> in_the_way_of(const TableSchema& table, const std::string& row) {
+  std::vector<std::string> conditions;
+  for (const std::vector<std::string>& unique : table.uniques) {
+    std::vector<std::string> equal;
+    for (const std::string& column : unique) {
+      equal.push_back(fmt::format("{0} = {1}{0}", quote_name(column), row));
+    }
+    conditions.push_back(join(equal, " AND "));
+  }
+  for (const UniqueIndex& index : indexes_with_terms(table)) {
+    conditions.push_back(holds_place_of(index, table, row));
+  }
+  return conditions;
+}
+
+std::string unique_columns(const TableSchema& table) {
+  std::set<std::string> columns;
+  for (const auto& unique : table.uniques) columns.insert(unique.begin(), unique.end());
+  for (const UniqueIndex& index : indexes_with_terms(table)) {
+    const std::vector<std::string> read = columns_read(index, table);
+    columns.insert(read.begin(), read.end());
+  }
+  // No UPDATE names a computed column: what it is computed from is not known here.
+  const bool computed = std::ranges::any_of(table.columns, [&](const ColumnSchema& column) {
+    return column.generated && columns.contains(column.name);
+  });
+  if (!computed) return name_list({columns.begin(), columns.end()});
+  std::vector<std::string> all;
+  for (const ColumnSchema& column : table.columns) {
+    if (!column.generated) all.push_back(column.name);
+  }
+  return name_list(all);
+}
+
+}  // namespace whimbrel::sqlite
