@@ -1,0 +1,310 @@
+#include "discover/columns.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <map>
+#include <set>
+
+#include "base/text.h"
+
+namespace whimbrel {
+
+namespace {
+
+constexpr double taken_from = 0.62;
+constexpr double told_from = 0.45;
+constexpr double too_close = 0.05;  // a rival that near makes a guess a doubt
+constexpr std::int64_t enough_rows = 5;
+
+using RowPairs = std::vector<std::pair<std::size_t, std::size_t>>;
+
+std::size_t index(int at) { return static_cast<std::size_t>(at); }
+
+double name_likeness(const TableSample& source, int i, const TableSample& target, int j) {
+  if (ascii_iequals(source.column(i).name, target.column(j).name)) return 1;
+  const ColumnSample& a = source.sample(i);
+  const ColumnSample& b = target.sample(j);
+  return std::max(likeness(a.words, b.words) * 0.99, likeness(a.own, b.own) * 0.93);
+}
+
+bool is_only_key(const TableSchema& schema, int at) {
+  return schema.key.size() == 1 && schema.key.front() == schema.columns[index(at)].name;
+}
+
+// Whole numbers without gaps are in every second column: that two have the same tells little.
+bool is_counting(const ColumnSample& column) {
+  if (column.seen != Kind::int64) return false;
+  std::int64_t least = INT64_MAX;
+  std::int64_t most = INT64_MIN;
+  for (const std::string& text : column.values) {
+    const std::int64_t number = std::strtoll(text.c_str() + 1, nullptr, 10);
+    least = std::min(least, number);
+    most = std::max(most, number);
+  }
+  return !column.values.empty() && static_cast<double>(most) - static_cast<double>(least) <
+                                       4.0 * static_cast<double>(column.values.size());
+}
+
+class Matcher {
+ public:
+  Matcher(const TableSample& source, const TableSample& target, const Catalog& taker,
+          const CompareParents& parents)
+      : source_(source), target_(target), taker_(taker), parents_(parents) {}
+
+  ColumnGuesses match() {
+    align();
+    for (int j = 0; j < std::ssize(target_.columns); ++j) {
+      if (target_.column(j).generated) continue;
+      for (int i = 0; i < std::ssize(source_.columns); ++i) judge(i, j);
+    }
+    std::ranges::stable_sort(all_, std::ranges::greater(), &ColumnGuess::score);
+    assign();
+    return std::move(out_);
+  }
+
+ private:
+  // Rows of both samples with the same key, as far as names tell which column is which in the key.
+  void align() {
+    const auto& key = source_.schema.key;
+    if (key.empty() || key.size() != target_.schema.key.size()) return;
+    std::vector<std::pair<int, int>> parts;
+    std::set<int> used;
+    for (const std::string& name : key) {
+      const int i = source_.schema.column_index(name);
+      int best = -1;
+      double most = -1;
+      for (const std::string& other : target_.schema.key) {
+        const int j = target_.schema.column_index(other);
+        const double like = name_likeness(source_, i, target_, j);
+        if (used.contains(j) || like <= most) continue;
+        most = like;
+        best = j;
+      }
+      used.insert(best);
+      parts.emplace_back(i, best);
+    }
+    std::map<std::string, std::size_t> where;
+    const auto key_of = [&](const TableSample& table, std::size_t row, bool left) {
+      std::string text;
+      for (const auto& [i, j] : parts) text += table.sample(left ? i : j).texts[row] + '\n';
+      return text;
+    };
+    for (std::size_t row = 0; row < target_.rows.size(); ++row) {
+      where[key_of(target_, row, false)] = row;
+    }
+    for (std::size_t row = 0; row < source_.rows.size(); ++row) {
+      const auto it = where.find(key_of(source_, row, true));
+      if (it != where.end()) aligned_.emplace_back(row, it->second);
+    }
+    for (const auto& [i, j] : parts) key_parts_.insert(i);
+  }
+
+  // Keys that were given anew only look alike: then no column agrees row by row.
+  bool agrees(int i, const std::vector<std::string>& texts, int j, std::int64_t& same,
+              std::int64_t& of) const {
+    same = of = 0;
+    for (const auto& [left, right] : aligned_) {
+      if (left >= texts.size()) continue;
+      const std::string& a = texts[left];
+      const std::string& b = target_.sample(j).texts[right];
+      if (a.empty() && b.empty()) continue;
+      ++of;
+      if (a == b) ++same;
+    }
+    return of >= enough_rows && source_.sample(i).values.size() >= 2 && !key_parts_.contains(i);
+  }
+
+  void judge(int i, int j) {
+    ColumnGuess guess{i, j, 0, Surety::guess, false, convert(source_, i, target_, j, taker_), {}};
+    const double name = name_likeness(source_, i, target_, j);
+    double score = name;
+    if (name < 1 && name >= 0.5) {
+      guess.reasons.push_back(name >= 0.9 ? "nearly the same name" : "similar names");
+    }
+    bool contradicted = false;
+    score = by_values(guess, score, contradicted);
+    score = by_structure(guess, score);
+    score *= guess.conversion.fits;
+    if (source_.column(i).generated) score *= 0.9;
+    // Of equal ones, those at the same place.
+    score -= 0.002 * std::min(5, std::abs(i - j));
+    guess.score = std::clamp(score, 0.0, 0.99);
+    if (name == 1 && !contradicted) {
+      guess.surety = Surety::same_name;
+      guess.score = 1;
+    } else if (source_.sample(i).words == target_.sample(j).words && !contradicted) {
+      guess.surety = Surety::other_spelling;
+    }
+    if (!guess.conversion.what.empty()) guess.reasons.push_back(guess.conversion.what);
+    if (guess.score >= told_from) all_.push_back(std::move(guess));
+  }
+
+  // That two columns of few values agree says little, unless it is in every one of many rows.
+  static double weight_of(double agreement, std::int64_t rows, std::size_t values) {
+    const auto different = static_cast<double>(values);
+    const bool often = agreement >= 0.95 && static_cast<double>(rows) >= 4 * different;
+    return std::min(1.0, often ? (different - 1) / 2.5 : different / 8);
+  }
+
+  double by_values(ColumnGuess& guess, double score, bool& contradicted) const {
+    const ColumnSample& a = source_.sample(guess.source);
+    const ColumnSample& b = target_.sample(guess.target);
+    if (a.values.empty() || b.values.empty()) return score;
+    const bool copied = guess.conversion.what.empty();
+    const auto& texts = copied ? a.texts : guess.conversion.texts;
+    std::int64_t same = 0;
+    std::int64_t of = 0;
+    if (agrees(guess.source, texts, guess.target, same, of)) {
+      const double agreement = static_cast<double>(same) / static_cast<double>(of);
+      if (agreement >= 0.5) {
+        guess.by_values = a.values.size() > 4;
+        guess.reasons.push_back(
+            fmt::format("{} of {} sampled rows with the same key hold the same value", same, of));
+        return score + (1 - score) * 0.8 * agreement * weight_of(agreement, of, a.values.size());
+      }
+      if (agreement < 0.1 && a.values.size() >= 3 && some_column_agrees()) {
+        guess.reasons.push_back(fmt::format(
+            "but only {} of {} sampled rows with the same key hold the same value", same, of));
+        contradicted = true;
+        return score * 0.7;
+      }
+    }
+    std::unordered_set<std::string> converted(texts.begin(), texts.end());
+    converted.erase("");
+    const auto& left = copied ? a.values : converted;
+    const auto least = static_cast<std::int64_t>(std::min(left.size(), b.values.size()));
+    if (least < 3) return score;
+    const auto both = std::ranges::count_if(
+        left, [&](const std::string& text) { return b.values.contains(text); });
+    const double overlap = static_cast<double>(both) / static_cast<double>(least);
+    if (overlap >= 0.3) {
+      guess.reasons.push_back(
+          fmt::format("{} of {} sampled values occur on both sides", both, least));
+      const double weight = is_counting(a) ? 0.2 : std::min(1.0, static_cast<double>(least) / 10);
+      return score + (1 - score) * 0.7 * overlap * weight;
+    }
+    const bool could_meet = least >= 20 && a.seen == Kind::text && b.seen == Kind::text;
+    if (both == 0 && could_meet) {
+      guess.reasons.push_back("but no sampled value occurs on both sides");
+      contradicted = score < 1;
+      return score * 0.85;
+    }
+    return score;
+  }
+
+  bool some_column_agrees() const {
+    if (alignment_is_real_ >= 0) return alignment_is_real_ == 1;
+    alignment_is_real_ = 0;
+    for (int i = 0; i < std::ssize(source_.columns); ++i) {
+      for (int j = 0; j < std::ssize(target_.columns); ++j) {
+        std::int64_t same = 0;
+        std::int64_t of = 0;
+        if (source_.sample(i).values.size() < 5 || is_counting(source_.sample(i))) continue;
+        if (agrees(i, source_.sample(i).texts, j, same, of) && same * 2 >= of) {
+          alignment_is_real_ = 1;
+          return true;
+        }
+      }
+    }
+    return false;
+  }
+
+  // The parent that a column refers to, "" when it refers to none.
+  static std::string parent_of(const TableSchema& schema, const std::string& column) {
+    for (const ForeignKey& key : schema.foreign_keys) {
+      if (std::ranges::count(key.columns, column) > 0) return key.parent;
+    }
+    return "";
+  }
+
+  double by_structure(ColumnGuess& guess, double score) const {
+    const bool source_key = is_only_key(source_.schema, guess.source);
+    const bool target_key = is_only_key(target_.schema, guess.target);
+    if (source_key && target_key) {
+      guess.reasons.push_back("both are the key");
+      score += (1 - score) * (guess.conversion.fits > 0.98 ? 0.68 : 0.4);
+    } else if (source_key != target_key) {
+      score *= 0.95;
+    }
+    const std::string left = parent_of(source_.schema, source_.column(guess.source).name);
+    const std::string right = parent_of(target_.schema, target_.column(guess.target).name);
+    if (left.empty() || right.empty()) return score;
+    switch (parents_(left, right)) {
+      case Parents::same:
+        guess.reasons.push_back("both refer to the same table");
+        return score + (1 - score) * (is_only_reference(left, right) ? 0.68 : 0.4);
+      case Parents::different:
+        return score * 0.6;
+      case Parents::unknown:
+        break;
+    }
+    return score;
+  }
+
+  bool is_only_reference(const std::string& left, const std::string& right) const {
+    return std::ranges::count(source_.schema.foreign_keys, left, &ForeignKey::parent) == 1 &&
+           std::ranges::count(target_.schema.foreign_keys, right, &ForeignKey::parent) == 1;
+  }
+
+  // Best first; what is left of a source or target column afterwards may be a rival.
+  void assign() {
+    std::map<int, int> target_of;
+    std::map<int, int> source_of;
+    std::vector<const ColumnGuess*> chosen;
+    for (const ColumnGuess& guess : all_) {
+      if (guess.score < taken_from) break;
+      if (target_of.contains(guess.source) || source_of.contains(guess.target)) continue;
+      target_of[guess.source] = guess.target;
+      source_of[guess.target] = guess.source;
+      chosen.push_back(&guess);
+    }
+    const auto has_rival = [&](const ColumnGuess& guess) {
+      return std::ranges::any_of(all_, [&](const ColumnGuess& other) {
+        const bool same_source = other.source == guess.source && other.target != guess.target;
+        const bool same_target = other.target == guess.target && other.source != guess.source;
+        const bool free = (same_source && !source_of.contains(other.target)) ||
+                          (same_target && !target_of.contains(other.source));
+        return free && other.score > guess.score - too_close;
+      });
+    };
+    double sum = 0;
+    std::set<int> sources;
+    std::set<int> targets;
+    for (const ColumnGuess* guess : chosen) {
+      if (guess->surety == Surety::guess && has_rival(*guess)) continue;
+      sum += guess->score;
+      out_.by_values = out_.by_values || guess->by_values;
+      sources.insert(guess->source);
+      targets.insert(guess->target);
+      out_.taken.push_back(*guess);
+    }
+    for (const ColumnGuess& guess : all_) {
+      if (sources.contains(guess.source) || targets.contains(guess.target)) continue;
+      out_.doubts.push_back(guess);
+      out_.doubts.back().surety = Surety::doubt;
+    }
+    std::ranges::sort(out_.taken, {}, &ColumnGuess::target);
+    const auto most = std::max(source_.columns.size(), target_.columns.size());
+    out_.likeness = most == 0 ? 0 : sum / static_cast<double>(most);
+  }
+
+  const TableSample& source_;
+  const TableSample& target_;
+  const Catalog& taker_;
+  const CompareParents& parents_;
+  RowPairs aligned_;
+  std::set<int> key_parts_;
+  mutable int alignment_is_real_ = -1;  // not asked yet
+  std::vector<ColumnGuess> all_;
+  ColumnGuesses out_;
+};
+
+}  // namespace
+
+ColumnGuesses match_columns(const TableSample& source, const TableSample& target,
+                            const Catalog& taker, const CompareParents& parents) {
+  return Matcher(source, target, taker, parents).match();
+}
+
+}  // namespace whimbrel

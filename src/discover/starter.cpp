@@ -1,0 +1,406 @@
+#include "discover/starter.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <set>
+
+#include "base/text.h"
+#include "discover/entry.h"
+#include "discover/plan_text.h"
+#include "discover/skeleton.h"
+#include "discover/tables.h"
+#include "plan/print.h"
+
+namespace whimbrel {
+
+namespace {
+
+constexpr const char* outer = "  ";
+
+struct Side {
+  std::string alias;
+  Store* store = nullptr;
+  std::vector<std::string> names;
+  std::vector<TableSample> tables;
+  std::string unreadable;  // comments on what is no table of rows
+};
+
+std::string name_list(const std::vector<std::string>& names) {
+  std::vector<std::string> parts;
+  for (const std::string& name : names) parts.push_back(printable(name));
+  return join(parts, ", ");
+}
+
+class StarterWriter {
+ public:
+  explicit StarterWriter(const StarterRequest& request) : r_(request) {}
+
+  Result<Starter> write() {
+    const bool two = r_.sides.size() > 1;
+    inside_ = !two || r_.sides[0].store->identity() == r_.sides[1].store->identity();
+    TRY(read(r_.sides[0], inside_ ? "db" : "old", old_));
+    if (!inside_) TRY(read(r_.sides[1], "new", new_));
+    if (old_.tables.empty()) {
+      return Error{ErrorCode::refused, "there is no table to move in " + old_.store->identity(),
+                   "name the database whose tables are to move", "nothing was changed"};
+    }
+    TRY(match());
+    TRY(entries());
+    skipped();
+    const std::string tables = tables_text();  // counts the last decisions
+    out_.text = head() + tables + settings();
+    return std::move(out_);
+  }
+
+ private:
+  Status read(const StarterSide& from, const std::string& alias, Side& side) const {
+    side.alias = alias;
+    side.store = from.store.get();
+    ASSIGN_OR_RETURN(side.names, side.store->catalog().tables());
+    std::vector<std::string> wanted = side.names;
+    if (!from.only_table.empty()) {
+      wanted = {from.only_table};
+      if (inside_ && r_.sides.size() > 1 && !r_.sides[1].only_table.empty()) {
+        wanted.push_back(r_.sides[1].only_table);
+      }
+    }
+    for (const std::string& name : wanted) {
+      Result<TableSample> sample = take_sample(*side.store, name, r_.rows_sampled_max);
+      if (sample.ok()) {
+        side.tables.push_back(std::move(sample).value());
+        continue;
+      }
+      // Asked for by name, or not to be read at all.
+      if (!from.only_table.empty() || sample.error().code != ErrorCode::refused) {
+        return std::move(sample).error();
+      }
+      side.unreadable +=
+          comment(outer, fmt::format("{}/{} does not move: {}.", alias, printable(name),
+                                     printable(sample.error().message, 200)));
+    }
+    without_common_prefix(side.tables);
+    return {};
+  }
+
+  const Side& target_side() const { return inside_ ? old_ : new_; }
+
+  Status match() {
+    const auto& targets = target_side().tables;
+    const Catalog& taker = target_side().store->catalog();
+    const bool pair_is_given =
+        r_.sides.size() > 1 && !r_.sides[0].only_table.empty() && !r_.sides[1].only_table.empty();
+    if (pair_is_given) {
+      if (inside_ && ascii_iequals(r_.sides[0].only_table, r_.sides[1].only_table)) {
+        return Error{ErrorCode::invalid_plan, "source and target are the same table",
+                     "name two tables, or two stores", "nothing was changed"};
+      }
+      TablePair pair = match_given(old_.tables[0], targets[inside_ ? 1 : 0], taker);
+      pair.target = inside_ ? 1 : 0;
+      guesses_.taken.push_back(std::move(pair));
+    } else if (inside_) {
+      guesses_ = match_inside(old_.tables, taker);
+    } else {
+      guesses_ = match_tables(old_.tables, new_.tables, taker);
+    }
+    std::ranges::stable_sort(guesses_.taken, {}, [this](const TablePair& pair) {
+      return level_of(old_.tables[static_cast<std::size_t>(pair.source)].schema.name);
+    });
+    return {};
+  }
+
+  int level_of(const std::string& table) {
+    if (levels_.empty()) levels_ = levels(old_.tables);
+    for (std::size_t i = 0; i < levels_.size(); ++i) {
+      if (std::ranges::count(levels_[i], table) > 0) return static_cast<int>(i);
+    }
+    return 0;
+  }
+
+  Status entries() {
+    for (const TablePair& pair : guesses_.taken) {
+      const TableSample& source = old_.tables[static_cast<std::size_t>(pair.source)];
+      const TableSample& target = target_side().tables[static_cast<std::size_t>(pair.target)];
+      moved_.insert(pair.source);
+      used_.insert(pair.target);
+      TRY(add({old_.alias, target_side().alias, old_.store, target_side().store, &source, &target,
+               &pair, "exists"},
+              false));
+    }
+    const bool nothing_to_pair = guesses_.taken.empty() && (inside_ || new_.tables.empty());
+    if (nothing_to_pair || inside_) {
+      for (int i = 0; i < std::ssize(old_.tables); ++i) {
+        if (!moved_.contains(i) && !used_inside(i)) TRY(skeleton(i, nothing_to_pair));
+      }
+    }
+    return {};
+  }
+
+  bool used_inside(int table) const { return inside_ && used_.contains(table); }
+
+  // A new table that is made like the old one. It is a comment where there are pairs to move.
+  Status skeleton(int at, bool live) {
+    const TableSample& source = old_.tables[static_cast<std::size_t>(at)];
+    const Side& side = target_side();
+    const std::string name =
+        inside_ ? next_name(source.schema.name, side.names) : source.schema.name;
+    const std::optional<Skeleton> made = skeleton_of(source.schema, name, *side.store);
+    if (!made) return {};
+    TablePair pair = match_given(source, made->target, side.store->catalog());
+    pair.reason = "A new table like the old one, for you to change.";
+    moved_.insert(at);
+    const EntryRequest request = {old_.alias, side.alias,    old_.store, side.store,
+                                  &source,    &made->target, &pair,      made->file};
+    TRY(add(request, !live));
+    if (!live) return {};
+    out_.files[made->file] = made->ddl;
+    if (!r_.writes_files) {
+      tables_ += marked(outer, "#", made->file + ":") + marked(outer, "#  ", made->ddl);
+    }
+    return {};
+  }
+
+  Status add(const EntryRequest& request, bool as_comment) {
+    ASSIGN_OR_RETURN(const Entry entry, write_entry(request));
+    uses_dollar_ = uses_dollar_ || entry.uses_dollar;
+    if (as_comment) {
+      proposals_ += marked(outer, "#:", entry.live ? without_indent(entry.text) : "");
+      return {};
+    }
+    tables_ += entry.text;
+    out_.decisions += entry.decisions;
+    if (!entry.live) return {};
+    ++out_.tables;
+    out_.guesses += entry.guesses;
+    if (against_dual_.empty() && !entry.against_dual.empty()) against_dual_ = entry.against_dual;
+    return {};
+  }
+
+  static std::string without_indent(const std::string& text) {
+    std::string out;
+    std::size_t begin = 0;
+    while (begin < text.size()) {
+      const std::size_t end = text.find('\n', begin);
+      const std::string line = text.substr(begin, end - begin);
+      out += (line.starts_with(outer) ? line.substr(2) : line) + "\n";
+      begin = end + 1;
+    }
+    return out;
+  }
+
+  void decide(const std::string& what) {
+    ++out_.decisions;
+    tables_ += comment(outer, "DECIDE: " + what);
+  }
+
+  // What does not move, and why.
+  void skipped() {
+    for (const TablePair& pair : guesses_.doubts) {
+      tables_ += comment(
+          outer,
+          fmt::format(
+              "perhaps {}/{} is {}/{}, {:.0f} %: {}", old_.alias,
+              printable(old_.tables[static_cast<std::size_t>(pair.source)].schema.name),
+              target_side().alias,
+              printable(target_side().tables[static_cast<std::size_t>(pair.target)].schema.name),
+              pair.score * 100, pair.reason));
+    }
+    std::vector<std::string> keyless;
+    std::vector<std::string> left;
+    for (int i = 0; i < std::ssize(old_.tables); ++i) {
+      if (moved_.contains(i) || used_inside(i)) continue;
+      const TableSchema& schema = old_.tables[static_cast<std::size_t>(i)].schema;
+      (schema.key.empty() ? keyless : left).push_back(schema.name);
+    }
+    if (!keyless.empty()) {
+      decide(
+          fmt::format("these tables of {} have no key by which their rows are told apart, and do "
+                      "not move: {}. Give them a primary key, or a unique index over columns "
+                      "that are NOT NULL; or leave them.",
+                      old_.alias, name_list(keyless)));
+    }
+    if (!left.empty()) {
+      decide(
+          fmt::format("nothing in {} is surely what these tables of {} become, and they do not "
+                      "move: {}.",
+                      target_side().alias, old_.alias, name_list(left)));
+    }
+    if (!inside_) unused_targets();
+    tables_ += old_.unreadable + new_.unreadable;
+  }
+
+  void unused_targets() {
+    std::vector<std::string> unused;
+    for (int i = 0; i < std::ssize(new_.tables); ++i) {
+      if (!used_.contains(i))
+        unused.push_back(new_.tables[static_cast<std::size_t>(i)].schema.name);
+    }
+    if (unused.empty()) return;
+    tables_ += comment(outer, "Nothing goes into these tables of new: " + name_list(unused) + ".");
+  }
+
+  std::string head() const {
+    std::string text = comment(
+        "",
+        "A starter plan, written by `whimbrel init`. Read it: guesses say why, and how surely. A "
+        "line that begins with `#:` is a proposal; take these two characters and the space behind "
+        "them away to accept it.");
+    text += comment("", out_.decisions == 0
+                            ? "Nothing is left to decide before `whimbrel check`."
+                            : fmt::format("What only a person can decide is marked DECIDE: {} in "
+                                          "this plan. Until then `whimbrel check` may refuse that.",
+                                          out_.decisions));
+    text += "whimbrel: 1\nmigration: " + r_.migration + "\n";
+    return text + stores();
+  }
+
+  std::string stores() const {
+    std::string variables;
+    std::string stores;
+    const auto add_store = [&](const Side& side, const std::string& url) {
+      const WrittenUrl written = written_url(side.alias, url);
+      const auto preset = yaml_text(written.preset);
+      if (written.preset.empty() || !preset) {
+        stores += comment("  ", fmt::format("Say `--var {0}=…`, or set {0} in the environment.",
+                                            written.variable));
+      } else {
+        variables += fmt::format("  {}: {{default: {}}}\n", written.variable, *preset);
+      }
+      stores += fmt::format("  {}: \"{}\"\n", side.alias, written.text);
+    };
+    add_store(old_, r_.sides[0].url);
+    if (!inside_) add_store(new_, r_.sides[1].url);
+    if (uses_dollar_) {
+      variables +=
+          fmt::format("  {}: {{default: \"$\"}}  # a name has ${{ in it\n", dollar_variable);
+    }
+    std::string text;
+    if (!variables.empty()) {
+      text +=
+          "vars:  # paths are relative to this file; `--var NAME=VALUE` says another\n" + variables;
+    }
+    return text + "stores:\n" + stores;
+  }
+
+  std::string tables_text() {
+    std::string text;
+    if (levels_.size() > 1) {
+      text += comment("", "By foreign keys, parents before children:");
+      for (std::size_t i = 0; i < levels_.size(); ++i) {
+        text += comment("", fmt::format("level {}: {}", i, name_list(levels_[i])));
+      }
+    }
+    if (!out_.files.empty() && !r_.writes_files) {
+      ++out_.decisions;
+      text += comment("",
+                      "DECIDE: which tables move, and what the new ones look like. The files "
+                      "that `create:` names are not there yet: `--output` of `whimbrel init` "
+                      "writes them beside the plan; each entry shows its own. Delete the "
+                      "entries of tables that stay as they are.");
+    } else if (!out_.files.empty()) {
+      text += comment("",
+                      "Delete the entries of tables that stay as they are, and write into the "
+                      "files that `create:` names what the new tables look like.");
+    }
+    if (out_.tables == 0) {
+      ++out_.decisions;
+      text += comment("", "DECIDE: nothing can move as it stands; the reasons are below.");
+      text += "tables: []\n" + tables_;
+    } else {
+      text += "tables:\n" + tables_;
+    }
+    if (!proposals_.empty()) {
+      text += comment(outer,
+                      "Tables without a newer one beside them. To move one, accept its lines "
+                      "and write the file that `create:` names.");
+      text += proposals_;
+    }
+    return text;
+  }
+
+  std::string settings() const {
+    const bool can_link = inside_ && old_.store->capabilities().dual;
+    std::string text;
+    if (can_link && against_dual_.empty()) {
+      text += comment("",
+                      "Both tables stay equal inside the application's own transactions, in "
+                      "both directions; `capture` notes keys instead and carries them over.");
+      text += "sync: dual\n";
+    } else {
+      text += comment("", can_link ? "Keys that are written meanwhile are noted and carried over. "
+                                     "`dual` would keep both sides equal without a hold, but: " +
+                                         against_dual_ + "."
+                                   : "Keys that are written meanwhile are noted and carried over; "
+                                     "`dual` is for two tables of one store.");
+      text += "sync: capture\n";
+    }
+    text += comment("", "Below the state folder; `backup: none` does without.");
+    text += "backup: {of: [source], to: \"file:backup\"}\ncutover:\n";
+    text += "  start: manual  # `run` stops when all is compared; `whimbrel cutover` switches\n";
+    text += "  max_hold: 1s   # writers wait no longer than this\n";
+    text += comment("  ", "How the application learns of it, for instance by a row or a command:");
+    text += fmt::format(
+        "  # switches: [{{row: {}/flags, key: {{name: use_new}}, set: {{enabled: 1}}, "
+        "create: true}}]\n",
+        old_.alias);
+    text += comment("",
+                    "The way back stays open at least so long; then `finish` ends it and keeps "
+                    "the old tables.");
+    return text + "finish: {after: 7d}\n";
+  }
+
+  const StarterRequest& r_;
+  bool inside_ = true;
+  Side old_;
+  Side new_;
+  TableGuesses guesses_;
+  std::vector<std::vector<std::string>> levels_;
+  std::set<int> moved_;  // of the old side
+  std::set<int> used_;   // of the new side
+  std::string tables_;
+  std::string proposals_;
+  std::string against_dual_;
+  bool uses_dollar_ = false;
+  Starter out_;
+};
+
+}  // namespace
+
+Result<Starter> write_starter(const StarterRequest& request) {
+  return StarterWriter(request).write();
+}
+
+WrittenUrl written_url(const std::string& alias, const std::string& url) {
+  const std::size_t colon = url.find(':');
+  const bool is_path = colon != std::string::npos && url.find("://") == std::string::npos &&
+                       url.find_first_of("@?") == std::string::npos;
+  WrittenUrl out;
+  std::string name = ascii_upper(alias);
+  if (!is_path) {
+    out.variable = name + "_URL";
+    out.text = "${" + out.variable + "}";
+    return out;
+  }
+  out.variable = name == "DB" ? name : name + "_DB";
+  out.text = url.substr(0, colon + 1) + "${" + out.variable + "}";
+  out.preset = url.substr(colon + 1);
+  return out;
+}
+
+std::string migration_name_from(const std::string& text) {
+  std::string name;
+  for (const char c : text) {
+    const bool plain = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
+                       c == '-' || c == '_' || c == '.';
+    if (plain) {
+      name += c;
+    } else if (!name.empty() && name.back() != '-') {
+      name += '-';
+    }
+  }
+  while (!name.empty() && (name.back() == '-' || name.back() == '.')) name.pop_back();
+  const std::size_t begin = name.find_first_not_of(".-");
+  return begin == std::string::npos ? "migration" : name.substr(begin);
+}
+
+}  // namespace whimbrel
