@@ -66,6 +66,11 @@ Status write_all(const Options& options, const Starter& starter) {
     files[(fs::path(options.output).parent_path() / name).string()] = text;
   }
   std::error_code ignored;
+  const fs::path folder = plan_folder(options);
+  if (!fs::is_directory(folder, ignored)) {
+    return Error{ErrorCode::refused, fmt::format("there is no folder {}", folder.string()),
+                 "make it first", "nothing was written"};
+  }
   for (const auto& [path, text] : files) {
     if (options.force || !fs::exists(path, ignored)) continue;
     return Error{ErrorCode::refused, fmt::format("there is a file {} already", path),

@@ -187,9 +187,13 @@ class EntryWriter {
 
   // Rows that are made on the new side could not be brought back.
   void no_way_back(const ColumnSchema& column) {
+    const bool may_be_mapped = std::ranges::any_of(
+        r_.pair->columns.doubts,
+        [&](const ColumnGuess& doubt) { return source_column(doubt.source).name == column.name; });
     decide(rest_, inner,
-           fmt::format("`{}` is NOT NULL without a default and has no place in the new table, so "
+           fmt::format("{}`{}` is NOT NULL without a default and has no place in the new table, so "
                        "no row made there could go back. Give it one there:",
+                       may_be_mapped ? "unless you accept a line above that takes it, " : "",
                        printable(column.name)));
     const Dialect* dialect = r_.to->dialect();
     const std::optional<std::string> key = key_text(column.name);
@@ -294,7 +298,7 @@ class EntryWriter {
     out.decisions = 1;
     out.uses_dollar = entry_.uses_dollar;
     out.text = comment(
-        outer, fmt::format("DECIDE: {}/{} does not move to {}/{} as it stands: {}. {}.",
+        outer, fmt::format("DECIDE: {}/{} does not move to {}/{} as it stands: {}; {}.",
                            r_.from_alias, printable(source_.name), r_.to_alias,
                            printable(target_.name), printable(error.message, 200), error.hint));
     out.text += marked(outer, "#", head() + columns() + rest_);

@@ -34,8 +34,17 @@ const std::vector<Group>& groups() {
   static const std::vector<Group> all = {
       {0.95, {"id", "identifier", "key", "pk", "ref"}},
       {0.95, {"no", "nr", "num", "number"}},
-      {0.9, {"at", "on", "date", "time", "ts", "timestamp", "datetime", "day"}},
+      {0.9, {"at", "on", "date", "time", "ts", "timestamp", "datetime", "day", "dt"}},
       {0.95, {"qty", "quantity"}},
+      {0.95, {"nm", "name"}},
+      {0.95, {"cd", "code"}},
+      {0.95, {"flg", "flag", "is"}},
+      {0.95, {"prc", "price"}},
+      {0.95, {"tot", "total"}},
+      {0.95, {"pct", "percent"}},
+      {0.95, {"wgt", "weight"}},
+      {0.95, {"stat", "status"}},
+      {0.9, {"line", "item", "detail", "dtl"}},
       {0.95, {"amt", "amount"}},
       {0.95, {"desc", "descr", "description"}},
       {0.95, {"addr", "address"}},
@@ -52,8 +61,8 @@ const std::vector<Group>& groups() {
       {0.95, {"cust", "customer"}},
       {0.95, {"prod", "product"}},
       {0.95, {"org", "organisation", "organization"}},
-      {0.9, {"created", "create", "inserted", "added"}},
-      {0.9, {"updated", "update", "modified", "changed", "edited"}},
+      {0.9, {"created", "create", "inserted", "added", "crt"}},
+      {0.9, {"updated", "update", "modified", "changed", "edited", "upd"}},
       {0.9, {"url", "uri", "link", "website"}},
       {0.85, {"length", "len", "duration"}},
       {0.85, {"body", "content", "text"}},
@@ -69,9 +78,10 @@ const std::vector<Group>& groups() {
 
 // Said of so many columns that they tell little.
 bool is_common(const std::string& word) {
-  static constexpr std::array<std::string_view, 21> common = {
-      "last", "id", "key",  "no",   "nr",   "num",   "number", "name",      "date", "time", "at",
-      "on",   "is", "code", "type", "flag", "value", "ref",    "timestamp", "of",   "the"};
+  static constexpr std::array<std::string_view, 29> common = {
+      "id", "key", "no", "nr",        "num",  "number", "name",   "date",  "time",  "at",
+      "on", "is",  "of", "the",       "code", "type",   "flag",   "value", "ref",   "last",
+      "nm", "dt",  "cd", "timestamp", "flg",  "mst",    "master", "hdr",   "header"};
   return std::ranges::count(common, word) > 0;
 }
 
@@ -145,6 +155,16 @@ double shared(const Words& a, const Words& b) {
   return all == 0 ? 0 : sum / all;
 }
 
+// Every word of the shorter one is in the longer one, and they tell something.
+bool contains(const Words& longer, const Words& shorter) {
+  const bool tells = std::ranges::any_of(
+      shorter, [](const std::string& word) { return word == "name" || !is_common(word); });
+  return tells && longer.size() == shorter.size() + 1 &&
+         std::ranges::all_of(shorter, [&](const std::string& word) {
+           return std::ranges::count(longer, word) > 0;
+         });
+}
+
 }  // namespace
 
 Words words_of(std::string_view name) {
@@ -180,7 +200,8 @@ double likeness(const Words& a, const Words& b) {
   const Words long_a = expanded(a);
   const Words long_b = expanded(b);
   if (long_a == long_b) return 0.95;
-  const double like = shared(long_a, long_b);
+  double like = shared(long_a, long_b);
+  if (contains(long_a, long_b) || contains(long_b, long_a)) like = std::max(like, 0.7);
   return long_a.size() == long_b.size() ? like : like * 0.95;
 }
 

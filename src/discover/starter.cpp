@@ -23,7 +23,7 @@ struct Side {
   Store* store = nullptr;
   std::vector<std::string> names;
   std::vector<TableSample> tables;
-  std::string unreadable;  // comments on what is no table of rows
+  std::vector<std::string> unreadable;  // what is no plain table of rows
 };
 
 std::string name_list(const std::vector<std::string>& names) {
@@ -58,13 +58,13 @@ class StarterWriter {
     side.alias = alias;
     side.store = from.store.get();
     ASSIGN_OR_RETURN(side.names, side.store->catalog().tables());
-    std::vector<std::string> wanted = side.names;
-    if (!from.only_table.empty()) {
-      wanted = {from.only_table};
-      if (inside_ && r_.sides.size() > 1 && !r_.sides[1].only_table.empty()) {
-        wanted.push_back(r_.sides[1].only_table);
-      }
+    std::vector<std::string> asked;
+    if (!from.only_table.empty()) asked.push_back(from.only_table);
+    const bool same_store_twice = inside_ && r_.sides.size() > 1;
+    if (same_store_twice && !r_.sides[1].only_table.empty()) {
+      asked.push_back(r_.sides[1].only_table);
     }
+    const std::vector<std::string>& wanted = asked.empty() ? side.names : asked;
     for (const std::string& name : wanted) {
       Result<TableSample> sample = take_sample(*side.store, name, r_.rows_sampled_max);
       if (sample.ok()) {
@@ -72,12 +72,10 @@ class StarterWriter {
         continue;
       }
       // Asked for by name, or not to be read at all.
-      if (!from.only_table.empty() || sample.error().code != ErrorCode::refused) {
+      if (!asked.empty() || sample.error().code != ErrorCode::refused) {
         return std::move(sample).error();
       }
-      side.unreadable +=
-          comment(outer, fmt::format("{}/{} does not move: {}.", alias, printable(name),
-                                     printable(sample.error().message, 200)));
+      side.unreadable.push_back(name);
     }
     without_common_prefix(side.tables);
     return {};
@@ -226,7 +224,10 @@ class StarterWriter {
                       target_side().alias, old_.alias, name_list(left)));
     }
     if (!inside_) unused_targets();
-    tables_ += old_.unreadable + new_.unreadable;
+    if (!old_.unreadable.empty()) {
+      tables_ += comment(outer, fmt::format("Not moved, because they are no plain tables: {}.",
+                                            name_list(old_.unreadable)));
+    }
   }
 
   void unused_targets() {

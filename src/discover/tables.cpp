@@ -44,7 +44,9 @@ double at_a_glance(const TableSample& source, const TableSample& target) {
 
 std::string why(const TablePair& pair, double name, const TableSample& source,
                 const TableSample& target) {
-  const std::string names = name == 1     ? "the same words in the name; "
+  const bool same = ascii_iequals(source.schema.name, target.schema.name);
+  const std::string names = same          ? "the same name; "
+                            : name == 1   ? "the same words in the name; "
                             : name >= 0.5 ? "similar names; "
                                           : "";
   return fmt::format("{}{} of {} columns find one of {}", names, pair.columns.taken.size(),

@@ -542,4 +542,107 @@ link_owner INTEGER NOT NULL REFERENCES wp_users(ID) | owner_id INTEGER NOT NULL 
 link_rating INTEGER NOT NULL | rating INTEGER NOT NULL | number:0-10
 """)
 
-ALL = [MUSIC, ORDERS, RENTAL, BLOG]
+COMPANY = Shape("company", """
+CUST_MST -> customer x 80
+CUST_NO INTEGER PRIMARY KEY | id INTEGER PRIMARY KEY | serial
+CUST_NM VARCHAR(80) NOT NULL | display_name TEXT NOT NULL | person
+CUST_ADDR1 VARCHAR(80) | address_line_1 TEXT | street
+CUST_ADDR2 VARCHAR(80) | address_line_2 TEXT | ?street
+CUST_TEL VARCHAR(30) | phone TEXT | phone
+CR_LIMIT NUMERIC(12,2) | credit_limit NUMERIC(12,2) | price
+ACTV_FLG CHAR(1) NOT NULL | is_active INTEGER NOT NULL | yn truth
+CRT_DT CHAR(20) NOT NULL | created_at INTEGER NOT NULL | iso epoch_s
+UPD_DT CHAR(20) | changed_at INTEGER | ?iso epoch_s
+
+VEND_MST -> vendor x 40
+VEND_NO INTEGER PRIMARY KEY | id INTEGER PRIMARY KEY | serial
+VEND_NM VARCHAR(80) NOT NULL | display_name TEXT NOT NULL | person
+VEND_TEL VARCHAR(30) | phone TEXT | phone
+PAY_TERMS VARCHAR(10) | payment_terms TEXT | one:net10,net30,net60
+
+ITEM_MST -> item x 120
+ITEM_NO VARCHAR(20) PRIMARY KEY NOT NULL | sku TEXT PRIMARY KEY NOT NULL | word
+ITEM_DESC VARCHAR(200) NOT NULL | description TEXT NOT NULL | prose
+UOM CHAR(3) | unit TEXT | one:pcs,kg,m,box
+STD_COST NUMERIC(12,4) | standard_cost NUMERIC(12,4) | price
+LIST_PRC NUMERIC(12,4) | list_price NUMERIC(12,4) | price
+VEND_NO INTEGER REFERENCES VEND_MST(VEND_NO) | vendor_id INTEGER REFERENCES vendor(id) | ref:VEND_MST
+WGT REAL | weight_kg REAL | price
+
+WHSE -> warehouse x 10
+WHSE_CD INTEGER PRIMARY KEY | id INTEGER PRIMARY KEY | serial
+WHSE_NM VARCHAR(40) NOT NULL | name TEXT NOT NULL | word
+CITY VARCHAR(40) | town TEXT | city
+
+EMP -> employee x 50
+EMP_ID INTEGER PRIMARY KEY | id INTEGER PRIMARY KEY | serial
+ENAME VARCHAR(40) NOT NULL | full_name TEXT NOT NULL | person
+JOB VARCHAR(20) | position TEXT | one:clerk,manager,analyst,seller
+MGR INTEGER REFERENCES EMP(EMP_ID) | manager_id INTEGER REFERENCES employee(id) | ?ref:EMP
+HIREDATE CHAR(10) | hired_on TEXT | date
+SAL NUMERIC(9,2) | salary NUMERIC(9,2) | price
+COMM NUMERIC(9,2) | commission NUMERIC(9,2) | ?price
+DEPTNO INTEGER REFERENCES DEPT(DEPTNO) | department_id INTEGER REFERENCES department(id) | ref:DEPT
+
+DEPT -> department x 12
+DEPTNO INTEGER PRIMARY KEY | id INTEGER PRIMARY KEY | serial
+DNAME VARCHAR(20) NOT NULL | name TEXT NOT NULL | word
+LOC VARCHAR(20) | location TEXT | city
+
+SO_HDR -> sales_order x 150
+SO_NO INTEGER PRIMARY KEY | id INTEGER PRIMARY KEY | serial
+CUST_NO INTEGER NOT NULL REFERENCES CUST_MST(CUST_NO) | customer_id INTEGER NOT NULL REFERENCES customer(id) | ref:CUST_MST
+SO_DT CHAR(10) NOT NULL | ordered_on TEXT NOT NULL | date
+REQ_DT CHAR(10) | requested_on TEXT | date
+SHIP_DT CHAR(10) | shipped_on TEXT | ?date
+STAT CHAR(1) NOT NULL | status TEXT NOT NULL | one:O,S,C
+SLS_REP INTEGER REFERENCES EMP(EMP_ID) | sales_rep_id INTEGER REFERENCES employee(id) | ref:EMP
+TOT_AMT NUMERIC(12,2) | total NUMERIC(12,2) | price
+TAX_AMT NUMERIC(12,2) | tax NUMERIC(12,2) | price
+
+SO_DTL -> sales_order_line x 300
+SO_NO INTEGER NOT NULL REFERENCES SO_HDR(SO_NO) | sales_order_id INTEGER NOT NULL REFERENCES sales_order(id) | ref:SO_HDR
+LINE_NO INTEGER NOT NULL | line INTEGER NOT NULL | number:1-30
+ITEM_NO VARCHAR(20) NOT NULL | item_sku TEXT NOT NULL | word
+QTY INTEGER NOT NULL | quantity INTEGER NOT NULL | number:1-200
+UNIT_PRC NUMERIC(12,4) NOT NULL | price NUMERIC(12,4) NOT NULL | price
+DISC_PCT INTEGER | discount_percent INTEGER | ?number:1-60
++old PRIMARY KEY (SO_NO, LINE_NO)
++new PRIMARY KEY (sales_order_id, line)
+
+PO_HDR -> purchase_order x 90
+PO_NO INTEGER PRIMARY KEY | id INTEGER PRIMARY KEY | serial
+VEND_NO INTEGER NOT NULL REFERENCES VEND_MST(VEND_NO) | vendor_id INTEGER NOT NULL REFERENCES vendor(id) | ref:VEND_MST
+PO_DT CHAR(10) NOT NULL | ordered_on TEXT NOT NULL | date
+BUYER INTEGER REFERENCES EMP(EMP_ID) | buyer_id INTEGER REFERENCES employee(id) | ref:EMP
+TOT_AMT NUMERIC(12,2) | total NUMERIC(12,2) | price
+
+PO_DTL -> purchase_order_line x 200
+PO_NO INTEGER NOT NULL REFERENCES PO_HDR(PO_NO) | purchase_order_id INTEGER NOT NULL REFERENCES purchase_order(id) | ref:PO_HDR
+LINE_NO INTEGER NOT NULL | line INTEGER NOT NULL | number:1-30
+ITEM_NO VARCHAR(20) NOT NULL | item_sku TEXT NOT NULL | word
+QTY INTEGER NOT NULL | quantity INTEGER NOT NULL | number:1-200
+UNIT_COST NUMERIC(12,4) NOT NULL | cost NUMERIC(12,4) NOT NULL | price
++old PRIMARY KEY (PO_NO, LINE_NO)
++new PRIMARY KEY (purchase_order_id, line)
+
+STK_BAL -> stock_balance x 200
+WHSE_CD INTEGER NOT NULL REFERENCES WHSE(WHSE_CD) | warehouse_id INTEGER NOT NULL REFERENCES warehouse(id) | ref:WHSE
+SLOT INTEGER NOT NULL | slot INTEGER NOT NULL | number:1-900
+ITEM_NO VARCHAR(20) NOT NULL | item_sku TEXT NOT NULL | word
+ON_HAND INTEGER NOT NULL | quantity_on_hand INTEGER NOT NULL | number:0-4000
+RSVD INTEGER NOT NULL | quantity_reserved INTEGER NOT NULL | number:0-4000
+LAST_CNT CHAR(10) | last_counted_on TEXT | date
++old PRIMARY KEY (WHSE_CD, SLOT)
++new PRIMARY KEY (warehouse_id, slot)
+
+INV_HDR -> invoice x 150
+INV_NO INTEGER PRIMARY KEY | id INTEGER PRIMARY KEY | serial
+SO_NO INTEGER REFERENCES SO_HDR(SO_NO) | sales_order_id INTEGER REFERENCES sales_order(id) | ref:SO_HDR
+INV_DT CHAR(20) NOT NULL | issued_at INTEGER NOT NULL | iso epoch_s
+DUE_DT CHAR(20) NOT NULL | due_at INTEGER NOT NULL | iso epoch_s
+PAID_FLG CHAR(1) NOT NULL | is_paid INTEGER NOT NULL | yn truth
+INV_AMT NUMERIC(12,2) NOT NULL | amount NUMERIC(12,2) NOT NULL | price
+""")
+
+ALL = [MUSIC, ORDERS, RENTAL, BLOG, COMPANY]
