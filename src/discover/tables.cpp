@@ -29,6 +29,12 @@ CompareParents parents_by(const Names& names) {
   };
 }
 
+// A name can have no words at all.
+double name_likeness(const TableSample& source, const TableSample& target) {
+  const bool same = ascii_iequals(source.schema.name, target.schema.name);
+  return same ? 1 : likeness(source.words, target.words);
+}
+
 // From names alone: which targets are worth a closer look.
 double at_a_glance(const TableSample& source, const TableSample& target) {
   int found = 0;
@@ -38,8 +44,7 @@ double at_a_glance(const TableSample& source, const TableSample& target) {
     });
   }
   const auto most = std::max<std::size_t>({source.columns.size(), target.columns.size(), 1});
-  return likeness(source.words, target.words) +
-         static_cast<double>(found) / static_cast<double>(most);
+  return name_likeness(source, target) + static_cast<double>(found) / static_cast<double>(most);
 }
 
 std::string why(const TablePair& pair, double name, const TableSample& source,
@@ -71,7 +76,7 @@ TablePair compare(const TableSample& source, const TableSample& target, const Ca
                   const Names& known) {
   TablePair pair;
   pair.columns = match_columns(source, target, taker, parents_by(known));
-  const double name = likeness(source.words, target.words);
+  const double name = name_likeness(source, target);
   const bool joins = join_the_same(source, target, known);
   const double named = joins ? std::max(name, 0.6) : name;
   // Two columns like `id` and `name` are in many tables.
