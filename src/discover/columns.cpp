@@ -115,9 +115,19 @@ class Matcher {
     return of >= enough_rows && source_.sample(i).values.size() >= 2 && !key_parts_.contains(i);
   }
 
+  // Whether anything but the name could speak for this pair.
+  bool has_more_to_say(int i, int j) const {
+    const bool values = !source_.sample(i).values.empty() && !target_.sample(j).values.empty();
+    const bool keys = is_only_key(source_.schema, i) && is_only_key(target_.schema, j);
+    return values || keys ||
+           (!parent_of(source_.schema, source_.column(i).name).empty() &&
+            !parent_of(target_.schema, target_.column(j).name).empty());
+  }
+
   void judge(int i, int j) {
-    ColumnGuess guess{i, j, 0, Surety::guess, false, convert(source_, i, target_, j, taker_), {}};
     const double name = name_likeness(source_, i, target_, j);
+    if (name < told_from && !has_more_to_say(i, j)) return;
+    ColumnGuess guess{i, j, 0, Surety::guess, false, convert(source_, i, target_, j, taker_), {}};
     double score = name;
     if (name < 1 && name >= 0.5) {
       guess.reasons.push_back(name >= 0.9 ? "nearly the same name" : "similar names");

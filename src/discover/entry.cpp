@@ -7,6 +7,7 @@
 #include <set>
 
 #include "base/text.h"
+#include "discover/documents.h"
 #include "discover/plan_text.h"
 
 namespace whimbrel {
@@ -146,6 +147,7 @@ class EntryWriter {
         proposals += comment(deep, why(doubt, "perhaps"));
         proposals += marked(deep, "#:", *key + ": " + *value);
       }
+      proposals += documents(j, *key);
       if (required) {
         decide(columns_, deep,
                fmt::format("`{}` ({}) is NOT NULL without a default, and no column of the old "
@@ -157,6 +159,25 @@ class EntryWriter {
         if (proposals.empty()) new_only_.push_back(to.name);
       }
     }
+  }
+
+  // The column as a field of a document, or as a document of the columns that are left.
+  std::string documents(int target, const std::string& key) const {
+    std::string proposals;
+    const auto propose = [&](const std::optional<ExprPtr>& expr, const char* why) {
+      const auto value = expr ? mapping_text(**expr) : std::nullopt;
+      if (value) proposals += comment(deep, why) + marked(deep, "#:", key + ": " + *value);
+    };
+    propose(field_named_like(*r_.source, r_.target->sample(target)),
+            "perhaps: the documents of a column have a field of this name");
+    std::vector<std::string> left;
+    for (int i = 0; i < std::ssize(source_.columns); ++i) {
+      const ColumnSchema& from = source_column(i);
+      if (!mentioned_.contains(i) && !from.generated) left.push_back(from.name);
+    }
+    propose(document_of(left, target_column(target)),
+            "perhaps: a document of the columns that nothing else takes");
+    return proposals;
   }
 
   void leftovers() {

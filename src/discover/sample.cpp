@@ -4,9 +4,15 @@
 
 #include <cmath>
 
+#include "base/text.h"
+
 namespace whimbrel {
 
 namespace {
+
+// All tables are held at once.
+constexpr std::int64_t bytes_sampled_max = std::int64_t{512} << 10;
+constexpr std::size_t text_max = 64;
 
 void look_at_values(TableSample& table, std::size_t at) {
   ColumnSample& column = table.columns[at];
@@ -38,18 +44,21 @@ void shorten_names(TableSample& table) {
 }  // namespace
 
 std::string loose_text(const Value& value) {
+  const auto shortened = [](const std::string& text) {
+    return text.size() > text_max ? "#" + digest_hex(text) : "=" + text;
+  };
   if (value.is_null()) return "";
-  if (const auto* text = value.get_if<std::string>()) return "=" + *text;
+  if (const auto* text = value.get_if<std::string>()) return shortened(*text);
   if (const auto* whole = value.get_if<std::int64_t>()) return fmt::format("={}", *whole);
   if (const auto* real = value.get_if<double>()) {
     const bool is_whole = std::floor(*real) == *real && std::abs(*real) < 9e15;
     return is_whole ? fmt::format("={}", static_cast<std::int64_t>(*real))
                     : fmt::format("={:.15g}", *real);
   }
-  if (const auto* bytes = value.get_if<Bytes>()) return "=" + bytes->text;
+  if (const auto* bytes = value.get_if<Bytes>()) return shortened(bytes->text);
   std::string other;
   append_canonical(other, value);
-  return other;
+  return shortened(other);
 }
 
 TableSample sample_of(TableSchema schema) {
@@ -81,7 +90,8 @@ Result<TableSample> take_sample(Store& store, const std::string& table, std::int
   ASSIGN_OR_RETURN(const auto reader, store.open_reader(sample.schema));
   ASSIGN_OR_RETURN(sample.count, reader->count());
   if (sample.count == 0) return sample;
-  ASSIGN_OR_RETURN(ChunkOfRows chunk, reader->read_after(std::nullopt, {.rows_max = rows_max}));
+  ASSIGN_OR_RETURN(ChunkOfRows chunk,
+                   reader->read_after(std::nullopt, {rows_max, bytes_sampled_max}));
   sample.rows = std::move(chunk.rows);
   for (std::size_t i = 0; i < sample.columns.size(); ++i) look_at_values(sample, i);
   return sample;

@@ -15,6 +15,7 @@ import tempfile
 
 import yaml
 
+import plans
 import shapes
 from refusals import expect_words
 from whimbrel import BINARY, main
@@ -148,6 +149,7 @@ def renames_are_guessed_and_checked():
         for part, columns_least in [(0.7, 0.95), (0, 0.4 if shape is shapes.COMPANY else 0.65)]:
             with Folder() as folder:
                 text = made(shape, folder, part)
+                plans.schema().validate(yaml.safe_load(text))
                 figures = judged(shape, text)
                 wanted = sum(len(t.renames()) for t in shape.tables)
                 if "--figures" in sys.argv:
@@ -299,6 +301,21 @@ def misleading_names_are_not_called_certain():
             assert not certain, "%s is taken for %s without a word\n%s" % (name, name, text)
 
 
+def documents_are_proposed():
+    with Folder() as folder:
+        folder.database("old.db", "CREATE TABLE a (id INTEGER PRIMARY KEY, doc TEXT); CREATE TABLE b (id INTEGER PRIMARY KEY,"
+                        """ x TEXT, y INTEGER); INSERT INTO a VALUES (1, '{"user": "me", "tags": [1]}'), (2, NULL);"""
+                        "INSERT INTO b VALUES (1, 'z', 5);")
+        folder.database("new.db", "CREATE TABLE a (id INTEGER PRIMARY KEY, user TEXT); "
+                        "CREATE TABLE b (id INTEGER PRIMARY KEY, payload JSON);")
+        text, _ = folder.run("init", "sqlite:old.db", "sqlite:new.db")
+        expect_words(text, '#: user: {extract: "doc.user"}', '#: payload: {json: {"x": "x", "y": "y"}}')
+        plan = decide_as_asked(folder, text)
+        folder.run("run", plan, "--yes")
+        assert folder.query("new.db", "SELECT * FROM a") == [(1, "me"), (2, None)]
+        assert json.loads(folder.query("new.db", "SELECT payload FROM b")[0][0]) == {"x": "z", "y": 5}
+
+
 ONE = """
 CREATE TABLE people (id INTEGER PRIMARY KEY, full_name TEXT NOT NULL, mail TEXT, joined TEXT);
 CREATE TABLE people_v2 (id INTEGER PRIMARY KEY, name TEXT NOT NULL, email TEXT, joined_at TEXT);
@@ -420,7 +437,7 @@ def init_changes_nothing():
 
 TESTS = [renames_are_guessed_and_checked, the_plan_runs_to_the_end_and_the_rows_are_equal, odd_names_go_through_a_plan,
          what_cannot_move_is_said_with_its_reason, a_decision_is_asked_for, misleading_names_are_not_called_certain,
-         an_old_and_a_new_table_in_one_store, one_table_or_one_pair_can_be_asked_for, a_plan_is_written_beside_its_files,
+         documents_are_proposed,         an_old_and_a_new_table_in_one_store, one_table_or_one_pair_can_be_asked_for, a_plan_is_written_beside_its_files,
          an_empty_new_store_gets_the_tables_of_the_old_one, what_is_not_there_is_not_made, init_changes_nothing]
 
 if __name__ == "__main__":
