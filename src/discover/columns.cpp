@@ -6,7 +6,7 @@
 #include <map>
 #include <set>
 
-#include "base/text.h"
+#include "discover/same_rows.h"
 
 namespace whimbrel {
 
@@ -15,45 +15,20 @@ namespace {
 constexpr double taken_from = 0.62;
 constexpr double told_from = 0.45;
 constexpr double too_close = 0.05;  // a rival that near makes a guess a doubt
-constexpr std::int64_t enough_rows = 5;
-
-using RowPairs = std::vector<std::pair<std::size_t, std::size_t>>;
 
 std::size_t index(int at) { return static_cast<std::size_t>(at); }
 
-double name_likeness(const TableSample& source, int i, const TableSample& target, int j) {
-  if (ascii_iequals(source.column(i).name, target.column(j).name)) return 1;
-  const ColumnSample& a = source.sample(i);
-  const ColumnSample& b = target.sample(j);
-  return std::max(likeness(a.words, b.words) * 0.99, likeness(a.own, b.own) * 0.93);
-}
-
 bool is_only_key(const TableSchema& schema, int at) {
   return schema.key.size() == 1 && schema.key.front() == schema.columns[index(at)].name;
-}
-
-// Whole numbers without gaps are in every second column: that two have the same tells little.
-bool is_counting(const ColumnSample& column) {
-  if (column.seen != Kind::int64) return false;
-  std::int64_t least = INT64_MAX;
-  std::int64_t most = INT64_MIN;
-  for (const std::string& text : column.values) {
-    const std::int64_t number = std::strtoll(text.c_str() + 1, nullptr, 10);
-    least = std::min(least, number);
-    most = std::max(most, number);
-  }
-  return !column.values.empty() && static_cast<double>(most) - static_cast<double>(least) <
-                                       4.0 * static_cast<double>(column.values.size());
 }
 
 class Matcher {
  public:
   Matcher(const TableSample& source, const TableSample& target, const Catalog& taker,
           const CompareParents& parents)
-      : source_(source), target_(target), taker_(taker), parents_(parents) {}
+      : source_(source), target_(target), taker_(taker), parents_(parents), rows_(source, target) {}
 
   ColumnGuesses match() {
-    align();
     for (int j = 0; j < std::ssize(target_.columns); ++j) {
       if (target_.column(j).generated) continue;
       for (int i = 0; i < std::ssize(source_.columns); ++i) judge(i, j);
@@ -64,57 +39,6 @@ class Matcher {
   }
 
  private:
-  // Rows of both samples with the same key, as far as names tell which column is which in the key.
-  void align() {
-    const auto& key = source_.schema.key;
-    if (key.empty() || key.size() != target_.schema.key.size()) return;
-    std::vector<std::pair<int, int>> parts;
-    std::set<int> used;
-    for (const std::string& name : key) {
-      const int i = source_.schema.column_index(name);
-      int best = -1;
-      double most = -1;
-      for (const std::string& other : target_.schema.key) {
-        const int j = target_.schema.column_index(other);
-        const double like = name_likeness(source_, i, target_, j);
-        if (used.contains(j) || like <= most) continue;
-        most = like;
-        best = j;
-      }
-      used.insert(best);
-      parts.emplace_back(i, best);
-    }
-    std::map<std::string, std::size_t> where;
-    const auto key_of = [&](const TableSample& table, std::size_t row, bool left) {
-      std::string text;
-      for (const auto& [i, j] : parts) text += table.sample(left ? i : j).texts[row] + '\n';
-      return text;
-    };
-    for (std::size_t row = 0; row < target_.rows.size(); ++row) {
-      where[key_of(target_, row, false)] = row;
-    }
-    for (std::size_t row = 0; row < source_.rows.size(); ++row) {
-      const auto it = where.find(key_of(source_, row, true));
-      if (it != where.end()) aligned_.emplace_back(row, it->second);
-    }
-    for (const auto& [i, j] : parts) key_parts_.insert(i);
-  }
-
-  // Keys that were given anew only look alike: then no column agrees row by row.
-  bool agrees(int i, const std::vector<std::string>& texts, int j, std::int64_t& same,
-              std::int64_t& of) const {
-    same = of = 0;
-    for (const auto& [left, right] : aligned_) {
-      if (left >= texts.size()) continue;
-      const std::string& a = texts[left];
-      const std::string& b = target_.sample(j).texts[right];
-      if (a.empty() && b.empty()) continue;
-      ++of;
-      if (a == b) ++same;
-    }
-    return of >= enough_rows && source_.sample(i).values.size() >= 2 && !key_parts_.contains(i);
-  }
-
   // Whether anything but the name could speak for this pair.
   bool has_more_to_say(int i, int j) const {
     const bool values = !source_.sample(i).values.empty() && !target_.sample(j).values.empty();
@@ -151,9 +75,9 @@ class Matcher {
   }
 
   // That two columns of few values agree says little, unless it is in every one of many rows.
-  static double weight_of(double agreement, std::int64_t rows, std::size_t values) {
+  static double weight_of(const SameRows::Agreement& found, std::size_t values) {
     const auto different = static_cast<double>(values);
-    const bool often = agreement >= 0.95 && static_cast<double>(rows) >= 4 * different;
+    const bool often = found.share() >= 0.95 && static_cast<double>(found.of) >= 4 * different;
     return std::min(1.0, often ? (different - 1) / 2.5 : different / 8);
   }
 
@@ -163,19 +87,17 @@ class Matcher {
     if (a.values.empty() || b.values.empty()) return score;
     const bool copied = guess.conversion.what.empty();
     const auto& texts = copied ? a.texts : guess.conversion.texts;
-    std::int64_t same = 0;
-    std::int64_t of = 0;
-    if (agrees(guess.source, texts, guess.target, same, of)) {
-      const double agreement = static_cast<double>(same) / static_cast<double>(of);
-      if (agreement >= 0.5) {
+    if (const auto found = rows_.agreement(guess.source, texts, guess.target)) {
+      if (found->share() >= 0.5) {
         guess.by_values = a.values.size() > 4;
-        guess.reasons.push_back(
-            fmt::format("{} of {} sampled rows with the same key hold the same value", same, of));
-        return score + (1 - score) * 0.8 * agreement * weight_of(agreement, of, a.values.size());
-      }
-      if (agreement < 0.1 && a.values.size() >= 3 && some_column_agrees()) {
         guess.reasons.push_back(fmt::format(
-            "but only {} of {} sampled rows with the same key hold the same value", same, of));
+            "{} of {} sampled rows with the same key hold the same value", found->same, found->of));
+        return score + (1 - score) * 0.8 * found->share() * weight_of(*found, a.values.size());
+      }
+      if (found->share() < 0.1 && a.values.size() >= 3 && rows_.are_real()) {
+        guess.reasons.push_back(
+            fmt::format("but only {} of {} sampled rows with the same key hold the same value",
+                        found->same, found->of));
         contradicted = true;
         return score * 0.7;
       }
@@ -201,23 +123,6 @@ class Matcher {
       return score * 0.85;
     }
     return score;
-  }
-
-  bool some_column_agrees() const {
-    if (alignment_is_real_ >= 0) return alignment_is_real_ == 1;
-    alignment_is_real_ = 0;
-    for (int i = 0; i < std::ssize(source_.columns); ++i) {
-      for (int j = 0; j < std::ssize(target_.columns); ++j) {
-        std::int64_t same = 0;
-        std::int64_t of = 0;
-        if (source_.sample(i).values.size() < 5 || is_counting(source_.sample(i))) continue;
-        if (agrees(i, source_.sample(i).texts, j, same, of) && same * 2 >= of) {
-          alignment_is_real_ = 1;
-          return true;
-        }
-      }
-    }
-    return false;
   }
 
   // The parent that a column refers to, "" when it refers to none.
@@ -303,9 +208,7 @@ class Matcher {
   const TableSample& target_;
   const Catalog& taker_;
   const CompareParents& parents_;
-  RowPairs aligned_;
-  std::set<int> key_parts_;
-  mutable int alignment_is_real_ = -1;  // not asked yet
+  SameRows rows_;
   std::vector<ColumnGuess> all_;
   ColumnGuesses out_;
 };
