@@ -3,6 +3,7 @@
 #include <filesystem>
 
 #include "base/text.h"
+#include "discover/settings_text.h"
 #include "discover/starter.h"
 #include "stores/registry.h"
 #include "verbs.h"

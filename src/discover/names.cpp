@@ -19,6 +19,8 @@ bool is_upper(char c) { return c >= 'A' && c <= 'Z'; }
 
 std::string singular(std::string word) {
   if (word == "ids") return "id";
+  if (word == "people") return "person";
+  if (word == "children") return "child";
   const auto ends = [&](std::string_view with) { return word.ends_with(with); };
   if (word.size() < 4 || !ends("s") || ends("ss") || ends("us") || ends("is")) return word;
   if (ends("ies")) return word.substr(0, word.size() - 3) + "y";

@@ -8,9 +8,9 @@
 #include "base/text.h"
 #include "discover/entry.h"
 #include "discover/plan_text.h"
+#include "discover/settings_text.h"
 #include "discover/skeleton.h"
 #include "discover/tables.h"
-#include "plan/print.h"
 
 namespace whimbrel {
 
@@ -47,9 +47,11 @@ class StarterWriter {
     }
     TRY(match());
     TRY(entries());
+    TRY(perhaps());
     skipped();
     const std::string tables = tables_text();  // counts the last decisions
-    out_.text = head() + tables + settings();
+    const bool can_link = inside_ && old_.store->capabilities().dual;
+    out_.text = head() + tables + settings_text(old_.alias, can_link, against_dual_);
     return std::move(out_);
   }
 
@@ -127,6 +129,11 @@ class StarterWriter {
     }
     const bool nothing_to_pair = guesses_.taken.empty() && (inside_ || new_.tables.empty());
     if (nothing_to_pair || inside_) {
+      if (!nothing_to_pair) {
+        proposals_ += comment(outer,
+                              "Tables without a newer one beside them. To move one, accept its "
+                              "lines and write the file that `create:` names.");
+      }
       for (int i = 0; i < std::ssize(old_.tables); ++i) {
         if (!moved_.contains(i) && !used_inside(i)) TRY(skeleton(i, nothing_to_pair));
       }
@@ -191,18 +198,32 @@ class StarterWriter {
     tables_ += comment(outer, "DECIDE: " + what);
   }
 
+  // Pairs that are too doubtful to be moved without a person's word: the best of each as lines to
+  // accept.
+  Status perhaps() {
+    std::set<int> sources = moved_;
+    std::set<int> targets = used_;
+    for (const TablePair& pair : guesses_.doubts) {
+      const TableSample& source = old_.tables[static_cast<std::size_t>(pair.source)];
+      const TableSample& target = target_side().tables[static_cast<std::size_t>(pair.target)];
+      const bool is_best = !sources.contains(pair.source) && !targets.contains(pair.target);
+      proposals_ +=
+          comment(outer, fmt::format("perhaps {}/{} is {}/{}, {:.0f} %: {}{}", old_.alias,
+                                     printable(source.schema.name), target_side().alias,
+                                     printable(target.schema.name), pair.score * 100, pair.reason,
+                                     is_best ? ". Accept these lines if it is:" : ""));
+      if (!is_best) continue;
+      sources.insert(pair.source);
+      targets.insert(pair.target);
+      TRY(add({old_.alias, target_side().alias, old_.store, target_side().store, &source, &target,
+               &pair, "exists"},
+              true));
+    }
+    return {};
+  }
+
   // What does not move, and why.
   void skipped() {
-    for (const TablePair& pair : guesses_.doubts) {
-      tables_ += comment(
-          outer,
-          fmt::format(
-              "perhaps {}/{} is {}/{}, {:.0f} %: {}", old_.alias,
-              printable(old_.tables[static_cast<std::size_t>(pair.source)].schema.name),
-              target_side().alias,
-              printable(target_side().tables[static_cast<std::size_t>(pair.target)].schema.name),
-              pair.score * 100, pair.reason));
-    }
     std::vector<std::string> keyless;
     std::vector<std::string> left;
     for (int i = 0; i < std::ssize(old_.tables); ++i) {
@@ -256,31 +277,9 @@ class StarterWriter {
   }
 
   std::string stores() const {
-    std::string variables;
-    std::string stores;
-    const auto add_store = [&](const Side& side, const std::string& url) {
-      const WrittenUrl written = written_url(side.alias, url);
-      const auto preset = yaml_text(written.preset);
-      if (written.preset.empty() || !preset) {
-        stores += comment("  ", fmt::format("Say `--var {0}=…`, or set {0} in the environment.",
-                                            written.variable));
-      } else {
-        variables += fmt::format("  {}: {{default: {}}}\n", written.variable, *preset);
-      }
-      stores += fmt::format("  {}: \"{}\"\n", side.alias, written.text);
-    };
-    add_store(old_, r_.sides[0].url);
-    if (!inside_) add_store(new_, r_.sides[1].url);
-    if (uses_dollar_) {
-      variables +=
-          fmt::format("  {}: {{default: \"$\"}}  # a name has ${{ in it\n", dollar_variable);
-    }
-    std::string text;
-    if (!variables.empty()) {
-      text +=
-          "vars:  # paths are relative to this file; `--var NAME=VALUE` says another\n" + variables;
-    }
-    return text + "stores:\n" + stores;
+    std::vector<NamedUrl> stores = {{old_.alias, r_.sides[0].url}};
+    if (!inside_) stores.push_back({new_.alias, r_.sides[1].url});
+    return stores_text(stores, uses_dollar_);
   }
 
   std::string tables_text() {
@@ -306,48 +305,8 @@ class StarterWriter {
     if (out_.tables == 0) {
       ++out_.decisions;
       text += comment("", "DECIDE: nothing can move as it stands; the reasons are below.");
-      text += "tables: []\n" + tables_;
-    } else {
-      text += "tables:\n" + tables_;
     }
-    if (!proposals_.empty()) {
-      text += comment(outer,
-                      "Tables without a newer one beside them. To move one, accept its lines "
-                      "and write the file that `create:` names.");
-      text += proposals_;
-    }
-    return text;
-  }
-
-  std::string settings() const {
-    const bool can_link = inside_ && old_.store->capabilities().dual;
-    std::string text;
-    if (can_link && against_dual_.empty()) {
-      text += comment("",
-                      "Both tables stay equal inside the application's own transactions, in "
-                      "both directions; `capture` notes keys instead and carries them over.");
-      text += "sync: dual\n";
-    } else {
-      text += comment("", can_link ? "Keys that are written meanwhile are noted and carried over. "
-                                     "`dual` would keep both sides equal without a hold, but: " +
-                                         against_dual_ + "."
-                                   : "Keys that are written meanwhile are noted and carried over; "
-                                     "`dual` is for two tables of one store.");
-      text += "sync: capture\n";
-    }
-    text += comment("", "Below the state folder; `backup: none` does without.");
-    text += "backup: {of: [source], to: \"file:backup\"}\ncutover:\n";
-    text += "  start: manual  # `run` stops when all is compared; `whimbrel cutover` switches\n";
-    text += "  max_hold: 1s   # writers wait no longer than this\n";
-    text += comment("  ", "How the application learns of it, for instance by a row or a command:");
-    text += fmt::format(
-        "  # switches: [{{row: {}/flags, key: {{name: use_new}}, set: {{enabled: 1}}, "
-        "create: true}}]\n",
-        old_.alias);
-    text += comment("",
-                    "The way back stays open at least so long; then `finish` ends it and keeps "
-                    "the old tables.");
-    return text + "finish: {after: 7d}\n";
+    return text + "tables:\n" + tables_ + proposals_;
   }
 
   const StarterRequest& r_;
@@ -369,39 +328,6 @@ class StarterWriter {
 
 Result<Starter> write_starter(const StarterRequest& request) {
   return StarterWriter(request).write();
-}
-
-WrittenUrl written_url(const std::string& alias, const std::string& url) {
-  const std::size_t colon = url.find(':');
-  const bool is_path = colon != std::string::npos && url.find("://") == std::string::npos &&
-                       url.find_first_of("@?") == std::string::npos;
-  WrittenUrl out;
-  std::string name = ascii_upper(alias);
-  if (!is_path) {
-    out.variable = name + "_URL";
-    out.text = "${" + out.variable + "}";
-    return out;
-  }
-  out.variable = name == "DB" ? name : name + "_DB";
-  out.text = url.substr(0, colon + 1) + "${" + out.variable + "}";
-  out.preset = url.substr(colon + 1);
-  return out;
-}
-
-std::string migration_name_from(const std::string& text) {
-  std::string name;
-  for (const char c : text) {
-    const bool plain = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
-                       c == '-' || c == '_' || c == '.';
-    if (plain) {
-      name += c;
-    } else if (!name.empty() && name.back() != '-') {
-      name += '-';
-    }
-  }
-  while (!name.empty() && (name.back() == '-' || name.back() == '.')) name.pop_back();
-  const std::size_t begin = name.find_first_not_of(".-");
-  return begin == std::string::npos ? "migration" : name.substr(begin);
 }
 
 }  // namespace whimbrel

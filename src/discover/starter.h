@@ -37,14 +37,4 @@ struct Starter {
 // Errors: refused where there is no table to begin with.
 Result<Starter> write_starter(const StarterRequest& request);
 
-// A store's URL in a plan. What may hold a password, or where one has to log in, is a variable.
-struct WrittenUrl {
-  std::string text;      // "scheme:${NAME}"
-  std::string variable;  // NAME
-  std::string preset;    // its default; "" when it has to be given
-};
-WrittenUrl written_url(const std::string& alias, const std::string& url);
-// A name for a migration from any text: letters, digits, - _ and . only.
-std::string migration_name_from(const std::string& text);
-
 }  // namespace whimbrel

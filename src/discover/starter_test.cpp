@@ -6,6 +6,7 @@
 
 #include "base/clock.h"
 #include "discover/plan_text.h"
+#include "discover/settings_text.h"
 #include "discover/tables.h"
 #include "plan/plan_file.h"
 #include "stores/memory/memory_store.h"

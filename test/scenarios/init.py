@@ -106,10 +106,10 @@ def is_called_certain(text, column):
 
 
 def accepted(text):
-    """Every proposal taken; of several for one column the last, which is always possible."""
+    """Every proposal within a table taken; of several for one column the last, which is always possible."""
     lines, proposed = [], {}
     for line in text.splitlines():
-        match = re.match(r"( *)#: (.*)$", line)
+        match = re.match(r"( {4,})#: (.*)$", line)  # with less before it, it is a whole table
         if not match:
             lines.append(line)
             if re.match(r"  - from", line):
