@@ -81,7 +81,7 @@ class Matcher {
     return std::min(1.0, often ? (different - 1) / 2.5 : different / 8);
   }
 
-  double by_values(ColumnGuess& guess, double score, bool& contradicted) const {
+  double by_values(ColumnGuess& guess, double score, bool& contradicted) {
     const ColumnSample& a = source_.sample(guess.source);
     const ColumnSample& b = target_.sample(guess.target);
     if (a.values.empty() || b.values.empty()) return score;
@@ -111,6 +111,7 @@ class Matcher {
         left, [&](const std::string& text) { return b.values.contains(text); });
     const double overlap = static_cast<double>(both) / static_cast<double>(least);
     if (overlap >= 0.3) {
+      values_meet_ = values_meet_ || (least >= 10 && overlap >= 0.5 && !is_counting(a));
       guess.reasons.push_back(
           fmt::format("{} of {} sampled values occur on both sides", both, least));
       const double weight = is_counting(a) ? 0.2 : std::min(1.0, static_cast<double>(least) / 10);
@@ -199,6 +200,9 @@ class Matcher {
       out_.doubts.push_back(guess);
       out_.doubts.back().surety = Surety::doubt;
     }
+    if (values_meet_ && rows_.count() >= 20 && !rows_.are_real()) {
+      out_.keys_given_anew = rows_.count();
+    }
     std::ranges::sort(out_.taken, {}, &ColumnGuess::target);
     const auto most = std::max(source_.columns.size(), target_.columns.size());
     out_.likeness = most == 0 ? 0 : sum / static_cast<double>(most);
@@ -209,6 +213,7 @@ class Matcher {
   const Catalog& taker_;
   const CompareParents& parents_;
   SameRows rows_;
+  bool values_meet_ = false;  // in some pair of columns
   std::vector<ColumnGuess> all_;
   ColumnGuesses out_;
 };

@@ -35,6 +35,8 @@ struct ColumnGuesses {
   std::vector<ColumnGuess> doubts;  // best first
   double likeness = 0;              // of the two tables' shapes, 0 to 1
   bool by_values = false;           // of one that is taken
+  // Rows with the same key, of which no column holds the same although values occur on both sides.
+  std::int64_t keys_given_anew = 0;
 };
 
 // Whether a table of the one side is already matched with a table of the other.

@@ -272,6 +272,11 @@ class EntryWriter {
     } else {
       text += comment(outer, r_.pair->reason);
     }
+    if (r_.pair->columns.keys_given_anew > 0) {
+      text += comment(outer, fmt::format("{} sampled rows have the same key on both sides and hold "
+                                         "nothing in common: the keys may have been given anew.",
+                                         r_.pair->columns.keys_given_anew));
+    }
     if (!source_.views.empty()) {
       text +=
           comment(outer, "Views that go on reading the old table: " + quoted_list(source_.views));

@@ -34,6 +34,7 @@ class SameRows {
                                      int target_column) const;
   // Whether some column agrees: else the keys are only alike.
   bool are_real() const;
+  std::int64_t count() const { return std::ssize(rows_); }
 
  private:
   void pair_keys();

@@ -301,6 +301,34 @@ def misleading_names_are_not_called_certain():
             assert not certain, "%s is taken for %s without a word\n%s" % (name, name, text)
 
 
+def a_doubtful_table_can_be_accepted():
+    """All lines of a table that is only proposed; then what these ask in turn."""
+    for part in [0.7, 0]:
+        with Folder() as folder:
+            text = made(shapes.RENTAL, folder, part)
+            assert "perhaps old/store is new/shops" in unwrapped(text), text
+            text = re.sub(r"(?m)^  #: ", "  ", text)
+            assert "- from: old/store" in [line.strip() for line in text.splitlines()], text
+            folder.run("check", decide_as_asked(folder, text))
+
+
+def keys_that_were_given_anew_are_noticed():
+    with Folder() as folder:
+        people = [("n%d" % i, "m%d@example.org" % i, i * 37 % 101) for i in range(200)]
+        for name, script, rows in [
+                ("old.db", "CREATE TABLE t (id INTEGER PRIMARY KEY, name TEXT, mail TEXT, points INTEGER);", people),
+                ("new.db", "CREATE TABLE t (id INTEGER PRIMARY KEY, nick TEXT, contact TEXT, points INTEGER);", people[::-1])]:
+            folder.database(name, script)
+            connection = sqlite3.connect(folder.path / name)
+            connection.executemany("INSERT INTO t VALUES (?,?,?,?)", [(i + 1, *p) for i, p in enumerate(rows)])
+            connection.commit()
+            connection.close()
+        text, _ = folder.run("init", "sqlite:old.db", "sqlite:new.db")
+        assert mapped(yaml.safe_load(text)["tables"][0]) == {"id": "id", "nick": "name", "contact": "mail",
+                                                             "points": "points"}, text
+        expect_words(unwrapped(text), "keys may have been given anew")
+
+
 def documents_are_proposed():
     with Folder() as folder:
         folder.database("old.db", "CREATE TABLE a (id INTEGER PRIMARY KEY, doc TEXT); CREATE TABLE b (id INTEGER PRIMARY KEY,"
@@ -437,7 +465,7 @@ def init_changes_nothing():
 
 TESTS = [renames_are_guessed_and_checked, the_plan_runs_to_the_end_and_the_rows_are_equal, odd_names_go_through_a_plan,
          what_cannot_move_is_said_with_its_reason, a_decision_is_asked_for, misleading_names_are_not_called_certain,
-         documents_are_proposed,         an_old_and_a_new_table_in_one_store, one_table_or_one_pair_can_be_asked_for, a_plan_is_written_beside_its_files,
+         a_doubtful_table_can_be_accepted, keys_that_were_given_anew_are_noticed,         documents_are_proposed,         an_old_and_a_new_table_in_one_store, one_table_or_one_pair_can_be_asked_for, a_plan_is_written_beside_its_files,
          an_empty_new_store_gets_the_tables_of_the_old_one, what_is_not_there_is_not_made, init_changes_nothing]
 
 if __name__ == "__main__":
