@@ -65,8 +65,10 @@ class Matcher {
     score -= 0.002 * std::min(5, std::abs(i - j));
     guess.score = std::clamp(score, 0.0, 0.99);
     if (name == 1 && !contradicted) {
-      guess.surety = Surety::same_name;
-      guess.score = 1;
+      // What holds another kind of values may be another thing.
+      const bool fits = guess.conversion.fits >= 0.9;
+      guess.surety = fits ? Surety::same_name : Surety::guess;
+      guess.score = fits ? 1 : std::max(guess.score, taken_from);
     } else if (source_.sample(i).words == target_.sample(j).words && !contradicted) {
       guess.surety = Surety::other_spelling;
     }

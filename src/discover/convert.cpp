@@ -71,7 +71,7 @@ std::optional<Try> truth(const TableSample& source, int from, const ExprPtr& col
   return std::nullopt;
 }
 
-// The functions that could be meant, a copy last.
+// The functions that could be meant, best first.
 std::vector<Try> candidates(const TableSample& source, int from, const TableSample& target,
                             int to) {
   const ExprPtr column = make_expr(ColumnRef{source.column(from).name});
@@ -87,10 +87,13 @@ std::vector<Try> candidates(const TableSample& source, int from, const TableSamp
   if (have == Kind::text && is_number(want)) {
     if (auto words = truth(source, from, column)) all.push_back(*std::move(words));
     const Epoch epoch = epoch_of(target, to);
-    if (of_time && epoch != Epoch::milliseconds) {
-      time(TimeForm::iso8601, TimeForm::epoch_s, "a time as text becomes seconds since 1970");
-    }
-    if (of_time && epoch != Epoch::seconds) {
+    const bool counts = of_time && (declared == Kind::int64 || epoch != Epoch::none);
+    const bool by_name = std::ranges::count(target.sample(to).words, "ms") > 0;
+    const char* unknown = "seconds since 1970, or `as: epoch_ms`: there are no rows to tell";
+    if (counts && epoch != Epoch::milliseconds && !by_name) {
+      time(TimeForm::iso8601, TimeForm::epoch_s,
+           epoch == Epoch::none ? unknown : "a time as text becomes seconds since 1970");
+    } else if (counts) {
       time(TimeForm::iso8601, TimeForm::epoch_ms, "a time as text becomes milliseconds since 1970");
     }
     if (declared == Kind::int64) {
@@ -109,7 +112,8 @@ std::vector<Try> candidates(const TableSample& source, int from, const TableSamp
   } else if (have == Kind::text && want == Kind::bytes) {
     all.push_back({make_expr(Cast{column, CastTo::bytes}), "text becomes bytes"});
   }
-  all.push_back({column, ""});
+  // Text in a column of numbers would stay text where it is none: that is no choice of ours.
+  if (all.empty() || want == Kind::text) all.push_back({column, ""});
   return all;
 }
 
@@ -150,18 +154,9 @@ Conversion convert(const TableSample& source, int from, const TableSample& targe
     conversion.expr = std::move(one.expr);
     conversion.what = std::move(one.what);
     attempt(conversion, source, target.column(to), taker);
-    const bool untried = conversion.tried == 0;
-    const bool wins = !best || conversion.refused < best->refused;
-    // Without a value to try it on, the plainest function is the least surprising.
-    if (wins || (untried && all.size() > 1 && conversion.what.empty() && want != Kind::int64)) {
-      best = std::move(conversion);
-    }
+    if (!best || conversion.refused < best->refused) best = std::move(conversion);
   }
   best->fits = fitness(have, want, best->what.empty());
-  // Text that no function makes a number of is copied as it is, and is hardly what is wanted.
-  const bool stays_text = best->what.empty() && have == Kind::text && is_number(want) &&
-                          target.column(to).holds == Kind::int64;
-  if (stays_text) best->fits = 0.5;
   if (best->tried > 0) {
     best->fits *= 1 - 0.6 * static_cast<double>(best->refused) / static_cast<double>(best->tried);
   }

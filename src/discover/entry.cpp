@@ -111,7 +111,7 @@ class EntryWriter {
     if (guess.surety == Surety::guess) {
       columns_ += comment(deep, why(guess, "guessed"));
     } else if (!guess.conversion.what.empty()) {
-      columns_ += comment(deep, guess.conversion.what);
+      columns_ += comment(deep, "guessed: " + guess.conversion.what);
     }
   }
 

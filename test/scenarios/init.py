@@ -284,6 +284,24 @@ def a_decision_is_asked_for():
         assert folder.query("new.db", "SELECT id, zip, salary, weight FROM t") == [(1, "", 0, 1.5), (2, "z", 0, 2.5)]
 
 
+def other_kinds_of_values_under_the_same_name():
+    with Folder() as folder:
+        folder.database("old.db", "CREATE TABLE t (id INTEGER PRIMARY KEY, state TEXT, seen TEXT, made_at TEXT, price TEXT);"
+                        "INSERT INTO t VALUES (1, 'open', '2020-01-01T00:00:00Z', '2020-01-01T00:00:00Z', '1.5'),"
+                        " (2, 'shut', '2020-01-01T00:00:00Z', '2020-01-01T00:00:00Z', '2.25');")
+        folder.database("new.db", "CREATE TABLE t (id INTEGER PRIMARY KEY, state INTEGER, seen DATETIME, made_at INTEGER,"
+                        " price REAL);")
+        text, _ = folder.run("init", "sqlite:old.db", "sqlite:new.db")
+        told = unwrapped(text)
+        expect_words(told, "2 of 2 sampled values of `state` would be refused", "seconds since 1970, or `as: epoch_ms`",
+                     'made_at: {time: "made_at", from: iso8601, as: epoch_s}', 'price: {cast: "price", to: real}')
+        assert "seen" in yaml.safe_load(text)["tables"][0]["same"], text
+        plan = folder.write(text.replace('{cast: "state", to: integer}', "{map: state, values: {open: 1, shut: 0}}"))
+        folder.run("run", plan, "--yes")
+        assert folder.query("new.db", "SELECT * FROM t") == [
+            (1, 1, "2020-01-01T00:00:00Z", 1577836800, 1.5), (2, 0, "2020-01-01T00:00:00Z", 1577836800, 2.25)]
+
+
 def misleading_names_are_not_called_certain():
     """Two columns have changed their names with each other, and one name means something else now."""
     with Folder() as folder:
@@ -464,7 +482,8 @@ def init_changes_nothing():
 
 
 TESTS = [renames_are_guessed_and_checked, the_plan_runs_to_the_end_and_the_rows_are_equal, odd_names_go_through_a_plan,
-         what_cannot_move_is_said_with_its_reason, a_decision_is_asked_for, misleading_names_are_not_called_certain,
+         what_cannot_move_is_said_with_its_reason, a_decision_is_asked_for, other_kinds_of_values_under_the_same_name,
+         misleading_names_are_not_called_certain,
          a_doubtful_table_can_be_accepted, keys_that_were_given_anew_are_noticed,         documents_are_proposed,         an_old_and_a_new_table_in_one_store, one_table_or_one_pair_can_be_asked_for, a_plan_is_written_beside_its_files,
          an_empty_new_store_gets_the_tables_of_the_old_one, what_is_not_there_is_not_made, init_changes_nothing]
 
