@@ -102,7 +102,7 @@ int init(const Options& options) {
   const Result<Starter> starter = write_starter(request);
   if (!starter.ok()) return context.fail(starter.error());
   const Starter& made = starter.value();
-  if (options.output.empty()) {
+  if (options.output.empty() || options.dry_run) {
     if (options.json) return context.finish(done, "written", made.text);
     std::printf("%s", made.text.c_str());
     return done;

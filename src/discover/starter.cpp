@@ -56,7 +56,7 @@ class StarterWriter {
   }
 
  private:
-  Status read(const StarterSide& from, const std::string& alias, Side& side) const {
+  Status read(const StarterSide& from, const std::string& alias, Side& side) {
     side.alias = alias;
     side.store = from.store.get();
     ASSIGN_OR_RETURN(side.names, side.store->catalog().tables());
@@ -65,6 +65,12 @@ class StarterWriter {
     const bool same_store_twice = inside_ && r_.sides.size() > 1;
     if (same_store_twice && !r_.sides[1].only_table.empty()) {
       asked.push_back(r_.sides[1].only_table);
+    }
+    // One table alone may have its newer version beside it.
+    if (inside_ && asked.size() == 1) {
+      ASSIGN_OR_RETURN(const TableSchema there, side.store->catalog().describe(asked[0]));
+      only_ = there.name;
+      asked.clear();
     }
     const std::vector<std::string>& wanted = asked.empty() ? side.names : asked;
     for (const std::string& name : wanted) {
@@ -100,6 +106,11 @@ class StarterWriter {
       guesses_.taken.push_back(std::move(pair));
     } else if (inside_) {
       guesses_ = match_inside(old_.tables, taker);
+      for (auto* pairs : {&guesses_.taken, &guesses_.doubts}) {
+        std::erase_if(*pairs, [this](const TablePair& pair) {
+          return !is_asked(pair.source) && !is_asked(pair.target);
+        });
+      }
     } else {
       guesses_ = match_tables(old_.tables, new_.tables, taker);
     }
@@ -107,6 +118,10 @@ class StarterWriter {
       return level_of(old_.tables[static_cast<std::size_t>(pair.source)].schema.name);
     });
     return {};
+  }
+
+  bool is_asked(int table) const {
+    return only_.empty() || old_.tables[static_cast<std::size_t>(table)].schema.name == only_;
   }
 
   int level_of(const std::string& table) {
@@ -128,14 +143,15 @@ class StarterWriter {
               false));
     }
     const bool nothing_to_pair = guesses_.taken.empty() && (inside_ || new_.tables.empty());
-    if (nothing_to_pair || inside_) {
+    if (nothing_to_pair || (inside_ && only_.empty())) {
       if (!nothing_to_pair) {
         proposals_ += comment(outer,
                               "Tables without a newer one beside them. To move one, accept its "
                               "lines and write the file that `create:` names.");
       }
       for (int i = 0; i < std::ssize(old_.tables); ++i) {
-        if (!moved_.contains(i) && !used_inside(i)) TRY(skeleton(i, nothing_to_pair));
+        if (is_asked(i) && !moved_.contains(i) && !used_inside(i))
+          TRY(skeleton(i, nothing_to_pair));
       }
     }
     return {};
@@ -227,7 +243,7 @@ class StarterWriter {
     std::vector<std::string> keyless;
     std::vector<std::string> left;
     for (int i = 0; i < std::ssize(old_.tables); ++i) {
-      if (moved_.contains(i) || used_inside(i)) continue;
+      if (!is_asked(i) || moved_.contains(i) || used_inside(i)) continue;
       const TableSchema& schema = old_.tables[static_cast<std::size_t>(i)].schema;
       (schema.key.empty() ? keyless : left).push_back(schema.name);
     }
@@ -245,7 +261,7 @@ class StarterWriter {
                       target_side().alias, old_.alias, name_list(left)));
     }
     if (!inside_) unused_targets();
-    if (!old_.unreadable.empty()) {
+    if (!old_.unreadable.empty() && only_.empty()) {
       tables_ += comment(outer, fmt::format("Not moved, because they are no plain tables: {}.",
                                             name_list(old_.unreadable)));
     }
@@ -284,7 +300,7 @@ class StarterWriter {
 
   std::string tables_text() {
     std::string text;
-    if (levels_.size() > 1) {
+    if (levels_.size() > 1 && only_.empty()) {
       text += comment("", "By foreign keys, parents before children:");
       for (std::size_t i = 0; i < levels_.size(); ++i) {
         text += comment("", fmt::format("level {}: {}", i, name_list(levels_[i])));
@@ -313,6 +329,7 @@ class StarterWriter {
   bool inside_ = true;
   Side old_;
   Side new_;
+  std::string only_;  // the one table that was asked for inside one store
   TableGuesses guesses_;
   std::vector<std::vector<std::string>> levels_;
   std::set<int> moved_;  // of the old side

@@ -402,6 +402,11 @@ def one_table_or_one_pair_can_be_asked_for():
         assert [(e["from"], e["to"]) for e in yaml.safe_load(text)["tables"]] == [("db/old_stock", "db/stock")]
         assert yaml.safe_load(text)["sync"] == "dual"
         folder.run("check", folder.write(text))
+        text, _ = folder.run("init", "sqlite:app.db/old_stock")
+        assert [(e["from"], e["to"]) for e in yaml.safe_load(text)["tables"]] == [("db/old_stock", "db/stock")]
+        text, _ = folder.run("init", "sqlite:app.db/OTHER")
+        assert [(e["from"], e["to"]) for e in yaml.safe_load(text)["tables"]] == [("db/other", "db/other_v2")]
+        assert "people" not in text, text
         text, _ = folder.run("init", "sqlite:app.db/odd%20%25%20name")
         assert [e["to"] for e in yaml.safe_load(text)["tables"]] == ["db/odd % name_v2"]
         whole, _ = folder.run("init", "sqlite:app.db")
@@ -431,6 +436,8 @@ def a_plan_is_written_beside_its_files():
         folder.run("init", "sqlite:app.db", "--output", "plans/plan.yaml", "--force")
         assert "# by hand" not in (folder.path / "plans/plan.yaml").read_text()
         folder.run("init", "sqlite:app.db", "--output", "nowhere/plan.yaml", expect=3)
+        out, _ = folder.run("init", "sqlite:app.db", "--output", "dry.yaml", "--dry-run")
+        assert yaml.safe_load(out)["tables"] and not (folder.path / "dry.yaml").exists()
         assert not (folder.path / "nowhere").exists()
         told = json.loads(folder.run("init", "sqlite:app.db", "--json")[0].splitlines()[-1])
         assert told["result"] == "written" and yaml.safe_load(told["reason"])["whimbrel"] == 1
