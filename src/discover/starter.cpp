@@ -9,6 +9,7 @@
 #include "discover/entry.h"
 #include "discover/plan_text.h"
 #include "discover/settings_text.h"
+#include "discover/side.h"
 #include "discover/skeleton.h"
 #include "discover/tables.h"
 
@@ -17,14 +18,6 @@ namespace whimbrel {
 namespace {
 
 constexpr const char* outer = "  ";
-
-struct Side {
-  std::string alias;
-  Store* store = nullptr;
-  std::vector<std::string> names;
-  std::vector<TableSample> tables;
-  std::vector<std::string> unreadable;  // what is no plain table of rows
-};
 
 std::string name_list(const std::vector<std::string>& names) {
   std::vector<std::string> parts;
@@ -39,8 +32,7 @@ class StarterWriter {
   Result<Starter> write() {
     const bool two = r_.sides.size() > 1;
     inside_ = !two || r_.sides[0].store->identity() == r_.sides[1].store->identity();
-    TRY(read(r_.sides[0], inside_ ? "db" : "old", old_));
-    if (!inside_) TRY(read(r_.sides[1], "new", new_));
+    TRY(read());
     if (old_.tables.empty()) {
       return Error{ErrorCode::refused, "there is no table to move in " + old_.store->identity(),
                    "name the database whose tables are to move", "nothing was changed"};
@@ -56,36 +48,26 @@ class StarterWriter {
   }
 
  private:
-  Status read(const StarterSide& from, const std::string& alias, Side& side) {
-    side.alias = alias;
-    side.store = from.store.get();
-    ASSIGN_OR_RETURN(side.names, side.store->catalog().tables());
+  Status read() {
+    const StarterSide& first = r_.sides[0];
     std::vector<std::string> asked;
-    if (!from.only_table.empty()) asked.push_back(from.only_table);
-    const bool same_store_twice = inside_ && r_.sides.size() > 1;
-    if (same_store_twice && !r_.sides[1].only_table.empty()) {
-      asked.push_back(r_.sides[1].only_table);
+    for (const StarterSide& side : r_.sides) {
+      const bool of_first = inside_ || &side == &first;
+      if (of_first && !side.only_table.empty()) asked.push_back(side.only_table);
     }
     // One table alone may have its newer version beside it.
     if (inside_ && asked.size() == 1) {
-      ASSIGN_OR_RETURN(const TableSchema there, side.store->catalog().describe(asked[0]));
+      ASSIGN_OR_RETURN(const TableSchema there, first.store->catalog().describe(asked[0]));
       only_ = there.name;
       asked.clear();
     }
-    const std::vector<std::string>& wanted = asked.empty() ? side.names : asked;
-    for (const std::string& name : wanted) {
-      Result<TableSample> sample = take_sample(*side.store, name, r_.rows_sampled_max);
-      if (sample.ok()) {
-        side.tables.push_back(std::move(sample).value());
-        continue;
-      }
-      // Asked for by name, or not to be read at all.
-      if (!asked.empty() || sample.error().code != ErrorCode::refused) {
-        return std::move(sample).error();
-      }
-      side.unreadable.push_back(name);
-    }
-    without_common_prefix(side.tables);
+    const char* alias = inside_ ? "db" : "old";
+    ASSIGN_OR_RETURN(old_, read_side(alias, *first.store, asked, r_.rows_sampled_max));
+    if (inside_) return {};
+    const StarterSide& second = r_.sides[1];
+    asked.clear();
+    if (!second.only_table.empty()) asked.push_back(second.only_table);
+    ASSIGN_OR_RETURN(new_, read_side("new", *second.store, asked, r_.rows_sampled_max));
     return {};
   }
 
@@ -115,14 +97,12 @@ class StarterWriter {
       guesses_ = match_tables(old_.tables, new_.tables, taker);
     }
     std::ranges::stable_sort(guesses_.taken, {}, [this](const TablePair& pair) {
-      return level_of(old_.tables[static_cast<std::size_t>(pair.source)].schema.name);
+      return level_of(old_.table(pair.source).schema.name);
     });
     return {};
   }
 
-  bool is_asked(int table) const {
-    return only_.empty() || old_.tables[static_cast<std::size_t>(table)].schema.name == only_;
-  }
+  bool is_asked(int table) const { return only_.empty() || old_.table(table).schema.name == only_; }
 
   int level_of(const std::string& table) {
     if (levels_.empty()) levels_ = levels(old_.tables);
@@ -134,8 +114,8 @@ class StarterWriter {
 
   Status entries() {
     for (const TablePair& pair : guesses_.taken) {
-      const TableSample& source = old_.tables[static_cast<std::size_t>(pair.source)];
-      const TableSample& target = target_side().tables[static_cast<std::size_t>(pair.target)];
+      const TableSample& source = old_.table(pair.source);
+      const TableSample& target = target_side().table(pair.target);
       moved_.insert(pair.source);
       used_.insert(pair.target);
       TRY(add({old_.alias, target_side().alias, old_.store, target_side().store, &source, &target,
@@ -161,7 +141,7 @@ class StarterWriter {
 
   // A new table that is made like the old one. It is a comment where there are pairs to move.
   Status skeleton(int at, bool live) {
-    const TableSample& source = old_.tables[static_cast<std::size_t>(at)];
+    const TableSample& source = old_.table(at);
     const Side& side = target_side();
     const std::string name =
         inside_ ? next_name(source.schema.name, side.names) : source.schema.name;
@@ -220,8 +200,8 @@ class StarterWriter {
     std::set<int> sources = moved_;
     std::set<int> targets = used_;
     for (const TablePair& pair : guesses_.doubts) {
-      const TableSample& source = old_.tables[static_cast<std::size_t>(pair.source)];
-      const TableSample& target = target_side().tables[static_cast<std::size_t>(pair.target)];
+      const TableSample& source = old_.table(pair.source);
+      const TableSample& target = target_side().table(pair.target);
       const bool is_best = !sources.contains(pair.source) && !targets.contains(pair.target);
       proposals_ +=
           comment(outer, fmt::format("perhaps {}/{} is {}/{}, {:.0f} %: {}{}", old_.alias,
@@ -244,7 +224,7 @@ class StarterWriter {
     std::vector<std::string> left;
     for (int i = 0; i < std::ssize(old_.tables); ++i) {
       if (!is_asked(i) || moved_.contains(i) || used_inside(i)) continue;
-      const TableSchema& schema = old_.tables[static_cast<std::size_t>(i)].schema;
+      const TableSchema& schema = old_.table(i).schema;
       (schema.key.empty() ? keyless : left).push_back(schema.name);
     }
     if (!keyless.empty()) {
@@ -270,8 +250,7 @@ class StarterWriter {
   void unused_targets() {
     std::vector<std::string> unused;
     for (int i = 0; i < std::ssize(new_.tables); ++i) {
-      if (!used_.contains(i))
-        unused.push_back(new_.tables[static_cast<std::size_t>(i)].schema.name);
+      if (!used_.contains(i)) unused.push_back(new_.table(i).schema.name);
     }
     if (unused.empty()) return;
     tables_ += comment(outer, "Nothing goes into these tables of new: " + name_list(unused) + ".");
