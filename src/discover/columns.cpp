@@ -53,7 +53,7 @@ class Matcher {
     if (name < told_from && !has_more_to_say(i, j)) return;
     ColumnGuess guess{i, j, 0, Surety::guess, false, convert(source_, i, target_, j, taker_), {}};
     double score = name;
-    if (name < 1 && name >= 0.5) {
+    if (name < 1 && name >= told_from) {
       guess.reasons.push_back(name >= 0.9 ? "nearly the same name" : "similar names");
     }
     bool contradicted = false;
