@@ -59,6 +59,7 @@ struct Options {
   std::int64_t limit = 1;
   bool keep = false;
   bool repair = false;
+  std::string output;
 };
 
 // Asked by SIGINT and SIGTERM; a second one ends the process at once.

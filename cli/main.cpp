@@ -69,6 +69,15 @@ int dispatch(int argc, char** argv) {
     sub->add_option("plan", options.plan, "the plan file")->required();
     return sub;
   };
+  CLI::App* init_verb = verb("init", "writes a commented starter plan from live schemas",
+                             "  whimbrel init sqlite:old.db sqlite:new.db > migration.yaml\n"
+                             "  whimbrel init sqlite:app.db --output migration.yaml\n"
+                             "  whimbrel init sqlite:app.db/orders sqlite:app.db/orders_v2",
+                             [&] { return init(options); });
+  init_verb->add_option("store", options.left, "STORE or STORE/TABLE: what there is")->required();
+  init_verb->add_option("second", options.right, "STORE or STORE/TABLE: what it is to become");
+  init_verb->add_option("--output", options.output,
+                        "a file for the plan; new tables it names are written beside it");
   with_plan(verb("analyze", "dry run over all data: what would move, be refused, or not come back",
                  "  whimbrel analyze migration.yaml\n  whimbrel analyze migration.yaml --json",
                  [&] { return analyze(options); }));

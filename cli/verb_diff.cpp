@@ -9,10 +9,7 @@
 
 namespace whimbrel::cli {
 
-namespace {
-
-// On the command line odd characters of a name are percent-encoded.
-std::string decoded(const std::string& text) {
+std::string percent_decoded(const std::string& text) {
   std::string out;
   for (std::size_t i = 0; i < text.size(); ++i) {
     unsigned char byte = 0;
@@ -29,6 +26,8 @@ std::string decoded(const std::string& text) {
   return out;
 }
 
+namespace {
+
 struct Side {
   std::shared_ptr<Store> store;
   std::string table;
@@ -42,7 +41,7 @@ Result<Side> open_side(const std::string& address, Clock& clock) {
                  "write STORE/TABLE, like sqlite:app.db/orders; odd characters as %20"};
   }
   ASSIGN_OR_RETURN(auto store, open_store(address.substr(0, slash), clock));
-  return Side{std::move(store), decoded(address.substr(slash + 1))};
+  return Side{std::move(store), percent_decoded(address.substr(slash + 1))};
 }
 
 nlohmann::json document(const TableDiff& diff, bool redact) {

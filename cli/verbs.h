@@ -20,8 +20,11 @@ int report(const Options& options);
 int schema();
 int test(const Options& options);
 int diff(const Options& options);
+int init(const Options& options);
 int reverse(const Options& options);
 
+// On the command line odd characters of a name are percent-encoded.
+std::string percent_decoded(const std::string& text);
 // The journal of `test`, beside the migration's own.
 Result<std::unique_ptr<Journal>> trial_journal(Context& context);
 // Before a rollback after `finish`.

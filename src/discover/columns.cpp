@@ -1,0 +1,230 @@
+#include "discover/columns.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <map>
+#include <set>
+
+#include "discover/same_rows.h"
+
+namespace whimbrel {
+
+namespace {
+
+constexpr double taken_from = 0.62;
+constexpr double told_from = 0.45;
+constexpr double too_close = 0.05;  // a rival that near makes a guess a doubt
+
+std::size_t index(int at) { return static_cast<std::size_t>(at); }
+
+bool is_only_key(const TableSchema& schema, int at) {
+  return schema.key.size() == 1 && schema.key.front() == schema.columns[index(at)].name;
+}
+
+class Matcher {
+ public:
+  Matcher(const TableSample& source, const TableSample& target, const Catalog& taker,
+          const CompareParents& parents)
+      : source_(source), target_(target), taker_(taker), parents_(parents), rows_(source, target) {}
+
+  ColumnGuesses match() {
+    for (int j = 0; j < std::ssize(target_.columns); ++j) {
+      if (target_.column(j).generated) continue;
+      for (int i = 0; i < std::ssize(source_.columns); ++i) judge(i, j);
+    }
+    std::ranges::stable_sort(all_, std::ranges::greater(), &ColumnGuess::score);
+    assign();
+    return std::move(out_);
+  }
+
+ private:
+  // Whether anything but the name could speak for this pair.
+  bool has_more_to_say(int i, int j) const {
+    const bool values = !source_.sample(i).values.empty() && !target_.sample(j).values.empty();
+    const bool keys = is_only_key(source_.schema, i) && is_only_key(target_.schema, j);
+    return values || keys ||
+           (!parent_of(source_.schema, source_.column(i).name).empty() &&
+            !parent_of(target_.schema, target_.column(j).name).empty());
+  }
+
+  void judge(int i, int j) {
+    const double name = name_likeness(source_, i, target_, j);
+    if (name < told_from && !has_more_to_say(i, j)) return;
+    ColumnGuess guess{i, j, 0, Surety::guess, false, convert(source_, i, target_, j, taker_), {}};
+    double score = name;
+    if (name < 1 && name >= told_from) {
+      guess.reasons.push_back(name >= 0.9 ? "nearly the same name" : "similar names");
+    }
+    bool contradicted = false;
+    score = by_values(guess, score, contradicted);
+    score = by_structure(guess, score);
+    score *= guess.conversion.fits;
+    if (source_.column(i).generated) score *= 0.9;
+    // Of equal ones, those at the same place.
+    score -= 0.002 * std::min(5, std::abs(i - j));
+    guess.score = std::clamp(score, 0.0, 0.99);
+    if (name == 1 && !contradicted) {
+      // What holds another kind of values may be another thing.
+      const bool fits = guess.conversion.fits >= 0.9;
+      guess.surety = fits ? Surety::same_name : Surety::guess;
+      guess.score = fits ? 1 : std::max(guess.score, taken_from);
+    } else if (source_.sample(i).words == target_.sample(j).words && !contradicted) {
+      guess.surety = Surety::other_spelling;
+    }
+    if (!guess.conversion.what.empty()) guess.reasons.push_back(guess.conversion.what);
+    if (guess.score >= told_from) all_.push_back(std::move(guess));
+  }
+
+  // That two columns of few values agree says little, unless it is in every one of many rows.
+  static double weight_of(const SameRows::Agreement& found, std::size_t values) {
+    const auto different = static_cast<double>(values);
+    const bool often = found.share() >= 0.95 && static_cast<double>(found.of) >= 4 * different;
+    return std::min(1.0, often ? (different - 1) / 2.5 : different / 8);
+  }
+
+  double by_values(ColumnGuess& guess, double score, bool& contradicted) {
+    const ColumnSample& a = source_.sample(guess.source);
+    const ColumnSample& b = target_.sample(guess.target);
+    if (a.values.empty() || b.values.empty()) return score;
+    const bool copied = guess.conversion.what.empty();
+    const auto& texts = copied ? a.texts : guess.conversion.texts;
+    if (const auto found = rows_.agreement(guess.source, texts, guess.target)) {
+      if (found->share() >= 0.5) {
+        guess.by_values = a.values.size() > 4;
+        guess.reasons.push_back(fmt::format(
+            "{} of {} sampled rows with the same key hold the same value", found->same, found->of));
+        return score + (1 - score) * 0.8 * found->share() * weight_of(*found, a.values.size());
+      }
+      if (found->share() < 0.1 && a.values.size() >= 3 && rows_.are_real()) {
+        guess.reasons.push_back(
+            fmt::format("but only {} of {} sampled rows with the same key hold the same value",
+                        found->same, found->of));
+        contradicted = true;
+        return score * 0.7;
+      }
+    }
+    std::unordered_set<std::string> converted(texts.begin(), texts.end());
+    converted.erase("");
+    const auto& left = copied ? a.values : converted;
+    const auto least = static_cast<std::int64_t>(std::min(left.size(), b.values.size()));
+    if (least < 3) return score;
+    const auto both = std::ranges::count_if(
+        left, [&](const std::string& text) { return b.values.contains(text); });
+    const double overlap = static_cast<double>(both) / static_cast<double>(least);
+    if (overlap >= 0.3) {
+      values_meet_ = values_meet_ || (least >= 10 && overlap >= 0.5 && !is_counting(a));
+      guess.reasons.push_back(
+          fmt::format("{} of {} sampled values occur on both sides", both, least));
+      const double weight = is_counting(a) ? 0.2 : std::min(1.0, static_cast<double>(least) / 10);
+      return score + (1 - score) * 0.7 * overlap * weight;
+    }
+    const bool could_meet = least >= 20 && a.seen == Kind::text && b.seen == Kind::text;
+    if (both == 0 && could_meet) {
+      guess.reasons.push_back("but no sampled value occurs on both sides");
+      contradicted = score < 1;
+      return score * 0.85;
+    }
+    return score;
+  }
+
+  // The parent that a column refers to, "" when it refers to none.
+  static std::string parent_of(const TableSchema& schema, const std::string& column) {
+    for (const ForeignKey& key : schema.foreign_keys) {
+      if (std::ranges::count(key.columns, column) > 0) return key.parent;
+    }
+    return "";
+  }
+
+  double by_structure(ColumnGuess& guess, double score) const {
+    const bool source_key = is_only_key(source_.schema, guess.source);
+    const bool target_key = is_only_key(target_.schema, guess.target);
+    if (source_key && target_key) {
+      guess.reasons.push_back("both are the key");
+      score += (1 - score) * (guess.conversion.fits > 0.98 ? 0.68 : 0.4);
+    } else if (source_key != target_key) {
+      score *= 0.95;
+    }
+    const std::string left = parent_of(source_.schema, source_.column(guess.source).name);
+    const std::string right = parent_of(target_.schema, target_.column(guess.target).name);
+    if (left.empty() || right.empty()) return score;
+    switch (parents_(left, right)) {
+      case Parents::same:
+        guess.reasons.push_back("both refer to the same table");
+        return score + (1 - score) * (is_only_reference(left, right) ? 0.68 : 0.4);
+      case Parents::different:
+        return score * 0.6;
+      case Parents::unknown:
+        break;
+    }
+    return score;
+  }
+
+  bool is_only_reference(const std::string& left, const std::string& right) const {
+    return std::ranges::count(source_.schema.foreign_keys, left, &ForeignKey::parent) == 1 &&
+           std::ranges::count(target_.schema.foreign_keys, right, &ForeignKey::parent) == 1;
+  }
+
+  // Best first; what is left of a source or target column afterwards may be a rival.
+  void assign() {
+    std::map<int, int> target_of;
+    std::map<int, int> source_of;
+    std::vector<const ColumnGuess*> chosen;
+    for (const ColumnGuess& guess : all_) {
+      if (guess.score < taken_from) break;
+      if (target_of.contains(guess.source) || source_of.contains(guess.target)) continue;
+      target_of[guess.source] = guess.target;
+      source_of[guess.target] = guess.source;
+      chosen.push_back(&guess);
+    }
+    const auto has_rival = [&](const ColumnGuess& guess) {
+      return std::ranges::any_of(all_, [&](const ColumnGuess& other) {
+        const bool same_source = other.source == guess.source && other.target != guess.target;
+        const bool same_target = other.target == guess.target && other.source != guess.source;
+        const bool free = (same_source && !source_of.contains(other.target)) ||
+                          (same_target && !target_of.contains(other.source));
+        return free && other.score > guess.score - too_close;
+      });
+    };
+    double sum = 0;
+    std::set<int> sources;
+    std::set<int> targets;
+    for (const ColumnGuess* guess : chosen) {
+      if (guess->surety == Surety::guess && has_rival(*guess)) continue;
+      sum += guess->score;
+      out_.by_values = out_.by_values || guess->by_values;
+      sources.insert(guess->source);
+      targets.insert(guess->target);
+      out_.taken.push_back(*guess);
+    }
+    for (const ColumnGuess& guess : all_) {
+      if (sources.contains(guess.source) || targets.contains(guess.target)) continue;
+      out_.doubts.push_back(guess);
+      out_.doubts.back().surety = Surety::doubt;
+    }
+    if (values_meet_ && rows_.count() >= 20 && !rows_.are_real()) {
+      out_.keys_given_anew = rows_.count();
+    }
+    std::ranges::sort(out_.taken, {}, &ColumnGuess::target);
+    const auto most = std::max(source_.columns.size(), target_.columns.size());
+    out_.likeness = most == 0 ? 0 : sum / static_cast<double>(most);
+  }
+
+  const TableSample& source_;
+  const TableSample& target_;
+  const Catalog& taker_;
+  const CompareParents& parents_;
+  SameRows rows_;
+  bool values_meet_ = false;  // in some pair of columns
+  std::vector<ColumnGuess> all_;
+  ColumnGuesses out_;
+};
+
+}  // namespace
+
+ColumnGuesses match_columns(const TableSample& source, const TableSample& target,
+                            const Catalog& taker, const CompareParents& parents) {
+  return Matcher(source, target, taker, parents).match();
+}
+
+}  // namespace whimbrel
