@@ -33,9 +33,9 @@ std::string plan_schema() {
         "max": {"$ref": "#/$defs/duration"}, "forecast": {"enum": ["refuse", "warn"]}}},
       "switches": {"type": "array", "items": {"$ref": "#/$defs/switch"}}}}]},
     "checks": {"type": "array", "items": {"$ref": "#/$defs/check"}},
-    "queries": {"type": "object"},
-    "criteria": {"type": "object"},
-    "advisory": {"type": "object"},
+    "queries": {"type": "object", "additionalProperties": {"$ref": "#/$defs/query"}},
+    "criteria": {"$ref": "#/$defs/criteria"},
+    "advisory": {"$ref": "#/$defs/criteria"},
     "finish": {"type": "object", "additionalProperties": false, "properties": {
       "after": {"$ref": "#/$defs/duration"}, "rename_source_to": {"type": "string"}, "view": {"type": "boolean"},
       "drop_after": {"$ref": "#/$defs/duration"}, "keep_source": {"type": ["boolean", "string"]}}},
@@ -76,6 +76,18 @@ std::string plan_schema() {
         "row": {"$ref": "#/$defs/address"}, "key": {"$ref": "#/$defs/pairs"}, "set": {"$ref": "#/$defs/pairs"}, "create": {"type": "boolean"}}},
       {"type": "object", "required": ["command", "undo"], "additionalProperties": false, "properties": {
         "command": {"$ref": "#/$defs/words"}, "undo": {"$ref": "#/$defs/words"}, "state": {"$ref": "#/$defs/words"}}}]},
+    "query": {"type": "object", "required": ["old", "new"], "additionalProperties": false, "properties": {
+      "old": {"type": "string", "minLength": 1}, "new": {"type": "string", "minLength": 1},
+      "with": {"type": "object", "propertyNames": {"pattern": "^[A-Za-z_][A-Za-z0-9_]*$"},
+        "additionalProperties": {"type": "array", "minItems": 1, "items": {"$ref": "#/$defs/scalar"}}}}},
+    "share": {"oneOf": [{"const": 0}, {"type": "string", "pattern": "^([0-9]+(\\.[0-9]+)? ?%|0|\\$\\{.*)$"}]},
+    "change": {"oneOf": [{"const": 0}, {"type": "string", "pattern": "^([-+]?[0-9]+(\\.[0-9]+)? ?%|0|\\$\\{.*)$"}]},
+    "criteria": {"type": "object", "additionalProperties": false, "properties": {
+      "lost": {"oneOf": [{"type": "integer", "minimum": 0}, {"type": "string", "pattern": "^([0-9]+|\\$\\{.*)$"}]},
+      "errors": {"$ref": "#/$defs/share"}, "writer_uptime": {"$ref": "#/$defs/share"},
+      "p50_change": {"$ref": "#/$defs/change"}, "p95_change": {"$ref": "#/$defs/change"}, "p99_change": {"$ref": "#/$defs/change"},
+      "throughput_change": {"$ref": "#/$defs/change"}, "storage_change": {"$ref": "#/$defs/change"},
+      "p50": {"$ref": "#/$defs/duration"}, "p95": {"$ref": "#/$defs/duration"}, "p99": {"$ref": "#/$defs/duration"}}},
     "check": {"type": "object", "additionalProperties": false, "properties": {
       "at": {"enum": ["before", "held", "after", "watch"]}, "sql": {"type": "string"}, "command": {"$ref": "#/$defs/words"},
       "expect": {"$ref": "#/$defs/scalar"}, "below": {"type": "number"}},
