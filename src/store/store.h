@@ -32,6 +32,7 @@ struct Capabilities {
   bool inside = false;   // can copy and compare between two of its tables itself
   int compared_columns_max = 0;  // that `inside` can compare at once; 0: any
   int writers_max = 1;           // batches that gain from being written side by side
+  bool queries = false;          // runs an application's own queries, and tells what room it takes
 };
 
 // Rows with after < key <= through; no bound where unset.
@@ -221,6 +222,38 @@ class Holds {
   virtual Status release(const std::vector<std::string>& tables) = 0;
 };
 
+// One of the application's reading queries, with its parameters by name (`:name`, without the
+// colon).
+struct ReadingQuery {
+  std::string sql;
+  std::vector<std::string> parameters;
+};
+using QueryValues = std::vector<std::pair<std::string, Value>>;
+
+// Runs prepared reading queries again and again, on a connection of its own.
+class QueryRunner {
+ public:
+  virtual ~QueryRunner() = default;
+  // All rows are read and none is kept; gives their number. `query` counts as they were given.
+  virtual Result<std::int64_t> run(std::size_t query, const QueryValues& values) = 0;
+};
+
+// Writes as the application would, and takes it back in the same transaction.
+class WriteProbe {
+ public:
+  virtual ~WriteProbe() = default;
+  // `unavailable` when it had to wait longer than it may; `refused` when the table takes no writes.
+  virtual Status write() = 0;
+};
+
+// The room that a table takes, without and with its indexes.
+struct RoomTaken {
+  std::int64_t table_bytes = 0;
+  std::int64_t index_bytes = 0;
+  std::int64_t indexes = 0;
+  bool exact = true;  // else estimated from some of the rows
+};
+
 // One thing a colleague would say before it starts.
 struct Finding {
   enum class Weight { note, warning, refusal };
@@ -267,6 +300,14 @@ class Store {
   // The one value that a reading query gives, for checks a plan asks for. `refused` when the
   // store speaks no SQL, or the query would write.
   virtual Result<Value> ask(const std::string& query) = 0;
+  // For queries that a plan wants to have measured; `capabilities().queries` says whether a store
+  // can. `refused` for a query that would write, or whose parameters are not these. Waits for
+  // locks of others no longer than `patience`.
+  virtual Result<std::unique_ptr<QueryRunner>> open_queries(
+      const std::vector<ReadingQuery>& queries, Milliseconds patience);
+  virtual Result<std::unique_ptr<WriteProbe>> open_write_probe(const TableSchema& table,
+                                                               Milliseconds patience);
+  virtual Result<RoomTaken> room_taken(const TableSchema& table);
   // What this store knows about the pair that a plan cannot: keys with nulls, values that would
   // not fit, triggers and views that would be surprised. Changes nothing.
   virtual Result<std::vector<Finding>> review(const Mapping& mapping, bool dual) = 0;
