@@ -149,6 +149,39 @@ int dispatch(int argc, char** argv) {
   diff_verb->add_option("left", options.left, "STORE/TABLE")->required();
   diff_verb->add_option("right", options.right, "STORE/TABLE")->required();
   diff_verb->add_option("--columns", options.columns, "only these")->delimiter(',');
+  CLI::App* measure_verb = with_plan(
+      verb("measure", "latency, errors and storage of the plan's queries",
+           "  whimbrel measure migration.yaml --duration 30 --concurrency 8 --output before.json\n"
+           "  whimbrel measure migration.yaml --side both --rate 50 --load 10x",
+           [&] { return measure(options); }));
+  measure_verb->add_option("--duration", options.duration, "seconds for each side (10)");
+  CLI::Option* concurrency =
+      measure_verb->add_option("--concurrency", options.concurrency, "connections at once (1)")
+          ->check(CLI::Range(1, 1024));
+  measure_verb->parse_complete_callback(
+      [&options, concurrency] { options.concurrency_given = concurrency->count() > 0; });
+  measure_verb->add_option("--output", options.output, "where to write it, for `compare`");
+  measure_verb->add_option("--side", options.side, "which side is asked (the one that serves)")
+      ->check(CLI::IsMember({"old", "new", "both"}));
+  measure_verb->add_option("--rate", options.rate,
+                           "queries a second, by the clock; without it each connection asks "
+                           "again at once");
+  measure_verb->add_option("--load", options.load,
+                           "10x: ten times the rate, or the connections where there is no rate");
+  measure_verb->add_option("--baseline", options.baseline,
+                           "a measurement that says what the present traffic is");
+  measure_verb->add_option("--seed", options.seed, "chooses among the values of parameters (1)");
+  measure_verb->add_flag("--writes", options.writes,
+                         "also write ten times a second, and take it back");
+  CLI::App* compare_verb =
+      verb("compare", "judges two measurements by the plan's criteria",
+           "  whimbrel compare before.json after.json\n"
+           "  whimbrel compare both-sides.json both-sides.json --plan migration.yaml",
+           [&] { return compare(options); });
+  compare_verb->add_option("before", options.left, "a measurement")->required();
+  compare_verb->add_option("after", options.right, "a later one")->required();
+  compare_verb->add_option("--plan", options.plan,
+                           "the plan file, to keep the comparison in its state folder");
   verb("schema", "prints the JSON Schema of a plan", "  whimbrel schema", [] { return schema(); });
   verb("version", "prints the version", "  whimbrel version", [] {
     std::printf("%s\n", version_text);

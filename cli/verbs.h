@@ -21,6 +21,8 @@ int schema();
 int test(const Options& options);
 int diff(const Options& options);
 int reverse(const Options& options);
+int measure(const Options& options);
+int compare(const Options& options);
 
 // The journal of `test`, beside the migration's own.
 Result<std::unique_ptr<Journal>> trial_journal(Context& context);
