@@ -80,9 +80,9 @@ class MeasuresParser {
   void values(const YAML::Node& name, const YAML::Node& node, MeasuredQuery& query) {
     std::string parameter = name.IsScalar() ? name.Scalar() : "";
     if (parameter.starts_with(':')) {
+      parameter.erase(0, 1);
       mistake(YamlReader::place(name), "a parameter is named without its colon here",
-              fmt::format("like {{{}: [1, 2, 3]}}", parameter.substr(1)));
-      return;
+              fmt::format("like {{{}: [1, 2, 3]}}", parameter));
     }
     std::vector<Value> values;
     if (node.IsSequence()) {
