@@ -82,6 +82,27 @@ class Runner final : public QueryRunner {
       : connection_(std::move(connection)), queries_(std::move(queries)) {}
 
   Result<std::int64_t> run(std::size_t query, const QueryValues& values) override {
+    ASSIGN_OR_RETURN(sqlite3_stmt* const statement, bound(query, values));
+    const int columns = sqlite3_column_count(statement);
+    // An application looks at what it asked for: long values are on pages of their own.
+    return read(statement, std::numeric_limits<std::int64_t>::max(), [&] {
+      for (int i = 0; i < columns; ++i) (void)sqlite3_column_blob(statement, i);
+    });
+  }
+
+  Result<std::vector<Row>> rows(std::size_t query, const QueryValues& values,
+                                std::int64_t rows_max) override {
+    ASSIGN_OR_RETURN(sqlite3_stmt* const statement, bound(query, values));
+    std::vector<Row> found;
+    const int columns = sqlite3_column_count(statement);
+    const auto count =
+        read(statement, rows_max, [&] { found.push_back(row_of(statement, 0, columns)); });
+    if (!count.ok()) return count.error();
+    return found;
+  }
+
+ private:
+  Result<sqlite3_stmt*> bound(std::size_t query, const QueryValues& values) {
     const Prepared& prepared = queries_.at(query);
     sqlite3_stmt* statement = prepared.statement.get();
     int at = 0;
@@ -89,22 +110,21 @@ class Runner final : public QueryRunner {
       const auto value = std::ranges::find(values, parameter, &QueryValues::value_type::first);
       TRY(bind(statement, ++at, value == values.end() ? Value() : value->second));
     }
-    Result<std::int64_t> rows = read_all(statement);
-    sqlite3_reset(statement);  // its code is that of the step, which is told already
-    return rows;
+    return statement;
   }
 
- private:
-  Result<std::int64_t> read_all(sqlite3_stmt* statement) {
-    const int columns = sqlite3_column_count(statement);
+  template <class F>
+  Result<std::int64_t> read(sqlite3_stmt* statement, std::int64_t rows_max, const F& look) {
     std::int64_t rows = 0;
-    while (true) {
-      ASSIGN_OR_RETURN(const bool more, connection_->step(statement));
-      if (!more) return rows;
+    Result<bool> more = connection_->step(statement);
+    while (more.ok() && more.value() && rows < rows_max) {
       ++rows;
-      // An application looks at what it asked for: long values are on pages of their own.
-      for (int i = 0; i < columns; ++i) (void)sqlite3_column_blob(statement, i);
+      look();
+      more = connection_->step(statement);
     }
+    sqlite3_reset(statement);  // its code is that of the step, which is told already
+    if (!more.ok()) return std::move(more).error();
+    return rows;
   }
 
   std::unique_ptr<Connection> connection_;
