@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <nlohmann/json.hpp>
 
+#include "phase/phase.h"
+
 namespace whimbrel {
 
 namespace {

@@ -7,6 +7,7 @@
 #include <set>
 
 #include "base/text.h"
+#include "phase/phase.h"
 
 namespace whimbrel {
 
