@@ -70,6 +70,7 @@ struct Options {
   std::int64_t seed = 1;
   bool writes = false;
   std::string shell;
+  std::string what;
 };
 
 // Asked by SIGINT and SIGTERM; a second one ends the process at once.

@@ -11,6 +11,7 @@
 namespace whimbrel::cli {
 namespace {
 
+constexpr const char* version_number = "0.1.0";
 constexpr const char* version_text = "whimbrel 0.1.0";
 
 void on_signal(int) {
@@ -30,7 +31,8 @@ void add_common(CLI::App& verb, Options& options) {
   verb.add_option("--database-url", options.database_url, "instead of the plan's only store");
   verb.add_option("--log-file", options.log_file,
                   "where to log (default: migration.log in the state folder)");
-  verb.add_option("--log-level", options.log_level, "debug, info, warning or error");
+  verb.add_option("--log-level", options.log_level, "what is logged (info)")
+      ->type_name("{debug,info,warning,error}");
   verb.add_flag("--force", options.force,
                 "where the plan allows it; never under `protect: production`");
   verb.add_flag("--redact", options.redact, "no values and keys in what is printed and written");
@@ -47,7 +49,7 @@ struct Verb {
 
 int dispatch(int argc, char** argv) {
   Options options;
-  CLI::App app("Moves live data, and can go back at every moment.");
+  CLI::App app("Moves live data, and can go back at every moment.", "whimbrel");
   app.footer(
       "Examples:\n  whimbrel analyze migration.yaml\n  whimbrel run migration.yaml --until verify\n"
       "  whimbrel rollback migration.yaml\n`whimbrel VERB --help` says more.");
@@ -75,8 +77,8 @@ int dispatch(int argc, char** argv) {
       verb("run", "carries the migration out, or goes on where it stopped",
            "  whimbrel run migration.yaml --until verify\n  whimbrel run migration.yaml --yes",
            [&] { return run(options); }));
-  CLI::Option* until = run_verb->add_option("--until", options.until,
-                                            "backup, prepare, copy, follow, verify or watch");
+  CLI::Option* until = run_verb->add_option("--until", options.until, "how far to go (watch)")
+                           ->type_name("{backup,prepare,copy,follow,verify,watch}");
   run_verb->parse_complete_callback(
       [&options, until] { options.until_given = until->count() > 0; });
   run_verb->add_flag("--stay", options.stay, "remain and follow until `finish` or Ctrl-C");
@@ -182,6 +184,27 @@ int dispatch(int argc, char** argv) {
   compare_verb->add_option("after", options.right, "a later one")->required();
   compare_verb->add_option("--plan", options.plan,
                            "the plan file, to keep the comparison in its state folder");
+  CLI::App* diagnose_verb =
+      verb("diagnose", "the health of both sides", "  whimbrel diagnose summary migration.yaml",
+           [&] { return diagnose(options); });
+  diagnose_verb->add_option("what", options.what, "summary")
+      ->required()
+      ->check(CLI::IsMember({"summary"}));
+  with_plan(diagnose_verb);
+  diagnose_verb
+      ->add_option("--sample", options.sample, "rows of each table that are compared (1000)")
+      ->check(CLI::Range(1, 1'000'000'000));
+  verb("completion", "prints the completion of a shell",
+       "  source <(whimbrel completion bash)\n"
+       "  whimbrel completion zsh > ~/.zsh/completions/_whimbrel\n"
+       "  whimbrel completion fish > ~/.config/fish/completions/whimbrel.fish",
+       [&] { return completion(options, app); })
+      ->add_option("shell", options.shell, "the shell")
+      ->required()
+      ->check(CLI::IsMember({"bash", "zsh", "fish"}));
+  verb("man", "prints the manual page", "  whimbrel man > whimbrel.1", [&] {
+    return man(app, version_number);
+  })->group("");
   verb("schema", "prints the JSON Schema of a plan", "  whimbrel schema", [] { return schema(); });
   verb("version", "prints the version", "  whimbrel version", [] {
     std::printf("%s\n", version_text);

@@ -1,0 +1,42 @@
+// The command line as data: what completion and the manual page are made from, so that neither
+// can say something else than `--help`.
+#pragma once
+
+#include <string>
+#include <vector>
+
+namespace CLI {
+class App;
+}
+
+namespace whimbrel::cli {
+
+enum class Takes { nothing, text, words, plan, file, folder };
+
+struct Argument {
+  std::string name;  // "--until", or "plan" where it stands without a name
+  std::string help;
+  Takes takes = Takes::text;
+  std::vector<std::string> words;  // all that it takes
+  bool required = false;
+  bool operator==(const Argument&) const = default;
+};
+
+struct VerbSurface {
+  std::string name;
+  std::string help;
+  std::string examples;
+  std::vector<Argument> positionals;
+  std::vector<Argument> flags;  // without those that every verb has
+};
+
+struct Surface {
+  std::string name;
+  std::string what;
+  std::vector<VerbSurface> verbs;  // hidden ones are left out
+  std::vector<Argument> common;    // on every verb
+};
+
+Surface surface_of(const CLI::App& app);
+
+}  // namespace whimbrel::cli
