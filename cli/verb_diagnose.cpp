@@ -1,6 +1,8 @@
 // `diagnose summary`: what somebody looks at first when something smells.
 #include <fmt/format.h>
 
+#include <algorithm>
+
 #include "measure/health.h"
 #include "verbs.h"
 
@@ -26,6 +28,27 @@ void ask_the_engine(Context& context, std::int64_t sample, HealthParts& parts) {
   parts.drift = Drift{outcome.rows, outcome.differing, outcome.on_new_side, outcome.lagging};
 }
 
+// What was measured last, from the state folder: how fast the application's queries are answered.
+json last_measurement(Context& context) {
+  const Result<std::string> folder = context.state_folder(false);
+  if (!folder.ok()) return {};
+  const Result<std::string> text = read_file(folder.value() + "/migration-measurement-latest.json");
+  const json document = text.ok() ? json::parse(text.value(), nullptr, false) : json();
+  if (!document.is_object() || !document.contains("sides")) return {};
+  json sides = json::array();
+  for (const json& side : document["sides"]) {
+    double slowest = 0;
+    for (const json& query : side.value("queries", json::array())) {
+      slowest = std::max(slowest, query.value("p95_ms", 0.0));
+    }
+    sides.push_back({{"side", side.value("side", "")},
+                     {"answered_per_s", side.value("answered_per_s", 0.0)},
+                     {"errors_per_cent", side.value("errors_per_cent", 0.0)},
+                     {"slowest_p95_ms", slowest}});
+  }
+  return {{"made_at", document.value("made_at", "")}, {"sides", sides}};
+}
+
 Result<json> summary(Context& context, const Options& options) {
   ASSIGN_OR_RETURN(const bool begun, context.has_journal());
   if (begun) TRY(context.open_journal(false));
@@ -47,6 +70,9 @@ Result<json> summary(Context& context, const Options& options) {
   if (begun) {
     const json status = status_document(context.journal(), now);
     for (const char* key : {"who", "way_back"}) document[key] = status.value(key, "");
+  }
+  if (json measured = last_measurement(context); measured.is_object()) {
+    document["measured"] = std::move(measured);
   }
   return document;
 }

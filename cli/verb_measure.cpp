@@ -18,6 +18,9 @@ namespace {
 using nlohmann::json;
 
 constexpr int connections_max = 1024;
+constexpr double rate_max = 1e6;
+constexpr double rate_min = 1e-3;
+constexpr Milliseconds duration_max{std::int64_t{7} * 24 * 3600 * 1000};
 
 std::string document_text(const json& document) {
   return document.dump(2, ' ', false, json::error_handler_t::replace) + "\n";
@@ -40,8 +43,9 @@ Result<Milliseconds> duration_from(const std::string& text) {
   if (const auto seconds = positive(text); seconds && *seconds <= 1e6) {
     duration = Milliseconds(static_cast<std::int64_t>(std::ceil(*seconds * 1000)));
   }
-  if (duration && duration->count() > 0) return *duration;
-  return usage_error("`--duration` must be seconds, or a duration", "like 10, 500ms, 2m");
+  if (duration && duration->count() > 0 && *duration <= duration_max) return *duration;
+  return usage_error("`--duration` must be seconds, or a duration, up to a week",
+                     "like 10, 500ms, 2m");
 }
 
 // "10x" or "10".
@@ -66,7 +70,7 @@ Result<json> read_document(const std::string& path) {
 Status set_present(const Options& options, LoadSettings& settings) {
   if (!options.rate.empty()) {
     settings.rate_per_s = positive(options.rate);
-    if (!settings.rate_per_s || *settings.rate_per_s > 1e7) {
+    if (!settings.rate_per_s) {
       return usage_error("`--rate` must be queries a second", "like 50 or 0.5");
     }
   }
@@ -93,7 +97,10 @@ Status set_present(const Options& options, LoadSettings& settings) {
 Status multiply(double times, LoadSettings& settings) {
   if (settings.rate_per_s) {
     *settings.rate_per_s *= times;
-    return {};
+    if (*settings.rate_per_s >= rate_min && *settings.rate_per_s <= rate_max) return {};
+    return usage_error(
+        fmt::format("{} queries a second are not a rate to measure with", *settings.rate_per_s),
+        fmt::format("from {} to {:.0f}", rate_min, rate_max));
   }
   const double connections = std::ceil(settings.connections * times);
   if (connections > connections_max) {
@@ -179,7 +186,10 @@ std::string comparison_folder(Context& context, const std::string& migration) {
   if (folder.empty()) folder = ".";
   const std::filesystem::path state = folder / ".whimbrel" / migration;
   std::error_code ignored;
-  return std::filesystem::is_directory(state, ignored) ? state.string() : folder.string();
+  // The name comes from a file, and must not lead anywhere else.
+  const bool is_name = std::filesystem::path(migration).filename() == migration;
+  return is_name && std::filesystem::is_directory(state, ignored) ? state.string()
+                                                                  : folder.string();
 }
 
 }  // namespace

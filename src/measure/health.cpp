@@ -247,6 +247,15 @@ std::string facts_text(const json& health) {
     text += fmt::format("kept: {} rows hold values that the old shape cannot hold\n",
                         with_thousands(health["kept_rows"].get<std::int64_t>()));
   }
+  if (health.contains("measured")) {
+    for (const json& side : health["measured"]["sides"]) {
+      text += fmt::format(
+          "measured {}: {} side, {:.1f} answers a second, p95 up to {:.3f} ms, {:.4g} % failed\n",
+          health["measured"]["made_at"].get<std::string>().substr(0, 16),
+          side["side"].get<std::string>(), side["answered_per_s"].get<double>(),
+          side["slowest_p95_ms"].get<double>(), side["errors_per_cent"].get<double>());
+    }
+  }
   if (health.contains("last_error")) {
     text += "last error: " + health["last_error"].get<std::string>() + "\n";
   }

@@ -127,9 +127,8 @@ class Judge {
   const json& before() const { return before_; }
   const json& after() const { return after_; }
 
-  // The verdicts on one part of the plan, `criteria` or `advisory`.
-  Result<json> verdicts(const json& wanted) const {
-    json all = json::array();
+  // Adds the verdicts on one part of the plan, `criteria` or `advisory`.
+  Status add_verdicts(const json& wanted, bool advisory, json& all) const {
     for (const auto& [name, text] : wanted.items()) {
       const CriterionKind* kind = criterion_kind(name);
       const std::optional<double> bound = kind == nullptr || !text.is_string()
@@ -140,8 +139,9 @@ class Judge {
                         "measure again with this release");
       }
       all.push_back(verdict(*kind, *bound));
+      all.back()["advisory"] = advisory;
     }
-    return all;
+    return {};
   }
 
  private:
@@ -168,6 +168,7 @@ class Judge {
     const bool within = found.value && (at_most ? *found.value <= bound : *found.value >= bound);
     const bool missed = found.failed || (found.value && !within);
     one["verdict"] = missed ? "not met" : found.value ? "met" : "not measured";
+    if (missed || found.value) one["met"] = !missed;
     return one;
   }
 
@@ -290,26 +291,24 @@ json notes_on(const json& before, const json& after, const Judge& judge) {
 }
 
 std::int64_t count_of(const json& verdicts, const char* verdict) {
-  return std::ranges::count_if(verdicts,
-                               [&](const json& one) { return one["verdict"] == verdict; });
+  return std::ranges::count_if(verdicts, [&](const json& one) {
+    return one["advisory"] == false && one["verdict"] == verdict;
+  });
 }
 
 std::string of_count(const json& value) {
   return value.is_null() ? "-" : fmt::format("{:+.1f} %", value.get<double>());
 }
 
-void verdict_lines(const json& verdicts, std::string& text) {
-  for (const json& one : verdicts) {
-    const std::string verdict = one["verdict"].get<std::string>();
-    text += fmt::format(
-        "  {:<18} {:<12} {}, wanted {}\n", one["name"].get<std::string>(),
-        verdict == "not met" ? "NOT met" : verdict,
-        one["measured"].is_null() ? "nothing known" : one["measured"].get<std::string>(),
-        one["wanted"].get<std::string>());
-    if (!one["detail"].get<std::string>().empty()) {
-      text += fmt::format("  {:<31} {}\n", "", one["detail"].get<std::string>());
-    }
-  }
+void verdict_line(const json& one, std::string& text) {
+  const std::string verdict = one["verdict"].get<std::string>();
+  text +=
+      fmt::format("  {:<18} {:<12} {}, wanted {}\n", one["name"].get<std::string>(),
+                  verdict == "not met" ? "NOT met" : verdict,
+                  one["measured"].is_null() ? "nothing known" : one["measured"].get<std::string>(),
+                  one["wanted"].get<std::string>());
+  const std::string detail = one["detail"].get<std::string>();
+  if (!detail.empty()) text += fmt::format("  {:<31} {}\n", "", detail);
 }
 
 }  // namespace
@@ -335,8 +334,9 @@ Result<json> judge(const json& before, const json& after, TimePoint now) {
     const json later = after.value(part, json::object());
     return later.is_object() && !later.empty() ? later : before.value(part, json::object());
   };
-  ASSIGN_OR_RETURN(const json criteria, one.verdicts(wanted("criteria")));
-  ASSIGN_OR_RETURN(const json advisory, one.verdicts(wanted("advisory")));
+  json criteria = json::array();
+  TRY(one.add_verdicts(wanted("criteria"), false, criteria));
+  TRY(one.add_verdicts(wanted("advisory"), true, criteria));
   const std::int64_t missed = count_of(criteria, "not met");
   const std::int64_t unknown = count_of(criteria, "not measured");
   return json{{"format", 1},
@@ -352,7 +352,6 @@ Result<json> judge(const json& before, const json& after, TimePoint now) {
               {"after", about(after, one.after())},
               {"queries", one.queries()},
               {"criteria", criteria},
-              {"advisory", advisory},
               {"notes", notes_on(before, after, one)}};
 }
 
@@ -368,10 +367,13 @@ std::string comparison_text(const json& comparison) {
                         of_count(query["p95_change"]), before["p99_ms"].get<double>(),
                         after["p99_ms"].get<double>(), of_count(query["p99_change"]));
   }
-  if (!comparison["criteria"].empty()) text += "criteria\n";
-  verdict_lines(comparison["criteria"], text);
-  if (!comparison["advisory"].empty()) text += "only told\n";
-  verdict_lines(comparison["advisory"], text);
+  for (const bool advisory : {false, true}) {
+    std::string lines;
+    for (const json& one : comparison["criteria"]) {
+      if (one["advisory"] == advisory) verdict_line(one, lines);
+    }
+    if (!lines.empty()) text += (advisory ? "only told\n" : "criteria\n") + lines;
+  }
   for (const json& note : comparison["notes"]) text += "note: " + note.get<std::string>() + "\n";
   return text;
 }

@@ -74,6 +74,7 @@ TEST(JudgeCriteria, OfWhichNothingIsKnownAreNotMeasured) {
   EXPECT_EQ(verdict(comparison, "lost")["verdict"], "not measured") << comparison;
   EXPECT_EQ(verdict(comparison, "writer_uptime")["verdict"], "not measured");
   EXPECT_EQ(comparison["result"], "not all measured");
+  EXPECT_FALSE(verdict(comparison, "lost").contains("met"));
 }
 
 TEST(JudgeCriteria, RowsThatDifferMayBeLost) {
@@ -91,6 +92,16 @@ TEST(JudgeCriteria, TheWorseOfJournalAndProbeIsTheWritersUptime) {
   after["sides"][0]["probe"] = {{"uptime_per_cent", 90.0}, {"probes", 10}, {"failed", 1}};
   EXPECT_EQ(verdict(judged(after, after), "writer_uptime")["measured_number"], 90.0);
   EXPECT_EQ(verdict(judged(after, after), "writer_uptime")["verdict"], "not met");
+}
+
+TEST(JudgeCriteria, AdvisoryOnesAreToldAndNeverCounted) {
+  json after = measurement({query("a", 10)}, {{"errors", "1%"}});
+  after["advisory"] = {{"p95_change", "-30%"}};
+  const json comparison = judged(measurement({query("a", 10)}), after);
+  EXPECT_EQ(comparison["result"], "met") << comparison;
+  EXPECT_EQ(verdict(comparison, "p95_change")["met"], false);
+  EXPECT_EQ(verdict(comparison, "p95_change")["advisory"], true);
+  EXPECT_EQ(verdict(comparison, "errors")["advisory"], false);
 }
 
 TEST(JudgeSides, OneMeasurementOfBothIsJudgedAgainstItself) {

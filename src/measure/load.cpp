@@ -26,16 +26,27 @@ std::int64_t sum_of(const Errors& errors) {
   return sum;
 }
 
-void note(Errors& errors, const Error& error) {
-  const std::string message = printable(error.message, 200);
+// `where`: how messages begin that name the store's place, which is nobody's business elsewhere.
+void note(Errors& errors, const Error& error, const std::string& where) {
+  const bool named = !where.empty() && error.message.starts_with(where);
+  const std::string message =
+      printable(named ? error.message.substr(where.size()) : error.message, 200);
   const bool room = errors.size() < messages_max || errors.contains(message);
   ++errors[room ? message : "others"];
+}
+
+// "scheme:place" begins its messages as "place: ".
+std::string message_prefix(const Store& store) {
+  const std::string identity = store.identity();
+  const std::size_t colon = identity.find(':');
+  return colon == std::string::npos ? "" : identity.substr(colon + 1) + ": ";
 }
 
 // What all connections of one run share.
 struct Run {
   Clock& clock;
   const StopFlag& stop;
+  std::string where;
   Nanoseconds begin{0};
   Nanoseconds end{0};
   double rate_per_s = 0;  // 0: closed loop
@@ -108,7 +119,7 @@ class Worker {
     const std::size_t query = next_++ % queries_.size();
     QueryOutcome& outcome = outcomes_[query];
     const Result<std::int64_t> rows = runner_->run(query, values_for(query));
-    if (!rows.ok()) return note(outcome.errors, rows.error());
+    if (!rows.ok()) return note(outcome.errors, rows.error(), run_.where);
     outcome.took.add(run_.clock.precise() - since);
     outcome.rows += rows.value();
   }
@@ -142,9 +153,9 @@ class Prober {
     const Status written = probes_[next_++ % probes_.size()]->write();
     const Nanoseconds took = run_.clock.precise() - now;
     if (!written.ok()) {
-      note(outcome_.errors, written.error());
+      note(outcome_.errors, written.error(), run_.where);
     } else if (took > write_limit) {
-      note(outcome_.errors, Error{ErrorCode::unavailable, "took longer than a writer waits"});
+      note(outcome_.errors, Error{ErrorCode::unavailable, "took longer than a writer waits"}, "");
     } else {
       outcome_.took.add(took);
     }
@@ -213,7 +224,7 @@ std::int64_t ProbeOutcome::failed() const { return sum_of(errors); }
 Result<LoadOutcome> put_load(Store& store, Side side, const std::vector<MeasuredQuery>& queries,
                              const std::vector<TableSchema>& probed, const LoadSettings& settings,
                              Clock& clock, Executor& executor, const StopFlag& stop) {
-  Run run{clock, stop, {}, {}, settings.rate_per_s.value_or(0)};
+  Run run{clock, stop, message_prefix(store), {}, {}, settings.rate_per_s.value_or(0)};
   std::vector<std::unique_ptr<Worker>> workers;
   for (int i = 0; i < settings.connections; ++i) {
     ASSIGN_OR_RETURN(auto runner, open_runner(store, queries, side, settings.patience));

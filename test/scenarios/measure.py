@@ -70,7 +70,7 @@ def compare(world, before, after, *arguments, expect=0):
 
 
 def verdicts(comparison):
-    return {one["name"]: one["verdict"] for one in comparison["criteria"] + comparison["advisory"]}
+    return {one["name"]: one["verdict"] for one in comparison["criteria"]}
 
 
 def both_sides_answer_with_one_connection_and_with_eight():
@@ -128,7 +128,8 @@ criteria: {errors: 0.1%, p95_change: 1000000%}
     document = measure(world, "before.json", "--side", "old")
     fails, works = document["sides"][0]["queries"]
     assert fails["count"] == 0 and fails["failed"] > 0 and works["failed"] == 0 < works["count"], fails
-    assert any("malformed JSON" in message for message in fails["errors"]), fails["errors"]
+    assert list(fails["errors"]) == ["malformed JSON"], "and no place of this machine: %s" % fails["errors"]
+    assert str(world.folder) not in json.dumps(document)
     assert document["sides"][0]["errors_per_cent"] > 10
     said = compare(world, "before.json", "before.json", expect=1)
     assert "NOT met" in said and "fails never succeeded" in said, said
@@ -152,7 +153,8 @@ def queries_that_cannot_be_put_are_refused():
     world = world_with(QUERIES)
     _, _, err = world.run("measure", "--side", "new", "--duration", "0.1", expect=3)
     assert "run PLAN --until prepare" in err, err
-    for wrong in (["--duration", "0"], ["--duration", "x"], ["--rate", "-1"], ["--load", "10y"],
+    for wrong in (["--duration", "0"], ["--duration", "x"], ["--duration", "8d"], ["--rate", "-1"],
+                  ["--rate", "1e-9"], ["--rate", "1e6", "--load", "2x"], ["--load", "10y"],
                   ["--concurrency", "600", "--load", "10x"], ["--concurrency", "0"], ["--side", "left"],
                   ["--baseline", str(world.plan)]):
         world.run("measure", *wrong, expect=2)
@@ -359,9 +361,12 @@ def what_is_wrong_comes_first():
     world.close()
     world = World(rows=200)
     world.run("run", "--yes")
+    world.plan.write_text(world.plan.read_text() + QUERIES)
+    measure(world, "a.json", "--side", "both")
     world.run("finish", "--yes")
     health = summary(world, "--json")
     assert health["healthy"] and not health["tables"][0]["old"]["there"], health
+    assert [side["side"] for side in health["measured"]["sides"]] == ["old", "new"], health
     world.close()
 
 

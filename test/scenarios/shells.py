@@ -163,6 +163,22 @@ def the_manual_page_can_be_read():
             assert done.returncode == 0 and "EXIT STATUS" in done.stdout and not done.stderr, done.stderr
 
 
+def they_are_installed_where_they_are_looked_for():
+    build = pathlib.Path(BINARY).parent
+    if not (build / "cmake_install.cmake").exists():
+        return print("        this binary does not lie where it was built")
+    with Folder() as folder:
+        subprocess.run(["cmake", "--install", str(build), "--prefix", str(folder.path / "usr")], check=True,
+                       capture_output=True, text=True)
+        share = folder.path / "usr" / "share"
+        assert (share / "man/man1/whimbrel.1").read_text() == printed("man")
+        for place, shell in (("bash-completion/completions/whimbrel", "bash"),
+                             ("zsh/site-functions/_whimbrel", "zsh"),
+                             ("fish/vendor_completions.d/whimbrel.fish", "fish")):
+            assert (share / place).read_text() == printed("completion", shell), place
+        assert (folder.path / "usr" / "bin" / "whimbrel").exists()
+
+
 if __name__ == "__main__":
     main(bash_completes, bash_takes_it_as_users_load_it, fish_completes, zsh_completes, the_scripts_are_whole,
-         the_manual_page_is_up_to_date, the_manual_page_can_be_read)
+         the_manual_page_is_up_to_date, the_manual_page_can_be_read, they_are_installed_where_they_are_looked_for)
