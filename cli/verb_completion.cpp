@@ -53,23 +53,43 @@ std::string bash_value(const Argument& argument) {
 
 std::string bash_verb(const Surface& surface, const VerbSurface& verb) {
   std::vector<std::string> names;
-  std::string values;
+  std::string valued = " ";
   for (const Argument& flag : all_flags(surface, verb)) {
     names.push_back(flag.name);
-    if (flag.takes != Takes::nothing) {
-      values += fmt::format("        {}) {} ;;\n", flag.name, bash_value(flag));
+    if (flag.takes != Takes::nothing) valued += flag.name + " ";
+  }
+  return fmt::format("    {}) flags={} valued={} ;;\n", verb.name, single_quoted(join(names, " ")),
+                     single_quoted(valued));
+}
+
+// What may follow a flag, or stand in a place.
+std::string bash_values(const Surface& surface) {
+  std::string values;
+  const auto add = [&](const std::string& pattern, const Argument& argument) {
+    values += fmt::format("    {}) {} ;;\n", pattern, bash_value(argument));
+  };
+  for (const Argument& flag : surface.common) {
+    if (flag.takes != Takes::nothing) add("*\" " + flag.name + "\"", flag);
+  }
+  for (const VerbSurface& verb : surface.verbs) {
+    for (const Argument& flag : verb.flags) {
+      if (flag.takes != Takes::nothing) add(single_quoted(verb.name + " " + flag.name), flag);
     }
   }
-  // What stands without a name: the first place decides, the others are files more often than not.
-  std::string otherwise = "kind=none";
-  if (!verb.positionals.empty()) {
-    const Argument& first = verb.positionals.front();
-    otherwise = first.takes == Takes::text ? "kind=file" : bash_value(first);
+  return values;
+}
+
+std::string bash_places(const Surface& surface) {
+  std::string places;
+  for (const VerbSurface& verb : surface.verbs) {
+    for (std::size_t i = 0; i < verb.positionals.size(); ++i) {
+      const Argument& argument = verb.positionals[i];
+      // Stores and places are files more often than not.
+      places += fmt::format("      '{} {}') {} ;;\n", verb.name, i,
+                            argument.takes == Takes::text ? "kind=file" : bash_value(argument));
+    }
   }
-  return fmt::format(
-      "    {})\n      flags={}\n      case $previous in\n{}        *) {} ;;\n      esac\n      "
-      ";;\n",
-      verb.name, single_quoted(join(names, " ")), values, otherwise);
+  return places;
 }
 
 std::string bash_script(const Surface& surface) {
@@ -79,25 +99,34 @@ std::string bash_script(const Surface& surface) {
     names += (names.empty() ? "" : " ") + verb.name;
     verbs += bash_verb(surface, verb);
   }
-  const std::string script =
+  std::string script =
       R"(# bash completion for whimbrel: source it, or put it where bash looks for completions.
 _whimbrel() {
   local current=${COMP_WORDS[COMP_CWORD]} previous=${COMP_WORDS[COMP_CWORD - 1]}
-  local verb='' flags='' words='' kind='' word
+  local verb='' flags='' valued='' words='' kind='' i=1 place=0
   COMPREPLY=()
-  for word in "${COMP_WORDS[@]:1:COMP_CWORD-1}"; do
-    if [[ $word != -* ]]; then
-      verb=$word
-      break
-    fi
-  done
-  if [[ -z $verb ]]; then
+  while ((i < COMP_CWORD)) && [[ ${COMP_WORDS[i]} == -* ]]; do ((i++)); done
+  if ((i >= COMP_CWORD)); then
     mapfile -t COMPREPLY < <(compgen -W '@NAMES@ --help --version' -- "$current")
     return
   fi
+  verb=${COMP_WORDS[i]}
   case $verb in
 @VERBS@    *) return ;;
   esac
+  for ((i++; i < COMP_CWORD; i++)); do
+    if [[ ${COMP_WORDS[i]} != -* ]]; then
+      ((place++))
+    elif [[ $valued == *" ${COMP_WORDS[i]} "* ]]; then
+      ((i++))
+    fi
+  done
+  case "$verb $previous" in
+@VALUES@  esac
+  if [[ -z $words$kind ]]; then
+    case "$verb $place" in
+@PLACES@    esac
+  fi
   if [[ $current == -* ]]; then
     mapfile -t COMPREPLY < <(compgen -W "$flags" -- "$current")
   elif [[ -n $words ]]; then
@@ -119,7 +148,9 @@ _whimbrel() {
 }
 complete -F _whimbrel whimbrel
 )";
-  return replaced(replaced(script, "@NAMES@", names), "@VERBS@", verbs);
+  script = replaced(replaced(script, "@NAMES@", names), "@VERBS@", verbs);
+  script = replaced(script, "@VALUES@", bash_values(surface));
+  return replaced(script, "@PLACES@", bash_places(surface));
 }
 
 // ---------------------------------------------------------------- zsh
@@ -239,10 +270,19 @@ std::string fish_script(const Surface& surface) {
     script += fmt::format("complete -c whimbrel -n __fish_use_subcommand -a {} -d {}\n", verb.name,
                           fish_text(verb.help));
     const std::string when = fmt::format("-n '__fish_seen_subcommand_from {}'", verb.name);
+    std::string taken;  // words of a place before have been said
     for (const Argument& positional : verb.positionals) {
       const bool is_text = positional.takes == Takes::text;
-      script += fmt::format("complete -c whimbrel {}{}\n", when,
+      const std::string words = join(positional.words, " ");
+      const std::string here =
+          words.empty() && taken.empty()
+              ? when
+              : fmt::format(
+                    "-n '__fish_seen_subcommand_from {}; and {}__fish_seen_subcommand_from {}'",
+                    verb.name, words.empty() ? "" : "not ", words.empty() ? taken : words);
+      script += fmt::format("complete -c whimbrel {}{}\n", here,
                             is_text ? " -F" : fish_value(positional));
+      taken = words;
     }
     for (const Argument& flag : all_flags(surface, verb)) {
       script += fmt::format("complete -c whimbrel {} -l {} -d {}{}\n", when, flag.name.substr(2),

@@ -191,32 +191,34 @@ std::vector<ReadingQuery> reading(const std::vector<MeasuredQuery>& queries, Sid
   return all;
 }
 
-// They are opened one by one, so that the mistake in a query is told once and by its name.
+// The mistake in a query is told with its name.
 Result<std::unique_ptr<QueryRunner>> open_runner(Store& store,
                                                  const std::vector<MeasuredQuery>& queries,
                                                  Side side, Milliseconds patience) {
-  const std::vector<ReadingQuery> all = reading(queries, side);
-  Result<std::unique_ptr<QueryRunner>> runner = store.open_queries(all, patience);
+  Result<std::unique_ptr<QueryRunner>> runner =
+      store.open_queries(reading(queries, side), patience);
   if (runner.ok()) return runner;
-  for (std::size_t i = 0; i < all.size(); ++i) {
-    Result<std::unique_ptr<QueryRunner>> alone = store.open_queries({all[i]}, patience);
-    if (alone.ok()) continue;
-    const bool missing = alone.error().message.find("no such table") != std::string::npos;
-    return std::move(alone)
-        .error()
-        .within(fmt::format("preparing `{}` of the query `{}`",
-                            side == Side::old_side ? "old" : "new", queries[i].name))
-        .with_hint(missing && side == Side::new_side
-                       ? "the new side is there from `whimbrel run PLAN --until prepare` on"
-                       : "try it by hand first")
-        .saying_safe("nothing was changed");
-  }
+  for (const MeasuredQuery& query : queries) TRY(takes(store, side, query));
   return runner;
 }
 
 }  // namespace
 
 const char* name_of(Side side) { return side == Side::old_side ? "old" : "new"; }
+
+Status takes(Store& store, Side side, const MeasuredQuery& query) {
+  Result<std::unique_ptr<QueryRunner>> runner =
+      store.open_queries(reading({query}, side), Milliseconds(5000));
+  if (runner.ok()) return {};
+  const bool missing = runner.error().message.find("no such table") != std::string::npos;
+  return std::move(runner)
+      .error()
+      .within(fmt::format("preparing `{}` of the query `{}`", name_of(side), query.name))
+      .with_hint(missing && side == Side::new_side
+                     ? "the new side is there from `whimbrel run PLAN --until prepare` on"
+                     : "try it by hand first")
+      .saying_safe("nothing was changed");
+}
 
 std::int64_t QueryOutcome::failed() const { return sum_of(errors); }
 std::int64_t ProbeOutcome::failed() const { return sum_of(errors); }

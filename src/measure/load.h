@@ -55,6 +55,9 @@ struct LoadOutcome {
 // How long a writer may have to wait before a probe counts as failed.
 inline constexpr Milliseconds write_limit{1000};
 
+// Whether this side would take the query; it is not run.
+Status takes(Store& store, Side side, const MeasuredQuery& query);
+
 // `probed`: the tables that the probe writes to, in turn. Errors before it begins: `refused` where
 // a query cannot be put. A query that fails afterwards is counted. `cancelled` when asked to stop.
 Result<LoadOutcome> put_load(Store& store, Side side, const std::vector<MeasuredQuery>& queries,

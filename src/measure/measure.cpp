@@ -162,6 +162,27 @@ std::optional<Side> serving_side(const std::optional<JournalFacts>& journal) {
   return switched ? Side::new_side : Side::old_side;
 }
 
+std::vector<Error> wrong_queries(const Migration& migration, const MeasuresPlan& plan) {
+  std::vector<Error> wrong;
+  for (const Side side : {Side::old_side, Side::new_side}) {
+    const Result<Store*> store = store_of(migration, side);
+    if (!store.ok()) {
+      if (!plan.queries.empty()) wrong.push_back(store.error());
+      continue;
+    }
+    // Before `prepare` the new side is not there, and nothing can be said about its queries.
+    const std::vector<TableSchema> tables = tables_of(migration, side);
+    const bool there = std::ranges::all_of(tables, [&](const TableSchema& table) {
+      return store.value()->catalog().describe(table.name).ok();
+    });
+    for (const MeasuredQuery& query : plan.queries) {
+      const Status taken = there ? takes(*store.value(), side, query) : Status();
+      if (!taken.ok()) wrong.push_back(taken.error());
+    }
+  }
+  return wrong;
+}
+
 Result<json> measure(const MeasureParts& parts, const std::vector<Side>& sides,
                      const LoadSettings& settings, double times) {
   if (parts.plan.queries.empty()) {

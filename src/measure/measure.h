@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "base/clock.h"
+#include "base/error.h"
 #include "base/events.h"
 #include "base/executor.h"
 #include "measure/facts.h"
@@ -30,6 +31,9 @@ struct MeasureParts {
 
 // Which side the application uses in this phase; unset where nobody knows.
 std::optional<Side> serving_side(const std::optional<JournalFacts>& journal);
+
+// Queries that a side which is there does not take, as a person reads it. Runs none of them.
+std::vector<Error> wrong_queries(const Migration& migration, const MeasuresPlan& plan);
 
 // `times`: how many times the present traffic this is; only noted. Makes its own threads.
 Result<nlohmann::json> measure(const MeasureParts& parts, const std::vector<Side>& sides,

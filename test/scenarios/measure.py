@@ -146,11 +146,15 @@ def queries_that_cannot_be_put_are_refused():
             c.execute("INSERT INTO switches VALUES ('a', 1)")
         _, _, err = world.run("measure", "--duration", "0.1", expect=3)
         assert words in err and "`old` of the query `q`" in err, err
+        _, _, err = world.run("check")
+        assert "warning: the plan's queries cannot be measured" in err and words in err, err
         with world.connect() as c:
             assert c.execute("SELECT count(*) FROM switches").fetchone()[0] == 1
             assert c.execute("PRAGMA user_version").fetchone()[0] == 0
         world.close()
     world = world_with(QUERIES)
+    _, _, err = world.run("check")
+    assert "warning" not in err, err
     _, _, err = world.run("measure", "--side", "new", "--duration", "0.1", expect=3)
     assert "run PLAN --until prepare" in err, err
     for wrong in (["--duration", "0"], ["--duration", "x"], ["--duration", "8d"], ["--rate", "-1"],

@@ -62,6 +62,11 @@ def bash_completes():
         assert bash(folder, "whimbrel", "completion", "f") == ["fish"]
         assert bash(folder, "whimbrel", "measure", "x", "--output", "planl") == ["planless.txt"]
         assert bash(folder, "whimbrel", "measure", "x", "--dur") == ["--duration"]
+        assert bash(folder, "whimbrel", "diagnose", "") == ["summary"]
+        assert set(bash(folder, "whimbrel", "diagnose", "summary", "pl")) == {"plan one.yaml", "plan.yml"}
+        assert bash(folder, "whimbrel", "measure", "--seed", "7", "plan.y") == ["plan.yml"]
+        assert bash(folder, "whimbrel", "measure", "--seed", "pl") == []
+        assert bash(folder, "whimbrel", "measure", "plan.yml", "pl") == []
         assert bash(folder, "whimbrel", "man") == [], "hidden"
 
 
@@ -90,6 +95,8 @@ def fish_completes():
         assert fish("whimbrel run --unt") == ["--until"]
         assert fish("whimbrel run plan.yml --until ver") == ["verify"]
         assert "plan.yml" in fish("whimbrel run pla")
+        assert fish("whimbrel diagnose sum") == ["summary"]
+        assert "plan.yml" in fish("whimbrel diagnose summary pla")
         assert set(fish("whimbrel completion ")) >= {"bash", "zsh", "fish"}
 
 
