@@ -16,6 +16,8 @@ namespace {
 
 using nlohmann::json;
 
+constexpr int answers_enough = 100;
+
 double rounded(double number) { return std::round(number * 1e4) / 1e4; }
 
 Error unusable(const std::string& what, std::string hint) {
@@ -284,6 +286,10 @@ json notes_on(const json& before, const json& after, const Judge& judge) {
       const std::string name = query["name"].get<std::string>();
       if (query_of(*other, name) == nullptr) {
         notes.push_back(fmt::format("the query {} was measured only {}", name, when));
+      }
+      if (query["count"] < answers_enough) {
+        notes.push_back(fmt::format("{} answers to {} {}: measure longer, a percentile needs more",
+                                    query["count"].get<std::int64_t>(), name, when));
       }
     }
   }

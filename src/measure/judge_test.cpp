@@ -139,6 +139,14 @@ TEST(JudgeRefusals, WhatCannotBeComparedIsNamed) {
   }
 }
 
+TEST(JudgeNotes, FewAnswersAreTold) {
+  const json comparison =
+      judged(measurement({query("a", 1, 99)}), measurement({query("a", 1, 100)}));
+  ASSERT_EQ(comparison["notes"].size(), 1U) << comparison;
+  EXPECT_NE(comparison["notes"][0].get<std::string>().find("99 answers to a before"),
+            std::string::npos);
+}
+
 TEST(JudgeText, SaysWhatWasMeasuredWantedAndFound) {
   const json comparison =
       judged(measurement({query("a", 10)}), measurement({query("a", 9)}, {{"p95_change", "-30%"}}));

@@ -141,7 +141,9 @@ TEST_F(SqliteMeasuring, RoomIsThatOfItsPagesAndAnEstimateIsNear) {
   EXPECT_EQ(store_->room_taken(missing).error().code, ErrorCode::not_found);
 }
 
-TEST_F(SqliteMeasuring, EveryConnectionAsksUntilTheTimeIsOver) {
+class ThreadsMeasuring : public SqliteMeasuring {};
+
+TEST_F(ThreadsMeasuring, EveryConnectionAsksUntilTheTimeIsOver) {
   const std::vector<MeasuredQuery> queries = {
       {"by_n",
        "SELECT k FROM \"odd ' table\" WHERE n = :n",
@@ -172,7 +174,7 @@ TEST_F(SqliteMeasuring, EveryConnectionAsksUntilTheTimeIsOver) {
   }
 }
 
-TEST_F(SqliteMeasuring, ARateIsKeptAndWhatIsNotServedIsCounted) {
+TEST_F(ThreadsMeasuring, ARateIsKeptAndWhatIsNotServedIsCounted) {
   const std::vector<MeasuredQuery> quick = {{"q", "SELECT 1", "SELECT 1", {}, {}, {}}};
   ThreadExecutor executor(2);
   const StopFlag stop;

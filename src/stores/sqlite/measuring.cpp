@@ -86,7 +86,10 @@ class Runner final : public QueryRunner {
     const int columns = sqlite3_column_count(statement);
     // An application looks at what it asked for: long values are on pages of their own.
     return read(statement, std::numeric_limits<std::int64_t>::max(), [&] {
-      for (int i = 0; i < columns; ++i) (void)sqlite3_column_blob(statement, i);
+      for (int i = 0; i < columns; ++i) {
+        const int type = sqlite3_column_type(statement, i);
+        if (type == SQLITE_TEXT || type == SQLITE_BLOB) (void)sqlite3_column_blob(statement, i);
+      }
     });
   }
 
