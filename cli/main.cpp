@@ -6,6 +6,7 @@
 #include <exception>
 #include <functional>
 
+#include "surface.h"
 #include "verbs.h"
 
 namespace whimbrel::cli {

@@ -1,6 +1,5 @@
 #include "surface.h"
 
-#include <CLI/CLI.hpp>
 #include <algorithm>
 #include <sstream>
 

@@ -2,12 +2,9 @@
 // can say something else than `--help`.
 #pragma once
 
+#include <CLI/CLI.hpp>
 #include <string>
 #include <vector>
-
-namespace CLI {
-class App;
-}
 
 namespace whimbrel::cli {
 
@@ -38,5 +35,10 @@ struct Surface {
 };
 
 Surface surface_of(const CLI::App& app);
+
+// The verbs that print it.
+struct Options;
+int completion(const Options& options, const CLI::App& app);
+int man(const CLI::App& app, const std::string& version);
 
 }  // namespace whimbrel::cli

@@ -1,8 +1,6 @@
 // `completion SHELL`: a script for the user's shell, made from the command line itself.
 #include <fmt/format.h>
 
-#include <CLI/CLI.hpp>
-
 #include "base/text.h"
 #include "surface.h"
 #include "verbs.h"

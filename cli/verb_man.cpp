@@ -2,8 +2,6 @@
 // what it prints, and a test holds the two against each other.
 #include <fmt/format.h>
 
-#include <CLI/CLI.hpp>
-
 #include "base/text.h"
 #include "surface.h"
 #include "verbs.h"

@@ -3,10 +3,6 @@
 
 #include "context.h"
 
-namespace CLI {
-class App;
-}
-
 namespace whimbrel::cli {
 
 int analyze(const Options& options);
@@ -28,9 +24,6 @@ int reverse(const Options& options);
 int measure(const Options& options);
 int compare(const Options& options);
 int diagnose(const Options& options);
-// Both say what the command line itself says.
-int completion(const Options& options, const CLI::App& app);
-int man(const CLI::App& app, const std::string& version);
 
 // The journal of `test`, beside the migration's own.
 Result<std::unique_ptr<Journal>> trial_journal(Context& context);
