@@ -59,7 +59,18 @@ struct Options {
   std::int64_t limit = 1;
   bool keep = false;
   bool repair = false;
+  std::string duration = "10";
+  int concurrency = 1;
+  bool concurrency_given = false;
   std::string output;
+  std::string side;
+  std::string rate;
+  std::string load;
+  std::string baseline;
+  std::int64_t seed = 1;
+  bool writes = false;
+  std::string shell;
+  std::string what;
 };
 
 // Asked by SIGINT and SIGTERM; a second one ends the process at once.

@@ -8,11 +8,13 @@
 #include <functional>
 
 #include "base/text.h"
+#include "surface.h"
 #include "verbs.h"
 
 namespace whimbrel::cli {
 namespace {
 
+constexpr const char* version_number = "0.1.0";
 constexpr const char* version_text = "whimbrel 0.1.0";
 
 void on_signal(int) {
@@ -48,9 +50,69 @@ struct Verb {
   std::function<int()> act;
 };
 
+// What looks at both sides, and what tells about the command line itself.
+template <class AddVerb, class WithPlan>
+void add_measuring_verbs(CLI::App& app, const AddVerb& verb, const WithPlan& with_plan,
+                         Options& options) {
+  CLI::App* measure_verb = with_plan(
+      verb("measure", "latency, errors and storage of the plan's queries",
+           "  whimbrel measure migration.yaml --duration 30 --concurrency 8 --output before.json\n"
+           "  whimbrel measure migration.yaml --side both --rate 50 --load 10x",
+           [&options] { return measure(options); }));
+  measure_verb->add_option("--duration", options.duration, "seconds for each side (10)");
+  CLI::Option* concurrency =
+      measure_verb->add_option("--concurrency", options.concurrency, "connections at once (1)")
+          ->check(CLI::Range(1, 1024));
+  measure_verb->parse_complete_callback(
+      [&options, concurrency] { options.concurrency_given = concurrency->count() > 0; });
+  measure_verb->add_option("--output", options.output, "where to write it, for `compare`");
+  measure_verb->add_option("--side", options.side, "which side is asked (the one that serves)")
+      ->check(CLI::IsMember({"old", "new", "both"}));
+  measure_verb->add_option("--rate", options.rate,
+                           "queries a second, by the clock; without it each connection asks "
+                           "again at once");
+  measure_verb->add_option("--load", options.load,
+                           "10x: ten times the rate, or the connections where there is no rate");
+  measure_verb->add_option("--baseline", options.baseline,
+                           "a measurement that says what the present traffic is");
+  measure_verb->add_option("--seed", options.seed, "chooses among the values of parameters (1)");
+  measure_verb->add_flag("--writes", options.writes,
+                         "also write ten times a second, and take it back");
+  CLI::App* compare_verb =
+      verb("compare", "judges two measurements by the plan's criteria",
+           "  whimbrel compare before.json after.json\n"
+           "  whimbrel compare both-sides.json both-sides.json --plan migration.yaml",
+           [&options] { return compare(options); });
+  compare_verb->add_option("before", options.left, "a measurement")->required();
+  compare_verb->add_option("after", options.right, "a later one")->required();
+  compare_verb->add_option("--plan", options.plan,
+                           "the plan file, to keep the comparison in its state folder");
+  CLI::App* diagnose_verb =
+      verb("diagnose", "the health of both sides", "  whimbrel diagnose summary migration.yaml",
+           [&options] { return diagnose(options); });
+  diagnose_verb->add_option("what", options.what, "summary")
+      ->required()
+      ->check(CLI::IsMember({"summary"}));
+  with_plan(diagnose_verb);
+  diagnose_verb
+      ->add_option("--sample", options.sample, "rows of each table that are compared (1000)")
+      ->check(CLI::Range(1, 1'000'000'000));
+  verb("completion", "prints the completion of a shell",
+       "  source <(whimbrel completion bash)\n"
+       "  whimbrel completion zsh > ~/.zsh/completions/_whimbrel\n"
+       "  whimbrel completion fish > ~/.config/fish/completions/whimbrel.fish",
+       [&options, &app] { return completion(options, app); })
+      ->add_option("shell", options.shell, "the shell")
+      ->required()
+      ->check(CLI::IsMember({"bash", "zsh", "fish"}));
+  verb("man", "prints the manual page", "  whimbrel man > whimbrel.1", [&app] {
+    return man(app, version_number);
+  })->group("");
+}
+
 int dispatch(int argc, char** argv) {
   Options options;
-  CLI::App app("Moves live data, and can go back at every moment.");
+  CLI::App app("Moves live data, and can go back at every moment.", "whimbrel");
   app.footer(
       "Examples:\n  whimbrel analyze migration.yaml\n  whimbrel run migration.yaml --until verify\n"
       "  whimbrel rollback migration.yaml\n`whimbrel VERB --help` says more.");
@@ -87,8 +149,8 @@ int dispatch(int argc, char** argv) {
       verb("run", "carries the migration out, or goes on where it stopped",
            "  whimbrel run migration.yaml --until verify\n  whimbrel run migration.yaml --yes",
            [&] { return run(options); }));
-  CLI::Option* until = run_verb->add_option("--until", options.until,
-                                            "backup, prepare, copy, follow, verify or watch");
+  CLI::Option* until = run_verb->add_option("--until", options.until, "how far to go (watch)")
+                           ->type_name("{backup,prepare,copy,follow,verify,watch}");
   run_verb->parse_complete_callback(
       [&options, until] { options.until_given = until->count() > 0; });
   run_verb->add_flag("--stay", options.stay, "remain and follow until `finish` or Ctrl-C");
@@ -161,6 +223,7 @@ int dispatch(int argc, char** argv) {
   diff_verb->add_option("left", options.left, "STORE/TABLE")->required();
   diff_verb->add_option("right", options.right, "STORE/TABLE")->required();
   diff_verb->add_option("--columns", options.columns, "only these")->delimiter(',');
+  add_measuring_verbs(app, verb, with_plan, options);
   verb("schema", "prints the JSON Schema of a plan", "  whimbrel schema", [] { return schema(); });
   verb("version", "prints the version", "  whimbrel version", [] {
     std::printf("%s\n", version_text);

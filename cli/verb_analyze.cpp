@@ -1,3 +1,4 @@
+#include "measure/measure.h"
 #include "report/analysis.h"
 #include "verbs.h"
 
@@ -36,6 +37,10 @@ int check(const Options& options) {
       whimbrel::check(context.migration(), context.standing(), context.clock());
   if (!analysis.ok()) return context.fail(analysis.error());
   context.say(analysis.value().text);
+  for (const Error& wrong : wrong_queries(context.migration(), context.plan().measures)) {
+    const std::string where = wrong.context.empty() ? "" : ", " + wrong.context.back();
+    context.warn("the plan's queries cannot be measured: " + wrong.message + where, wrong.hint);
+  }
   const bool refused_all = analysis.value().refused;
   return context.finish(refused_all ? refused : done, refused_all ? "refused" : "checked",
                         refused_all ? "`run` would refuse"

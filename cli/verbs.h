@@ -22,6 +22,9 @@ int test(const Options& options);
 int diff(const Options& options);
 int init(const Options& options);
 int reverse(const Options& options);
+int measure(const Options& options);
+int compare(const Options& options);
+int diagnose(const Options& options);
 
 // On the command line odd characters of a name are percent-encoded.
 std::string percent_decoded(const std::string& text);

@@ -27,6 +27,11 @@ Milliseconds SystemClock::monotonic() {
       std::chrono::steady_clock::now().time_since_epoch());
 }
 
+std::chrono::nanoseconds SystemClock::precise() {
+  return std::chrono::duration_cast<std::chrono::nanoseconds>(
+      std::chrono::steady_clock::now().time_since_epoch());
+}
+
 void SystemClock::sleep_for(Milliseconds duration) { std::this_thread::sleep_for(duration); }
 
 std::string to_compact(TimePoint time) {

@@ -20,6 +20,8 @@ class Clock {
   virtual TimePoint now() = 0;
   // Never goes back. For durations within this process.
   virtual Milliseconds monotonic() = 0;
+  // The same, finer: for latencies. Its zero may be another one.
+  virtual std::chrono::nanoseconds precise() { return monotonic(); }
   // Waits, or returns early when the process is asked to stop. Any thread.
   virtual void sleep_for(Milliseconds duration) = 0;
 };
@@ -28,6 +30,7 @@ class SystemClock final : public Clock {
  public:
   TimePoint now() override;
   Milliseconds monotonic() override;
+  std::chrono::nanoseconds precise() override;
   void sleep_for(Milliseconds duration) override;
 };
 

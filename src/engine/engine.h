@@ -75,6 +75,8 @@ class Engine {
   // Compares, and puts right what differs: the side that serves says what is right. The rows that
   // give way are in `repaired.jsonl` first. The outcome is that of the comparison afterwards.
   Result<VerifyOutcome> repair(std::int64_t sample);
+  // Whether what carries writes from side to side is still as it was made. Changes nothing.
+  Result<bool> capture_is_whole();
   // Gives up the way back and removes what is no longer needed. `refused` when it is too early.
   Result<EngineOutcome> finish(std::optional<Milliseconds> after);
 
@@ -90,7 +92,6 @@ class Engine {
   Status mend_feeds(Direction direction);
   Result<bool> made_target_is_there(Store& store);
   Result<bool> tables_are_there();
-  Result<bool> capture_is_whole();
   Status enter(Phase phase, const std::string& why);
   Facts facts();
   Result<bool> act(const Decision& decision);

@@ -9,6 +9,7 @@
 #include <sstream>
 
 #include "base/text.h"
+#include "plan/parse_measures.h"
 #include "plan/parse_value.h"
 #include "plan/plan_file.h"
 
@@ -314,10 +315,7 @@ class Parser {
     if (reader_.word_at(root, "protect", {"production"})) plan_.production = true;
     plan_.roll_back_on_failure =
         reader_.word_at(root, "on_failure", {"stop", "rollback"}) == "rollback";
-    for (const char* free_form : {"queries", "criteria", "advisory"}) {
-      const YAML::Node node = YamlReader::child(root, free_form);
-      if (node.IsDefined()) reader_.check_keys(node, fmt::format("`{}`", free_form), {});
-    }
+    plan_.measures = parse_measures(reader_, root);
   }
 
   void backup(const YAML::Node& node) {

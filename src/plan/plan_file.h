@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "plan/diagnostics.h"
+#include "plan/measures.h"
 #include "plan/migration.h"
 
 namespace whimbrel {
@@ -82,6 +83,7 @@ struct PlanFile {
   std::vector<SwitchEntry> switches;
   std::vector<CheckPlan> checks;  // without their store
   std::vector<Place> check_places;
+  MeasuresPlan measures;  // what is measured and judged; never part of the digest
   FinishPlan finish;
   Place rename_at;
   Place view_at;

@@ -243,7 +243,60 @@ struct Printer {
   }
 };
 
+Printed criteria_line(const std::vector<Criterion>& criteria) {
+  Map map;
+  for (const Criterion& one : criteria) map.put(one.kind->name, yaml_text(one.written));
+  return map.take();
+}
+
+Printed with_values(const MeasuredQuery& query) {
+  Map map;
+  for (const auto& [name, values] : query.with) {
+    std::string list;
+    for (const Value& value : values) {
+      const Printed one = scalar(value);
+      if (!one) return std::nullopt;
+      list += (list.empty() ? "" : ", ") + *one;
+    }
+    map.put(name, "[" + list + "]");
+  }
+  return map.take();
+}
+
+Printed query_line(const MeasuredQuery& query) {
+  Map map;
+  map.put("old", scalar(Value::text(query.old_sql)));
+  map.put("new", scalar(Value::text(query.new_sql)));
+  if (!query.with.empty()) map.put("with", with_values(query));
+  return map.take();
+}
+
 }  // namespace
+
+std::vector<std::string> print_measures(const MeasuresPlan& plan) {
+  std::vector<std::string> lines;
+  for (const MeasuredQuery& query : plan.queries) {
+    const Printed name = yaml_text(query.name);
+    const Printed body = query_line(query);
+    if (!name || !body) continue;
+    if (lines.empty()) lines.emplace_back("queries:");
+    lines.push_back("  " + *name + ": " + *body);
+  }
+  for (const auto& [name, criteria] :
+       {std::pair("criteria", &plan.criteria), std::pair("advisory", &plan.advisory)}) {
+    const Printed line = criteria_line(*criteria);
+    if (!criteria->empty() && line) lines.push_back(fmt::format("{}: {}", name, *line));
+  }
+  return lines;
+}
+
+MeasuresPlan turned_round(MeasuresPlan plan) {
+  for (MeasuredQuery& query : plan.queries) std::swap(query.old_sql, query.new_sql);
+  for (std::vector<Criterion>* criteria : {&plan.criteria, &plan.advisory}) {
+    std::erase_if(*criteria, [](const Criterion& one) { return one.kind->unit == Unit::change; });
+  }
+  return plan;
+}
 
 std::optional<std::string> yaml_text(const std::string& text) {
   if (!is_utf8(text)) return std::nullopt;

@@ -5,7 +5,9 @@
 
 #include <optional>
 #include <string>
+#include <vector>
 
+#include "plan/measures.h"
 #include "transform/expr.h"
 
 namespace whimbrel {
@@ -15,5 +17,10 @@ namespace whimbrel {
 std::optional<std::string> yaml_text(const std::string& text);
 // In YAML's flow style, on one line. Nothing where the grammar has no words for it.
 std::optional<std::string> print_value(const Expr& expr);
+// The lines of `queries:`, `criteria:` and `advisory:`; none for a part that is empty.
+std::vector<std::string> print_measures(const MeasuresPlan& plan);
+// The same questions for the way back: what was the new side is the old one. What compares with
+// before is left out: it was said of the way there.
+MeasuresPlan turned_round(MeasuresPlan plan);
 
 }  // namespace whimbrel

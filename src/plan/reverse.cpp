@@ -61,6 +61,7 @@ class Writer {
     for (const Move& move : migration_.moves) table(move);
     out_.text += fmt::format("sync: {}\n", name_of(migration_.sync));
     switches();
+    for (const std::string& text : print_measures(turned_round(plan_.measures))) line(text);
     return std::move(out_);
   }
 

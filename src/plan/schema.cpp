@@ -40,7 +40,7 @@ std::string plan_schema() {
       "properties": {
         "level": {
           "type": "string",
-          "description": "`debug`, `info`, `warning` or `error`. Lines of lesser weight are left out of the log.",
+          "description": "`debug`, `info`, `warning` or `error`. Lines of lesser weight are left out.",
           "default": "info"},
         "file": {
           "type": "string",
@@ -145,9 +145,12 @@ std::string plan_schema() {
       "items": {"$ref": "#/$defs/check"},
       "description": "Questions of your own. Where the answer is wrong, `run` fails; after the switch it switches back.",
       "default": []},
-    "queries": {"type": "object", "description": "Queries to be measured, by name."},
-    "criteria": {"type": "object", "description": "What a measurement is judged by."},
-    "advisory": {"type": "object", "description": "What a measurement tells without failing."},
+    "queries": {
+      "type": "object",
+      "additionalProperties": {"$ref": "#/$defs/query"},
+      "description": "Queries to be measured, by name."},
+    "criteria": {"$ref": "#/$defs/criteria", "description": "What a measurement is judged by."},
+    "advisory": {"$ref": "#/$defs/criteria", "description": "What a measurement tells without failing."},
     "finish": {
       "type": "object",
       "additionalProperties": false,
@@ -354,6 +357,56 @@ std::string plan_schema() {
               "$ref": "#/$defs/words",
               "description": "A command that tells how it is: exit code 0 is switched, 1 is not."}}}],
       "description": "A row or a command."},
+    "query": {
+      "type": "object",
+      "required": ["old", "new"],
+      "additionalProperties": false,
+      "properties": {
+        "old": {
+          "type": "string",
+          "minLength": 1,
+          "description": "As it is asked of the old side. `:name` is a parameter."},
+        "new": {"type": "string", "minLength": 1, "description": "The same question, of the new side."},
+        "with": {
+          "type": "object",
+          "propertyNames": {"pattern": "^[A-Za-z_][A-Za-z0-9_]*$"},
+          "additionalProperties": {"type": "array", "minItems": 1, "items": {"$ref": "#/$defs/scalar"}},
+          "description": "The values that each parameter takes, in turn."}}},
+    "share": {
+      "oneOf": [{"const": 0}, {"type": "string", "pattern": "^([0-9]+(\\.[0-9]+)? ?%|0|\\$\\{.*)$"}]},
+    "change": {
+      "oneOf": [{"const": 0}, {"type": "string", "pattern": "^([-+]?[0-9]+(\\.[0-9]+)? ?%|0|\\$\\{.*)$"}]},
+    "criteria": {
+      "type": "object",
+      "additionalProperties": false,
+      "properties": {
+        "lost": {
+          "oneOf": [
+            {"type": "integer", "minimum": 0},
+            {"type": "string", "pattern": "^([0-9]+|\\$\\{.*)$"}],
+          "description": "Rows that may be missing on the new side at the last full comparison."},
+        "errors": {"$ref": "#/$defs/share", "description": "The share of queries that may fail."},
+        "writer_uptime": {
+          "$ref": "#/$defs/share",
+          "description": "The share of the time in which writers were not held."},
+        "p50_change": {
+          "$ref": "#/$defs/change",
+          "description": "The median latency of each query, new against old."},
+        "p95_change": {
+          "$ref": "#/$defs/change",
+          "description": "The latency that 95 % of the answers keep to, new against old."},
+        "p99_change": {"$ref": "#/$defs/change", "description": "The same for 99 %."},
+        "throughput_change": {"$ref": "#/$defs/change", "description": "Answers a second, new against old."},
+        "storage_change": {
+          "$ref": "#/$defs/change",
+          "description": "Bytes of the tables and their indexes, new against old."},
+        "p50": {"$ref": "#/$defs/duration", "description": "The longest median latency."},
+        "p95": {
+          "$ref": "#/$defs/duration",
+          "description": "The longest latency of 95 % of the answers."},
+        "p99": {
+          "$ref": "#/$defs/duration",
+          "description": "The longest latency of 99 % of the answers."}}},
     "check": {
       "type": "object",
       "additionalProperties": false,
@@ -364,7 +417,7 @@ std::string plan_schema() {
           "default": "after"},
         "sql": {
           "type": "string",
-          "description": "A query with one value, on the store whose name comes first in the alphabet."},
+          "description": "A query with one value, asked of the first store that understands it."},
         "command": {
           "$ref": "#/$defs/words",
           "description": "A program and its arguments; exit code 0 is good."},

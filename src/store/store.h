@@ -17,6 +17,7 @@
 
 #include "base/clock.h"
 #include "base/error.h"
+#include "store/queries.h"
 #include "transform/mapping.h"
 #include "transform/spell.h"
 #include "value/fingerprint.h"
@@ -32,6 +33,7 @@ struct Capabilities {
   bool inside = false;   // can copy and compare between two of its tables itself
   int compared_columns_max = 0;  // that `inside` can compare at once; 0: any
   int writers_max = 1;           // batches that gain from being written side by side
+  bool queries = false;          // runs an application's own queries, and tells what room it takes
 };
 
 // Rows with after < key <= through; no bound where unset.
@@ -277,6 +279,14 @@ class Store {
   // The one value that a reading query gives, for checks a plan asks for. `refused` when the
   // store speaks no SQL, or the query would write.
   virtual Result<Value> ask(const std::string& query) = 0;
+  // For queries that a plan wants to have measured; `capabilities().queries` says whether a store
+  // can. `refused` for a query that would write, or whose parameters are not these. Waits for
+  // locks of others no longer than `patience`.
+  virtual Result<std::unique_ptr<QueryRunner>> open_queries(
+      const std::vector<ReadingQuery>& queries, Milliseconds patience);
+  virtual Result<std::unique_ptr<WriteProbe>> open_write_probe(const TableSchema& table,
+                                                               Milliseconds patience);
+  virtual Result<RoomTaken> room_taken(const TableSchema& table);
   // What this store knows about the pair that a plan cannot: keys with nulls, values that would
   // not fit, triggers and views that would be surprised. Changes nothing.
   virtual Result<std::vector<Finding>> review(const Mapping& mapping, bool dual) = 0;

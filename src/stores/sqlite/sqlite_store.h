@@ -21,7 +21,7 @@ class SqliteStore final : public Store, private Catalog, private Capture, privat
   static Result<std::shared_ptr<Store>> open(const std::string& path, Clock& clock);
 
   std::string identity() const override { return "sqlite:" + path_; }
-  Capabilities capabilities() const override { return {true, true, true, 900, 1}; }
+  Capabilities capabilities() const override { return {true, true, true, 900, 1, true}; }
   const Dialect* dialect() const override;
   Catalog& catalog() override { return *this; }
   Capture& capture() override { return *this; }
@@ -41,6 +41,11 @@ class SqliteStore final : public Store, private Catalog, private Capture, privat
   Result<std::unique_ptr<Rehearsal>> rehearse(const Mapping& mapping) override;
   Status understands(const std::string& query) override;
   Result<Value> ask(const std::string& query) override;
+  Result<std::unique_ptr<QueryRunner>> open_queries(const std::vector<ReadingQuery>& queries,
+                                                    Milliseconds patience) override;
+  Result<std::unique_ptr<WriteProbe>> open_write_probe(const TableSchema& table,
+                                                       Milliseconds patience) override;
+  Result<RoomTaken> room_taken(const TableSchema& table) override;
   Result<std::vector<Finding>> review(const Mapping& mapping, bool dual) override;
 
  private:

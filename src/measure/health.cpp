@@ -1,0 +1,336 @@
+#include "measure/health.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <vector>
+
+#include "base/text.h"
+
+namespace whimbrel {
+
+namespace {
+
+using nlohmann::json;
+
+constexpr std::int64_t rows_read_through_max = 5'000'000;
+constexpr std::int64_t groups_max = 20;
+constexpr std::int64_t waiting_counted_max = 10'000;
+
+bool contains(const std::string& text, const char* part) {
+  return text.find(part) != std::string::npos;
+}
+
+// How much a column looks like the time of a row's last change; 0: not at all.
+int likeness_to_time(const ColumnSchema& column) {
+  const std::string name = ascii_lower(column.name);
+  const std::string type = ascii_lower(column.declared);
+  const bool is_time = contains(type, "time") || contains(type, "date") || name.ends_with("_at") ||
+                       name.ends_with("time") || name.ends_with("date");
+  if (!is_time) return 0;
+  if (contains(name, "updated") || contains(name, "modified") || contains(name, "changed"))
+    return 3;
+  return contains(name, "created") || contains(name, "inserted") ? 2 : 1;
+}
+
+int likeness_to_group(const ColumnSchema& column) {
+  const std::string name = ascii_lower(column.name);
+  if (name == "status" || name == "state") return 3;
+  if (name.ends_with("status") || name.ends_with("state")) return 2;
+  for (const char* word : {"type", "kind", "category", "priority"}) {
+    if (name == word) return 1;
+  }
+  return 0;
+}
+
+const ColumnSchema* most_like(const TableSchema& table, int (*likeness)(const ColumnSchema&)) {
+  const ColumnSchema* best = nullptr;
+  for (const ColumnSchema& column : table.columns) {
+    if (likeness(column) > (best == nullptr ? 0 : likeness(*best))) best = &column;
+  }
+  return best;
+}
+
+Result<std::vector<Row>> rows_of(Store& store, const std::string& sql, std::int64_t rows_max) {
+  ASSIGN_OR_RETURN(const auto runner, store.open_queries({{sql, {}}}, Milliseconds(5000)));
+  return runner->rows(0, {}, rows_max);
+}
+
+class SideHealth {
+ public:
+  SideHealth(Store& store, const TableSchema& table, bool redact)
+      : store_(store), table_(table), redact_(redact) {}
+
+  Result<json> look() {
+    json side = {{"table", table_.name}, {"there", true}};
+    const Result<TableSchema> there = store_.catalog().describe(table_.name);
+    if (!there.ok()) {
+      const bool gone = there.error().code == ErrorCode::not_found;
+      if (!gone && there.error().code != ErrorCode::refused) return there.error();
+      return json{{"table", table_.name}, {"there", false}};
+    }
+    ASSIGN_OR_RETURN(const auto reader, store_.open_reader(there.value()));
+    ASSIGN_OR_RETURN(const std::int64_t rows, reader->count());
+    side["rows"] = rows;
+    if (!store_.capabilities().queries || store_.dialect() == nullptr) return side;
+    ASSIGN_OR_RETURN(const RoomTaken room, store_.room_taken(there.value()));
+    side["room"] = {{"table_bytes", room.table_bytes},
+                    {"index_bytes", room.index_bytes},
+                    {"indexes", room.indexes},
+                    {"exact", room.exact}};
+    side["read_through"] = rows <= rows_read_through_max;
+    if (rows == 0 || rows > rows_read_through_max) return side;
+    ASSIGN_OR_RETURN(side["newest"], newest(there.value()));
+    ASSIGN_OR_RETURN(side["groups"], groups(there.value()));
+    return side;
+  }
+
+ private:
+  std::string quoted(const std::string& name) const { return store_.dialect()->quote(name); }
+
+  Result<json> newest(const TableSchema& table) {
+    const ColumnSchema* column = most_like(table, likeness_to_time);
+    const std::string name = column != nullptr       ? column->name
+                             : table.key.size() == 1 ? table.key.front()
+                                                     : "";
+    if (name.empty()) return json();
+    ASSIGN_OR_RETURN(
+        const auto rows,
+        rows_of(store_, fmt::format("SELECT max({}) FROM {}", quoted(name), quoted(table.name)),
+                1));
+    json one = {{"column", name}};
+    if (!redact_ && !rows.empty()) one["value"] = show(rows[0][0]);
+    return one;
+  }
+
+  Result<json> groups(const TableSchema& table) {
+    const ColumnSchema* column = most_like(table, likeness_to_group);
+    if (column == nullptr) return json();
+    ASSIGN_OR_RETURN(
+        const auto rows,
+        rows_of(store_,
+                fmt::format("SELECT {0}, count(*) FROM {1} GROUP BY {0} ORDER BY 2 DESC, 1",
+                            quoted(column->name), quoted(table.name)),
+                groups_max + 1));
+    if (std::ssize(rows) > groups_max) return json();
+    json all = json::array();
+    for (const Row& row : rows) {
+      json one = {{"rows", row[1].get<std::int64_t>()}};
+      if (!redact_) one["value"] = show(row[0]);
+      all.push_back(std::move(one));
+    }
+    return json{{"column", column->name}, {"groups", all}};
+  }
+
+  Store& store_;
+  const TableSchema& table_;
+  bool redact_;
+};
+
+json problem(const std::string& what, const std::string& hint) {
+  return {{"what", what}, {"hint", hint}};
+}
+
+void unended(const State& state, bool runner, TimePoint now, json& problems) {
+  if (state.phase == Phase::stuck) {
+    problems.push_back(problem("nobody knows whether the switch has flipped",
+                               "`whimbrel cutover PLAN --decide switched` or `not-switched`"));
+  }
+  if (runner) return;  // what is under way is the runner's business
+  for (const Effect& effect : state.effects) {
+    if (effect.id == "hold") {
+      const json undo = json::parse(effect.undo, nullptr, false);
+      const bool known = undo.is_object() && undo.contains("until_ms");
+      const TimePoint until(Milliseconds(known ? undo["until_ms"].get<std::int64_t>() : 0));
+      problems.push_back(problem(
+          until > now ? "writers are held until " + to_iso8601(until) + ", and no runner is at work"
+                      : "a hold was never released; it ended by itself",
+          "`whimbrel run PLAN` or `whimbrel rollback PLAN`"));
+    } else if (!effect.confirmed) {
+      problems.push_back(problem(fmt::format("`{}` was begun and never confirmed", effect.id),
+                                 "`whimbrel run PLAN` goes on, `whimbrel rollback PLAN` undoes"));
+    }
+  }
+}
+
+// Noted by capture and not carried over yet, by feed.
+Result<json> waiting(const Migration& migration, const State& state) {
+  json feeds = json::array();
+  for (const auto& [feed, position] : state.positions) {
+    if (!state.confirmed("feed:" + feed)) continue;
+    for (const auto& [alias, store] : migration.stores) {
+      const Result<ChangeBatch> batch = store->capture().read(feed, position, waiting_counted_max);
+      if (!batch.ok() && batch.error().code == ErrorCode::position_lost) continue;
+      if (!batch.ok()) return batch.error();
+      const auto changes = std::ranges::count_if(
+          batch.value().changes, [](const KeyChange& change) { return !change.own; });
+      feeds.push_back({{"feed", feed}, {"changes", changes}, {"at_least", !batch.value().at_end}});
+    }
+  }
+  return feeds;
+}
+
+json drift_document(const HealthParts& parts) {
+  if (!parts.drift) return {{"compared", 0}, {"why", parts.why_no_drift}};
+  return {{"compared", parts.drift->compared},
+          {"differing", parts.drift->differing},
+          {"on_new_side", parts.drift->on_new_side},
+          {"lagging", parts.drift->lagging}};
+}
+
+std::string verdict_of(const json& health) {
+  const auto problems = std::ssize(health["problems"]);
+  if (problems == 1) {
+    return "needs attention: " + health["problems"][0]["what"].get<std::string>();
+  }
+  if (problems > 1) return fmt::format("needs attention: {} problems", problems);
+  const auto compared = health["drift"]["compared"].get<std::int64_t>();
+  return compared == 0 ? "healthy: nothing is stuck"
+                       : fmt::format(
+                             "healthy: nothing is stuck, and of {} rows compared none "
+                             "differs",
+                             with_thousands(compared));
+}
+
+void side_lines(const char* label, const json& side, std::string& text) {
+  if (!side["there"].get<bool>()) {
+    text += fmt::format("  {}  {}: not there\n", label, side["table"].get<std::string>());
+    return;
+  }
+  text += fmt::format("  {}  {}: {} rows", label, side["table"].get<std::string>(),
+                      with_thousands(side["rows"].get<std::int64_t>()));
+  if (side.contains("room")) {
+    const json& room = side["room"];
+    text += fmt::format(", {} bytes and {} in {} indexes{}",
+                        with_thousands(room["table_bytes"].get<std::int64_t>()),
+                        with_thousands(room["index_bytes"].get<std::int64_t>()),
+                        room["indexes"].get<std::int64_t>(),
+                        room["exact"].get<bool>() ? "" : ", estimated");
+  }
+  text += "\n";
+  if (side.contains("newest") && side["newest"].is_object()) {
+    text += fmt::format("       newest by {}: {}\n", side["newest"]["column"].get<std::string>(),
+                        side["newest"].value("value", "(redacted)"));
+  }
+  if (side.contains("groups") && side["groups"].is_object()) {
+    text += fmt::format("       by {}:", side["groups"]["column"].get<std::string>());
+    for (const json& group : side["groups"]["groups"]) {
+      text += fmt::format(" {} {}", group.value("value", "(redacted)"),
+                          with_thousands(group["rows"].get<std::int64_t>()));
+    }
+    text += "\n";
+  }
+  if (!side.value("read_through", true)) text += "       too large to be read through\n";
+}
+
+std::string facts_text(const json& health) {
+  std::string text;
+  for (const json& feed : health["lag"]) {
+    text += fmt::format(
+        "lag: {}{} changes wait in {}\n", feed["at_least"].get<bool>() ? "more than " : "",
+        with_thousands(feed["changes"].get<std::int64_t>()), feed["feed"].get<std::string>());
+  }
+  const json& drift = health["drift"];
+  if (drift.contains("why")) {
+    text += "drift: not compared: " + drift["why"].get<std::string>() + "\n";
+  } else {
+    text += fmt::format("drift: {} of {} rows compared differ, {} only lag\n",
+                        with_thousands(drift["differing"].get<std::int64_t>()),
+                        with_thousands(drift["compared"].get<std::int64_t>()),
+                        with_thousands(drift["lagging"].get<std::int64_t>()));
+  }
+  if (health["rejected_rows"].get<std::int64_t>() > 0) {
+    text += fmt::format("set aside: {} rows, in rejected.jsonl\n",
+                        with_thousands(health["rejected_rows"].get<std::int64_t>()));
+  }
+  if (health["kept_rows"].get<std::int64_t>() > 0) {
+    text += fmt::format("kept: {} rows hold values that the old shape cannot hold\n",
+                        with_thousands(health["kept_rows"].get<std::int64_t>()));
+  }
+  if (health.contains("measured")) {
+    for (const json& side : health["measured"]["sides"]) {
+      text += fmt::format(
+          "measured {}: {} side, {:.1f} answers a second, p95 up to {:.3f} ms, {:.4g} % failed\n",
+          health["measured"]["made_at"].get<std::string>().substr(0, 16),
+          side["side"].get<std::string>(), side["answered_per_s"].get<double>(),
+          side["slowest_p95_ms"].get<double>(), side["errors_per_cent"].get<double>());
+    }
+  }
+  if (health.contains("last_error")) {
+    text += "last error: " + health["last_error"].get<std::string>() + "\n";
+  }
+  return text;
+}
+
+}  // namespace
+
+Result<json> health(const HealthParts& parts, TimePoint now) {
+  json document = {
+      {"format", 1},
+      {"migration", parts.migration.name},
+      {"made_at", to_iso8601(now)},
+      {"phase", "not started"},
+      {"runner", false},
+      {"capture_is_whole", parts.capture_is_whole ? json(*parts.capture_is_whole) : json()},
+      {"tables", json::array()},
+      {"problems", json::array()},
+      {"lag", json::array()},
+      {"drift", drift_document(parts)},
+      {"rejected_rows", 0},
+      {"kept_rows", 0}};
+  for (const Move& move : parts.migration.moves) {
+    json one = {{"name", move.name}};
+    ASSIGN_OR_RETURN(one["old"],
+                     SideHealth(*move.source, move.mapping.source, parts.redact).look());
+    ASSIGN_OR_RETURN(one["new"],
+                     SideHealth(*move.target, move.mapping.target, parts.redact).look());
+    document["tables"].push_back(std::move(one));
+  }
+  json& problems = document["problems"];
+  if (parts.journal != nullptr) {
+    const State state = parts.journal->state();
+    const bool runner = parts.journal->somebody_runs();
+    if (state.started) document["phase"] = name_of(state.phase);
+    document["runner"] = runner;
+    document["rejected_rows"] = state.rejected;
+    ASSIGN_OR_RETURN(const std::vector<KeptRow> kept, parts.journal->kept());
+    document["kept_rows"] = std::ssize(kept);
+    if (state.last_failure) document["last_error"] = state.last_failure->message;
+    unended(state, runner, now, problems);
+    ASSIGN_OR_RETURN(document["lag"], waiting(parts.migration, state));
+  }
+  if (parts.capture_is_whole && !*parts.capture_is_whole) {
+    problems.push_back(problem("triggers or logs of whimbrel are missing: writes go unnoticed",
+                               "`whimbrel run PLAN` makes them again and compares every row"));
+  }
+  if (parts.drift && parts.drift->differing > 0) {
+    problems.push_back(
+        problem(fmt::format("{} of {} rows compared differ", with_thousands(parts.drift->differing),
+                            with_thousands(parts.drift->compared)),
+                "`whimbrel verify PLAN` says which; `--repair` puts them right"));
+  }
+  document["verdict"] = verdict_of(document);
+  document["healthy"] = problems.empty();
+  return document;
+}
+
+std::string health_text(const json& health) {
+  std::string text = health["verdict"].get<std::string>() + "\n";
+  if (health.contains("who")) text += health["who"].get<std::string>() + "\n";
+  if (health.contains("way_back")) text += health["way_back"].get<std::string>() + "\n";
+  text +=
+      fmt::format("{}, {}\n", health["phase"].get<std::string>(),
+                  health["runner"].get<bool>() ? "a runner is at work" : "no runner is at work");
+  for (const json& one : health["problems"]) {
+    text += fmt::format("problem: {}\n  hint: {}\n", one["what"].get<std::string>(),
+                        one["hint"].get<std::string>());
+  }
+  for (const json& table : health["tables"]) {
+    text += table["name"].get<std::string>() + "\n";
+    side_lines("old", table["old"], text);
+    side_lines("new", table["new"], text);
+  }
+  return text + facts_text(health);
+}
+
+}  // namespace whimbrel
