@@ -59,6 +59,8 @@ struct Options {
   std::int64_t limit = 1;
   bool keep = false;
   bool repair = false;
+  std::string html;
+  bool runbook = false;
 };
 
 // Asked by SIGINT and SIGTERM; a second one ends the process at once.
@@ -81,6 +83,8 @@ class Context {
 
   Standing standing() const;
   const PlanFile& plan() const { return plan_; }
+  // Of --var.
+  const std::map<std::string, std::string>& variables() const { return variables_; }
   const Migration& migration() const { return migration_; }
   Migration& migration() { return migration_; }
   Journal& journal() { return *journal_; }
