@@ -44,7 +44,7 @@ double round_step(double least) {
 
 double step_for(Axis axis, double range, int wanted) {
   const double least = std::max(range, 1e-9) / wanted;
-  if (axis == Axis::count) return round_step(least);
+  if (axis == Axis::count) return std::max(1.0, round_step(least));
   for (const double step : duration_steps) {
     if (step >= least) return step;
   }

@@ -183,13 +183,17 @@ CheckLine no_error_is_open(const ReportFacts& facts) {
   return line;
 }
 
+std::string criterion_text(const std::string& name, const std::string& wanted) {
+  return printable(fmt::format("The plan's criterion {}: {}", name, wanted), 160);
+}
+
 // What the journal itself can say of a criterion.
 std::optional<CheckLine> by_comparison(const ReportFacts& facts, const PlannedCriterion& wanted) {
   const Comparison* last = facts.story.comparison();
   if (wanted.name != "lost" || last == nullptr || !last->what.full) return std::nullopt;
   const std::int64_t lost = last->what.differing + facts.state.rejected;
   return CheckLine{wanted.name,
-                   fmt::format("{}: {}", wanted.name, wanted.wanted),
+                   criterion_text(wanted.name, wanted.wanted),
                    tick(fmt::format("{}", lost) == wanted.wanted || lost == 0),
                    fmt::format("{} differing or set aside", rows_text(lost)),
                    by_journal,
@@ -203,7 +207,7 @@ std::vector<CheckLine> criteria(const ReportFacts& facts) {
       facts.measurement.made_at.empty() ? "" : ", " + printable(facts.measurement.made_at, 30);
   for (const Measured& one : facts.measurement.criteria) {
     told.push_back(one.name);
-    lines.push_back({one.name, printable(one.name + ": " + one.wanted, 120),
+    lines.push_back({one.name, criterion_text(one.name, one.wanted),
                      one.met ? tick(*one.met) : Tick::not_measured, printable(one.measured, 120),
                      "measurement" + when, one.advisory});
   }
@@ -211,7 +215,7 @@ std::vector<CheckLine> criteria(const ReportFacts& facts) {
     if (std::ranges::count(told, wanted.name) > 0) continue;
     lines.push_back(
         by_comparison(facts, wanted)
-            .value_or(CheckLine{wanted.name, printable(wanted.name + ": " + wanted.wanted, 120),
+            .value_or(CheckLine{wanted.name, criterion_text(wanted.name, wanted.wanted),
                                 Tick::not_measured, "no measurement is in the state folder", "plan",
                                 wanted.advisory}));
   }

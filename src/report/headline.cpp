@@ -26,15 +26,16 @@ std::string what_moves(const ReportFacts& facts) {
 
 std::string moved(const ReportFacts& facts) {
   const std::int64_t rows = facts.rows_read();
-  const Milliseconds took = copying_time(facts);
-  const std::string from = facts.plan.tables.size() == 1 ? " from " : " of ";
-  std::string text = fmt::format("{}{}{} {} copied", rows_text(rows), from, what_moves(facts),
-                                 rows == 1 ? "was" : "were");
   const std::int64_t expected = facts.rows_expected();
-  if (facts.state.phase == Phase::copying && expected > 0) {
-    text += fmt::format(" so far, of {} that the analysis counted", with_thousands(expected));
-  }
-  if (took.count() > 0) text += " in " + to_duration_text(took);
+  const Milliseconds took = copying_time(facts);
+  const bool so_far = facts.state.phase == Phase::copying;
+  std::string text = so_far && expected >= rows
+                         ? fmt::format("{} of {}", with_thousands(rows), rows_text(expected))
+                         : rows_text(rows);
+  text += facts.plan.tables.size() == 1 ? " from " : " of ";
+  text += what_moves(facts) + (rows == 1 ? " was copied" : " were copied");
+  if (so_far) text += " so far";
+  if (took.count() > 0) text += ", in " + to_duration_text(took);
   return text + ".";
 }
 
@@ -120,6 +121,23 @@ Telling telling(Phase phase) {
   return {Tone::bad, "Unknown", "The journal is in no known phase"};
 }
 
+// Nobody is at work on what should be going on.
+std::optional<Telling> interrupted(const ReportFacts& facts) {
+  if (facts.wanted.runner) return std::nullopt;
+  switch (facts.state.phase) {
+    case Phase::copying:
+      return Telling{Tone::waiting, "Interrupted", "The copy is interrupted; the old side serves"};
+    case Phase::fenced:
+      return Telling{Tone::bad, "Interrupted", "The switch was interrupted"};
+    case Phase::rolling_back:
+      return Telling{Tone::attention, "Interrupted", "A rollback was interrupted"};
+    case Phase::finishing:
+      return Telling{Tone::attention, "Interrupted", "The cleaning up was interrupted"};
+    default:
+      return std::nullopt;
+  }
+}
+
 Headline not_begun(const ReportFacts& facts) {
   Headline line{Tone::waiting, "Not begun", "Nothing has moved yet", {}};
   const std::int64_t rows = facts.rows_expected();
@@ -148,7 +166,7 @@ void tell_error(const ReportFacts& facts, Headline& line) {
   if (!facts.state.last_failure) return;
   if (line.tone != Tone::bad) {
     line.tone = facts.is_switched() ? Tone::attention : Tone::bad;
-    if (!facts.is_switched()) line.word = "Stopped by an error";
+    if (!facts.is_switched() && !facts.wanted.runner) line.word = "Stopped by an error";
   }
   line.sentences.push_back("The last error: " +
                            printable(facts.message_of(*facts.state.last_failure), 400));
@@ -223,7 +241,7 @@ std::string way_back(const ReportFacts& facts) {
 
 Headline headline(const ReportFacts& facts) {
   if (!facts.started()) return not_begun(facts);
-  const Telling told = telling(facts.state.phase);
+  const Telling told = interrupted(facts).value_or(telling(facts.state.phase));
   Headline line{told.tone, told.word, told.title, {}};
   if (has_copy(facts)) line.sentences.push_back(moved(facts));
   if (facts.state.phase == Phase::rolled_back) {

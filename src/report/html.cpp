@@ -111,6 +111,20 @@ void Html::close() {
 
 void Html::text(std::string_view text) { escape(text, out_); }
 
+void Html::sentence(std::string_view text) {
+  if (std::ranges::count(text, '`') % 2 != 0) return this->text(text);
+  for (bool code = false;; code = !code) {
+    const std::size_t end = text.find('`');
+    if (code) {
+      element("code", text.substr(0, end));
+    } else {
+      this->text(text.substr(0, end));
+    }
+    if (end == std::string_view::npos) return;
+    text.remove_prefix(end + 1);
+  }
+}
+
 void Html::element(Name name, std::string_view inside, const Attributes& attributes) {
   open(name, attributes);
   text(inside);

@@ -41,6 +41,8 @@ class Html {
   void open(Name tag, const Attributes& attributes = {});
   void close();
   void text(std::string_view text);
+  // A sentence in which `this` is code.
+  void sentence(std::string_view text);
   // An element that holds nothing but a text.
   void element(Name tag, std::string_view inside, const Attributes& attributes = {});
   // An element without content: `hr`, and the shapes of SVG.

@@ -72,7 +72,9 @@ void top(Html& html, const ReportFacts& facts) {
   html.within("section", {{"id", "headline"}, {"class", class_of(line.tone)}}, [&] {
     html.element("h2", line.title);
     html.within("ul", {}, [&] {
-      for (const std::string& sentence : line.sentences) html.element("li", sentence);
+      for (const std::string& sentence : line.sentences) {
+        html.within("li", {}, [&] { html.sentence(sentence); });
+      }
     });
   });
 }
@@ -158,7 +160,7 @@ void checks(Html& html, const ReportFacts& facts) {
             if (line.advisory) html.element("span", "advisory", {{"class", "word plain"}});
           });
           html.within("p", {{"class", "value"}}, [&] {
-            html.text(line.value);
+            html.sentence(line.value);
             html.element("span", " · from the " + line.source, {{"class", "source"}});
           });
         });

@@ -31,7 +31,7 @@ const char* words_for(Phase phase) {
     case Phase::fenced:
       return "switching";
     case Phase::watching:
-      return "new side serves, way back open";
+      return "new side serves";
     case Phase::finishing:
       return "cleaning up";
     case Phase::finished:
@@ -81,11 +81,11 @@ std::vector<Busy> all_moments(const ReportFacts& facts) {
 
 std::string cuts_text(const WorkTime& time) {
   if (time.cuts().empty()) return "";
-  return fmt::format(
-      " {} of {} in all {} cut out: the dashed {}.",
-      time.cuts().size() == 1 ? "A pause" : fmt::format("{} pauses", time.cuts().size()),
-      to_duration_text(time.cut_out()), time.cuts().size() == 1 ? "is" : "are",
-      time.cuts().size() == 1 ? "line" : "lines");
+  const std::string length = to_duration_text(time.cut_out());
+  if (time.cuts().size() == 1)
+    return fmt::format(" A pause of {} is cut out: the dashed line.", length);
+  return fmt::format(" {} pauses of {} in all are cut out: the dashed lines.", time.cuts().size(),
+                     length);
 }
 
 struct Row {

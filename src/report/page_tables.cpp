@@ -123,7 +123,8 @@ void tables(Html& html, const ReportFacts& facts) {
           cell(html, with_thousands(copy.chunks), columns[6]);
           cell(html, copy.ms > 0 ? with_thousands(copy.read * 1000 / copy.ms) : "–", columns[7]);
           const auto bytes = facts.story.bytes.find(index);
-          cell(html, in_bytes(bytes == facts.story.bytes.end() ? 0 : bytes->second), columns[8]);
+          const bool told = bytes != facts.story.bytes.end() && bytes->second > 0;
+          cell(html, told ? in_bytes(bytes->second) : "–", columns[8]);
         } else {
           cell(html, one.expected_rows < 0 ? "–" : with_thousands(one.expected_rows) + " to read",
                columns[2]);

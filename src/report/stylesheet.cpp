@@ -70,7 +70,7 @@ section { background: var(--card); border: 1px solid var(--line); border-radius:
 .source { white-space: nowrap; }
 .steps { display: grid; grid-template-columns: minmax(220px, auto) 1fr; gap: 8px 24px; align-items: baseline; }
 code { font: 14px/1.5 ui-monospace, SFMono-Regular, Menlo, Consolas, DejaVu Sans Mono, monospace; background: var(--idle-soft); border-radius: 5px; padding: 2px 8px; overflow-wrap: anywhere; }
-.timeline li { display: grid; grid-template-columns: 250px 1fr; gap: 0 18px; padding: 4px 0; align-items: center; font-size: 14px; }
+.timeline li { display: grid; grid-template-columns: 280px 1fr; gap: 0 18px; padding: 4px 0; align-items: center; font-size: 14px; }
 .timeline .name { font-weight: 550; grid-column: 1; overflow-wrap: anywhere; }
 .timeline .when { color: var(--soft); grid-column: 1; font-size: 13px; font-variant-numeric: tabular-nums; }
 .timeline .when.trouble { color: var(--bad); font-weight: 600; }
@@ -96,6 +96,7 @@ svg text { fill: var(--soft); font: 12.5px system-ui, -apple-system, Segoe UI, R
 .axis { stroke: var(--soft); stroke-width: 1; }
 .cut { stroke: var(--soft); stroke-width: 1.5; stroke-dasharray: 3 3; }
 .mean { stroke: var(--ink); stroke-width: 1.3; stroke-dasharray: 6 4; }
+.area { shape-rendering: crispEdges; }
 .area.color1 { fill: var(--one); }
 .line { fill: none; stroke-width: 2; stroke-linejoin: round; }
 .line.color1 { stroke: var(--one); }
@@ -114,19 +115,19 @@ svg text { fill: var(--soft); font: 12.5px system-ui, -apple-system, Segoe UI, R
 .wide { overflow-x: auto; }
 table { border-collapse: collapse; width: 100%; font-size: 14px; }
 th { text-align: left; color: var(--soft); font-weight: 550; font-size: 13px; border-bottom: 1px solid var(--line); padding: 4px 14px 6px 0; vertical-align: bottom; }
-td { padding: 6px 14px 6px 0; border-bottom: 1px solid var(--line); vertical-align: top; overflow-wrap: anywhere; }
+td { padding: 6px 14px 6px 0; border-bottom: 1px solid var(--line); vertical-align: top; }
+td.words { overflow-wrap: anywhere; min-width: 120px; }
 th:last-child, td:last-child { padding-right: 0; }
 .number { text-align: right; font-variant-numeric: tabular-nums; white-space: nowrap; }
-#tables .words { min-width: 130px; }
 .stores { display: grid; grid-template-columns: auto 1fr; gap: 2px 16px; margin-top: 14px; font-size: 14px; color: var(--soft); overflow-wrap: anywhere; }
 .events li { display: grid; grid-template-columns: 210px 1fr; gap: 2px 18px; padding: 6px 0; border-top: 1px solid var(--line); font-size: 14px; overflow-wrap: anywhere; white-space: pre-line; }
 .events li:first-child { border-top: 0; }
 .events .when { color: var(--soft); font-variant-numeric: tabular-nums; }
 .events .failure .what { color: var(--bad); }
 #trail table { font-size: 13px; }
-#trail td { padding-top: 4px; padding-bottom: 4px; white-space: pre-line; }
+#trail td { padding-top: 4px; padding-bottom: 4px; }
 #trail td:nth-child(2) { white-space: nowrap; color: var(--soft); font-variant-numeric: tabular-nums; }
-#trail td:nth-child(3) { width: 100%; }
+#trail td:nth-child(3) { width: 100%; min-width: 220px; white-space: pre-line; }
 #trail .attempt td, #trail .phase td:last-child { font-weight: 600; }
 #trail .failure td:last-child { color: var(--bad); font-weight: 600; }
 #trail .progress td:last-child { color: var(--soft); }
@@ -146,8 +147,12 @@ footer { color: var(--soft); font-size: 13px; margin-top: 20px; overflow-wrap: a
   .timeline svg.bars { margin-top: 4px; }
   .source { white-space: normal; }
   #trail td:nth-child(2) { white-space: normal; min-width: 96px; }
+  .wide td.words { min-width: 104px; }
 }
 @media print {
+  td.words { min-width: 0; }
+  #trail td:nth-child(3) { min-width: 0; }
+  #trail td:nth-child(2) { white-space: nowrap; }
   @page { size: A4; margin: 14mm; }
   :root {
     --page: #ffffff; --card: #ffffff; --ink: #000000; --soft: #404854; --line: #cfd4da;
