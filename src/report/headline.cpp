@@ -53,8 +53,8 @@ std::string compared(const ReportFacts& facts) {
     return fmt::format("A sample of {} was compared and none differs.", rows_text(what.rows));
   }
   return fmt::format(
-      "Nothing is lost: each of the {} was compared on both sides, and none differs.",
-      rows_text(what.rows));
+      "Nothing is lost: each of the {} was compared on both sides, and none differs ({}).",
+      rows_text(what.rows), to_day_text(last->at));
 }
 
 std::string undone(const ReportFacts& facts) {

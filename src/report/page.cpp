@@ -55,6 +55,8 @@ const char* class_of(Headline::Tone tone) {
 
 void top(Html& html, const ReportFacts& facts) {
   const Headline line = headline(facts);
+  std::string phase = name_of(facts.state.phase);
+  std::ranges::replace(phase, '_', ' ');
   html.within("header", {}, [&] {
     html.within("p", {{"class", "kicker"}}, [&] {
       html.text("Migration report");
@@ -63,8 +65,8 @@ void top(Html& html, const ReportFacts& facts) {
     html.element("h1", facts.plan.migration.empty() ? "a migration" : facts.plan.migration);
     std::string about = "As of " + to_day_text(facts.wanted.now);
     if (facts.started()) {
-      about += fmt::format(" · attempt {} · {} since {}", facts.story.attempt(),
-                           name_of(facts.state.phase), to_day_text(facts.state.phase_since));
+      about += fmt::format(" · attempt {} · {} since {}", facts.story.attempt(), phase,
+                           to_day_text(facts.state.phase_since));
       about += facts.wanted.runner ? " · a runner is at work" : " · no runner is at work";
     }
     html.element("p", about, {{"class", "about"}});

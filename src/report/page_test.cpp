@@ -2,6 +2,8 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
+
 #include "report/checklist.h"
 #include "report/document.h"
 #include "report/fixture_test.h"

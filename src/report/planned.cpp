@@ -73,7 +73,8 @@ PlannedSwitch planned_switch(const json& one) {
 PlannedCheck planned_check(const json& one) {
   const std::string at = text(part(one, "at"));
   const std::string sql = text(part(one, "sql"));
-  std::string what = sql.empty() ? "`" + words(part(one, "command")) + "` ends with 0" : sql;
+  std::string what =
+      sql.empty() ? "`" + words(part(one, "command")) + "` ends with 0" : "`" + sql + "`";
   if (const std::string wanted = text(part(one, "expect")); !wanted.empty()) {
     what += " gives " + wanted;
   }

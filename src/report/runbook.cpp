@@ -45,7 +45,9 @@ void overview(Markdown& out, const ReportFacts& facts, const std::vector<std::st
                              : "a run that fails stops and leaves everything "
                                "resumable; nothing is undone by itself");
   for (const PlannedCheck& check : plan.checks) {
-    if (check.at == "before") out.item("Check", printable(check.what, 200) + ", or nothing begins");
+    if (check.at == "before")
+      out.item("Check", (facts.wanted.redact ? "a check of the plan" : printable(check.what, 400)) +
+                            ", or nothing begins");
   }
   if (plan.starts_manually) {
     out.item("The switch", "`run` never begins it by itself: it needs `cutover`");

@@ -59,6 +59,11 @@ std::vector<std::string> happened(const ReportFacts& facts, const std::string& i
   return all;
 }
 
+// What a check asks may hold values.
+std::string told_check(const ReportFacts& facts, const PlannedCheck& check) {
+  return facts.wanted.redact ? "a check of the plan" : printable(check.what, 400);
+}
+
 RunbookStep look_first(const ReportFacts& facts) {
   RunbookStep step;
   step.title = "See what will happen";
@@ -133,9 +138,10 @@ RunbookStep copy(const ReportFacts& facts) {
                   ? to_duration_text(measured) + ", as it took"
                   : estimate(facts, "estimate_ms", " together with the comparison");
   step.confirms = confirms(facts);
-  step.look =
-      "`status` in a second terminal: rows, rows a second, errors. Too much load: "
-      "`whimbrel limits PLAN rows_per_s=N`, or `pause` and `resume`";
+  step.look = fmt::format(
+      "`status` in a second terminal: rows, rows a second, errors. Too much load: `{}`, or `pause` "
+      "and `resume`",
+      facts.command("limits", "rows_per_s=N"));
   step.safe = "Ctrl-C, a crash or a power cut lose at most one chunk; the same command goes on";
   step.back = rollback_by(facts, "removes the new tables; the application never noticed them");
   if (const auto from = facts.story.first_in(Phase::copying)) {
@@ -246,7 +252,7 @@ RunbookStep switch_over(const ReportFacts& facts) {
   for (const PlannedCheck& check : facts.plan.checks) {
     if (check.at == "held" || check.at == "after") {
       step.look += fmt::format(". Check {}: {}", check.at == "held" ? "before it" : "after it",
-                               printable(check.what, 200));
+                               told_check(facts, check));
     }
   }
   step.safe =
@@ -265,7 +271,10 @@ RunbookStep watch(const ReportFacts& facts) {
   step.time = facts.plan.finish_after.count() > 0
                   ? to_duration_text(facts.plan.finish_after) + ", as the plan says"
                   : "as long as you like: the plan sets no time";
-  step.confirms = nothing_changes;
+  step.confirms =
+      facts.dual()
+          ? std::string(nothing_changes)
+          : "nobody for `status` and `verify`, which change nothing; for `run`, " + confirms(facts);
   step.look = facts.dual()
                   ? "0 rows may differ; errors and times of the application"
                   : "a runner has to live, or changes wait; 0 rows may differ; errors and times "

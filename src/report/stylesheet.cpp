@@ -49,7 +49,7 @@ section { background: var(--card); border: 1px solid var(--line); border-radius:
 #headline.attention { border-left-color: var(--warn); }
 #headline h2 { font-size: 22px; margin-bottom: 8px; }
 #headline li { margin-top: 4px; overflow-wrap: anywhere; max-width: 85ch; }
-.figures { display: grid; grid-template-columns: repeat(auto-fit, minmax(150px, 1fr)); gap: 12px; margin-top: 18px; }
+.figures { display: grid; grid-template-columns: repeat(auto-fill, minmax(150px, 1fr)); gap: 12px; margin-top: 18px; }
 .figures div { background: var(--card); border: 1px solid var(--line); border-radius: 10px; padding: 14px 16px; }
 .figures dt { color: var(--soft); font-size: 14px; }
 .figures .value { font-size: 25px; font-weight: 650; line-height: 1.25; font-variant-numeric: tabular-nums; }
