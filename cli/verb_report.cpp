@@ -73,7 +73,10 @@ Status write_page(const std::string& path, const std::string& page) {
   const auto kind = std::filesystem::status(path, ignored).type();
   if (kind == std::filesystem::file_type::regular ||
       kind == std::filesystem::file_type::not_found) {
-    return write_file(path, page);
+    Status written = write_file(path, page);
+    if (written.ok()) return written;
+    return Error{ErrorCode::unavailable, "the page cannot be written: " + written.error().message,
+                 "name a file in a folder that is there and writable"};
   }
   std::ofstream out(path, std::ios::binary);
   out << page;

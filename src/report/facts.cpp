@@ -1,6 +1,5 @@
 #include "report/facts.h"
 
-#include <algorithm>
 
 #include "report/files.h"
 
@@ -120,17 +119,6 @@ Result<ReportFacts> gather(const Journal& journal, ReportWanted wanted) {
   facts.kept_rows = std::ssize(kept);
   facts.tables = tables_of(facts);
   return facts;
-}
-
-std::string shell_word(const std::string& word) {
-  const bool plain = !word.empty() && std::ranges::all_of(word, [](char c) {
-    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
-           std::string_view("_-./:@%+=,").find(c) != std::string_view::npos;
-  });
-  if (plain) return word;
-  std::string quoted = "'";
-  for (const char c : word) quoted += c == '\'' ? std::string("'\\''") : std::string(1, c);
-  return quoted + "'";
 }
 
 }  // namespace whimbrel

@@ -60,7 +60,4 @@ struct ReportFacts {
 
 Result<ReportFacts> gather(const Journal& journal, ReportWanted wanted);
 
-// A word of a command line, quoted where a shell would take it apart.
-std::string shell_word(const std::string& word);
-
 }  // namespace whimbrel

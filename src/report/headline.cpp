@@ -241,7 +241,9 @@ std::string way_back(const ReportFacts& facts) {
 
 Headline headline(const ReportFacts& facts) {
   if (!facts.started()) return not_begun(facts);
-  const Telling told = interrupted(facts).value_or(telling(facts.state.phase));
+  Telling told = interrupted(facts).value_or(telling(facts.state.phase));
+  const bool again = facts.state.phase == Phase::following && facts.story.comparison() != nullptr;
+  if (again) told.title = "Copied; it is compared again before the switch";
   Headline line{told.tone, told.word, told.title, {}};
   if (has_copy(facts)) line.sentences.push_back(moved(facts));
   if (facts.state.phase == Phase::rolled_back) {
@@ -258,6 +260,7 @@ Headline headline(const ReportFacts& facts) {
         facts.state.rejected == 1 ? "it" : "them"));
     if (line.tone == Tone::good) line.tone = Tone::attention;
   }
+  if (again) line.sentences.push_back("The last step: " + printable(facts.state.why, 200) + ".");
   line.sentences.push_back(who_serves(facts));
   line.sentences.push_back(way_back(facts));
   if (facts.is_switched()) {

@@ -2,6 +2,9 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+#include <string_view>
+
 #include "base/text.h"
 
 namespace whimbrel {
@@ -35,8 +38,12 @@ bool flag(const json& value, bool unsaid) {
 std::string words(const json& value) {
   if (!value.is_array()) return text(value);
   std::vector<std::string> all;
-  for (const json& one : value) all.push_back(text(one));
+  for (const json& one : value) all.push_back(shell_word(text(one)));
   return join(all, " ");
+}
+
+std::string as_code(const std::string& text) {
+  return text.find('`') == std::string::npos ? "`" + text + "`" : "“" + text + "”";
 }
 
 std::string pairs(const json& map) {
@@ -66,8 +73,8 @@ PlannedSwitch planned_switch(const json& one) {
                         pairs(part(where, "set"))),
             "the row as it was found"};
   }
-  return {"", fmt::format("the command `{}`", words(part(one, "command"))),
-          fmt::format("the command `{}`", words(part(one, "undo")))};
+  return {"", "the command " + as_code(words(part(one, "command"))),
+          "the command " + as_code(words(part(one, "undo")))};
 }
 
 PlannedCheck planned_check(const json& one) {
@@ -150,6 +157,17 @@ Planned planned(const State& state, const json& file) {
   plan.view = flag(part(finish, "view"), false);
   plan.drop_after = parse_duration(text(part(finish, "drop_after")));
   return plan;
+}
+
+std::string shell_word(const std::string& word) {
+  const bool plain = !word.empty() && std::ranges::all_of(word, [](char c) {
+    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
+           std::string_view("_-./:@%+=,").find(c) != std::string_view::npos;
+  });
+  if (plain) return word;
+  std::string quoted = "'";
+  for (const char c : word) quoted += c == '\'' ? std::string("'\\''") : std::string(1, c);
+  return quoted + "'";
 }
 
 }  // namespace whimbrel

@@ -58,4 +58,7 @@ struct Planned {
 // while a migration is under way; that is taken from the file.
 Planned planned(const State& state, const nlohmann::json& file);
 
+// A word of a command line, quoted where a shell would take it apart.
+std::string shell_word(const std::string& word);
+
 }  // namespace whimbrel

@@ -248,7 +248,7 @@ RunbookStep switch_over(const ReportFacts& facts) {
   }
   step.look = switches.empty()
                   ? "the plan has no switch: lead the application over yourself, right after"
-                  : "it flips " + join(switches, "; ");
+                  : "what it switches: " + join(switches, "; ");
   for (const PlannedCheck& check : facts.plan.checks) {
     if (check.at == "held" || check.at == "after") {
       step.look += fmt::format(". Check {}: {}", check.at == "held" ? "before it" : "after it",
