@@ -263,8 +263,10 @@ Ticks ticks(Axis axis, double from, double to, int wanted) {
     all.unit = chosen->name;
     unit = chosen->ms;
   }
-  const double first = std::ceil(from / step - 1e-6) * step;
-  for (double value = first; value <= to + step * 1e-6; value += step) {
+  const auto first = static_cast<std::int64_t>(std::ceil(from / step - 1e-6));
+  const auto last = static_cast<std::int64_t>(std::floor(to / step + 1e-6));
+  for (std::int64_t i = first; i <= last; ++i) {
+    const double value = static_cast<double>(i) * step;
     all.at.emplace_back(value, short_number(std::round(value / unit * 1000) / 1000));
   }
   if (all.at.empty()) all.at.emplace_back(from, short_number(from / unit));

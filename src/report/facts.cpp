@@ -1,6 +1,5 @@
 #include "report/facts.h"
 
-
 #include "report/files.h"
 
 namespace whimbrel {

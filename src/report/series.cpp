@@ -34,7 +34,8 @@ Milliseconds length_of(const std::vector<Busy>& stretches) {
 
 WorkTime::WorkTime(std::vector<Busy> busy, Milliseconds pause_min, double pause_shown) {
   std::vector<Busy> stretches = merged(std::move(busy), pause_min);
-  stretches = merged(std::move(stretches), std::max(pause_min, length_of(stretches) / 5));
+  const Milliseconds longest = std::max(pause_min, length_of(stretches) / 5);
+  stretches = merged(std::move(stretches), longest);
   if (stretches.empty()) return;
   const double work = std::max(1.0, count(length_of(stretches)));
   const auto pauses = static_cast<double>(stretches.size() - 1);
