@@ -70,8 +70,9 @@ TEST_F(JournalFile, AMissingRecordIsNoticed) {
   EXPECT_FALSE(Journal::open(path_, clock_).ok());
 }
 
-TEST_F(JournalFile, IsHeardInItsOrderHoweverLongItIs) {
-  const auto journal = open();
+TEST(JournalRecords, AreHeardInTheirOrderHoweverManyThereAre) {
+  SystemClock clock;
+  const auto journal = Journal::in_memory(clock).value();
   for (int i = 1; i <= 4321; ++i) {
     ASSERT_TRUE(journal->append(ChunkCopied{0, "", false, i, 0, 0, 0, 0, 0}).ok());
   }

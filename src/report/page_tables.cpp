@@ -13,6 +13,7 @@ namespace whimbrel::page {
 namespace {
 
 constexpr std::size_t events_max = 60;
+constexpr std::size_t lines_unfolded_max = 150;
 
 std::string in_bytes(std::int64_t bytes) {
   if (bytes < 10'000) return with_thousands(bytes) + " B";
@@ -267,7 +268,9 @@ void audit_trail(Html& html, const ReportFacts& facts) {
                                    : "";
   html.element("p", note + " Each single record is in migration-report-latest.json.",
                {{"class", "note"}});
-  html.within("details", {{"open", "open"}}, [&] {
+  Html::Attributes fold;
+  if (facts.trail.lines.size() <= lines_unfolded_max) fold.push_back({"open", "open"});
+  html.within("details", fold, [&] {
     html.element("summary", fmt::format("{} lines", with_thousands(std::ssize(facts.trail.lines))));
     trail_rows(html, facts);
   });

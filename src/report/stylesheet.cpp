@@ -68,6 +68,7 @@ section { background: var(--card); border: 1px solid var(--line); border-radius:
 .not_met .word { color: var(--bad); }
 .checks .word.plain { color: var(--idle); }
 .source { white-space: nowrap; }
+.steps + p { margin-top: 12px; }
 .steps { display: grid; grid-template-columns: minmax(220px, auto) 1fr; gap: 8px 24px; align-items: baseline; }
 code { font: 14px/1.5 ui-monospace, SFMono-Regular, Menlo, Consolas, DejaVu Sans Mono, monospace; background: var(--idle-soft); border-radius: 5px; padding: 2px 8px; overflow-wrap: anywhere; }
 .timeline li { display: grid; grid-template-columns: 280px 1fr; gap: 0 18px; padding: 4px 0; align-items: center; font-size: 14px; }
@@ -146,13 +147,20 @@ footer { color: var(--soft); font-size: 13px; margin-top: 20px; overflow-wrap: a
   .timeline svg.bars, .timeline .scale-row svg, .timeline .scale-row p { grid-column: 1; grid-row: auto; }
   .timeline svg.bars { margin-top: 4px; }
   .source { white-space: normal; }
-  #trail td:nth-child(2) { white-space: normal; min-width: 96px; }
-  .wide td.words { min-width: 104px; }
+  .wide td.words { min-width: 124px; }
+  #trail thead { display: none; }
+  #trail table, #trail tbody { display: block; }
+  #trail tr { display: grid; grid-template-columns: auto 1fr; gap: 0 12px; border-bottom: 1px solid var(--line); padding: 5px 0; }
+  #trail td { border: 0; padding: 0; min-width: 0; }
+  #trail td.number { text-align: left; color: var(--soft); }
+  #trail td:nth-child(3) { grid-column: 1 / -1; }
+  #trail .left-out td { grid-column: 1 / -1; padding: 8px 0; }
 }
 @media print {
-  td.words { min-width: 0; }
+  .wide td.words { min-width: 24mm; }
+  th, td { padding-right: 8px; }
+  th.number { white-space: normal; }
   #trail td:nth-child(3) { min-width: 0; }
-  #trail td:nth-child(2) { white-space: nowrap; }
   @page { size: A4; margin: 14mm; }
   :root {
     --page: #ffffff; --card: #ffffff; --ink: #000000; --soft: #404854; --line: #cfd4da;

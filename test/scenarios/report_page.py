@@ -15,6 +15,7 @@ import sys
 import time
 import xml.etree.ElementTree as ElementTree
 
+from documents import hold
 from refusals import changed, expect_words
 from whimbrel import World, main
 
@@ -121,6 +122,7 @@ def before_anything_has_begun():
     _, out, _ = world.run("report", "--json")
     told = [json.loads(line) for line in out.splitlines()]
     assert told[0]["phase"] == "not started" and told[0]["plan"] == {} and told[0]["attempt"] == 0, out
+    hold("report", told[0], "report --json before anything has begun")
     assert told[1]["next_steps"], told[1]
     for kind in ("report-latest.json", "report-latest.html", "runbook-latest.md"):
         assert (state_folder(world) / ("migration-" + kind)).exists(), kind
