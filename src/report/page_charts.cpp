@@ -14,6 +14,8 @@ namespace whimbrel::page {
 namespace {
 
 constexpr std::size_t spans_max = 24;
+constexpr std::size_t cuts_max = 12;
+constexpr std::size_t holds_max = 100;
 constexpr Milliseconds pause_min{60'000};
 
 const char* words_for(Phase phase) {
@@ -62,7 +64,7 @@ const char* color_of(Phase phase) {
   }
 }
 
-std::vector<Busy> all_moments(const ReportFacts& facts) {
+std::vector<Busy> moments_since(const ReportFacts& facts, TimePoint since) {
   std::vector<Busy> busy;
   const auto moment = [&](TimePoint at) { busy.push_back({at, at}); };
   for (const PhaseSpan& span : facts.story.phases) moment(span.from);
@@ -76,16 +78,24 @@ std::vector<Busy> all_moments(const ReportFacts& facts) {
   }
   if (facts.story.last) moment(*facts.story.last);
   if (!is_final(facts.state.phase)) moment(facts.wanted.now);
+  std::erase_if(busy, [&](const Busy& one) { return one.to < since; });
+  for (Busy& one : busy) one.from = std::max(one.from, since);
   return busy;
 }
 
+// Too many of them would hide what they cut.
+std::vector<WorkTime::Cut> shown_cuts(const WorkTime& time) {
+  return time.cuts().size() <= cuts_max ? time.cuts() : std::vector<WorkTime::Cut>{};
+}
+
 std::string cuts_text(const WorkTime& time) {
-  if (time.cuts().empty()) return "";
+  const std::size_t cuts = time.cuts().size();
+  if (cuts == 0) return "";
   const std::string length = to_duration_text(time.cut_out());
-  if (time.cuts().size() == 1)
-    return fmt::format(" A pause of {} is cut out: the dashed line.", length);
-  return fmt::format(" {} pauses of {} in all are cut out: the dashed lines.", time.cuts().size(),
-                     length);
+  if (cuts == 1) return fmt::format(" A pause of {} is cut out: the dashed line.", length);
+  return fmt::format(" {} pauses of {} in all are cut out{}.",
+                     with_thousands(std::ssize(time.cuts())), length,
+                     cuts <= cuts_max ? ": the dashed lines" : "");
 }
 
 struct Row {
@@ -117,38 +127,48 @@ Row row_of(const PhaseSpan& span, const ReportFacts& facts, const WorkTime& time
 
 }  // namespace
 
-void timeline(Html& html, const ReportFacts& facts) {
-  const WorkTime time(all_moments(facts), pause_min, 0.05);
-  begin_section(html, "timeline", "Timeline");
-  std::vector<double> marks;
-  for (const WorkTime::Cut& cut : time.cuts()) {
-    marks.push_back(static_cast<double>(cut.at.count()) / time.total());
+namespace {
+
+void draw_holds(Html& html, const ReportFacts& facts, const WorkTime& time,
+                const std::vector<double>& marks) {
+  const auto& holds = facts.story.holds;
+  if (holds.empty()) return;
+  const TimePoint now = facts.wanted.now;
+  Row row{"writers held", "", {}};
+  Milliseconds all{0};
+  for (const HoldSpan& hold : holds) all += hold.length(now);
+  for (std::size_t i = holds.size() - std::min(holds.size(), holds_max); i < holds.size(); ++i) {
+    const double to = time.at(holds[i].ended(now)) / time.total();
+    if (to > 0) row.bars.push_back({time.at(holds[i].from) / time.total(), to, "bar held"});
   }
+  row.when = fmt::format("{} in {} {}", to_duration_text(all), with_thousands(std::ssize(holds)),
+                         holds.size() == 1 ? "hold" : "holds");
+  draw_row(html, row, marks);
+}
+
+}  // namespace
+
+void timeline(Html& html, const ReportFacts& facts) {
   const auto& spans = facts.story.phases;
   const std::size_t first = spans.size() > spans_max ? spans.size() - spans_max : 0;
+  const TimePoint since = spans.empty() ? facts.wanted.now : spans[first].from;
+  const WorkTime time(moments_since(facts, since), pause_min, 0.05);
+  begin_section(html, "timeline", "Timeline");
+  std::vector<double> marks;
+  for (const WorkTime::Cut& cut : shown_cuts(time)) {
+    marks.push_back(static_cast<double>(cut.at.count()) / time.total());
+  }
   if (first > 0) {
     html.element("p",
-                 fmt::format("The latest {} of {} phases; the audit trail has all.", spans_max,
-                             spans.size()),
+                 fmt::format("The latest {} of {} phases; the audit trail tells of the others.",
+                             spans_max, with_thousands(std::ssize(spans))),
                  {{"class", "note"}});
   }
   html.within("ol", {{"class", "timeline"}}, [&] {
     for (std::size_t i = first; i < spans.size(); ++i) {
       draw_row(html, row_of(spans[i], facts, time), marks);
     }
-    if (!facts.story.holds.empty()) {
-      Row row{"writers held", "", {}};
-      Milliseconds all{0};
-      for (const HoldSpan& hold : facts.story.holds) {
-        const TimePoint to = hold.ended(facts.wanted.now);
-        all += hold.length(facts.wanted.now);
-        row.bars.push_back(
-            {time.at(hold.from) / time.total(), time.at(to) / time.total(), "bar held"});
-      }
-      row.when = fmt::format("{} in {} {}", to_duration_text(all), facts.story.holds.size(),
-                             facts.story.holds.size() == 1 ? "hold" : "holds");
-      draw_row(html, row, marks);
-    }
+    draw_holds(html, facts, time, marks);
     html.within("li", {{"class", "scale-row"}}, [&] { draw_scale(html, time.total()); });
   });
   if (!time.cuts().empty()) html.element("p", cuts_text(time).substr(1), {{"class", "note"}});
@@ -164,7 +184,7 @@ void throughput_chart(Html& html, const ReportFacts& facts, const WorkTime& time
   chart.x_name = "time at work";
   chart.y_name = "rows a second";
   chart.x_to = time.total();
-  chart.cuts = time.cuts();
+  chart.cuts = shown_cuts(time);
   Layer layer;
   layer.kind = Layer::Kind::steps;
   layer.steps = throughput(facts.story.chunks, time);
@@ -248,7 +268,7 @@ void lag_chart(Html& html, const ReportFacts& facts) {
   chart.x_name = "time at work";
   chart.y_name = "changes";
   chart.x_to = time.total();
-  chart.cuts = time.cuts();
+  chart.cuts = shown_cuts(time);
   std::int64_t most = 0;
   for (const bool backward : {false, true}) {
     if (changes[backward ? 1 : 0] == 0) continue;

@@ -134,6 +134,19 @@ TEST(Page, StaysSmallWithManyChunksAndErrors) {
   EXPECT_TRUE(has(page, "lines are left out here"));
 }
 
+TEST(Page, StaysSmallWhenChangesComeNowAndThenForWeeks) {
+  Journaled world;
+  world.begin();
+  world.copy(3, 10);
+  for (int i = 0; i < 20'000; ++i) {
+    world.add(ChangesApplied{"forward:db:a-name", "1", 1, 1}, 70'000);
+    if (i % 20 == 0) world.hold(5, 1000);
+  }
+  const std::string page = report_page(world.facts());
+  EXPECT_LT(page.size(), 300'000);
+  EXPECT_TRUE(has(page, "pauses of"));
+}
+
 TEST(Page, ASecondAttemptIsToldWithoutTheFirst) {
   Journaled world;
   world.begin();

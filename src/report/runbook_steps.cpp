@@ -11,6 +11,7 @@ namespace whimbrel {
 
 namespace {
 
+constexpr std::ptrdiff_t lines_max = 5;  // of what happened again and again
 constexpr const char* not_measured = "not yet measured: run `analyze`";
 constexpr const char* nothing_changes = "nobody: it changes nothing";
 
@@ -170,13 +171,12 @@ bool is_after_switch(Phase phase) {
 
 // The latest of a long row of comparisons.
 std::vector<std::string> comparisons(const ReportFacts& facts, bool after_switch) {
-  constexpr std::size_t most = 5;
   std::vector<std::string> all;
   for (const Comparison& one : facts.story.comparisons) {
     const bool now = one.attempt == facts.story.attempt();
     if (now && is_after_switch(one.phase) == after_switch) all.push_back(comparison_text(one));
   }
-  if (all.size() > most) all.erase(all.begin(), all.end() - most);
+  if (std::ssize(all) > lines_max) all.erase(all.begin(), all.end() - lines_max);
   return all;
 }
 
@@ -215,8 +215,14 @@ std::vector<std::string> switch_happened(const ReportFacts& facts) {
     if (times.undone) text += ", put back on " + to_day_text(*times.undone);
     all.push_back(std::move(text));
   }
-  for (const HoldSpan& hold : facts.story.holds_of(facts.story.attempt())) {
-    if (hold.on_the_way_back) continue;
+  std::vector<HoldSpan> holds = facts.story.holds_of(facts.story.attempt());
+  std::erase_if(holds, [](const HoldSpan& hold) { return hold.on_the_way_back; });
+  if (std::ssize(holds) > lines_max) {
+    all.push_back(fmt::format("{} earlier holds, which the report has",
+                              with_thousands(std::ssize(holds) - lines_max)));
+    holds.erase(holds.begin(), holds.end() - lines_max);
+  }
+  for (const HoldSpan& hold : holds) {
     all.push_back(
         fmt::format("writers held on {} for {}{}; {} changes carried over meanwhile",
                     to_day_text(hold.from), to_duration_text(hold.length(facts.wanted.now)),

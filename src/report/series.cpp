@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <iterator>
 
 #include "follow/follow.h"
 
@@ -55,17 +56,13 @@ WorkTime::WorkTime(std::vector<Busy> busy, Milliseconds pause_min, double pause_
 }
 
 double WorkTime::at(TimePoint time) const {
-  const Piece* before = nullptr;
-  for (const Piece& piece : pieces_) {
-    if (time < piece.from) {
-      if (before == nullptr) return 0;
-      const double part = count(time - before->to) / std::max(1.0, count(piece.from - before->to));
-      return before->ends + part * (piece.begins - before->ends);
-    }
-    if (time <= piece.to) return piece.begins + count(time - piece.from);
-    before = &piece;
-  }
-  return before == nullptr ? 0 : before->ends;
+  const auto next = std::ranges::upper_bound(pieces_, time, {}, &Piece::from);
+  if (next == pieces_.begin()) return 0;
+  const Piece& piece = *std::prev(next);
+  if (time <= piece.to) return piece.begins + count(time - piece.from);
+  if (next == pieces_.end()) return piece.ends;
+  const double part = count(time - piece.to) / std::max(1.0, count(next->from - piece.to));
+  return piece.ends + part * (next->begins - piece.ends);
 }
 
 Milliseconds WorkTime::cut_out() const {
