@@ -90,7 +90,8 @@ Status write_reports(const Journal& journal, const ReportFacts& facts) {
 }
 
 Status write_documents(Context& context) {
-  ASSIGN_OR_RETURN(const std::string folder, context.state_folder(false));
+  const Result<std::string> folder = context.state_folder(false);
+  if (!folder.ok()) return folder.error();
   const nlohmann::json plan = nlohmann::json::parse(context.plan().resolved, nullptr, false);
   ASSIGN_OR_RETURN(const ReportFacts facts,
                    gather(context.journal(), report_wanted(context, plan)));
