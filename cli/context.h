@@ -71,6 +71,8 @@ struct Options {
   bool writes = false;
   std::string shell;
   std::string what;
+  std::string html;
+  bool runbook = false;
 };
 
 // Asked by SIGINT and SIGTERM; a second one ends the process at once.
@@ -93,6 +95,8 @@ class Context {
 
   Standing standing() const;
   const PlanFile& plan() const { return plan_; }
+  // Of --var.
+  const std::map<std::string, std::string>& variables() const { return variables_; }
   const Migration& migration() const { return migration_; }
   Migration& migration() { return migration_; }
   Journal& journal() { return *journal_; }

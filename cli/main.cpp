@@ -202,8 +202,14 @@ int dispatch(int argc, char** argv) {
            "  whimbrel restore file:backup sqlite:copy.db --yes", [&] { return restore(options); });
   restore_verb->add_option("url", options.url, "file:FOLDER")->required();
   restore_verb->add_option("store", options.store, "a store URL")->required();
-  with_plan(verb("report", "the audit trail", "  whimbrel report migration.yaml --json",
-                 [&] { return report(options); }));
+  CLI::App* report_verb =
+      with_plan(verb("report", "the audit trail, a page for the manager, the runbook",
+                     "  whimbrel report migration.yaml --html report.html\n"
+                     "  whimbrel report migration.yaml --runbook > runbook.md",
+                     [&] { return report(options); }));
+  report_verb->add_option("--html", options.html, "write the page to this file as well");
+  report_verb->add_flag("--runbook", options.runbook,
+                        "print the runbook: what to do, and what really happened");
   with_plan(verb("reverse", "after `finish`: prints the plan for the way back",
                  "  whimbrel reverse migration.yaml > back.yaml",
                  [&] { return reverse(options); }));

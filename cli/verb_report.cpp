@@ -1,6 +1,10 @@
 #include <filesystem>
+#include <fstream>
 
 #include "base/text.h"
+#include "report/page.h"
+#include "report/runbook.h"
+#include "reporting.h"
 #include "verbs.h"
 
 namespace whimbrel::cli {
@@ -55,22 +59,108 @@ int status(const Options& options) {
   }
 }
 
+namespace {
+
+Status to_stdout(std::string_view text) {
+  std::fwrite(text.data(), 1, text.size(), stdout);
+  return {};
+}
+
+// A device or a pipe is written to; a file is there as a whole or not at all.
+Status write_page(const std::string& path, const std::string& page) {
+  if (path == "-") return to_stdout(page);
+  std::error_code ignored;
+  const auto kind = std::filesystem::status(path, ignored).type();
+  if (kind == std::filesystem::file_type::regular ||
+      kind == std::filesystem::file_type::not_found) {
+    Status written = write_file(path, page);
+    if (written.ok()) return written;
+    return Error{ErrorCode::unavailable, "the page cannot be written: " + written.error().message,
+                 "name a file in a folder that is there and writable"};
+  }
+  std::ofstream out(path, std::ios::binary);
+  out << page;
+  out.flush();
+  if (out) return {};
+  return Error{ErrorCode::refused, "the page cannot be written to " + path,
+               "name a file in a folder that is there"};
+}
+
+// The state folder may be read-only, or somebody else's: then what was asked for is told all the
+// same.
+void write_into_state_folder(Context& context, const Journal& journal, const ReportFacts& facts,
+                             const std::string& runbook) {
+  if (facts.wanted.folder.empty()) return;
+  Status written = write_reports(journal, facts);
+  if (written.ok() && !runbook.empty()) {
+    const auto file =
+        write_stamped(facts.wanted.folder, "runbook", "md", runbook, facts.wanted.now);
+    if (!file.ok()) written = file.error();
+  }
+  if (!written.ok()) {
+    context.warn(
+        "the report could not be written into the state folder: " + written.error().message,
+        "make room, or make the folder writable");
+  }
+}
+
+int tell_runbook(Context& context, const std::string& text) {
+  if (context.options().json) {
+    std::printf("%s\n", nlohmann::json({{"runbook", text}})
+                            .dump(-1, ' ', false, nlohmann::json::error_handler_t::replace)
+                            .c_str());
+    return context.finish(done, "reported", "the runbook");
+  }
+  (void)to_stdout(text);
+  return done;
+}
+
+}  // namespace
+
 int report(const Options& options) {
   Context context(options);
-  if (const Status journal = context.open_journal(false); !journal.ok())
-    return context.fail(journal.error());
-  const Result<nlohmann::json> document = report_document(context.journal(), context.clock().now());
-  if (!document.ok()) return context.fail(document.error());
-  if (const Status written = write_documents(context); !written.ok())
-    return context.fail(written.error());
-  if (options.json) {
-    std::printf(
-        "%s\n",
-        document.value().dump(-1, ' ', false, nlohmann::json::error_handler_t::replace).c_str());
+  Result<PlanAsWritten> plan = plan_as_written(context);
+  Result<bool> begun = context.has_journal();
+  if (!begun.ok()) return context.fail(begun.error());
+  if (!begun.value() && !plan.ok()) return context.fail(plan.error());
+  std::unique_ptr<Journal> nothing_yet;
+  if (begun.value()) {
+    if (const Status opened = context.open_journal(false); !opened.ok())
+      return context.fail(opened.error());
+  } else {
+    Result<std::unique_ptr<Journal>> empty = Journal::in_memory(context.clock());
+    if (!empty.ok()) return context.fail(empty.error());
+    nothing_yet = std::move(empty).value();
+    context.next(next_steps(State{}, options.plan));
   }
-  context.say(report_text(document.value()));
+  const Journal& journal = nothing_yet ? *nothing_yet : context.journal();
+  ReportWanted wanted = report_wanted(context, plan.ok() ? plan.value().resolved : nullptr);
+  wanted.runner = journal.somebody_runs();
+  const Result<ReportFacts> facts = gather(journal, std::move(wanted));
+  if (!facts.ok()) return context.fail(facts.error());
+
+  std::string text;
+  if (options.runbook) {
+    text = runbook(facts.value(), plan.ok() ? plan.value().variables : std::vector<std::string>{});
+  }
+  write_into_state_folder(context, journal, facts.value(), text);
+  if (!options.html.empty()) {
+    const Status written = write_page(options.html, report_page(facts.value()));
+    if (!written.ok()) return context.fail(written.error());
+  }
+  if (options.runbook) return tell_runbook(context, text);
+  if (options.html == "-") return done;
+  if (options.json) {
+    const Status told = write_report_json(journal, facts.value(), true, to_stdout);
+    if (!told.ok()) return context.fail(told.error());
+  } else if (options.html.empty()) {
+    const Status told = write_report_text(journal, facts.value(), to_stdout);
+    if (!told.ok()) return context.fail(told.error());
+  }
   return context.finish(done, "reported",
-                        "also in the state folder as migration-report-latest.json");
+                        options.html.empty()
+                            ? "also in the state folder as migration-report-latest.json and .html"
+                            : "the page is " + options.html);
 }
 
 int schema() {

@@ -100,22 +100,6 @@ int dry_run(Context& context) {
 
 }  // namespace
 
-Status write_documents(Context& context) {
-  ASSIGN_OR_RETURN(const std::string folder, context.state_folder(false));
-  const TimePoint now = context.clock().now();
-  ASSIGN_OR_RETURN(const nlohmann::json report, report_document(context.journal(), now));
-  ASSIGN_OR_RETURN(const nlohmann::json checkpoint,
-                   checkpoint_document(context.journal(), folder, now));
-  const auto text = [](const nlohmann::json& document) {
-    return document.dump(2, ' ', false, nlohmann::json::error_handler_t::replace) + "\n";
-  };
-  const Result<std::string> one = write_stamped(folder, "report", "json", text(report), now);
-  if (!one.ok()) return one.error();
-  const Result<std::string> two =
-      write_stamped(folder, "checkpoint", "json", text(checkpoint), now);
-  return two.ok() ? Status() : Status(two.error());
-}
-
 Status refuse_added_columns(Context& context) {
   const Phase phase = context.journal().phase();
   const std::vector<std::string>& added = context.migration().added_since;

@@ -37,7 +37,7 @@ Status refuse_added_columns(Context& context);
 // Binds the plan without them; false when that is not what is wrong.
 bool old_tables_are_gone(Context& context);
 
-// After a run or a rollback: the report and the checkpoint, stamped and as `…-latest`.
+// After a run or a rollback: report, page and checkpoint, stamped and as `…-latest`.
 Status write_documents(Context& context);
 // Asks a living runner and waits for its answer; unset when no runner lives.
 Result<std::optional<std::string>> ask_runner(Context& context, const std::string& verb,

@@ -9,10 +9,6 @@
 
 namespace whimbrel {
 
-namespace {
-constexpr std::int64_t changes_per_batch_max = 500;
-}
-
 Follow::Follow(Direction direction, std::string feed, Store& store, const std::vector<Move>& moves,
                Journal& journal, Events& events, RejectRow reject)
     : direction_(direction),

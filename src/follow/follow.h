@@ -29,6 +29,8 @@ struct FollowStep {
 class Follow {
  public:
   using RejectRow = std::function<Status(const Move& move, const Row& key, const Error& reason)>;
+  // A smaller batch was the last that waited: reports tell by it when both sides were equal.
+  static constexpr std::int64_t changes_per_batch_max = 500;
 
   // `store` is the side that is read; all its moves are followed. The feed must be started.
   Follow(Direction direction, std::string feed, Store& store, const std::vector<Move>& moves,

@@ -99,9 +99,7 @@ Status Journal::load() {
                  "go on with the release that began this migration"};
   }
   id_ = ids[0][0];
-  ASSIGN_OR_RETURN(const std::vector<Stamped> all, records());
-  state_ = replay(all);
-  return {};
+  return replay_all();
 }
 
 Status Journal::execute(const char* sql, const std::vector<std::string>& values) const {
@@ -164,32 +162,58 @@ Phase Journal::phase() const {
   return state_.phase;
 }
 
-Result<std::vector<Stamped>> Journal::records() const {
+Status Journal::hear(const std::function<Status(const Stamped&)>& listener) const {
+  constexpr const char* page =
+      "SELECT number, at, name, body, sum FROM records WHERE number > ?1 ORDER BY number LIMIT "
+      "2000";
   const std::lock_guard lock(mutex_);
-  ASSIGN_OR_RETURN(const auto rows,
-                   query("SELECT number, at, name, body, sum FROM records ORDER BY number", {}));
-  std::vector<Stamped> all;
+  std::int64_t last = 0;
   std::string sum;
-  for (const auto& row : rows) {
-    const std::int64_t number = to_number(row[0]);
-    sum = digest_hex(sum + row[2] + row[3]);
-    if (sum != row[4] || number != std::ssize(all) + 1) {
-      return Error{
-          ErrorCode::refused,
-          fmt::format("the journal {} is damaged at record {}", path_, number),
-          "put the state folder back from a copy; the databases were not touched, and what "
-          "keeps their sides equal goes on without it",
-          "nothing was changed by this command",
-          {},
-          ""};
+  while (true) {
+    ASSIGN_OR_RETURN(const auto rows, query(page, {fmt::format("{}", last)}));
+    if (rows.empty()) break;
+    for (const auto& row : rows) {
+      const std::int64_t number = to_number(row[0]);
+      sum = digest_hex(sum + row[2] + row[3]);
+      if (sum != row[4] || number != last + 1) {
+        return Error{
+            ErrorCode::refused,
+            fmt::format("the journal {} is damaged at record {}", path_, number),
+            "put the state folder back from a copy; the databases were not touched, and what "
+            "keeps their sides equal goes on without it",
+            "nothing was changed by this command",
+            {},
+            ""};
+      }
+      ASSIGN_OR_RETURN(Record record, record_from_json(row[2], row[3]));
+      TRY(listener({number, TimePoint(Milliseconds(to_number(row[1]))), std::move(record)}));
+      last = number;
     }
-    ASSIGN_OR_RETURN(Record record, record_from_json(row[2], row[3]));
-    all.push_back({number, TimePoint(Milliseconds(to_number(row[1]))), std::move(record)});
   }
   auto* self = const_cast<Journal*>(this);  // NOLINT: the chain's end is a cache of the file
-  self->last_number_ = std::ssize(all);
+  self->last_number_ = last;
   self->last_sum_ = sum;
+  return {};
+}
+
+Result<std::vector<Stamped>> Journal::records() const {
+  std::vector<Stamped> all;
+  TRY(hear([&](const Stamped& stamped) {
+    all.push_back(stamped);
+    return Status();
+  }));
   return all;
+}
+
+Status Journal::replay_all() {
+  State state;
+  TRY(hear([&](const Stamped& stamped) {
+    apply(state, stamped);
+    return Status();
+  }));
+  const std::lock_guard lock(mutex_);
+  state_ = std::move(state);
+  return {};
 }
 
 Status Journal::lock_for_running() {
@@ -217,10 +241,7 @@ Status Journal::lock_for_running() {
     return Error{ErrorCode::unavailable, fmt::format("{}: {}", path, std::strerror(errno))};
   }
   // Whoever had the lock until now may have written since the journal was opened.
-  ASSIGN_OR_RETURN(const std::vector<Stamped> all, records());
-  const std::lock_guard lock(mutex_);
-  state_ = replay(all);
-  return {};
+  return replay_all();
 }
 
 bool Journal::somebody_runs() const {

@@ -5,6 +5,7 @@
 // damaged or exchanged file is noticed. Threads: any thread; appends are serialised.
 #pragma once
 
+#include <functional>
 #include <memory>
 #include <mutex>
 #include <optional>
@@ -46,6 +47,9 @@ class Journal {
   // A part of the state without copying all of it.
   Phase phase() const;
   Result<std::vector<Stamped>> records() const;
+  // The same one after the other, so that no number of them has to fit into memory. The listener
+  // must not ask the journal; its error ends the reading and is given.
+  Status hear(const std::function<Status(const Stamped&)>& listener) const;
   // Records so far.
   std::int64_t count() const;
   // Made once with the file; tells two journals apart.
@@ -73,6 +77,7 @@ class Journal {
   Status load();
 
  private:
+  Status replay_all();
   Status execute(const char* sql, const std::vector<std::string>& values) const;
   Result<std::vector<std::vector<std::string>>> query(const char* sql,
                                                       const std::vector<std::string>& values) const;

@@ -70,6 +70,30 @@ TEST_F(JournalFile, AMissingRecordIsNoticed) {
   EXPECT_FALSE(Journal::open(path_, clock_).ok());
 }
 
+TEST(JournalRecords, AreHeardInTheirOrderHoweverManyThereAre) {
+  SystemClock clock;
+  const auto journal = Journal::in_memory(clock).value();
+  for (int i = 1; i <= 4321; ++i) {
+    ASSERT_TRUE(journal->append(ChunkCopied{0, "", false, i, 0, 0, 0, 0, 0}).ok());
+  }
+  std::int64_t heard = 0;
+  const auto count = [&](const Stamped& stamped) -> Status {
+    ++heard;
+    EXPECT_EQ(stamped.number, heard);
+    EXPECT_EQ(std::get<ChunkCopied>(stamped.record).read, heard);
+    return {};
+  };
+  EXPECT_TRUE(journal->hear(count).ok());
+  EXPECT_EQ(heard, 4321);
+  heard = 0;
+  const auto enough = [&](const Stamped&) -> Status {
+    return ++heard < 1000 ? Status() : Status(Error{ErrorCode::cancelled, "enough"});
+  };
+  EXPECT_EQ(journal->hear(enough).error().code, ErrorCode::cancelled);
+  EXPECT_EQ(heard, 1000);
+  EXPECT_EQ(journal->count(), 4321);
+}
+
 TEST_F(JournalFile, OnlyOneRunnerAtATime) {
   const auto first = open();
   const auto second = open();

@@ -371,11 +371,14 @@ std::string plan_schema() {
           "type": "object",
           "propertyNames": {"pattern": "^[A-Za-z_][A-Za-z0-9_]*$"},
           "additionalProperties": {"type": "array", "minItems": 1, "items": {"$ref": "#/$defs/scalar"}},
-          "description": "The values that each parameter takes, in turn."}}},
+          "description": "The values that each parameter takes, in turn."}},
+      "description": "One question that the application asks, of either side."},
     "share": {
-      "oneOf": [{"const": 0}, {"type": "string", "pattern": "^([0-9]+(\\.[0-9]+)? ?%|0|\\$\\{.*)$"}]},
+      "oneOf": [{"const": 0}, {"type": "string", "pattern": "^([0-9]+(\\.[0-9]+)? ?%|0|\\$\\{.*)$"}],
+      "description": "A share of all, like `0.1%`."},
     "change": {
-      "oneOf": [{"const": 0}, {"type": "string", "pattern": "^([-+]?[0-9]+(\\.[0-9]+)? ?%|0|\\$\\{.*)$"}]},
+      "oneOf": [{"const": 0}, {"type": "string", "pattern": "^([-+]?[0-9]+(\\.[0-9]+)? ?%|0|\\$\\{.*)$"}],
+      "description": "How much more or less the new side may have, like `-30%`."},
     "criteria": {
       "type": "object",
       "additionalProperties": false,
@@ -406,7 +409,8 @@ std::string plan_schema() {
           "description": "The longest latency of 95 % of the answers."},
         "p99": {
           "$ref": "#/$defs/duration",
-          "description": "The longest latency of 99 % of the answers."}}},
+          "description": "The longest latency of 99 % of the answers."}},
+      "description": "What the result is judged by."},
     "check": {
       "type": "object",
       "additionalProperties": false,

@@ -10,6 +10,7 @@
 #include <fstream>
 #include <nlohmann/json.hpp>
 #include <sstream>
+#include <utility>
 
 #include "backup/zstd_lines.h"
 #include "base/text.h"
@@ -42,20 +43,49 @@ Status append_line(const std::string& path, const std::string& line) {
 
 }  // namespace
 
-Status write_file(const std::string& path, const std::string& content) {
+Result<std::unique_ptr<FileInMaking>> FileInMaking::create(const std::string& path) {
   const std::string part = path + ".part";
   const int file = open(part.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
   if (file < 0) return file_error(part);
+  return std::unique_ptr<FileInMaking>(new FileInMaking(path, file));
+}
+
+FileInMaking::~FileInMaking() {
+  if (file_ < 0) return;
+  close(file_);
+  unlink((path_ + ".part").c_str());
+}
+
+Status FileInMaking::write(std::string_view text) {
+  constexpr std::size_t enough{1 << 16};
+  waiting_ += text;
+  if (waiting_.size() < enough && !text.empty()) return {};
   std::size_t written = 0;
-  while (written < content.size()) {
-    const ssize_t now = write(file, content.data() + written, content.size() - written);
-    if (now <= 0) break;
+  while (written < waiting_.size()) {
+    const ssize_t now = ::write(file_, waiting_.data() + written, waiting_.size() - written);
+    if (now < 0 && errno == EINTR) continue;
+    if (now <= 0) return file_error(path_);
     written += static_cast<std::size_t>(now);
   }
-  const bool synced = written == content.size() && fsync(file) == 0;
-  close(file);
-  if (!synced || std::rename(part.c_str(), path.c_str()) != 0) return file_error(path);
+  waiting_.clear();
   return {};
+}
+
+Status FileInMaking::finish() {
+  TRY(write(""));
+  const bool synced = fsync(file_) == 0;
+  close(std::exchange(file_, -1));
+  const std::string part = path_ + ".part";
+  if (synced && std::rename(part.c_str(), path_.c_str()) == 0) return {};
+  Error error = file_error(path_);
+  unlink(part.c_str());
+  return error;
+}
+
+Status write_file(const std::string& path, const std::string& content) {
+  ASSIGN_OR_RETURN(const auto file, FileInMaking::create(path));
+  TRY(file->write(content));
+  return file->finish();
 }
 
 Result<std::string> read_file(const std::string& path) {
@@ -66,14 +96,35 @@ Result<std::string> read_file(const std::string& path) {
   return text.str();
 }
 
+Result<std::unique_ptr<StampedFile>> StampedFile::create(const std::string& folder,
+                                                         const std::string& kind,
+                                                         const std::string& extension,
+                                                         TimePoint now) {
+  auto file = std::make_unique<StampedFile>();
+  file->name_ = fmt::format("{}/migration-{}-{}.{}", folder, kind, to_compact(now), extension);
+  ASSIGN_OR_RETURN(file->stamped_, FileInMaking::create(file->name_));
+  ASSIGN_OR_RETURN(file->latest_, FileInMaking::create(fmt::format("{}/migration-{}-latest.{}",
+                                                                   folder, kind, extension)));
+  return file;
+}
+
+Status StampedFile::write(std::string_view text) {
+  TRY(stamped_->write(text));
+  return latest_->write(text);
+}
+
+Status StampedFile::finish() {
+  TRY(stamped_->finish());
+  return latest_->finish();
+}
+
 Result<std::string> write_stamped(const std::string& folder, const std::string& kind,
                                   const std::string& extension, const std::string& content,
                                   TimePoint now) {
-  const std::string name =
-      fmt::format("{}/migration-{}-{}.{}", folder, kind, to_compact(now), extension);
-  TRY(write_file(name, content));
-  TRY(write_file(fmt::format("{}/migration-{}-latest.{}", folder, kind, extension), content));
-  return name;
+  ASSIGN_OR_RETURN(const auto file, StampedFile::create(folder, kind, extension, now));
+  TRY(file->write(content));
+  TRY(file->finish());
+  return file->name();
 }
 
 Status FileSidecar::rejected(const Move& move, const Row& key, const std::string& reason) {

@@ -1,7 +1,9 @@
 // Files in the state folder: written whole or not at all, readable by their owner only.
 #pragma once
 
+#include <memory>
 #include <string>
+#include <string_view>
 
 #include "base/clock.h"
 #include "base/error.h"
@@ -11,11 +13,44 @@ namespace whimbrel {
 
 // Mode 0600; beside first, then renamed.
 Status write_file(const std::string& path, const std::string& content);
+
+// A file that is written piece by piece; it is not there before it is whole.
+class FileInMaking {
+ public:
+  static Result<std::unique_ptr<FileInMaking>> create(const std::string& path);
+  ~FileInMaking();
+  FileInMaking(const FileInMaking&) = delete;
+  FileInMaking& operator=(const FileInMaking&) = delete;
+  Status write(std::string_view text);
+  Status finish();
+
+ private:
+  FileInMaking(std::string path, int file) : path_(std::move(path)), file_(file) {}
+  std::string path_;
+  int file_;
+  std::string waiting_;
+};
 Result<std::string> read_file(const std::string& path);
 // `migration-analysis-20261120T201503Z.json` and the same as `…-latest.json`. Gives the first name.
 Result<std::string> write_stamped(const std::string& folder, const std::string& kind,
                                   const std::string& extension, const std::string& content,
                                   TimePoint now);
+
+// The same, written piece by piece.
+class StampedFile {
+ public:
+  static Result<std::unique_ptr<StampedFile>> create(const std::string& folder,
+                                                     const std::string& kind,
+                                                     const std::string& extension, TimePoint now);
+  Status write(std::string_view text);
+  Status finish();
+  const std::string& name() const { return name_; }
+
+ private:
+  std::string name_;
+  std::unique_ptr<FileInMaking> stamped_;
+  std::unique_ptr<FileInMaking> latest_;
+};
 
 // rejected.jsonl, repaired.jsonl and kept-by-rollback.jsonl.zst of one migration.
 class FileSidecar final : public Sidecar {

@@ -209,58 +209,6 @@ std::vector<NextStep> next_steps(const State& state, const std::string& plan) {
   return {};
 }
 
-Result<json> report_document(const Journal& journal, TimePoint now) {
-  json report = status_document(journal, now);
-  ASSIGN_OR_RETURN(const std::vector<Stamped> records, journal.records());
-  json trail = json::array();
-  for (const Stamped& stamped : records) {
-    // Plans and undo texts may hold row values: the trail says that they are there, not what.
-    json body = json::parse(to_json(stamped.record), nullptr, false);
-    for (const char* hidden : {"plan", "tables", "undo", "result", "through"}) body.erase(hidden);
-    trail.push_back({{"number", stamped.number},
-                     {"at", to_iso8601(stamped.at)},
-                     {"record", name_of(stamped.record)},
-                     {"body", body}});
-  }
-  report["plan"] = json::parse(journal.state().plan, nullptr, false);
-  report["made_at"] = to_iso8601(now);
-  report["phases"] = json::object();
-  for (const auto& [phase, at] : journal.state().phase_times)
-    report["phases"][phase] = to_iso8601(at);
-  report["trail"] = std::move(trail);
-  return report;
-}
-
-std::string report_text(const json& report) {
-  std::string text = fmt::format("{}: {}\n{}\n", report.value("migration", ""),
-                                 report.value("phase", ""), report.value("who", ""));
-  for (const auto& table : report["tables"]) {
-    text += fmt::format("{} → {}\n", table.value("from", ""), table.value("to", ""));
-    if (table.contains("copied")) {
-      text += fmt::format("  rows: {} read, {} written, {} there already, {} set aside\n",
-                          table["copied"]["read"].get<std::int64_t>(),
-                          table["copied"]["written"].get<std::int64_t>(),
-                          table["copied"]["skipped"].get<std::int64_t>(),
-                          table["copied"]["rejected"].get<std::int64_t>());
-    }
-    if (table.contains("compared")) {
-      text += fmt::format(
-          "  compared: {} rows, {} differ\n  checksum source: {}\n  checksum target: {}\n",
-          table["compared"]["rows"].get<std::int64_t>(),
-          table["compared"]["differing"].get<std::int64_t>(),
-          table["compared"].value("expected", ""), table["compared"].value("found", ""));
-    }
-  }
-  for (const auto& entry : report["trail"]) {
-    const std::string record = entry.value("record", "");
-    if (record == "ChunkCopied" || record == "ChangesApplied") continue;
-    text += fmt::format(
-        "{}  {:<16} {}\n", entry.value("at", ""), record,
-        printable(entry["body"].dump(-1, ' ', false, json::error_handler_t::replace), 120));
-  }
-  return text;
-}
-
 Result<json> checkpoint_document(const Journal& journal, const std::string& folder, TimePoint now) {
   const State state = journal.state();
   json document = {{"migration", state.migration},  {"attempt", state.attempt},

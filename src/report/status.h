@@ -1,4 +1,4 @@
-// What `status` and `report` tell: from the journal alone, so that neither stores nor their
+// What `status` tells: from the journal alone, so that neither stores nor their
 // variables are needed.
 #pragma once
 
@@ -19,10 +19,6 @@ nlohmann::json status_document(const Journal& journal, TimePoint now);
 // At most 80 columns wide; the first line says who reads and writes where.
 std::string status_text(const Journal& journal, TimePoint now);
 std::vector<NextStep> next_steps(const State& state, const std::string& plan);
-
-// The audit trail: every record with its time, and what became of rows, chunks and switches.
-Result<nlohmann::json> report_document(const Journal& journal, TimePoint now);
-std::string report_text(const nlohmann::json& report);
 
 // What another machine needs to roll back: the plan, its digest, and digests of the files beside.
 Result<nlohmann::json> checkpoint_document(const Journal& journal, const std::string& folder,

@@ -1,0 +1,123 @@
+#include "report/facts.h"
+
+#include "report/files.h"
+
+namespace whimbrel {
+
+namespace {
+
+using nlohmann::json;
+
+// An analysis counts for the plan it was made of; before the first run nobody knows the digest.
+json analysis_of(const std::string& folder, const State& state, const std::string& migration) {
+  if (folder.empty()) return nullptr;
+  const Result<std::string> content = read_file(folder + "/migration-analysis-latest.json");
+  if (!content.ok()) return nullptr;
+  json document = json::parse(content.value(), nullptr, false);
+  const auto says = [&](const char* key, const std::string& value) {
+    return document.contains(key) && document[key] == value;
+  };
+  if (!document.is_object()) return nullptr;
+  const bool fits = state.started ? says("digest", state.digest) : says("migration", migration);
+  return fits ? document : json();
+}
+
+std::int64_t whole(const json& object, const char* key, std::int64_t unsaid) {
+  const auto it = object.find(key);
+  return it != object.end() && it->is_number_integer() ? it->get<std::int64_t>() : unsaid;
+}
+
+std::vector<TableFacts> tables_of(const ReportFacts& facts) {
+  std::vector<TableFacts> all;
+  const json* analyzed = nullptr;
+  if (facts.analysis.is_object() && facts.analysis.contains("tables")) {
+    analyzed = &facts.analysis["tables"];
+  }
+  for (std::size_t i = 0; i < facts.plan.tables.size(); ++i) {
+    TableFacts one;
+    one.table = facts.plan.tables[i];
+    const int index = static_cast<int>(i);
+    if (const auto it = facts.state.copies.find(index); it != facts.state.copies.end()) {
+      one.copy = it->second;
+    }
+    if (const auto it = facts.state.verifies.find(index); it != facts.state.verifies.end()) {
+      one.compared = it->second;
+    }
+    if (analyzed != nullptr && analyzed->is_array() && i < analyzed->size() &&
+        (*analyzed)[i].is_object()) {
+      one.expected_rows = whole((*analyzed)[i], "rows", -1);
+    }
+    all.push_back(std::move(one));
+  }
+  return all;
+}
+
+}  // namespace
+
+bool ReportFacts::is_switched() const {
+  const EffectTimes* switched = story.effect("switched");
+  return switched != nullptr && switched->confirmed && state.phase != Phase::rolled_back;
+}
+
+std::int64_t ReportFacts::rows_read() const {
+  std::int64_t rows = 0;
+  for (const TableFacts& one : tables) rows += one.copy ? one.copy->read : 0;
+  return rows;
+}
+
+std::int64_t ReportFacts::rows_written() const {
+  std::int64_t rows = 0;
+  for (const TableFacts& one : tables) rows += one.copy ? one.copy->written : 0;
+  return rows;
+}
+
+std::int64_t ReportFacts::rows_expected() const {
+  std::int64_t rows = 0;
+  for (const TableFacts& one : tables) {
+    if (one.expected_rows < 0) return -1;
+    rows += one.expected_rows;
+  }
+  return tables.empty() ? -1 : rows;
+}
+
+std::int64_t ReportFacts::bytes_read() const {
+  std::int64_t bytes = 0;
+  for (const auto& [move, one] : story.bytes) bytes += one;
+  return bytes;
+}
+
+std::string ReportFacts::command(const std::string& verb, const std::string& more) const {
+  std::string text = "whimbrel " + verb;
+  if (!wanted.plan.empty()) text += " " + shell_word(wanted.plan);
+  if (!wanted.state_option.empty()) text += " --state " + shell_word(wanted.state_option);
+  return more.empty() ? text : text + " " + more;
+}
+
+std::string ReportFacts::message_of(const Failed& failed) const {
+  return wanted.redact ? "left out: " + failed.code : failed.message;
+}
+
+Result<ReportFacts> gather(const Journal& journal, ReportWanted wanted) {
+  ReportFacts facts;
+  facts.wanted = std::move(wanted);
+  facts.state = journal.state();
+  facts.journal_id = journal.id();
+  StoryTeller story;
+  TrailTeller trail(facts.wanted.redact);
+  TRY(journal.hear([&](const Stamped& stamped) {
+    story.hear(stamped);
+    trail.hear(stamped);
+    return Status();
+  }));
+  facts.story = std::move(story).end();
+  facts.trail = std::move(trail).end();
+  facts.plan = planned(facts.state, facts.wanted.plan_file);
+  facts.measurement = read_measurement(facts.wanted.folder);
+  facts.analysis = analysis_of(facts.wanted.folder, facts.state, facts.plan.migration);
+  ASSIGN_OR_RETURN(const std::vector<KeptRow> kept, journal.kept());
+  facts.kept_rows = std::ssize(kept);
+  facts.tables = tables_of(facts);
+  return facts;
+}
+
+}  // namespace whimbrel
