@@ -354,7 +354,8 @@ int Context::finish(int code, const std::string& result, const std::string& reas
   if (options_.quiet) return code;
   std::printf("%s: %s\n", result.c_str(), reason.c_str());
   for (const NextStep& step : steps)
-    std::printf("  next: %-50s %s\n", step.command.c_str(), step.why.c_str());
+    std::printf("  next: %-50s %s%s\n", step.command.c_str(), step.command.size() > 50 ? "# " : "",
+                step.why.c_str());
   return code;
 }
 

@@ -88,16 +88,15 @@ Status read_rows(const std::string& folder, const ArchivedTable& table, const Ta
   std::vector<Row> batch;
   std::int64_t bytes = 0;
   while (true) {
-    ASSIGN_OR_RETURN(const std::optional<std::string> line, lines->next());
-    if (!line) break;
-    const std::string canonical_row = from_hex(*line);
-    Result<Row> row = row_from_canonical(canonical_row);
+    ASSIGN_OR_RETURN(const std::optional<std::string> canonical_row, lines->next_hex());
+    if (!canonical_row) break;
+    Result<Row> row = row_from_canonical(*canonical_row);
     if (!row.ok() || row.value().size() != schema.columns.size()) {
       return damaged(
           path, fmt::format("line {} is no row of `{}`", fingerprint.rows() + 1, table.rows.table));
     }
-    fingerprint.add(canonical_row);
-    bytes += std::ssize(canonical_row);
+    fingerprint.add(*canonical_row);
+    bytes += std::ssize(*canonical_row);
     batch.push_back(std::move(row).value());
     if (std::ssize(batch) < rows_per_batch_max && bytes < bytes_per_batch_max) continue;
     TRY(use(batch));

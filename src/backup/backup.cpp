@@ -69,7 +69,7 @@ Result<Fingerprint> write_rows(Store& store, const TableSchema& schema, ZstdLine
       TRY(check_row(schema, key, row));
       const std::string canonical_row = canonical(row);
       fingerprint.add(canonical_row);
-      TRY(lines.write(to_hex(canonical_row)));
+      TRY(lines.write_hex(canonical_row));
     }
     if (!chunk.range.through) return fingerprint;
     after = chunk.range.through;

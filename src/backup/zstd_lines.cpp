@@ -2,6 +2,8 @@
 
 #include <fmt/format.h>
 
+#include "base/text.h"
+
 namespace whimbrel {
 
 namespace {
@@ -46,6 +48,14 @@ Status ZstdLinesWriter::write(std::string_view line) {
     return Error{ErrorCode::internal, "a line with a newline inside would be read back as two"};
   }
   TRY(compress(line, ZSTD_e_continue));
+  return compress("\n", ZSTD_e_continue);
+}
+
+Status ZstdLinesWriter::write_hex(std::string_view bytes) {
+  constexpr std::size_t at_once = std::size_t{64} << 10;
+  for (std::size_t at = 0; at < bytes.size(); at += at_once) {
+    TRY(compress(to_hex(bytes.substr(at, at_once)), ZSTD_e_continue));
+  }
   return compress("\n", ZSTD_e_continue);
 }
 
@@ -107,6 +117,38 @@ Result<std::optional<std::string>> ZstdLinesReader::next() {
     if (more) continue;
     rest_ = {};
     if (!line.empty()) return damaged("it ends within a line");
+    return std::optional<std::string>{};
+  }
+}
+
+Result<std::optional<std::string>> ZstdLinesReader::next_hex() {
+  std::string bytes;
+  std::string half;  // a digit whose other half is in the next piece
+  while (true) {
+    const std::size_t length = rest_.find('\n');
+    std::string_view piece = rest_.substr(0, length);
+    if (!half.empty() && !piece.empty()) {
+      bytes += from_hex(half + piece.front());
+      half.clear();
+      piece.remove_prefix(1);
+    }
+    if (piece.size() % 2 != 0) {
+      half = piece.back();
+      piece.remove_suffix(1);
+    }
+    if (piece.find_first_not_of("0123456789abcdef") != std::string_view::npos) {
+      return damaged("it holds something else than hex digits");
+    }
+    bytes += from_hex(piece);
+    if (length != std::string_view::npos) {
+      rest_.remove_prefix(length + 1);
+      if (!half.empty()) return damaged("a line has half a byte");
+      return std::optional<std::string>(std::move(bytes));
+    }
+    ASSIGN_OR_RETURN(const bool more, refill());
+    if (more) continue;
+    rest_ = {};
+    if (!bytes.empty() || !half.empty()) return damaged("it ends within a line");
     return std::optional<std::string>{};
   }
 }

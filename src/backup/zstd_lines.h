@@ -24,6 +24,8 @@ class ZstdLinesWriter {
   static Result<std::unique_ptr<ZstdLinesWriter>> create(const std::string& path);
   // A line without its newline, and with none inside.
   Status write(std::string_view line);
+  // A line of hex digits, made piece by piece: a giant row is not spelled out in memory.
+  Status write_hex(std::string_view bytes);
   // The last call: the whole file is on the disk when this returns. Gives the file's digest.
   Result<std::string> finish();
 
@@ -44,6 +46,8 @@ class ZstdLinesReader {
   // The next line without its newline; unset after the last. data_mismatch when the file is
   // damaged or was cut off.
   Result<std::optional<std::string>> next();
+  // The bytes of a line of hex digits, read piece by piece.
+  Result<std::optional<std::string>> next_hex();
   // Of the whole file, once next() has come to the end.
   std::string digest() const { return file_->digest(); }
 

@@ -38,7 +38,7 @@ Status Copy::open() {
     }
   }
   if (move_.inside) {
-    ASSIGN_OR_RETURN(inside_, move_.target->open_inside(move_.mapping));
+    ASSIGN_OR_RETURN(inside_, move_.target->open_inside(move_.mapping, *move_.source));
     return {};
   }
   return open_rows();

@@ -71,10 +71,11 @@ class CommandSwitchOn final : public Switch {
     ASSIGN_OR_RETURN(const CommandOutcome outcome,
                      run_command(command, plan_.folder, command_timeout));
     if (outcome.exit_code == 0) return {};
-    return Error{ErrorCode::outcome_unknown,
-                 fmt::format("`{}` ended with exit code {}: {}", join(command, " "),
-                             outcome.exit_code, printable(outcome.output, 300)),
-                 "a command that fails must have changed nothing, or `state:` must tell"};
+    return Error{
+        ErrorCode::outcome_unknown,
+        fmt::format("`{}` ended with exit code {}{}{}", join(command, " "), outcome.exit_code,
+                    outcome.output.empty() ? "" : ": ", printable(outcome.output, 300)),
+        "a command that fails must have changed nothing, or `state:` must tell"};
   }
   const CommandSwitch& plan_;
 };

@@ -304,6 +304,7 @@ Result<bool> Engine::tables_are_there() {
           store->catalog().describe(source ? move.mapping.source.name : move.mapping.target.name);
       if (there.ok()) continue;
       if (there.error().code != ErrorCode::not_found) return there.error();
+      gone_ = source ? move.from : move.to;
       return false;
     }
   }
@@ -319,9 +320,9 @@ Status Engine::tables_must_be_there() {
   return there ? Status() : Status(a_table_is_gone());
 }
 
-Error Engine::a_table_is_gone() {
+Error Engine::a_table_is_gone() const {
   return Error{ErrorCode::refused,
-               "a table of this migration is gone: somebody has dropped or renamed it",
+               gone_ + " is gone: somebody has dropped or renamed it",
                "give it its name back, or say `whimbrel rollback`",
                "nothing was changed by this command",
                {},
@@ -394,7 +395,9 @@ Status Engine::mend(bool going_back) {
   }
   drained_ = verified_ = false;
   if (state.phase == Phase::prepared) return {};  // no row has moved
-  const bool switched = cutover_.any_switch_was_intended();
+  // A plan without switches has been switched by whoever told the application.
+  const bool switched = cutover_.any_switch_was_intended() || state.phase == Phase::watching ||
+                        state.phase_times.contains(name_of(Phase::watching));
   if (state.phase == Phase::rolling_back && !switched) return {};  // the new side goes anyway
   ASSIGN_OR_RETURN(const bool compared,
                    reconcile(switched ? Direction::backward : Direction::forward, std::nullopt));
@@ -546,8 +549,8 @@ Status Engine::run_checks(CheckAt at) {
       ASSIGN_OR_RETURN(const CommandOutcome outcome,
                        run_command(check.command, check.folder, command_check_timeout));
       if (outcome.exit_code == 0) continue;
-      failed.message +=
-          fmt::format(": exit code {}: {}", outcome.exit_code, printable(outcome.output, 300));
+      failed.message += fmt::format(": exit code {}", outcome.exit_code);
+      if (!outcome.output.empty()) failed.message += ": " + printable(outcome.output, 300);
       return failed;
     }
     ASSIGN_OR_RETURN(const Value value, ask_a_store(migration_.stores, check.sql));

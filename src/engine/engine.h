@@ -87,7 +87,8 @@ class Engine {
   Status mark();
   Status mend(bool going_back);
   Status tables_must_be_there();
-  static Error a_table_is_gone();
+  Error a_table_is_gone() const;
+  std::shared_ptr<Store> store_of_the_archive();
   std::string why_given_up() const;
   Status mend_feeds(Direction direction);
   Result<bool> made_target_is_there(Store& store);
@@ -158,6 +159,7 @@ class Engine {
   Cutover cutover_;
   LimitsPlan limits_;
   std::mutex requests_;
+  std::string gone_;  // the table that tables_are_there() has missed last
   bool drained_ = false;
   bool verified_ = false;
   bool paused_ = false;

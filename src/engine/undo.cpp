@@ -1,6 +1,8 @@
 // The way back, and the end of it.
 #include <fmt/format.h>
 
+#include <nlohmann/json.hpp>
+
 #include "base/text.h"
 #include "engine/engine.h"
 #include "follow/kept.h"
@@ -232,6 +234,18 @@ Status Engine::archive_name_is_free() {
       ""};
 }
 
+// The old tables are gone by then, and the plan no longer binds: the journal knows where they were.
+std::shared_ptr<Store> Engine::store_of_the_archive() {
+  const nlohmann::json about = nlohmann::json::parse(parts_.journal.state().tables, nullptr, false);
+  std::string alias;
+  if (about.is_object() && about.contains("tables") && !about["tables"].empty()) {
+    const std::string from = about["tables"][0].value("from", "");
+    alias = from.substr(0, from.find('/'));
+  }
+  const auto it = migration_.stores.find(alias);
+  return it == migration_.stores.end() ? migration_.stores.begin()->second : it->second;
+}
+
 Result<EngineOutcome> Engine::finish(std::optional<Milliseconds> after) {
   const State state = parts_.journal.state();
   const FinishPlan& plan = migration_.finish;
@@ -248,7 +262,7 @@ Result<EngineOutcome> Engine::finish(std::optional<Milliseconds> after) {
     }
     if (parts_.archive) TRY(parts_.archive());
     TRY(parts_.journal.append(EffectIntended{"archive_dropped", "{}"}));
-    TRY(migration_.moves.front().source->catalog().drop(plan.rename_source_to));
+    TRY(store_of_the_archive()->catalog().drop(plan.rename_source_to));
     TRY(parts_.journal.append(EffectConfirmed{"archive_dropped", "{}"}));
     return EngineOutcome{Phase::finished, "the archive " + plan.rename_source_to + " is removed",
                          false};

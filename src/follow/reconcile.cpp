@@ -20,7 +20,7 @@ Status Reconcile::open() {
   serving_ = std::move(forward ? source : target);
   other_ = std::move(forward ? target : source);
   if (forward && move_.compares_inside) {
-    ASSIGN_OR_RETURN(inside_, move_.target->open_inside(move_.mapping));
+    ASSIGN_OR_RETURN(inside_, move_.target->open_inside(move_.mapping, *move_.source));
   }
   return {};
 }

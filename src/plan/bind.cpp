@@ -184,8 +184,8 @@ class Binder {
     move.indexes = entry.indexes;
     move.on_error = entry.on_error;
     move.orphans = entry.orphans;
-    move.inside = move.source == move.target && move.source->capabilities().inside && spells(move);
-    const int compared_max = move.source->capabilities().compared_columns_max;
+    move.inside = move.target->reaches(*move.source) && spells(move);
+    const int compared_max = move.target->capabilities().compared_columns_max;
     const auto compared = std::ssize(move.mapping.forward) + std::ssize(move.mapping.source.key);
     move.compares_inside = move.inside && (compared_max == 0 || compared <= compared_max);
     migration_.moves.push_back(std::move(move));
@@ -193,7 +193,7 @@ class Binder {
   }
 
   static bool spells(const Move& move) {
-    const Dialect* dialect = move.source->dialect();
+    const Dialect* dialect = move.target->dialect();
     return dialect != nullptr &&
            std::ranges::all_of(move.mapping.forward, [&](const ColumnRule& rule) {
              return spell(*rule.expr, *dialect,

@@ -58,7 +58,7 @@ std::string plan_schema() {
             "required": ["url"],
             "additionalProperties": false,
             "properties": {"url": {"type": "string", "description": "The same, where a map is wanted."}}}]},
-      "description": "The databases, each under a name of your choice, as `sqlite:PATH` with a path relative to the plan."},
+      "description": "The databases, each under a name of your choice, as a URL: the kind of store, a colon, and where it is. A path is relative to the plan."},
     "tables": {
       "type": "array",
       "minItems": 1,

@@ -20,8 +20,7 @@ std::string text(const json& object, const char* key) {
 
 Measurement read_measurement(const std::string& state_folder) {
   Measurement measurement;
-  const Result<std::string> content =
-      read_file(state_folder + "/migration-comparison-latest.json");
+  const Result<std::string> content = read_file(state_folder + "/migration-comparison-latest.json");
   if (!content.ok()) return measurement;
   const json document = json::parse(content.value(), nullptr, false);
   if (!document.is_object()) return measurement;

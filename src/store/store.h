@@ -117,7 +117,7 @@ struct InsideComparison {
   std::int64_t differing_rows = 0;
 };
 
-// Between two tables of one store: rows never leave it.
+// Between two tables of one store, or from a store that it reaches: rows never leave it.
 class InsideCopier {
  public:
   virtual ~InsideCopier() = default;
@@ -255,7 +255,13 @@ class Store {
   virtual Result<std::unique_ptr<SnapshotReader>> open_reader(const TableSchema& table) = 0;
   virtual Result<std::unique_ptr<BatchWriter>> open_writer(
       const TableSchema& table, const std::vector<std::string>& columns) = 0;
-  virtual Result<std::unique_ptr<InsideCopier>> open_inside(const Mapping& mapping) = 0;
+  // Whether it can read the tables of `source` itself: its own, where it can copy inside at all.
+  virtual bool reaches(const Store& source) const {
+    return this == &source && capabilities().inside;
+  }
+  // From a table of `source`, which it reaches, to one of its own.
+  virtual Result<std::unique_ptr<InsideCopier>> open_inside(const Mapping& mapping,
+                                                            const Store& source) = 0;
   // Says which journal drives this migration here; `conflict` when another one does. Chunks
   // record themselves under it in their own transaction.
   virtual Status claim(const std::string& migration, const std::string& journal) = 0;

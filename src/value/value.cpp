@@ -214,6 +214,7 @@ void append_canonical(std::string& out, const Value& value) {
 
 std::string canonical(const Row& row) {
   std::string out;
+  out.reserve(static_cast<std::size_t>(size_of(row)) + 9 * row.size());
   for (const Value& value : row) append_canonical(out, value);
   return out;
 }

@@ -37,7 +37,7 @@ Status Verify::open() {
   ASSIGN_OR_RETURN(source_, move_.source->open_reader(move_.mapping.source));
   ASSIGN_OR_RETURN(target_, move_.target->open_reader(move_.mapping.target));
   if (move_.compares_inside) {
-    ASSIGN_OR_RETURN(inside_, move_.target->open_inside(move_.mapping));
+    ASSIGN_OR_RETURN(inside_, move_.target->open_inside(move_.mapping, *move_.source));
   }
   return {};
 }

@@ -14,7 +14,7 @@ constexpr int row_count = 23;
 class Inside : public Conformance {
  protected:
   InsideCopy copy_all(std::int64_t rows_max) {
-    const auto copier = good(store().open_inside(mapping_));
+    const auto copier = good(store().open_inside(mapping_, store()));
     InsideCopy all;
     std::optional<Row> after;
     while (true) {
@@ -29,7 +29,7 @@ class Inside : public Conformance {
     }
   }
   InsideComparison compare_all(std::int64_t rows_max) {
-    const auto copier = good(store().open_inside(mapping_));
+    const auto copier = good(store().open_inside(mapping_, store()));
     InsideComparison all;
     std::optional<Row> after;
     while (true) {

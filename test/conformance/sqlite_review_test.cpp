@@ -177,7 +177,7 @@ TEST_P(SqliteReview, QuestionsAreAnsweredAndNeverWrite) {
 TEST_P(SqliteReview, ChunksOfARunnerWhoseClaimIsGoneAreNotWritten) {
   insert_old_rows(5);
   good(store().claim("the move", "journal one"));
-  const auto copier = good(store().open_inside(mapping_));
+  const auto copier = good(store().open_inside(mapping_, store()));
   EXPECT_EQ(good(copier->copy_after(std::nullopt, {2})).written, 2);
   arena_->reopen();
   good(store().disown("the move", "journal one"));

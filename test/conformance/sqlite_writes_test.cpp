@@ -85,7 +85,7 @@ class SqliteWrites : public Conformance {
         << old_ones.size() << " and " << new_ones.size() << " keys";
   }
   std::int64_t differing_inside() {
-    const auto copier = good(store().open_inside(mapping_));
+    const auto copier = good(store().open_inside(mapping_, store()));
     return good(copier->compare_after(std::nullopt, {100'000})).differing_rows;
   }
   std::set<Row, RowLess> told(const std::string& feed) {

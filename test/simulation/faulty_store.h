@@ -54,8 +54,8 @@ class FaultyStore final : public Store, private Catalog, private Capture, privat
     return std::unique_ptr<BatchWriter>(
         std::make_unique<Writer>(std::move(inner), *this, table.name));
   }
-  Result<std::unique_ptr<InsideCopier>> open_inside(const Mapping& mapping) override {
-    ASSIGN_OR_RETURN(auto inner, inner_->open_inside(mapping));
+  Result<std::unique_ptr<InsideCopier>> open_inside(const Mapping& mapping, const Store&) override {
+    ASSIGN_OR_RETURN(auto inner, inner_->open_inside(mapping, *inner_));
     return std::unique_ptr<InsideCopier>(std::make_unique<Inside>(
         std::move(inner), *this, mapping.source.name, mapping.target.name));
   }

@@ -315,7 +315,8 @@ Result<std::unique_ptr<BatchWriter>> MemoryStore::open_writer(
       std::make_unique<MemoryWriter>(*this, table.name, std::move(at)));
 }
 
-Result<std::unique_ptr<InsideCopier>> MemoryStore::open_inside(const Mapping& mapping) {
+Result<std::unique_ptr<InsideCopier>> MemoryStore::open_inside(const Mapping& mapping,
+                                                               const Store&) {
   return std::unique_ptr<InsideCopier>(std::make_unique<MemoryInside>(*this, mapping));
 }
 

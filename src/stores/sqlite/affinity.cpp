@@ -64,11 +64,6 @@ std::string text_of(const Value& number) {
   return text;
 }
 
-bool could_be_number(const std::string& text) {
-  const std::size_t first = text.find_first_not_of(" \t\n\v\f\r");
-  return first != std::string::npos && std::strchr("0123456789+-.", text[first]) != nullptr;
-}
-
 const char* name_of(Affinity affinity) { return affinity == Affinity::real ? "REAL" : "NUMERIC"; }
 
 Result<Value> text_to_number(Affinity affinity, Value value) {
@@ -112,6 +107,12 @@ Result<Value> to_text(Value value) {
 }
 
 }  // namespace
+
+bool could_be_number(std::string_view text) {
+  const std::size_t first = text.find_first_not_of(" \t\n\v\f\r");
+  return first != std::string_view::npos && std::strchr("0123456789+-.", text[first]) != nullptr &&
+         text[first] != '\0';
+}
 
 Affinity affinity_of(std::string_view declared) {
   const std::string type = ascii_upper(declared);

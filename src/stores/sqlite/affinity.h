@@ -14,6 +14,9 @@ enum class Affinity { blob, text, numeric, integer, real };
 // From the declared type, by SQLite's own five rules.
 Affinity affinity_of(std::string_view declared);
 
+// Whether a numeric column may take it for a number: anything else stays the text that it is.
+bool could_be_number(std::string_view text);
+
 // The value as the column holds it. `refused` for NaN, for kinds SQLite does not have, and where
 // the column would change the value so that it does not come back: '007' in an INTEGER column,
 // 2^53 + 1 in a REAL one.

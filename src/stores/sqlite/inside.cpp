@@ -20,30 +20,38 @@ namespace {
 // Longer ones are compared by their digests: three copies of a giant value are enough.
 constexpr std::size_t compared_whole_max = std::size_t{64} << 10;
 
+// Whether such a column keeps this text as it is.
+bool keeps_text(Affinity affinity, std::string_view text) {
+  return affinity == Affinity::text || affinity == Affinity::blob || !could_be_number(text);
+}
+
 void append_long(std::string& out, Kind kind, std::string_view text, Affinity affinity) {
-  const bool could_be_number = affinity != Affinity::text && affinity != Affinity::blob;
-  if (text.size() <= compared_whole_max || (kind == Kind::text && could_be_number)) {
+  const bool may_change = kind == Kind::text && !keeps_text(affinity, text);
+  if (text.size() <= compared_whole_max || may_change) {
     append_canonical_text(out, kind, text);
   } else {
     append_digest(out, kind, text);
   }
 }
 
+std::string_view text_at(sqlite3_stmt* statement, int at) {
+  const auto* text = reinterpret_cast<const char*>(sqlite3_column_text(statement, at));
+  return {text, static_cast<std::size_t>(sqlite3_column_bytes(statement, at))};
+}
+
 // What a column of this affinity holds, in canonical form.
 void append_stored(std::string& out, sqlite3_stmt* statement, int at, Affinity affinity) {
-  const auto size = [&] { return static_cast<std::size_t>(sqlite3_column_bytes(statement, at)); };
   switch (sqlite3_column_type(statement, at)) {
     case SQLITE_INTEGER:
       return append_canonical_integer(out, sqlite3_column_int64(statement, at));
     case SQLITE_FLOAT:
       return append_canonical_real(out, sqlite3_column_double(statement, at));
-    case SQLITE_TEXT: {
-      const auto* text = reinterpret_cast<const char*>(sqlite3_column_text(statement, at));
-      return append_long(out, Kind::text, {text, size()}, affinity);
-    }
+    case SQLITE_TEXT:
+      return append_long(out, Kind::text, text_at(statement, at), affinity);
     case SQLITE_BLOB: {
       const auto* data = static_cast<const char*>(sqlite3_column_blob(statement, at));
-      return append_long(out, Kind::bytes, data == nullptr ? "" : std::string_view(data, size()),
+      const auto size = static_cast<std::size_t>(sqlite3_column_bytes(statement, at));
+      return append_long(out, Kind::bytes, data == nullptr ? "" : std::string_view(data, size),
                          affinity);
     }
     default:
@@ -51,16 +59,16 @@ void append_stored(std::string& out, sqlite3_stmt* statement, int at, Affinity a
   }
 }
 
-// Whether such a column keeps a value of this type as it is.
-bool keeps(Affinity affinity, int type) {
-  switch (type) {
+// Whether such a column keeps what stands there as it is.
+bool keeps(Affinity affinity, sqlite3_stmt* statement, int at) {
+  switch (sqlite3_column_type(statement, at)) {
     case SQLITE_INTEGER:
       return affinity == Affinity::integer || affinity == Affinity::numeric ||
              affinity == Affinity::blob;
     case SQLITE_FLOAT:
       return affinity == Affinity::blob;
     case SQLITE_TEXT:
-      return affinity == Affinity::text || affinity == Affinity::blob;
+      return keeps_text(affinity, text_at(statement, at));
     default:
       return true;
   }
@@ -68,7 +76,7 @@ bool keeps(Affinity affinity, int type) {
 
 // What the column would make of an expression's value; false when it would not take it.
 bool append_settled(std::string& out, sqlite3_stmt* statement, int at, Affinity affinity) {
-  if (keeps(affinity, sqlite3_column_type(statement, at))) {
+  if (keeps(affinity, statement, at)) {
     append_stored(out, statement, at, affinity);
     return true;
   }
@@ -85,9 +93,18 @@ class Inside final : public InsideCopier {
         claim_(std::move(claim)),
         clock_(clock) {}
 
+  Status attach(const std::string& source_file) {
+    const auto attached =
+        connection_->run("ATTACH ?1 AS whimbrel_source", {Value::text(source_file)});
+    if (!attached.ok()) return attached.error();
+    is_attached_ = true;
+    source_ = "whimbrel_source." + quote_name(mapping_.source.name);
+    return {};
+  }
+
   Status spell() {
     // Rows come in the order of the source's key and go all over the target and its indexes.
-    TRY(connection_->execute("PRAGMA cache_size = -32000; PRAGMA temp_store = MEMORY"));
+    TRY(connection_->execute("PRAGMA cache_size = -32000"));
     ASSIGN_OR_RETURN(expressions_, spell_rules(mapping_.forward, "s."));
     ASSIGN_OR_RETURN(match_, match_key(mapping_.target, mapping_.forward, "t.", "s."));
     if (Result<std::string> back = match_key(mapping_.source, mapping_.backward, "s.", "t.");
@@ -105,15 +122,16 @@ class Inside final : public InsideCopier {
                                 const ChunkLimits& limits) override {
     InsideCopy copy;
     ASSIGN_OR_RETURN(copy.others_write, somebody_else_has_written());
-    ASSIGN_OR_RETURN(Transaction transaction, Transaction::begin(*connection_, true));
+    // IMMEDIATE would hold the writers of an attached file as well.
+    ASSIGN_OR_RETURN(Transaction transaction, Transaction::begin(*connection_, !is_attached_));
     const Milliseconds began = clock_.monotonic();
-    ASSIGN_OR_RETURN(copy.range, range_after(mapping_.source, after, limits));
+    TRY(record_chunk());
+    ASSIGN_OR_RETURN(copy.range, range_after(mapping_.source, source_, after, limits));
     ASSIGN_OR_RETURN(const bool guarded, has_guard(*connection_));
     if (guarded) TRY(connection_->execute(guard_on));
     ASSIGN_OR_RETURN(const bool inserted, insert(copy));
     if (!inserted) return copy;
     TRY(count_read(copy, limits));
-    TRY(record_chunk());
     if (guarded) TRY(connection_->execute(guard_off));
     TRY(transaction.commit());
     copy.took = std::max(clock_.monotonic() - began, Milliseconds(1));
@@ -127,8 +145,9 @@ class Inside final : public InsideCopier {
   Result<InsideComparison> compare_after(const std::optional<Row>& after,
                                          const ChunkLimits& limits) override {
     ASSIGN_OR_RETURN(const Transaction transaction, Transaction::begin(*connection_, false));
+    if (!after) TRY(no_null_keys(mapping_.source, source_));
     InsideComparison comparison;
-    ASSIGN_OR_RETURN(comparison.range, range_after(mapping_.source, after, limits));
+    ASSIGN_OR_RETURN(comparison.range, range_after(mapping_.source, source_, after, limits));
     Row parameters;
     const std::string where = range_sql(mapping_.source.key, "s.", comparison.range, parameters);
     const std::string sql = fmt::format(
@@ -136,8 +155,8 @@ class Inside final : public InsideCopier {
         "BY {}",
         qualified_list(mapping_.source.key, "s."), join(expressions_, ", "),
         quote_name(mapping_.target.key.front()),
-        qualified_list(written_columns(mapping_.forward), "t."), quote_name(mapping_.source.name),
-        quote_name(mapping_.target.name), match_, where, qualified_list(mapping_.source.key, "s."));
+        qualified_list(written_columns(mapping_.forward), "t."), source_, target_, match_, where,
+        qualified_list(mapping_.source.key, "s."));
     ASSIGN_OR_RETURN(sqlite3_stmt* const statement, prepared(sql, parameters));
     while (true) {
       ASSIGN_OR_RETURN(const bool more, connection_->step(statement));
@@ -152,25 +171,46 @@ class Inside final : public InsideCopier {
                                                          const ChunkLimits& limits) override {
     if (match_back_.empty()) return std::optional<InsideStrangers>();
     ASSIGN_OR_RETURN(const Transaction transaction, Transaction::begin(*connection_, false));
+    if (!after) TRY(no_null_keys(mapping_.target, target_));
     InsideStrangers strangers;
-    ASSIGN_OR_RETURN(strangers.range, range_after(mapping_.target, after, limits));
+    ASSIGN_OR_RETURN(strangers.range, range_after(mapping_.target, target_, after, limits));
     Row parameters;
     const std::string where = range_sql(mapping_.target.key, "t.", strangers.range, parameters);
     const std::string sql = fmt::format(
         "SELECT {0} FROM {1} AS t WHERE {2} AND NOT EXISTS (SELECT 1 FROM {3} AS s WHERE {4})"
         " ORDER BY {0}",
-        qualified_list(mapping_.target.key, "t."), quote_name(mapping_.target.name), where,
-        quote_name(mapping_.source.name), match_back_);
+        qualified_list(mapping_.target.key, "t."), target_, where, source_, match_back_);
     ASSIGN_OR_RETURN(strangers.keys, connection_->query(sql, parameters));
     return std::optional(std::move(strangers));
   }
 
  private:
-  Result<KeyRange> range_after(const TableSchema& table, const std::optional<Row>& after,
-                               const ChunkLimits& limits) {
+  Result<KeyRange> range_after(const TableSchema& table, const std::string& place,
+                               const std::optional<Row>& after, const ChunkLimits& limits) {
     ASSIGN_OR_RETURN(const std::optional<Row> through,
-                     key_at(*connection_, table, after, limits.rows_max));
+                     key_at(*connection_, table, place, after, limits.rows_max));
     return KeyRange{after, through};
+  }
+
+  // SQLite takes nulls into a primary key that does not say NOT NULL. Chunks never come to them.
+  Status no_null_keys(const TableSchema& table, const std::string& place) {
+    std::vector<std::string> tests;
+    for (const std::string& column : table.key) {
+      const auto at = static_cast<std::size_t>(table.column_index(column));
+      if (table.columns[at].nullable) tests.push_back(quote_name(column) + " IS NULL");
+    }
+    if (tests.empty()) return {};
+    ASSIGN_OR_RETURN(
+        const std::vector<Row> rows,
+        connection_->query(
+            fmt::format("SELECT count(*) FROM {} WHERE {}", place, join(tests, " OR ")), {}));
+    const std::int64_t count = rows.at(0).at(0).get<std::int64_t>();
+    if (count == 0) return {};
+    return Error{ErrorCode::data_mismatch,
+                 fmt::format("{} rows of {} have a null in their key: they cannot be told apart, "
+                             "nor found on the other side",
+                             with_thousands(count), table.name),
+                 "give them a key, or delete them; a key that is NOT NULL keeps them out"};
   }
 
   // Compiling a statement that fires triggers takes milliseconds: it is done once for each shape.
@@ -203,9 +243,8 @@ class Inside final : public InsideCopier {
     const std::string sql = fmt::format(
         "INSERT INTO {} ({}) SELECT {} FROM {} AS s WHERE {} ORDER BY {} ON CONFLICT ({}) DO "
         "NOTHING",
-        quote_name(mapping_.target.name), name_list(written_columns(mapping_.forward)),
-        join(expressions_, ", "), quote_name(mapping_.source.name), where,
-        qualified_list(mapping_.source.key, "s."), name_list(mapping_.target.key));
+        target_, name_list(written_columns(mapping_.forward)), join(expressions_, ", "), source_,
+        where, qualified_list(mapping_.source.key, "s."), name_list(mapping_.target.key));
     ASSIGN_OR_RETURN(sqlite3_stmt* const statement, prepared(sql, parameters));
     const Result<bool> stepped = connection_->step(statement);
     if (!stepped.ok()) {
@@ -225,10 +264,10 @@ class Inside final : public InsideCopier {
     if (copy.range.through) return {};
     Row parameters;
     const std::string where = range_sql(mapping_.source.key, "s.", copy.range, parameters);
-    ASSIGN_OR_RETURN(const std::vector<Row> counted,
-                     connection_->query(fmt::format("SELECT count(*) FROM {} AS s WHERE {}",
-                                                    quote_name(mapping_.source.name), where),
-                                        parameters));
+    ASSIGN_OR_RETURN(
+        const std::vector<Row> counted,
+        connection_->query(fmt::format("SELECT count(*) FROM {} AS s WHERE {}", source_, where),
+                           parameters));
     copy.read = counted.at(0).at(0).get<std::int64_t>();
     return {};
   }
@@ -270,6 +309,9 @@ class Inside final : public InsideCopier {
   const Mapping& mapping_;
   Claim claim_;
   Clock& clock_;
+  bool is_attached_ = false;
+  std::string source_ = "main." + quote_name(mapping_.source.name);
+  std::string target_ = "main." + quote_name(mapping_.target.name);
   std::map<std::string, Statement> statements_;
   std::optional<std::int64_t> data_version_;
   std::vector<std::string> expressions_;
@@ -283,9 +325,11 @@ class Inside final : public InsideCopier {
 }  // namespace
 
 Result<std::unique_ptr<InsideCopier>> make_inside(std::unique_ptr<Connection> connection,
+                                                  const std::string& source_file,
                                                   const Mapping& mapping, Claim claim,
                                                   Clock& clock) {
   auto inside = std::make_unique<Inside>(std::move(connection), mapping, std::move(claim), clock);
+  if (!source_file.empty()) TRY(inside->attach(source_file));
   TRY(inside->spell());
   return std::unique_ptr<InsideCopier>(std::move(inside));
 }

@@ -1,4 +1,5 @@
-// Copying and comparing between two tables of one file: rows never leave SQLite.
+// Copying and comparing between two tables of one file, or from a file that is attached: rows never
+// leave SQLite.
 #pragma once
 
 #include <memory>
@@ -13,7 +14,9 @@ struct Claim {
   std::string journal;
 };
 
+// `connection` has the target; `source_file` is "" where it has the source as well.
 Result<std::unique_ptr<InsideCopier>> make_inside(std::unique_ptr<Connection> connection,
+                                                  const std::string& source_file,
                                                   const Mapping& mapping, Claim claim,
                                                   Clock& clock);
 

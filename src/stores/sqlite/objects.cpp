@@ -91,7 +91,8 @@ std::string range_sql(const std::vector<std::string>& key, const std::string& qu
 }
 
 Result<std::optional<Row>> key_at(Connection& connection, const TableSchema& table,
-                                  const std::optional<Row>& after, std::int64_t rows) {
+                                  const std::string& place, const std::optional<Row>& after,
+                                  std::int64_t rows) {
   Row parameters;
   const std::string where = range_sql(table.key, "", {after, std::nullopt}, parameters);
   const std::string key = name_list(table.key);
@@ -99,7 +100,7 @@ Result<std::optional<Row>> key_at(Connection& connection, const TableSchema& tab
   ASSIGN_OR_RETURN(
       std::vector<Row> found,
       connection.query(fmt::format("SELECT {} FROM {} WHERE {} ORDER BY {} LIMIT 2 OFFSET {}", key,
-                                   quote_name(table.name), where, key, rows - 1),
+                                   place, where, key, rows - 1),
                        parameters));
   if (found.size() < 2) return std::optional<Row>{};
   return std::optional<Row>(std::move(found.front()));

@@ -53,11 +53,18 @@ Result<std::unique_ptr<BatchWriter>> SqliteStore::open_writer(
   return make_writer(std::move(connection), table, columns);
 }
 
-Result<std::unique_ptr<InsideCopier>> SqliteStore::open_inside(const Mapping& mapping) {
+bool SqliteStore::reaches(const Store& source) const {
+  return dynamic_cast<const SqliteStore*>(&source) != nullptr;
+}
+
+Result<std::unique_ptr<InsideCopier>> SqliteStore::open_inside(const Mapping& mapping,
+                                                               const Store& source) {
+  const auto* other = dynamic_cast<const SqliteStore*>(&source);
+  assert_always(other != nullptr, "a store of another kind cannot be attached");
   ASSIGN_OR_RETURN(auto connection, connect(Access::write));
   const std::lock_guard lock(claim_mutex_);
-  return make_inside(std::move(connection), mapping, {claimed_migration_, claimed_journal_},
-                     clock_);
+  return make_inside(std::move(connection), other->path_ == path_ ? "" : other->path_, mapping,
+                     {claimed_migration_, claimed_journal_}, clock_);
 }
 
 Status SqliteStore::claim(const std::string& migration, const std::string& journal) {

@@ -29,7 +29,10 @@ class SqliteStore final : public Store, private Catalog, private Capture, privat
   Result<std::unique_ptr<SnapshotReader>> open_reader(const TableSchema& table) override;
   Result<std::unique_ptr<BatchWriter>> open_writer(
       const TableSchema& table, const std::vector<std::string>& columns) override;
-  Result<std::unique_ptr<InsideCopier>> open_inside(const Mapping& mapping) override;
+  // Another file is attached.
+  bool reaches(const Store& source) const override;
+  Result<std::unique_ptr<InsideCopier>> open_inside(const Mapping& mapping,
+                                                    const Store& source) override;
   Status claim(const std::string& migration, const std::string& journal) override;
   Result<std::string> claimed_by(const std::string& migration) override;
   Status mark(const std::string& migration, const std::string& journal,

@@ -67,13 +67,12 @@ std::string unquoted(std::string_view token) {
 
 using Tokens = std::vector<std::string_view>;
 
+// As it stands in the DDL: operators of two characters stay together.
 std::string joined(Tokens::const_iterator begin, Tokens::const_iterator end) {
-  std::string sql;
-  for (auto it = begin; it != end; ++it) {
-    sql += sql.empty() ? "" : " ";
-    sql += *it;
-  }
-  return sql;
+  if (begin == end) return "";
+  const char* const first = begin->data();
+  const std::string_view last = *(end - 1);
+  return {first, static_cast<std::size_t>(last.data() + last.size() - first)};
 }
 
 // `expression COLLATE x DESC` without the direction, which says nothing about equality.
