@@ -138,7 +138,7 @@ class EntryWriter {
     for (int j = 0; j < std::ssize(target_.columns); ++j) {
       const ColumnSchema& to = target_column(j);
       const std::optional<std::string> key = key_text(to.name);
-      if (given_.contains(j) || to.generated || !key) continue;
+      if (given_.contains(j) || to.generated || to.hidden || !key) continue;
       const bool required = !to.nullable && !to.has_default;
       std::string proposals;
       for (const ColumnGuess& doubt : r_.pair->columns.doubts) {
@@ -173,7 +173,7 @@ class EntryWriter {
     std::vector<std::string> left;
     for (int i = 0; i < std::ssize(source_.columns); ++i) {
       const ColumnSchema& from = source_column(i);
-      if (!mentioned_.contains(i) && !from.generated) left.push_back(from.name);
+      if (!mentioned_.contains(i) && !from.generated && !from.hidden) left.push_back(from.name);
     }
     propose(document_of(left, target_column(target)),
             "perhaps: a document of the columns that nothing else takes");
@@ -185,7 +185,7 @@ class EntryWriter {
     std::vector<const ColumnSchema*> needed;
     for (int i = 0; i < std::ssize(source_.columns); ++i) {
       const ColumnSchema& from = source_column(i);
-      if (mentioned_.contains(i) || from.generated) continue;
+      if (mentioned_.contains(i) || from.generated || from.hidden) continue;
       left.push_back(from.name);
       if (!from.nullable && !from.has_default) needed.push_back(&from);
     }

@@ -24,12 +24,16 @@ std::string file_name(const std::string& table) {
 std::string ddl_of(const TableSchema& source, const std::string& name, const Dialect& dialect) {
   std::string ddl = fmt::format("CREATE TABLE {} (", dialect.quote(name));
   for (const ColumnSchema& column : source.columns) {
-    if (column.generated) continue;
+    if (column.generated || column.hidden) continue;
     ddl += "\n  " + dialect.quote(column.name);
     if (!column.declared.empty()) ddl += " " + column.declared;
     if (!column.nullable) ddl += " NOT NULL";
     if (!column.collation.empty()) ddl += " COLLATE " + column.collation;
     ddl += ",";
+  }
+  if (std::ranges::any_of(source.columns, &ColumnSchema::hidden)) {  // told apart by row numbers
+    ddl.pop_back();
+    return ddl + "\n);\n";
   }
   std::vector<std::string> key;
   for (const std::string& part : source.key) key.push_back(dialect.quote(part));

@@ -262,10 +262,7 @@ void apply(State& state, const Stamped& stamped) {
                    state.verified_at = stamped.at;
                  },
                  [&](const RowRejected&) { ++state.rejected; },
-                 [&](const OperatorDecided& r) {
-                   if (r.what == "resume") state.decisions.erase("pause");
-                   state.decisions[r.what] = r.value;
-                 },
+                 [&](const OperatorDecided& r) { state.decisions[r.what] = r.value; },
                  [&](const Failed& r) { state.last_failure = r; },
                  [&](const Closed& r) { state.outcome = r.outcome; },
              },

@@ -167,11 +167,7 @@ std::string status_text(const Journal& journal, TimePoint now) {
                         document["kept_rows"].get<std::int64_t>());
   }
   if (state.last_failure) text += "last error: " + state.last_failure->message + "\n";
-  const bool runs = journal.somebody_runs();
-  const bool paused = runs && state.decisions.contains("pause");
-  text += paused ? "a runner is at work and paused: `whimbrel resume` lets it go on\n"
-          : runs ? "a runner is at work\n"
-                 : "no runner is at work\n";
+  text += journal.somebody_runs() ? "a runner is at work\n" : "no runner is at work\n";
   return text;
 }
 
