@@ -65,7 +65,7 @@ class Follow {
   Result<Lane*> lane_for(const std::string& table);
   // `removed`: keys whose row was deleted meanwhile; if it is back it is another row.
   Result<std::int64_t> carry(Lane& lane, const std::vector<Row>& asked,
-                             const std::set<Row, RowLess>& removed);
+                             const std::set<Row, RowLess>& removed, int looks = 0);
   Status set_aside_keys(const Lane& lane, std::vector<Row>& keys);
   Result<std::int64_t> carry_with(Lane& lane, std::vector<Row> keys,
                                   const std::vector<Row>& blocked_by,
@@ -78,6 +78,8 @@ class Follow {
   Result<Row> other_key(const Lane& lane, const Row& key) const;
   Status compare(Lane& lane, const std::vector<Row>& keys,
                  const std::vector<std::optional<Row>>& rows, const std::vector<Change>& changes);
+  Result<std::int64_t> carry_what_moved(Lane& lane, const std::vector<Row>& keys,
+                                        const std::vector<std::optional<Row>>& rows, int looks);
   Status keep_beside_defaults(Lane& lane, const std::vector<Row>& keys,
                               const std::vector<std::optional<Row>>& rows,
                               const std::vector<Change>& changes);

@@ -774,7 +774,7 @@ def giant_blob():
 
 def giant_text():
     giant("text", "dual", PROMISED_MB + 200)  # and its JSON functions one besides
-    giant("text", "capture", PROMISED_MB + 100)
+    giant("text", "capture", PROMISED_MB + 200)
 
 
 class WideWorld(World):
@@ -1367,6 +1367,8 @@ def output_that_nobody_reads():
                        stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, timeout=60)
         world.run("run", "--yes")
         for file in state_of(world).rglob("*"):
+            if file.suffix == ".html":
+                continue  # the report tells the phases as well
             printed = file.is_file() and b"prepared: targets" in file.read_bytes()
             assert not printed, "what was printed is in %s" % file
         restored = world.folder / "restored.db"

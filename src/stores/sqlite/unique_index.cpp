@@ -157,17 +157,41 @@ std::string holds_place_of(const UniqueIndex& index, const TableSchema& table,
   return join(parts, " AND ");
 }
 
+namespace {
+
+// A trigger loads only the columns that it names: a computed one is computed from nulls unless all
+// that it may depend on are named too. Always true; "" without a computed column.
+std::string with_all_inputs(const TableSchema& table, const std::string& row) {
+  constexpr std::size_t arguments_max = 100;  // a function takes 127
+  if (!std::ranges::any_of(table.columns, &ColumnSchema::generated)) return "";
+  std::vector<std::string> inputs;
+  std::string sql;
+  const auto flush = [&] {
+    if (!inputs.empty()) sql += fmt::format(" AND coalesce({}, 1) IS NOT NULL", join(inputs, ", "));
+    inputs.clear();
+  };
+  for (const ColumnSchema& column : table.columns) {
+    if (!column.generated && !column.hidden) inputs.push_back(row + quote_name(column.name));
+    if (inputs.size() == arguments_max) flush();
+  }
+  flush();
+  return sql;
+}
+
+}  // namespace
+
 std::vector<std::string> in_the_way_of(const TableSchema& table, const std::string& row) {
   std::vector<std::string> conditions;
+  const std::string loaded = with_all_inputs(table, row);
   for (const std::vector<std::string>& unique : table.uniques) {
     std::vector<std::string> equal;
     for (const std::string& column : unique) {
       equal.push_back(fmt::format("{0} = {1}{0}", quote_name(column), row));
     }
-    conditions.push_back(join(equal, " AND "));
+    conditions.push_back(join(equal, " AND ") + loaded);
   }
   for (const UniqueIndex& index : indexes_with_terms(table)) {
-    conditions.push_back(holds_place_of(index, table, row));
+    conditions.push_back(holds_place_of(index, table, row) + loaded);
   }
   return conditions;
 }
