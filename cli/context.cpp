@@ -7,13 +7,13 @@
 #include <algorithm>
 #include <array>
 #include <cstdio>
-#include <cstring>
 #include <filesystem>
 #include <iostream>
 #include <random>
 
 #include "backup/backup.h"
 #include "base/text.h"
+#include "report/planned.h"
 #include "stores/registry.h"
 
 namespace whimbrel::cli {
@@ -301,18 +301,6 @@ void Context::say(const std::string& text) {
 
 namespace {
 
-// For a shell, where that is needed.
-std::string worded(const std::string& text) {
-  const bool plain = !text.empty() && std::ranges::all_of(text, [](char c) {
-    return std::isalnum(static_cast<unsigned char>(c)) != 0 ||
-           std::strchr("-_./=:@%+,", c) != nullptr;
-  });
-  if (plain) return text;
-  std::string quoted = "'";
-  for (const char c : text) quoted += c == '\'' ? "'\\''" : std::string(1, c);
-  return quoted + "'";
-}
-
 // A name that says that its value is nobody else's business.
 bool is_secret(const std::string& variable) {
   const std::string name = ascii_lower(variable.substr(0, variable.find('=')));
@@ -325,12 +313,12 @@ bool is_secret(const std::string& variable) {
 
 // With another variable or another folder the next command would mean another migration.
 std::string Context::spoken() const {
-  std::string text = worded(options_.plan);
+  std::string text = shell_word(options_.plan);
   for (const std::string& variable : options_.vars) {
     const std::string name = variable.substr(0, variable.find('='));
-    text += " --var " + (is_secret(variable) ? name + "=…" : worded(variable));
+    text += " --var " + (is_secret(variable) ? name + "=…" : shell_word(variable));
   }
-  if (!options_.state.empty()) text += " --state " + worded(options_.state);
+  if (!options_.state.empty()) text += " --state " + shell_word(options_.state);
   return text;
 }
 

@@ -43,13 +43,6 @@ void add_common(CLI::App& verb, Options& options) {
   verb.add_flag("--no-color", options.no_color, "plain text");
 }
 
-struct Verb {
-  const char* name;
-  const char* help;
-  const char* examples;
-  std::function<int()> act;
-};
-
 // What looks at both sides, and what tells about the command line itself.
 template <class AddVerb, class WithPlan>
 void add_measuring_verbs(CLI::App& app, const AddVerb& verb, const WithPlan& with_plan,

@@ -104,53 +104,56 @@ Result<bool> ZstdLinesReader::refill() {
   }
 }
 
-Result<std::optional<std::string>> ZstdLinesReader::next() {
-  std::string line;
+// False after the last line. `use` gets the pieces of one line in order.
+Result<bool> ZstdLinesReader::pieces(const std::function<Status(std::string_view)>& use) {
+  bool any = false;
   while (true) {
     const std::size_t length = rest_.find('\n');
-    line += rest_.substr(0, length);
+    const std::string_view piece = rest_.substr(0, length);
+    any = any || !piece.empty();
+    TRY(use(piece));
     if (length != std::string_view::npos) {
       rest_.remove_prefix(length + 1);
-      return std::optional<std::string>(std::move(line));
+      return true;
     }
     ASSIGN_OR_RETURN(const bool more, refill());
     if (more) continue;
     rest_ = {};
-    if (!line.empty()) return damaged("it ends within a line");
-    return std::optional<std::string>{};
+    if (any) return damaged("it ends within a line");
+    return false;
   }
+}
+
+Result<std::optional<std::string>> ZstdLinesReader::next() {
+  std::string line;
+  ASSIGN_OR_RETURN(const bool there, pieces([&](std::string_view piece) {
+                     line += piece;
+                     return Status();
+                   }));
+  return there ? std::optional(std::move(line)) : std::nullopt;
 }
 
 Result<std::optional<std::string>> ZstdLinesReader::next_hex() {
   std::string bytes;
   std::string half;  // a digit whose other half is in the next piece
-  while (true) {
-    const std::size_t length = rest_.find('\n');
-    std::string_view piece = rest_.substr(0, length);
-    if (!half.empty() && !piece.empty()) {
-      bytes += from_hex(half + piece.front());
-      half.clear();
-      piece.remove_prefix(1);
-    }
-    if (piece.size() % 2 != 0) {
-      half = piece.back();
-      piece.remove_suffix(1);
-    }
-    if (piece.find_first_not_of("0123456789abcdef") != std::string_view::npos) {
-      return damaged("it holds something else than hex digits");
-    }
-    bytes += from_hex(piece);
-    if (length != std::string_view::npos) {
-      rest_.remove_prefix(length + 1);
-      if (!half.empty()) return damaged("a line has half a byte");
-      return std::optional<std::string>(std::move(bytes));
-    }
-    ASSIGN_OR_RETURN(const bool more, refill());
-    if (more) continue;
-    rest_ = {};
-    if (!bytes.empty() || !half.empty()) return damaged("it ends within a line");
-    return std::optional<std::string>{};
-  }
+  ASSIGN_OR_RETURN(const bool there, pieces([&](std::string_view piece) -> Status {
+                     if (piece.find_first_not_of("0123456789abcdef") != std::string_view::npos) {
+                       return damaged("it holds something else than hex digits");
+                     }
+                     if (!half.empty() && !piece.empty()) {
+                       bytes += from_hex(half + piece.front());
+                       half.clear();
+                       piece.remove_prefix(1);
+                     }
+                     if (piece.size() % 2 != 0) {
+                       half = piece.back();
+                       piece.remove_suffix(1);
+                     }
+                     bytes += from_hex(piece);
+                     return {};
+                   }));
+  if (!half.empty()) return damaged("a line has half a byte");
+  return there ? std::optional(std::move(bytes)) : std::nullopt;
 }
 
 }  // namespace whimbrel

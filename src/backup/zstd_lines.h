@@ -7,6 +7,7 @@
 
 #include <zstd.h>
 
+#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
@@ -54,6 +55,7 @@ class ZstdLinesReader {
  private:
   using Context = std::unique_ptr<ZSTD_DCtx, FreeWith<ZSTD_freeDCtx>>;
   ZstdLinesReader(std::string path, std::unique_ptr<FileReader> file, Context context);
+  Result<bool> pieces(const std::function<Status(std::string_view)>& use);
   Result<bool> refill();
   Error damaged(std::string_view how) const;
 

@@ -10,17 +10,6 @@ namespace whimbrel {
 
 namespace {
 
-// A path of a file in which odd characters of a table's name do no harm.
-std::string file_name(const std::string& table) {
-  std::string name;
-  for (const char c : table) {
-    const bool plain = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
-                       c == '_' || c == '-';
-    name += plain ? c : '_';
-  }
-  return name == table ? name + ".sql" : name + "-" + digest_hex(table).substr(0, 8) + ".sql";
-}
-
 std::string ddl_of(const TableSchema& source, const std::string& name, const Dialect& dialect) {
   std::string ddl = fmt::format("CREATE TABLE {} (", dialect.quote(name));
   for (const ColumnSchema& column : source.columns) {
@@ -31,7 +20,7 @@ std::string ddl_of(const TableSchema& source, const std::string& name, const Dia
     if (!column.collation.empty()) ddl += " COLLATE " + column.collation;
     ddl += ",";
   }
-  if (std::ranges::any_of(source.columns, &ColumnSchema::hidden)) {  // told apart by row numbers
+  if (!source.row_number().empty()) {
     ddl.pop_back();
     return ddl + "\n);\n";
   }
@@ -48,7 +37,7 @@ std::optional<Skeleton> skeleton_of(const TableSchema& source, const std::string
   if (dialect == nullptr || source.key.empty()) return std::nullopt;
   Skeleton skeleton;
   skeleton.ddl = ddl_of(source, name, *dialect);
-  skeleton.file = file_name(name);
+  skeleton.file = ddl_file_name(name);
   Result<TableSchema> parsed = target.catalog().parse(skeleton.ddl, name);
   if (!parsed.ok()) return std::nullopt;
   skeleton.target = sample_of(std::move(parsed).value());

@@ -396,8 +396,8 @@ Status Engine::mend(bool going_back) {
   drained_ = verified_ = false;
   if (state.phase == Phase::prepared) return {};  // no row has moved
   // A plan without switches has been switched by whoever told the application.
-  const bool switched = cutover_.any_switch_was_intended() || state.phase == Phase::watching ||
-                        state.phase_times.contains(name_of(Phase::watching));
+  const bool switched =
+      cutover_.any_switch_was_intended() || state.phase_times.contains(name_of(Phase::watching));
   if (state.phase == Phase::rolling_back && !switched) return {};  // the new side goes anyway
   ASSIGN_OR_RETURN(const bool compared,
                    reconcile(switched ? Direction::backward : Direction::forward, std::nullopt));

@@ -118,27 +118,25 @@ Status Follow::carry_backward(Lane& lane, const std::vector<Row>& keys,
   return notes.commit();
 }
 
-// A row made on the old side has defaults where nothing leads back, and what the target would be
-// made of them is known only now. After a crash in between the change is carried again, over that
-// row.
-Status Follow::keep_beside_defaults(Lane& lane, const std::vector<Row>& keys,
-                                    const std::vector<std::optional<Row>>& rows,
-                                    const std::vector<Change>& changes) {
-  const Mapping& mapping = lane.move->mapping;
-  const bool any = std::ranges::any_of(mapping.source.columns, [&](const ColumnSchema& column) {
+// Whether a row made on the old side has defaults where nothing leads back.
+static bool makes_defaults(const Mapping& mapping) {
+  return std::ranges::any_of(mapping.source.columns, [&](const ColumnSchema& column) {
     return column.has_default &&
            std::ranges::count(mapping.backward, column.name, &ColumnRule::column) == 0;
   });
-  if (!any) return {};
-  std::vector<Row> written;
-  for (const Change& change : changes) written.push_back(change.key);
-  ASSIGN_OR_RETURN(const std::vector<std::optional<Row>> found, lane.to->read_keys(written));
+}
+
+// What the target would be made of those defaults is known only now. After a crash in between the
+// change is carried again, over that row.
+Status Follow::keep_beside_defaults(Lane& lane, const std::vector<Row>& keys,
+                                    const std::vector<std::optional<Row>>& rows,
+                                    const std::vector<std::optional<Row>>& found) {
   KeptBatch notes(journal_);
   TRY(notes.begin());
   for (std::size_t i = 0; i < keys.size(); ++i) {
     if (!rows[i] || !found[i]) continue;
     TRY(keep_unheld(journal_, lane.move->index, keys[i],
-                    unheld(mapping, *found[i], *rows[i], lane.move->target->catalog())));
+                    unheld(lane.move->mapping, *found[i], *rows[i], lane.move->target->catalog())));
   }
   return notes.commit();
 }
@@ -147,10 +145,8 @@ Status Follow::keep_beside_defaults(Lane& lane, const std::vector<Row>& keys,
 // else writes to the other side, or a write was lost.
 Status Follow::compare(Lane& lane, const std::vector<Row>& keys,
                        const std::vector<std::optional<Row>>& rows,
-                       const std::vector<Change>& changes) {
-  std::vector<Row> written;
-  for (const Change& change : changes) written.push_back(change.key);
-  ASSIGN_OR_RETURN(const std::vector<std::optional<Row>> found, lane.to->read_keys(written));
+                       const std::vector<Change>& changes,
+                       const std::vector<std::optional<Row>>& found) {
   ASSIGN_OR_RETURN(const std::vector<std::optional<Row>> again, lane.from->read_keys(keys));
   const bool forward = direction_ == Direction::forward;
   const Mapping& mapping = lane.move->mapping;
@@ -301,8 +297,14 @@ Result<std::int64_t> Follow::carry(Lane& lane, const std::vector<Row>& asked,
     return Error{ErrorCode::unavailable,
                  "a row changed on the other side while it was carried over"};
   }
-  if (direction_ == Direction::backward) TRY(keep_beside_defaults(lane, keys, rows, changes));
-  if (!other_side_serves_) TRY(compare(lane, keys, rows, changes));
+  const bool keeps = direction_ == Direction::backward && makes_defaults(lane.move->mapping);
+  if (keeps || !other_side_serves_) {
+    std::vector<Row> written;
+    for (const Change& change : changes) written.push_back(change.key);
+    ASSIGN_OR_RETURN(const std::vector<std::optional<Row>> found, lane.to->read_keys(written));
+    if (keeps) TRY(keep_beside_defaults(lane, keys, rows, found));
+    if (!other_side_serves_) TRY(compare(lane, keys, rows, changes, found));
+  }
   if (!written_there_) return applied.written;
   ASSIGN_OR_RETURN(const std::int64_t moved, carry_what_moved(lane, keys, rows, looks));
   return applied.written + moved;

@@ -77,12 +77,13 @@ class Follow {
                         const std::set<Row, RowLess>& removed, std::vector<Change>& changes);
   Result<Row> other_key(const Lane& lane, const Row& key) const;
   Status compare(Lane& lane, const std::vector<Row>& keys,
-                 const std::vector<std::optional<Row>>& rows, const std::vector<Change>& changes);
+                 const std::vector<std::optional<Row>>& rows, const std::vector<Change>& changes,
+                 const std::vector<std::optional<Row>>& found);
   Result<std::int64_t> carry_what_moved(Lane& lane, const std::vector<Row>& keys,
                                         const std::vector<std::optional<Row>>& rows, int looks);
   Status keep_beside_defaults(Lane& lane, const std::vector<Row>& keys,
                               const std::vector<std::optional<Row>>& rows,
-                              const std::vector<Change>& changes);
+                              const std::vector<std::optional<Row>>& found);
   std::string position() const;
 
   Direction direction_;

@@ -269,12 +269,6 @@ class Binder {
     return columns;
   }
 
-  // "" when the table has a key of its own.
-  static std::string row_number_of(const TableSchema& table) {
-    const auto it = std::ranges::find(table.columns, true, &ColumnSchema::hidden);
-    return it == table.columns.end() ? "" : it->name;
-  }
-
   void unmentioned(const TableEntry& entry, const TableSchema& source, const TableSchema& target,
                    std::vector<std::pair<std::string, ExprPtr>>& columns) {
     std::set<std::string> mentioned;
@@ -291,14 +285,14 @@ class Binder {
     }
     for (const ColumnSchema& column : source.columns) {
       if (column.hidden) {  // a row keeps its number where the target has nothing better either
-        const std::string number = row_number_of(target);
+        const std::string number = target.row_number();
         const bool moves =
             !number.empty() && !mentioned.contains(column.name) && !written.contains(number);
         if (moves) columns.emplace_back(number, make_expr(ColumnRef{column.name}));
         continue;
       }
       if (is_new(entry.from, column.name)) {
-        const bool moves = entry.rest == Rest::forbid && !column.generated && !column.hidden;
+        const bool moves = entry.rest == Rest::forbid && !column.generated;
         if (moves) migration_.added_since.push_back(source.name + "." + column.name);
         continue;
       }

@@ -315,6 +315,16 @@ std::optional<std::string> yaml_text(const std::string& text) {
   return out + "\"";
 }
 
+std::string ddl_file_name(const std::string& table) {
+  std::string name;
+  for (const char c : table) {
+    const bool plain = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
+                       c == '_' || c == '-';
+    name += plain ? c : '_';
+  }
+  return name == table ? name + ".sql" : name + "-" + digest_hex(table).substr(0, 8) + ".sql";
+}
+
 std::optional<std::string> print_value(const Expr& expr) {
   return std::visit(Printer{}, expr.node);
 }

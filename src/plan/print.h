@@ -15,6 +15,8 @@ namespace whimbrel {
 // A text in double quotes that YAML reads back byte by byte; nothing for a text that is no UTF-8,
 // which YAML cannot hold.
 std::optional<std::string> yaml_text(const std::string& text);
+// What `create:` calls the file with the DDL of a table: a name in which odd characters do no harm.
+std::string ddl_file_name(const std::string& table);
 // In YAML's flow style, on one line. Nothing where the grammar has no words for it.
 std::optional<std::string> print_value(const Expr& expr);
 // The lines of `queries:`, `criteria:` and `advisory:`; none for a part that is empty.

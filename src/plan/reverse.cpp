@@ -14,17 +14,6 @@ namespace {
 
 std::string quoted(const std::string& text) { return yaml_text(text).value_or("\"?\""); }
 
-// A path of a file in which odd characters of a table's name do no harm.
-std::string file_name(const std::string& table) {
-  std::string name;
-  for (const char c : table) {
-    const bool plain = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
-                       c == '_' || c == '-';
-    name += plain ? c : '_';
-  }
-  return name == table ? name + ".sql" : name + "-" + digest_hex(table).substr(0, 8) + ".sql";
-}
-
 std::string ddl_of(const TableSchema& table) {
   std::string ddl = table.create_ddl + ";\n";
   if (!table.key_index_ddl.empty()) ddl += table.key_index_ddl + ";\n";
@@ -70,7 +59,7 @@ class Writer {
 
   void table(const Move& move) {
     const Mapping& mapping = move.mapping;
-    const std::string file = file_name(mapping.source.name);
+    const std::string file = ddl_file_name(mapping.source.name);
     out_.files[file] = ddl_of(mapping.source);
     line("  - from: " + quoted(move.to));
     line("    to: " + quoted(move.from));

@@ -43,14 +43,10 @@ Error no_key(const TableSchema& table, const TableSchema& other, bool is_target)
                fmt::format("{} has no key by which its rows are told apart", table.name), hint};
 }
 
-bool is_numbered(const TableSchema& table) {
-  return std::ranges::any_of(table.columns, &ColumnSchema::hidden);
-}
-
 Status check_key(const Mapping& mapping) {
   for (const std::string& column : mapping.target.key) {
     const ColumnRule* rule = rule_for(mapping.forward, column);
-    if (rule == nullptr && is_numbered(mapping.target)) {
+    if (rule == nullptr && !mapping.target.row_number().empty()) {
       return no_key(mapping.target, mapping.source, true);
     }
     if (rule == nullptr) {
@@ -61,7 +57,7 @@ Status check_key(const Mapping& mapping) {
     }
     for (const std::string& read : columns_of(*rule->expr)) {
       if (mapping.source.is_key(read)) continue;
-      if (is_numbered(mapping.source)) {
+      if (!mapping.source.row_number().empty()) {
         return no_key(mapping.source, mapping.target, false);
       }
       return Error{

@@ -58,6 +58,13 @@ struct TableSchema {
     for (const ColumnSchema& column : columns) names.push_back(column.name);
     return names;
   }
+  // The hidden column by which the rows of a table without a key are told apart; else "".
+  std::string row_number() const {
+    for (const ColumnSchema& column : columns) {
+      if (column.hidden) return column.name;
+    }
+    return "";
+  }
   bool is_key(std::string_view column) const {
     for (const std::string& part : key) {
       if (part == column) return true;

@@ -70,7 +70,7 @@ class Diff {
   Status match_keys() {
     const auto has_all = [](const TableSchema& table, const std::vector<std::string>& key) {
       return !key.empty() && std::ranges::count(positions(table, key), -1) == 0 &&
-             !table.columns[static_cast<std::size_t>(positions(table, key).front())].hidden;
+             key.front() != table.row_number();
     };
     if (has_all(right_table_, left_table_.key)) {
       key_ = left_table_.key;

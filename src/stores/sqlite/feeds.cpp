@@ -119,7 +119,8 @@ Result<std::string> SqliteStore::start(const std::string& feed,
                     " removed INTEGER NOT NULL, {})",
                     quote_name(log_name(feed)), join(key_columns(width), ", "))));
     for (const TableSchema& schema : schemas) TRY(make_feed_triggers(connection, feed, schema));
-    if (std::ranges::any_of(schemas, needs_witness)) {
+    const auto is_numbered = [](const TableSchema& table) { return !table.row_number().empty(); };
+    if (std::ranges::any_of(schemas, is_numbered)) {
       TRY(make_witness(connection, witness_name(feed)));
     }
     return {};
@@ -133,7 +134,7 @@ Result<bool> SqliteStore::feed_is_whole(const std::string& feed,
   ASSIGN_OR_RETURN(bool whole, object_exists(*connection, "table", log_name(feed)));
   for (const std::string& name : tables) {
     ASSIGN_OR_RETURN(const TableSchema table, sqlite::describe(*connection, name));
-    if (needs_witness(table)) {
+    if (!table.row_number().empty()) {
       ASSIGN_OR_RETURN(const bool stands, witness_stands(*connection, witness_name(feed)));
       whole = whole && stands;
     }

@@ -25,7 +25,7 @@ Result<std::vector<Row>> touched_keys(Connection& connection, const Link& link) 
 }
 
 bool is_numbered(const Link& link) {
-  return needs_witness(link.mapping->source) || needs_witness(link.mapping->target);
+  return !link.mapping->source.row_number().empty() || !link.mapping->target.row_number().empty();
 }
 
 Status remove_link(Connection& connection, const Link& link) {

@@ -2,8 +2,6 @@
 
 #include <fmt/format.h>
 
-#include <algorithm>
-
 #include "base/text.h"
 #include "stores/sqlite/dialect.h"
 #include "stores/sqlite/schema.h"
@@ -45,10 +43,6 @@ Result<bool> witness_stands(Connection& connection, const std::string& name) {
       const std::vector<Row> rows,
       connection.query(fmt::format("SELECT 1 FROM {} WHERE rowid = stands", quote_name(name)), {}));
   return !rows.empty();
-}
-
-bool needs_witness(const TableSchema& table) {
-  return std::ranges::any_of(table.columns, &ColumnSchema::hidden);
 }
 
 std::string own_name(const std::string& what, const std::string& kind) {

@@ -31,8 +31,6 @@ Status drop_triggers(Connection& connection, const std::string& prefix);
 Status make_witness(Connection& connection, const std::string& name);
 // Whether the witness stands where it was put. False as well when it is gone.
 Result<bool> witness_stands(Connection& connection, const std::string& name);
-// Whether such a table's own numbers are what we tell its rows apart by.
-bool needs_witness(const TableSchema& table);
 
 // `k1 > ?1 AND …` over the key for a range, with its parameters appended.
 std::string range_sql(const std::vector<std::string>& key, const std::string& qualifier,

@@ -258,7 +258,7 @@ class Review {
 
   void surroundings(bool dual) {
     for (const TableSchema* table : {&mapping_.source, &mapping_.target}) {
-      if (!needs_witness(*table)) continue;
+      if (table->row_number().empty()) continue;
       add(Weight::note, "row_number",
           fmt::format(
               "{} has no key: its rows are told apart by {}; when VACUUM numbers them anew, "
@@ -267,9 +267,7 @@ class Review {
           "");
     }
     for (const TableSchema* table : {&mapping_.source, &mapping_.target}) {
-      for (const std::string& unique : table->other_uniques) {
-        const auto known = indexes_with_terms(*table);
-        if (std::ranges::count(known, unique, &UniqueIndex::name) > 0) continue;
+      for (const std::string& unique : not_understood(*table)) {
         add(Weight::warning, "replace_unnoticed",
             fmt::format(
                 "a row of {} that INSERT OR REPLACE removes through the unique index {} goes "

@@ -3,12 +3,12 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <functional>
 #include <map>
 
 #include "base/text.h"
 #include "stores/sqlite/affinity.h"
 #include "stores/sqlite/dialect.h"
+#include "stores/sqlite/tokens.h"
 
 namespace whimbrel::sqlite {
 
@@ -147,33 +147,9 @@ void number_rows(TableSchema& schema) {
   }
 }
 
-// Words outside of quotes, texts and comments, in order, until `use` says that it has seen enough.
-void each_word(const std::string& sql, const std::function<bool(std::string_view)>& use) {
-  const std::string closers = "'\"`]";
-  std::string word;
-  for (std::size_t i = 0; i <= sql.size(); ++i) {
-    const char c = i < sql.size() ? sql[i] : ' ';
-    if (std::isalnum(static_cast<unsigned char>(c)) != 0 || c == '_' || (c & 0x80) != 0) {
-      word += c;
-      continue;
-    }
-    if (!word.empty() && use(word)) return;
-    word.clear();
-    if (sql.compare(std::min(i, sql.size()), 2, "--") == 0) {
-      i = std::min(sql.find('\n', i), sql.size());
-    } else if (sql.compare(std::min(i, sql.size()), 2, "/*") == 0) {
-      i = std::min(sql.find("*/", i + 2), sql.size() - 1) + 1;
-    } else if (c == '[' || closers.find(c) != std::string::npos) {
-      // A doubled quote ends one text and begins the next, which comes to the same.
-      i = std::min(sql.find(c == '[' ? ']' : c, i + 1), sql.size());
-    }
-  }
-}
-
 bool has_keyword(const std::string& ddl, std::string_view keyword) {
-  bool found = false;
-  each_word(ddl, [&](std::string_view word) { return found = ascii_iequals(word, keyword); });
-  return found;
+  return std::ranges::any_of(tokens_of(ddl),
+                             [&](auto token) { return ascii_iequals(token, keyword); });
 }
 
 Status read_references(Connection& connection, TableSchema& schema) {
@@ -253,12 +229,9 @@ bool has_rowid_alias(const TableSchema& table) {
 }
 
 bool begins_with_keyword(const std::string& sql, std::string_view keyword) {
-  bool found = false;
-  each_word(sql, [&](std::string_view word) {
-    found = ascii_iequals(word, keyword);
-    return true;
-  });
-  return found;
+  const Tokens tokens = tokens_of(sql);
+  const auto first = std::ranges::find_if(tokens, is_word);
+  return first != tokens.end() && ascii_iequals(*first, keyword);
 }
 
 Result<std::vector<std::string>> table_names(Connection& connection) {

@@ -7,52 +7,11 @@
 
 #include "base/text.h"
 #include "stores/sqlite/dialect.h"
+#include "stores/sqlite/tokens.h"
 
 namespace whimbrel::sqlite {
 
 namespace {
-
-bool in_word(char c) {
-  return std::isalnum(static_cast<unsigned char>(c)) != 0 || c == '_' || c == '$' ||
-         (c & 0x80) != 0;
-}
-
-// Behind what begins at `at`: a quoted text or name, a comment, a word, or one character.
-std::size_t behind(std::string_view sql, std::size_t at) {
-  const char c = sql[at];
-  const auto after = [&](std::size_t found, std::size_t length) {
-    return found == std::string_view::npos ? sql.size() : found + length;
-  };
-  if (sql.substr(at, 2) == "--") return after(sql.find('\n', at), 1);
-  if (sql.substr(at, 2) == "/*") return after(sql.find("*/", at + 2), 2);
-  if (c == '[') return after(sql.find(']', at), 1);
-  if (c == '\'' || c == '"' || c == '`') {
-    std::size_t end = at + 1;
-    while (end < sql.size() && (sql[end] != c || sql.substr(end, 2) == std::string(2, c))) {
-      end += sql[end] == c ? 2 : 1;
-    }
-    return std::min(end + 1, sql.size());
-  }
-  if (!in_word(c)) return at + 1;
-  while (at < sql.size() && in_word(sql[at])) ++at;
-  return at;
-}
-
-bool is_space_or_comment(std::string_view token) {
-  return token.starts_with("--") || token.starts_with("/*") ||
-         std::isspace(static_cast<unsigned char>(token.front())) != 0;
-}
-
-std::vector<std::string_view> tokens_of(std::string_view sql) {
-  std::vector<std::string_view> tokens;
-  for (std::size_t at = 0; at < sql.size();) {
-    const std::size_t end = behind(sql, at);
-    const std::string_view token = sql.substr(at, end - at);
-    if (!is_space_or_comment(token)) tokens.push_back(token);
-    at = end;
-  }
-  return tokens;
-}
 
 std::string unquoted(std::string_view token) {
   const char c = token.front();
@@ -64,8 +23,6 @@ std::string unquoted(std::string_view token) {
   }
   return name;
 }
-
-using Tokens = std::vector<std::string_view>;
 
 // As it stands in the DDL: operators of two characters stay together.
 std::string joined(Tokens::const_iterator begin, Tokens::const_iterator end) {
@@ -83,8 +40,13 @@ std::string term(Tokens::const_iterator begin, Tokens::const_iterator end) {
   return joined(begin, end);
 }
 
-}  // namespace
+struct UniqueIndex {
+  std::string name;
+  std::vector<std::string> terms;  // as SQL over the table's columns, with their collations
+  std::string where;               // "" where it is over every row
+};
 
+// From `CREATE UNIQUE INDEX …`; without terms when the text is not understood.
 UniqueIndex parse_unique_index(const std::string& ddl) {
   const Tokens tokens = tokens_of(ddl);
   UniqueIndex index;
@@ -115,6 +77,7 @@ UniqueIndex parse_unique_index(const std::string& ddl) {
   return index;
 }
 
+// Those of the table's `other_uniques` that were made by a statement of their own.
 std::vector<UniqueIndex> indexes_with_terms(const TableSchema& table) {
   std::vector<UniqueIndex> indexes;
   for (const std::string& ddl : table.index_ddl) {
@@ -126,6 +89,7 @@ std::vector<UniqueIndex> indexes_with_terms(const TableSchema& table) {
   return indexes;
 }
 
+// Columns that the index reads; one too many rather than one too few.
 std::vector<std::string> columns_read(const UniqueIndex& index, const TableSchema& table) {
   const std::string text = ascii_lower(join(index.terms, " ") + " " + index.where);
   std::vector<std::string> columns;
@@ -141,7 +105,8 @@ std::vector<std::string> columns_read(const UniqueIndex& index, const TableSchem
   return columns;
 }
 
-// The expressions are taken as they are: over the table, and over one row that has its columns.
+// A condition over the table: rows that hold the place which `row` ("NEW.") would take. The
+// expressions are taken as they are: over the table, and over one row that has its columns.
 std::string holds_place_of(const UniqueIndex& index, const TableSchema& table,
                            const std::string& row) {
   std::vector<std::string> values;
@@ -156,8 +121,6 @@ std::string holds_place_of(const UniqueIndex& index, const TableSchema& table,
   }
   return join(parts, " AND ");
 }
-
-namespace {
 
 // A trigger loads only the columns that it names: a computed one is computed from nulls unless all
 // that it may depend on are named too. Always true; "" without a computed column.
@@ -180,6 +143,12 @@ std::string with_all_inputs(const TableSchema& table, const std::string& row) {
 
 }  // namespace
 
+std::vector<std::string> not_understood(const TableSchema& table) {
+  std::vector<std::string> names = table.other_uniques;
+  for (const UniqueIndex& index : indexes_with_terms(table)) std::erase(names, index.name);
+  return names;
+}
+
 std::vector<std::string> in_the_way_of(const TableSchema& table, const std::string& row) {
   std::vector<std::string> conditions;
   const std::string loaded = with_all_inputs(table, row);
@@ -199,18 +168,21 @@ std::vector<std::string> in_the_way_of(const TableSchema& table, const std::stri
 std::string unique_columns(const TableSchema& table) {
   std::set<std::string> columns;
   for (const auto& unique : table.uniques) columns.insert(unique.begin(), unique.end());
+  // An index that reads no column lets one row in; no UPDATE names a computed column, and what that
+  // is computed from is not known here. Any column then.
+  bool any = false;
   for (const UniqueIndex& index : indexes_with_terms(table)) {
     const std::vector<std::string> read = columns_read(index, table);
     columns.insert(read.begin(), read.end());
+    any = any || read.empty();
   }
-  // No UPDATE names a computed column: what it is computed from is not known here.
-  const bool computed = std::ranges::any_of(table.columns, [&](const ColumnSchema& column) {
-    return column.generated && columns.contains(column.name);
-  });
-  if (!computed) return name_list({columns.begin(), columns.end()});
+  for (const ColumnSchema& column : table.columns) {
+    any = any || (column.generated && columns.contains(column.name));
+  }
+  if (!any) return name_list({columns.begin(), columns.end()});
   std::vector<std::string> all;
   for (const ColumnSchema& column : table.columns) {
-    if (!column.generated) all.push_back(column.name);
+    if (!column.generated && !column.hidden) all.push_back(column.name);
   }
   return name_list(all);
 }

@@ -1,0 +1,57 @@
+#include "stores/sqlite/tokens.h"
+
+#include <algorithm>
+#include <cctype>
+#include <string>
+
+namespace whimbrel::sqlite {
+
+namespace {
+
+bool in_word(char c) {
+  return std::isalnum(static_cast<unsigned char>(c)) != 0 || c == '_' || c == '$' ||
+         (c & 0x80) != 0;
+}
+
+// Behind what begins at `at`: a quoted text or name, a comment, a word, or one character.
+std::size_t behind(std::string_view sql, std::size_t at) {
+  const char c = sql[at];
+  const auto after = [&](std::size_t found, std::size_t length) {
+    return found == std::string_view::npos ? sql.size() : found + length;
+  };
+  if (sql.substr(at, 2) == "--") return after(sql.find('\n', at), 1);
+  if (sql.substr(at, 2) == "/*") return after(sql.find("*/", at + 2), 2);
+  if (c == '[') return after(sql.find(']', at), 1);
+  if (c == '\'' || c == '"' || c == '`') {
+    std::size_t end = at + 1;
+    while (end < sql.size() && (sql[end] != c || sql.substr(end, 2) == std::string(2, c))) {
+      end += sql[end] == c ? 2 : 1;
+    }
+    return std::min(end + 1, sql.size());
+  }
+  if (!in_word(c)) return at + 1;
+  while (at < sql.size() && in_word(sql[at])) ++at;
+  return at;
+}
+
+bool is_space_or_comment(std::string_view token) {
+  return token.starts_with("--") || token.starts_with("/*") ||
+         std::isspace(static_cast<unsigned char>(token.front())) != 0;
+}
+
+}  // namespace
+
+Tokens tokens_of(std::string_view sql) {
+  Tokens tokens;
+  for (std::size_t at = 0; at < sql.size();) {
+    const std::size_t end = behind(sql, at);
+    const std::string_view token = sql.substr(at, end - at);
+    if (!is_space_or_comment(token)) tokens.push_back(token);
+    at = end;
+  }
+  return tokens;
+}
+
+bool is_word(std::string_view token) { return in_word(token.front()); }
+
+}  // namespace whimbrel::sqlite

@@ -1,0 +1,17 @@
+// SQL text in pieces, as far as names, keywords and operators go.
+#pragma once
+
+#include <string_view>
+#include <vector>
+
+namespace whimbrel::sqlite {
+
+using Tokens = std::vector<std::string_view>;
+
+// Words, quoted names and texts as they stand there, and single characters; no spaces, no comments.
+// They point into `sql`.
+Tokens tokens_of(std::string_view sql);
+// Whether a token is a word, outside of quotes.
+bool is_word(std::string_view token);
+
+}  // namespace whimbrel::sqlite
