@@ -13,7 +13,13 @@ namespace whimbrel {
 namespace {
 constexpr Milliseconds gap{20};
 constexpr int gaps_after_a_writer = 50;
-constexpr std::int64_t chunks_between_gaps = 12;
+constexpr std::int64_t batches_between_gaps = 12;
+// How long a transaction holds the write lock.
+constexpr Milliseconds batch_beside_writers{20};
+constexpr Milliseconds batch_alone{80};
+// How much a crash may repeat.
+constexpr Milliseconds chunk_max{250};
+constexpr std::int64_t batches_per_chunk_max = 16;
 }  // namespace
 
 Copy::Copy(const Move& move, bool rows_may_pass, const LimitsPlan& limits, Journal& journal,
@@ -25,8 +31,9 @@ Copy::Copy(const Move& move, bool rows_may_pass, const LimitsPlan& limits, Journ
       clock_(clock),
       events_(events),
       reject_(std::move(reject)),
-      rows_per_chunk_(std::min<std::int64_t>(limits.batch_size.value_or(1000), 1000)) {
+      rows_per_batch_(std::min<std::int64_t>(limits.batch_size.value_or(1000), 1000)) {
   if (limits.batch_size) bounds_.rows_max = *limits.batch_size;
+  bounds_.wanted = move.inside ? batch_alone : batch_beside_writers;
 }
 
 Status Copy::open() {
@@ -64,8 +71,17 @@ Result<Copy::Outcome> Copy::copy_inside(const ChunkLimits& limits) {
                              move_.from, move_.to),
                  "`whimbrel analyze` names them"};
   }
-  if (copied.others_write) gaps_ = gaps_after_a_writer;
-  return Outcome{copied.range, copied.read, copied.written, 0, copied.bytes, copied.took};
+  if (copied.others_write) others_write();
+  return Outcome{copied.range.through, copied.read, copied.written, 0, copied.bytes, copied.took};
+}
+
+void Copy::others_write() {
+  if (gaps_ == 0) {
+    rows_per_batch_ = std::max<std::int64_t>(
+        rows_per_batch_ * batch_beside_writers.count() / batch_alone.count(), 1);
+  }
+  bounds_.wanted = batch_beside_writers;
+  gaps_ = gaps_after_a_writer;
 }
 
 Result<Change> Copy::change_for(const Row& target_key) {
@@ -105,7 +121,7 @@ Result<Applied> Copy::write(std::vector<Change> changes) {
 Result<Copy::Outcome> Copy::copy_rows(const ChunkLimits& limits) {
   ASSIGN_OR_RETURN(const ChunkOfRows chunk, reader_->read_after(after_, limits));
   Outcome outcome;
-  outcome.range = chunk.range;
+  outcome.through = chunk.range.through;
   outcome.read = std::ssize(chunk.rows);
   std::vector<Change> changes;
   for (const Row& row : chunk.rows) {
@@ -128,58 +144,80 @@ Result<Copy::Outcome> Copy::copy_rows(const ChunkLimits& limits) {
   return outcome;
 }
 
+Status Copy::copy_batch(Outcome& chunk) {
+  const Milliseconds began = clock_.monotonic();
+  const ChunkLimits limits{rows_per_batch_, std::int64_t{8} << 20};
+  ASSIGN_OR_RETURN(const Outcome batch, move_.inside ? copy_inside(limits) : copy_rows(limits));
+  const Milliseconds took = batch.took.value_or(clock_.monotonic() - began);
+  chunk.through = batch.through;
+  chunk.read += batch.read;
+  chunk.written += batch.written;
+  chunk.rejected += batch.rejected;
+  chunk.bytes += batch.bytes;
+  chunk.took = chunk.took.value_or(Milliseconds(0)) + took;
+  ++batches_;
+  rows_per_batch_ = next_chunk_rows(rows_per_batch_, took, bounds_);
+  if (!batch.through) return {};
+  after_ = batch.through;
+  Milliseconds pause(0);
+  if (limits_.rows_per_s && *limits_.rows_per_s > 0) {
+    const Milliseconds due(batch.read * 1000 / *limits_.rows_per_s);
+    pause = std::max(pause, due - took);
+  }
+  if (make_way()) pause = std::max(pause, gap);
+  if (pause.count() > 0) clock_.sleep_for(pause);
+  return {};
+}
+
 Result<Step> Copy::step() {
   if (inside_ == nullptr && reader_ == nullptr) TRY(open());
-  const std::int64_t chunk = journal_.state().copies[move_.index].chunks + 1;
+  const std::int64_t number = journal_.state().copies[move_.index].chunks + 1;
   const Milliseconds began = clock_.monotonic();
-  const ChunkLimits limits{rows_per_chunk_, std::int64_t{8} << 20};
-  Result<Outcome> copied = move_.inside ? copy_inside(limits) : copy_rows(limits);
+  const std::int64_t batches_before = batches_;
+  Outcome chunk;
+  Status copied;
+  do {
+    copied = copy_batch(chunk);
+  } while (copied.ok() && chunk.through && inside_ != nullptr && !limits_.rows_per_s &&
+           batches_ - batches_before < batches_per_chunk_max &&
+           clock_.monotonic() - began < chunk_max);
+  // What is journaled stays, also when the machine loses its power.
+  if (copied.ok() && inside_ != nullptr) copied = inside_->make_durable();
   if (!copied.ok()) {
     const std::string from = after_ ? " after key " + show(*after_) : " from its beginning";
     return std::move(copied)
         .error()
-        .within(fmt::format("copying chunk {} of {}{}", chunk, move_.name, from))
-        .saying_safe(
-            fmt::format("this chunk was not journaled; `whimbrel run` goes on at chunk {}", chunk));
+        .within(fmt::format("copying chunk {} of {}{}", number, move_.name, from))
+        .saying_safe(fmt::format("this chunk was not journaled; `whimbrel run` goes on at chunk {}",
+                                 number));
   }
-  const Outcome& outcome = copied.value();
-  const Milliseconds took = outcome.took.value_or(clock_.monotonic() - began);
-  const bool at_end = !outcome.range.through.has_value();
+  const bool at_end = !chunk.through.has_value();
   const std::int64_t skipped =
-      std::max<std::int64_t>(outcome.read - outcome.written - outcome.rejected, 0);
-  TRY(journal_.append(ChunkCopied{
-      move_.index, at_end ? "" : to_hex(canonical(*outcome.range.through)), at_end, outcome.read,
-      outcome.written, skipped, outcome.rejected, outcome.bytes, took.count()}));
+      std::max<std::int64_t>(chunk.read - chunk.written - chunk.rejected, 0);
+  const std::int64_t took = chunk.took.value_or(Milliseconds(0)).count();
+  TRY(journal_.append(ChunkCopied{move_.index, at_end ? "" : to_hex(canonical(*chunk.through)),
+                                  at_end, chunk.read, chunk.written, skipped, chunk.rejected,
+                                  chunk.bytes, took}));
   events_.emit({"chunk_copied",
                 {{"table", move_.name},
-                 {"chunk", chunk},
-                 {"rows", outcome.read},
-                 {"written", outcome.written},
+                 {"chunk", number},
+                 {"rows", chunk.read},
+                 {"written", chunk.written},
                  {"skipped", skipped},
-                 {"rejected", outcome.rejected},
-                 {"ms", std::int64_t{took.count()}}}});
-  rows_per_chunk_ = next_chunk_rows(rows_per_chunk_, took, bounds_);
-  if (at_end) return Step::done;
-  after_ = outcome.range.through;
-  Milliseconds pause(0);
-  if (limits_.rows_per_s && *limits_.rows_per_s > 0) {
-    const Milliseconds due(outcome.read * 1000 / *limits_.rows_per_s);
-    pause = std::max(pause, due - took);
-  }
-  if (make_way(chunk)) pause = std::max(pause, gap);
-  if (pause.count() > 0) clock_.sleep_for(pause);
-  return Step::again;
+                 {"rejected", chunk.rejected},
+                 {"ms", took}}});
+  return at_end ? Step::done : Step::again;
 }
 
-// Who waits for a lock looks for it now and then, and would miss the moment between two chunks. A
+// Who waits for a lock looks for it now and then, and would miss the moment between two batches. A
 // gap between them is long enough to be found; without a writer it is only tried now and then.
-bool Copy::make_way(std::int64_t chunk) {
+bool Copy::make_way() {
   if (inside_ == nullptr) return false;
   if (gaps_ > 0) {
-    --gaps_;
+    if (--gaps_ == 0) bounds_.wanted = batch_alone;
     return true;
   }
-  return chunk % chunks_between_gaps == 0;
+  return batches_ % batches_between_gaps == 0;
 }
 
 }  // namespace whimbrel

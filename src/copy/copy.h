@@ -1,7 +1,8 @@
 // Copies one table in resumable chunks.
 //
-// A chunk is written before it is journaled, so a crash repeats at most one chunk and never skips
-// one; writing a chunk twice gives the same rows. Capture or links exist before the first read
+// A chunk is written, and made durable, before it is journaled, so a crash repeats at most one chunk
+// and never skips one; writing a chunk twice gives the same rows. Inside a store a chunk is
+// several transactions, each short enough for those who write beside it. Capture or links exist before the first read
 // (the engine sees to it), so whatever changes behind the copy is carried over by them.
 // Threads: one thread at a time steps a Copy; several Copies share the journal and the events.
 #pragma once
@@ -32,14 +33,17 @@ class Copy {
 
  private:
   struct Outcome {
-    KeyRange range;
+    std::optional<Row> through;  // unset at the table's end
     std::int64_t read = 0;
     std::int64_t written = 0;
     std::int64_t rejected = 0;
     std::int64_t bytes = 0;
     std::optional<Milliseconds> took = std::nullopt;  // where the store has measured it
   };
-  bool make_way(std::int64_t chunk);
+  // One transaction, and as long a pause after it as is wanted.
+  Status copy_batch(Outcome& chunk);
+  void others_write();
+  bool make_way();
   Status open();
   Result<Outcome> copy_inside(const ChunkLimits& limits);
   Result<Outcome> copy_rows(const ChunkLimits& limits);
@@ -56,7 +60,8 @@ class Copy {
   Events& events_;
   RejectRow reject_;
   PaceBounds bounds_;
-  std::int64_t rows_per_chunk_;
+  std::int64_t rows_per_batch_;
+  std::int64_t batches_ = 0;
   int gaps_ = 0;  // still to be made, since somebody else has written
   std::optional<Row> after_;
   std::unique_ptr<InsideCopier> inside_;

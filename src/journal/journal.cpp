@@ -10,8 +10,10 @@
 #include <charconv>
 #include <cstring>
 #include <random>
+#include <thread>
 
 #include "base/text.h"
+#include "journal/snapshot.h"
 
 namespace whimbrel {
 
@@ -28,7 +30,12 @@ CREATE TABLE IF NOT EXISTS requests (id INTEGER PRIMARY KEY AUTOINCREMENT, verb 
   value TEXT NOT NULL, answer TEXT);
 CREATE TABLE IF NOT EXISTS kept (move INTEGER NOT NULL, key TEXT NOT NULL, columns TEXT NOT NULL,
   PRIMARY KEY (move, key));
+CREATE TABLE IF NOT EXISTS snapshots (one INTEGER PRIMARY KEY CHECK (one = 1),
+  number INTEGER NOT NULL, sum TEXT NOT NULL, state TEXT NOT NULL, seal TEXT NOT NULL);
 )sql";
+constexpr std::int64_t records_between_snapshots = 500;
+constexpr int busy_milliseconds = 10000;
+constexpr int busy_pause_milliseconds = 20;
 
 std::int64_t to_number(const std::string& text) {
   std::int64_t number = 0;
@@ -66,9 +73,10 @@ Journal::~Journal() {
   if (lock_file_ >= 0) close(lock_file_);
 }
 
-Result<std::unique_ptr<Journal>> Journal::open(const std::string& path, Clock& clock) {
+Result<std::unique_ptr<Journal>> Journal::open(const std::string& path, Clock& clock,
+                                               Reading reading) {
   std::unique_ptr<Journal> journal(new Journal(path, clock));
-  TRY(journal->load());
+  TRY(journal->load(reading));
   return journal;
 }
 
@@ -76,13 +84,26 @@ Result<std::unique_ptr<Journal>> Journal::in_memory(Clock& clock) {
   return open(":memory:", clock);
 }
 
-Status Journal::load() {
+// Two processes may make the same journal at once, and SQLite does not wait for whoever is changing
+// the mode of a file.
+Status Journal::open_database() {
   const int flags = SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_FULLMUTEX;
   const bool opened = sqlite3_open_v2(path_.c_str(), &database_, flags, nullptr) == SQLITE_OK;
   if (!opened) return journal_error(database_, path_);
-  sqlite3_busy_timeout(database_, 10000);
-  TRY(execute("PRAGMA journal_mode = WAL", {}));
-  TRY(execute("PRAGMA synchronous = FULL", {}));
+  sqlite3_busy_timeout(database_, busy_milliseconds);
+  Status mode = execute("PRAGMA journal_mode = WAL", {});
+  for (int waited = 0; !mode.ok() && (sqlite3_errcode(database_) & 0xff) == SQLITE_BUSY &&
+                       waited < busy_milliseconds;
+       waited += busy_pause_milliseconds) {
+    std::this_thread::sleep_for(std::chrono::milliseconds(busy_pause_milliseconds));
+    mode = execute("PRAGMA journal_mode = WAL", {});
+  }
+  TRY(mode);
+  return execute("PRAGMA synchronous = FULL", {});
+}
+
+Status Journal::load(Reading reading) {
+  TRY(open_database());
   if (sqlite3_exec(database_, schema, nullptr, nullptr, nullptr) != SQLITE_OK) {
     return journal_error(database_, path_);
   }
@@ -99,7 +120,7 @@ Status Journal::load() {
                  "go on with the release that began this migration"};
   }
   id_ = ids[0][0];
-  return replay_all();
+  return replay(reading);
 }
 
 Status Journal::execute(const char* sql, const std::vector<std::string>& values) const {
@@ -134,17 +155,37 @@ Result<std::vector<std::vector<std::string>>> Journal::query(
 
 Status Journal::append(const Record& record) {
   const std::lock_guard lock(mutex_);
-  const Stamped stamped{last_number_ + 1, clock_.now(), record};
+  const Stamped stamped{last_.number + 1, clock_.now(), record};
   const std::string body = to_json(record);
-  const std::string sum = digest_hex(last_sum_ + name_of(record) + body);
+  const std::string sum = digest_hex(last_.sum + name_of(record) + body);
   TRY(execute(
       "INSERT INTO records VALUES (?1, ?2, ?3, ?4, ?5)",
       {fmt::format("{}", stamped.number), fmt::format("{}", stamped.at.time_since_epoch().count()),
        name_of(record), body, sum}));
-  last_number_ = stamped.number;
-  last_sum_ = sum;
+  last_ = {stamped.number, sum};
   apply(state_, stamped);
+  if (stamped.number % records_between_snapshots == 0) write_snapshot();
   return {};
+}
+
+// Without one the next reader has more to read, and that is all.
+void Journal::write_snapshot() {
+  const std::string state = snapshot_of(state_);
+  (void)execute("INSERT OR REPLACE INTO snapshots VALUES (1, ?1, ?2, ?3, ?4)",
+                {fmt::format("{}", last_.number), last_.sum, state, digest_hex(last_.sum + state)});
+}
+
+// Only one that was taken of the records that are there.
+Result<std::optional<std::pair<State, Journal::Position>>> Journal::snapshot() const {
+  using Found = std::optional<std::pair<State, Position>>;
+  ASSIGN_OR_RETURN(const auto rows,
+                   query("SELECT s.number, s.sum, s.state, s.seal FROM snapshots AS s"
+                         " JOIN records AS r ON r.number = s.number AND r.sum = s.sum",
+                         {}));
+  if (rows.empty() || digest_hex(rows[0][1] + rows[0][2]) != rows[0][3]) return Found();
+  std::optional<State> state = state_from_snapshot(rows[0][2]);
+  if (!state) return Found();
+  return Found({*std::move(state), {to_number(rows[0][0]), rows[0][1]}});
 }
 
 State Journal::state() const {
@@ -154,7 +195,7 @@ State Journal::state() const {
 
 std::int64_t Journal::count() const {
   const std::lock_guard lock(mutex_);
-  return last_number_;
+  return last_.number;
 }
 
 Phase Journal::phase() const {
@@ -162,20 +203,19 @@ Phase Journal::phase() const {
   return state_.phase;
 }
 
-Status Journal::hear(const std::function<Status(const Stamped&)>& listener) const {
+Result<Journal::Position> Journal::hear_from(
+    Position begin, const std::function<Status(const Stamped&)>& listener) const {
   constexpr const char* page =
       "SELECT number, at, name, body, sum FROM records WHERE number > ?1 ORDER BY number LIMIT "
       "2000";
-  const std::lock_guard lock(mutex_);
-  std::int64_t last = 0;
-  std::string sum;
+  Position at = std::move(begin);
   while (true) {
-    ASSIGN_OR_RETURN(const auto rows, query(page, {fmt::format("{}", last)}));
-    if (rows.empty()) break;
+    ASSIGN_OR_RETURN(const auto rows, query(page, {fmt::format("{}", at.number)}));
+    if (rows.empty()) return at;
     for (const auto& row : rows) {
       const std::int64_t number = to_number(row[0]);
-      sum = digest_hex(sum + row[2] + row[3]);
-      if (sum != row[4] || number != last + 1) {
+      at.sum = digest_hex(at.sum + row[2] + row[3]);
+      if (at.sum != row[4] || number != at.number + 1) {
         return Error{
             ErrorCode::refused,
             fmt::format("the journal {} is damaged at record {}", path_, number),
@@ -187,13 +227,15 @@ Status Journal::hear(const std::function<Status(const Stamped&)>& listener) cons
       }
       ASSIGN_OR_RETURN(Record record, record_from_json(row[2], row[3]));
       TRY(listener({number, TimePoint(Milliseconds(to_number(row[1]))), std::move(record)}));
-      last = number;
+      at.number = number;
     }
   }
-  auto* self = const_cast<Journal*>(this);  // NOLINT: the chain's end is a cache of the file
-  self->last_number_ = last;
-  self->last_sum_ = sum;
-  return {};
+}
+
+Status Journal::hear(const std::function<Status(const Stamped&)>& listener) const {
+  const std::lock_guard lock(mutex_);
+  const Result<Position> end = hear_from({}, listener);
+  return end.ok() ? Status() : Status(end.error());
 }
 
 Result<std::vector<Stamped>> Journal::records() const {
@@ -205,13 +247,18 @@ Result<std::vector<Stamped>> Journal::records() const {
   return all;
 }
 
-Status Journal::replay_all() {
-  State state;
-  TRY(hear([&](const Stamped& stamped) {
-    apply(state, stamped);
-    return Status();
-  }));
+Status Journal::replay(Reading reading) {
   const std::lock_guard lock(mutex_);
+  State state;
+  Position begin;
+  if (reading == Reading::latest) {
+    ASSIGN_OR_RETURN(auto known, snapshot());
+    if (known) std::tie(state, begin) = *std::move(known);
+  }
+  ASSIGN_OR_RETURN(last_, hear_from(std::move(begin), [&](const Stamped& stamped) {
+                     apply(state, stamped);
+                     return Status();
+                   }));
   state_ = std::move(state);
   return {};
 }
@@ -241,7 +288,7 @@ Status Journal::lock_for_running() {
     return Error{ErrorCode::unavailable, fmt::format("{}: {}", path, std::strerror(errno))};
   }
   // Whoever had the lock until now may have written since the journal was opened.
-  return replay_all();
+  return replay(Reading::whole);
 }
 
 bool Journal::somebody_runs() const {
@@ -314,6 +361,12 @@ Result<std::vector<KeptRow>> Journal::kept() const {
     all.push_back({static_cast<int>(to_number(row[0])), row[1], row[2]});
   }
   return all;
+}
+
+Result<std::int64_t> Journal::kept_count() const {
+  const std::lock_guard lock(mutex_);
+  ASSIGN_OR_RETURN(const auto rows, query("SELECT count(*) FROM kept", {}));
+  return to_number(rows[0][0]);
 }
 
 }  // namespace whimbrel

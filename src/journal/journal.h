@@ -34,8 +34,12 @@ struct KeptRow {
 
 class Journal {
  public:
+  // `latest`: only the records since the last snapshot are read and checked, in a time that does
+  // not grow with the journal. For whoever only looks.
+  enum class Reading { whole, latest };
   // Creates the file when it is not there. invalid_plan when it is no journal or is damaged.
-  static Result<std::unique_ptr<Journal>> open(const std::string& path, Clock& clock);
+  static Result<std::unique_ptr<Journal>> open(const std::string& path, Clock& clock,
+                                               Reading reading = Reading::whole);
   static Result<std::unique_ptr<Journal>> in_memory(Clock& clock);
   virtual ~Journal();
   Journal(const Journal&) = delete;
@@ -68,16 +72,26 @@ class Journal {
   Status keep(const KeptRow& row);
   Status forget_kept(int move, const std::string& key);
   Result<std::vector<KeptRow>> kept() const;
+  Result<std::int64_t> kept_count() const;
   // Between the two calls of keep() and forget_kept() become durable together; nothing is appended.
   Status begin_keeping();
   Status end_keeping(bool commit);
 
  protected:
   Journal(std::string path, Clock& clock) : path_(std::move(path)), clock_(clock) {}
-  Status load();
+  Status load(Reading reading);
 
  private:
-  Status replay_all();
+  struct Position {
+    std::int64_t number = 0;
+    std::string sum;
+  };
+  Status open_database();
+  Status replay(Reading reading);
+  Result<Position> hear_from(Position begin,
+                             const std::function<Status(const Stamped&)>& listener) const;
+  Result<std::optional<std::pair<State, Position>>> snapshot() const;
+  void write_snapshot();
   Status execute(const char* sql, const std::vector<std::string>& values) const;
   Result<std::vector<std::vector<std::string>>> query(const char* sql,
                                                       const std::vector<std::string>& values) const;
@@ -89,8 +103,7 @@ class Journal {
   mutable std::mutex mutex_;
   State state_;
   std::string id_;
-  std::string last_sum_;
-  std::int64_t last_number_ = 0;
+  Position last_;
 };
 
 }  // namespace whimbrel

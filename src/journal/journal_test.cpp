@@ -5,6 +5,8 @@
 
 #include <filesystem>
 
+#include "journal/snapshot.h"
+
 namespace whimbrel {
 namespace {
 
@@ -51,6 +53,50 @@ TEST_F(JournalFile, RemembersWhatWasAppendedAfterItIsOpenedAgain) {
   EXPECT_EQ(state.copies.at(0).written, 9);
   ASSERT_NE(state.effect("link"), nullptr);
   EXPECT_FALSE(state.confirmed("link"));
+}
+
+// Enough records for a snapshot, with a bit of everything before it and after it.
+void fill(Journal& journal) {
+  ASSERT_TRUE(journal.append(PlanAccepted{2, "m", "d", "{\"a\":1}", "[]"}).ok());
+  ASSERT_TRUE(journal.append(EffectIntended{"link", "{}"}).ok());
+  ASSERT_TRUE(journal.append(EffectConfirmed{"link", "done"}).ok());
+  ASSERT_TRUE(journal.append(PhaseEntered{Phase::copying, "w"}).ok());
+  ASSERT_TRUE(journal.append(RowRejected{0, "ab", "why"}).ok());
+  ASSERT_TRUE(journal.append(OperatorDecided{"limits", "{}"}).ok());
+  ASSERT_TRUE(journal.append(ChunkVerified{1, 7, 0, "e", "f"}).ok());
+  ASSERT_TRUE(journal.append(VerifyEnded{true, 7, 1, 2, 3}).ok());
+  ASSERT_TRUE(journal.append(Failed{"unavailable", "m"}).ok());
+  for (int i = 0; i < 600; ++i) {
+    ASSERT_TRUE(journal.append(ChunkCopied{i % 2, "ab", false, 10, 9, 1, 0, 100, 5}).ok());
+  }
+  ASSERT_TRUE(journal.append(ChangesApplied{"forward:a", "17", 3, 2}).ok());
+}
+
+TEST_F(JournalFile, WhoOnlyLooksSeesTheSameStateFromASnapshot) {
+  fill(*open());
+  const auto whole = open();
+  damage("UPDATE records SET body = 'x' WHERE number = 3");  // before the snapshot: not read
+  const auto latest = Journal::open(path_, clock_, Journal::Reading::latest);
+  ASSERT_TRUE(latest.ok());
+  EXPECT_EQ(snapshot_of(latest.value()->state()), snapshot_of(whole->state()));
+  EXPECT_EQ(latest.value()->count(), whole->count());
+  EXPECT_FALSE(Journal::open(path_, clock_).ok());
+}
+
+TEST_F(JournalFile, ADamagedSnapshotIsNotUsed) {
+  fill(*open());
+  damage("UPDATE snapshots SET state = replace(state, '\"attempt\":2', '\"attempt\":3')");
+  const auto latest = Journal::open(path_, clock_, Journal::Reading::latest);
+  ASSERT_TRUE(latest.ok());
+  EXPECT_EQ(latest.value()->state().attempt, 2);
+}
+
+TEST_F(JournalFile, ASnapshotOfRecordsThatAreNotThereIsNotUsed) {
+  fill(*open());
+  damage("DELETE FROM records WHERE number >= 500");
+  const auto latest = Journal::open(path_, clock_, Journal::Reading::latest);
+  ASSERT_TRUE(latest.ok());
+  EXPECT_EQ(latest.value()->count(), 499);
 }
 
 TEST_F(JournalFile, AChangedRecordIsNoticed) {

@@ -121,9 +121,12 @@ struct InsideComparison {
 class InsideCopier {
  public:
   virtual ~InsideCopier() = default;
-  // Copies rows that the target does not have yet, in one transaction.
+  // Copies rows that the target does not have yet, in one transaction. When the machine loses its
+  // power it may be undone again, until make_durable() returns.
   virtual Result<InsideCopy> copy_after(const std::optional<Row>& after,
                                         const ChunkLimits& limits) = 0;
+  // What was copied so far is there for good.
+  virtual Status make_durable() = 0;
   // Both sides are read in one transaction, so what is linked is compared without lag.
   virtual Result<InsideComparison> compare_after(const std::optional<Row>& after,
                                                  const ChunkLimits& limits) = 0;

@@ -15,7 +15,7 @@ class FaultyJournal final : public Journal {
  public:
   static std::unique_ptr<FaultyJournal> make(SimulatedClock& clock, Faults& faults) {
     std::unique_ptr<FaultyJournal> journal(new FaultyJournal(clock, faults));
-    assert_always(journal->load().ok(), "a journal in memory");
+    assert_always(journal->load(Reading::whole).ok(), "a journal in memory");
     return journal;
   }
 

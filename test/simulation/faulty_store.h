@@ -8,6 +8,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <functional>
 #include <map>
 #include <memory>
@@ -19,12 +20,13 @@
 #include "faulty_journal.h"
 #include "plan/migration.h"
 #include "store/store.h"
+#include "stores/memory/memory_store.h"
 
 namespace whimbrel::simulation {
 
 class FaultyStore final : public Store, private Catalog, private Capture, private Holds {
  public:
-  FaultyStore(std::shared_ptr<Store> inner, Faults& faults, SimulatedClock& clock)
+  FaultyStore(std::shared_ptr<MemoryStore> inner, Faults& faults, SimulatedClock& clock)
       : inner_(std::move(inner)), faults_(faults), clock_(clock) {}
 
   // What the rules below are judged by, set before the first call.
@@ -35,6 +37,15 @@ class FaultyStore final : public Store, private Catalog, private Capture, privat
   std::function<Value()> answer;  // to the queries of the plan's checks
 
   std::vector<std::string> violations;
+
+  // The machine stops: what a copier has not made durable is gone, unless a later transaction of
+  // somebody else has taken it along.
+  void lose_power() {
+    for (const auto& [table, copied] : not_durable_) {
+      if (same_rows(inner_->rows(table), copied.after)) inner_->put_rows_back(table, copied.before);
+    }
+    not_durable_.clear();
+  }
 
   std::string identity() const override { return inner_->identity(); }
   Capabilities capabilities() const override { return inner_->capabilities(); }
@@ -170,6 +181,22 @@ class FaultyStore final : public Store, private Catalog, private Capture, privat
     }
   }
 
+  struct Copied {
+    std::vector<Row> before;
+    std::vector<Row> after;
+  };
+  static bool same_rows(const std::vector<Row>& left, const std::vector<Row>& right) {
+    return std::ranges::equal(left, right, [](const Row& a, const Row& b) { return same(a, b); });
+  }
+  void may_be_lost(const std::string& table, std::vector<Row> before) {
+    const auto it = not_durable_.find(table);
+    if (it != not_durable_.end() && same_rows(it->second.after, before)) {
+      it->second.after = inner_->rows(table);
+    } else {
+      not_durable_[table] = {std::move(before), inner_->rows(table)};
+    }
+  }
+
   void expect_goes_on(const std::string& table, const std::optional<Row>& after,
                       const ChunkLimits& limits) {
     const Move* move = move_with_source(table);
@@ -247,9 +274,22 @@ class FaultyStore final : public Store, private Catalog, private Capture, privat
         : inner_(std::move(inner)), store_(store), from_(std::move(from)), to_(std::move(to)) {}
     Result<InsideCopy> copy_after(const std::optional<Row>& after,
                                   const ChunkLimits& limits) override {
-      store_.expect_goes_on(from_, after, limits);
+      const bool goes_on = last_ && after && same(*after, *last_);  // within the same chunk
+      if (!goes_on) store_.expect_goes_on(from_, after, limits);
       store_.expect_intent("a copy", store_.maker_of(to_));
-      return store_.reading<InsideCopy>("copy", [&] { return inner_->copy_after(after, limits); });
+      return store_.reading<InsideCopy>("copy", [&]() -> Result<InsideCopy> {
+        std::vector<Row> before = store_.inner_->rows(to_);
+        ASSIGN_OR_RETURN(InsideCopy copy, inner_->copy_after(after, limits));
+        store_.may_be_lost(to_, std::move(before));
+        last_ = copy.range.through;
+        return copy;
+      });
+    }
+    Status make_durable() override {
+      TRY(store_.faults_.before("make_durable"));
+      store_.not_durable_.erase(to_);
+      TRY(store_.faults_.after("make_durable"));
+      return {};
     }
     Result<InsideComparison> compare_after(const std::optional<Row>& after,
                                            const ChunkLimits& limits) override {
@@ -267,6 +307,7 @@ class FaultyStore final : public Store, private Catalog, private Capture, privat
     FaultyStore& store_;
     std::string from_;
     std::string to_;
+    std::optional<Row> last_;
   };
 
   // Catalog
@@ -379,7 +420,8 @@ class FaultyStore final : public Store, private Catalog, private Capture, privat
         fmt::format("writers of {} are refused for {} ms", table, (until - since).count()));
   }
 
-  std::shared_ptr<Store> inner_;
+  std::shared_ptr<MemoryStore> inner_;
+  std::map<std::string, Copied> not_durable_;
   Faults& faults_;
   SimulatedClock& clock_;
   std::map<std::string, TimePoint> refused_since_;

@@ -211,6 +211,10 @@ bool World::session(Verb verb, Goal goal, Weather weather) {
     faults_.cut = {};
     lived = false;
     note("killed");
+    if (random_.chance(30)) {
+      note("and the power is gone");
+      for (FaultyStore* store : {plan_.source.get(), plan_.target.get()}) store->lose_power();
+    }
   }
   if (error_) note(fmt::format("error {}: {}", name_of(error_->code), to_text(*error_)));
   check_session(verb, goal, lived);

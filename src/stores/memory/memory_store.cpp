@@ -134,6 +134,8 @@ class MemoryInside final : public InsideCopier {
     return copy;
   }
 
+  Status make_durable() override { return {}; }
+
   Result<InsideComparison> compare_after(const std::optional<Row>& after,
                                          const ChunkLimits& limits) override {
     ASSIGN_OR_RETURN(const ChunkOfRows chunk,
@@ -290,6 +292,13 @@ std::vector<Row> MemoryStore::rows(const std::string& name) const {
   if (it == tables_.end()) return all;
   for (const auto& [key, row] : it->second.rows) all.push_back(row);
   return all;
+}
+
+void MemoryStore::put_rows_back(const std::string& name, const std::vector<Row>& rows) {
+  const auto it = tables_.find(name);
+  if (it == tables_.end()) return;
+  it->second.rows.clear();
+  for (const Row& row : rows) it->second.rows.emplace(key_of(row, it->second.key), row);
 }
 
 bool MemoryStore::has_table(const std::string& table) const { return tables_.contains(table); }

@@ -27,6 +27,8 @@ class MemoryStore final : public Store, private Catalog, private Capture, privat
   // Everything in the table, for an oracle.
   std::vector<Row> rows(const std::string& table) const;
   bool has_table(const std::string& table) const;
+  // The rows of another moment, as after a loss of power. Nobody hears of it.
+  void put_rows_back(const std::string& table, const std::vector<Row>& rows);
   // What a migration left behind besides tables: feeds, links, holds, claims.
   std::vector<std::string> leftovers() const;
   // Somebody drops what carries writes over: feeds fall silent, links end.

@@ -19,6 +19,9 @@ namespace {
 
 // Longer ones are compared by their digests: three copies of a giant value are enough.
 constexpr std::size_t compared_whole_max = std::size_t{64} << 10;
+// Pages of the write-ahead log from which on it is brought into the database. Where nobody else
+// writes, pages that are written again and again in between are brought there once.
+constexpr int log_pages_max = 4000;
 
 // Whether such a column keeps this text as it is.
 bool keeps_text(Affinity affinity, std::string_view text) {
@@ -104,7 +107,7 @@ class Inside final : public InsideCopier {
 
   Status spell() {
     // Rows come in the order of the source's key and go all over the target and its indexes.
-    TRY(connection_->execute("PRAGMA cache_size = -32000"));
+    TRY(connection_->execute("PRAGMA cache_size = -48000"));
     ASSIGN_OR_RETURN(expressions_, spell_rules(mapping_.forward, "s."));
     ASSIGN_OR_RETURN(match_, match_key(mapping_.target, mapping_.forward, "t.", "s."));
     if (Result<std::string> back = match_key(mapping_.source, mapping_.backward, "s.", "t.");
@@ -121,6 +124,7 @@ class Inside final : public InsideCopier {
   Result<InsideCopy> copy_after(const std::optional<Row>& after,
                                 const ChunkLimits& limits) override {
     InsideCopy copy;
+    if (!log_pages_) TRY(pace_the_log());
     ASSIGN_OR_RETURN(copy.others_write, somebody_else_has_written());
     // IMMEDIATE would hold the writers of an attached file as well.
     ASSIGN_OR_RETURN(Transaction transaction, Transaction::begin(*connection_, !is_attached_));
@@ -136,10 +140,26 @@ class Inside final : public InsideCopier {
     TRY(transaction.commit());
     copy.took = std::max(clock_.monotonic() - began, Milliseconds(1));
     // Else the next commit of somebody else may have to do it.
-    if (copy.others_write)
+    if (copy.others_write || *log_pages_ > log_pages_max) {
       sqlite3_wal_checkpoint_v2(connection_->raw(), "main", SQLITE_CHECKPOINT_PASSIVE, nullptr,
                                 nullptr);
+      *log_pages_ = 0;
+    }
     return copy;
+  }
+
+  // https://www.sqlite.org/c3ref/c_fcntl_begin_atomic_write.html#sqlitefcntljournalpointer
+  Status make_durable() override {
+    if (!syncs_itself_) return {};
+    sqlite3_file* log = nullptr;
+    const int found = sqlite3_file_control(connection_->raw(), "main", SQLITE_FCNTL_JOURNAL_POINTER,
+                                           static_cast<void*>(&log));
+    if (found == SQLITE_OK && (log == nullptr || log->pMethods == nullptr)) return {};
+    const int synced =
+        found != SQLITE_OK ? found : log->pMethods->xSync(log, SQLITE_SYNC_NORMAL);
+    if (synced == SQLITE_OK) return {};
+    return Error{ErrorCode::unavailable,
+                 fmt::format("the write-ahead log could not be synced: {}", sqlite3_errstr(synced))};
   }
 
   Result<InsideComparison> compare_after(const std::optional<Row>& after,
@@ -225,6 +245,24 @@ class Inside final : public InsideCopier {
     return statement.get();
   }
 
+  // A commit waits for no disk; whoever copies says when it has to. A rollback journal is another
+  // matter: it has to be there before the database is touched.
+  Status pace_the_log() {
+    ASSIGN_OR_RETURN(const std::vector<Row> mode, connection_->query("PRAGMA main.journal_mode", {}));
+    const auto* name = mode.at(0).at(0).get_if<std::string>();
+    log_pages_ = std::make_unique<int>(0);
+    syncs_itself_ = name != nullptr && *name == "wal";
+    if (!syncs_itself_) return {};
+    sqlite3_wal_hook(
+        connection_->raw(),
+        [](void* pages, sqlite3*, const char*, int now) {
+          *static_cast<int*>(pages) = now;
+          return SQLITE_OK;
+        },
+        log_pages_.get());
+    return connection_->execute("PRAGMA main.synchronous = NORMAL");
+  }
+
   // https://www.sqlite.org/pragma.html#pragma_data_version
   Result<bool> somebody_else_has_written() {
     ASSIGN_OR_RETURN(sqlite3_stmt* const statement, prepared("PRAGMA data_version", {}));
@@ -305,6 +343,8 @@ class Inside final : public InsideCopier {
                  "find the other runner; only one may go on"};
   }
 
+  std::unique_ptr<int> log_pages_;  // as of the last commit; outlives the connection
+  bool syncs_itself_ = false;
   std::unique_ptr<Connection> connection_;
   const Mapping& mapping_;
   Claim claim_;
