@@ -190,7 +190,7 @@ Result<bool> Context::has_journal() {
   return folder.ok() && std::filesystem::exists(folder.value() + "/journal.db", ignored);
 }
 
-Status Context::open_journal(bool create) {
+Status Context::open_journal(bool create, Journal::Reading reading) {
   if (journal_) return {};
   ASSIGN_OR_RETURN(const std::string folder, state_folder(create));
   const std::string path = folder + "/journal.db";
@@ -199,7 +199,7 @@ Status Context::open_journal(bool create) {
     return Error{ErrorCode::refused, "nothing was started yet: there is no " + path,
                  "`whimbrel run` begins"};
   }
-  ASSIGN_OR_RETURN(journal_, Journal::open(path, clock_));
+  ASSIGN_OR_RETURN(journal_, Journal::open(path, clock_, reading));
   chmod(path.c_str(), 0600);
   sidecar_ = std::make_unique<FileSidecar>(folder);
   return {};

@@ -88,7 +88,7 @@ class Context {
   Status load();
   // Where the state is; made when it is missing and `create` is set.
   Result<std::string> state_folder(bool create);
-  Status open_journal(bool create);
+  Status open_journal(bool create, Journal::Reading reading = Journal::Reading::whole);
   // load() and open_journal() and a log.
   Status open_all();
   Engine make_engine(std::function<Status()> archive = {});

@@ -16,6 +16,7 @@ namespace {
 
 constexpr Milliseconds between_lines{2000};
 constexpr Milliseconds between_draws{100};
+constexpr Milliseconds between_headways{500};
 
 nlohmann::json to_json(const Event& event) {
   nlohmann::json line = {{"event", event.name}};
@@ -168,8 +169,38 @@ void Progress::count(const std::string& table, const std::string& doing, std::in
   draw(table, bar, last);
 }
 
+void Progress::keep_headway(Course course, const std::string& path) {
+  const std::lock_guard lock(mutex_);
+  course_ = std::move(course);
+  headway_path_ = path;
+  write_headway(true);
+}
+
+// Only looked at by whoever wants to know, so it need not survive anything; a reader never sees
+// half of it.
+void Progress::write_headway(bool at_once) {
+  const Milliseconds now = clock_.monotonic();
+  if (!at_once && now - headway_written_ < between_headways) return;
+  const Headway headway = course_->headway(clock_.now(), now);
+  headway_written_ = now;
+  headway_doing_ = headway.doing;
+  const std::string part = headway_path_ + ".part";
+  std::FILE* file = std::fopen(part.c_str(), "w");
+  if (file == nullptr) return;
+  const std::string text =
+      to_json(headway).dump(-1, ' ', false, nlohmann::json::error_handler_t::replace) + "\n";
+  const bool written = std::fwrite(text.data(), 1, text.size(), file) == text.size();
+  if (std::fclose(file) == 0 && written) (void)std::rename(part.c_str(), headway_path_.c_str());
+}
+
 void Progress::emit(const Event& event) {
   const std::lock_guard lock(mutex_);
+  if (course_) {
+    course_->heard(event, clock_.monotonic());
+    const bool asked = event.name == "request_carried_out" || event.name == "retried";
+    write_headway(asked ||
+                  course_->headway(clock_.now(), clock_.monotonic()).doing != headway_doing_);
+  }
   const std::string line =
       to_json(event).dump(-1, ' ', false, nlohmann::json::error_handler_t::replace);
   log("info", line);

@@ -1,3 +1,5 @@
+#include <fmt/format.h>
+
 #include <filesystem>
 #include <fstream>
 
@@ -22,7 +24,7 @@ int list_migrations(const Options& options) {
     if (it.depth() > 6) it.disable_recursion_pending();
     if (it->path().filename() != "journal.db") continue;
     const Result<std::unique_ptr<Journal>> journal =
-        Journal::open(it->path().string(), context.clock());
+        Journal::open(it->path().string(), context.clock(), Journal::Reading::latest);
     if (!journal.ok()) continue;
     any = true;
     const State state = journal.value()->state();
@@ -36,21 +38,40 @@ int list_migrations(const Options& options) {
 
 }  // namespace
 
+namespace {
+
+// Of the runner at work; without one nothing.
+std::optional<Headway> headway_of(Context& context) {
+  const Result<std::string> folder = context.state_folder(false);
+  if (!folder.ok()) return std::nullopt;
+  const Result<std::string> text = read_file(folder.value() + "/" + headway_file);
+  if (!text.ok()) return std::nullopt;
+  return headway_from(nlohmann::json::parse(text.value(), nullptr, false));
+}
+
+}  // namespace
+
 int status(const Options& options) {
   if (options.plan.empty() && options.state.empty()) return list_migrations(options);
   while (true) {
     Context context(options);
-    if (const Status journal = context.open_journal(false); !journal.ok())
+    if (const Status journal = context.open_journal(false, Journal::Reading::latest); !journal.ok())
       return context.fail(journal.error());
     const TimePoint now = context.clock().now();
+    const std::optional<Headway> headway = headway_of(context);
     if (options.json) {
-      std::printf("%s\n", status_document(context.journal(), now)
+      std::printf("%s\n", status_document(context.journal(), now, headway)
                               .dump(-1, ' ', false, nlohmann::json::error_handler_t::replace)
                               .c_str());
     }
     if (options.watch && !options.json) context.say("\x1b[H\x1b[2J");
-    context.say(status_text(context.journal(), now));
+    context.say(status_text(context.journal(), now, headway));
     const State state = context.journal().state();
+    if (options.watch && !options.json) {
+      for (const NextStep& step : next_steps(state, context.spoken())) {
+        context.say(fmt::format("  next  {}  ({})\n", step.command, step.why));
+      }
+    }
     if (!options.watch || stop_flag().requested()) {
       return context.finish(done, state.started ? name_of(state.phase) : "not started",
                             "from the journal");

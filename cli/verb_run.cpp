@@ -6,6 +6,7 @@
 #include "base/text.h"
 #include "engine/trial.h"
 #include "report/analysis.h"
+#include "report/headway.h"
 #include "verbs.h"
 
 namespace whimbrel::cli {
@@ -56,6 +57,38 @@ Status analyze_first(Context& context) {
   error.excerpt = analysis.text;
   error.hint = "the whole analysis is in " + file;
   return error;
+}
+
+// What this run has to do, for whoever asks how long it takes.
+Status keep_headway(Context& context, Goal goal) {
+  const State state = context.journal().state();
+  const bool begins =
+      !state.started || state.phase == Phase::planned || state.phase == Phase::rolled_back;
+  ASSIGN_OR_RETURN(const std::string folder, context.state_folder(true));
+  std::vector<Activity> todo;
+  if (begins && !analyzed_lately(context, folder)) todo.push_back(Activity::reading);
+  if (begins && !context.plan().backup.folder.empty()) todo.push_back(Activity::backing_up);
+  const bool copies = begins || state.phase == Phase::prepared || state.phase == Phase::copying;
+  if (copies && goal >= Goal::copy) {
+    todo.push_back(Activity::copying);
+    todo.push_back(Activity::indexing);
+  }
+  if (goal >= Goal::verify) todo.push_back(Activity::comparing);
+  std::vector<WorkOnTable> tables;
+  for (const Move& move : context.migration().moves) {
+    WorkOnTable work{
+        move.name, move.mapping.source.name, context.progress().expected(move.name), 0, 0, 0};
+    const int indexes = static_cast<int>(move.mapping.target.index_ddl.size());
+    (move.indexes == Indexes::after ? work.indexes_after : work.indexes_online) = indexes;
+    const auto copy = state.copies.find(move.index);
+    if (!begins && copy != state.copies.end()) work.copied = copy->second.read;
+    tables.push_back(std::move(work));
+  }
+  context.progress().keep_headway(
+      Course(std::move(tables), std::move(todo), context.migration().sync == Sync::dual,
+             context.migration().limits.rows_per_s),
+      folder + "/" + headway_file);
+  return {};
 }
 
 // Rows that `test --keep` or a killed `test` has left are not the migration's.
@@ -141,16 +174,18 @@ int run(const Options& options) {
     if (const Status tidied = remove_trial(context); !tidied.ok())
       return context.fail(tidied.error());
   }
+  Goal goal = *asked;
+  if (!options.until_given && context.plan().start_manually &&
+      context.journal().phase() != Phase::watching) {
+    goal = Goal::verify;
+  }
+  if (const Status kept = keep_headway(context, goal); !kept.ok())
+    return context.fail(kept.error());
   if (const Status analyzed = analyze_first(context); !analyzed.ok())
     return context.fail(analyzed.error());
   if (!tried.value()) {
     if (const Status confirmed = context.confirm("run"); !confirmed.ok())
       return context.fail(confirmed.error());
-  }
-  Goal goal = *asked;
-  if (!options.until_given && context.plan().start_manually &&
-      context.journal().phase() != Phase::watching) {
-    goal = Goal::verify;
   }
   Engine engine = context.make_engine();
   Result<EngineOutcome> outcome = engine.run(goal, options.stay);

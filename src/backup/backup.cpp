@@ -16,6 +16,7 @@ namespace whimbrel {
 
 namespace {
 
+constexpr std::int64_t rows_between_events = 10'000;
 constexpr const char* untouched = "nothing was changed in the store";
 
 Status refuse_a_complete_backup(const std::string& folder) {
@@ -57,12 +58,14 @@ Status check_row(const TableSchema& schema, const std::vector<int>& key, const R
       "give such rows a key, or leave the table out of the backup"};
 }
 
-Result<Fingerprint> write_rows(Store& store, const TableSchema& schema, ZstdLinesWriter& lines) {
+Result<Fingerprint> write_rows(Store& store, const TableSchema& schema, ZstdLinesWriter& lines,
+                               Events& events) {
   std::vector<int> key;
   for (const std::string& name : schema.key) key.push_back(schema.column_index(name));
   ASSIGN_OR_RETURN(const auto reader, store.open_reader(schema));
   Fingerprint fingerprint;
   std::optional<Row> after;
+  std::int64_t told = 0;
   while (true) {
     ASSIGN_OR_RETURN(const ChunkOfRows chunk, reader->read_after(after, ChunkLimits{}));
     for (const Row& row : chunk.rows) {
@@ -71,12 +74,17 @@ Result<Fingerprint> write_rows(Store& store, const TableSchema& schema, ZstdLine
       fingerprint.add(canonical_row);
       TRY(lines.write_hex(canonical_row));
     }
+    if (fingerprint.rows() - told >= rows_between_events) {
+      told = fingerprint.rows();
+      events.emit({"chunk_backed_up", {{"table", schema.name}, {"rows", told}}});
+    }
     if (!chunk.range.through) return fingerprint;
     after = chunk.range.through;
   }
 }
 
-Result<ArchivedTable> back_up(Store& store, const TableSchema& schema, const std::string& folder) {
+Result<ArchivedTable> back_up(Store& store, const TableSchema& schema, const std::string& folder,
+                              Events& events) {
   const std::string stem = file_stem_of(schema.name);
   ArchivedTable table;
   table.rows.table = schema.name;
@@ -85,7 +93,7 @@ Result<ArchivedTable> back_up(Store& store, const TableSchema& schema, const std
   ASSIGN_OR_RETURN(const std::string text, schema_to_text(schema));
   ASSIGN_OR_RETURN(table.schema_digest, write_whole(path_in(folder, table.schema_file), text));
   ASSIGN_OR_RETURN(const auto lines, ZstdLinesWriter::create(path_in(folder, table.rows.file)));
-  ASSIGN_OR_RETURN(const Fingerprint fingerprint, write_rows(store, schema, *lines));
+  ASSIGN_OR_RETURN(const Fingerprint fingerprint, write_rows(store, schema, *lines, events));
   table.rows.rows = fingerprint.rows();
   table.rows.fingerprint = fingerprint.to_text();
   ASSIGN_OR_RETURN(table.rows.file_digest, lines->finish());
@@ -99,7 +107,7 @@ Result<Manifest> back_up_all(Store& store, const std::vector<std::string>& table
   TRY(make_folder(folder));
   Manifest manifest{store.identity(), {}};
   for (const TableSchema& schema : schemas) {
-    Result<ArchivedTable> table = back_up(store, schema, folder);
+    Result<ArchivedTable> table = back_up(store, schema, folder, events);
     if (!table.ok()) return std::move(table).error().within("backing up " + schema.name);
     const BackedUpTable& rows = table.value().rows;
     events.emit({"table_backed_up", {{"table", rows.table}, {"rows", rows.rows}}});

@@ -16,7 +16,7 @@ constexpr int gaps_after_a_writer = 50;
 constexpr std::int64_t batches_between_gaps = 12;
 // How long a transaction holds the write lock.
 constexpr Milliseconds batch_beside_writers{20};
-constexpr Milliseconds batch_alone{80};
+constexpr Milliseconds batch_alone{120};
 // How much a crash may repeat.
 constexpr Milliseconds chunk_max{250};
 constexpr std::int64_t batches_per_chunk_max = 16;
@@ -119,7 +119,9 @@ Result<Applied> Copy::write(std::vector<Change> changes) {
 }
 
 Result<Copy::Outcome> Copy::copy_rows(const ChunkLimits& limits) {
-  ASSIGN_OR_RETURN(const ChunkOfRows chunk, reader_->read_after(after_, limits));
+  ASSIGN_OR_RETURN(const ChunkOfRows chunk, inside_ != nullptr
+                                                ? inside_->read_after(after_, limits)
+                                                : reader_->read_after(after_, limits));
   Outcome outcome;
   outcome.through = chunk.range.through;
   outcome.read = std::ssize(chunk.rows);
@@ -184,7 +186,7 @@ Result<Step> Copy::step() {
   // What is journaled stays, also when the machine loses its power.
   if (copied.ok() && inside_ != nullptr) copied = inside_->make_durable();
   if (!copied.ok()) {
-    const std::string from = after_ ? " after key " + show(*after_) : " from its beginning";
+    const std::string from = after_ ? " after " + show(*after_) : " from its beginning";
     return std::move(copied)
         .error()
         .within(fmt::format("copying chunk {} of {}{}", number, move_.name, from))
@@ -205,7 +207,8 @@ Result<Step> Copy::step() {
                  {"written", chunk.written},
                  {"skipped", skipped},
                  {"rejected", chunk.rejected},
-                 {"ms", took}}});
+                 {"ms", took},
+                 {"beside_writers", gaps_ > 0}}});
   return at_end ? Step::done : Step::again;
 }
 

@@ -3,9 +3,12 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <functional>
 #include <map>
 
 #include "base/text.h"
+#include "report/headline.h"
+#include "report/headway.h"
 #include "store/image.h"
 
 namespace whimbrel {
@@ -56,8 +59,9 @@ class TableAnalysis {
       document_["mapping"].push_back(
           {{"column", rule.column}, {"from", whimbrel::describe(*rule.expr)}});
     }
-    ASSIGN_OR_RETURN(const std::vector<Finding> findings,
+    ASSIGN_OR_RETURN(std::vector<Finding> findings,
                      move_.source->review(move_.mapping, migration_.sync == Sync::dual));
+    std::ranges::stable_sort(findings, std::greater(), &Finding::weight);  // what matters is first
     for (const Finding& finding : findings) add_finding(finding);
     if (!standing_.begun) {
       TRY(other_journal());
@@ -344,13 +348,8 @@ class TableAnalysis {
     document_["bytes"] = bytes;
     document_["read_ms"] = took.count();
     document_["samples"] = samples_;
-    // Copying writes what reading only reads, and an index for each secondary key.
-    const std::int64_t indexes = 1 + std::ssize(move_.mapping.target.index_ddl);
-    const std::int64_t estimate = took.count() + rows * (4 + 2 * indexes) / 1000;
-    document_["estimate_ms"] = estimate;
     line("  rows        {} ({} of values)", with_thousands(rows), in_bytes(bytes));
-    line("  estimate    {} to copy and compare, about {} more on disk",
-         to_duration_text(Milliseconds(estimate)), in_bytes(bytes * 13 / 10 + rows * 20 * indexes));
+    estimate(rows, bytes, took);
     if (!samples_.empty()) {
       const auto& after = samples_.front()["after"];
       line("  mapping     as the first row shows it:");
@@ -388,12 +387,45 @@ class TableAnalysis {
     }
   }
 
+  // What reading every row took, converted, offered to the target's constraints, says how long the
+  // rest takes here.
+  void estimate(std::int64_t rows, std::int64_t bytes, Milliseconds took) {
+    constexpr std::int64_t bytes_of_an_index_entry = 20;
+    const std::vector<std::string>& ddl = move_.mapping.target.index_ddl;
+    const bool after = move_.indexes == Indexes::after;
+    const int indexes = static_cast<int>(ddl.size());
+    const WorkOnTable work{move_.name,          move_.mapping.source.name, rows,
+                           after ? indexes : 0, after ? 0 : indexes,       0};
+    const auto time_of = [&](Activity activity) {
+      return static_cast<std::int64_t>(static_cast<double>(took.count()) *
+                                       cost_of_a_row(activity, work));
+    };
+    const std::int64_t building = time_of(Activity::indexing);
+    const std::int64_t all = time_of(Activity::copying) + building + time_of(Activity::comparing);
+    const std::int64_t disk = bytes * 13 / 10 + rows * bytes_of_an_index_entry * (1 + indexes);
+    document_["estimate_ms"] = all;
+    document_["disk_bytes"] = disk;
+    line("  estimate    {} to copy and compare, about {} more on disk",
+         to_duration_text(Milliseconds(all)), in_bytes(disk));
+    document_["index_builds"] = json::array();
+    if (!after || ddl.empty()) return;
+    const std::int64_t each = building / std::ssize(ddl);
+    for (const std::string& one : ddl) {
+      document_["index_builds"].push_back({{"ddl", one}, {"holds_writers_ms", each}});
+    }
+    line("  indexes     {} built when the rows are there: writers wait about {} for {}",
+         indexes == 1 ? "one is" : fmt::format("{} are", indexes),
+         to_duration_text(Milliseconds(each)), indexes == 1 ? "it" : "each");
+  }
+
+ public:
   static std::string in_bytes(std::int64_t bytes) {
     if (bytes < 10'000) return fmt::format("{} bytes", bytes);
     if (bytes < 10'000'000) return fmt::format("{} kB", bytes / 1000);
     return fmt::format("{} MB", bytes / 1'000'000);
   }
 
+ private:
   const Migration& migration_;
   const Move& move_;
   const Standing& standing_;
@@ -442,6 +474,49 @@ json plan_part(const Migration& migration) {
           {"locks", "one writer at a time: a chunk holds the write lock for about 25 ms"}};
 }
 
+// Of several tables: all together, and where to look first.
+void sum_up(Analysis& analysis) {
+  constexpr std::size_t told_max = 5;
+  const json& tables = analysis.document["tables"];
+  std::int64_t rows = 0;
+  std::int64_t time = 0;
+  std::int64_t disk = 0;
+  std::vector<std::string> refusals;
+  std::vector<std::string> warnings;
+  for (const json& table : tables) {
+    rows += table.value("rows", std::int64_t{0});
+    time += table.value("estimate_ms", std::int64_t{0});
+    disk += table.value("disk_bytes", std::int64_t{0});
+    const std::string name = table["table"].get<std::string>();
+    const std::int64_t refused = table.value("refused_rows", std::int64_t{0}) +
+                                 table.value("constraint_rows", std::int64_t{0});
+    if (refused > 0) {
+      refusals.push_back(fmt::format("{}: {} cannot be moved", name, rows_text(refused)));
+    }
+    for (const json& finding : table["findings"]) {
+      const std::string weight = finding["weight"].get<std::string>();
+      std::string said = name + ": " + finding["message"].get<std::string>();
+      if (weight == "refusal") refusals.push_back(std::move(said));
+      if (weight == "warning") warnings.push_back(std::move(said));
+    }
+  }
+  analysis.document["estimate_ms"] = time;
+  analysis.document["disk_bytes"] = disk;
+  if (tables.size() < 2) return;
+  analysis.text +=
+      fmt::format("in all: {}, {} to copy and compare, about {} more on disk\n", rows_text(rows),
+                  to_duration_text(Milliseconds(time)), TableAnalysis::in_bytes(disk));
+  refusals.insert(refusals.end(), warnings.begin(), warnings.end());
+  if (refusals.empty()) return;
+  analysis.text += "what matters most:\n";
+  for (std::size_t i = 0; i < std::min(refusals.size(), told_max); ++i) {
+    analysis.text += fmt::format("  {}. {}\n", i + 1, refusals[i]);
+  }
+  if (refusals.size() > told_max) {
+    analysis.text += fmt::format("  and {} more above\n", refusals.size() - told_max);
+  }
+}
+
 Result<Analysis> run(const Migration& migration, const Standing& standing, Clock& clock,
                      Events* events, const StopFlag* stop, bool redact) {
   Analysis analysis;
@@ -457,6 +532,7 @@ Result<Analysis> run(const Migration& migration, const Standing& standing, Clock
     analysis.text += table.text();
     analysis.refused = analysis.refused || table.refused();
   }
+  if (events != nullptr) sum_up(analysis);
   if (migration.switches.empty()) {
     analysis.text +=
         "warning: the plan names no switch: at the moment of the cutover somebody has to tell the "

@@ -2,10 +2,14 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+#include <cmath>
 #include <filesystem>
 
 #include "base/text.h"
 #include "report/files.h"
+#include "report/headline.h"
+#include "report/trail.h"
 
 namespace whimbrel {
 
@@ -106,23 +110,110 @@ json table_progress(const State& state, const json& about) {
   return tables;
 }
 
+// Nobody is heard of between two events; what was left then has become less since.
+std::optional<Milliseconds> left_now(const Headway& headway, TimePoint now) {
+  if (!headway.left) return std::nullopt;
+  const Milliseconds since = headway.paused ? Milliseconds(0) : now - headway.at;
+  return std::max(Milliseconds(0), *headway.left - std::max(since, Milliseconds(0)));
+}
+
+std::size_t display_width(const std::string& utf8) {
+  return static_cast<std::size_t>(
+      std::ranges::count_if(utf8, [](char c) { return (c & 0xc0) != 0x80; }));
+}
+
+// Words of a sentence in lines of at most 80 columns, the second and later ones indented.
+std::string wrapped(const std::string& text, std::size_t indent) {
+  constexpr std::size_t columns = 80;
+  std::string out;
+  std::size_t column = 0;
+  for (std::size_t at = 0; at < text.size();) {
+    const std::size_t end = std::min(text.find(' ', at), text.size());
+    const std::string word = text.substr(at, end - at);
+    const std::size_t width = display_width(word);
+    if (column > 0 && column + 1 + width > columns) {
+      out += "\n" + std::string(indent, ' ');
+      column = indent;
+    } else if (column > 0 || at > 0) {
+      out += ' ';
+      ++column;
+    }
+    out += word;
+    column += width;
+    at = end + 1;
+  }
+  return out + "\n";
+}
+
+std::string bar_of(double share) {
+  constexpr std::size_t width = 20;
+  const auto filled = static_cast<std::size_t>(std::clamp(share, 0.0, 1.0) * width);
+  std::string bar;
+  for (std::size_t i = 0; i < width; ++i) bar += i < filled ? "█" : "·";
+  return bar;
+}
+
+std::string at_work(const Headway& headway, TimePoint now) {
+  std::string text;
+  const auto line = [&](const char* name, const std::string& what) {
+    text += wrapped(fmt::format("  {:<11} {}", name, what), 14);
+  };
+  if (!headway.doing.empty() && headway.total > 0) {
+    const double share = static_cast<double>(headway.done) / static_cast<double>(headway.total);
+    text += fmt::format("  {} {}\n", headway.doing, printable(headway.table, 60));
+    text += fmt::format("    {} {:3.0f}%  {} of {}\n", bar_of(share), std::min(100.0, share * 100),
+                        with_thousands(headway.done), with_thousands(headway.total));
+  }
+  if (headway.rows_per_s) {
+    line("rate", with_thousands(std::llround(*headway.rows_per_s)) + " rows/s");
+  }
+  if (const auto left = left_now(headway, now)) {
+    line("left", "about " + to_duration_text(*left) + " until everything asked for is done");
+  }
+  line("lag", headway.lag);
+  line(headway.paused ? "PAUSED" : "limited by", headway.limited_by);
+  return text;
+}
+
+std::string so_far(const json& table) {
+  std::string text = fmt::format("  {}\n", printable(table.value("name", ""), 76));
+  if (table.contains("copied")) {
+    const auto& copied = table["copied"];
+    text += fmt::format("    copied   {} in {} chunks, {} rows/s{}\n",
+                        rows_text(copied["read"].get<std::int64_t>()),
+                        copied["chunks"].get<std::int64_t>(),
+                        with_thousands(copied["rows_per_s"].get<std::int64_t>()),
+                        copied["done"].get<bool>() ? "" : " so far");
+  }
+  if (table.contains("compared")) {
+    const std::int64_t differing = table["compared"]["differing"].get<std::int64_t>();
+    text += fmt::format("    compared {}, {}\n",
+                        rows_text(table["compared"]["rows"].get<std::int64_t>()),
+                        differing == 0   ? std::string("none differs")
+                        : differing == 1 ? std::string("1 differs")
+                                         : with_thousands(differing) + " differ");
+  }
+  return text;
+}
+
 }  // namespace
 
-json status_document(const Journal& journal, TimePoint now) {
+json status_document(const Journal& journal, TimePoint now, const std::optional<Headway>& headway) {
   const State state = journal.state();
   const json about = tables_of(state);
+  const bool somebody_runs = journal.somebody_runs();
   json document = {{"migration", state.migration},
                    {"attempt", state.attempt},
                    {"phase", state.started ? name_of(state.phase) : "not started"},
                    {"why", state.why},
                    {"who", first_line(state, about)},
-                   {"runner", journal.somebody_runs()},
+                   {"runner", somebody_runs},
                    {"tables", table_progress(state, about)},
                    {"rejected", state.rejected}};
-  document["way_back"] = way_back(state, about, now, journal.somebody_runs());
+  document["way_back"] = way_back(state, about, now, somebody_runs);
   document["since"] = to_iso8601(state.phase_since);
-  const Result<std::vector<KeptRow>> kept = journal.kept();
-  document["kept_rows"] = kept.ok() ? std::ssize(kept.value()) : 0;
+  const Result<std::int64_t> kept = journal.kept_count();
+  document["kept_rows"] = kept.ok() ? kept.value() : 0;
   if (state.last_failure) {
     document["last_error"] = {{"code", state.last_failure->code},
                               {"message", state.last_failure->message}};
@@ -133,41 +224,40 @@ json status_document(const Journal& journal, TimePoint now) {
                             {"full", state.verified->full},
                             {"at", to_iso8601(state.verified_at)}};
   }
+  if (somebody_runs && headway) {
+    json at_work = to_json(*headway);
+    at_work["at"] = to_iso8601(headway->at);
+    at_work.erase("at_ms");
+    if (const auto left = left_now(*headway, now)) at_work["left_ms"] = left->count();
+    document["at_work"] = std::move(at_work);
+  }
   return document;
 }
 
-std::string status_text(const Journal& journal, TimePoint now) {
+std::string status_text(const Journal& journal, TimePoint now,
+                        const std::optional<Headway>& headway) {
   const State state = journal.state();
   if (!state.started) return "Nothing was started yet. `whimbrel run` begins.\n";
-  const json document = status_document(journal, now);
-  std::string text =
-      document["who"].get<std::string>() + "\n" + document["way_back"].get<std::string>() + "\n";
-  text += fmt::format("{}, attempt {}: {} since {} ({})\n", state.migration, state.attempt,
-                      name_of(state.phase), to_iso8601(state.phase_since).substr(0, 19), state.why);
-  for (const auto& table : document["tables"]) {
-    text += fmt::format("  {}\n", table.value("name", ""));
-    if (table.contains("copied")) {
-      const auto& copied = table["copied"];
-      text += fmt::format("    copied   {} rows in {} chunks, {} rows/s{}\n",
-                          with_thousands(copied["read"].get<std::int64_t>()),
-                          copied["chunks"].get<std::int64_t>(),
-                          with_thousands(copied["rows_per_s"].get<std::int64_t>()),
-                          copied["done"].get<bool>() ? "" : " so far");
-    }
-    if (table.contains("compared")) {
-      text += fmt::format("    compared {} rows, {} differ\n",
-                          with_thousands(table["compared"]["rows"].get<std::int64_t>()),
-                          with_thousands(table["compared"]["differing"].get<std::int64_t>()));
-    }
+  const json document = status_document(journal, now, headway);
+  std::string text = wrapped(document["who"].get<std::string>(), 0) +
+                     wrapped(document["way_back"].get<std::string>(), 2);
+  text += wrapped(
+      fmt::format("{}, attempt {}: {} since {} ({})", printable(state.migration, 60), state.attempt,
+                  name_of(state.phase), to_day_text(state.phase_since), printable(state.why, 300)),
+      2);
+  if (document.contains("at_work")) {
+    text += at_work(*headway, now);
+  } else {
+    text += document["runner"].get<bool>() ? "a runner is at work\n" : "no runner is at work\n";
   }
-  if (state.rejected > 0)
-    text += fmt::format("{} rows are set aside in rejected.jsonl\n", state.rejected);
-  if (document["kept_rows"].get<std::int64_t>() > 0) {
-    text += fmt::format("{} rows hold values that the old shape cannot hold\n",
-                        document["kept_rows"].get<std::int64_t>());
+  for (const auto& table : document["tables"]) text += so_far(table);
+  if (state.rejected > 0) text += rows_text(state.rejected) + " set aside in rejected.jsonl\n";
+  if (const auto kept = document["kept_rows"].get<std::int64_t>(); kept > 0) {
+    text += wrapped(rows_text(kept) + " with values that the old shape cannot hold", 2);
   }
-  if (state.last_failure) text += "last error: " + state.last_failure->message + "\n";
-  text += journal.somebody_runs() ? "a runner is at work\n" : "no runner is at work\n";
+  if (state.last_failure) {
+    text += wrapped("last error: " + printable(state.last_failure->message, 600), 2);
+  }
   return text;
 }
 

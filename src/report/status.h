@@ -7,6 +7,7 @@
 
 #include "base/clock.h"
 #include "journal/journal.h"
+#include "report/headway.h"
 
 namespace whimbrel {
 
@@ -15,9 +16,12 @@ struct NextStep {
   std::string why;
 };
 
-nlohmann::json status_document(const Journal& journal, TimePoint now);
-// At most 80 columns wide; the first line says who reads and writes where.
-std::string status_text(const Journal& journal, TimePoint now);
+// `headway`: of the runner at work, if there is one.
+nlohmann::json status_document(const Journal& journal, TimePoint now,
+                               const std::optional<Headway>& headway = std::nullopt);
+// At most 80 columns wide; the first line says who reads and writes where. Times are UTC.
+std::string status_text(const Journal& journal, TimePoint now,
+                        const std::optional<Headway>& headway = std::nullopt);
 std::vector<NextStep> next_steps(const State& state, const std::string& plan);
 
 // What another machine needs to roll back: the plan, its digest, and digests of the files beside.

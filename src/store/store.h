@@ -121,13 +121,20 @@ struct InsideComparison {
 class InsideCopier {
  public:
   virtual ~InsideCopier() = default;
+  // In the three below `after` is a position that an earlier range ended with: the store's own
+  // affair, not a key. One that the store no longer understands means the beginning.
+  //
   // Copies rows that the target does not have yet, in one transaction. When the machine loses its
   // power it may be undone again, until make_durable() returns.
   virtual Result<InsideCopy> copy_after(const std::optional<Row>& after,
                                         const ChunkLimits& limits) = 0;
+  // The rows of a range that was blocked, for whoever writes them one by one.
+  virtual Result<ChunkOfRows> read_after(const std::optional<Row>& after,
+                                         const ChunkLimits& limits) = 0;
   // What was copied so far is there for good.
   virtual Status make_durable() = 0;
   // Both sides are read in one transaction, so what is linked is compared without lag.
+  // `unavailable` when the position is lost: then all is to be compared again.
   virtual Result<InsideComparison> compare_after(const std::optional<Row>& after,
                                                  const ChunkLimits& limits) = 0;
   // By the keys alone; `after` is a key of the target. Unset where the store cannot tell.

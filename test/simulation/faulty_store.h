@@ -285,6 +285,11 @@ class FaultyStore final : public Store, private Catalog, private Capture, privat
         return copy;
       });
     }
+    Result<ChunkOfRows> read_after(const std::optional<Row>& after,
+                                   const ChunkLimits& limits) override {
+      return store_.reading<ChunkOfRows>("read_after",
+                                         [&] { return inner_->read_after(after, limits); });
+    }
     Status make_durable() override {
       TRY(store_.faults_.before("make_durable"));
       store_.not_durable_.erase(to_);

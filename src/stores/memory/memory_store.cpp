@@ -134,6 +134,10 @@ class MemoryInside final : public InsideCopier {
     return copy;
   }
 
+  Result<ChunkOfRows> read_after(const std::optional<Row>& after,
+                                 const ChunkLimits& limits) override {
+    return MemoryReader(store_, mapping_.source.name).read_after(after, limits);
+  }
   Status make_durable() override { return {}; }
 
   Result<InsideComparison> compare_after(const std::optional<Row>& after,

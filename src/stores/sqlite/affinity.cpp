@@ -5,7 +5,6 @@
 
 #include <cmath>
 #include <cstdlib>
-#include <cstring>
 
 #include "base/text.h"
 #include "stores/sqlite/connection.h"
@@ -109,9 +108,19 @@ Result<Value> to_text(Value value) {
 }  // namespace
 
 bool could_be_number(std::string_view text) {
-  const std::size_t first = text.find_first_not_of(" \t\n\v\f\r");
-  return first != std::string_view::npos && std::strchr("0123456789+-.", text[first]) != nullptr &&
-         text[first] != '\0';
+  constexpr std::string_view spaces = " \t\n\v\f\r";
+  std::size_t at = text.find_first_not_of(spaces);
+  const std::size_t last = text.find_last_not_of(spaces);
+  if (at == std::string_view::npos) return false;
+  bool sign_may_come = true;  // at the beginning, and behind the E of an exponent
+  for (; at <= last; ++at) {
+    const char c = text[at];
+    const bool is_sign = c == '+' || c == '-';
+    const bool is_e = c == 'e' || c == 'E';
+    if (!is_e && c != '.' && (c < '0' || c > '9') && !(is_sign && sign_may_come)) return false;
+    sign_may_come = is_e;
+  }
+  return true;
 }
 
 Affinity affinity_of(std::string_view declared) {

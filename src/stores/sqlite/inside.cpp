@@ -10,6 +10,7 @@
 #include "stores/sqlite/affinity.h"
 #include "stores/sqlite/dialect.h"
 #include "stores/sqlite/objects.h"
+#include "stores/sqlite/schema.h"
 #include "stores/sqlite/triggers.h"
 #include "value/canonical.h"
 
@@ -21,7 +22,8 @@ namespace {
 constexpr std::size_t compared_whole_max = std::size_t{64} << 10;
 // Pages of the write-ahead log from which on it is brought into the database. Where nobody else
 // writes, pages that are written again and again in between are brought there once.
-constexpr int log_pages_max = 4000;
+constexpr int log_pages_max = 16000;
+constexpr const char* row_number_word = "row number";
 
 // Whether such a column keeps this text as it is.
 bool keeps_text(Affinity affinity, std::string_view text) {
@@ -118,6 +120,7 @@ class Inside final : public InsideCopier {
       const auto at = static_cast<std::size_t>(rule.index);
       affinities_.push_back(affinity_of(mapping_.target.columns[at].declared));
     }
+    choose_order();
     return {};
   }
 
@@ -130,12 +133,13 @@ class Inside final : public InsideCopier {
     ASSIGN_OR_RETURN(Transaction transaction, Transaction::begin(*connection_, !is_attached_));
     const Milliseconds began = clock_.monotonic();
     TRY(record_chunk());
-    ASSIGN_OR_RETURN(copy.range, range_after(mapping_.source, source_, after, limits));
+    ASSIGN_OR_RETURN(const Range range, source_range(after, limits));
+    copy.range = range.told;
     ASSIGN_OR_RETURN(const bool guarded, has_guard(*connection_));
     if (guarded) TRY(connection_->execute(guard_on));
-    ASSIGN_OR_RETURN(const bool inserted, insert(copy));
+    ASSIGN_OR_RETURN(const bool inserted, insert(copy, range.keys));
     if (!inserted) return copy;
-    TRY(count_read(copy, limits));
+    TRY(count_read(copy, range.keys, limits));
     if (guarded) TRY(connection_->execute(guard_off));
     TRY(transaction.commit());
     copy.took = std::max(clock_.monotonic() - began, Milliseconds(1));
@@ -148,6 +152,22 @@ class Inside final : public InsideCopier {
     return copy;
   }
 
+  Result<ChunkOfRows> read_after(const std::optional<Row>& after,
+                                 const ChunkLimits& limits) override {
+    ASSIGN_OR_RETURN(const Transaction transaction, Transaction::begin(*connection_, false));
+    ASSIGN_OR_RETURN(const Range range, source_range(after, limits));
+    Row parameters;
+    const std::string where = range_sql(order_, "s.", range.keys, parameters);
+    ChunkOfRows chunk{{}, range.told};
+    ASSIGN_OR_RETURN(
+        chunk.rows,
+        connection_->query(fmt::format("SELECT {} FROM {} AS s WHERE {} ORDER BY {}",
+                                       qualified_list(mapping_.source.column_names(), "s."),
+                                       source_, where, qualified_list(order_, "s.")),
+                           parameters));
+    return chunk;
+  }
+
   // https://www.sqlite.org/c3ref/c_fcntl_begin_atomic_write.html#sqlitefcntljournalpointer
   Status make_durable() override {
     if (!syncs_itself_) return {};
@@ -155,11 +175,10 @@ class Inside final : public InsideCopier {
     const int found = sqlite3_file_control(connection_->raw(), "main", SQLITE_FCNTL_JOURNAL_POINTER,
                                            static_cast<void*>(&log));
     if (found == SQLITE_OK && (log == nullptr || log->pMethods == nullptr)) return {};
-    const int synced =
-        found != SQLITE_OK ? found : log->pMethods->xSync(log, SQLITE_SYNC_NORMAL);
+    const int synced = found != SQLITE_OK ? found : log->pMethods->xSync(log, SQLITE_SYNC_NORMAL);
     if (synced == SQLITE_OK) return {};
-    return Error{ErrorCode::unavailable,
-                 fmt::format("the write-ahead log could not be synced: {}", sqlite3_errstr(synced))};
+    return Error{ErrorCode::unavailable, fmt::format("the write-ahead log could not be synced: {}",
+                                                     sqlite3_errstr(synced))};
   }
 
   Result<InsideComparison> compare_after(const std::optional<Row>& after,
@@ -167,16 +186,21 @@ class Inside final : public InsideCopier {
     ASSIGN_OR_RETURN(const Transaction transaction, Transaction::begin(*connection_, false));
     if (!after) TRY(no_null_keys(mapping_.source, source_));
     InsideComparison comparison;
-    ASSIGN_OR_RETURN(comparison.range, range_after(mapping_.source, source_, after, limits));
+    ASSIGN_OR_RETURN(const Range range, source_range(after, limits));
+    if (range.begins_anew) {
+      return Error{ErrorCode::unavailable, "the tables were rebuilt while they were compared",
+                   "somebody has changed the schema, or said VACUUM; comparing begins anew"};
+    }
+    comparison.range = range.told;
     Row parameters;
-    const std::string where = range_sql(mapping_.source.key, "s.", comparison.range, parameters);
+    const std::string where = range_sql(order_, "s.", range.keys, parameters);
     const std::string sql = fmt::format(
         "SELECT {}, {}, t.{} IS NOT NULL, {} FROM {} AS s LEFT JOIN {} AS t ON {} WHERE {} ORDER "
         "BY {}",
         qualified_list(mapping_.source.key, "s."), join(expressions_, ", "),
         quote_name(mapping_.target.key.front()),
         qualified_list(written_columns(mapping_.forward), "t."), source_, target_, match_, where,
-        qualified_list(mapping_.source.key, "s."));
+        qualified_list(order_, "s."));
     ASSIGN_OR_RETURN(sqlite3_stmt* const statement, prepared(sql, parameters));
     while (true) {
       ASSIGN_OR_RETURN(const bool more, connection_->step(statement));
@@ -193,7 +217,9 @@ class Inside final : public InsideCopier {
     ASSIGN_OR_RETURN(const Transaction transaction, Transaction::begin(*connection_, false));
     if (!after) TRY(no_null_keys(mapping_.target, target_));
     InsideStrangers strangers;
-    ASSIGN_OR_RETURN(strangers.range, range_after(mapping_.target, target_, after, limits));
+    ASSIGN_OR_RETURN(const std::optional<Row> through,
+                     key_at(*connection_, mapping_.target.key, target_, after, limits.rows_max));
+    strangers.range = {after, through};
     Row parameters;
     const std::string where = range_sql(mapping_.target.key, "t.", strangers.range, parameters);
     const std::string sql = fmt::format(
@@ -205,11 +231,64 @@ class Inside final : public InsideCopier {
   }
 
  private:
-  Result<KeyRange> range_after(const TableSchema& table, const std::string& place,
-                               const std::optional<Row>& after, const ChunkLimits& limits) {
-    ASSIGN_OR_RETURN(const std::optional<Row> through,
-                     key_at(*connection_, table, place, after, limits.rows_max));
-    return KeyRange{after, through};
+  // A range of the source in the order in which it is gone through, and as the engine is told it.
+  struct Range {
+    KeyRange keys;
+    KeyRange told;
+    bool begins_anew = false;  // the position was one of another numbering
+  };
+
+  // Rows come in the order in which they lie in the file: by their numbers, where they have any
+  // besides the key. That is also the order in which they were made, so that indexes over times
+  // grow at their ends instead of everywhere.
+  void choose_order() {
+    order_ = mapping_.source.key;
+    if (has_rowid_alias(mapping_.source)) return;
+    for (const char* name : {"rowid", "_rowid_", "oid"}) {
+      if (mapping_.source.column_index(name) >= 0) continue;
+      // Without quotes: what is no column in quotes would be taken for a text.
+      if (!connection_->prepare(fmt::format("SELECT {} FROM {}", name, source_)).ok()) return;
+      order_ = {name};
+      by_number_ = true;
+      return;
+    }
+  }
+
+  // VACUUM numbers rows anew, and changes this number as any change of the schema does.
+  // https://www.sqlite.org/pragma.html#pragma_schema_version
+  Result<std::int64_t> schema_version() {
+    const char* place = is_attached_ ? "whimbrel_source" : "main";
+    ASSIGN_OR_RETURN(const std::vector<Row> rows,
+                     connection_->query(fmt::format("PRAGMA {}.schema_version", place), {}));
+    return rows.at(0).at(0).get<std::int64_t>();
+  }
+
+  // A position by number: a word, the number, and the numbering that it belongs to.
+  static std::optional<Row> number_in(const Row& position, std::int64_t numbering) {
+    const bool is_one = position.size() == 3 && position[0].kind() == Kind::text &&
+                        position[0].get<std::string>() == row_number_word &&
+                        position[2].kind() == Kind::int64 &&
+                        position[2].get<std::int64_t>() == numbering;
+    return is_one ? std::optional(Row{position[1]}) : std::nullopt;
+  }
+
+  Result<Range> source_range(const std::optional<Row>& after, const ChunkLimits& limits) {
+    Range range;
+    range.told.after = range.keys.after = after;
+    std::int64_t numbering = 0;
+    if (by_number_) {
+      ASSIGN_OR_RETURN(numbering, schema_version());
+      if (after) range.keys.after = number_in(*after, numbering);
+      range.begins_anew = after.has_value() && !range.keys.after;
+    }
+    ASSIGN_OR_RETURN(range.keys.through,
+                     key_at(*connection_, order_, source_, range.keys.after, limits.rows_max));
+    range.told.through = range.keys.through;
+    if (by_number_ && range.keys.through) {
+      range.told.through =
+          Row{Value::text(row_number_word), range.keys.through->front(), Value::integer(numbering)};
+    }
+    return range;
   }
 
   // SQLite takes nulls into a primary key that does not say NOT NULL. Chunks never come to them.
@@ -248,7 +327,8 @@ class Inside final : public InsideCopier {
   // A commit waits for no disk; whoever copies says when it has to. A rollback journal is another
   // matter: it has to be there before the database is touched.
   Status pace_the_log() {
-    ASSIGN_OR_RETURN(const std::vector<Row> mode, connection_->query("PRAGMA main.journal_mode", {}));
+    ASSIGN_OR_RETURN(const std::vector<Row> mode,
+                     connection_->query("PRAGMA main.journal_mode", {}));
     const auto* name = mode.at(0).at(0).get_if<std::string>();
     log_pages_ = std::make_unique<int>(0);
     syncs_itself_ = name != nullptr && *name == "wal";
@@ -275,14 +355,19 @@ class Inside final : public InsideCopier {
   }
 
   // False when a row stands in the way.
-  Result<bool> insert(InsideCopy& copy) {
+  Result<bool> insert(InsideCopy& copy, const KeyRange& keys) {
     Row parameters;
-    const std::string where = range_sql(mapping_.source.key, "s.", copy.range, parameters);
+    std::string where = range_sql(order_, "s.", keys, parameters);
+    for (const std::string& column : mapping_.source.key) {  // see no_null_keys()
+      const auto at = static_cast<std::size_t>(mapping_.source.column_index(column));
+      if (mapping_.source.columns[at].nullable)
+        where += " AND s." + quote_name(column) + " NOTNULL";
+    }
     const std::string sql = fmt::format(
         "INSERT INTO {} ({}) SELECT {} FROM {} AS s WHERE {} ORDER BY {} ON CONFLICT ({}) DO "
         "NOTHING",
         target_, name_list(written_columns(mapping_.forward)), join(expressions_, ", "), source_,
-        where, qualified_list(mapping_.source.key, "s."), name_list(mapping_.target.key));
+        where, qualified_list(order_, "s."), name_list(mapping_.target.key));
     ASSIGN_OR_RETURN(sqlite3_stmt* const statement, prepared(sql, parameters));
     const Result<bool> stepped = connection_->step(statement);
     if (!stepped.ok()) {
@@ -297,11 +382,11 @@ class Inside final : public InsideCopier {
   }
 
   // Where the chunk has an end, it is that many rows away from its beginning.
-  Status count_read(InsideCopy& copy, const ChunkLimits& limits) {
+  Status count_read(InsideCopy& copy, const KeyRange& keys, const ChunkLimits& limits) {
     copy.read = limits.rows_max;
-    if (copy.range.through) return {};
+    if (keys.through) return {};
     Row parameters;
-    const std::string where = range_sql(mapping_.source.key, "s.", copy.range, parameters);
+    const std::string where = range_sql(order_, "s.", keys, parameters);
     ASSIGN_OR_RETURN(
         const std::vector<Row> counted,
         connection_->query(fmt::format("SELECT count(*) FROM {} AS s WHERE {}", source_, where),
@@ -354,6 +439,8 @@ class Inside final : public InsideCopier {
   std::string target_ = "main." + quote_name(mapping_.target.name);
   std::map<std::string, Statement> statements_;
   std::optional<std::int64_t> data_version_;
+  std::vector<std::string> order_;  // of the source
+  bool by_number_ = false;
   std::vector<std::string> expressions_;
   std::string match_;
   std::string match_back_;  // "" where the way back cannot be spelled

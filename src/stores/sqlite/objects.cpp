@@ -84,12 +84,12 @@ std::string range_sql(const std::vector<std::string>& key, const std::string& qu
   return sql.empty() ? "1" : sql;
 }
 
-Result<std::optional<Row>> key_at(Connection& connection, const TableSchema& table,
+Result<std::optional<Row>> key_at(Connection& connection, const std::vector<std::string>& columns,
                                   const std::string& place, const std::optional<Row>& after,
                                   std::int64_t rows) {
   Row parameters;
-  const std::string where = range_sql(table.key, "", {after, std::nullopt}, parameters);
-  const std::string key = name_list(table.key);
+  const std::string where = range_sql(columns, "", {after, std::nullopt}, parameters);
+  const std::string key = name_list(columns);
   // One row more: if there is none behind the chunk, the chunk reaches the end.
   ASSIGN_OR_RETURN(
       std::vector<Row> found,

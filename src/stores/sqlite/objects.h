@@ -39,7 +39,7 @@ std::string range_sql(const std::vector<std::string>& key, const std::string& qu
 std::string qualified_list(const std::vector<std::string>& columns, const std::string& qualifier);
 
 // The key `rows` further on; unset when fewer are left. `place` is the table's name as SQL.
-Result<std::optional<Row>> key_at(Connection& connection, const TableSchema& table,
+Result<std::optional<Row>> key_at(Connection& connection, const std::vector<std::string>& columns,
                                   const std::string& place, const std::optional<Row>& after,
                                   std::int64_t rows);
 

@@ -1,0 +1,251 @@
+#include "report/headway.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cmath>
+
+#include "base/text.h"
+
+namespace whimbrel {
+
+namespace {
+
+using nlohmann::json;
+
+// Medians of bench/sqlite on two cores, in units of one row read by the analysis.
+constexpr double backing_up_cost = 1.3;
+constexpr double copying_cost = 0.8;
+constexpr double copying_cost_of_an_index = 1.0;
+constexpr double index_cost = 0.14;
+constexpr double comparing_cost = 0.8;
+
+template <class T>
+std::optional<T> field(const Event& event, const std::string& name) {
+  for (const auto& [key, value] : event.fields) {
+    if (key == name && std::holds_alternative<T>(value)) return std::get<T>(value);
+  }
+  return std::nullopt;
+}
+
+double rows_in(const Event& event) {
+  return static_cast<double>(field<std::int64_t>(event, "rows").value_or(0));
+}
+
+}  // namespace
+
+const char* name_of(Activity activity) {
+  constexpr const char* names[] = {"reading", "backing up", "copying", "building indexes",
+                                   "comparing"};
+  return names[static_cast<int>(activity)];
+}
+
+double cost_of_a_row(Activity activity, const WorkOnTable& table) {
+  switch (activity) {
+    case Activity::reading:
+      return 1;
+    case Activity::backing_up:
+      return backing_up_cost;
+    case Activity::copying:
+      return copying_cost + copying_cost_of_an_index * table.indexes_online;
+    case Activity::indexing:
+      return index_cost * table.indexes_after;
+    case Activity::comparing:
+      return comparing_cost;
+  }
+  return 0;
+}
+
+json to_json(const Headway& headway) {
+  json out = {{"at_ms", headway.at.time_since_epoch().count()},
+              {"doing", headway.doing},
+              {"table", headway.table},
+              {"done", headway.done},
+              {"total", headway.total},
+              {"limited_by", headway.limited_by},
+              {"lag", headway.lag},
+              {"paused", headway.paused}};
+  if (headway.rows_per_s) out["rows_per_s"] = std::llround(*headway.rows_per_s);
+  if (headway.left) out["left_ms"] = headway.left->count();
+  return out;
+}
+
+std::optional<Headway> headway_from(const json& document) {
+  if (!document.is_object()) return std::nullopt;
+  const auto whole = [&](const char* name) -> std::optional<std::int64_t> {
+    const auto it = document.find(name);
+    if (it == document.end() || !it->is_number_integer()) return std::nullopt;
+    return it->get<std::int64_t>();
+  };
+  const auto text = [&](const char* name) {
+    const auto it = document.find(name);
+    return it != document.end() && it->is_string() ? it->get<std::string>() : std::string();
+  };
+  Headway headway;
+  headway.at = TimePoint(Milliseconds(whole("at_ms").value_or(0)));
+  headway.doing = text("doing");
+  headway.table = text("table");
+  headway.done = whole("done").value_or(0);
+  headway.total = whole("total").value_or(0);
+  headway.limited_by = text("limited_by");
+  headway.lag = text("lag");
+  headway.paused = document.value("paused", json(false)) == json(true);
+  if (const auto rate = whole("rows_per_s")) headway.rows_per_s = static_cast<double>(*rate);
+  if (const auto left = whole("left_ms")) headway.left = Milliseconds(*left);
+  return headway;
+}
+
+Course::Course(std::vector<WorkOnTable> tables, std::vector<Activity> todo, bool linked,
+               std::optional<std::int64_t> rows_per_s_max)
+    : tables_(std::move(tables)),
+      todo_(std::move(todo)),
+      linked_(linked),
+      rows_per_s_max_(rows_per_s_max) {
+  for (const WorkOnTable& table : tables_) {
+    done_[Activity::copying].by_table[table.table] = static_cast<double>(table.copied);
+  }
+}
+
+double Course::total_of(Activity activity, const WorkOnTable& table) const {
+  return static_cast<double>(activity == Activity::indexing ? table.indexes_after : table.rows);
+}
+
+void Course::went_on(Activity activity, const std::string& table, double done, bool adds,
+                     Milliseconds now) {
+  Done& all = done_[activity];
+  double& before = all.by_table[table];
+  const double after = adds ? before + done : std::max(before, done);
+  for (const WorkOnTable& one : tables_) {
+    if (one.table != table) continue;
+    const double unit = activity == Activity::indexing ? index_cost * static_cast<double>(one.rows)
+                                                       : cost_of_a_row(activity, one);
+    all.here += (after - before) * unit;
+  }
+  before = after;
+  if (last_) all.took += now - *last_;
+  // What came before is over, whatever it counted.
+  for (const Activity one : todo_) {
+    if (one < activity) ended_[one] = true;
+  }
+  current_ = activity;
+  table_ = table;
+  waiting_for_.clear();
+  following_.clear();
+}
+
+void Course::heard(const Event& event, Milliseconds now) {
+  const std::string table = field<std::string>(event, "table").value_or("");
+  if (event.name == "analyzed") {
+    went_on(Activity::reading, table, rows_in(event), false, now);
+  } else if (event.name == "chunk_backed_up") {
+    const auto it = std::ranges::find(tables_, table, &WorkOnTable::source);
+    if (it != tables_.end()) went_on(Activity::backing_up, it->table, rows_in(event), false, now);
+  } else if (event.name == "chunk_copied") {
+    beside_writers_ = field<bool>(event, "beside_writers").value_or(false);
+    went_on(Activity::copying, table, rows_in(event), true, now);
+  } else if (event.name == "index_built") {
+    went_on(Activity::indexing, table, 1, true, now);
+  } else if (event.name == "chunk_verified") {
+    went_on(Activity::comparing, table, rows_in(event), false, now);
+  } else if (event.name == "verified") {
+    ended_[Activity::comparing] = true;
+  } else if (event.name == "changes_applied") {
+    following_ = table.empty() ? "changes" : table;
+    const std::int64_t changes = field<std::int64_t>(event, "changes").value_or(0);
+    following_ = changes == 0 ? "" : fmt::format("{} changes in the last step", changes);
+  } else if (event.name == "retried") {
+    waiting_for_ = field<std::string>(event, "hint").value_or("");
+    if (waiting_for_.empty()) waiting_for_ = field<std::string>(event, "cause").value_or("");
+  } else if (event.name == "request_carried_out") {
+    const std::string verb = field<std::string>(event, "verb").value_or("");
+    if (verb == "pause") paused_ = true;
+    if (verb == "resume") paused_ = false;
+  } else if (event.name != "phase_entered" && event.name != "self_test_passed") {
+    return;
+  }
+  last_ = now;
+}
+
+double Course::cost_left(Activity activity) const {
+  const auto ended = ended_.find(activity);
+  if (ended != ended_.end() && ended->second) return 0;
+  const auto known = done_.find(activity);
+  double cost = 0;
+  for (const WorkOnTable& table : tables_) {
+    double done = 0;
+    if (known != done_.end()) {
+      const auto it = known->second.by_table.find(table.table);
+      if (it != known->second.by_table.end()) done = it->second;
+    }
+    const double unit = activity == Activity::indexing
+                            ? index_cost * static_cast<double>(table.rows)
+                            : cost_of_a_row(activity, table);
+    cost += std::max(0.0, total_of(activity, table) - done) * unit;
+  }
+  return cost;
+}
+
+// An activity that is known well enough is judged by itself, all others by what all have taken.
+std::optional<Milliseconds> Course::left(Milliseconds now) const {
+  constexpr double enough = 0.03;
+  double cost_done = 0;
+  double took = 0;
+  for (const auto& [activity, done] : done_) {
+    cost_done += done.here;
+    took += static_cast<double>(done.took.count());
+  }
+  if (cost_done <= 0 || took <= 0) return std::nullopt;
+  double left = 0;
+  for (const Activity activity : todo_) {
+    const double cost = cost_left(activity);
+    double unit = took / cost_done;
+    const auto known = done_.find(activity);
+    if (known != done_.end() && known->second.here > enough * (known->second.here + cost)) {
+      unit = static_cast<double>(known->second.took.count()) / known->second.here;
+    }
+    left += cost * unit;
+  }
+  const Milliseconds silent = last_ && !paused_ ? now - *last_ : Milliseconds(0);
+  return std::max(Milliseconds(0), Milliseconds(std::llround(left)) - silent);
+}
+
+Headway Course::headway(TimePoint at, Milliseconds now) const {
+  Headway headway;
+  headway.at = at;
+  headway.paused = paused_;
+  headway.left = left(now);
+  if (current_) {
+    headway.doing = name_of(*current_);
+    headway.table = table_;
+    const Done& done = done_.at(*current_);
+    headway.done = std::llround(done.by_table.at(table_));
+    for (const WorkOnTable& table : tables_) {
+      if (table.table == table_) headway.total = std::llround(total_of(*current_, table));
+    }
+    if (*current_ != Activity::indexing && done.took.count() > 0) {
+      for (const WorkOnTable& table : tables_) {
+        if (table.table != table_) continue;
+        headway.rows_per_s = done.here / cost_of_a_row(*current_, table) * 1000 /
+                             static_cast<double>(done.took.count());
+      }
+    }
+  }
+  if (paused_) {
+    headway.limited_by = "paused on request; `whimbrel resume` goes on";
+  } else if (!waiting_for_.empty()) {
+    headway.doing = "waiting";
+    headway.limited_by = "tries again: " + waiting_for_;
+  } else if (rows_per_s_max_) {
+    headway.limited_by = fmt::format("the limit of {} rows/s", with_thousands(*rows_per_s_max_));
+  } else if (current_ == Activity::copying && beside_writers_) {
+    headway.limited_by = "others write: pauses of 20 ms let them in";
+  } else {
+    headway.limited_by = "the disk and the processor; nothing else";
+  }
+  headway.lag = linked_              ? "none: both sides are written in one transaction"
+                : following_.empty() ? "changes wait in the database until the copy is done"
+                                     : following_;
+  return headway;
+}
+
+}  // namespace whimbrel
