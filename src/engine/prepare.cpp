@@ -189,10 +189,12 @@ Status Engine::build_indexes() {
     if (move.indexes != Indexes::after) continue;
     for (const std::string& ddl : move.mapping.target.index_ddl) {
       const Milliseconds began = parts_.clock.monotonic();
+      parts_.events.emit({"index_begun", {{"table", move.name}}});
       Status built = move.target->catalog().create_index(ddl);
       if (!built.ok()) return std::move(built).error().within("building an index of " + move.to);
       const Milliseconds took = parts_.clock.monotonic() - began;
-      parts_.events.emit({"index_built", {{"table", move.to}, {"ms", std::int64_t{took.count()}}}});
+      parts_.events.emit(
+          {"index_built", {{"table", move.name}, {"ms", std::int64_t{took.count()}}}});
     }
   }
   return parts_.journal.append(EffectConfirmed{"indexes", "{}"});

@@ -143,6 +143,8 @@ void Course::heard(const Event& event, Milliseconds now) {
   } else if (event.name == "chunk_copied") {
     beside_writers_ = field<bool>(event, "beside_writers").value_or(false);
     went_on(Activity::copying, table, rows_in(event), true, now);
+  } else if (event.name == "index_begun") {
+    went_on(Activity::indexing, table, 0, true, now);
   } else if (event.name == "index_built") {
     went_on(Activity::indexing, table, 1, true, now);
   } else if (event.name == "chunk_verified") {

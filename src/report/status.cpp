@@ -9,7 +9,6 @@
 #include "base/text.h"
 #include "report/files.h"
 #include "report/headline.h"
-#include "report/trail.h"
 
 namespace whimbrel {
 
@@ -117,6 +116,13 @@ std::optional<Milliseconds> left_now(const Headway& headway, TimePoint now) {
   return std::max(Milliseconds(0), *headway.left - std::max(since, Milliseconds(0)));
 }
 
+// 2026-11-20 23:53:28 UTC
+std::string seconds_text(TimePoint time) {
+  std::string text = to_iso8601(time).substr(0, 19);
+  std::ranges::replace(text, 'T', ' ');
+  return text + " UTC";
+}
+
 std::size_t display_width(const std::string& utf8) {
   return static_cast<std::size_t>(
       std::ranges::count_if(utf8, [](char c) { return (c & 0xc0) != 0x80; }));
@@ -186,12 +192,9 @@ std::string so_far(const json& table) {
                         copied["done"].get<bool>() ? "" : " so far");
   }
   if (table.contains("compared")) {
-    const std::int64_t differing = table["compared"]["differing"].get<std::int64_t>();
-    text += fmt::format("    compared {}, {}\n",
+    text += fmt::format("    compared {}, {} differ\n",
                         rows_text(table["compared"]["rows"].get<std::int64_t>()),
-                        differing == 0   ? std::string("none differs")
-                        : differing == 1 ? std::string("1 differs")
-                                         : with_thousands(differing) + " differ");
+                        with_thousands(table["compared"]["differing"].get<std::int64_t>()));
   }
   return text;
 }
@@ -243,13 +246,9 @@ std::string status_text(const Journal& journal, TimePoint now,
                      wrapped(document["way_back"].get<std::string>(), 2);
   text += wrapped(
       fmt::format("{}, attempt {}: {} since {} ({})", printable(state.migration, 60), state.attempt,
-                  name_of(state.phase), to_day_text(state.phase_since), printable(state.why, 300)),
+                  name_of(state.phase), seconds_text(state.phase_since), printable(state.why, 300)),
       2);
-  if (document.contains("at_work")) {
-    text += at_work(*headway, now);
-  } else {
-    text += document["runner"].get<bool>() ? "a runner is at work\n" : "no runner is at work\n";
-  }
+  if (document.contains("at_work")) text += at_work(*headway, now);
   for (const auto& table : document["tables"]) text += so_far(table);
   if (state.rejected > 0) text += rows_text(state.rejected) + " set aside in rejected.jsonl\n";
   if (const auto kept = document["kept_rows"].get<std::int64_t>(); kept > 0) {
@@ -258,6 +257,7 @@ std::string status_text(const Journal& journal, TimePoint now,
   if (state.last_failure) {
     text += wrapped("last error: " + printable(state.last_failure->message, 600), 2);
   }
+  text += document["runner"].get<bool>() ? "a runner is at work\n" : "no runner is at work\n";
   return text;
 }
 
