@@ -145,7 +145,7 @@ def rows_without_a_key_are_refused():
     with world.connect() as c:
         c.execute("INSERT INTO \"old orders\" (id, who) VALUES (NULL, 'x')")
     _, out, err = world.run("analyze", expect=3)
-    expect_words(out, "have a null in their key")
+    expect_words(out, "has a null in its key")
     world.close()
 
 

@@ -192,6 +192,7 @@ def rows_set_aside_and_a_way_of_odd_names():
     hold_numbers(world, tree)
     assert ticks(tree)["rows_set_aside"] == "not_met" and number(tree, "figure-rejected") == 10
     expect_words(words(tree, "validation"), "odd </script><i>| `name` ünïcode")
+    assert "Nothing is lost" not in words(tree, "headline"), "beside rows that are set aside"
     world.close()
 
 
