@@ -49,6 +49,7 @@ class EntryWriter {
     for (const ColumnGuess& guess : r_.pair->columns.taken) take(guess);
     doubts_of_targets();
     leftovers();
+    for (const std::string& open : r_.open) decide(notes_, outer, open);
     const Result<Mapping> mapping = make_mapping(source_, target_, rules_);
     if (!mapping.ok()) return commented_out(mapping.error());
     TRY(reviewed(mapping.value()));

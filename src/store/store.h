@@ -145,6 +145,9 @@ class Catalog {
   virtual Result<TableSchema> sketch(const std::string& table,
                                      const std::vector<std::pair<std::string, Value>>& key,
                                      const std::vector<std::pair<std::string, Value>>& others) = 0;
+  // The DDL of a table `name` like `table`, with its defaults, constraints and indexes; what refers
+  // to the table itself refers to the new one. Refused where this store cannot say it.
+  virtual Result<std::string> ddl_like(const TableSchema& table, const std::string& name) = 0;
   // The value as this column would hold it; `refused` when it cannot without loss.
   virtual Result<Value> settle(const ColumnSchema& column, Value value) const = 0;
   // Does nothing when the table exists. Indexes are left out unless asked for.

@@ -282,6 +282,9 @@ class FaultyStore final : public Store, private Catalog, private Capture, privat
                              const std::vector<std::pair<std::string, Value>>& others) override {
     return inner_->catalog().sketch(table, key, others);
   }
+  Result<std::string> ddl_like(const TableSchema& table, const std::string& name) override {
+    return inner_->catalog().ddl_like(table, name);
+  }
   Result<Value> settle(const ColumnSchema& column, Value value) const override {
     return inner_->catalog().settle(column, std::move(value));
   }

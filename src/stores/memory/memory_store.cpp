@@ -416,6 +416,10 @@ Result<TableSchema> MemoryStore::sketch(const std::string& table,
   return parse(columns, table);
 }
 
+Result<std::string> MemoryStore::ddl_like(const TableSchema&, const std::string&) {
+  return Error{ErrorCode::refused, "memory tables have no DDL to be copied"};
+}
+
 Result<Value> MemoryStore::settle(const ColumnSchema&, Value value) const { return value; }
 
 Status MemoryStore::create(const TableSchema& schema, bool) {

@@ -85,6 +85,7 @@ class MemoryStore final : public Store, private Catalog, private Capture, privat
   Result<TableSchema> sketch(const std::string& table,
                              const std::vector<std::pair<std::string, Value>>& key,
                              const std::vector<std::pair<std::string, Value>>& others) override;
+  Result<std::string> ddl_like(const TableSchema& table, const std::string& name) override;
   Result<Value> settle(const ColumnSchema& column, Value value) const override;
   Status create(const TableSchema& schema, bool with_indexes) override;
   Status create_index(const std::string& ddl) override;
