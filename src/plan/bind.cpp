@@ -568,6 +568,28 @@ class Binder {
       resolved.erase(judged_later);
     // How long writers may be held can be changed at any time.
     if (resolved.contains("cutover") && resolved["cutover"].is_object()) {
+      if (!begun_with_) TRY(used_by_nobody_else(move));
+    }
+    return {};
+  }
+
+  // Links of two migrations on one table do not see each other's writes, and a feed does not see
+  // those of links: rows would be lost without a sign.
+  Status used_by_nobody_else(const Move& move) const {
+    const Link link{move.name, &move.mapping, true};
+    for (const std::shared_ptr<Store>& store : {move.source, move.target}) {
+      ASSIGN_OR_RETURN(const OtherUse use, store->capture().used_by_others(link));
+      const bool dual = migration_.sync == Sync::dual;
+      if (!use.linked && !(dual && use.noted)) continue;
+      const std::string who = use.migrations.empty() ? "" : ": " + join(use.migrations, ", ");
+      return Error{
+          ErrorCode::refused,
+          fmt::format("another migration is at work on {} or {}{}", move.from, move.to, who),
+          dual ? "finish it or roll it back first; links of two migrations on one table "
+                 "do not see each other's writes"
+               : "finish it or roll it back first; what its links write would not be "
+                 "noted here",
+          "nothing was changed"};
       for (const char* how_long : {"max_hold", "window"}) resolved["cutover"].erase(how_long);
     }
     if (!ddl_texts_.empty()) resolved["files"] = digest_hex(ddl_texts_);

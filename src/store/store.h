@@ -187,6 +187,13 @@ struct Link {
   bool made_target = true;  // on unlink the target is dropped; else it is emptied again
 };
 
+// What stands on a pair of tables that is not this link's own.
+struct OtherUse {
+  bool linked = false;                  // kept in step with a third table
+  bool noted = false;                   // writes are noted in a feed
+  std::vector<std::string> migrations;  // that are at work in the store, as they call themselves
+};
+
 // Receives pairs the new side has written, while nobody can write; see unlink.
 class PairSink {
  public:
@@ -215,6 +222,9 @@ class Capture {
   virtual Status link(const std::vector<Link>& links) = 0;
   // The same question about links.
   virtual Result<bool> links_are_whole(const std::vector<Link>& links) = 0;
+  // Whether another migration is at work on one of these two tables: what is written by one set of
+  // links is not seen by another, nor by a feed.
+  virtual Result<OtherUse> used_by_others(const Link& link) = 0;
   // Hands every pair the new side wrote to the sink, then removes the links and the targets that
   // we made, all in one transaction.
   virtual Status unlink(const std::vector<Link>& links, PairSink& sink) = 0;

@@ -212,6 +212,31 @@ def a_slip_in_the_command_line_is_told_with_what_was_meant():
     world.close()
 
 
+def two_migrations_of_one_table_do_not_go_together():
+    for first, second in (("dual", "dual"), ("capture", "dual"), ("dual", "capture")):
+        world = World(rows=30, sync=first)
+        world.run("run", "--yes")
+        other = world.folder / "other.yaml"
+        other.write_text(world.plan.read_text().replace("migration: scenario", "migration: another").replace(
+            "new {orders}", "newer").replace("new.sql", "newer.sql").replace("sync: " + first, "sync: " + second).replace(
+            "use_new", "use_newer"))
+        (world.folder / "newer.sql").write_text((world.folder / "new.sql").read_text().replace("new {orders}", "newer").replace(
+            "by_customer", "by_customer_too"))
+        before = world.schema()
+        for verb in (["check"], ["analyze"], ["run", "--yes"]):
+            done = subprocess.run([BINARY, verb[0], str(other), *verb[1:]], env=world.environment(), capture_output=True,
+                                  text=True, stdin=subprocess.DEVNULL)
+            assert done.returncode == 3, (first, second, verb, done)
+            expect_words(done.stderr, "another migration is at work on db/old orders", ": scenario", "finish it or roll it back",
+                         "nothing was changed")
+        assert world.schema() == before
+        world.run("run", "--yes")  # the first one goes on as if nothing had been
+        world.run("rollback", "--yes")
+        done = subprocess.run([BINARY, "run", str(other), "--yes"], env=world.environment(), capture_output=True, text=True)
+        assert done.returncode == 0, done
+        world.close()
+
+
 def what_would_be_made_is_what_is_made():
     """The list of `check`: nothing twice, and only what this plan needs."""
     world = World(rows=5)
@@ -258,5 +283,5 @@ if __name__ == "__main__":
          a_dry_run_changes_nothing, an_unset_variable_is_named_with_its_place,
          what_a_trigger_would_break_is_refused_before, a_target_with_rows_is_refused,
          rows_without_a_key_are_refused, not_yet_is_said_by_name, finish_is_refused_too_early,
-         bad_usage_is_exit_code_2, a_slip_in_the_command_line_is_told_with_what_was_meant,
+         bad_usage_is_exit_code_2, a_slip_in_the_command_line_is_told_with_what_was_meant, two_migrations_of_one_table_do_not_go_together,
          what_would_be_made_is_what_is_made, a_failed_check_after_the_switch_goes_back)

@@ -326,6 +326,9 @@ class FaultyStore final : public Store, private Catalog, private Capture, privat
   Result<bool> feed_is_whole(const std::string& feed, const std::vector<std::string>& of) override {
     return reading<bool>("is_whole", [&] { return inner_->capture().feed_is_whole(feed, of); });
   }
+  Result<OtherUse> used_by_others(const Link& link) override {
+    return inner_->capture().used_by_others(link);
+  }
   Result<bool> links_are_whole(const std::vector<Link>& links) override {
     return reading<bool>("is_whole", [&] { return inner_->capture().links_are_whole(links); });
   }

@@ -485,6 +485,8 @@ Result<bool> MemoryStore::feed_is_whole(const std::string& name,
          });
 }
 
+Result<OtherUse> MemoryStore::used_by_others(const Link&) { return OtherUse{}; }
+
 Result<bool> MemoryStore::links_are_whole(const std::vector<Link>& links) {
   const std::lock_guard lock(mutex_);
   return std::ranges::all_of(links, [&](const Link& one) { return links_.contains(one.id); });

@@ -83,6 +83,7 @@ class SqliteStore final : public Store, private Catalog, private Capture, privat
   Result<ChangeBatch> read(const std::string& feed, const std::string& position,
                            std::int64_t changes_max) override;
   Status link(const std::vector<Link>& links) override;
+  Result<OtherUse> used_by_others(const Link& link) override;
   Result<bool> links_are_whole(const std::vector<Link>& links) override;
   Status unlink(const std::vector<Link>& links, PairSink& sink) override;
   Status cut(const std::vector<Link>& links) override;
