@@ -59,6 +59,16 @@ class Binder {
     return std::move(migration_);
   }
 
+  void look_at_columns() {
+    for (const TableEntry& entry : plan_.tables) {
+      const bool are_there = stores_.contains(entry.from.alias) && stores_.contains(entry.to.alias);
+      const bool is_one =
+          entry.from.alias == entry.to.alias && ascii_iequals(entry.from.table, entry.to.table);
+      if (!are_there || is_one) continue;
+      (void)table(entry).ok();  // a store that does not answer is told when the plan is mended
+    }
+  }
+
  private:
   Result<std::optional<TableSchema>> source_schema(const TableEntry& entry) {
     if (old_ddl_ != nullptr) {
@@ -96,6 +106,7 @@ class Binder {
     }
     if (!entry.create_file) {
       if (there.ok()) return std::optional<TableSchema>(std::move(there).value());
+      if (!entry.is_whole) return std::optional<TableSchema>{};  // `create` may be what is misspelt
       diagnostics_.add(entry.to.at, there.error().message,
                        "name the file that makes it: `create: FILE.sql`" +
                            (there.error().hint.empty() ? "" : "; " + there.error().hint));
@@ -161,6 +172,7 @@ class Binder {
     if (!target) return {};
     const std::size_t known = diagnostics_.mistakes().size();
     std::vector<std::pair<std::string, ExprPtr>> columns = mapped(entry, *source, *target);
+    if (!entry.is_whole) return {};  // what is missing may stand in what was not understood
     // A misspelt column is not mentioned either: the cause is enough.
     if (diagnostics_.mistakes().size() == known) {
       unmentioned(entry, *source, *target, columns);
@@ -556,18 +568,6 @@ class Binder {
         diagnostics_.add(plan_.sync_at, "these stores cannot tell what changes while it moves");
         return {};
       }
-    }
-    return {};
-  }
-
-  // The digest covers the plan as resolved, the files it reads, and which stores they are.
-  void resolve() {
-    nlohmann::json resolved = nlohmann::json::parse(plan_.resolved, nullptr, false);
-    for (const auto& [alias, store] : stores_) resolved["stores"][alias] = store->identity();
-    for (const char* judged_later : {"queries", "criteria", "advisory", "dry_run"})
-      resolved.erase(judged_later);
-    // How long writers may be held can be changed at any time.
-    if (resolved.contains("cutover") && resolved["cutover"].is_object()) {
       if (!begun_with_) TRY(used_by_nobody_else(move));
     }
     return {};
@@ -590,6 +590,18 @@ class Binder {
                : "finish it or roll it back first; what its links write would not be "
                  "noted here",
           "nothing was changed"};
+    }
+    return {};
+  }
+
+  // The digest covers the plan as resolved, the files it reads, and which stores they are.
+  void resolve() {
+    nlohmann::json resolved = nlohmann::json::parse(plan_.resolved, nullptr, false);
+    for (const auto& [alias, store] : stores_) resolved["stores"][alias] = store->identity();
+    for (const char* judged_later : {"queries", "criteria", "advisory", "dry_run"})
+      resolved.erase(judged_later);
+    // How long writers may be held can be changed at any time.
+    if (resolved.contains("cutover") && resolved["cutover"].is_object()) {
       for (const char* how_long : {"max_hold", "window"}) resolved["cutover"].erase(how_long);
     }
     if (!ddl_texts_.empty()) resolved["files"] = digest_hex(ddl_texts_);
@@ -612,6 +624,19 @@ Result<Migration> bind_plan(const PlanFile& plan, const Stores& stores,
                             const std::optional<KnownColumns>& begun_with,
                             Diagnostics& diagnostics) {
   return Binder(plan, stores, begun_with, diagnostics).bind();
+}
+
+void look_at_columns(const PlanFile& plan, const Stores& stores, Diagnostics& diagnostics) {
+  Diagnostics more(diagnostics.file(), "");
+  Binder(plan, stores, std::nullopt, more).look_at_columns();
+  // What is wrong at one place is told once: the mistake of grammar is the cause.
+  const std::vector<Mistake> known = diagnostics.mistakes();
+  for (const Mistake& mistake : more.mistakes()) {
+    const bool is_told = std::ranges::any_of(known, [&](const Mistake& one) {
+      return one.at.line == mistake.at.line && one.at.column == mistake.at.column;
+    });
+    if (!is_told) diagnostics.add(mistake.at, mistake.message, mistake.hint);
+  }
 }
 
 Result<Migration> bind_finished_plan(const PlanFile& plan, const Stores& stores,

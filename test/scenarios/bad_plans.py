@@ -604,11 +604,17 @@ safe: nothing was changed
          edit=[("sync: dual", "  - from: db/a\n    to: db/c\n    create: c.sql\n"
                               "    columns: {id: id, v: v, n: n}\nsync: dual")],
          text=r'''
-error: two tables are called `a`
+error: the plan has 2 mistakes
+two tables are called `a`
   at plan.yaml:9:5
       9 |   - from: db/a
         |     ^
-hint: give one of them `as:`
+  hint: give one of them `as:`
+there is no file c.sql
+  at plan.yaml:11:13
+     11 |     create: c.sql
+        |             ^~~~~
+  hint: files a plan reads are relative to the plan; `exists` and `like-source` are words
 safe: nothing was changed
 '''),
     Case("no_tables", plan=PLAN[:PLAN.index("tables:")] + "tables: []\n", text=r'''

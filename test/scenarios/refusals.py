@@ -212,6 +212,24 @@ def a_slip_in_the_command_line_is_told_with_what_was_meant():
     world.close()
 
 
+def mistakes_of_grammar_and_of_columns_are_told_together():
+    world = World(rows=3)
+    changed(world, "customer: who", "customer: whoo")
+    changed(world, "limits: {batch_size: 50}", "limits: {batchsize: 50}")
+    _, _, err = world.run("check", expect=2)
+    expect_words(err, "the plan has 2 mistakes", "did you mean `batch_size`?", "old orders has no column `whoo`")
+    changed(world, "limits: {batchsize: 50}", "limits: {batch_size: 50}")
+    # What is left out by a mistake is not told as missing.
+    changed(world, "doc: {json: {note: note}, if_null: {json: {}}}", "doc: {jsonn: {note: note}}")
+    _, _, err = world.run("check", expect=2)
+    expect_words(err, "the plan has 2 mistakes", "jsonn", "old orders has no column `whoo`")
+    assert "mentions" not in err, err
+    changed(world, "sqlite:${SCENARIO_DB}", "sqlite:nowhere.db")
+    _, _, err = world.run("check", expect=2)
+    expect_words(err, "jsonn")
+    world.close()
+
+
 def two_migrations_of_one_table_do_not_go_together():
     for first, second in (("dual", "dual"), ("capture", "dual"), ("dual", "capture")):
         world = World(rows=30, sync=first)
@@ -283,5 +301,6 @@ if __name__ == "__main__":
          a_dry_run_changes_nothing, an_unset_variable_is_named_with_its_place,
          what_a_trigger_would_break_is_refused_before, a_target_with_rows_is_refused,
          rows_without_a_key_are_refused, not_yet_is_said_by_name, finish_is_refused_too_early,
-         bad_usage_is_exit_code_2, a_slip_in_the_command_line_is_told_with_what_was_meant, two_migrations_of_one_table_do_not_go_together,
+         bad_usage_is_exit_code_2, a_slip_in_the_command_line_is_told_with_what_was_meant,
+         mistakes_of_grammar_and_of_columns_are_told_together, two_migrations_of_one_table_do_not_go_together,
          what_would_be_made_is_what_is_made, a_failed_check_after_the_switch_goes_back)
