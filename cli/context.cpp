@@ -106,11 +106,22 @@ Status Context::open_stores() {
   return {};
 }
 
+// All mistakes at once: those in columns too, before anything has begun.
+void Context::look_on(Diagnostics& diagnostics) {
+  const bool is_readable = !plan_.migration.empty() && !plan_.tables.empty();
+  if (!is_readable || !open_stores().ok()) return;
+  const Result<bool> is_begun = has_journal();
+  if (is_begun.ok() && !is_begun.value()) look_at_columns(plan_, stores_, diagnostics);
+}
+
 Status Context::load() {
   ASSIGN_OR_RETURN(const PlanSource source, read_plan(options_.plan));
   Diagnostics diagnostics(std::filesystem::path(source.path).filename().string(), source.text);
   plan_ = parse_plan(source, variables_, diagnostics);
-  if (!diagnostics.empty()) return diagnostics.error();
+  if (!diagnostics.empty()) {
+    look_on(diagnostics);
+    return diagnostics.error();
+  }
   TRY(open_stores());
   // What was begun is bound as it began; a journal that cannot be read is told before anything
   // else.

@@ -126,6 +126,7 @@ class Context {
  private:
   std::string beside_the_plan(const std::string& url) const;
   std::optional<KnownColumns> begun_with() const;
+  void look_on(Diagnostics& diagnostics);
 
   Options options_;
   SystemClock clock_;

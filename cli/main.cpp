@@ -6,9 +6,11 @@
 #include <csignal>
 #include <exception>
 #include <functional>
+#include <span>
 
-#include "base/text.h"
+#include "context.h"
 #include "surface.h"
+#include "usage.h"
 #include "verbs.h"
 
 namespace whimbrel::cli {
@@ -228,20 +230,21 @@ int dispatch(int argc, char** argv) {
     std::printf("%s\n", version_text);
     return int{done};
   });
+  // What was parsed before the mistake may lack this flag.
+  options.json =
+      options.json ||
+      std::ranges::any_of(std::span(argv, static_cast<std::size_t>(argc)),
+                          [](const char* word) { return std::string_view(word) == "--json"; });
+  const auto fail = [&](const Error& error) { return Context(options).fail(error); };
   std::vector<std::string> verbs;
   for (const CLI::App* one : app.get_subcommands({})) verbs.push_back(one->get_name());
   if (argc > 1 && argv[1][0] != '-' && std::ranges::count(verbs, std::string(argv[1])) == 0) {
-    const std::string near = did_you_mean(argv[1], verbs);
-    std::fprintf(stderr, "error: there is no verb `%s`\nhint: %s\nsafe: nothing was changed\n",
-                 printable(argv[1]).c_str(),
-                 near.empty() ? "`whimbrel --help` lists them" : near.c_str());
-    return usage;
+    return fail(no_such_verb(app, argv[1]));
   }
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {
-    const int parsed = app.exit(error);
-    return parsed == 0 ? int{done} : int{usage};
+    return error.get_exit_code() == 0 ? app.exit(error) : fail(usage_error(app, error));
   }
   return code;
 }

@@ -9,6 +9,7 @@
 #include <nlohmann/json.hpp>
 
 #include "base/text.h"
+#include "report/trail.h"
 
 namespace whimbrel::cli {
 
@@ -69,7 +70,7 @@ std::string sentence(const Event& event) {
   if (event.name == "retried")
     return fmt::format("trying again ({}{}{})", text(event, "cause"),
                        text(event, "hint").empty() ? "" : ": ", text(event, "hint"));
-  if (event.name == "effect_undone") return "undone: " + text(event, "effect");
+  if (event.name == "effect_undone") return "undone: " + effect_words(text(event, "effect"));
   return "";
 }
 

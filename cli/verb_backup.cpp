@@ -1,6 +1,7 @@
 #include <fmt/format.h>
 
 #include "backup/backup.h"
+#include "base/counted.h"
 #include "base/text.h"
 #include "stores/registry.h"
 #include "verbs.h"
@@ -41,13 +42,13 @@ int backup(const Options& options) {
     for (const BackedUpTable& one : taken.value()) {
       rows += one.rows;
       ++tables;
-      context.say(fmt::format("{}: {} rows, checksum {}\n", one.table, with_thousands(one.rows),
-                              one.fingerprint));
+      context.say(
+          fmt::format("{}: {}, checksum {}\n", one.table, rows_text(one.rows), one.fingerprint));
     }
   }
   return context.finish(
       done, "backed up",
-      fmt::format("{} tables, {} rows, read back and verified", tables, with_thousands(rows)));
+      fmt::format("{}, {}, read back and verified", counted(tables, "table"), rows_text(rows)));
 }
 
 int restore(const Options& options) {
@@ -73,8 +74,8 @@ int restore(const Options& options) {
       restore_backup(folder.value(), *store.value(), context.progress());
   if (!restored.ok()) return context.fail(restored.error());
   for (const BackedUpTable& one : restored.value()) {
-    context.say(fmt::format("{}: {} rows, checksum {}\n", one.table, with_thousands(one.rows),
-                            one.fingerprint));
+    context.say(
+        fmt::format("{}: {}, checksum {}\n", one.table, rows_text(one.rows), one.fingerprint));
   }
   return context.finish(done, "restored", "every row was compared with the backup's checksum");
 }

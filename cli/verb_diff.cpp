@@ -2,6 +2,7 @@
 
 #include <charconv>
 
+#include "base/counted.h"
 #include "base/text.h"
 #include "stores/registry.h"
 #include "verbs.h"
@@ -90,10 +91,10 @@ int diff(const Options& options) {
     if (!options.redact) context.say(fmt::format("key {}: {}\n", one.key, one.what));
   }
   const std::string reason =
-      fmt::format("{} rows left, {} right; {} differ, {} only left, {} only right",
-                  with_thousands(value.left_rows), with_thousands(value.right_rows),
-                  with_thousands(value.differing), with_thousands(value.missing_right),
-                  with_thousands(value.missing_left));
+      fmt::format("{} left, {} right; {} {}, {} only left, {} only right",
+                  rows_text(value.left_rows), with_thousands(value.right_rows),
+                  with_thousands(value.differing), value.differing == 1 ? "differs" : "differ",
+                  with_thousands(value.missing_right), with_thousands(value.missing_left));
   return context.finish(value.equal() ? done : failed, value.equal() ? "equal" : "different",
                         reason);
 }

@@ -2,6 +2,7 @@
 
 #include <filesystem>
 
+#include "base/counted.h"
 #include "base/text.h"
 #include "discover/settings_text.h"
 #include "discover/starter.h"
@@ -113,9 +114,10 @@ int init(const Options& options) {
   context.next({{"whimbrel check " + options.output,
                  made.decisions == 0 ? "nothing is left to decide"
                                      : "after what is marked DECIDE in the plan"}});
-  return context.finish(done, "written",
-                        fmt::format("{}: {} tables, {} columns guessed, {} decisions",
-                                    options.output, made.tables, made.guesses, made.decisions));
+  return context.finish(
+      done, "written",
+      fmt::format("{}: {}, {} guessed, {}", options.output, counted(made.tables, "table"),
+                  counted(made.guesses, "column"), counted(made.decisions, "decision")));
 }
 
 }  // namespace whimbrel::cli

@@ -1,5 +1,6 @@
 #include <fmt/format.h>
 
+#include "base/counted.h"
 #include "base/text.h"
 #include "engine/trial.h"
 #include "verbs.h"
@@ -10,7 +11,7 @@ namespace {
 
 void tell(Context& context, const TrialOutcome& outcome) {
   for (const TriedTable& table : outcome.tables) {
-    std::string text = fmt::format("{}: {} rows moved and compared", table.name, table.rows);
+    std::string text = fmt::format("{}: {} moved and compared", table.name, rows_text(table.rows));
     if (table.there > 0) text += fmt::format(", {} there already and not touched", table.there);
     context.say(text + "\n");
     if (context.options().redact) continue;
@@ -65,9 +66,9 @@ int test(const Options& options) {
   }
   if (options.dry_run || context.plan().dry_run) {
     return context.finish(done, "dry run",
-                          fmt::format("would move {} rows of each table and what they refer to, "
-                                      "compare them, and remove them",
-                                      options.limit));
+                          fmt::format("would move {} of each table and all that is referred to, "
+                                      "compare and remove what was moved",
+                                      rows_text(options.limit)));
   }
   if (const Status confirmed = context.confirm("test"); !confirmed.ok())
     return context.fail(confirmed.error());
@@ -87,11 +88,11 @@ int test(const Options& options) {
   std::int64_t rows = 0;
   for (const TriedTable& table : tried.value().tables) rows += table.rows;
   std::string reason = fmt::format(
-      "{} rows, {} references followed; {}", rows, tried.value().references,
+      "{}, {} followed; {}", rows_text(rows), counted(tried.value().references, "reference"),
       options.keep ? "they stay until the next `test` or `run`" : "everything was removed again");
   if (tried.value().left_alone > 0) {
-    reason += fmt::format("; {} rows were changed by others meanwhile and stay",
-                          tried.value().left_alone);
+    reason += fmt::format("; {} changed by others meanwhile and left as found",
+                          rows_text(tried.value().left_alone));
   }
   return context.finish(done, "tried", reason);
 }

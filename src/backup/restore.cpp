@@ -5,6 +5,7 @@
 
 #include "backup/archive.h"
 #include "backup/backup.h"
+#include "base/counted.h"
 #include "base/text.h"
 #include "transform/mapping.h"
 #include "value/fingerprint.h"
@@ -178,11 +179,11 @@ Status compare_rows(const Restoration& one, Store& store) {
     after = chunk.range.through;
   }
   if (found.to_text() == one.archived.rows.fingerprint) return {};
-  return Error{ErrorCode::data_mismatch,
-               fmt::format("`{}` holds {} rows after the restore that are not the {} of the backup",
-                           one.schema.name, with_thousands(found.rows()),
-                           with_thousands(one.archived.rows.rows)),
-               "stop whoever writes to it, drop the table and restore again"};
+  return Error{
+      ErrorCode::data_mismatch,
+      fmt::format("`{}` holds {} after the restore, and not the {} of the backup", one.schema.name,
+                  rows_text(found.rows()), with_thousands(one.archived.rows.rows)),
+      "stop whoever writes to it, drop the table and restore again"};
 }
 
 Status create_missing(const std::vector<std::string>& wanted, const std::vector<std::string>& there,

@@ -173,15 +173,33 @@ Result<Flipped> Cutover::flip_only(const std::string& name) {
                names.empty() ? "it has no switches" : "its switches: " + join(names, ", ")};
 }
 
+namespace {
+
+std::string what_it_says(const Result<SwitchState>& state) {
+  if (!state.ok()) {
+    return "was asked whether it is on, and did not tell: " + state.error().message +
+           "; look at it yourself, and decide by what you see";
+  }
+  switch (state.value()) {
+    case SwitchState::on:
+      return "says that it is on";
+    case SwitchState::off:
+      return "says that it is off";
+    case SwitchState::unknown:
+      break;
+  }
+  return "does not tell whether it is on: the plan gives it no `state:` command, or that one ended "
+         "with neither 0 nor 1; look at it yourself, and decide by what you see";
+}
+
+}  // namespace
+
 std::vector<std::string> Cutover::seen_now() {
   std::vector<std::string> lines;
   for (std::size_t i = 0; i < switches_.size(); ++i) {
     const Result<SwitchState> state = switches_[i]->state();
-    const char* says = "cannot be asked";
-    if (state.ok() && state.value() == SwitchState::on) says = "says that it is on";
-    if (state.ok() && state.value() == SwitchState::off) says = "says that it is off";
-    lines.push_back(
-        fmt::format("{} ({}) {}", migration_.switches[i].name, switches_[i]->describe(), says));
+    lines.push_back(fmt::format("{} ({}) {}", migration_.switches[i].name, switches_[i]->describe(),
+                                what_it_says(state)));
   }
   return lines;
 }

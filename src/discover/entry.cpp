@@ -6,6 +6,7 @@
 #include <cmath>
 #include <set>
 
+#include "base/counted.h"
 #include "base/text.h"
 #include "discover/documents.h"
 #include "discover/plan_text.h"
@@ -48,6 +49,7 @@ class EntryWriter {
     for (const ColumnGuess& guess : r_.pair->columns.taken) take(guess);
     doubts_of_targets();
     leftovers();
+    for (const std::string& open : r_.open) decide(notes_, outer, open);
     const Result<Mapping> mapping = make_mapping(source_, target_, rules_);
     if (!mapping.ok()) return commented_out(mapping.error());
     TRY(reviewed(mapping.value()));
@@ -252,9 +254,9 @@ class EntryWriter {
 
   void rows_in_target() {
     decide(notes_, outer,
-           fmt::format("{}/{} has {} rows, and this release moves only into empty tables. Empty it "
+           fmt::format("{}/{} has {}, and this release moves only into empty tables. Empty it "
                        "when its rows are no longer needed, or name another table:",
-                       r_.to_alias, printable(target_.name), with_thousands(r_.target->count)));
+                       r_.to_alias, printable(target_.name), rows_text(r_.target->count)));
     const Dialect* dialect = r_.to->dialect();
     if (dialect == nullptr) return;
     const auto sql = on_one_line(fmt::format("DELETE FROM {};", dialect->quote(target_.name)));

@@ -3,6 +3,7 @@
 
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "discover/tables.h"
 
@@ -16,7 +17,8 @@ struct EntryRequest {
   const TableSample* source = nullptr;
   const TableSample* target = nullptr;
   const TablePair* pair = nullptr;
-  std::string create;  // "exists", or a file
+  std::string create;                  // "exists", or a file
+  std::vector<std::string> open = {};  // what is to be decided about that file
 };
 
 struct Entry {

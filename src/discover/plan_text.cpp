@@ -56,16 +56,16 @@ std::optional<std::string> mapping_text(const Expr& expr) {
                                                        : print_value(expr);
 }
 
-std::string comment(std::string_view indent, const std::string& text) {
+std::string comment(std::string_view indent, const std::string& text, std::string_view mark) {
   std::string out;
   std::string line;
   std::istringstream words(text);
   const auto put = [&] {
-    if (!line.empty()) out += std::string(indent) + "#" + line + "\n";
+    if (!line.empty()) out += std::string(indent) + std::string(mark) + line + "\n";
     line.clear();
   };
   for (std::string word; words >> word;) {
-    if (indent.size() + 1 + line.size() + 1 + word.size() > line_max) put();
+    if (indent.size() + mark.size() + line.size() + 1 + word.size() > line_max) put();
     line += " " + word;
   }
   put();

@@ -21,8 +21,8 @@ std::optional<std::string> address_text(const std::string& alias, const std::str
 // What a column gets; nothing where the grammar has no words for it.
 std::optional<std::string> mapping_text(const Expr& expr);
 
-// A comment of whole lines that fit a screen; each begins with `indent` and `# `.
-std::string comment(std::string_view indent, const std::string& text);
+// A comment of whole lines that fit a screen; each begins with `indent`, `mark` and a space.
+std::string comment(std::string_view indent, const std::string& text, std::string_view mark = "#");
 // Each line of `text` after `indent` and `mark`.
 std::string marked(std::string_view indent, std::string_view mark, const std::string& text);
 // Nothing for a text that would end a comment's line.

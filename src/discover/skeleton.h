@@ -10,9 +10,10 @@
 namespace whimbrel {
 
 struct Skeleton {
-  std::string file;    // that `create:` names
-  std::string ddl;     // columns, types, NOT NULL, collations and the key of the old table
-  TableSample target;  // what the store makes of it
+  std::string file;               // that `create:` names
+  std::string ddl;                // the old table's definition under the new name
+  TableSample target;             // what the store makes of it
+  std::vector<std::string> open;  // what it could not carry over: a person decides
 };
 
 // Nothing where the store speaks no SQL, or would not take such a table.

@@ -145,20 +145,45 @@ class StarterWriter {
     const Side& side = target_side();
     const std::string name =
         inside_ ? next_name(source.schema.name, side.names) : source.schema.name;
-    const std::optional<Skeleton> made = skeleton_of(source.schema, name, *side.store);
+    std::optional<Skeleton> made = skeleton_of(source.schema, name, *side.store);
     if (!made) return {};
+    for (const ForeignKey& key : made->target.schema.foreign_keys) reference(key, live, *made);
+    std::string ddl;
+    for (const std::string& open : made->open) ddl += comment("", "DECIDE: " + open, "--");
+    ddl += made->ddl;
     TablePair pair = match_given(source, made->target, side.store->catalog());
     pair.reason = "A new table like the old one, for you to change.";
     moved_.insert(at);
-    const EntryRequest request = {old_.alias, side.alias,    old_.store, side.store,
-                                  &source,    &made->target, &pair,      made->file};
+    const EntryRequest request = {old_.alias,    side.alias, old_.store, side.store, &source,
+                                  &made->target, &pair,      made->file, made->open};
     TRY(add(request, !live));
     if (!live) return {};
-    out_.files[made->file] = made->ddl;
+    out_.files[made->file] = ddl;
     if (!r_.writes_files) {
-      tables_ += marked(outer, "#", made->file + ":") + marked(outer, "#  ", made->ddl);
+      tables_ += marked(outer, "#", made->file + ":") + marked(outer, "#  ", ddl);
     }
     return {};
+  }
+
+  // The new table refers to the same one as the old table does, which may not be what is meant.
+  void reference(const ForeignKey& key, bool all_move, Skeleton& made) const {
+    const auto called = [&](const std::string& name) { return ascii_iequals(name, key.parent); };
+    if (called(made.target.schema.name)) return;
+    const std::string columns = join(key.columns, ", ");
+    if (!inside_) {
+      const bool comes = std::ranges::any_of(
+          old_.tables, [&](const TableSample& one) { return called(one.schema.name); });
+      if ((all_move && comes) || std::ranges::any_of(new_.names, called)) return;
+      made.open.push_back(
+          fmt::format("`{}` refers to the table `{}`, which {} does not have: move it as well, or "
+                      "take the reference out of {}.",
+                      printable(columns), printable(key.parent), new_.alias, made.file));
+    } else if (only_.empty()) {
+      made.open.push_back(fmt::format(
+          "`{}` goes on referring to the table `{}`. If that one moves too, its rows end in an old "
+          "table: let {} name the new one, and say `sync: capture`.",
+          printable(columns), printable(key.parent), made.file));
+    }
   }
 
   Status add(const EntryRequest& request, bool as_comment) {

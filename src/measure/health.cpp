@@ -3,8 +3,11 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <optional>
+#include <utility>
 #include <vector>
 
+#include "base/counted.h"
 #include "base/text.h"
 
 namespace whimbrel {
@@ -153,6 +156,42 @@ void unended(const State& state, bool runner, TimePoint now, json& problems) {
   }
 }
 
+Result<std::int64_t> rows_in(Store& store, const TableSchema& table) {
+  ASSIGN_OR_RETURN(const auto reader, store.open_reader(table));
+  return reader->count();
+}
+
+// Both sides counted while the old one stood still; unset where it never did.
+Result<std::optional<std::pair<std::int64_t, std::int64_t>>> counted_at_once(const Move& move) {
+  constexpr int tries_max = 5;
+  for (int tries = 0; tries < tries_max; ++tries) {
+    ASSIGN_OR_RETURN(const std::int64_t before, rows_in(*move.source, move.mapping.source));
+    ASSIGN_OR_RETURN(const std::int64_t target, rows_in(*move.target, move.mapping.target));
+    ASSIGN_OR_RETURN(const std::int64_t after, rows_in(*move.source, move.mapping.source));
+    if (before == after) return std::optional(std::pair(after, target));
+  }
+  return std::optional<std::pair<std::int64_t, std::int64_t>>();
+}
+
+// Once everything has moved and nothing waits, both sides have as many rows.
+Status unequal_counts(const Migration& migration, const State& state, const json& lag,
+                      json& problems) {
+  const bool all_moved = state.phase == Phase::following || state.phase == Phase::verified ||
+                         state.phase == Phase::watching;
+  const bool waits = std::ranges::any_of(
+      lag, [](const json& feed) { return feed["changes"] != 0 || feed["at_least"] == true; });
+  if (!all_moved || waits || state.rejected > 0) return {};
+  for (const Move& move : migration.moves) {
+    ASSIGN_OR_RETURN(const auto rows, counted_at_once(move));
+    if (!rows || rows->first == rows->second) continue;
+    problems.push_back(
+        problem(fmt::format("{} has {} on the old side and {} on the new one", move.name,
+                            rows_text(rows->first), with_thousands(rows->second)),
+                "`whimbrel verify PLAN` says which; `--repair` puts them right"));
+  }
+  return {};
+}
+
 // Noted by capture and not carried over yet, by feed.
 Result<json> waiting(const Migration& migration, const State& state) {
   json feeds = json::array();
@@ -175,7 +214,8 @@ json drift_document(const HealthParts& parts) {
   return {{"compared", parts.drift->compared},
           {"differing", parts.drift->differing},
           {"on_new_side", parts.drift->on_new_side},
-          {"lagging", parts.drift->lagging}};
+          {"lagging", parts.drift->lagging},
+          {"both_ways", parts.drift->both_ways}};
 }
 
 std::string verdict_of(const json& health) {
@@ -186,10 +226,8 @@ std::string verdict_of(const json& health) {
   if (problems > 1) return fmt::format("needs attention: {} problems", problems);
   const auto compared = health["drift"]["compared"].get<std::int64_t>();
   return compared == 0 ? "healthy: nothing is stuck"
-                       : fmt::format(
-                             "healthy: nothing is stuck, and of {} rows compared none "
-                             "differs",
-                             with_thousands(compared));
+                       : fmt::format("healthy: nothing is stuck, and of {} compared none differs",
+                                     rows_text(compared));
 }
 
 void side_lines(const char* label, const json& side, std::string& text) {
@@ -197,15 +235,16 @@ void side_lines(const char* label, const json& side, std::string& text) {
     text += fmt::format("  {}  {}: not there\n", label, side["table"].get<std::string>());
     return;
   }
-  text += fmt::format("  {}  {}: {} rows", label, side["table"].get<std::string>(),
-                      with_thousands(side["rows"].get<std::int64_t>()));
+  text += fmt::format("  {}  {}: {}", label, side["table"].get<std::string>(),
+                      rows_text(side["rows"].get<std::int64_t>()));
   if (side.contains("room")) {
     const json& room = side["room"];
-    text += fmt::format(", {} bytes and {} in {} indexes{}",
-                        with_thousands(room["table_bytes"].get<std::int64_t>()),
-                        with_thousands(room["index_bytes"].get<std::int64_t>()),
-                        room["indexes"].get<std::int64_t>(),
-                        room["exact"].get<bool>() ? "" : ", estimated");
+    text += fmt::format(
+        ", {} bytes and {} in {}{}", with_thousands(room["table_bytes"].get<std::int64_t>()),
+        with_thousands(room["index_bytes"].get<std::int64_t>()),
+        room["indexes"] == 1 ? "1 index"
+                             : fmt::format("{} indexes", room["indexes"].get<std::int64_t>()),
+        room["exact"].get<bool>() ? "" : ", estimated");
   }
   text += "\n";
   if (side.contains("newest") && side["newest"].is_object()) {
@@ -226,26 +265,31 @@ void side_lines(const char* label, const json& side, std::string& text) {
 std::string facts_text(const json& health) {
   std::string text;
   for (const json& feed : health["lag"]) {
-    text += fmt::format(
-        "lag: {}{} changes wait in {}\n", feed["at_least"].get<bool>() ? "more than " : "",
-        with_thousands(feed["changes"].get<std::int64_t>()), feed["feed"].get<std::string>());
+    text += fmt::format("lag: {}{} {} in {}\n", feed["at_least"].get<bool>() ? "more than " : "",
+                        counted(feed["changes"].get<std::int64_t>(), "change"),
+                        feed["changes"] == 1 ? "waits" : "wait", feed["feed"].get<std::string>());
   }
   const json& drift = health["drift"];
   if (drift.contains("why")) {
     text += "drift: not compared: " + drift["why"].get<std::string>() + "\n";
   } else {
-    text += fmt::format("drift: {} of {} rows compared differ, {} only lag\n",
+    text += fmt::format("drift: {} of {} compared {}, {} only lag\n",
                         with_thousands(drift["differing"].get<std::int64_t>()),
-                        with_thousands(drift["compared"].get<std::int64_t>()),
+                        rows_text(drift["compared"].get<std::int64_t>()),
+                        drift["differing"] == 1 ? "differs" : "differ",
                         with_thousands(drift["lagging"].get<std::int64_t>()));
+    text += drift["both_ways"].get<bool>()
+                ? "       every row of both sides was looked at\n"
+                : "       rows that only the new side has were counted, not looked for: `whimbrel "
+                  "verify` finds them\n";
   }
   if (health["rejected_rows"].get<std::int64_t>() > 0) {
-    text += fmt::format("set aside: {} rows, in rejected.jsonl\n",
-                        with_thousands(health["rejected_rows"].get<std::int64_t>()));
+    text += fmt::format("set aside: {}, in rejected.jsonl\n",
+                        rows_text(health["rejected_rows"].get<std::int64_t>()));
   }
   if (health["kept_rows"].get<std::int64_t>() > 0) {
-    text += fmt::format("kept: {} rows hold values that the old shape cannot hold\n",
-                        with_thousands(health["kept_rows"].get<std::int64_t>()));
+    text += fmt::format("kept: {} with values that the old shape cannot hold\n",
+                        rows_text(health["kept_rows"].get<std::int64_t>()));
   }
   if (health.contains("measured")) {
     for (const json& side : health["measured"]["sides"]) {
@@ -298,6 +342,10 @@ Result<json> health(const HealthParts& parts, TimePoint now) {
     if (state.last_failure) document["last_error"] = state.last_failure->message;
     unended(state, runner, now, problems);
     ASSIGN_OR_RETURN(document["lag"], waiting(parts.migration, state));
+    const bool comparable = parts.drift && !parts.drift->both_ways;
+    if (comparable) {
+      TRY(unequal_counts(parts.migration, state, document["lag"], problems));
+    }
   }
   if (parts.capture_is_whole && !*parts.capture_is_whole) {
     problems.push_back(problem("triggers or logs of whimbrel are missing: writes go unnoticed",
@@ -305,8 +353,9 @@ Result<json> health(const HealthParts& parts, TimePoint now) {
   }
   if (parts.drift && parts.drift->differing > 0) {
     problems.push_back(
-        problem(fmt::format("{} of {} rows compared differ", with_thousands(parts.drift->differing),
-                            with_thousands(parts.drift->compared)),
+        problem(fmt::format("{} of {} compared {}", with_thousands(parts.drift->differing),
+                            rows_text(parts.drift->compared),
+                            parts.drift->differing == 1 ? "differs" : "differ"),
                 "`whimbrel verify PLAN` says which; `--repair` puts them right"));
   }
   document["verdict"] = verdict_of(document);

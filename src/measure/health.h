@@ -20,6 +20,7 @@ struct Drift {
   std::int64_t differing = 0;
   std::int64_t on_new_side = 0;
   std::int64_t lagging = 0;
+  bool both_ways = false;  // rows that only the new side has were looked for, too
 };
 
 struct HealthParts {

@@ -7,6 +7,7 @@
 #include <optional>
 #include <vector>
 
+#include "base/counted.h"
 #include "base/text.h"
 #include "plan/measures.h"
 
@@ -224,10 +225,10 @@ class Judge {
       return {std::nullopt, "no full verification yet: `whimbrel verify PLAN`"};
     }
     const auto differing = number_at(journal["verified"], "differing");
-    return {differing, differing.value_or(0) > 0
-                           ? "rows that differ; missing ones are among them"
-                           : fmt::format("full verification of {} rows",
-                                         with_thousands(journal["verified"].value("rows", 0LL)))};
+    return {differing,
+            differing.value_or(0) > 0
+                ? "rows that differ; missing ones are among them"
+                : "full verification of " + rows_text(journal["verified"].value("rows", 0LL))};
   }
 
   // The worse of what the journal knows and what the probe saw.

@@ -59,6 +59,16 @@ class Binder {
     return std::move(migration_);
   }
 
+  void look_at_columns() {
+    for (const TableEntry& entry : plan_.tables) {
+      const bool are_there = stores_.contains(entry.from.alias) && stores_.contains(entry.to.alias);
+      const bool is_one =
+          entry.from.alias == entry.to.alias && ascii_iequals(entry.from.table, entry.to.table);
+      if (!are_there || is_one) continue;
+      (void)table(entry).ok();  // a store that does not answer is told when the plan is mended
+    }
+  }
+
  private:
   Result<std::optional<TableSchema>> source_schema(const TableEntry& entry) {
     if (old_ddl_ != nullptr) {
@@ -96,6 +106,7 @@ class Binder {
     }
     if (!entry.create_file) {
       if (there.ok()) return std::optional<TableSchema>(std::move(there).value());
+      if (!entry.is_whole) return std::optional<TableSchema>{};  // `create` may be what is misspelt
       diagnostics_.add(entry.to.at, there.error().message,
                        "name the file that makes it: `create: FILE.sql`" +
                            (there.error().hint.empty() ? "" : "; " + there.error().hint));
@@ -161,6 +172,7 @@ class Binder {
     if (!target) return {};
     const std::size_t known = diagnostics_.mistakes().size();
     std::vector<std::pair<std::string, ExprPtr>> columns = mapped(entry, *source, *target);
+    if (!entry.is_whole) return {};  // what is missing may stand in what was not understood
     // A misspelt column is not mentioned either: the cause is enough.
     if (diagnostics_.mistakes().size() == known) {
       unmentioned(entry, *source, *target, columns);
@@ -556,6 +568,28 @@ class Binder {
         diagnostics_.add(plan_.sync_at, "these stores cannot tell what changes while it moves");
         return {};
       }
+      if (!begun_with_) TRY(used_by_nobody_else(move));
+    }
+    return {};
+  }
+
+  // Links of two migrations on one table do not see each other's writes, and a feed does not see
+  // those of links: rows would be lost without a sign.
+  Status used_by_nobody_else(const Move& move) const {
+    const Link link{move.name, &move.mapping, true};
+    for (const std::shared_ptr<Store>& store : {move.source, move.target}) {
+      ASSIGN_OR_RETURN(const OtherUse use, store->capture().used_by_others(link));
+      const bool dual = migration_.sync == Sync::dual;
+      if (!use.linked && !(dual && use.noted)) continue;
+      const std::string who = use.migrations.empty() ? "" : ": " + join(use.migrations, ", ");
+      return Error{
+          ErrorCode::refused,
+          fmt::format("another migration is at work on {} or {}{}", move.from, move.to, who),
+          dual ? "finish it or roll it back first; links of two migrations on one table "
+                 "do not see each other's writes"
+               : "finish it or roll it back first; what its links write would not be "
+                 "noted here",
+          "nothing was changed"};
     }
     return {};
   }
@@ -590,6 +624,19 @@ Result<Migration> bind_plan(const PlanFile& plan, const Stores& stores,
                             const std::optional<KnownColumns>& begun_with,
                             Diagnostics& diagnostics) {
   return Binder(plan, stores, begun_with, diagnostics).bind();
+}
+
+void look_at_columns(const PlanFile& plan, const Stores& stores, Diagnostics& diagnostics) {
+  Diagnostics more(diagnostics.file(), "");
+  Binder(plan, stores, std::nullopt, more).look_at_columns();
+  // What is wrong at one place is told once: the mistake of grammar is the cause.
+  const std::vector<Mistake> known = diagnostics.mistakes();
+  for (const Mistake& mistake : more.mistakes()) {
+    const bool is_told = std::ranges::any_of(known, [&](const Mistake& one) {
+      return one.at.line == mistake.at.line && one.at.column == mistake.at.column;
+    });
+    if (!is_told) diagnostics.add(mistake.at, mistake.message, mistake.hint);
+  }
 }
 
 Result<Migration> bind_finished_plan(const PlanFile& plan, const Stores& stores,

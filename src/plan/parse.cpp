@@ -188,6 +188,7 @@ class Parser {
   }
 
   void table(const YAML::Node& node) {
+    const std::size_t known = diagnostics_.mistakes().size();
     if (!reader_.check_keys(
             node, "a table",
             {"as", "from", "to", "create", "columns", "same", "rest", "indexes", "on_error",
@@ -238,6 +239,7 @@ class Parser {
     entry.on_error = on_error == "reject" ? OnError::reject : OnError::fail;
     (void)reader_.word_at(node, "on_conflict", {"fail"}, {"skip", "overwrite", "merge"});
     entry.orphans = orphans_at(node, default_orphans_);
+    entry.is_whole = diagnostics_.mistakes().size() == known;
     if (from && to) plan_.tables.push_back(std::move(entry));
   }
 

@@ -48,6 +48,7 @@ struct TableEntry {
   Rest rest = Rest::copy;
   Place rest_at;
   Place at;
+  bool is_whole = true;  // else a mistake in it has left something out
   Indexes indexes = Indexes::online;
   OnError on_error = OnError::fail;
   Orphans orphans = Orphans::fail;
@@ -118,6 +119,11 @@ Result<Migration> bind_plan(const PlanFile& plan,
                             const std::map<std::string, std::shared_ptr<Store>>& stores,
                             const std::optional<KnownColumns>& begun_with,
                             Diagnostics& diagnostics);
+// Of a plan with mistakes in its grammar: those in its tables and columns as well, as far as the
+// rest of it can be understood. Says nothing of a table that cannot be looked at.
+void look_at_columns(const PlanFile& plan,
+                     const std::map<std::string, std::shared_ptr<Store>>& stores,
+                     Diagnostics& diagnostics);
 // After `finish` the old tables are gone: bound with their DDL of then, by alias/table.
 Result<Migration> bind_finished_plan(const PlanFile& plan,
                                      const std::map<std::string, std::shared_ptr<Store>>& stores,

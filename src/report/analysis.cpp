@@ -443,26 +443,43 @@ class TableAnalysis {
 
 json plan_part(const Migration& migration) {
   json objects = json::array();
+  bool replaces = false;  // a row can stand in the way of another by more than its key
+  bool numbered = false;  // rows are told apart by the store's own numbers
   for (const Move& move : migration.moves) {
     if (move.creates_target) objects.push_back("table " + move.to);
-    objects.push_back(
-        migration.sync == Sync::dual
-            ? "triggers on both tables that carry each write to the other side (whimbrel_…)"
-        : migration.sync == Sync::capture
-            ? "triggers on the table in use that note the keys it writes (whimbrel_…)"
-            : "in the window only: triggers on the table in use that hold its writers and note "
-              "the keys of writes that escape (whimbrel_…)");
+    for (const TableSchema* table : {&move.mapping.source, &move.mapping.target}) {
+      replaces = replaces || !table->uniques.empty() || !table->other_uniques.empty();
+      numbered = numbered || !table->row_number().empty();
+    }
   }
+  const bool several = migration.moves.size() > 1;
+  const char* in_use = several ? "tables" : "table";
+  objects.push_back(
+      migration.sync == Sync::dual
+          ? fmt::format("triggers on both tables{} that carry each write to the other side "
+                        "(whimbrel_…)",
+                        several ? " of each pair" : "")
+      : migration.sync == Sync::capture
+          ? fmt::format("triggers on the {} in use that note the keys {} (whimbrel_…)", in_use,
+                        several ? "they write" : "it writes")
+          : fmt::format("in the window only: triggers on the {} in use that hold {} writers and "
+                        "note the keys of writes that escape (whimbrel_…)",
+                        in_use, several ? "their" : "its"));
   objects.push_back("whimbrel_claims: which journal drives the migration");
   objects.push_back("whimbrel_guard: tells those triggers which writes are whimbrel's own");
   if (migration.sync == Sync::dual) {
     objects.push_back(
         "whimbrel_…_touched: keys that the new side wrote, which a rollback looks at");
-    objects.push_back(
-        "whimbrel_…_replaced_…: keys that INSERT OR REPLACE may remove, while it runs");
+    if (replaces) {
+      objects.push_back(
+          "whimbrel_…_replaced_…: keys that INSERT OR REPLACE may remove, while it runs");
+    }
   } else {
     objects.push_back("whimbrel_…_log: keys that were written, until they are carried over");
     objects.push_back("whimbrel_holds: until when writers are held, during the switch");
+  }
+  if (numbered) {
+    objects.push_back("whimbrel_…_witness: shows whether rows without a key were numbered anew");
   }
   json switches = json::array();
   for (const SwitchPlan& one : migration.switches) switches.push_back(one.name);

@@ -213,11 +213,13 @@ std::vector<CheckLine> criteria(const ReportFacts& facts) {
   }
   for (const PlannedCriterion& wanted : facts.plan.criteria) {
     if (std::ranges::count(told, wanted.name) > 0) continue;
+    const std::string& left_out = facts.measurement.left_out;
     lines.push_back(
         by_comparison(facts, wanted)
-            .value_or(CheckLine{wanted.name, criterion_text(wanted.name, wanted.wanted),
-                                Tick::not_measured, "no measurement is in the state folder", "plan",
-                                wanted.advisory}));
+            .value_or(CheckLine{
+                wanted.name, criterion_text(wanted.name, wanted.wanted), Tick::not_measured,
+                left_out.empty() ? "no measurement is in the state folder" : left_out, "plan",
+                wanted.advisory}));
   }
   return lines;
 }

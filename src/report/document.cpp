@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include "base/counted.h"
 #include "base/text.h"
 #include "report/checklist.h"
 #include "report/files.h"
@@ -41,10 +42,11 @@ std::string text_of_table(const json& table) {
   }
   if (table.contains("compared")) {
     const json& compared = table["compared"];
-    text += fmt::format(
-        "  compared: {} rows, {} differ\n  checksum source: {}\n  checksum target: {}\n",
-        compared["rows"].get<std::int64_t>(), compared["differing"].get<std::int64_t>(),
-        compared.value("expected", ""), compared.value("found", ""));
+    text += fmt::format("  compared: {}, {} {}\n  checksum source: {}\n  checksum target: {}\n",
+                        rows_text(compared["rows"].get<std::int64_t>()),
+                        compared["differing"].get<std::int64_t>(),
+                        compared["differing"] == 1 ? "differs" : "differ",
+                        compared.value("expected", ""), compared.value("found", ""));
   }
   return text;
 }

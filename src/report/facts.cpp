@@ -112,7 +112,8 @@ Result<ReportFacts> gather(const Journal& journal, ReportWanted wanted) {
   facts.story = std::move(story).end();
   facts.trail = std::move(trail).end();
   facts.plan = planned(facts.state, facts.wanted.plan_file);
-  facts.measurement = read_measurement(facts.wanted.folder);
+  facts.measurement =
+      only_of(facts.story, facts.plan.migration, read_measurement(facts.wanted.folder));
   facts.analysis = analysis_of(facts.wanted.folder, facts.state, facts.plan.migration);
   ASSIGN_OR_RETURN(const std::vector<KeptRow> kept, journal.kept());
   facts.kept_rows = std::ssize(kept);

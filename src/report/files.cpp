@@ -101,7 +101,17 @@ Result<std::unique_ptr<StampedFile>> StampedFile::create(const std::string& fold
                                                          const std::string& extension,
                                                          TimePoint now) {
   auto file = std::make_unique<StampedFile>();
-  file->name_ = fmt::format("{}/migration-{}-{}.{}", folder, kind, to_compact(now), extension);
+  const std::string name = fmt::format("{}/migration-{}-{}", folder, kind, to_compact(now));
+  const auto is_there = [](const std::string& path) {
+    std::error_code ignored;
+    return std::filesystem::exists(path, ignored) ||
+           std::filesystem::exists(path + ".part", ignored);
+  };
+  // Two of one second are both kept.
+  file->name_ = fmt::format("{}.{}", name, extension);
+  for (int number = 2; is_there(file->name_); ++number) {
+    file->name_ = fmt::format("{}-{}.{}", name, number, extension);
+  }
   ASSIGN_OR_RETURN(file->stamped_, FileInMaking::create(file->name_));
   ASSIGN_OR_RETURN(file->latest_, FileInMaking::create(fmt::format("{}/migration-{}-latest.{}",
                                                                    folder, kind, extension)));

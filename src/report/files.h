@@ -32,6 +32,7 @@ class FileInMaking {
 };
 Result<std::string> read_file(const std::string& path);
 // `migration-analysis-20261120T201503Z.json` and the same as `…-latest.json`. Gives the first name.
+// A second one of the same second is `…Z-2.json`.
 Result<std::string> write_stamped(const std::string& folder, const std::string& kind,
                                   const std::string& extension, const std::string& content,
                                   TimePoint now);

@@ -5,6 +5,7 @@
 #include <string>
 #include <vector>
 
+#include "base/counted.h"
 #include "report/facts.h"
 
 namespace whimbrel {
@@ -22,6 +23,5 @@ std::string who_serves(const ReportFacts& facts);
 std::string way_back(const ReportFacts& facts);
 // How long the copy was at work, pauses between runs left out.
 Milliseconds copying_time(const ReportFacts& facts);
-std::string rows_text(std::int64_t rows);  // "1 row", "1,234 rows"
 
 }  // namespace whimbrel

@@ -2,6 +2,7 @@
 
 #include <nlohmann/json.hpp>
 
+#include "base/clock.h"
 #include "report/files.h"
 
 namespace whimbrel {
@@ -24,7 +25,11 @@ Measurement read_measurement(const std::string& state_folder) {
   if (!content.ok()) return measurement;
   const json document = json::parse(content.value(), nullptr, false);
   if (!document.is_object()) return measurement;
+  measurement.migration = text(document, "migration");
   measurement.made_at = text(document, "made_at");
+  const auto after = document.find("after");
+  measurement.measured_at =
+      after != document.end() && after->is_object() ? text(*after, "made_at") : measurement.made_at;
   const auto criteria = document.find("criteria");
   if (criteria == document.end() || !criteria->is_array()) return measurement;
   for (const json& one : *criteria) {
@@ -36,6 +41,26 @@ Measurement read_measurement(const std::string& state_folder) {
          met != one.end() && met->is_boolean() ? std::optional(met->get<bool>()) : std::nullopt,
          advisory != one.end() && advisory->is_boolean() && advisory->get<bool>()});
   }
+  return measurement;
+}
+
+Measurement only_of(const Story& story, const std::string& migration, Measurement measurement) {
+  if (measurement.criteria.empty()) return measurement;
+  const EffectTimes* switched = story.effect("switched");
+  // Times of one form and one zone: their texts are in their order.
+  const auto older_than = [&](TimePoint at) { return measurement.measured_at < to_iso8601(at); };
+  if (!measurement.migration.empty() && measurement.migration != migration) {
+    measurement.left_out = "the comparison in the state folder is of another migration";
+  } else if (story.attempts.empty()) {
+    measurement.left_out = "nothing has begun yet that could be judged";
+  } else if (older_than(story.attempts.back().from)) {
+    measurement.left_out = story.attempts.size() > 1
+                               ? "the last comparison is of an earlier attempt"
+                               : "the last comparison was measured before the migration began";
+  } else if (switched != nullptr && switched->confirmed && older_than(*switched->confirmed)) {
+    measurement.left_out = "the last comparison was measured before the switch";
+  }
+  if (!measurement.left_out.empty()) measurement.criteria.clear();
   return measurement;
 }
 

@@ -39,14 +39,17 @@ std::string to_day_text(TimePoint time) {
                      static_cast<int>(date.year()), to_clock_text(time));
 }
 
-std::string TrailTeller::effect_text(const std::string& id) const {
+std::string effect_words(const std::string& id) {
   const std::size_t colon = id.find(':');
   const std::string kind = id.substr(0, colon);
   const std::string which = colon == std::string::npos ? "" : id.substr(colon + 1);
   if (kind == "backup") return "backup of the tables";
   if (kind == "claim") return "mark in the databases that says which journal drives them";
   if (kind == "links") return "triggers that keep both sides equal";
-  if (kind == "feed") return "log of changed keys (" + which + ")";
+  if (kind == "feed") {
+    return std::string("log of changed keys of the ") +
+           (which.starts_with("backward") ? "new side" : "old side");
+  }
   if (kind == "prepared") return "preparation";
   if (kind == "indexes") return "copy with its indexes";
   if (kind == "hold") return "hold of the writers";
@@ -55,12 +58,15 @@ std::string TrailTeller::effect_text(const std::string& id) const {
   if (kind == "archive") return "archive of the old tables";
   if (kind == "archive_dropped") return "removal of the archive";
   if (kind == "restored") return "old tables of " + which + " brought back";
-  if (kind == "target") {
-    for (std::size_t i = 0; i < targets_.size(); ++i) {
-      if (which == fmt::format("{}", i)) return "table " + targets_[i];
-    }
-  }
+  if (kind == "target") return "new table";
   return id;
+}
+
+std::string TrailTeller::effect_text(const std::string& id) const {
+  for (std::size_t i = 0; i < targets_.size(); ++i) {
+    if (id == fmt::format("target:{}", i)) return "table " + targets_[i];
+  }
+  return effect_words(id);
 }
 
 void TrailTeller::push(TrailLine line) {

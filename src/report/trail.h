@@ -29,6 +29,9 @@ struct Trail {
   std::size_t shown_first = 0;
 };
 
+// What an effect of the journal is called to a person; a table that was made has its number only.
+std::string effect_words(const std::string& id);
+
 class TrailTeller {
  public:
   // `redact`: messages of errors may hold keys and values, and are left out.

@@ -155,6 +155,9 @@ class Catalog {
   virtual Result<TableSchema> sketch(const std::string& table,
                                      const std::vector<std::pair<std::string, Value>>& key,
                                      const std::vector<std::pair<std::string, Value>>& others) = 0;
+  // The DDL of a table `name` like `table`, with its defaults, constraints and indexes; what refers
+  // to the table itself refers to the new one. Refused where this store cannot say it.
+  virtual Result<std::string> ddl_like(const TableSchema& table, const std::string& name) = 0;
   // The value as this column would hold it; `refused` when it cannot without loss.
   virtual Result<Value> settle(const ColumnSchema& column, Value value) const = 0;
   // Does nothing when the table exists. Indexes are left out unless asked for.
@@ -194,6 +197,13 @@ struct Link {
   bool made_target = true;  // on unlink the target is dropped; else it is emptied again
 };
 
+// What stands on a pair of tables that is not this link's own.
+struct OtherUse {
+  bool linked = false;                  // kept in step with a third table
+  bool noted = false;                   // writes are noted in a feed
+  std::vector<std::string> migrations;  // that are at work in the store, as they call themselves
+};
+
 // Receives pairs the new side has written, while nobody can write; see unlink.
 class PairSink {
  public:
@@ -222,6 +232,9 @@ class Capture {
   virtual Status link(const std::vector<Link>& links) = 0;
   // The same question about links.
   virtual Result<bool> links_are_whole(const std::vector<Link>& links) = 0;
+  // Whether another migration is at work on one of these two tables: what is written by one set of
+  // links is not seen by another, nor by a feed.
+  virtual Result<OtherUse> used_by_others(const Link& link) = 0;
   // Hands every pair the new side wrote to the sink, then removes the links and the targets that
   // we made, all in one transaction.
   virtual Status unlink(const std::vector<Link>& links, PairSink& sink) = 0;

@@ -604,11 +604,17 @@ safe: nothing was changed
          edit=[("sync: dual", "  - from: db/a\n    to: db/c\n    create: c.sql\n"
                               "    columns: {id: id, v: v, n: n}\nsync: dual")],
          text=r'''
-error: two tables are called `a`
+error: the plan has 2 mistakes
+two tables are called `a`
   at plan.yaml:9:5
       9 |   - from: db/a
         |     ^
-hint: give one of them `as:`
+  hint: give one of them `as:`
+there is no file c.sql
+  at plan.yaml:11:13
+     11 |     create: c.sql
+        |             ^~~~~
+  hint: files a plan reads are relative to the plan; `exists` and `like-source` are words
 safe: nothing was changed
 '''),
     Case("no_tables", plan=PLAN[:PLAN.index("tables:")] + "tables: []\n", text=r'''
@@ -824,7 +830,7 @@ safe: nothing was changed
   hint        correct these rows, give `if_null:` or another function, or say `on_error: reject`
 """),
     Case("key_is_null", code=REFUSED, rows=ROWS + "INSERT INTO a VALUES (NULL, 'x', 1);", text="""
-  refusal     1 rows of a have a null in their key
+  refusal     1 row of a has a null in its key
               hint: give them a key, or delete them: rows without a key cannot be told apart
 """),
     Case("text_that_the_type_would_change", code=REFUSED, capture=True,
@@ -888,7 +894,7 @@ safe: nothing was changed
 """),
     Case("several_refusals_at_once", code=REFUSED, rows=ROWS + "INSERT INTO a VALUES (NULL, NULL, 1);",
          target="CREATE TABLE b (id TEXT PRIMARY KEY, v TEXT NOT NULL UNIQUE, n INTEGER CHECK (n > 0));", text="""
-  refusal     1 rows of a have a null in their key
+  refusal     1 row of a has a null in its key
               hint: give them a key, or delete them: rows without a key cannot be told apart
   refusal     b.v is NOT NULL, and v can be null: an old writer's INSERT would fail
               hint: add `if_null:` to `v`

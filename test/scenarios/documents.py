@@ -153,6 +153,17 @@ def what_is_printed_is_what_is_written():
     world.close()
 
 
+def documents_of_one_second_are_all_kept():
+    world = World(rows=5)
+    for _ in range(4):
+        world.run("analyze")
+    files = [p for p in state_folder(world).glob("migration-analysis-*.json") if "latest" not in p.name]
+    assert len(files) == 4, files
+    made = sorted(json.loads(p.read_text())["made_at"] for p in files)
+    assert len(set(made)) == 4 and latest(world, "analysis")["made_at"] == made[-1], made
+    world.close()
+
+
 def redacted_documents_hold_neither_keys_nor_values():
     for damage in (False, True):
         world = World(rows=60)
@@ -192,5 +203,5 @@ def a_document_of_another_shape_does_not_fit():
 if __name__ == "__main__":
     main(there_back_and_finished_with_links, there_back_and_finished_with_feeds, a_refused_analysis,
          rows_that_refer_to_nothing_or_break_a_constraint, a_failure_is_reported, rows_that_are_set_aside,
-         what_is_printed_is_what_is_written, redacted_documents_hold_neither_keys_nor_values,
+         what_is_printed_is_what_is_written, documents_of_one_second_are_all_kept, redacted_documents_hold_neither_keys_nor_values,
          a_document_of_another_shape_does_not_fit)

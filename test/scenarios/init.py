@@ -487,6 +487,82 @@ def an_empty_new_store_gets_the_tables_of_the_old_one():
             assert rows_of(folder, "new.db", table) == rows_of(folder, "old.db", table)
 
 
+RICH = """
+CREATE TABLE area (code TEXT PRIMARY KEY);
+CREATE TABLE item (
+  id INTEGER PRIMARY KEY AUTOINCREMENT,
+  sku TEXT NOT NULL DEFAULT 'none' UNIQUE COLLATE NOCASE,  -- how it is called
+  amount INTEGER DEFAULT (1 + 1) CHECK (amount >= 0),
+  area TEXT REFERENCES area(code) ON DELETE SET NULL,
+  parent INTEGER REFERENCES item(id),
+  twice INTEGER AS (amount * 2) STORED,
+  CONSTRAINT both CHECK (item.amount < 100 OR sku <> '')
+);
+CREATE INDEX item_area ON item(area, amount DESC);
+CREATE UNIQUE INDEX "by on" ON item(lower(sku)) WHERE amount > 5;
+CREATE TRIGGER item_note AFTER UPDATE ON item BEGIN SELECT 1; END;
+INSERT INTO area VALUES ('north');
+INSERT INTO item (sku, amount, area, parent) VALUES ('a', 6, 'north', NULL), ('b', 2, NULL, 1);
+"""
+
+
+def what_the_old_table_has_is_in_the_new_one():
+    """Defaults, CHECK, UNIQUE, references, computed columns and indexes; and what a person has to decide."""
+    with Folder() as folder:
+        folder.database("app.db", RICH)
+        out, _ = folder.run("init", "sqlite:app.db/item", "--output", "plan.yaml")
+        assert "1 decision" in out and "nothing is left" not in out, out
+        ddl, plan = (folder.path / "item_v2.sql").read_text(), (folder.path / "plan.yaml").read_text()
+        expect_words(ddl, "DEFAULT 'none' UNIQUE", "DEFAULT (1 + 1) CHECK (amount >= 0)", "ON DELETE SET NULL", "AUTOINCREMENT",
+                     'REFERENCES "item_v2"(id)', "AS (amount * 2) STORED", '"item_v2_area" ON "item_v2"(area, amount DESC)',
+                     '"by on_item_v2" ON "item_v2"(lower(sku)) WHERE amount > 5', "-- DECIDE: triggers of `item`")
+        expect_words(unwrapped(plan), "DECIDE: triggers of `item` are not carried over: `item_note`")
+        expect_words(plan, "sync: capture")
+        folder.run("run", "plan.yaml", "--yes")
+        assert rows_of(folder, "app.db", "item_v2") == rows_of(folder, "app.db", "item") != []
+        connection = sqlite3.connect(folder.path / "app.db", isolation_level=None)
+        made = connection.execute("INSERT INTO item_v2 (sku) VALUES ('c') RETURNING id, amount, twice").fetchall()
+        assert made == [(3, 2, 4)], made
+        for wrong in ("INSERT INTO item_v2 (sku) VALUES ('A')", "INSERT INTO item_v2 (sku, amount) VALUES ('x', -1)"):
+            try:
+                connection.execute(wrong)
+            except sqlite3.IntegrityError:
+                continue
+            raise AssertionError("taken: " + wrong)
+        connection.close()
+        folder.run("rollback", "plan.yaml", "--yes")
+    with Folder() as folder:  # all tables of a file: which of them refers to which is for a person
+        folder.database("app.db", RICH)
+        text, _ = folder.run("init", "sqlite:app.db")
+        expect_words(unwrapped(text), "DECIDE: `area` goes on referring to the table `area`")
+        folder.database("empty.db")
+        folder.run("init", "sqlite:app.db", "sqlite:empty.db", "--output", "whole.yaml")
+        folder.run("run", "whole.yaml", "--yes")
+        assert rows_of(folder, "empty.db", "item") == rows_of(folder, "app.db", "item")
+        assert folder.query("empty.db", "SELECT name FROM sqlite_master WHERE type = 'index' AND sql IS NOT NULL"
+                            " AND name NOT LIKE 'whimbrel%' ORDER BY 1") == [("by on",), ("item_area",)]
+        folder.database("lonely.db")
+        out, _ = folder.run("init", "sqlite:app.db/item", "sqlite:lonely.db")
+        expect_words(unwrapped(out), "`area` refers to the table `area`, which new does not have")
+
+
+def a_slip_in_a_store_is_told_with_what_was_meant():
+    with Folder() as folder:
+        folder.database("app.db", "CREATE TABLE t (id INTEGER PRIMARY KEY);")
+        there = str(folder.path / "app.db")
+        for slip, meant, code in [("app.db", "`sqlite:app.db`", 2), ("app.db/t", "`sqlite:app.db/t`", 2),
+                                  (there, "`sqlite:%s`" % there, 2), ("sqlite3:app.db", "`sqlite:app.db`", 2),
+                                  ("SQLite:app.db", "`sqlite:app.db`", 2), ("sqllite:app.db", "`sqlite:app.db`", 2),
+                                  ("file:app.db", "`sqlite:app.db`", 2), ("sqlite://app.db", "`sqlite:app.db`", 3),
+                                  ("sqlite:", "write sqlite:PATH", 2)]:
+            _, err = folder.run("init", slip, expect=code)
+            expect_words(err, "error: ", "hint: ", meant, "safe: nothing was")
+        _, err = folder.run("init", "mysql://me:secret@host/db", expect=2)
+        assert "secret" not in err and "write sqlite:PATH" in err, err
+        _, err = folder.run("diff", "app.db/t", "sqlite:app.db/t", expect=2)
+        expect_words(err, "`sqlite:app.db`")
+
+
 def what_is_not_there_is_not_made():
     with Folder() as folder:
         good = folder.database("good.db", "CREATE TABLE t (id INTEGER PRIMARY KEY);")
@@ -524,7 +600,8 @@ TESTS = [renames_are_guessed_and_checked, the_plan_runs_to_the_end_and_the_rows_
          what_cannot_move_is_said_and_rows_without_a_key_move_by_their_numbers, a_decision_is_asked_for, other_kinds_of_values_under_the_same_name,
          misleading_names_are_not_called_certain,
          what_could_be_several_things_stays_a_doubt, a_doubtful_table_can_be_accepted, keys_that_were_given_anew_are_noticed,         documents_are_proposed,         an_old_and_a_new_table_in_one_store, one_table_or_one_pair_can_be_asked_for, a_plan_is_written_beside_its_files,
-         an_empty_new_store_gets_the_tables_of_the_old_one, what_is_not_there_is_not_made, init_changes_nothing]
+         an_empty_new_store_gets_the_tables_of_the_old_one, what_is_not_there_is_not_made,
+         what_the_old_table_has_is_in_the_new_one, a_slip_in_a_store_is_told_with_what_was_meant, init_changes_nothing]
 
 if __name__ == "__main__":
     main(*TESTS)

@@ -374,6 +374,28 @@ def what_is_wrong_comes_first():
     world.close()
 
 
+def rows_that_only_the_new_side_has_are_noticed():
+    for sample, both_ways in (("500", True), ("50", False)):
+        world = World(rows=200)
+        world.run("run", "--yes", "--until", "verify")
+        health = summary(world, "--json", "--sample", sample)
+        assert health["healthy"] and health["drift"]["both_ways"] == both_ways, health
+        with world.connect() as c:  # as somebody would who goes round the triggers
+            triggers = c.execute("SELECT name, sql FROM sqlite_master WHERE type = 'trigger'").fetchall()
+            for name, _ in triggers:
+                c.execute('DROP TRIGGER "%s"' % name)
+            c.execute("INSERT INTO \"new {orders}\" (key, customer) VALUES ('stranger', 'x')")
+            for _, sql in triggers:
+                c.execute(sql)
+        health = summary(world, "--json", "--sample", sample, expect=1)
+        (problem,) = health["problems"]
+        assert health["drift"]["differing"] == (1 if both_ways else 0), health
+        assert ("1 of " if both_ways else "has 200 rows on the old side and 201 on the new one") in problem["what"], problem
+        _, out, _ = diagnose(world, "--sample", sample, expect=1)
+        assert ("every row of both sides" if both_ways else "were counted, not looked for") in out, out
+        world.close()
+
+
 if __name__ == "__main__":
     main(both_sides_answer_with_one_connection_and_with_eight, storage_is_what_sqlite_itself_counts,
          a_query_that_fails_is_counted_and_told, queries_that_cannot_be_put_are_refused,
@@ -381,4 +403,4 @@ if __name__ == "__main__":
          rows_that_differ_are_not_met, a_hold_takes_from_the_writers_uptime, probes_write_and_take_it_back,
          ten_times_the_present_traffic_is_one_option, files_that_cannot_be_compared_are_bad_usage,
          queries_may_change_while_a_migration_is_under_way, a_stopped_measurement_writes_nothing,
-         the_health_of_both_sides, what_is_wrong_comes_first)
+         the_health_of_both_sides, what_is_wrong_comes_first, rows_that_only_the_new_side_has_are_noticed)

@@ -1,5 +1,7 @@
 """What is refused, with the exact words a person reads, and that nothing was changed by it."""
+import json
 import os
+import shutil
 import signal
 import sqlite3
 import subprocess
@@ -145,7 +147,7 @@ def rows_without_a_key_are_refused():
     with world.connect() as c:
         c.execute("INSERT INTO \"old orders\" (id, who) VALUES (NULL, 'x')")
     _, out, err = world.run("analyze", expect=3)
-    expect_words(out, "have a null in their key")
+    expect_words(out, "has a null in its key")
     world.close()
 
 
@@ -176,6 +178,112 @@ def bad_usage_is_exit_code_2():
     assert subprocess.run([BINARY, "--help"], capture_output=True).returncode == 0
 
 
+def a_slip_in_the_command_line_is_told_with_what_was_meant():
+    for line, words in [
+            (["run", "plan.yaml", "--untill", "verify"], ["`run` has no option `--untill`", "did you mean `--until`?"]),
+            (["run", "--untill", "verify"], ["`run` has no option `--untill`"]),
+            (["run", "plan.yaml", "--untill=verify"], ["did you mean `--until`?"]),
+            (["verify", "plan.yaml", "--repare"], ["did you mean `--repair`?"]),
+            (["check", "plan.yaml", "--zzz"], ["`check` has no option `--zzz`", "`whimbrel check --help`"]),
+            (["check", "plan.yaml", "another.yaml"], ["one word too many for `check`"]),
+            (["run"], ["`run` needs PLAN: the plan file"]),
+            (["diff", "sqlite:a.db/t"], ["`diff` needs RIGHT"]),
+            (["measure", "plan.yaml", "--side", "nev"], ["`--side` cannot be `nev`", "did you mean `new`?", "old, new, both"]),
+            (["verify", "plan.yaml", "--sample", "many"], ["`--sample` cannot be `many`", "whole number from 1"]),
+            (["verify", "plan.yaml", "--sample", "0"], ["`--sample` cannot be `0`", "whole number from 1"]),
+            (["run", "plan.yaml", "--state"], ["`--state` has no value"]),
+            (["diagnose", "sumary", "plan.yaml"], ["`what` cannot be `sumary`", "did you mean `summary`?"]),
+            (["chek", "plan.yaml"], ["no verb `chek`", "did you mean `check`?"]),
+            (["man", "--zzz"], ["--zzz"]),
+            (["--zzz"], ["`--zzz` is no option of whimbrel itself"]),
+            ([], ["no verb is said"])]:
+        done = subprocess.run([BINARY, *line], capture_output=True, text=True)
+        assert done.returncode == 2 and done.stdout == "", (line, done)
+        assert done.stderr.startswith("error: "), (line, done.stderr)
+        expect_words(done.stderr, "\nhint: ", "\nsafe: nothing was changed", *words)
+        if "check" not in line:
+            continue
+        done = subprocess.run([BINARY, *line, "--json"], capture_output=True, text=True)
+        last = json.loads(done.stdout)
+        assert (done.returncode, last["result"], last["code"]) == (2, "error", "invalid_plan"), done
+    world = World(rows=3)
+    _, _, err = world.run("run", "--until", "veryfied", expect=2)
+    expect_words(err, "error: ", "`--until` cannot be `veryfied`", "hint: ", "verify", "safe: nothing was changed")
+    world.close()
+
+
+def mistakes_of_grammar_and_of_columns_are_told_together():
+    world = World(rows=3)
+    changed(world, "customer: who", "customer: whoo")
+    changed(world, "limits: {batch_size: 50}", "limits: {batchsize: 50}")
+    _, _, err = world.run("check", expect=2)
+    expect_words(err, "the plan has 2 mistakes", "did you mean `batch_size`?", "old orders has no column `whoo`")
+    changed(world, "limits: {batchsize: 50}", "limits: {batch_size: 50}")
+    # What is left out by a mistake is not told as missing.
+    changed(world, "doc: {json: {note: note}, if_null: {json: {}}}", "doc: {jsonn: {note: note}}")
+    _, _, err = world.run("check", expect=2)
+    expect_words(err, "the plan has 2 mistakes", "jsonn", "old orders has no column `whoo`")
+    assert "mentions" not in err, err
+    changed(world, "sqlite:${SCENARIO_DB}", "sqlite:nowhere.db")
+    _, _, err = world.run("check", expect=2)
+    expect_words(err, "jsonn")
+    world.close()
+
+
+def two_migrations_of_one_table_do_not_go_together():
+    for first, second in (("dual", "dual"), ("capture", "dual"), ("dual", "capture")):
+        world = World(rows=30, sync=first)
+        world.run("run", "--yes")
+        other = world.folder / "other.yaml"
+        other.write_text(world.plan.read_text().replace("migration: scenario", "migration: another").replace(
+            "new {orders}", "newer").replace("new.sql", "newer.sql").replace("sync: " + first, "sync: " + second).replace(
+            "use_new", "use_newer"))
+        (world.folder / "newer.sql").write_text((world.folder / "new.sql").read_text().replace("new {orders}", "newer").replace(
+            "by_customer", "by_customer_too"))
+        before = world.schema()
+        for verb in (["check"], ["analyze"], ["run", "--yes"]):
+            done = subprocess.run([BINARY, verb[0], str(other), *verb[1:]], env=world.environment(), capture_output=True,
+                                  text=True, stdin=subprocess.DEVNULL)
+            assert done.returncode == 3, (first, second, verb, done)
+            expect_words(done.stderr, "another migration is at work on db/old orders", ": scenario", "finish it or roll it back",
+                         "nothing was changed")
+        assert world.schema() == before
+        world.run("run", "--yes")  # the first one goes on as if nothing had been
+        world.run("rollback", "--yes")
+        done = subprocess.run([BINARY, "run", str(other), "--yes"], env=world.environment(), capture_output=True, text=True)
+        assert done.returncode == 0, done
+        world.close()
+
+
+def what_would_be_made_is_what_is_made():
+    """The list of `check`: nothing twice, and only what this plan needs."""
+    world = World(rows=5)
+    with world.connect() as c:
+        c.executescript("CREATE TABLE numbered (v TEXT, w TEXT); CREATE TABLE named (id INTEGER PRIMARY KEY, v TEXT UNIQUE);"
+                        "CREATE TABLE plain (id INTEGER PRIMARY KEY, v TEXT);")
+    for name, columns in [("numbered", "v TEXT, w TEXT"), ("named", "id INTEGER PRIMARY KEY, v TEXT UNIQUE"),
+                          ("plain", "id INTEGER PRIMARY KEY, v TEXT")]:
+        (world.folder / (name + ".sql")).write_text("CREATE TABLE %s2 (%s);\n" % (name, columns))
+    for tables, made in [(["plain"], []), (["named"], ["_replaced_"]), (["numbered"], ["_witness"]),
+                         (["plain", "named"], ["_replaced_"])]:
+        for sync in ("dual", "capture"):
+            world.plan.write_text("whimbrel: 1\nmigration: scenario\nstores: {db: 'sqlite:${SCENARIO_DB}'}\ntables:\n" + "".join(
+                "  - {from: db/%s, to: db/%s2, create: %s.sql}\n" % (t, t, t) for t in tables) + "sync: %s\n" % sync)
+            _, out, _ = world.run("check")
+            lines = out[out.index("would make:"):].splitlines()[1:]
+            lines = [line.strip() for line in lines if line.startswith("  ")]
+            assert len(set(lines)) == len(lines), lines
+            world.run("run", "--yes", "--until", "verify")
+            own = world.own_objects()
+            for object in ("_replaced_", "_witness"):
+                wanted = object in made and (sync == "dual" or object == "_witness")
+                assert any(object in line for line in lines) == wanted, (tables, sync, lines)
+                assert any(object in name for name in own) == wanted, (tables, sync, own)
+            world.run("rollback", "--yes")
+            shutil.rmtree(world.folder / ".whimbrel")
+    world.close()
+
+
 def a_failed_check_after_the_switch_goes_back():
     world = World(rows=30)
     changed(world, "finish:", "checks:\n  - {at: after, sql: \"SELECT count(*) FROM switches\", expect: 99}\nfinish:")
@@ -193,4 +301,6 @@ if __name__ == "__main__":
          a_dry_run_changes_nothing, an_unset_variable_is_named_with_its_place,
          what_a_trigger_would_break_is_refused_before, a_target_with_rows_is_refused,
          rows_without_a_key_are_refused, not_yet_is_said_by_name, finish_is_refused_too_early,
-         bad_usage_is_exit_code_2, a_failed_check_after_the_switch_goes_back)
+         bad_usage_is_exit_code_2, a_slip_in_the_command_line_is_told_with_what_was_meant,
+         mistakes_of_grammar_and_of_columns_are_told_together, two_migrations_of_one_table_do_not_go_together,
+         what_would_be_made_is_what_is_made, a_failed_check_after_the_switch_goes_back)

@@ -3,6 +3,7 @@
 Where a Chromium is installed the page is opened in it, light and dark and on paper; without one those tests say that
 they were skipped.
 """
+import datetime
 import html.parser
 import json
 import os
@@ -191,22 +192,48 @@ def rows_set_aside_and_a_way_of_odd_names():
     _, tree = page_of(world)
     hold_numbers(world, tree)
     assert ticks(tree)["rows_set_aside"] == "not_met" and number(tree, "figure-rejected") == 10
+    assert "Nothing is lost" not in words(tree, "headline"), "beside rows that are set aside"
     expect_words(words(tree, "validation"), "odd </script><i>| `name` ünïcode")
     world.close()
 
 
-def measurements_are_taken_from_the_state_folder():
-    world = World(rows=20)
-    world.plan.write_text(world.plan.read_text() + "criteria: {lost: 0, p95_change: -30%, errors: 0.1%}\n")
-    world.run("run", "--yes")
-    assert ticks(page_of(world)[1])["lost"] == "met" and ticks(page_of(world)[1])["errors"] == "not_measured"
+def compared_at(world, at, migration="scenario"):
     (state_folder(world) / "migration-comparison-latest.json").write_text(json.dumps({
-        "made_at": "2026-11-21T20:15:03.123Z",
+        "migration": migration, "made_at": stamp(), "after": {"made_at": at},
         "criteria": [{"name": "p95_change", "wanted": "-30%", "measured": "-12%", "met": False},
                      {"name": "errors", "wanted": "0.1%", "measured": "0 of 5,000", "met": True}]}))
-    _, tree = page_of(world)
+    return page_of(world)[1]
+
+
+def stamp():
+    return datetime.datetime.now(datetime.timezone.utc).strftime("%Y-%m-%dT%H:%M:%S.%f")[:-3] + "Z"
+
+
+def measurements_are_taken_from_the_state_folder():
+    """Only those that belong to what is told: of this migration, this attempt, and after the switch."""
+    world = World(rows=20)
+    world.plan.write_text(world.plan.read_text() + "criteria: {lost: 0, p95_change: -30%, errors: 0.1%}\n")
+    before = stamp()
+    world.run("run", "--yes", "--until", "verify")
+    following = stamp()
+    assert ticks(compared_at(world, following))["p95_change"] == "not_met"
+    world.run("run", "--yes")
+    assert ticks(page_of(world)[1])["lost"] == "met" and ticks(page_of(world)[1])["errors"] == "not_measured"
+    expect_words(words(page_of(world)[1], "check-errors"), "measured before the switch")
+    tree = compared_at(world, stamp())
     assert ticks(tree)["p95_change"] == "not_met" and ticks(tree)["errors"] == "met", ticks(tree)
     expect_words(words(tree, "check-p95_change"), "-12%", "measurement")
+    for at, of, why in [(before, "scenario", "measured before the migration began"), (following, "scenario", "before the switch"),
+                        (stamp(), "other", "of another migration")]:
+        tree = compared_at(world, at, of)
+        assert ticks(tree)["p95_change"] == ticks(tree)["errors"] == "not_measured", (at, of, ticks(tree))
+        expect_words(words(tree, "check-p95_change"), why)
+    switched = stamp()
+    world.run("rollback", "--yes")
+    world.run("run", "--yes")
+    tree = compared_at(world, switched)
+    assert ticks(tree)["p95_change"] == "not_measured"
+    expect_words(words(tree, "check-p95_change"), "earlier attempt")
     world.close()
 
 

@@ -66,7 +66,7 @@ def a_trial_moves_a_row_and_leaves_nothing():
         for words in [(), ("--limit", "7"), ("--limit", "1000"), ("old orders", "--limit", "2")]:
             _, out, _ = world.run("test", "--yes", *words)
             rows = min(40, int(words[-1])) if words else 1
-            expect_words(out, "%d rows moved and compared" % rows, "before", "after", "everything was removed again")
+            expect_words(out, "%d row%s moved and compared" % (rows, "" if rows == 1 else "s"), "before", "after", "everything was removed again")
             assert everything(world) == before, "left behind after test %s" % (words,)
         _, out, _ = world.run("test", "--yes", "--json", "--redact")
         told = [json.loads(line) for line in out.splitlines()]
@@ -144,7 +144,7 @@ def a_trial_leaves_rows_of_others_alone():
     with world.connect() as c:
         c.execute("UPDATE \"new {orders}\" SET label = 'touched' WHERE key = ?", (world.row(2)[0],))
     _, out, _ = world.run("test", "--yes")
-    expect_words(out, "1 rows were changed by others meanwhile and stay")
+    expect_words(out, "1 row changed by others meanwhile and left as found")
     assert len(world.new_rows()) == 3
     world.close()
 
@@ -208,7 +208,7 @@ def diff_tells_what_differs():
         c.execute("INSERT INTO b VALUES (9, 'nine', 9)")
     out = pair.diff(expect=1)
     expect_words(out, "key 1: only left", "key 2: name, n", "key 9: only right",
-                 "different: 3 rows left, 3 right; 1 differ, 1 only left, 1 only right")
+                 "different: 3 rows left, 3 right; 1 differs, 1 only left, 1 only right")
     lines = [json.loads(line) for line in pair.diff("--json", expect=1).splitlines()]
     assert [(d["differing"], len(d["differences"])) for d in lines if "equal" in d] == [(1, 3)], lines
     assert lines[-1]["result"] == "different", lines

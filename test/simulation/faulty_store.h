@@ -328,6 +328,9 @@ class FaultyStore final : public Store, private Catalog, private Capture, privat
                              const std::vector<std::pair<std::string, Value>>& others) override {
     return inner_->catalog().sketch(table, key, others);
   }
+  Result<std::string> ddl_like(const TableSchema& table, const std::string& name) override {
+    return inner_->catalog().ddl_like(table, name);
+  }
   Result<Value> settle(const ColumnSchema& column, Value value) const override {
     return inner_->catalog().settle(column, std::move(value));
   }
@@ -368,6 +371,9 @@ class FaultyStore final : public Store, private Catalog, private Capture, privat
   }
   Result<bool> feed_is_whole(const std::string& feed, const std::vector<std::string>& of) override {
     return reading<bool>("is_whole", [&] { return inner_->capture().feed_is_whole(feed, of); });
+  }
+  Result<OtherUse> used_by_others(const Link& link) override {
+    return inner_->capture().used_by_others(link);
   }
   Result<bool> links_are_whole(const std::vector<Link>& links) override {
     return reading<bool>("is_whole", [&] { return inner_->capture().links_are_whole(links); });

@@ -429,6 +429,10 @@ Result<TableSchema> MemoryStore::sketch(const std::string& table,
   return parse(columns, table);
 }
 
+Result<std::string> MemoryStore::ddl_like(const TableSchema&, const std::string&) {
+  return Error{ErrorCode::refused, "memory tables have no DDL to be copied"};
+}
+
 Result<Value> MemoryStore::settle(const ColumnSchema&, Value value) const { return value; }
 
 Status MemoryStore::create(const TableSchema& schema, bool) {
@@ -493,6 +497,8 @@ Result<bool> MemoryStore::feed_is_whole(const std::string& name,
            return it->second.tables.contains(table);
          });
 }
+
+Result<OtherUse> MemoryStore::used_by_others(const Link&) { return OtherUse{}; }
 
 Result<bool> MemoryStore::links_are_whole(const std::vector<Link>& links) {
   const std::lock_guard lock(mutex_);

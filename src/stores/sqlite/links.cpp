@@ -51,6 +51,34 @@ Status SqliteStore::link(const std::vector<Link>& links) {
   });
 }
 
+Result<OtherUse> SqliteStore::used_by_others(const Link& link) {
+  ASSIGN_OR_RETURN(const auto connection, connect(Access::read));
+  OtherUse use;
+  for (const std::string& table : {link.mapping->source.name, link.mapping->target.name}) {
+    ASSIGN_OR_RETURN(const std::vector<Row> triggers,
+                     connection->query("SELECT name FROM sqlite_master WHERE type = 'trigger' AND"
+                                       " tbl_name = ?1 COLLATE NOCASE",
+                                       {Value::text(table)}));
+    for (const Row& row : triggers) {
+      const auto& name = row[0].get<std::string>();
+      const std::size_t kind = name.find('_', std::string_view(own_prefix).size()) + 1;
+      const bool is_own = name.starts_with(link_prefix(link));
+      if (!name.starts_with(own_prefix) || kind == 0 || is_own) continue;
+      if (name.starts_with(own_name("hold " + table, ""))) continue;
+      const std::string what = name.substr(kind);
+      const bool links = what.starts_with("forward_") || what.starts_with("backward_");
+      (links ? use.linked : use.noted) = true;
+    }
+  }
+  ASSIGN_OR_RETURN(const bool claimed, object_exists(*connection, "table", "whimbrel_claims"));
+  if (!claimed) return use;
+  ASSIGN_OR_RETURN(
+      const std::vector<Row> claims,
+      connection->query("SELECT migration FROM whimbrel_claims ORDER BY migration", {}));
+  for (const Row& row : claims) use.migrations.push_back(row[0].get<std::string>());
+  return use;
+}
+
 Result<bool> SqliteStore::links_are_whole(const std::vector<Link>& links) {
   ASSIGN_OR_RETURN(const auto connection, connect(Access::read));
   bool whole = true;

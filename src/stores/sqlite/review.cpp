@@ -3,6 +3,7 @@
 
 #include <algorithm>
 
+#include "base/counted.h"
 #include "base/text.h"
 #include "store/image.h"
 #include "stores/sqlite/affinity.h"
@@ -44,8 +45,8 @@ class Review {
     const std::int64_t count = rows.at(0).at(0).get<std::int64_t>();
     if (count > 0) {
       add(Weight::refusal, "null_key",
-          fmt::format("{} rows of {} have a null in their key", with_thousands(count),
-                      mapping_.source.name),
+          fmt::format("{} of {} {} key", rows_text(count), mapping_.source.name,
+                      count == 1 ? "has a null in its" : "have a null in their"),
           "give them a key, or delete them: rows without a key cannot be told apart");
     }
     return {};

@@ -9,6 +9,7 @@
 #include "stores/sqlite/affinity.h"
 #include "stores/sqlite/dialect.h"
 #include "stores/sqlite/inside.h"
+#include "stores/sqlite/likeness.h"
 #include "stores/sqlite/objects.h"
 #include "stores/sqlite/rehearsal.h"
 #include "stores/sqlite/rows.h"
@@ -263,6 +264,13 @@ Result<TableSchema> SqliteStore::sketch(const std::string& table,
   return parse(fmt::format("CREATE TABLE {} ({}, PRIMARY KEY ({}))", quote_name(table),
                            join(columns, ", "), name_list(names)),
                table);
+}
+
+Result<std::string> SqliteStore::ddl_like(const TableSchema& table, const std::string& name) {
+  ASSIGN_OR_RETURN(const auto connection, connect(Access::read));
+  return sqlite::ddl_like(table, name, [&connection](const std::string& index) {
+    return object_exists(*connection, "index", index);
+  });
 }
 
 Result<Value> SqliteStore::settle(const ColumnSchema& column, Value value) const {

@@ -64,6 +64,7 @@ class SqliteStore final : public Store, private Catalog, private Capture, privat
   Result<TableSchema> sketch(const std::string& table,
                              const std::vector<std::pair<std::string, Value>>& key,
                              const std::vector<std::pair<std::string, Value>>& others) override;
+  Result<std::string> ddl_like(const TableSchema& table, const std::string& name) override;
   Result<Value> settle(const ColumnSchema& column, Value value) const override;
   Status create(const TableSchema& schema, bool with_indexes) override;
   Status create_index(const std::string& ddl) override;
@@ -82,6 +83,7 @@ class SqliteStore final : public Store, private Catalog, private Capture, privat
   Result<ChangeBatch> read(const std::string& feed, const std::string& position,
                            std::int64_t changes_max) override;
   Status link(const std::vector<Link>& links) override;
+  Result<OtherUse> used_by_others(const Link& link) override;
   Result<bool> links_are_whole(const std::vector<Link>& links) override;
   Status unlink(const std::vector<Link>& links, PairSink& sink) override;
   Status cut(const std::vector<Link>& links) override;
