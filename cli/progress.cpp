@@ -25,50 +25,34 @@ nlohmann::json to_json(const Event& event) {
   return line;
 }
 
-std::int64_t whole(const Event& event, const std::string& name) {
-  for (const auto& [field, value] : event.fields) {
-    if (field == name && std::holds_alternative<std::int64_t>(value))
-      return std::get<std::int64_t>(value);
-  }
-  return 0;
-}
-
-std::string text(const Event& event, const std::string& name) {
-  for (const auto& [field, value] : event.fields) {
-    if (field == name && std::holds_alternative<std::string>(value))
-      return std::get<std::string>(value);
-  }
-  return "";
-}
-
 // What is worth a line of its own to a person who watches.
 std::string sentence(const Event& event) {
   if (event.name == "phase_entered")
-    return fmt::format("{}: {}", text(event, "phase"), text(event, "why"));
+    return fmt::format("{}: {}", event.text("phase"), event.text("why"));
   if (event.name == "self_test_passed") {
-    return fmt::format("tried one row on {}, rolled back: {}: ok", text(event, "table"),
-                       text(event, "tried"));
+    return fmt::format("tried one row on {}, rolled back: {}: ok", event.text("table"),
+                       event.text("tried"));
   }
   if (event.name == "table_backed_up") {
-    return fmt::format("backed up {}: {} rows", text(event, "table"),
-                       with_thousands(whole(event, "rows")));
+    return fmt::format("backed up {}: {} rows", event.text("table"),
+                       with_thousands(event.whole("rows")));
   }
   if (event.name == "index_built") {
-    return fmt::format("built an index of {} in {}", text(event, "table"),
-                       to_duration_text(Milliseconds(whole(event, "ms"))));
+    return fmt::format("built an index of {} in {}", event.text("table"),
+                       to_duration_text(Milliseconds(event.whole("ms"))));
   }
   if (event.name == "verified") {
-    return fmt::format("compared {} rows in {}: {} differ", with_thousands(whole(event, "rows")),
-                       to_duration_text(Milliseconds(whole(event, "ms"))),
-                       with_thousands(whole(event, "differing")));
+    return fmt::format("compared {} rows in {}: {} differ", with_thousands(event.whole("rows")),
+                       to_duration_text(Milliseconds(event.whole("ms"))),
+                       with_thousands(event.whole("differing")));
   }
-  if (event.name == "switch_flipped") return "switched: " + text(event, "switch");
-  if (event.name == "switch_put_back") return "put back: " + text(event, "switch");
+  if (event.name == "switch_flipped") return "switched: " + event.text("switch");
+  if (event.name == "switch_put_back") return "put back: " + event.text("switch");
   if (event.name == "writers_held") return "holding writers";
   if (event.name == "retried")
-    return fmt::format("trying again ({}{}{})", text(event, "cause"),
-                       text(event, "hint").empty() ? "" : ": ", text(event, "hint"));
-  if (event.name == "effect_undone") return "undone: " + text(event, "effect");
+    return fmt::format("trying again ({}{}{})", event.text("cause"),
+                       event.text("hint").empty() ? "" : ": ", event.text("hint"));
+  if (event.name == "effect_undone") return "undone: " + event.text("effect");
   return "";
 }
 
@@ -178,10 +162,10 @@ void Progress::emit(const Event& event) {
     std::fflush(stdout);
     return;
   }
-  const std::string table = text(event, "table");
-  if (event.name == "chunk_copied") return count(table, "copying", whole(event, "rows"), true);
-  if (event.name == "chunk_verified") return count(table, "comparing", whole(event, "rows"), false);
-  if (event.name == "analyzed") return count(table, "reading", whole(event, "rows"), false);
+  const std::string table = event.text("table");
+  if (event.name == "chunk_copied") return count(table, "copying", event.whole("rows"), true);
+  if (event.name == "chunk_verified") return count(table, "comparing", event.whole("rows"), false);
+  if (event.name == "analyzed") return count(table, "reading", event.whole("rows"), false);
   const std::string said = sentence(event);
   if (said.empty() || settings_.quiet) return;
   settle();
