@@ -1,5 +1,7 @@
 #include "stores/registry.h"
 
+#include <filesystem>
+
 #include "base/text.h"
 #include "stores/sqlite/sqlite_store.h"
 
@@ -15,6 +17,14 @@ Result<std::shared_ptr<Store>> open_store(const std::string& url, Clock& clock) 
   }
   return Error{ErrorCode::invalid_plan, "no store has a URL like this: " + printable(scheme) + ":…",
                "write sqlite:PATH"};
+}
+
+std::string url_below(const std::string& url, const std::string& folder) {
+  constexpr std::string_view scheme = "sqlite:";
+  if (!url.starts_with(scheme)) return url;
+  const std::filesystem::path path = url.substr(scheme.size());
+  if (path.empty() || path.is_absolute()) return url;
+  return std::string(scheme) + (std::filesystem::path(folder) / path).string();
 }
 
 }  // namespace whimbrel
