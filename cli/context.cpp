@@ -22,9 +22,14 @@ bool color_allowed(const Options& options) {
 }
 
 SessionSettings settings_of(const Options& options) {
-  SessionSettings settings{options.plan,         options.state,      {},
-                           options.database_url, options.batch_size, options.force,
-                           options.redact,       options.dry_run};
+  SessionSettings settings{.plan = options.plan,
+                           .state = options.state,
+                           .variables = {},
+                           .database_url = options.database_url,
+                           .batch_size = options.batch_size,
+                           .force = options.force,
+                           .redact = options.redact,
+                           .dry_run = options.dry_run};
   for (const std::string& assignment : options.vars) {
     const std::size_t equals = assignment.find('=');
     settings.variables[assignment.substr(0, equals)] =
