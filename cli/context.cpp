@@ -1,7 +1,6 @@
 #include "context.h"
 
 #include <fmt/format.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -9,25 +8,34 @@
 #include <cstdio>
 #include <filesystem>
 #include <iostream>
-#include <random>
 
-#include "backup/backup.h"
 #include "base/text.h"
 #include "report/planned.h"
-#include "stores/registry.h"
 
 namespace whimbrel::cli {
 
 namespace {
 
-std::uint64_t seed() {
-  std::random_device device;  // jitter only
-  return (static_cast<std::uint64_t>(device()) << 32) | device();
-}
-
 bool color_allowed(const Options& options) {
   return !options.no_color &&
          std::getenv("NO_COLOR") == nullptr;  // NOLINT: before any thread starts
+}
+
+SessionSettings settings_of(const Options& options) {
+  SessionSettings settings{.plan = options.plan,
+                           .state = options.state,
+                           .variables = {},
+                           .database_url = options.database_url,
+                           .batch_size = options.batch_size,
+                           .force = options.force,
+                           .redact = options.redact,
+                           .dry_run = options.dry_run};
+  for (const std::string& assignment : options.vars) {
+    const std::size_t equals = assignment.find('=');
+    settings.variables[assignment.substr(0, equals)] =
+        equals == std::string::npos ? "" : assignment.substr(equals + 1);
+  }
+  return settings;
 }
 
 }  // namespace
@@ -39,48 +47,8 @@ StopFlag& stop_flag() {
 
 Context::Context(const Options& options)
     : options_(options),
-      random_(seed()),
-      progress_({options.json, options.quiet, color_allowed(options)}, clock_) {
-  for (const std::string& assignment : options.vars) {
-    const std::size_t equals = assignment.find('=');
-    variables_[assignment.substr(0, equals)] =
-        equals == std::string::npos ? "" : assignment.substr(equals + 1);
-  }
-}
-
-// Files that a plan names are beside it; a URL from the command line is as it was typed.
-std::string Context::beside_the_plan(const std::string& url) const {
-  constexpr std::string_view scheme = "sqlite:";
-  if (!url.starts_with(scheme) || url == options_.database_url) return url;
-  const std::filesystem::path path = url.substr(scheme.size());
-  if (path.empty() || path.is_absolute()) return url;
-  return std::string(scheme) + (std::filesystem::path(plan_.folder) / path).string();
-}
-
-Standing Context::standing() const {
-  if (!journal_) return {};
-  const State state = journal_->state();
-  const bool begun =
-      state.started && state.phase != Phase::rolled_back && state.effect("claim") != nullptr;
-  return {begun, journal_->id()};
-}
-
-// The columns of each table when the migration began; unset before.
-std::optional<KnownColumns> Context::begun_with() const {
-  if (!standing().begun) return std::nullopt;
-  KnownColumns known;
-  const nlohmann::json about = nlohmann::json::parse(journal_->state().tables, nullptr, false);
-  if (!about.is_object()) return known;
-  for (const auto& table : about.value("tables", nlohmann::json::array())) {
-    for (const auto& [address, columns] :
-         {std::pair("from", "from_columns"), std::pair("to", "to_columns")}) {
-      if (!table.contains(address) || !table.contains(columns)) continue;
-      known[ascii_lower(table[address].get<std::string>())] =
-          table[columns].get<std::vector<std::string>>();
-    }
-  }
-  return known;
-}
+      progress_({options.json, options.quiet, color_allowed(options)}, clock_),
+      session_(settings_of(options), *this, progress_, stop_flag()) {}
 
 void Context::warn(const std::string& what, const std::string& hint) {
   progress_.settle();
@@ -88,186 +56,20 @@ void Context::warn(const std::string& what, const std::string& hint) {
   std::fprintf(stderr, "warning: %s\n  hint: %s\n", what.c_str(), hint.c_str());
 }
 
-Status Context::open_stores() {
-  for (const StoreEntry& entry : plan_.stores) {
-    const std::string& url = options_.database_url.empty() || plan_.stores.size() > 1
-                                 ? entry.url
-                                 : options_.database_url;
-    Result<std::shared_ptr<Store>> store = open_store(beside_the_plan(url), clock_);
-    if (!store.ok()) {
-      ASSIGN_OR_RETURN(const PlanSource source, read_plan(plan_.path));
-      Diagnostics diagnostics(std::filesystem::path(plan_.path).filename().string(), source.text);
-      Error error = std::move(store).error();
-      error.excerpt = diagnostics.excerpt(entry.at);
-      return std::move(error).saying_safe("nothing was changed");
-    }
-    stores_[entry.alias] = std::move(store).value();
-  }
-  return {};
-}
-
-// All mistakes at once: those in columns too, before anything has begun.
-void Context::look_on(Diagnostics& diagnostics) {
-  const bool is_readable = !plan_.migration.empty() && !plan_.tables.empty();
-  if (!is_readable || !open_stores().ok()) return;
-  const Result<bool> is_begun = has_journal();
-  if (is_begun.ok() && !is_begun.value()) look_at_columns(plan_, stores_, diagnostics);
-}
-
-Status Context::load() {
-  ASSIGN_OR_RETURN(const PlanSource source, read_plan(options_.plan));
-  Diagnostics diagnostics(std::filesystem::path(source.path).filename().string(), source.text);
-  plan_ = parse_plan(source, variables_, diagnostics);
-  if (!diagnostics.empty()) {
-    look_on(diagnostics);
-    return diagnostics.error();
-  }
-  TRY(open_stores());
-  // What was begun is bound as it began; a journal that cannot be read is told before anything
-  // else.
-  ASSIGN_OR_RETURN(const bool is_begun, has_journal());
-  if (is_begun) TRY(open_journal(false));
-  const std::optional<KnownColumns> known = begun_with();
-  ASSIGN_OR_RETURN(migration_, bind_plan(plan_, stores_, known, diagnostics));
-  if (!diagnostics.empty()) {
-    Error error = diagnostics.error();
-    if (known) error.code = ErrorCode::refused;  // the plan was good; the tables have changed
-    return error;
-  }
-  if (options_.force && migration_.production) {
-    return Error{ErrorCode::refused, "`--force` is never allowed under `protect: production`", "",
-                 "nothing was changed"};
-  }
-  if (options_.batch_size > 0) migration_.limits.batch_size = options_.batch_size;
-  executor_ = std::make_unique<ThreadExecutor>(migration_.limits.workers);
-  return {};
-}
-
-Status Context::load_finished() {
-  ASSIGN_OR_RETURN(const PlanSource source, read_plan(options_.plan));
-  Diagnostics diagnostics(std::filesystem::path(source.path).filename().string(), source.text);
-  plan_ = parse_plan(source, variables_, diagnostics);
-  if (!diagnostics.empty()) return diagnostics.error();
-  TRY(open_stores());
-  std::map<std::string, std::string> old_ddl;
-  const nlohmann::json about = nlohmann::json::parse(journal_->state().tables, nullptr, false);
-  if (about.is_object()) {
-    for (const auto& table : about.value("tables", nlohmann::json::array())) {
-      old_ddl[ascii_lower(table.value("from", ""))] = table.value("from_ddl", "");
-    }
-  }
-  ASSIGN_OR_RETURN(migration_, bind_finished_plan(plan_, stores_, old_ddl, diagnostics));
-  if (!diagnostics.empty()) return diagnostics.error();
-  executor_ = std::make_unique<ThreadExecutor>(migration_.limits.workers);
-  return {};
-}
-
-Status Context::prepare_without_tables() {
-  if (stores_.empty()) TRY(open_stores());
-  migration_ = Migration{};
-  migration_.name = plan_.migration;
-  migration_.stores = stores_;
-  migration_.finish = plan_.finish;
-  executor_ = std::make_unique<ThreadExecutor>(1);
-  return {};
-}
-
-Result<std::string> Context::state_folder(bool create) {
-  if (!folder_.empty()) return folder_;
-  std::filesystem::path folder = options_.state;
-  if (options_.state.empty()) {
-    ASSIGN_OR_RETURN(const PlanSource source, read_plan(options_.plan));
-    ASSIGN_OR_RETURN(const std::string name, migration_name(source, variables_));
-    folder = std::filesystem::absolute(options_.plan).parent_path() / ".whimbrel" / name;
-  }
-  std::error_code failure;
-  if (create) {
-    std::filesystem::create_directories(folder, failure);
-    if (!failure) chmod(folder.c_str(), 0700);
-  }
-  if (!std::filesystem::is_directory(folder, failure)) {
-    return Error{ErrorCode::refused, fmt::format("there is no state folder {}", folder.string()),
-                 create ? "it must be possible to make it there"
-                        : "nothing was started yet: `whimbrel run` begins"};
-  }
-  folder_ = std::filesystem::absolute(folder).string();
-  return folder_;
-}
-
-Result<bool> Context::has_journal() {
-  if (journal_) return true;
-  const Result<std::string> folder = state_folder(false);
-  std::error_code ignored;
-  return folder.ok() && std::filesystem::exists(folder.value() + "/journal.db", ignored);
-}
-
-Status Context::open_journal(bool create, Journal::Reading reading) {
-  if (journal_) return {};
-  ASSIGN_OR_RETURN(const std::string folder, state_folder(create));
-  const std::string path = folder + "/journal.db";
-  std::error_code ignored;
-  if (!create && !std::filesystem::exists(path, ignored)) {
-    return Error{ErrorCode::refused, "nothing was started yet: there is no " + path,
-                 "`whimbrel run` begins"};
-  }
-  ASSIGN_OR_RETURN(journal_, Journal::open(path, clock_, reading));
-  chmod(path.c_str(), 0600);
-  sidecar_ = std::make_unique<FileSidecar>(folder);
-  return {};
-}
-
-Status Context::open_all() {
-  TRY(load());
-  TRY(open_journal(true));
-  std::string log = options_.log_file.empty() ? plan_.log_file : options_.log_file;
+Status Context::opened() {
+  std::string log = options_.log_file.empty() ? plan().log_file : options_.log_file;
   if (log.empty()) log = "migration.log";
   if (std::filesystem::path(log).is_relative() && options_.log_file.empty())
-    log = folder_ + "/" + log;
-  progress_.log_to(log, options_.log_level.empty() ? plan_.log_level : options_.log_level);
-  const State state = journal_->state();
-  for (const Move& move : migration_.moves) {
-    ASSIGN_OR_RETURN(const auto reader, move.source->open_reader(move.mapping.source));
-    ASSIGN_OR_RETURN(const std::int64_t rows, reader->count());
+    log = session_.folder() + "/" + log;
+  progress_.log_to(log, options_.log_level.empty() ? plan().log_level : options_.log_level);
+  const State state = journal().state();
+  for (const Move& move : migration().moves) {
+    ASSIGN_OR_RETURN(const std::int64_t rows, session_.rows_of(move));
     const auto copy =
         state.phase == Phase::rolled_back ? state.copies.end() : state.copies.find(move.index);
     progress_.expect(move.name, rows, copy == state.copies.end() ? 0 : copy->second.read);
   }
   return {};
-}
-
-// Relative where it is below the state folder, so that it is found wherever that folder goes.
-std::string Context::below_state(const std::string& folder) const {
-  const std::filesystem::path relative = std::filesystem::path(folder).lexically_relative(folder_);
-  const bool below = !relative.empty() && *relative.begin() != "..";
-  return below ? relative.string() : folder;
-}
-
-// Backups go below the state folder, a folder an attempt.
-Engine Context::make_engine(std::function<Status()> archive) {
-  const auto take = [this](const Migration& migration) -> Result<std::string> {
-    const BackupPlan& plan = migration.backup;
-    if (plan.folder.empty()) return std::string("{}");
-    const std::filesystem::path base = std::filesystem::path(folder_) / plan.folder;
-    const std::string folder =
-        (base / fmt::format("attempt-{}", journal_->state().attempt)).string();
-    for (const auto& [alias, store] : migration.stores) {
-      std::vector<std::string> tables;
-      for (const Move& move : migration.moves) {
-        if (plan.source && move.source == store) tables.push_back(move.mapping.source.name);
-        const bool there = plan.target && move.target == store &&
-                           store->catalog().describe(move.mapping.target.name).ok();
-        if (there) tables.push_back(move.mapping.target.name);
-      }
-      if (tables.empty()) continue;
-      const std::string place = migration.stores.size() == 1 ? folder : folder + "/" + alias;
-      if (verify_backup(place).ok()) continue;  // taken by a run that died before it could say so
-      ASSIGN_OR_RETURN(const auto taken, take_backup(*store, tables, place, progress_));
-      TRY(verify_backup(place));
-    }
-    return nlohmann::json({{"folder", below_state(folder)}}).dump();
-  };
-  return Engine(migration_, {*journal_, clock_, random_, *executor_, progress_, stop_flag(),
-                             *sidecar_, take, std::move(archive)});
 }
 
 Status Context::confirm(const std::string& what) {
@@ -281,9 +83,9 @@ Status Context::confirm(const std::string& what) {
                  ""};
   }
   progress_.settle();
-  for (const auto& [alias, store] : stores_)
+  for (const auto& [alias, store] : session_.stores())
     std::fprintf(stderr, "store   %s: %s\n", alias.c_str(), store->identity().c_str());
-  for (const Move& move : migration_.moves) {
+  for (const Move& move : migration().moves) {
     std::int64_t rows = -1;
     if (const auto reader = move.source->open_reader(move.mapping.source); reader.ok()) {
       const auto count = reader.value()->count();
@@ -298,10 +100,10 @@ Status Context::confirm(const std::string& what) {
                  with_thousands(rows).c_str(), move.to.c_str(), with_thousands(there).c_str());
   }
   std::fprintf(stderr, "%s: type the migration's name to go on (%s): ", what.c_str(),
-               plan_.migration.c_str());
+               plan().migration.c_str());
   std::string typed;
   std::getline(std::cin, typed);
-  if (typed == plan_.migration) return {};
+  if (typed == plan().migration) return {};
   return Error{ErrorCode::refused, "the name was not typed", "", "nothing was changed", {}, ""};
 }
 
@@ -338,8 +140,8 @@ int Context::finish(int code, const std::string& result, const std::string& reas
   std::vector<NextStep> steps;
   if (next_) {
     steps = *next_;
-  } else if (journal_) {
-    steps = next_steps(journal_->state(), spoken());
+  } else if (const Journal* journal = session_.known_journal()) {
+    steps = next_steps(journal->state(), spoken());
   }
   if (options_.json) {
     nlohmann::json last = {
@@ -386,7 +188,8 @@ int Context::fail_as(int code, const Error& error) {
                 fmt::format("{} {}", name_of(error.code),
                             error.code == ErrorCode::invalid_plan ? "" : "see the terminal"));
   std::vector<NextStep> steps;
-  if (journal_) steps = next_steps(journal_->state(), spoken());
+  const Journal* journal = session_.known_journal();
+  if (journal != nullptr) steps = next_steps(journal->state(), spoken());
   if (options_.json) {
     nlohmann::json last = {{"result", "error"},           {"reason", error.message},
                            {"code", name_of(error.code)}, {"hint", error.hint},
@@ -401,7 +204,7 @@ int Context::fail_as(int code, const Error& error) {
   Error told = error;
   if (told.safe.empty() && (code == usage || code == refused)) told.safe = "nothing was changed";
   std::string text = to_text(told);
-  if (!folder_.empty() && journal_) text += "\nlog: " + folder_ + "/migration.log";
+  if (journal != nullptr) text += "\nlog: " + session_.folder() + "/migration.log";
   std::fprintf(stderr, "%s\n", text.c_str());
   return code;
 }

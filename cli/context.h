@@ -1,23 +1,15 @@
-// What every verb shares: options, the plan, the journal, and how to say what happened.
+// What every verb shares: options, a session, and how to say what happened.
 #pragma once
 
-#include <map>
-#include <memory>
 #include <nlohmann/json.hpp>
 #include <optional>
 #include <string>
 #include <vector>
 
 #include "base/clock.h"
-#include "base/executor.h"
-#include "base/random.h"
-#include "engine/engine.h"
-#include "journal/journal.h"
-#include "plan/plan_file.h"
 #include "progress.h"
-#include "report/analysis.h"
-#include "report/files.h"
 #include "report/status.h"
+#include "session/session.h"
 
 namespace whimbrel::cli {
 
@@ -78,38 +70,35 @@ struct Options {
 // Asked by SIGINT and SIGTERM; a second one ends the process at once.
 StopFlag& stop_flag();
 
-class Context {
+class Context final : public Host {
  public:
   explicit Context(const Options& options);
 
   const Options& options() const { return options_; }
-  Clock& clock() { return clock_; }
-  // The plan, its stores and the binding. All mistakes at once.
-  Status load();
-  // Where the state is; made when it is missing and `create` is set.
-  Result<std::string> state_folder(bool create);
-  Status open_journal(bool create, Journal::Reading reading = Journal::Reading::whole);
-  // load() and open_journal() and a log.
-  Status open_all();
-  Engine make_engine(std::function<Status()> archive = {});
-
-  Standing standing() const;
-  const PlanFile& plan() const { return plan_; }
-  // Of --var.
-  const std::map<std::string, std::string>& variables() const { return variables_; }
-  const Migration& migration() const { return migration_; }
-  Migration& migration() { return migration_; }
-  Journal& journal() { return *journal_; }
+  Session& session() { return session_; }
+  const Session& session() const { return session_; }
   Progress& progress() { return progress_; }
-  Status open_stores();
-  Result<bool> has_journal();
-  // After `finish`: bound with the old tables as they were, from the journal.
-  Status load_finished();
-  // For what is left to do when the old tables are gone: the stores, and no tables.
-  Status prepare_without_tables();
+  // See Session.
+  Clock& clock() { return session_.clock(); }
+  Status load() { return session_.load(); }
+  Status load_finished() { return session_.load_finished(); }
+  Result<std::string> state_folder(bool create) { return session_.state_folder(create); }
+  Result<bool> has_journal() { return session_.has_journal(); }
+  Status open_journal(bool create, Journal::Reading reading = Journal::Reading::whole) {
+    return session_.open_journal(create, reading);
+  }
+  Engine make_engine() { return session_.make_engine(); }
+  Standing standing() const { return session_.standing(); }
+  const PlanFile& plan() const { return session_.plan(); }
+  Migration& migration() { return session_.migration(); }
+  Journal& journal() { return session_.journal(); }
 
+  // A log, and how long the bars are.
+  Status opened() override;
   // On a terminal the migration's name must be typed; without one `--yes` is needed.
-  Status confirm(const std::string& what);
+  Status confirm(const std::string& what) override;
+  void warn(const std::string& what, const std::string& hint) override;  // stderr
+  void say(const std::string& text) override;                            // stdout, unless --json
 
   // The plan as it has to be said again, with the variables and the folder of this command.
   std::string spoken() const;
@@ -118,28 +107,12 @@ class Context {
   int finish(int code, const std::string& result, const std::string& reason);
   int fail(const Error& error);
   int fail_as(int code, const Error& error);
-  void say(const std::string& text);                            // stdout, unless --json
-  void warn(const std::string& what, const std::string& hint);  // stderr
-  // As the journal says it: see bring_back_old_tables.
-  std::string below_state(const std::string& folder) const;
 
  private:
-  std::string beside_the_plan(const std::string& url) const;
-  std::optional<KnownColumns> begun_with() const;
-  void look_on(Diagnostics& diagnostics);
-
   Options options_;
   SystemClock clock_;
-  Random random_;
-  std::unique_ptr<ThreadExecutor> executor_;
   Progress progress_;
-  PlanFile plan_;
-  Migration migration_;
-  std::map<std::string, std::shared_ptr<Store>> stores_;
-  std::map<std::string, std::string> variables_;
-  std::string folder_;
-  std::unique_ptr<Journal> journal_;
-  std::unique_ptr<FileSidecar> sidecar_;
+  Session session_;
   std::optional<std::vector<NextStep>> next_;
 };
 

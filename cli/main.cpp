@@ -12,12 +12,15 @@
 #include "surface.h"
 #include "usage.h"
 #include "verbs.h"
+#include "whimbrel/runner.h"
 
 namespace whimbrel::cli {
 namespace {
 
-constexpr const char* version_number = "0.1.0";
-constexpr const char* version_text = "whimbrel 0.1.0";
+const std::string& version_text() {
+  static const std::string text = std::string("whimbrel ") + version();
+  return text;
+}
 
 void on_signal(int) {
   stop_flag().request();
@@ -101,7 +104,7 @@ void add_measuring_verbs(CLI::App& app, const AddVerb& verb, const WithPlan& wit
       ->required()
       ->check(CLI::IsMember({"bash", "zsh", "fish"}));
   verb("man", "prints the manual page", "  whimbrel man > whimbrel.1", [&app] {
-    return man(app, version_number);
+    return man(app, version());
   })->group("");
 }
 
@@ -112,7 +115,7 @@ int dispatch(int argc, char** argv) {
       "Examples:\n  whimbrel analyze migration.yaml\n  whimbrel run migration.yaml --until verify\n"
       "  whimbrel rollback migration.yaml\n`whimbrel VERB --help` says more.");
   app.require_subcommand(1);
-  app.set_version_flag("--version", version_text);
+  app.set_version_flag("--version", version_text());
   int code = done;
   const auto verb = [&](const char* name, const char* help, const char* examples,
                         std::function<int()> act) {
@@ -227,7 +230,7 @@ int dispatch(int argc, char** argv) {
   add_measuring_verbs(app, verb, with_plan, options);
   verb("schema", "prints the JSON Schema of a plan", "  whimbrel schema", [] { return schema(); });
   verb("version", "prints the version", "  whimbrel version", [] {
-    std::printf("%s\n", version_text);
+    std::printf("%s\n", version_text().c_str());
     return int{done};
   });
   // What was parsed before the mistake may lack this flag.

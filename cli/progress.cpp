@@ -17,7 +17,6 @@ namespace {
 
 constexpr Milliseconds between_lines{2000};
 constexpr Milliseconds between_draws{100};
-constexpr Milliseconds between_headways{500};
 
 nlohmann::json to_json(const Event& event) {
   nlohmann::json line = {{"event", event.name}};
@@ -27,50 +26,34 @@ nlohmann::json to_json(const Event& event) {
   return line;
 }
 
-std::int64_t whole(const Event& event, const std::string& name) {
-  for (const auto& [field, value] : event.fields) {
-    if (field == name && std::holds_alternative<std::int64_t>(value))
-      return std::get<std::int64_t>(value);
-  }
-  return 0;
-}
-
-std::string text(const Event& event, const std::string& name) {
-  for (const auto& [field, value] : event.fields) {
-    if (field == name && std::holds_alternative<std::string>(value))
-      return std::get<std::string>(value);
-  }
-  return "";
-}
-
 // What is worth a line of its own to a person who watches.
 std::string sentence(const Event& event) {
   if (event.name == "phase_entered")
-    return fmt::format("{}: {}", text(event, "phase"), text(event, "why"));
+    return fmt::format("{}: {}", event.text("phase"), event.text("why"));
   if (event.name == "self_test_passed") {
-    return fmt::format("tried one row on {}, rolled back: {}: ok", text(event, "table"),
-                       text(event, "tried"));
+    return fmt::format("tried one row on {}, rolled back: {}: ok", event.text("table"),
+                       event.text("tried"));
   }
   if (event.name == "table_backed_up") {
-    return fmt::format("backed up {}: {} rows", text(event, "table"),
-                       with_thousands(whole(event, "rows")));
+    return fmt::format("backed up {}: {} rows", event.text("table"),
+                       with_thousands(event.whole("rows")));
   }
   if (event.name == "index_built") {
-    return fmt::format("built an index of {} in {}", text(event, "table"),
-                       to_duration_text(Milliseconds(whole(event, "ms"))));
+    return fmt::format("built an index of {} in {}", event.text("table"),
+                       to_duration_text(Milliseconds(event.whole("ms"))));
   }
   if (event.name == "verified") {
-    return fmt::format("compared {} rows in {}: {} differ", with_thousands(whole(event, "rows")),
-                       to_duration_text(Milliseconds(whole(event, "ms"))),
-                       with_thousands(whole(event, "differing")));
+    return fmt::format("compared {} rows in {}: {} differ", with_thousands(event.whole("rows")),
+                       to_duration_text(Milliseconds(event.whole("ms"))),
+                       with_thousands(event.whole("differing")));
   }
-  if (event.name == "switch_flipped") return "switched: " + text(event, "switch");
-  if (event.name == "switch_put_back") return "put back: " + text(event, "switch");
+  if (event.name == "switch_flipped") return "switched: " + event.text("switch");
+  if (event.name == "switch_put_back") return "put back: " + event.text("switch");
   if (event.name == "writers_held") return "holding writers";
   if (event.name == "retried")
-    return fmt::format("trying again ({}{}{})", text(event, "cause"),
-                       text(event, "hint").empty() ? "" : ": ", text(event, "hint"));
-  if (event.name == "effect_undone") return "undone: " + effect_words(text(event, "effect"));
+    return fmt::format("trying again ({}{}{})", event.text("cause"),
+                       event.text("hint").empty() ? "" : ": ", event.text("hint"));
+  if (event.name == "effect_undone") return "undone: " + effect_words(event.text("effect"));
   return "";
 }
 
@@ -170,38 +153,8 @@ void Progress::count(const std::string& table, const std::string& doing, std::in
   draw(table, bar, last);
 }
 
-void Progress::keep_headway(Course course, const std::string& path) {
-  const std::lock_guard lock(mutex_);
-  course_ = std::move(course);
-  headway_path_ = path;
-  write_headway(true);
-}
-
-// Only looked at by whoever wants to know, so it need not survive anything; a reader never sees
-// half of it.
-void Progress::write_headway(bool at_once) {
-  const Milliseconds now = clock_.monotonic();
-  if (!at_once && now - headway_written_ < between_headways) return;
-  const Headway headway = course_->headway(clock_.now(), now);
-  headway_written_ = now;
-  headway_doing_ = headway.doing;
-  const std::string part = headway_path_ + ".part";
-  std::FILE* file = std::fopen(part.c_str(), "w");
-  if (file == nullptr) return;
-  const std::string text =
-      to_json(headway).dump(-1, ' ', false, nlohmann::json::error_handler_t::replace) + "\n";
-  const bool written = std::fwrite(text.data(), 1, text.size(), file) == text.size();
-  if (std::fclose(file) == 0 && written) (void)std::rename(part.c_str(), headway_path_.c_str());
-}
-
 void Progress::emit(const Event& event) {
   const std::lock_guard lock(mutex_);
-  if (course_) {
-    course_->heard(event, clock_.monotonic());
-    const bool asked = event.name == "request_carried_out" || event.name == "retried";
-    write_headway(asked ||
-                  course_->headway(clock_.now(), clock_.monotonic()).doing != headway_doing_);
-  }
   const std::string line =
       to_json(event).dump(-1, ' ', false, nlohmann::json::error_handler_t::replace);
   log("info", line);
@@ -210,10 +163,10 @@ void Progress::emit(const Event& event) {
     std::fflush(stdout);
     return;
   }
-  const std::string table = text(event, "table");
-  if (event.name == "chunk_copied") return count(table, "copying", whole(event, "rows"), true);
-  if (event.name == "chunk_verified") return count(table, "comparing", whole(event, "rows"), false);
-  if (event.name == "analyzed") return count(table, "reading", whole(event, "rows"), false);
+  const std::string table = event.text("table");
+  if (event.name == "chunk_copied") return count(table, "copying", event.whole("rows"), true);
+  if (event.name == "chunk_verified") return count(table, "comparing", event.whole("rows"), false);
+  if (event.name == "analyzed") return count(table, "reading", event.whole("rows"), false);
   const std::string said = sentence(event);
   if (said.empty() || settings_.quiet) return;
   settle();

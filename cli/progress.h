@@ -10,7 +10,6 @@
 
 #include "base/clock.h"
 #include "base/events.h"
-#include "report/headway.h"
 
 namespace whimbrel::cli {
 
@@ -27,9 +26,6 @@ class Progress final : public Events {
   void emit(const Event& event) override;
   // How many rows a table is known to have, for its bar and the time that is left.
   void expect(const std::string& table, std::int64_t rows, std::int64_t done);
-  std::int64_t expected(const std::string& table) const { return bars_.at(table).total; }
-  // From now on the headway of a run is kept in this file, for `status`.
-  void keep_headway(Course course, const std::string& path);
   // Lines of lesser weight than `level` (debug, info, warning, error) are left out.
   void log_to(const std::string& path, const std::string& level);
   void log(const std::string& level, const std::string& text);
@@ -46,7 +42,6 @@ class Progress final : public Events {
     Milliseconds told{-1'000'000};
     bool ended = false;
   };
-  void write_headway(bool at_once);
   void draw(const std::string& table, Bar& bar, bool last);
   std::string bar_text(const std::string& table, const Bar& bar) const;
   void count(const std::string& table, const std::string& doing, std::int64_t rows, bool add);
@@ -60,10 +55,6 @@ class Progress final : public Events {
   std::mutex mutex_;
   std::map<std::string, Bar> bars_;
   std::map<std::string, std::int64_t> copied_before_;  // by the lives before this one
-  std::optional<Course> course_;
-  std::string headway_path_;
-  std::string headway_doing_;
-  Milliseconds headway_written_{-1'000'000};
 };
 
 }  // namespace whimbrel::cli

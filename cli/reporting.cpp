@@ -4,8 +4,6 @@
 #include <cstdlib>
 #include <filesystem>
 
-#include "verbs.h"
-
 namespace whimbrel::cli {
 
 namespace {
@@ -51,51 +49,18 @@ Result<PlanAsWritten> plan_as_written(const Context& context) {
   ASSIGN_OR_RETURN(const PlanSource source, read_plan(context.options().plan));
   const std::string name = std::filesystem::path(source.path).filename().string();
   Diagnostics diagnostics(name, source.text);
-  PlanAsWritten plan{parsed(source, context.variables(), diagnostics), names_in(source.text)};
-  Variables variables = context.variables();
+  PlanAsWritten plan{parsed(source, context.session().settings().variables, diagnostics),
+                     names_in(source.text)};
+  Variables variables = context.session().settings().variables;
   for (const std::string& one : plan.variables) {
     if (!is_set(one, variables, plan.resolved)) variables[one] = "${" + one + "}";
   }
-  const bool all_are_set = variables.size() == context.variables().size();
+  const bool all_are_set = variables.size() == context.session().settings().variables.size();
   if (all_are_set && !diagnostics.empty()) return diagnostics.error();
   if (all_are_set) return plan;
   Diagnostics ignored(name, source.text);
   plan.resolved = parsed(source, variables, ignored);
   return plan;
-}
-
-ReportWanted report_wanted(Context& context, nlohmann::json plan) {
-  ReportWanted wanted;
-  const Result<std::string> folder = context.state_folder(true);
-  if (folder.ok()) wanted.folder = folder.value();
-  wanted.plan_file = std::move(plan);
-  wanted.plan = context.options().plan;
-  wanted.state_option = context.options().state;
-  wanted.redact = context.options().redact;
-  wanted.now = context.clock().now();
-  return wanted;
-}
-
-Status write_reports(const Journal& journal, const ReportFacts& facts) {
-  const Result<std::string> report = write_report_files(journal, facts);
-  if (!report.ok()) return report.error();
-  if (!facts.started()) return {};
-  ASSIGN_OR_RETURN(const nlohmann::json checkpoint,
-                   checkpoint_document(journal, facts.wanted.folder, facts.wanted.now));
-  const Result<std::string> written =
-      write_stamped(facts.wanted.folder, "checkpoint", "json",
-                    checkpoint.dump(2, ' ', false, nlohmann::json::error_handler_t::replace) + "\n",
-                    facts.wanted.now);
-  return written.ok() ? Status() : Status(written.error());
-}
-
-Status write_documents(Context& context) {
-  const Result<std::string> folder = context.state_folder(false);
-  if (!folder.ok()) return folder.error();
-  const nlohmann::json plan = nlohmann::json::parse(context.plan().resolved, nullptr, false);
-  ASSIGN_OR_RETURN(const ReportFacts facts,
-                   gather(context.journal(), report_wanted(context, plan)));
-  return write_reports(context.journal(), facts);
 }
 
 }  // namespace whimbrel::cli

@@ -1,8 +1,7 @@
-// What a report needs from the command line: the plan as it is written, and where things lie.
+// What a report needs from the command line: the plan as it is written.
 #pragma once
 
 #include "context.h"
-#include "report/document.h"
 
 namespace whimbrel::cli {
 
@@ -13,9 +12,5 @@ struct PlanAsWritten {
   std::vector<std::string> variables;  // that it takes, in their order
 };
 Result<PlanAsWritten> plan_as_written(const Context& context);
-
-ReportWanted report_wanted(Context& context, nlohmann::json plan);
-// Report, page and, once there is something to roll back, the checkpoint.
-Status write_reports(const Journal& journal, const ReportFacts& facts);
 
 }  // namespace whimbrel::cli

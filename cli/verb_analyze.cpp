@@ -1,46 +1,28 @@
-#include "measure/measure.h"
-#include "report/analysis.h"
+#include "session/look.h"
 #include "verbs.h"
 
 namespace whimbrel::cli {
 
 int analyze(const Options& options) {
   Context context(options);
-  if (const Status loaded = context.load(); !loaded.ok()) return context.fail(loaded.error());
-  const Result<std::string> folder = context.state_folder(true);
-  if (!folder.ok()) return context.fail(folder.error());
-  const Result<Analysis> analysis =
-      whimbrel::analyze(context.migration(), context.standing(), context.clock(),
-                        context.progress(), stop_flag(), context.options().redact);
-  if (!analysis.ok()) return context.fail(analysis.error());
-  const Result<std::string> file = write_stamped(
-      folder.value(), "analysis", "json",
-      analysis.value().document.dump(2, ' ', false, nlohmann::json::error_handler_t::replace) +
-          "\n",
-      context.clock().now());
-  if (!file.ok()) return context.fail(file.error());
-  context.say(analysis.value().text);
+  const Result<Analyzed> analyzed = analyze_migration(context.session());
+  if (!analyzed.ok()) return context.fail(analyzed.error());
+  const Analysis& analysis = analyzed.value().analysis;
+  context.say(analysis.text);
   if (options.json) {
-    std::printf("%s\n", analysis.value()
-                            .document.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace)
-                            .c_str());
+    std::printf(
+        "%s\n",
+        analysis.document.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace).c_str());
   }
-  const bool refused_all = analysis.value().refused;
-  return context.finish(refused_all ? refused : done, refused_all ? "refused" : "analyzed",
-                        file.value());
+  return context.finish(analysis.refused ? refused : done,
+                        analysis.refused ? "refused" : "analyzed", analyzed.value().file);
 }
 
 int check(const Options& options) {
   Context context(options);
-  if (const Status loaded = context.load(); !loaded.ok()) return context.fail(loaded.error());
-  const Result<Analysis> analysis =
-      whimbrel::check(context.migration(), context.standing(), context.clock());
+  const Result<Analysis> analysis = check_migration(context.session());
   if (!analysis.ok()) return context.fail(analysis.error());
   context.say(analysis.value().text);
-  for (const Error& wrong : wrong_queries(context.migration(), context.plan().measures)) {
-    const std::string where = wrong.context.empty() ? "" : ", " + wrong.context.back();
-    context.warn("the plan's queries cannot be measured: " + wrong.message + where, wrong.hint);
-  }
   const bool refused_all = analysis.value().refused;
   return context.finish(refused_all ? refused : done, refused_all ? "refused" : "checked",
                         refused_all ? "`run` would refuse"

@@ -1,26 +1,9 @@
 #include <charconv>
 
+#include "session/conduct.h"
 #include "verbs.h"
 
 namespace whimbrel::cli {
-
-namespace {
-constexpr int answer_tries = 600;
-constexpr Milliseconds answer_pause{100};
-}  // namespace
-
-Result<std::optional<std::string>> ask_runner(Context& context, const std::string& verb,
-                                              const std::string& value) {
-  if (!context.journal().somebody_runs()) return std::optional<std::string>{};
-  ASSIGN_OR_RETURN(const std::int64_t request, context.journal().ask(verb, value));
-  for (int i = 0; i < answer_tries && !stop_flag().requested(); ++i) {
-    ASSIGN_OR_RETURN(std::optional<std::string> answer, context.journal().answer_to(request));
-    if (answer) return answer;
-    context.clock().sleep_for(answer_pause);
-  }
-  return Error{ErrorCode::unavailable, "the runner did not answer within a minute",
-               "it carries the request out after the chunk it is in; `whimbrel status` shows it"};
-}
 
 int control(const Options& options, const std::string& verb) {
   Context context(options);
@@ -40,7 +23,7 @@ int control(const Options& options, const std::string& verb) {
     }
     limits[key] = number;
   }
-  const auto answer = ask_runner(context, verb, verb == "limits" ? limits.dump() : "");
+  const auto answer = ask_runner(context.session(), verb, verb == "limits" ? limits.dump() : "");
   if (!answer.ok()) return context.fail(answer.error());
   if (!answer.value()) {
     return context.fail(Error{ErrorCode::refused,

@@ -7,6 +7,7 @@
 #include "report/page.h"
 #include "report/runbook.h"
 #include "reporting.h"
+#include "session/documents.h"
 #include "verbs.h"
 
 namespace whimbrel::cli {
@@ -155,7 +156,8 @@ int report(const Options& options) {
     context.next(next_steps(State{}, options.plan));
   }
   const Journal& journal = nothing_yet ? *nothing_yet : context.journal();
-  ReportWanted wanted = report_wanted(context, plan.ok() ? plan.value().resolved : nullptr);
+  ReportWanted wanted =
+      report_wanted(context.session(), plan.ok() ? plan.value().resolved : nullptr);
   wanted.runner = journal.somebody_runs();
   const Result<ReportFacts> facts = gather(journal, std::move(wanted));
   if (!facts.ok()) return context.fail(facts.error());

@@ -3,6 +3,7 @@
 #include "base/counted.h"
 #include "base/text.h"
 #include "engine/trial.h"
+#include "session/conduct.h"
 #include "verbs.h"
 
 namespace whimbrel::cli {
@@ -48,11 +49,6 @@ nlohmann::json document(const TrialOutcome& outcome, bool redact) {
 
 }  // namespace
 
-Result<std::unique_ptr<Journal>> trial_journal(Context& context) {
-  ASSIGN_OR_RETURN(const std::string folder, context.state_folder(true));
-  return Journal::open(folder + "/trial.db", context.clock());
-}
-
 int test(const Options& options) {
   Context context(options);
   if (const Status loaded = context.load(); !loaded.ok()) return context.fail(loaded.error());
@@ -72,7 +68,7 @@ int test(const Options& options) {
   }
   if (const Status confirmed = context.confirm("test"); !confirmed.ok())
     return context.fail(confirmed.error());
-  const auto journal = trial_journal(context);
+  const auto journal = trial_journal(context.session());
   if (!journal.ok()) return context.fail(journal.error());
   if (const Status locked = journal.value()->lock_for_running(); !locked.ok())
     return context.fail(locked.error());

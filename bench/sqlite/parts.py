@@ -28,7 +28,7 @@ def writer_cost(bench):
             whimbrel.start(db, "prepare" if name == "capture" else "copy").wait()
         sides[name] = db
     measured = {}
-    for each in (1, 500):
+    for each, kind in ((1, "mix"), (500, "mix"), (1, "update"), (1, "insert"), (1, "delete")):
         tries = {name: [] for name in sides}
         for turn in range(3):
             for name, db in rotated(list(sides.items()), turn):
@@ -36,11 +36,11 @@ def writer_cost(bench):
                 measuring.fresh_copy(db, trial)
                 done = json.loads(measuring.output_of(
                     [sys.executable, HERE / "writer.py", "batch", trial, "--operations",
-                     operations, "--each", each]))
+                     operations, "--each", each, "--kind", kind]))
                 tries[name].append(done["user_s"] + done["system_s"])
                 measuring.remove(trial)
         middle = {name: statistics.median(cpu) for name, cpu in tries.items()}
-        measured[f"each_{each}"] = {
+        measured[f"each_{each}" if kind == "mix" else f"each_{each}_{kind}"] = {
             "operations": operations,
             **{name: {"cpu_us": 1e6 * cpu / operations, "ratio": cpu / middle["bare"]}
                for name, cpu in middle.items()}}

@@ -159,7 +159,9 @@ def race_tables(results):
 def cost_table(results):
     rows = []
     for name, form in (("each_1", "each in a transaction of its own"),
-                       ("each_500", "500 in a transaction")):
+                       ("each_500", "500 in a transaction"),
+                       ("each_1_update", "only updates"), ("each_1_insert", "only inserts"),
+                       ("each_1_delete", "only deletes")):
         part = at(results, "writer_cost", name)
         if part:
             rows.append([form] + [f"{part[side]['cpu_us']:.0f} µs, {part[side]['ratio']:.2f} ×"

@@ -10,7 +10,7 @@ begin because another one was stuck is late as well, and a stall of a second is 
 operation but all that should have happened in that second. After SIGTERM the operations that are
 still due are carried out; what begins later is not counted.
 
-`batch` says how much CPU its operations took, user and system, without the start of Python.
+`batch --kind` makes them all of one kind; it says how much CPU its operations took, user and system, without the start of Python.
 
 The operations are those of an application: 40 inserts, 50 updates (three of four change the status
 and the time stamp, the others also text), 10 deletes in a hundred, all on keys over the whole table.
@@ -59,7 +59,8 @@ def some_keys(connection, count, rnd):
 class Operations:
     """The statements in the order of a seed; the same seed and table give the same ones."""
 
-    def __init__(self, connection, seed, keys):
+    def __init__(self, connection, seed, keys, kind="mix"):
+        self.kind = kind
         self.random = random.Random(seed)
         self.keys = some_keys(connection, keys, self.random)
         self.inserted = 0
@@ -67,7 +68,8 @@ class Operations:
 
     def next(self):
         rnd = self.random
-        dice = rnd.random()
+        dice = {"mix": rnd.random(), "insert": 0.0, "update": 0.4 + 0.5 * rnd.random(),
+                "delete": 1.0}[self.kind]
         if dice < 0.4 or not self.keys:
             self.inserted += 1
             key = f"{rnd.getrandbits(32):08x}-{self.prefix}-{self.inserted}"
@@ -119,7 +121,8 @@ def go_on(options):
 
 def batch(options):
     connection = connect(options.db)
-    operations = Operations(connection, options.seed, max(100, options.operations // 2))
+    keys = options.operations * 2 if options.kind == "delete" else max(100, options.operations // 2)
+    operations = Operations(connection, options.seed, keys, options.kind)
     todo = [operations.next() for _ in range(options.operations)]
     connection.execute("SELECT count(*) FROM workflow_processes").fetchone()  # a warm cache for all
     before = resource.getrusage(resource.RUSAGE_SELF)
@@ -150,6 +153,7 @@ def main():
     verb.add_argument("db")
     verb.add_argument("--operations", type=int, required=True)
     verb.add_argument("--each", type=int, default=1)
+    verb.add_argument("--kind", choices=("mix", "insert", "update", "delete"), default="mix")
     verb.add_argument("--seed", type=int, default=7)
     verb.set_defaults(act=batch)
     options = parser.parse_args()

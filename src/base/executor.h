@@ -6,11 +6,11 @@
 // under way has ended; the first error wins.
 #pragma once
 
-#include <atomic>
 #include <functional>
 #include <vector>
 
 #include "base/error.h"
+#include "base/stop.h"
 
 namespace whimbrel {
 
@@ -30,17 +30,6 @@ class ThreadExecutor final : public Executor {
 
  private:
   int workers_max_;
-};
-
-// Asked from a signal handler or another thread; polled between steps.
-class StopFlag {
- public:
-  void request() { requested_.fetch_add(1, std::memory_order_relaxed); }
-  bool requested() const { return requested_.load(std::memory_order_relaxed) > 0; }
-  int times() const { return requested_.load(std::memory_order_relaxed); }
-
- private:
-  std::atomic<int> requested_{0};
 };
 
 }  // namespace whimbrel

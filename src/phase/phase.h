@@ -6,29 +6,11 @@
 
 #include <array>
 #include <cstdint>
-#include <optional>
 #include <string>
-#include <string_view>
+
+#include "phase/names.h"
 
 namespace whimbrel {
-
-enum class Phase {
-  planned,
-  prepared,
-  copying,
-  following,
-  verified,
-  fenced,
-  watching,
-  finishing,
-  finished,
-  rolling_back,
-  rolled_back,
-  stuck,
-};
-inline constexpr int phase_count = 12;
-const char* name_of(Phase phase);
-std::optional<Phase> phase_from(std::string_view name);
 
 struct Edge {
   Phase from;
@@ -106,11 +88,6 @@ static_assert(!is_edge(Phase::copying, Phase::watching), "unverified data is nev
 static_assert(!is_edge(Phase::following, Phase::fenced), "unverified data is never cut over");
 static_assert(!is_edge(Phase::finishing, Phase::rolling_back), "what is removed cannot come back");
 static_assert(!is_edge(Phase::finished, Phase::rolling_back), "the old side is out of date");
-
-// How far a person wants to go (`--until`).
-enum class Goal { backup, prepare, copy, follow, verify, watch };
-std::optional<Goal> goal_from(std::string_view name);
-const char* name_of(Goal goal);
 
 // What the engine knows when it decides. Everything comes from the journal or from a look at the
 // stores that changed nothing.

@@ -100,7 +100,7 @@ struct PlanSource {
   std::string text;
 };
 
-// not_found when the file cannot be read.
+// invalid_plan when the file cannot be read.
 Result<PlanSource> read_plan(const std::string& path);
 // `variables` come from --var; then defaults of `vars:`, then the environment. Mistakes go to
 // `diagnostics`; what could be understood is returned.

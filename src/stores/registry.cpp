@@ -56,4 +56,12 @@ Result<std::shared_ptr<Store>> open_store(const std::string& url, Clock& clock) 
                              : "say which kind of store it is: `" + printable(meant, 200) + "`"};
 }
 
+std::string url_below(const std::string& url, const std::string& folder) {
+  constexpr std::string_view scheme = "sqlite:";
+  if (!url.starts_with(scheme)) return url;
+  const std::filesystem::path path = url.substr(scheme.size());
+  if (path.empty() || path.is_absolute()) return url;
+  return std::string(scheme) + (std::filesystem::path(folder) / path).string();
+}
+
 }  // namespace whimbrel

@@ -38,6 +38,7 @@ FILES = {"yaml": "#", "sql": "--", "python": "#", "ini": "#"}
 PATIENCE = int(os.environ.get("WHIMBREL_GUIDE_PATIENCE", "120"))  # seconds for a page
 # A page is not about the disk, and a busy one makes it five times slower.
 MEMORY = "/dev/shm" if os.access("/dev/shm", os.W_OK) and shutil.disk_usage("/dev/shm").free > 1 << 30 else None
+PASSAGES = {"cpp": "*.cpp", "cmake": "CMakeLists.txt"}
 GENERATED = "plan-reference.md"
 EXAMPLES = "transforms.md"
 MISTAKEN = {"misspelt/plan.yaml", "later/plan.yaml"}  # plans that show a mistake of grammar
@@ -100,6 +101,10 @@ class Page:
             assert before is not None and before.language == "sh" and before.output is None, \
                 "%s: an output without its command" % where
             before.output = block
+            return
+        if block.language in PASSAGES:
+            files = (ROOT / "examples").rglob(PASSAGES[block.language])
+            assert any(block.text in file.read_text() for file in files), "%s: no example has this passage" % where
             return
         if block.language in FILES:
             first = block.lines()[0] if block.text else ""

@@ -1,0 +1,45 @@
+#include "session/archive.h"
+
+#include <filesystem>
+#include <nlohmann/json.hpp>
+
+#include "backup/backup.h"
+
+namespace whimbrel {
+
+Status archive_first(Session& session, const FinishWanted& wanted) {
+  const FinishPlan& plan = session.migration().finish;
+  const State state = session.journal().state();
+  const bool drops_tables = !plan.keep_source && plan.rename_source_to.empty();
+  const bool drops_archive = state.phase == Phase::finished;
+  if (wanted.no_backup || (wanted.archive.empty() && !drops_tables && !drops_archive)) return {};
+  const Effect* known = state.effect("archive");
+  if (known != nullptr && known->confirmed && known->at >= state.phase_since) return {};
+  ASSIGN_OR_RETURN(const std::string state_folder, session.state_folder(false));
+  const std::string folder = wanted.archive.empty()
+                                 ? state_folder + "/archive-" + to_compact(session.clock().now())
+                                 : std::filesystem::absolute(wanted.archive).string();
+  bool any = false;
+  for (const auto& [alias, store] : session.migration().stores) {
+    std::vector<std::string> tables;
+    for (const Move& move : session.migration().moves) {
+      if (move.source == store && !drops_archive) tables.push_back(move.mapping.source.name);
+    }
+    if (drops_archive) tables = {plan.rename_source_to};
+    std::erase_if(tables,
+                  [&](const std::string& name) { return !store->catalog().describe(name).ok(); });
+    if (tables.empty()) continue;
+    const bool alone = session.migration().stores.size() == 1;
+    const std::string place = alone ? folder : folder + "/" + alias;
+    const auto taken = take_backup(*store, tables, place, session.events());
+    if (!taken.ok()) return taken.error();
+    TRY(verify_backup(place));
+    any = true;
+  }
+  if (!any) return {};
+  TRY(session.journal().append(EffectIntended{"archive", "{}"}));
+  return session.journal().append(
+      EffectConfirmed{"archive", nlohmann::json({{"folder", session.below_state(folder)}}).dump()});
+}
+
+}  // namespace whimbrel

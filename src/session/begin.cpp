@@ -1,0 +1,137 @@
+#include "session/begin.h"
+
+#include <fmt/format.h>
+
+#include <filesystem>
+#include <nlohmann/json.hpp>
+
+#include "base/text.h"
+#include "engine/trial.h"
+#include "session/conduct.h"
+#include "session/look.h"
+
+namespace whimbrel {
+
+namespace {
+
+constexpr Milliseconds analysis_age_max{24 * 3600 * 1000};
+
+// An analysis of the same plan that is younger than a day need not be made again.
+bool analyzed_lately(Session& session, const std::string& folder) {
+  const std::string path = folder + "/migration-analysis-latest.json";
+  const Result<std::string> text = read_file(path);
+  if (!text.ok()) return false;
+  const nlohmann::json document = nlohmann::json::parse(text.value(), nullptr, false);
+  std::error_code failure;
+  const auto written = std::filesystem::last_write_time(path, failure);
+  const auto age = std::filesystem::file_time_type::clock::now() - written;
+  return !failure && document.is_object() &&
+         document.value("digest", "") == session.migration().digest &&
+         document.value("full", false) && !document.value("refused", true) &&
+         age < analysis_age_max;
+}
+
+bool has_begun(const State& state) {
+  return state.started && state.phase != Phase::planned && state.phase != Phase::rolled_back;
+}
+
+std::vector<Activity> what_is_to_do(Session& session, Goal goal, bool analyzed) {
+  const State state = session.journal().state();
+  std::vector<Activity> todo;
+  const bool begins = !has_begun(state);
+  if (begins && !analyzed) todo.push_back(Activity::reading);
+  if (begins && !session.plan().backup.folder.empty()) todo.push_back(Activity::backing_up);
+  const bool copies = begins || state.phase == Phase::prepared || state.phase == Phase::copying;
+  if (copies && goal >= Goal::copy) {
+    todo.push_back(Activity::copying);
+    todo.push_back(Activity::indexing);
+  }
+  if (goal >= Goal::verify) todo.push_back(Activity::comparing);
+  return todo;
+}
+
+// What this run has to do, for whoever asks how long it takes.
+Status keep_headway(Session& session, Goal goal) {
+  const State state = session.journal().state();
+  ASSIGN_OR_RETURN(const std::string folder, session.state_folder(true));
+  std::vector<WorkOnTable> tables;
+  for (const Move& move : session.migration().moves) {
+    WorkOnTable work{move.name, move.mapping.source.name, 0, 0, 0, 0};
+    ASSIGN_OR_RETURN(work.rows, session.rows_of(move));
+    const int indexes = static_cast<int>(move.mapping.target.index_ddl.size());
+    (move.indexes == Indexes::after ? work.indexes_after : work.indexes_online) = indexes;
+    const auto copy = state.copies.find(move.index);
+    if (has_begun(state) && copy != state.copies.end()) work.copied = copy->second.read;
+    tables.push_back(std::move(work));
+  }
+  session.headway().keep(
+      Course(std::move(tables), what_is_to_do(session, goal, analyzed_lately(session, folder)),
+             session.migration().sync == Sync::dual, session.migration().limits.rows_per_s),
+      folder + "/" + headway_file);
+  return {};
+}
+
+// Every value is read before anything is changed.
+Status analyze_first(Session& session) {
+  if (has_begun(session.journal().state())) return {};
+  ASSIGN_OR_RETURN(const std::string folder, session.state_folder(true));
+  if (analyzed_lately(session, folder)) return {};
+  ASSIGN_OR_RETURN(const Analyzed analyzed, analyze_opened(session));
+  if (!analyzed.analysis.refused) return {};
+  Error error{ErrorCode::refused,
+              "the analysis found what `run` would trip over:",
+              "",
+              "nothing was changed",
+              {},
+              ""};
+  error.excerpt = analyzed.analysis.text;
+  error.hint = "the whole analysis is in " + analyzed.file;
+  return error;
+}
+
+// Rows that `test --keep` or a killed `test` has left are not the migration's.
+Result<bool> trial_left_rows(Session& session) {
+  ASSIGN_OR_RETURN(const std::string folder, session.state_folder(true));
+  std::error_code ignored;
+  if (!std::filesystem::exists(folder + "/trial.db", ignored)) return false;
+  ASSIGN_OR_RETURN(const auto journal, trial_journal(session));
+  return Trial(session.migration(), *journal, session.events()).has_leftovers();
+}
+
+Status remove_trial(Session& session) {
+  ASSIGN_OR_RETURN(const auto journal, trial_journal(session));
+  TRY(journal->lock_for_running());
+  const Result<std::int64_t> cleaned =
+      Trial(session.migration(), *journal, session.events()).clean();
+  return cleaned.ok() ? Status() : Status(cleaned.error());
+}
+
+}  // namespace
+
+Status refuse_added_columns(Session& session) {
+  const Phase phase = session.journal().phase();
+  const std::vector<std::string>& added = session.migration().added_since;
+  if (added.empty() || phase == Phase::watching || phase == Phase::rolling_back) return {};
+  return Error{
+      ErrorCode::refused,
+      fmt::format("somebody has added {} since the migration began, and nothing in the plan "
+                  "moves it",
+                  join(added, ", ")),
+      "`whimbrel rollback`, then `run` with the column in the plan, or under `rest: drop`",
+      "nothing was changed by this command; the application uses the old side",
+      {},
+      ""};
+}
+
+Status make_ready(Session& session, Goal goal) {
+  TRY(keep_headway(session, goal));
+  ASSIGN_OR_RETURN(const bool tried, trial_left_rows(session));
+  if (tried) {
+    TRY(session.host().confirm("run"));
+    TRY(remove_trial(session));
+  }
+  TRY(analyze_first(session));
+  return tried ? Status() : session.host().confirm("run");
+}
+
+}  // namespace whimbrel

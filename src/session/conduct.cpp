@@ -1,0 +1,195 @@
+#include "session/conduct.h"
+
+#include "session/archive.h"
+#include "session/begin.h"
+#include "session/documents.h"
+#include "session/way_back.h"
+
+namespace whimbrel {
+
+namespace {
+
+constexpr int answer_tries = 600;
+constexpr Milliseconds answer_pause{100};
+
+Conducted ended(Session& session, Ending ending, std::string reason) {
+  return Conducted{ending, session.journal().phase(), std::move(reason)};
+}
+
+Conducted dry(Session& session) { return ended(session, Ending::dry_run, "nothing was changed"); }
+
+// Whatever came of it, there is a report of it.
+Result<Conducted> reported(Session& session, Result<EngineOutcome> outcome) {
+  Status documents = write_documents(session);
+  if (!outcome.ok()) return std::move(outcome).error();
+  EngineOutcome& value = outcome.value();
+  const Ending ending = value.gave_up ? Ending::gave_up : Ending::carried_out;
+  return Conducted{ending, value.phase, std::move(value.reason), {}, std::move(documents)};
+}
+
+// Beside a living runner nobody else drives: it is asked.
+Result<Conducted> asked(Session& session, const std::string& verb, const std::string& what) {
+  TRY(ask_runner(session, verb, ""));
+  return ended(session, Ending::asked, what);
+}
+
+Goal goal_of(Session& session, const RunWanted& wanted) {
+  if (wanted.goal) return *wanted.goal;
+  const bool waits = session.plan().start_manually && session.journal().phase() != Phase::watching;
+  return waits ? Goal::verify : Goal::watch;
+}
+
+// The plan wants a failed run undone. A run that was stopped has not failed.
+Result<Conducted> undo_after(Session& session, Error cause) {
+  Result<Conducted> back = reported(session, session.make_engine().rollback());
+  if (!back.ok()) return back;
+  back.value().undone_after =
+      std::move(cause).saying_safe("rolled back: everything is as it was before");
+  return back;
+}
+
+}  // namespace
+
+Result<std::optional<std::string>> ask_runner(Session& session, const std::string& verb,
+                                              const std::string& value) {
+  Journal& journal = session.journal();
+  if (!journal.somebody_runs()) return std::optional<std::string>{};
+  ASSIGN_OR_RETURN(const std::int64_t request, journal.ask(verb, value));
+  for (int i = 0; i < answer_tries && !session.stop().requested(); ++i) {
+    ASSIGN_OR_RETURN(std::optional<std::string> answer, journal.answer_to(request));
+    if (answer) return answer;
+    session.clock().sleep_for(answer_pause);
+  }
+  return Error{ErrorCode::unavailable, "the runner did not answer within a minute",
+               "it carries the request out after the chunk it is in; `whimbrel status` shows it"};
+}
+
+Result<std::unique_ptr<Journal>> trial_journal(Session& session) {
+  ASSIGN_OR_RETURN(const std::string folder, session.state_folder(true));
+  return Journal::open(folder + "/trial.db", session.clock());
+}
+
+Result<Conducted> run_migration(Session& session, const RunWanted& wanted) {
+  // A finished migration has no old table left to bind the plan to.
+  if (session.open_journal(false).ok() && session.journal().phase() == Phase::finished) {
+    return ended(session, Ending::already, "finished already");
+  }
+  TRY(session.open_all());
+  if (session.is_dry_run()) return dry(session);
+  TRY(session.journal().lock_for_running());
+  TRY(refuse_added_columns(session));
+  const Goal goal = goal_of(session, wanted);
+  TRY(make_ready(session, goal));
+  Engine engine = session.make_engine();
+  Result<EngineOutcome> outcome = engine.run(goal, wanted.stay);
+  const bool fails = !outcome.ok() && outcome.error().code != ErrorCode::cancelled;
+  if (fails && session.migration().roll_back_on_failure) {
+    return undo_after(session, std::move(outcome).error());
+  }
+  Result<Conducted> ran = reported(session, std::move(outcome));
+  // A runner at work carries a rollback out when it is asked to.
+  if (ran.ok() && ran.value().phase == Phase::rolled_back) ran.value().ending = Ending::rolled_back;
+  return ran;
+}
+
+Result<Conducted> cut_over_migration(Session& session, const CutoverWanted& wanted) {
+  TRY(session.open_all());
+  if (session.is_dry_run()) return dry(session);
+  TRY(refuse_added_columns(session));
+  TRY(session.host().confirm("cutover"));
+  if (const Status locked = session.journal().lock_for_running(); !locked.ok()) {
+    return asked(session, "cutover", "the runner switches over; `whimbrel status` shows it");
+  }
+  if (wanted.decided) {
+    for (const std::string& line : session.make_engine().switches_seen())
+      session.host().say("switch " + line + "\n");
+  }
+  return reported(session, session.make_engine().cutover(wanted.only, wanted.decided));
+}
+
+namespace {
+
+Result<Conducted> roll_back_finished(Session& session) {
+  TRY(session.load_finished());
+  if (session.is_dry_run()) return dry(session);
+  TRY(session.host().confirm("rollback after finish"));
+  TRY(session.journal().lock_for_running());
+  TRY(bring_back_old_tables(session));
+  TRY(session.open_all());
+  return reported(session, session.make_engine().rollback());
+}
+
+// Somebody may have dropped an old table: then it comes back from the backup, as after `finish`.
+Status open_for_rollback(Session& session) {
+  Status opened = session.open_all();
+  if (opened.ok()) return opened;
+  const bool may_be_gone = session.standing().begun && !session.settings().dry_run;
+  if (!may_be_gone || !old_tables_are_gone(session)) return opened;
+  TRY(session.host().confirm("rollback"));
+  TRY(bring_back_old_tables(session));
+  return session.open_all();
+}
+
+}  // namespace
+
+Result<Conducted> roll_back_migration(Session& session) {
+  TRY(session.open_journal(false));
+  const Phase phase = session.journal().phase();
+  if (phase == Phase::rolled_back && session.journal().state().started) {
+    return ended(session, Ending::already, "rolled back already");
+  }
+  if (phase == Phase::finished) return roll_back_finished(session);
+  TRY(open_for_rollback(session));
+  if (session.is_dry_run()) return dry(session);
+  TRY(session.host().confirm("rollback"));
+  if (const Status locked = session.journal().lock_for_running(); !locked.ok()) {
+    return asked(session, "rollback", "the runner rolls back; `whimbrel status` shows it");
+  }
+  return reported(session, session.make_engine().rollback());
+}
+
+namespace {
+
+// Once the old table is gone the plan no longer binds; what is left to do needs only the stores.
+Status open_for_finish(Session& session) {
+  const Phase phase = session.journal().phase();
+  Status opened = session.open_all();
+  if (opened.ok()) return opened;
+  const bool late = phase == Phase::finishing || phase == Phase::finished;
+  if (!late && session.standing().begun && old_tables_are_gone(session)) {
+    session.host().warn("an old table is gone: there is nothing left to archive",
+                        "what keeps the two sides equal is taken away");
+    return {};
+  }
+  if (late && !session.plan().stores.empty()) return session.prepare_without_tables();
+  return opened;
+}
+
+}  // namespace
+
+Result<Conducted> finish_migration(Session& session, const FinishWanted& wanted) {
+  TRY(session.open_journal(false));
+  TRY(open_for_finish(session));
+  if (session.is_dry_run()) return dry(session);
+  TRY(session.host().confirm("finish"));
+  TRY(session.journal().lock_for_running());
+  Engine engine =
+      session.make_engine([&session, &wanted] { return archive_first(session, wanted); });
+  return reported(session, engine.finish(wanted.after));
+}
+
+Result<VerifyOutcome> verify_migration(Session& session, const VerifyWanted& wanted) {
+  TRY(session.open_journal(false));
+  TRY(session.open_all());
+  // Beside a living runner the journal is the runner's alone.
+  Status locked = session.journal().lock_for_running();
+  const bool repairs = wanted.repair && !session.settings().dry_run;
+  if (repairs) {
+    if (!locked.ok()) return std::move(locked).error();
+    TRY(session.host().confirm("verify --repair"));
+  }
+  Engine engine = session.make_engine();
+  return repairs ? engine.repair(wanted.sample) : engine.verify(wanted.sample, locked.ok());
+}
+
+}  // namespace whimbrel

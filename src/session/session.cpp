@@ -1,0 +1,251 @@
+#include "session/session.h"
+
+#include <fmt/format.h>
+#include <sys/stat.h>
+
+#include <filesystem>
+#include <nlohmann/json.hpp>
+#include <random>
+
+#include "backup/backup.h"
+#include "base/text.h"
+#include "stores/registry.h"
+
+namespace whimbrel {
+
+namespace {
+
+std::uint64_t seed() {
+  std::random_device device;  // jitter only
+  return (static_cast<std::uint64_t>(device()) << 32) | device();
+}
+
+}  // namespace
+
+Session::Session(SessionSettings settings, Host& host, Events& events, StopFlag& stop)
+    : settings_(std::move(settings)),
+      host_(host),
+      stop_(stop),
+      headway_(events, clock_),
+      random_(seed()) {}
+
+// Files that a plan names are beside it; a URL from the command line is as it was typed.
+std::string Session::url_of(const StoreEntry& entry) const {
+  const bool given = !settings_.database_url.empty() && plan_.stores.size() == 1;
+  return given ? settings_.database_url : url_below(entry.url, plan_.folder);
+}
+
+Standing Session::standing() const {
+  if (!journal_) return {};
+  const State state = journal_->state();
+  const bool begun =
+      state.started && state.phase != Phase::rolled_back && state.effect("claim") != nullptr;
+  return {begun, journal_->id()};
+}
+
+// The columns of each table when the migration began; unset before.
+std::optional<KnownColumns> Session::begun_with() const {
+  if (!standing().begun) return std::nullopt;
+  KnownColumns known;
+  const nlohmann::json about = nlohmann::json::parse(journal_->state().tables, nullptr, false);
+  if (!about.is_object()) return known;
+  for (const auto& table : about.value("tables", nlohmann::json::array())) {
+    for (const auto& [address, columns] :
+         {std::pair("from", "from_columns"), std::pair("to", "to_columns")}) {
+      if (!table.contains(address) || !table.contains(columns)) continue;
+      known[ascii_lower(table[address].get<std::string>())] =
+          table[columns].get<std::vector<std::string>>();
+    }
+  }
+  return known;
+}
+
+// All mistakes at once: those in columns too, before anything has begun.
+void Session::look_on(Diagnostics& diagnostics) {
+  const bool is_readable = !plan_.migration.empty() && !plan_.tables.empty();
+  if (!is_readable || !open_stores().ok()) return;
+  const Result<bool> is_begun = has_journal();
+  if (is_begun.ok() && !is_begun.value()) look_at_columns(plan_, stores_, diagnostics);
+}
+
+// Mistakes of the plan before anything of a store is asked.
+Status Session::read_and_open(Diagnostics& diagnostics, const PlanSource& source) {
+  plan_ = parse_plan(source, settings_.variables, diagnostics);
+  if (!diagnostics.empty()) {
+    look_on(diagnostics);
+    return diagnostics.error();
+  }
+  return open_stores();
+}
+
+Status Session::open_stores() {
+  for (const StoreEntry& entry : plan_.stores) {
+    Result<std::shared_ptr<Store>> store = open_store(url_of(entry), clock_);
+    if (!store.ok()) {
+      ASSIGN_OR_RETURN(const PlanSource source, read_plan(plan_.path));
+      Diagnostics diagnostics(std::filesystem::path(plan_.path).filename().string(), source.text);
+      Error error = std::move(store).error();
+      error.excerpt = diagnostics.excerpt(entry.at);
+      return std::move(error).saying_safe("nothing was changed");
+    }
+    stores_[entry.alias] = std::move(store).value();
+  }
+  return {};
+}
+
+Status Session::load() {
+  ASSIGN_OR_RETURN(const PlanSource source, read_plan(settings_.plan));
+  Diagnostics diagnostics(std::filesystem::path(source.path).filename().string(), source.text);
+  TRY(read_and_open(diagnostics, source));
+  // What was begun is bound as it began; a journal that cannot be read is told before anything
+  // else.
+  ASSIGN_OR_RETURN(const bool is_begun, has_journal());
+  if (is_begun) TRY(open_journal(false));
+  const std::optional<KnownColumns> known = begun_with();
+  ASSIGN_OR_RETURN(migration_, bind_plan(plan_, stores_, known, diagnostics));
+  if (!diagnostics.empty()) {
+    Error error = diagnostics.error();
+    if (known) error.code = ErrorCode::refused;  // the plan was good; the tables have changed
+    return error;
+  }
+  if (settings_.force && migration_.production) {
+    return Error{ErrorCode::refused, "`--force` is never allowed under `protect: production`", "",
+                 "nothing was changed"};
+  }
+  if (settings_.batch_size > 0) migration_.limits.batch_size = settings_.batch_size;
+  executor_ = std::make_unique<ThreadExecutor>(migration_.limits.workers);
+  return {};
+}
+
+Status Session::load_finished() {
+  ASSIGN_OR_RETURN(const PlanSource source, read_plan(settings_.plan));
+  Diagnostics diagnostics(std::filesystem::path(source.path).filename().string(), source.text);
+  TRY(read_and_open(diagnostics, source));
+  std::map<std::string, std::string> old_ddl;
+  const nlohmann::json about = nlohmann::json::parse(journal_->state().tables, nullptr, false);
+  if (about.is_object()) {
+    for (const auto& table : about.value("tables", nlohmann::json::array())) {
+      old_ddl[ascii_lower(table.value("from", ""))] = table.value("from_ddl", "");
+    }
+  }
+  ASSIGN_OR_RETURN(migration_, bind_finished_plan(plan_, stores_, old_ddl, diagnostics));
+  if (!diagnostics.empty()) return diagnostics.error();
+  executor_ = std::make_unique<ThreadExecutor>(migration_.limits.workers);
+  return {};
+}
+
+Status Session::prepare_without_tables() {
+  if (stores_.empty()) TRY(open_stores());
+  migration_ = Migration{};
+  migration_.name = plan_.migration;
+  migration_.stores = stores_;
+  migration_.finish = plan_.finish;
+  executor_ = std::make_unique<ThreadExecutor>(1);
+  return {};
+}
+
+Result<std::string> Session::state_folder(bool create) {
+  if (!folder_.empty()) return folder_;
+  std::filesystem::path folder = settings_.state;
+  if (settings_.state.empty()) {
+    ASSIGN_OR_RETURN(const PlanSource source, read_plan(settings_.plan));
+    ASSIGN_OR_RETURN(const std::string name, migration_name(source, settings_.variables));
+    folder = std::filesystem::absolute(settings_.plan).parent_path() / ".whimbrel" / name;
+  }
+  std::error_code failure;
+  if (create) {
+    std::filesystem::create_directories(folder, failure);
+    if (!failure) chmod(folder.c_str(), 0700);
+  }
+  if (!std::filesystem::is_directory(folder, failure)) {
+    return Error{ErrorCode::refused, fmt::format("there is no state folder {}", folder.string()),
+                 create ? "it must be possible to make it there"
+                        : "nothing was started yet: `whimbrel run` begins"};
+  }
+  folder_ = std::filesystem::absolute(folder).string();
+  return folder_;
+}
+
+Result<bool> Session::has_journal() {
+  if (journal_) return true;
+  const Result<std::string> folder = state_folder(false);
+  std::error_code ignored;
+  return folder.ok() && std::filesystem::exists(folder.value() + "/journal.db", ignored);
+}
+
+Status Session::open_journal(bool create, Journal::Reading reading) {
+  if (journal_) return {};
+  ASSIGN_OR_RETURN(const std::string folder, state_folder(create));
+  const std::string path = folder + "/journal.db";
+  std::error_code ignored;
+  if (!create && !std::filesystem::exists(path, ignored)) {
+    return Error{ErrorCode::refused, "nothing was started yet: there is no " + path,
+                 "`whimbrel run` begins"};
+  }
+  ASSIGN_OR_RETURN(journal_, Journal::open(path, clock_, reading));
+  chmod(path.c_str(), 0600);
+  sidecar_ = std::make_unique<FileSidecar>(folder);
+  return {};
+}
+
+Result<std::int64_t> Session::rows_of(const Move& move) {
+  const auto known = rows_.find(move.index);
+  if (known != rows_.end()) return known->second;
+  ASSIGN_OR_RETURN(const auto reader, move.source->open_reader(move.mapping.source));
+  ASSIGN_OR_RETURN(const std::int64_t rows, reader->count());
+  rows_[move.index] = rows;
+  return rows;
+}
+
+Status Session::open_all() {
+  TRY(load());
+  TRY(open_journal(true));
+  return host_.opened();
+}
+
+std::string Session::below_state(const std::string& folder) const {
+  const std::filesystem::path relative = std::filesystem::path(folder).lexically_relative(folder_);
+  const bool below = !relative.empty() && *relative.begin() != "..";
+  return below ? relative.string() : folder;
+}
+
+namespace {
+
+// What the plan wants kept of one store.
+std::vector<std::string> tables_to_keep(const Migration& migration, const Store& store) {
+  std::vector<std::string> tables;
+  for (const Move& move : migration.moves) {
+    const BackupPlan& plan = migration.backup;
+    if (plan.source && move.source.get() == &store) tables.push_back(move.mapping.source.name);
+    const bool there = plan.target && move.target.get() == &store &&
+                       move.target->catalog().describe(move.mapping.target.name).ok();
+    if (there) tables.push_back(move.mapping.target.name);
+  }
+  return tables;
+}
+
+}  // namespace
+
+// Backups go below the state folder, a folder an attempt.
+Result<std::string> Session::take_backups(const Migration& migration) {
+  if (migration.backup.folder.empty()) return std::string("{}");
+  const std::filesystem::path base = std::filesystem::path(folder_) / migration.backup.folder;
+  const std::string folder = (base / fmt::format("attempt-{}", journal_->state().attempt)).string();
+  for (const auto& [alias, store] : migration.stores) {
+    const std::vector<std::string> tables = tables_to_keep(migration, *store);
+    if (tables.empty()) continue;
+    const std::string place = migration.stores.size() == 1 ? folder : folder + "/" + alias;
+    if (verify_backup(place).ok()) continue;  // taken by a run that died before it could say so
+    ASSIGN_OR_RETURN(const auto taken, take_backup(*store, tables, place, headway_));
+    TRY(verify_backup(place));
+  }
+  return nlohmann::json({{"folder", below_state(folder)}}).dump();
+}
+
+Engine Session::make_engine(std::function<Status()> archive) {
+  const auto take = [this](const Migration& migration) { return take_backups(migration); };
+  return Engine(migration_, {*journal_, clock_, random_, *executor_, headway_, stop_, *sidecar_,
+                             take, std::move(archive)});
+}
+
+}  // namespace whimbrel

@@ -1,0 +1,141 @@
+#include "session/way_back.h"
+
+#include <fmt/format.h>
+
+#include <filesystem>
+#include <nlohmann/json.hpp>
+
+#include "backup/backup.h"
+
+namespace whimbrel {
+
+bool old_tables_are_gone(Session& session) {
+  if (!session.load_finished().ok()) return false;
+  bool gone = false;
+  for (const Move& move : session.migration().moves) {
+    // Where the new side is missing as well, this is another database.
+    if (!move.target->catalog().describe(move.mapping.target.name).ok()) return false;
+    const Result<TableSchema> there = move.source->catalog().describe(move.mapping.source.name);
+    gone = gone || (!there.ok() && there.error().code == ErrorCode::not_found);
+  }
+  return gone;
+}
+
+namespace {
+
+// Where an archive or a backup of this migration lies, newest kind first.
+struct Kept {
+  std::string what;
+  std::filesystem::path folder;
+};
+
+std::vector<Kept> kept_folders(const State& state, const std::string& state_folder,
+                               const std::string& alias) {
+  std::vector<Kept> all;
+  for (const char* id : {"archive", "backup"}) {
+    const Effect* effect = state.effect(id);
+    if (effect == nullptr || !effect->confirmed) continue;
+    const auto result = nlohmann::json::parse(effect->result, nullptr, false);
+    if (!result.is_object() || !result.contains("folder")) continue;
+    std::filesystem::path folder = result["folder"].get<std::string>();
+    if (folder.is_relative()) folder = std::filesystem::path(state_folder) / folder;
+    std::error_code ignored;
+    if (std::filesystem::is_directory(folder / alias, ignored)) folder /= alias;
+    all.push_back({id, folder});
+  }
+  return all;
+}
+
+Error nothing_to_restore(const std::string& why) {
+  return Error{
+      ErrorCode::refused,
+      "the old tables are gone" +
+          (why.empty() ? std::string(", and there is neither an archive nor a backup of them")
+                       : ": " + why),
+      "`whimbrel restore URL STORE` brings them back from a backup kept elsewhere; then "
+      "roll back",
+      "nothing was changed; the application uses the new side",
+      {},
+      ""};
+}
+
+// The journal says that it was begun: a table that is half there is not taken for the whole one.
+Status restore_kept(Session& session, const std::string& alias, Store& store) {
+  ASSIGN_OR_RETURN(const std::string state_folder, session.state_folder(false));
+  std::string why;
+  for (const Kept& kept : kept_folders(session.journal().state(), state_folder, alias)) {
+    if (const Status whole = verify_backup(kept.folder.string()); !whole.ok()) {
+      why += (why.empty() ? "" : "; ") + whole.error().message;
+      continue;
+    }
+    if (!why.empty()) {
+      session.host().warn(
+          why + "; the " + kept.what + " in " + kept.folder.string() + " is taken instead",
+          "values that only the old tables held are as they were then");
+    }
+    const std::string id = "restored:" + alias;
+    TRY(session.journal().append(EffectIntended{id, "{}"}));
+    const auto tables = restore_backup(kept.folder.string(), store, session.events());
+    if (!tables.ok()) return tables.error();
+    return session.journal().append(EffectConfirmed{id, "{}"});
+  }
+  return nothing_to_restore(why);
+}
+
+// Looked at before anything is changed.
+Status may_come_back(const Migration& migration) {
+  for (const Move& move : migration.moves) {
+    const Result<TableSchema> target = move.target->catalog().describe(move.mapping.target.name);
+    if (!target.ok()) {
+      return Error{
+          ErrorCode::refused,
+          fmt::format("{} is gone, and with it what the application wrote since the switch",
+                      move.to),
+          "bring it back first; the archive or the backup hold the old rows",
+          "nothing was changed",
+          {},
+          ""};
+    }
+    const std::string& archive = migration.finish.rename_source_to;
+    if (archive.empty()) continue;
+    Catalog& catalog = move.source->catalog();
+    if (catalog.describe(archive).ok() && catalog.describe(move.mapping.source.name).ok()) {
+      return Error{
+          ErrorCode::refused,
+          fmt::format("there is another table {} now, beside the archive {}", move.from, archive),
+          "rename or drop it: the archive needs its name back",
+          "nothing was changed",
+          {},
+          ""};
+    }
+  }
+  return {};
+}
+
+}  // namespace
+
+Status bring_back_old_tables(Session& session) {
+  TRY(session.load_finished());
+  TRY(may_come_back(session.migration()));
+  const std::string archive = session.migration().finish.rename_source_to;
+  std::map<std::string, std::shared_ptr<Store>> incomplete;
+  const State state = session.journal().state();
+  for (const Move& move : session.migration().moves) {
+    const std::string alias = move.from.substr(0, move.from.find('/'));
+    const Effect* begun = state.effect("restored:" + alias);
+    TRY(move.source->catalog().revive(move.mapping.source.name, archive));
+    const bool there = move.source->catalog().describe(move.mapping.source.name).ok();
+    if (!there || (begun != nullptr && !begun->confirmed)) incomplete[alias] = move.source;
+  }
+  for (const auto& [alias, store] : incomplete) TRY(restore_kept(session, alias, *store));
+  for (const Move& move : session.migration().moves) {
+    Catalog& catalog = move.source->catalog();
+    TRY(catalog.revive(move.mapping.source.name, archive));  // it was archived under that name
+    if (!catalog.describe(move.mapping.source.name).ok()) {
+      return nothing_to_restore("the archive does not hold " + move.from);
+    }
+  }
+  return {};
+}
+
+}  // namespace whimbrel
