@@ -70,7 +70,7 @@ int status(const Options& options) {
     const State state = context.journal().state();
     if (options.watch && !options.json) {
       for (const NextStep& step : next_steps(state, context.spoken())) {
-        context.say(fmt::format("  next  {}  ({})\n", step.command, step.why));
+        context.say(fmt::format("  next: {}\n        {}\n", step.command, step.why));
       }
     }
     if (!options.watch || stop_flag().requested()) {

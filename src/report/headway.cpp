@@ -13,7 +13,7 @@ namespace {
 
 using nlohmann::json;
 
-// Medians of bench/sqlite on two cores, in units of one row read by the analysis.
+// Measured on two cores (docs/internals/performance.md), in units of one row read by the analysis.
 constexpr double backing_up_cost = 1.3;
 constexpr double copying_cost = 0.8;
 constexpr double copying_cost_of_an_index = 1.0;
@@ -187,6 +187,19 @@ double Course::cost_left(Activity activity) const {
   return cost;
 }
 
+// How long the rows that are left take at the plan's limit, in ms.
+double Course::at_the_limit() const {
+  if (!rows_per_s_max_ || *rows_per_s_max_ <= 0) return 0;
+  const auto ended = ended_.find(Activity::copying);
+  if (ended != ended_.end() && ended->second) return 0;
+  double rows = 0;
+  for (const WorkOnTable& table : tables_) {
+    const auto& copied = done_.at(Activity::copying).by_table;
+    rows += std::max(0.0, static_cast<double>(table.rows) - copied.at(table.table));
+  }
+  return rows * 1000 / static_cast<double>(*rows_per_s_max_);
+}
+
 // An activity that is known well enough is judged by itself, all others by what all have taken.
 std::optional<Milliseconds> Course::left(Milliseconds now) const {
   constexpr double enough = 0.03;
@@ -205,7 +218,7 @@ std::optional<Milliseconds> Course::left(Milliseconds now) const {
     if (known != done_.end() && known->second.here > enough * (known->second.here + cost)) {
       unit = static_cast<double>(known->second.took.count()) / known->second.here;
     }
-    left += cost * unit;
+    left += std::max(cost * unit, activity == Activity::copying ? at_the_limit() : 0.0);
   }
   const Milliseconds silent = last_ && !paused_ ? now - *last_ : Milliseconds(0);
   return std::max(Milliseconds(0), Milliseconds(std::llround(left)) - silent);

@@ -71,6 +71,7 @@ class Course {
                Milliseconds now);
   double total_of(Activity activity, const WorkOnTable& table) const;
   double cost_left(Activity activity) const;
+  double at_the_limit() const;
   std::optional<Milliseconds> left(Milliseconds now) const;
 
   std::vector<WorkOnTable> tables_;

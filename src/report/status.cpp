@@ -181,15 +181,17 @@ std::string at_work(const Headway& headway, TimePoint now) {
   return text;
 }
 
-std::string so_far(const json& table) {
+std::string so_far(const json& table, bool with_rate) {
   std::string text = fmt::format("  {}\n", printable(table.value("name", ""), 76));
   if (table.contains("copied")) {
     const auto& copied = table["copied"];
-    text += fmt::format("    copied   {} in {} chunks, {} rows/s{}\n",
-                        rows_text(copied["read"].get<std::int64_t>()),
-                        copied["chunks"].get<std::int64_t>(),
-                        with_thousands(copied["rows_per_s"].get<std::int64_t>()),
-                        copied["done"].get<bool>() ? "" : " so far");
+    const std::string rate =
+        with_rate
+            ? fmt::format(", {} rows/s", with_thousands(copied["rows_per_s"].get<std::int64_t>()))
+            : "";
+    text += fmt::format(
+        "    copied   {} in {} chunks{}{}\n", rows_text(copied["read"].get<std::int64_t>()),
+        copied["chunks"].get<std::int64_t>(), rate, copied["done"].get<bool>() ? "" : " so far");
   }
   if (table.contains("compared")) {
     text += fmt::format("    compared {}, {} differ\n",
@@ -249,7 +251,9 @@ std::string status_text(const Journal& journal, TimePoint now,
                   name_of(state.phase), seconds_text(state.phase_since), printable(state.why, 300)),
       2);
   if (document.contains("at_work")) text += at_work(*headway, now);
-  for (const auto& table : document["tables"]) text += so_far(table);
+  for (const auto& table : document["tables"]) {
+    text += so_far(table, !document.contains("at_work"));  // then the rate is told above
+  }
   if (state.rejected > 0) text += rows_text(state.rejected) + " set aside in rejected.jsonl\n";
   if (const auto kept = document["kept_rows"].get<std::int64_t>(); kept > 0) {
     text += wrapped(rows_text(kept) + " with values that the old shape cannot hold", 2);

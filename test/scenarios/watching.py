@@ -23,6 +23,11 @@ def at_work(world):
     return document(world).get("at_work")
 
 
+def fits(text):
+    """But for the commands to go on with, which are as long as the plan's path."""
+    return all(len(line) <= 80 for line in text.splitlines() if "next: " not in line)
+
+
 def wait_for(what, seconds=60):
     end = time.monotonic() + seconds
     while not (found := what()):
@@ -46,7 +51,7 @@ def tells_the_rate_the_rest_and_the_limit():
         assert 100 < told["rows_per_s"] < 600, told
         assert "limit of 300 rows/s" in told["limited_by"], told
         text = status(world)
-        assert all(len(line) <= 80 for line in text.splitlines()), text
+        assert fits(text), text
         assert text.startswith("The old side is read and written"), text
         assert text.splitlines()[1].startswith("way back: open"), text
         for word in ("rate", "left", "lag", "limited by", "a runner is at work"):
@@ -88,7 +93,7 @@ def watch_is_a_block_of_eighty_columns():
     assert len(blocks) >= 2, blocks
     for block in blocks:
         lines = re.sub(r"\x1b\[[0-9;]*m", "", block).splitlines()
-        assert all(len(line) <= 80 for line in lines if "next: " not in line), block
+        assert fits(block), block
         assert lines[0].startswith("The old side is read and written"), block
         assert any("whimbrel rollback" in line for line in lines), block
     assert runner.wait(timeout=120) == 0
