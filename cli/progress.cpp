@@ -8,6 +8,7 @@
 #include <array>
 #include <nlohmann/json.hpp>
 
+#include "base/counted.h"
 #include "base/text.h"
 #include "report/trail.h"
 
@@ -35,15 +36,14 @@ std::string sentence(const Event& event) {
                        event.text("tried"));
   }
   if (event.name == "table_backed_up") {
-    return fmt::format("backed up {}: {} rows", event.text("table"),
-                       with_thousands(event.whole("rows")));
+    return fmt::format("backed up {}: {}", event.text("table"), rows_text(event.whole("rows")));
   }
   if (event.name == "index_built") {
     return fmt::format("built an index of {} in {}", event.text("table"),
                        to_duration_text(Milliseconds(event.whole("ms"))));
   }
   if (event.name == "verified") {
-    return fmt::format("compared {} rows in {}: {} differ", with_thousands(event.whole("rows")),
+    return fmt::format("compared {} in {}: {} differ", rows_text(event.whole("rows")),
                        to_duration_text(Milliseconds(event.whole("ms"))),
                        with_thousands(event.whole("differing")));
   }

@@ -2,6 +2,7 @@
 
 #include <filesystem>
 
+#include "base/counted.h"
 #include "base/text.h"
 #include "report/analysis.h"
 #include "session/conduct.h"
@@ -160,8 +161,8 @@ int verify(const Options& options) {
     if (options.redact) break;
     context.say(fmt::format("differs: {} key {}: {}\n", one.table, one.key, one.what));
   }
-  std::string reason = fmt::format("{} rows compared, {} differ", with_thousands(value.rows),
-                                   with_thousands(value.differing));
+  std::string reason =
+      fmt::format("{} compared, {} differ", rows_text(value.rows), with_thousands(value.differing));
   if (value.repaired > 0) {
     reason += fmt::format(", {} were put right (what they were is in repaired.jsonl)",
                           with_thousands(value.repaired));

@@ -222,13 +222,17 @@ Result<VerifyOutcome> Engine::compare_all(std::int64_t sample, bool follow, bool
     verifies.push_back(std::make_unique<Verify>(move, pairing, sample, parts_.journal, parts_.clock,
                                                 parts_.events));
     verifies.back()->put_back_before(std::move(put_back));
-    tasks.push_back([this, follow, verify = verifies.back().get()]() -> Result<Step> {
-      // Requests are for the process that drives the migration, not for one that only looks.
-      if (follow) TRY(poll_requests());
-      if (follow) TRY(wait_while_paused());
-      if (must_stop()) return Error{ErrorCode::cancelled, "stopped as asked"};
-      return verify->step();
-    });
+    Result<int> lanes = verifies.back()->open();
+    if (!lanes.ok()) return std::move(lanes).error().within("comparing " + move.name);
+    for (int lane = 0; lane < lanes.value(); ++lane) {
+      tasks.push_back([this, follow, lane, verify = verifies.back().get()]() -> Result<Step> {
+        // Requests are for the process that drives the migration, not for one that only looks.
+        if (follow) TRY(poll_requests());
+        if (follow) TRY(wait_while_paused());
+        if (must_stop()) return Error{ErrorCode::cancelled, "stopped as asked"};
+        return verify->step(lane);
+      });
+    }
   }
   TRY(parts_.executor.run(std::move(tasks)));
   VerifyOutcome outcome;

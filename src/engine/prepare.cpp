@@ -1,8 +1,10 @@
 // Backups, targets, capture and the copy: everything before both sides follow each other.
 #include <fmt/format.h>
 
+#include <deque>
 #include <nlohmann/json.hpp>
 
+#include "base/counted.h"
 #include "base/text.h"
 #include "copy/copy.h"
 #include "engine/engine.h"
@@ -106,7 +108,7 @@ Status Engine::prepare_target(const Move& move) {
       if (rows > 0) {
         return Error{
             ErrorCode::refused,
-            fmt::format("{} has {} rows already", move.to, with_thousands(rows)),
+            fmt::format("{} has {} already", move.to, rows_text(rows)),
             "empty it, or name another target; merging into rows of others is not yet there",
             "nothing was changed",
             {},
@@ -159,22 +161,29 @@ Status Engine::prepare() {
   return mark();
 }
 
+// A store that takes one writer at a time gets its tables one after the other: two copies would
+// only wait for each other, and take each other for the application.
 Status Engine::copy() {
-  std::vector<Task> tasks;
-  int workers = limits_.workers;
+  using Copies = std::deque<std::shared_ptr<Copy>>;
+  std::map<std::pair<std::string, int>, Copies> lanes;
   const State state = parts_.journal.state();
   for (const Move& move : migration_.moves) {
     const auto it = state.copies.find(move.index);
     if (it != state.copies.end() && it->second.at_end) continue;
-    workers = std::min(workers, move.target->capabilities().writers_max);
-    auto copy = std::make_shared<Copy>(
+    const int lane = move.index % std::max(move.target->capabilities().writers_max, 1);
+    lanes[{move.target->identity(), lane}].push_back(std::make_shared<Copy>(
         move, migration_.sync != Sync::dual, limits_, parts_.journal, parts_.clock, parts_.events,
-        [this](const Move& m, const Row& key, const Error& why) { return reject(m, key, why); });
-    tasks.push_back([this, copy]() -> Result<Step> {
+        [this](const Move& m, const Row& key, const Error& why) { return reject(m, key, why); }));
+  }
+  std::vector<Task> tasks;
+  for (auto& [where, copies] : lanes) {
+    tasks.push_back([this, copies = std::move(copies)]() mutable -> Result<Step> {
       TRY(poll_requests());
       TRY(wait_while_paused());
       if (must_stop()) return Step::done;
-      return copy->step();
+      ASSIGN_OR_RETURN(const Step step, copies.front()->step());
+      if (step == Step::done) copies.pop_front();
+      return copies.empty() ? Step::done : Step::again;
     });
   }
   TRY(parts_.executor.run(std::move(tasks)));

@@ -36,7 +36,8 @@ Status Reconcile::carry(std::vector<Row> keys) {
 }
 
 Result<bool> Reconcile::differing_chunk() {
-  ASSIGN_OR_RETURN(const InsideComparison chunk, inside_->compare_after(after_, chunk_limits));
+  ASSIGN_OR_RETURN(const InsideComparison chunk,
+                   inside_->compare_after(after_, std::nullopt, chunk_limits));
   rows_ += chunk.expected.rows();
   TRY(carry(chunk.differing));
   after_ = chunk.range.through;

@@ -6,6 +6,7 @@
 #include <functional>
 #include <map>
 
+#include "base/counted.h"
 #include "base/text.h"
 #include "report/headline.h"
 #include "report/headway.h"
@@ -159,7 +160,7 @@ class TableAnalysis {
     if (rows > 0) {
       add_finding(
           {Finding::Weight::refusal, "target_has_rows",
-           fmt::format("{} has {} rows already", move_.to, with_thousands(rows)),
+           fmt::format("{} has {} already", move_.to, rows_text(rows)),
            "empty it, or name another target; merging into rows of others is not yet there"});
     }
     return {};
@@ -337,7 +338,7 @@ class TableAnalysis {
     for (const auto& [reason, counted] : refusals.reasons) {
       reasons.push_back(
           {{"reason", reason}, {"rows", counted.first}, {"examples", counted.second}});
-      line("  {:<11} {} rows, {}:", word, with_thousands(counted.first), reason);
+      line("  {:<11} {}, {}:", word, rows_text(counted.first), reason);
       for (const std::string& example : counted.second) line("                {}", example);
     }
     return reasons;

@@ -135,8 +135,12 @@ class InsideCopier {
   virtual Status make_durable() = 0;
   // Both sides are read in one transaction, so what is linked is compared without lag.
   // `unavailable` when the position is lost: then all is to be compared again.
+  // `until`: a position to end at.
   virtual Result<InsideComparison> compare_after(const std::optional<Row>& after,
+                                                 const std::optional<Row>& until,
                                                  const ChunkLimits& limits) = 0;
+  // A position with about as many rows before it as behind it; unset where the store cannot tell.
+  virtual Result<std::optional<Row>> middle() = 0;
   // By the keys alone; `after` is a key of the target. Unset where the store cannot tell.
   virtual Result<std::optional<InsideStrangers>> strangers_after(const std::optional<Row>& after,
                                                                  const ChunkLimits& limits) = 0;

@@ -33,13 +33,36 @@ Verify::Verify(const Move& move, Pairing pairing, std::int64_t sample, Journal& 
       clock_(clock),
       events_(events) {}
 
-Status Verify::open() {
+Result<Verify::Lane> Verify::make_lane(bool of_target) const {
+  Lane lane;
+  lane.of_target = of_target;
+  ASSIGN_OR_RETURN(lane.source, move_.source->open_reader(move_.mapping.source));
+  ASSIGN_OR_RETURN(lane.target, move_.target->open_reader(move_.mapping.target));
+  if (move_.compares_inside) {
+    ASSIGN_OR_RETURN(lane.inside, move_.target->open_inside(move_.mapping, *move_.source));
+  }
+  return lane;
+}
+
+// Two halves of the source, where the store can say what its middle is, keep two processors busy.
+Result<int> Verify::open() {
   ASSIGN_OR_RETURN(source_, move_.source->open_reader(move_.mapping.source));
   ASSIGN_OR_RETURN(target_, move_.target->open_reader(move_.mapping.target));
-  if (move_.compares_inside) {
-    ASSIGN_OR_RETURN(inside_, move_.target->open_inside(move_.mapping, *move_.source));
+  ASSIGN_OR_RETURN(Lane first, make_lane(false));
+  if (first.inside != nullptr && sample_ == 0) {
+    ASSIGN_OR_RETURN(first.until, first.inside->middle());
   }
-  return {};
+  lanes_.push_back(std::move(first));
+  if (lanes_.front().until) {
+    ASSIGN_OR_RETURN(Lane second, make_lane(false));
+    second.after = lanes_.front().until;
+    lanes_.push_back(std::move(second));
+  }
+  if (sample_ == 0) {
+    ASSIGN_OR_RETURN(Lane target, make_lane(true));
+    lanes_.push_back(std::move(target));
+  }
+  return static_cast<int>(lanes_.size());
 }
 
 Result<bool> Verify::written_by_new_side(const Row& target_key) {
@@ -109,20 +132,30 @@ Status Verify::judge(const std::vector<Row>& source_keys) {
   return {};
 }
 
-Result<bool> Verify::source_chunk_inside() {
-  ASSIGN_OR_RETURN(const InsideComparison chunk,
-                   inside_->compare_after(after_, {rows_per_chunk_, bytes_per_chunk}));
-  rows_ += chunk.expected.rows();
-  expected_.merge(chunk.expected);
-  found_.merge(chunk.found);
-  if (!chunk.differing.empty()) TRY(judge(chunk.differing));
-  after_ = chunk.range.through;
-  return !after_.has_value();
+Status Verify::suspect(const std::vector<Row>& source_keys) {
+  if (source_keys.empty()) return {};
+  const std::lock_guard lock(mutex_);
+  return judge(source_keys);
 }
 
-Result<bool> Verify::source_chunk() {
+Result<bool> Verify::source_chunk_inside(Lane& lane) {
+  ASSIGN_OR_RETURN(
+      const InsideComparison chunk,
+      lane.inside->compare_after(lane.after, lane.until, {lane.rows_per_chunk, bytes_per_chunk}));
+  {
+    const std::lock_guard lock(mutex_);
+    rows_ += chunk.expected.rows();
+    expected_.merge(chunk.expected);
+    found_.merge(chunk.found);
+  }
+  TRY(suspect(chunk.differing));
+  lane.after = chunk.range.through;
+  return !lane.after.has_value();
+}
+
+Result<bool> Verify::source_chunk(Lane& lane) {
   ASSIGN_OR_RETURN(const ChunkOfRows chunk,
-                   source_->read_after(after_, {rows_per_chunk_, bytes_per_chunk}));
+                   lane.source->read_after(lane.after, {lane.rows_per_chunk, bytes_per_chunk}));
   std::vector<Row> suspects;
   std::vector<Row> keys;
   std::vector<Row> target_keys;
@@ -131,76 +164,90 @@ Result<bool> Verify::source_chunk() {
     ASSIGN_OR_RETURN(Row key, target_key_of(move_.mapping, keys.back(), move_.target->catalog()));
     target_keys.push_back(std::move(key));
   }
-  ASSIGN_OR_RETURN(const auto targets, target_->read_keys(target_keys));
+  ASSIGN_OR_RETURN(const auto targets, lane.target->read_keys(target_keys));
+  Fingerprint expected;
+  Fingerprint found;
   for (std::size_t i = 0; i < keys.size(); ++i) {
     const Result<Row> image = image_of(move_.mapping, chunk.rows[i], move_.target->catalog());
-    if (image.ok()) expected_.add(written_values(move_.mapping.forward, image.value()));
-    if (targets[i]) found_.add(written_values(move_.mapping.forward, *targets[i]));
+    if (image.ok()) expected.add(written_values(move_.mapping.forward, image.value()));
+    if (targets[i]) found.add(written_values(move_.mapping.forward, *targets[i]));
     const bool equal = image.ok() && targets[i] &&
                        differing(move_.mapping.forward, image.value(), *targets[i]).empty();
     if (!equal) suspects.push_back(keys[i]);
   }
-  rows_ += std::ssize(keys);
-  if (!suspects.empty()) TRY(judge(suspects));
-  after_ = chunk.range.through;
-  return !after_.has_value();
+  {
+    const std::lock_guard lock(mutex_);
+    rows_ += std::ssize(keys);
+    expected_.merge(expected);
+    found_.merge(found);
+  }
+  TRY(suspect(suspects));
+  lane.after = chunk.range.through;
+  return !lane.after.has_value();
 }
 
 // Rows that only the target has: by the keys, where both tables lie in one store.
-Result<bool> Verify::target_chunk() {
-  if (inside_ != nullptr) {
+Result<bool> Verify::target_chunk(Lane& lane) {
+  const ChunkLimits limits{lane.rows_per_chunk, bytes_per_chunk};
+  std::vector<Row> suspects;
+  if (lane.inside != nullptr) {
     ASSIGN_OR_RETURN(const std::optional<InsideStrangers> strangers,
-                     inside_->strangers_after(after_, {rows_per_chunk_, bytes_per_chunk}));
+                     lane.inside->strangers_after(lane.after, limits));
     if (strangers) {
-      std::vector<Row> suspects;
       for (const Row& key : strangers->keys) {
         ASSIGN_OR_RETURN(Row source_key,
                          source_key_of(move_.mapping, key, move_.source->catalog()));
         suspects.push_back(std::move(source_key));
       }
-      if (!suspects.empty()) TRY(judge(suspects));
-      after_ = strangers->range.through;
-      return !after_.has_value();
+      TRY(suspect(suspects));
+      lane.after = strangers->range.through;
+      return !lane.after.has_value();
     }
   }
-  ASSIGN_OR_RETURN(const ChunkOfRows chunk,
-                   target_->read_after(after_, {rows_per_chunk_, bytes_per_chunk}));
+  ASSIGN_OR_RETURN(const ChunkOfRows chunk, lane.target->read_after(lane.after, limits));
   std::vector<Row> keys;
   for (const Row& row : chunk.rows) {
     ASSIGN_OR_RETURN(Row key, source_key_of(move_.mapping, key_of(row, move_.mapping.target_key),
                                             move_.source->catalog()));
     keys.push_back(std::move(key));
   }
-  ASSIGN_OR_RETURN(const auto sources, source_->read_keys(keys));
-  std::vector<Row> suspects;
+  ASSIGN_OR_RETURN(const auto sources, lane.source->read_keys(keys));
   for (std::size_t i = 0; i < keys.size(); ++i) {
     if (!sources[i]) suspects.push_back(keys[i]);
   }
-  if (!suspects.empty()) TRY(judge(suspects));
-  after_ = chunk.range.through;
-  return !after_.has_value();
+  TRY(suspect(suspects));
+  lane.after = chunk.range.through;
+  return !lane.after.has_value();
 }
 
-Result<Step> Verify::step() {
-  if (source_ == nullptr) TRY(open());
-  if (pass_ == Pass::done) return Step::done;
+bool Verify::sampled_enough() {
+  const std::lock_guard lock(mutex_);
+  return sample_ > 0 && rows_ >= sample_;
+}
+
+Result<Step> Verify::step(int number) {
+  Lane& lane = lanes_[static_cast<std::size_t>(number)];
   const Milliseconds began = clock_.monotonic();
-  Result<bool> ended = pass_ == Pass::target   ? target_chunk()
-                       : move_.compares_inside ? source_chunk_inside()
-                                               : source_chunk();
+  Result<bool> ended = lane.of_target          ? target_chunk(lane)
+                       : move_.compares_inside ? source_chunk_inside(lane)
+                                               : source_chunk(lane);
   if (!ended.ok()) return std::move(ended).error().within("comparing " + move_.name);
-  events_.emit({"chunk_verified",
-                {{"table", move_.name},
-                 {"rows", rows_},
-                 {"suspects", suspects()},
-                 {"backwards", pass_ == Pass::target}}});
+  {
+    const std::lock_guard lock(mutex_);
+    events_.emit({"chunk_verified",
+                  {{"table", move_.name},
+                   {"rows", rows_},
+                   {"suspects", suspects()},
+                   {"backwards", lane.of_target}}});
+  }
   const Milliseconds took = clock_.monotonic() - began;
-  if (took < Milliseconds(50)) rows_per_chunk_ = std::min(rows_per_chunk_ * 2, rows_per_chunk_max);
-  if (took > Milliseconds(500)) rows_per_chunk_ = std::max<std::int64_t>(rows_per_chunk_ / 4, 100);
-  if (!ended.value() && !sampled_enough()) return Step::again;
-  after_.reset();
-  pass_ = pass_ == Pass::source && sample_ == 0 ? Pass::target : Pass::done;
-  return pass_ == Pass::done ? Step::done : Step::again;
+  if (took < Milliseconds(50)) {
+    lane.rows_per_chunk = std::min(lane.rows_per_chunk * 2, rows_per_chunk_max);
+  }
+  if (took > Milliseconds(500)) {
+    lane.rows_per_chunk = std::max<std::int64_t>(lane.rows_per_chunk / 4, 100);
+  }
+  return ended.value() || sampled_enough() ? Step::done : Step::again;
 }
 
 Status Verify::recheck() {

@@ -4,10 +4,12 @@
 // A difference found while both sides are written to may only be lag, so it is a suspicion: after
 // the feed was drained the suspects are looked at again. Rows that the new side wrote under links
 // are judged by the way back instead: the source must hold what they lead back to.
-// Threads: one at a time.
+// Threads: each lane by one at a time, several lanes at once; all else by one, while no lane is
+// stepped.
 #pragma once
 
 #include <memory>
+#include <mutex>
 #include <set>
 #include <string>
 #include <vector>
@@ -37,8 +39,10 @@ class Verify {
   // `sample`: compare about this many rows instead of all; 0 for all.
   Verify(const Move& move, Pairing pairing, std::int64_t sample, Journal& journal, Clock& clock,
          Events& events);
-  // The next chunk, forwards and then backwards; done when every row was looked at once.
-  Result<Step> step();
+  // How many lanes there are: parts of the source, and the target for rows that only it has.
+  Result<int> open();
+  // The next chunk of a lane; when all of them are done, every row was looked at once.
+  Result<Step> step(int lane);
   // Target keys whose new side's values were put back before: judged by the way back too.
   void put_back_before(std::set<Row, RowLess> target_keys) { put_back_ = std::move(target_keys); }
   // Looks again at what was suspect; what still differs stays.
@@ -56,17 +60,27 @@ class Verify {
   Status journal_outcome();
 
  private:
-  enum class Pass { source, target, done };
-  Status open();
-  Result<bool> source_chunk();
-  Result<bool> source_chunk_inside();
-  Result<bool> target_chunk();
+  struct Lane {
+    bool of_target = false;
+    std::optional<Row> after;
+    std::optional<Row> until;
+    std::int64_t rows_per_chunk = 1000;
+    std::unique_ptr<SnapshotReader> source;
+    std::unique_ptr<SnapshotReader> target;
+    std::unique_ptr<InsideCopier> inside;
+  };
+  Result<Lane> make_lane(bool of_target) const;
+  // True at the lane's end.
+  Result<bool> source_chunk(Lane& lane);
+  Result<bool> source_chunk_inside(Lane& lane);
+  Result<bool> target_chunk(Lane& lane);
   // Sorts out which of these pairs differ; what is equal is forgotten.
   Status judge(const std::vector<Row>& source_keys);
+  Status suspect(const std::vector<Row>& source_keys);
   Result<bool> written_by_new_side(const Row& target_key);
   Result<std::string> verdict(const std::optional<Row>& source, const std::optional<Row>& target,
                               const Row& target_key);
-  bool sampled_enough() const { return sample_ > 0 && rows_ >= sample_; }
+  bool sampled_enough();
 
   const Move& move_;
   Pairing pairing_;
@@ -74,9 +88,8 @@ class Verify {
   Journal& journal_;
   Clock& clock_;
   Events& events_;
-  Pass pass_ = Pass::source;
-  std::optional<Row> after_;
-  std::int64_t rows_per_chunk_ = 1000;
+  std::vector<Lane> lanes_;
+  std::mutex mutex_;  // of all below, while lanes are stepped
   std::int64_t rows_ = 0;
   std::int64_t on_new_side_ = 0;
   std::int64_t lagging_ = 0;
@@ -88,7 +101,6 @@ class Verify {
   std::int64_t suspects_beyond_ = 0;  // when there are too many to remember
   std::unique_ptr<SnapshotReader> source_;
   std::unique_ptr<SnapshotReader> target_;
-  std::unique_ptr<InsideCopier> inside_;
 };
 
 }  // namespace whimbrel

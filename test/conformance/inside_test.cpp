@@ -33,7 +33,7 @@ class Inside : public Conformance {
     InsideComparison all;
     std::optional<Row> after;
     while (true) {
-      const InsideComparison chunk = good(copier->compare_after(after, {rows_max}));
+      const InsideComparison chunk = good(copier->compare_after(after, std::nullopt, {rows_max}));
       EXPECT_LE(chunk.expected.rows(), rows_max);
       all.expected.merge(chunk.expected);
       all.found.merge(chunk.found);
@@ -95,6 +95,28 @@ TEST_P(Inside, FindNoDifferenceWhereThereIsNone) {
     EXPECT_EQ(comparison.expected.rows(), row_count);
     EXPECT_EQ(comparison.expected, comparison.found);
   }
+}
+
+TEST_P(Inside, CompareInTwoHalvesAsInOne) {
+  insert_old_rows(row_count);
+  copy_outside();
+  const auto copier = good(store().open_inside(mapping_, store()));
+  const std::optional<Row> middle = good(copier->middle());
+  if (!middle) return;  // this store cannot tell
+  InsideComparison both;
+  for (const bool first : {true, false}) {
+    std::optional<Row> after = first ? std::nullopt : middle;
+    const std::optional<Row> until = first ? middle : std::nullopt;
+    do {
+      const InsideComparison chunk = good(copier->compare_after(after, until, {4}));
+      both.expected.merge(chunk.expected);
+      both.found.merge(chunk.found);
+      after = chunk.range.through;
+    } while (after);
+    if (first) EXPECT_LT(both.expected.rows(), row_count);
+  }
+  EXPECT_EQ(both.expected, compare_all(1000).expected);
+  EXPECT_EQ(both.expected, both.found);
 }
 
 TEST_P(Inside, FindAChangedAndAMissingRow) {

@@ -86,7 +86,7 @@ class SqliteWrites : public Conformance {
   }
   std::int64_t differing_inside() {
     const auto copier = good(store().open_inside(mapping_, store()));
-    return good(copier->compare_after(std::nullopt, {100'000})).differing_rows;
+    return good(copier->compare_after(std::nullopt, std::nullopt, {100'000})).differing_rows;
   }
   std::set<Row, RowLess> told(const std::string& feed) {
     std::set<Row, RowLess> keys;
@@ -247,6 +247,35 @@ TEST_P(SqliteWrites, CarryNothingOfWhatIsRolledBack) {
   expect_in_step();
   EXPECT_TRUE(told("feed").empty());
   EXPECT_TRUE(good(capture().written_on_new_side(the_link())).empty());
+}
+
+// ---------------------------------------------------------------- rows that are numbered anew
+
+TEST_P(SqliteWrites, CopyBeginsAnewWhenRowsWereNumberedAnew) {
+  insert_old_rows(12);
+  for (const int i : {1, 2, 3, 4}) good(arena_->erase(source(), key(i)));
+  link();
+  const auto copier = good(store().open_inside(mapping_, store()));
+  std::optional<Row> after = good(copier->copy_after(std::nullopt, {5})).range.through;
+  ASSERT_TRUE(after.has_value());
+  good(copier->make_durable());
+  run("VACUUM");
+  while (after) after = good(copier->copy_after(after, {5})).range.through;
+  EXPECT_EQ(arena_->rows(target()).size(), 8U);
+  expect_in_step();
+}
+
+TEST_P(SqliteWrites, CompareNothingByNumbersThatAreNoLongerTrue) {
+  insert_old_rows(12);
+  copy_outside();
+  const auto copier = good(store().open_inside(mapping_, store()));
+  const std::optional<Row> after =
+      good(copier->compare_after(std::nullopt, std::nullopt, {5})).range.through;
+  ASSERT_TRUE(after.has_value());
+  const bool by_key = after->front().kind() != Kind::text || after->size() != 3;
+  run("CREATE TABLE somebody_elses (a)");
+  const Result<InsideComparison> rest = copier->compare_after(after, std::nullopt, {5});
+  if (!by_key) EXPECT_EQ(rest.error().code, ErrorCode::unavailable);
 }
 
 // ---------------------------------------------------------------- rows that go without a trigger

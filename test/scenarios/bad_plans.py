@@ -815,11 +815,11 @@ safe: nothing was changed
 """),
     Case("target_with_other_rows", code=REFUSED, source=SOURCE + TARGET + "INSERT INTO b VALUES ('9', 'z', 9);",
          text="""
-  refusal     db/b has 1 rows already
+  refusal     db/b has 1 row already
 """),
     Case("target_with_equal_keys_and_other_values", code=REFUSED,
          source=SOURCE + TARGET + "INSERT INTO b VALUES ('1', 'other', 9);", text="""
-  refusal     db/b has 1 rows already
+  refusal     db/b has 1 row already
 """),
     Case("null_in_the_rows_meets_not_null", code=REFUSED, capture=True,
          target="CREATE TABLE b (id TEXT PRIMARY KEY, v TEXT NOT NULL, n INTEGER);",
@@ -836,14 +836,14 @@ safe: nothing was changed
     Case("text_that_the_type_would_change", code=REFUSED, capture=True,
          target="CREATE TABLE b (id TEXT PRIMARY KEY, v INTEGER, n INTEGER);",
          rows="INSERT INTO a VALUES ('1', '7', 1), ('2', '007', 2);", text="""
-  refused     1 rows, storing b.v:
+  refused     1 row, storing b.v:
                 key '2': '007' would be changed by a column of type NUMERIC
 """),
     Case("cast_that_a_value_refuses", code=REFUSED, capture=True,
          edit=[("n: n", "n: {cast: v, to: integer}"), ("v: v, ", "")],
          plan=WITH_REST_DROP,
          rows="INSERT INTO a VALUES ('1', '7', 1), ('2', 'seven', 2);", text="""
-  refused     1 rows, making b.n:
+  refused     1 row, making b.n:
                 key '2': 'seven' is no integer that would come back unchanged
   hint        correct these rows, give `if_null:` or another function, or say `on_error: reject`
 """),
@@ -906,35 +906,35 @@ safe: nothing was changed
     Case("row_that_breaks_a_check", code=REFUSED, capture=True,
          target="CREATE TABLE b (id TEXT PRIMARY KEY, v TEXT CHECK (length(v) < 3), n INTEGER);",
          rows="INSERT INTO a VALUES ('1', 'x', 1), ('2', 'too long', 2);", text="""
-  refused     1 rows, CHECK constraint failed: length(v) < 3:
+  refused     1 row, CHECK constraint failed: length(v) < 3:
                 key '2': the target would not take it: CHECK constraint failed: length(v) < 3
   hint        the target would not take these rows: correct them, map them otherwise, or correct the constraint
 """),
     Case("rows_that_break_a_unique_column", code=REFUSED, capture=True,
          target="CREATE TABLE b (id TEXT PRIMARY KEY, v TEXT UNIQUE, n INTEGER);",
          rows="INSERT INTO a VALUES ('1', 'x', 1), ('2', 'x', 2);", text="""
-  refused     1 rows, UNIQUE constraint failed: b.v:
+  refused     1 row, UNIQUE constraint failed: b.v:
                 key '2': the target would not take it: UNIQUE constraint failed: b.v
   hint        the target would not take these rows: correct them, map them otherwise, or correct the constraint
 """),
     Case("rows_that_break_a_unique_index", code=REFUSED, capture=True,
          target=TARGET + "CREATE UNIQUE INDEX i ON b (lower(v));",
          rows="INSERT INTO a VALUES ('1', 'x', 1), ('2', 'X', 2);", text="""
-  refused     1 rows, UNIQUE constraint failed: index 'i':
+  refused     1 row, UNIQUE constraint failed: index 'i':
                 key '2': the target would not take it: UNIQUE constraint failed: index 'i'
   hint        the target would not take these rows: correct them, map them otherwise, or correct the constraint
 """),
     Case("keys_that_meet_in_the_target", code=REFUSED, capture=True,
          target="CREATE TABLE b (id TEXT COLLATE NOCASE PRIMARY KEY, v TEXT, n INTEGER);",
          rows="INSERT INTO a VALUES ('k', 'x', 1), ('K', 'y', 2);", text="""
-  refused     1 rows, UNIQUE constraint failed: b.id:
+  refused     1 row, UNIQUE constraint failed: b.id:
                 key 'k': the target would not take it: UNIQUE constraint failed: b.id
   hint        the target would not take these rows: correct them, map them otherwise, or correct the constraint
 """),
     Case("value_of_the_wrong_type_for_a_strict_table", code=REFUSED, capture=True,
          target="CREATE TABLE b (id TEXT PRIMARY KEY, v INTEGER, n INTEGER) STRICT;",
          rows="INSERT INTO a VALUES ('1', '7', 1), ('2', 'seven', 2);", text="""
-  refused     1 rows, cannot store TEXT value in INTEGER column b.v:
+  refused     1 row, cannot store TEXT value in INTEGER column b.v:
                 key '2': the target would not take it: cannot store TEXT value in INTEGER column b.v
   hint        the target would not take these rows: correct them, map them otherwise, or correct the constraint
 """),
@@ -993,7 +993,7 @@ safe: nothing was changed
     Case("value_that_an_integer_key_cannot_hold", code=REFUSED, capture=True,
          target="CREATE TABLE b (id INTEGER PRIMARY KEY, v TEXT, n INTEGER);",
          rows="INSERT INTO a VALUES ('1', 'x', 1), ('k', 'y', 2);", text="""
-  refused     1 rows, storing b.id:
+  refused     1 row, storing b.id:
                 key 'k': 'k' cannot be held by a column of type INTEGER
 """),
     # Writes of the application that would begin to fail.

@@ -138,7 +138,7 @@ def a_target_with_rows_is_refused():
         c.executescript((world.folder / "new.sql").read_text())
         c.execute("INSERT INTO \"new {orders}\" (key, customer) VALUES ('theirs', 'x')")
     _, _, err = world.run("run", "--yes", expect=3)
-    expect_words(err, "has 1 rows already")
+    expect_words(err, "has 1 row already")
     world.close()
 
 

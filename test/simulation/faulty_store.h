@@ -297,10 +297,12 @@ class FaultyStore final : public Store, private Catalog, private Capture, privat
       return {};
     }
     Result<InsideComparison> compare_after(const std::optional<Row>& after,
+                                           const std::optional<Row>& until,
                                            const ChunkLimits& limits) override {
-      return store_.reading<InsideComparison>("compare",
-                                              [&] { return inner_->compare_after(after, limits); });
+      return store_.reading<InsideComparison>(
+          "compare", [&] { return inner_->compare_after(after, until, limits); });
     }
+    Result<std::optional<Row>> middle() override { return inner_->middle(); }
     Result<std::optional<InsideStrangers>> strangers_after(const std::optional<Row>& after,
                                                            const ChunkLimits& limits) override {
       return store_.reading<std::optional<InsideStrangers>>(

@@ -140,10 +140,26 @@ class MemoryInside final : public InsideCopier {
   }
   Status make_durable() override { return {}; }
 
+  Result<std::optional<Row>> middle() override {
+    const std::lock_guard lock(store_.mutex_);
+    const MemoryStore::Table* source = store_.find(mapping_.source.name);
+    if (source == nullptr) return no_table(mapping_.source.name);
+    if (source->rows.size() < 2) return std::optional<Row>();
+    return std::optional(std::next(source->rows.begin(), std::ssize(source->rows) / 2)->first);
+  }
+
   Result<InsideComparison> compare_after(const std::optional<Row>& after,
+                                         const std::optional<Row>& until,
                                          const ChunkLimits& limits) override {
-    ASSIGN_OR_RETURN(const ChunkOfRows chunk,
+    ASSIGN_OR_RETURN(ChunkOfRows chunk,
                      MemoryReader(store_, mapping_.source.name).read_after(after, limits));
+    const RowLess less;
+    const bool reaches_it = until && (!chunk.range.through || !less(*chunk.range.through, *until));
+    if (reaches_it) {
+      chunk.range.through.reset();
+      std::erase_if(chunk.rows,
+                    [&](const Row& row) { return less(*until, key_of(row, mapping_.source_key)); });
+    }
     const std::lock_guard lock(store_.mutex_);
     MemoryStore::Table* target = store_.find(mapping_.target.name);
     if (target == nullptr) return no_table(mapping_.target.name);

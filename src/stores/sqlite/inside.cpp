@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <map>
+#include <numeric>
 
 #include "base/text.h"
 #include "store/image.h"
@@ -181,12 +182,32 @@ class Inside final : public InsideCopier {
                                                      sqlite3_errstr(synced))};
   }
 
+  // By the numbers alone, which is about right for rows of any order.
+  Result<std::optional<Row>> middle() override {
+    const bool by_whole_key = order_.size() == 1 && has_rowid_alias(mapping_.source);
+    if (!by_number_ && !by_whole_key) return std::optional<Row>();
+    ASSIGN_OR_RETURN(const Transaction transaction, Transaction::begin(*connection_, false));
+    ASSIGN_OR_RETURN(const std::int64_t numbering, schema_version());
+    const std::string number = quote_name(order_.front());
+    ASSIGN_OR_RETURN(const std::vector<Row> ends,
+                     connection_->query(fmt::format("SELECT (SELECT min({0}) FROM {1}),"
+                                                    " (SELECT max({0}) FROM {1})",
+                                                    number, source_),
+                                        {}));
+    const auto* first = ends.at(0).at(0).get_if<std::int64_t>();
+    const auto* last = ends.at(0).at(1).get_if<std::int64_t>();
+    if (first == nullptr || last == nullptr || *first == *last) return std::optional<Row>();
+    return std::optional(told(Value::integer(std::midpoint(*first, *last)), numbering));
+  }
+
   Result<InsideComparison> compare_after(const std::optional<Row>& after,
+                                         const std::optional<Row>& until,
                                          const ChunkLimits& limits) override {
     ASSIGN_OR_RETURN(const Transaction transaction, Transaction::begin(*connection_, false));
     if (!after) TRY(no_null_keys(mapping_.source, source_));
     InsideComparison comparison;
-    ASSIGN_OR_RETURN(const Range range, source_range(after, limits));
+    ASSIGN_OR_RETURN(Range range, source_range(after, limits));
+    if (until && !range.begins_anew) TRY(end_at(range, *until));
     if (range.begins_anew) {
       return Error{ErrorCode::unavailable, "the tables were rebuilt while they were compared",
                    "somebody has changed the schema, or said VACUUM; comparing begins anew"};
@@ -283,12 +304,34 @@ class Inside final : public InsideCopier {
     }
     ASSIGN_OR_RETURN(range.keys.through,
                      key_at(*connection_, order_, source_, range.keys.after, limits.rows_max));
-    range.told.through = range.keys.through;
-    if (by_number_ && range.keys.through) {
+    if (range.keys.through) {
       range.told.through =
-          Row{Value::text(row_number_word), range.keys.through->front(), Value::integer(numbering)};
+          by_number_ ? told(range.keys.through->front(), numbering) : *range.keys.through;
     }
     return range;
+  }
+
+  Row told(const Value& number, std::int64_t numbering) const {
+    if (!by_number_) return Row{number};
+    return Row{Value::text(row_number_word), number, Value::integer(numbering)};
+  }
+
+  // Numbers are whole, so they compare as such.
+  Status end_at(Range& range, const Row& until) {
+    std::optional<Row> end = until;
+    if (by_number_) {
+      ASSIGN_OR_RETURN(const std::int64_t numbering, schema_version());
+      end = number_in(until, numbering);
+    }
+    range.begins_anew = !end.has_value();
+    const auto number = [](const Row& row) { return row.front().get<std::int64_t>(); };
+    const bool reaches_it =
+        end && (!range.keys.through || number(*range.keys.through) >= number(*end));
+    if (reaches_it) {
+      range.keys.through = end;
+      range.told.through.reset();
+    }
+    return {};
   }
 
   // SQLite takes nulls into a primary key that does not say NOT NULL. Chunks never come to them.
