@@ -1,10 +1,11 @@
 // Copies one table in resumable chunks.
 //
-// A chunk is written, and made durable, before it is journaled, so a crash repeats at most one chunk
-// and never skips one; writing a chunk twice gives the same rows. Inside a store a chunk is
-// several transactions, each short enough for those who write beside it. Capture or links exist before the first read
-// (the engine sees to it), so whatever changes behind the copy is carried over by them.
-// Threads: one thread at a time steps a Copy; several Copies share the journal and the events.
+// A chunk is written, and made durable, before it is journaled, so a crash repeats at most one
+// chunk and never skips one; writing a chunk twice gives the same rows. Inside a store a chunk is
+// several transactions, each short enough for those who write beside it. Capture or links exist
+// before the first read (the engine sees to it), so whatever changes behind the copy is carried
+// over by them. Threads: one thread at a time steps a Copy; several Copies share the journal and
+// the events.
 #pragma once
 
 #include <functional>

@@ -24,8 +24,14 @@ Effect effect_from(const json& in) {
 }
 
 json to_json(const CopyProgress& copy) {
-  return {copy.through ? json(*copy.through) : json(), copy.at_end,   copy.chunks, copy.read,
-          copy.written,                                copy.skipped,  copy.rejected, copy.bytes,
+  return {copy.through ? json(*copy.through) : json(),
+          copy.at_end,
+          copy.chunks,
+          copy.read,
+          copy.written,
+          copy.skipped,
+          copy.rejected,
+          copy.bytes,
           copy.ms};
 }
 CopyProgress copy_from(const json& in) {
@@ -125,9 +131,8 @@ std::string snapshot_of(const State& state) {
       {"verified_at", number_of(state.verified_at)},
       {"rejected", state.rejected},
       {"decisions", state.decisions},
-      {"last_failure", state.last_failure
-                           ? json{state.last_failure->code, state.last_failure->message}
-                           : json()},
+      {"last_failure",
+       state.last_failure ? json{state.last_failure->code, state.last_failure->message} : json()},
       {"outcome", state.outcome},
       {"started", state.started}};
   return out.dump(-1, ' ', false, json::error_handler_t::replace);
