@@ -14,11 +14,11 @@ namespace {
 using nlohmann::json;
 
 // Measured on two cores (docs/internals/performance.md), in units of one row read by the analysis.
-constexpr double backing_up_cost = 1.3;
-constexpr double copying_cost = 0.8;
-constexpr double copying_cost_of_an_index = 1.0;
-constexpr double index_cost = 0.14;
-constexpr double comparing_cost = 0.8;
+constexpr double backing_up_cost = 1.33;
+constexpr double copying_cost = 1.0;
+constexpr double copying_cost_of_an_index = 0.16;
+constexpr double index_cost = 0.082;
+constexpr double comparing_cost = 0.5;
 
 template <class T>
 std::optional<T> field(const Event& event, const std::string& name) {

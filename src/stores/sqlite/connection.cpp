@@ -9,10 +9,6 @@
 
 namespace whimbrel::sqlite {
 
-namespace {
-constexpr int busy_timeout_ms = 5000;
-}
-
 Result<std::unique_ptr<Connection>> Connection::open(const std::string& path, Access access) {
   std::unique_ptr<Connection> connection(new Connection(path));
   std::error_code ignored;

@@ -16,6 +16,8 @@
 
 namespace whimbrel::sqlite {
 
+constexpr int busy_timeout_ms = 5000;  // how long a connection waits for a lock
+
 using Statement = std::unique_ptr<sqlite3_stmt, FreeWith<sqlite3_finalize>>;
 
 enum class Access { read, write };

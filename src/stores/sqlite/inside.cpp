@@ -24,6 +24,7 @@ constexpr std::size_t compared_whole_max = std::size_t{64} << 10;
 // Pages of the write-ahead log from which on it is brought into the database. Where nobody else
 // writes, pages that are written again and again in between are brought there once.
 constexpr int log_pages_max = 16000;
+constexpr int log_pages_beside_writers = 500;  // by itself SQLite does it at 1000
 constexpr const char* row_number_word = "row number";
 
 // Whether such a column keeps this text as it is.
@@ -121,8 +122,7 @@ class Inside final : public InsideCopier {
       const auto at = static_cast<std::size_t>(rule.index);
       affinities_.push_back(affinity_of(mapping_.target.columns[at].declared));
     }
-    choose_order();
-    return {};
+    return choose_order();
   }
 
   Result<InsideCopy> copy_after(const std::optional<Row>& after,
@@ -144,11 +144,9 @@ class Inside final : public InsideCopier {
     if (guarded) TRY(connection_->execute(guard_off));
     TRY(transaction.commit());
     copy.took = std::max(clock_.monotonic() - began, Milliseconds(1));
-    // Else the next commit of somebody else may have to do it.
-    if (copy.others_write || *log_pages_ > log_pages_max) {
-      sqlite3_wal_checkpoint_v2(connection_->raw(), "main", SQLITE_CHECKPOINT_PASSIVE, nullptr,
-                                nullptr);
-      *log_pages_ = 0;
+    const bool at_end = !copy.range.through;
+    if (*log_pages_ > (copy.others_write || at_end ? log_pages_beside_writers : log_pages_max)) {
+      empty_the_log(copy.others_write);
     }
     return copy;
   }
@@ -259,20 +257,27 @@ class Inside final : public InsideCopier {
     bool begins_anew = false;  // the position was one of another numbering
   };
 
-  // Rows come in the order in which they lie in the file: by their numbers, where they have any
-  // besides the key. That is also the order in which they were made, so that indexes over times
-  // grow at their ends instead of everywhere.
-  void choose_order() {
+  // Where the target has indexes besides its key, rows come in the order in which they lie in the
+  // file: by their numbers, where they have any. That is also the order in which they were made, so
+  // that indexes over times grow at their ends instead of everywhere. Without, the index of the key
+  // is the one to be spared, and rows come by the key.
+  Status choose_order() {
     order_ = mapping_.source.key;
-    if (has_rowid_alias(mapping_.source)) return;
+    if (has_rowid_alias(mapping_.source)) return {};
+    ASSIGN_OR_RETURN(
+        const std::vector<Row> indexes,
+        connection_->query("SELECT 1 FROM pragma_index_list(?1) WHERE origin <> 'pk' LIMIT 1",
+                           {Value::text(mapping_.target.name)}));
+    if (indexes.empty()) return {};
     for (const char* name : {"rowid", "_rowid_", "oid"}) {
       if (mapping_.source.column_index(name) >= 0) continue;
       // Without quotes: what is no column in quotes would be taken for a text.
-      if (!connection_->prepare(fmt::format("SELECT {} FROM {}", name, source_)).ok()) return;
+      if (!connection_->prepare(fmt::format("SELECT {} FROM {}", name, source_)).ok()) return {};
       order_ = {name};
       by_number_ = true;
-      return;
+      return {};
     }
+    return {};
   }
 
   // VACUUM numbers rows anew, and changes this number as any change of the schema does.
@@ -365,6 +370,19 @@ class Inside final : public InsideCopier {
     int at = 0;
     for (const Value& value : parameters) TRY(bind(statement.get(), ++at, value));
     return statement.get();
+  }
+
+  // Else the next commit of somebody else may have to do it. Most is done while others may write;
+  // only the rest that they have added meanwhile keeps them out, so that the log begins anew.
+  void empty_the_log(bool others_write) {
+    sqlite3* const raw = connection_->raw();
+    sqlite3_wal_checkpoint_v2(raw, "main", SQLITE_CHECKPOINT_PASSIVE, nullptr, nullptr);
+    if (others_write) {
+      sqlite3_busy_timeout(raw, 0);
+      sqlite3_wal_checkpoint_v2(raw, "main", SQLITE_CHECKPOINT_RESTART, nullptr, nullptr);
+      sqlite3_busy_timeout(raw, busy_timeout_ms);
+    }
+    *log_pages_ = 0;
   }
 
   // A commit waits for no disk; whoever copies says when it has to. A rollback journal is another
