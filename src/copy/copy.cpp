@@ -32,7 +32,6 @@ Copy::Copy(const Move& move, bool rows_may_pass, const LimitsPlan& limits, Journ
       events_(events),
       reject_(std::move(reject)),
       rows_per_batch_(std::min<std::int64_t>(limits.batch_size.value_or(1000), 1000)) {
-  if (limits.batch_size) bounds_.rows_max = *limits.batch_size;
   bounds_.wanted = move.inside ? batch_alone : batch_beside_writers;
 }
 
@@ -148,6 +147,8 @@ Result<Copy::Outcome> Copy::copy_rows(const ChunkLimits& limits) {
 
 Status Copy::copy_batch(Outcome& chunk) {
   const Milliseconds began = clock_.monotonic();
+  if (limits_.batch_size) bounds_.rows_max = *limits_.batch_size;  // may have been changed
+  rows_per_batch_ = std::min(rows_per_batch_, bounds_.rows_max);
   const ChunkLimits limits{rows_per_batch_, std::int64_t{8} << 20};
   ASSIGN_OR_RETURN(const Outcome batch, move_.inside ? copy_inside(limits) : copy_rows(limits));
   const Milliseconds took = batch.took.value_or(clock_.monotonic() - began);

@@ -511,7 +511,8 @@ Status Engine::poll_requests() {
     }
     TRY(parts_.journal.append(OperatorDecided{request->verb, request->value}));
     TRY(parts_.journal.answer(request->id, answer));
-    parts_.events.emit({"request_carried_out", {{"verb", request->verb}}});
+    parts_.events.emit({"request_carried_out",
+                        {{"verb", request->verb}, {"rows_per_s", limits_.rows_per_s.value_or(0)}}});
   }
 }
 

@@ -162,6 +162,8 @@ void Course::heard(const Event& event, Milliseconds now) {
     const std::string verb = field<std::string>(event, "verb").value_or("");
     if (verb == "pause") paused_ = true;
     if (verb == "resume") paused_ = false;
+    const std::int64_t rows_per_s = field<std::int64_t>(event, "rows_per_s").value_or(0);
+    if (rows_per_s > 0) rows_per_s_max_ = rows_per_s;
   } else if (event.name != "phase_entered" && event.name != "self_test_passed") {
     return;
   }

@@ -81,6 +81,22 @@ def a_pause_is_told_and_time_stands_still():
     world.close()
 
 
+def a_limit_that_is_raised_is_heeded_at_once():
+    world = slow_world()
+    runner = world.start("run", "--yes", "--until", "copy")
+    wait_for(lambda: (now := at_work(world)) and now["doing"] == "copying" and now)
+    world.run("limits", "batch_size=500", "rows_per_s=200000")
+    wait_for(lambda: "200,000 rows/s" in ((at_work(world) or {}).get("limited_by") or "200,000 rows/s"))
+    assert runner.wait(timeout=60) == 0
+    runner.communicate()
+    journal = sqlite3.connect(next(world.folder.glob(".whimbrel/*/journal.db")))
+    chunks = [json.loads(row[0])["read"] for row in
+              journal.execute("SELECT body FROM records WHERE name = 'ChunkCopied' ORDER BY number")]
+    journal.close()
+    assert chunks[0] <= 50 and max(chunks) > 50, chunks
+    world.close()
+
+
 def watch_is_a_block_of_eighty_columns():
     world = slow_world()
     runner = world.start("run", "--yes", "--until", "verify")
@@ -123,4 +139,5 @@ def thirty_thousand_records_are_not_read_anew():
 
 if __name__ == "__main__":
     main(tells_the_rate_the_rest_and_the_limit, a_pause_is_told_and_time_stands_still,
+         a_limit_that_is_raised_is_heeded_at_once,
          watch_is_a_block_of_eighty_columns, thirty_thousand_records_are_not_read_anew)

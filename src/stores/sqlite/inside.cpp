@@ -110,8 +110,7 @@ class Inside final : public InsideCopier {
   }
 
   Status spell() {
-    // Rows come in the order of the source's key and go all over the target and its indexes.
-    TRY(connection_->execute("PRAGMA cache_size = -48000"));
+    TRY(connection_->execute("PRAGMA cache_size = -8000"));
     ASSIGN_OR_RETURN(expressions_, spell_rules(mapping_.forward, "s."));
     ASSIGN_OR_RETURN(match_, match_key(mapping_.target, mapping_.forward, "t.", "s."));
     if (Result<std::string> back = match_key(mapping_.source, mapping_.backward, "s.", "t.");
@@ -388,6 +387,8 @@ class Inside final : public InsideCopier {
   // A commit waits for no disk; whoever copies says when it has to. A rollback journal is another
   // matter: it has to be there before the database is touched.
   Status pace_the_log() {
+    // Rows go all over the target's indexes. Only one copies at a time; several compare.
+    TRY(connection_->execute("PRAGMA cache_size = -48000"));
     ASSIGN_OR_RETURN(const std::vector<Row> mode,
                      connection_->query("PRAGMA main.journal_mode", {}));
     const auto* name = mode.at(0).at(0).get_if<std::string>();
