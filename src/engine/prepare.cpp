@@ -176,8 +176,8 @@ Status Engine::copy() {
         [this](const Move& m, const Row& key, const Error& why) { return reject(m, key, why); }));
   }
   std::vector<Task> tasks;
-  for (auto& [where, copies] : lanes) {
-    tasks.push_back([this, copies = std::move(copies)]() mutable -> Result<Step> {
+  for (auto& lane : lanes) {
+    tasks.push_back([this, copies = std::move(lane.second)]() mutable -> Result<Step> {
       TRY(poll_requests());
       TRY(wait_while_paused());
       if (must_stop()) return Step::done;

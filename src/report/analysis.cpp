@@ -514,8 +514,8 @@ void sum_up(Analysis& analysis) {
     for (const json& finding : table["findings"]) {
       const std::string weight = finding["weight"].get<std::string>();
       std::string said = name + ": " + finding["message"].get<std::string>();
-      if (weight == "refusal") refusals.push_back(std::move(said));
-      if (weight == "warning") warnings.push_back(std::move(said));
+      if (weight == "note") continue;
+      (weight == "refusal" ? refusals : warnings).push_back(std::move(said));
     }
   }
   analysis.document["estimate_ms"] = time;
