@@ -244,7 +244,8 @@ def beside_a_runner_and_without_its_folder():
     for _ in range(200):
         time.sleep(0.05)
         try:
-            if any(n == "ChunkCopied" for n, _ in records(world)):
+            journal = state_folder(world) / "journal.db"
+            if journal.exists() and any(n == "ChunkCopied" for n, _ in records(world)):
                 break
         except sqlite3.OperationalError:  # the journal is just being made
             pass
