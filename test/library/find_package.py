@@ -83,7 +83,7 @@ def persons(folder):
 def migrates(migrate, folder):
     make_database(folder)
     told = call(migrate, folder / "plan.yaml")
-    assert "copying\n" in told and "  people: 50 rows\n" in told and "watching\n" in told, told
+    assert "copying\n" in told and "  people: 300 rows\n" in told and "watching\n" in told, told
     expected = [(i, "nobody" if i % 3 == 0 else "n'%d" % i, 1900 + i % 99) for i in range(ROWS)]
     assert persons(folder) == expected, "rows differ: %s" % persons(folder)[:3]
     with sqlite3.connect(folder / "app.db") as db:

@@ -28,7 +28,7 @@ tables:
     columns: {person: id, called: name}
     rest: forbid
 sync: dual
-limits: {batch_size: 10}
+limits: {batch_size: 10, rows_per_s: 5000}
 finish: {after: 7d, rename_source_to: people_archive}
 )";
 
