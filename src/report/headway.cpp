@@ -20,16 +20,12 @@ constexpr double copying_cost_of_an_index = 0.16;
 constexpr double index_cost = 0.082;
 constexpr double comparing_cost = 0.5;
 
-template <class T>
-std::optional<T> field(const Event& event, const std::string& name) {
-  for (const auto& [key, value] : event.fields) {
-    if (key == name && std::holds_alternative<T>(value)) return std::get<T>(value);
-  }
-  return std::nullopt;
-}
+double rows_in(const Event& event) { return static_cast<double>(event.whole("rows")); }
 
-double rows_in(const Event& event) {
-  return static_cast<double>(field<std::int64_t>(event, "rows").value_or(0));
+// A row; where indexes are built, an index.
+double cost_of_one(Activity activity, const WorkOnTable& table) {
+  return activity == Activity::indexing ? index_cost * static_cast<double>(table.rows)
+                                        : cost_of_a_row(activity, table);
 }
 
 }  // namespace
@@ -117,15 +113,13 @@ void Course::went_on(Activity activity, const std::string& table, double done, b
   const double after = adds ? before + done : std::max(before, done);
   for (const WorkOnTable& one : tables_) {
     if (one.table != table) continue;
-    const double unit = activity == Activity::indexing ? index_cost * static_cast<double>(one.rows)
-                                                       : cost_of_a_row(activity, one);
-    all.here += (after - before) * unit;
+    all.here += (after - before) * cost_of_one(activity, one);
   }
   before = after;
   if (last_) all.took += now - *last_;
   // What came before is over, whatever it counted.
   for (const Activity one : todo_) {
-    if (one < activity) ended_[one] = true;
+    if (one < activity) ended_.insert(one);
   }
   current_ = activity;
   table_ = table;
@@ -134,14 +128,14 @@ void Course::went_on(Activity activity, const std::string& table, double done, b
 }
 
 void Course::heard(const Event& event, Milliseconds now) {
-  const std::string table = field<std::string>(event, "table").value_or("");
+  const std::string table = event.text("table");
   if (event.name == "analyzed") {
     went_on(Activity::reading, table, rows_in(event), false, now);
   } else if (event.name == "chunk_backed_up") {
     const auto it = std::ranges::find(tables_, table, &WorkOnTable::source);
     if (it != tables_.end()) went_on(Activity::backing_up, it->table, rows_in(event), false, now);
   } else if (event.name == "chunk_copied") {
-    beside_writers_ = field<bool>(event, "beside_writers").value_or(false);
+    beside_writers_ = event.value<bool>("beside_writers");
     went_on(Activity::copying, table, rows_in(event), true, now);
   } else if (event.name == "index_begun") {
     went_on(Activity::indexing, table, 0, true, now);
@@ -150,19 +144,18 @@ void Course::heard(const Event& event, Milliseconds now) {
   } else if (event.name == "chunk_verified") {
     went_on(Activity::comparing, table, rows_in(event), false, now);
   } else if (event.name == "verified") {
-    ended_[Activity::comparing] = true;
+    ended_.insert(Activity::comparing);
   } else if (event.name == "changes_applied") {
-    following_ = table.empty() ? "changes" : table;
-    const std::int64_t changes = field<std::int64_t>(event, "changes").value_or(0);
+    const std::int64_t changes = event.whole("changes");
     following_ = changes == 0 ? "" : fmt::format("{} changes in the last step", changes);
   } else if (event.name == "retried") {
-    waiting_for_ = field<std::string>(event, "hint").value_or("");
-    if (waiting_for_.empty()) waiting_for_ = field<std::string>(event, "cause").value_or("");
+    waiting_for_ = event.text("hint");
+    if (waiting_for_.empty()) waiting_for_ = event.text("cause");
   } else if (event.name == "request_carried_out") {
-    const std::string verb = field<std::string>(event, "verb").value_or("");
+    const std::string verb = event.text("verb");
     if (verb == "pause") paused_ = true;
     if (verb == "resume") paused_ = false;
-    const std::int64_t rows_per_s = field<std::int64_t>(event, "rows_per_s").value_or(0);
+    const std::int64_t rows_per_s = event.whole("rows_per_s");
     if (rows_per_s > 0) rows_per_s_max_ = rows_per_s;
   } else if (event.name != "phase_entered" && event.name != "self_test_passed") {
     return;
@@ -171,8 +164,7 @@ void Course::heard(const Event& event, Milliseconds now) {
 }
 
 double Course::cost_left(Activity activity) const {
-  const auto ended = ended_.find(activity);
-  if (ended != ended_.end() && ended->second) return 0;
+  if (ended_.contains(activity)) return 0;
   const auto known = done_.find(activity);
   double cost = 0;
   for (const WorkOnTable& table : tables_) {
@@ -181,10 +173,7 @@ double Course::cost_left(Activity activity) const {
       const auto it = known->second.by_table.find(table.table);
       if (it != known->second.by_table.end()) done = it->second;
     }
-    const double unit = activity == Activity::indexing
-                            ? index_cost * static_cast<double>(table.rows)
-                            : cost_of_a_row(activity, table);
-    cost += std::max(0.0, total_of(activity, table) - done) * unit;
+    cost += std::max(0.0, total_of(activity, table) - done) * cost_of_one(activity, table);
   }
   return cost;
 }
@@ -192,8 +181,7 @@ double Course::cost_left(Activity activity) const {
 // How long the rows that are left take at the plan's limit, in ms.
 double Course::at_the_limit() const {
   if (!rows_per_s_max_ || *rows_per_s_max_ <= 0) return 0;
-  const auto ended = ended_.find(Activity::copying);
-  if (ended != ended_.end() && ended->second) return 0;
+  if (ended_.contains(Activity::copying)) return 0;
   double rows = 0;
   for (const WorkOnTable& table : tables_) {
     const auto& copied = done_.at(Activity::copying).by_table;
@@ -237,14 +225,11 @@ Headway Course::headway(TimePoint at, Milliseconds now) const {
     const Done& done = done_.at(*current_);
     headway.done = std::llround(done.by_table.at(table_));
     for (const WorkOnTable& table : tables_) {
-      if (table.table == table_) headway.total = std::llround(total_of(*current_, table));
-    }
-    if (*current_ != Activity::indexing && done.took.count() > 0) {
-      for (const WorkOnTable& table : tables_) {
-        if (table.table != table_) continue;
-        headway.rows_per_s = done.here / cost_of_a_row(*current_, table) * 1000 /
-                             static_cast<double>(done.took.count());
-      }
+      if (table.table != table_) continue;
+      headway.total = std::llround(total_of(*current_, table));
+      if (*current_ == Activity::indexing || done.took.count() == 0) continue;
+      headway.rows_per_s = done.here / cost_of_a_row(*current_, table) * 1000 /
+                           static_cast<double>(done.took.count());
     }
   }
   if (paused_) {

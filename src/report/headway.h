@@ -10,6 +10,7 @@
 #include <map>
 #include <nlohmann/json.hpp>
 #include <optional>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -79,7 +80,7 @@ class Course {
   bool linked_;
   std::optional<std::int64_t> rows_per_s_max_;
   std::map<Activity, Done> done_;
-  std::map<Activity, bool> ended_;
+  std::set<Activity> ended_;
   std::optional<Activity> current_;
   std::string table_;
   std::string waiting_for_;

@@ -164,7 +164,7 @@ StatusResult status_of(const Journal& journal, TimePoint now) {
   status.since = state.phase_since;
   status.who = document.value("who", "");
   status.way_back = document.value("way_back", "");
-  status.runner_at_work = journal.somebody_runs();
+  status.runner_at_work = document.value("runner", false);
   int index = 0;
   for (const PlannedTable& table : planned(state, nullptr).tables) {
     status.tables.push_back(status_of(table, index++, state));
