@@ -1,0 +1,63 @@
+// HTTP requests over kept connections, several at once in one event loop.
+//
+// One thread drives all transfers of a call (libcurl's multi interface): for requests of a few
+// kilobytes that was measured to be cheaper than a thread each. Proxies come from the environment,
+// as curl documents it. Threads: one call at a time for each Http.
+#pragma once
+
+#include <memory>
+#include <span>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "base/clock.h"
+#include "base/error.h"
+
+namespace whimbrel::aws {
+
+struct HttpRequest {
+  std::string method = "POST";
+  std::string url;
+  std::vector<std::pair<std::string, std::string>> headers;
+  std::string body;
+  Milliseconds timeout{60'000};  // of the whole transfer
+};
+
+struct HttpResponse {
+  int status = 0;
+  std::vector<std::pair<std::string, std::string>> headers;  // names in lower case
+  std::string body;
+
+  // "" when there is no such header; `name` in lower case.
+  std::string header(std::string_view name) const;
+};
+
+class Http {
+ public:
+  virtual ~Http() = default;
+  // All of them at once; an answer each, in the order of the requests. Errors: `unavailable` when
+  // the request was never sent, `outcome_unknown` when it was and no whole answer came.
+  virtual std::vector<Result<HttpResponse>> send(std::span<const HttpRequest> requests) = 0;
+};
+
+struct HttpSettings {
+  std::string ca_bundle;  // a file of certificates; "": the system's
+  int connections_max = 32;
+  Milliseconds connect_timeout{5'000};
+};
+std::unique_ptr<Http> make_http(HttpSettings settings);
+
+// One request, one answer.
+Result<HttpResponse> send_one(Http& http, const HttpRequest& request);
+
+// scheme, host (with a port that is not the scheme's own) and path of a URL.
+struct UrlParts {
+  std::string scheme;
+  std::string host;
+  std::string path;   // begins with a slash, as it is in the URL
+  std::string query;  // without the question mark
+};
+UrlParts split_url(std::string_view url);
+
+}  // namespace whimbrel::aws

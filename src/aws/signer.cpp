@@ -1,0 +1,241 @@
+#include "aws/signer.h"
+
+#include <openssl/evp.h>
+#include <openssl/hmac.h>
+
+#include <algorithm>
+#include <array>
+#include <map>
+#include <vector>
+
+#include "base/text.h"
+
+namespace whimbrel::aws {
+
+namespace {
+
+constexpr std::string_view algorithm = "AWS4-HMAC-SHA256";
+
+// Headers that a proxy may add or change on the way are not signed.
+bool is_signed(std::string_view name) {
+  return name != "authorization" && name != "user-agent" && name != "x-amzn-trace-id" &&
+         name != "expect" && name != "transfer-encoding" && name != "connection";
+}
+
+// Outer spaces go, and runs of inner ones become one.
+std::string trimmed(std::string_view value) {
+  std::string out;
+  for (const char c : value) {
+    const bool space = c == ' ' || c == '\t' || c == '\r' || c == '\n';
+    if (!space) {
+      out += c;
+    } else if (!out.empty() && out.back() != ' ') {
+      out += ' ';
+    }
+  }
+  while (!out.empty() && out.back() == ' ') out.pop_back();
+  return out;
+}
+
+std::map<std::string, std::string> signed_headers(const HttpRequest& request) {
+  std::map<std::string, std::string> headers;
+  for (const auto& [name, value] : request.headers) {
+    std::string lower = ascii_lower(name);
+    if (!is_signed(lower)) continue;
+    auto [it, fresh] = headers.emplace(std::move(lower), trimmed(value));
+    if (!fresh) it->second += "," + trimmed(value);
+  }
+  return headers;
+}
+
+std::string names_of(const std::map<std::string, std::string>& headers) {
+  std::vector<std::string> names;
+  for (const auto& [name, value] : headers) names.push_back(name);
+  return join(names, ";");
+}
+
+std::string header_of(const HttpRequest& request, std::string_view name) {
+  for (const auto& [key, value] : request.headers) {
+    if (ascii_iequals(key, name)) return value;
+  }
+  return "";
+}
+
+// Without `.`, `..` and doubled slashes.
+std::string normalized(std::string_view path) {
+  std::vector<std::string_view> parts;
+  bool ends_with_slash = path.empty() || path.back() == '/';
+  while (!path.empty()) {
+    const std::size_t at = std::min(path.find('/'), path.size());
+    const std::string_view part = path.substr(0, at);
+    path.remove_prefix(std::min(at + 1, path.size()));
+    if (part == "..") {
+      if (!parts.empty()) parts.pop_back();
+    } else if (!part.empty() && part != ".") {
+      parts.push_back(part);
+    }
+    if (path.empty() && (part == "." || part == "..")) ends_with_slash = true;
+  }
+  std::string out;
+  for (const std::string_view part : parts) {
+    out += '/';
+    out += part;
+  }
+  if (ends_with_slash || out.empty()) out += '/';
+  return out;
+}
+
+int hex_digit(char c) {
+  if (c >= '0' && c <= '9') return c - '0';
+  if (c >= 'a' && c <= 'f') return c - 'a' + 10;
+  if (c >= 'A' && c <= 'F') return c - 'A' + 10;
+  return -1;
+}
+
+std::string uri_decode(std::string_view text) {
+  std::string out;
+  for (std::size_t i = 0; i < text.size(); ++i) {
+    const bool escaped = text[i] == '%' && i + 2 < text.size() && hex_digit(text[i + 1]) >= 0 &&
+                         hex_digit(text[i + 2]) >= 0;
+    if (escaped) {
+      out += static_cast<char>(hex_digit(text[i + 1]) * 16 + hex_digit(text[i + 2]));
+      i += 2;
+    } else {
+      out += text[i];
+    }
+  }
+  return out;
+}
+
+std::string canonical_query(std::string_view query) {
+  std::vector<std::pair<std::string, std::string>> pairs;
+  while (!query.empty()) {
+    const std::size_t end = std::min(query.find('&'), query.size());
+    const std::string_view pair = query.substr(0, end);
+    query.remove_prefix(std::min(end + 1, query.size()));
+    if (pair.empty()) continue;
+    const std::size_t equals = pair.find('=');
+    const std::string_view value =
+        equals == std::string_view::npos ? std::string_view() : pair.substr(equals + 1);
+    pairs.emplace_back(uri_encode(uri_decode(pair.substr(0, equals))),
+                       uri_encode(uri_decode(value)));
+  }
+  std::ranges::sort(pairs);
+  std::string out;
+  for (const auto& [name, value] : pairs) {
+    if (!out.empty()) out += '&';
+    out += name;
+    out += '=';
+    out += value;
+  }
+  return out;
+}
+
+}  // namespace
+
+std::string sha256(std::string_view bytes) {
+  std::array<unsigned char, EVP_MAX_MD_SIZE> digest{};
+  unsigned int size = 0;
+  EVP_Digest(bytes.data(), bytes.size(), digest.data(), &size, EVP_sha256(), nullptr);
+  return {reinterpret_cast<const char*>(digest.data()), size};
+}
+
+std::string sha256_hex(std::string_view bytes) { return to_hex(sha256(bytes)); }
+
+std::string hmac_sha256(std::string_view key, std::string_view message) {
+  std::array<unsigned char, EVP_MAX_MD_SIZE> digest{};
+  unsigned int size = 0;
+  HMAC(EVP_sha256(), key.data(), static_cast<int>(key.size()),
+       reinterpret_cast<const unsigned char*>(message.data()), message.size(), digest.data(),
+       &size);
+  return {reinterpret_cast<const char*>(digest.data()), size};
+}
+
+std::string uri_encode(std::string_view text, bool keep_slash) {
+  constexpr const char* digits = "0123456789ABCDEF";
+  std::string out;
+  for (const char c : text) {
+    const bool plain = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
+                       c == '-' || c == '.' || c == '_' || c == '~' || (c == '/' && keep_slash);
+    if (plain) {
+      out += c;
+      continue;
+    }
+    const auto byte = static_cast<unsigned char>(c);
+    out += '%';
+    out += digits[byte >> 4];
+    out += digits[byte & 15];
+  }
+  return out;
+}
+
+Signer::Signer(std::string region, std::string service, SigningRules rules)
+    : region_(std::move(region)), service_(std::move(service)), rules_(rules) {}
+
+std::string Signer::scope(std::string_view date) const {
+  return std::string(date) + "/" + region_ + "/" + service_ + "/aws4_request";
+}
+
+const std::string& Signer::key_for(const Credentials& credentials, std::string_view date) {
+  const std::string made_of = credentials.secret_key + "\n" + std::string(date);
+  if (key_made_of_ != made_of) {
+    key_ = hmac_sha256("AWS4" + credentials.secret_key, date);
+    for (const std::string& part : {region_, service_, std::string("aws4_request")}) {
+      key_ = hmac_sha256(key_, part);
+    }
+    key_made_of_ = made_of;
+  }
+  return key_;
+}
+
+std::string Signer::canonical_request(const HttpRequest& request) const {
+  const UrlParts url = split_url(request.url);
+  std::string path = rules_.normalizes_path ? normalized(url.path) : url.path;
+  // The path of a URL is encoded once already.
+  path = rules_.encodes_path_twice ? uri_encode(path, true) : uri_encode(uri_decode(path), true);
+  const auto headers = signed_headers(request);
+  std::string text = request.method + "\n" + path + "\n" + canonical_query(url.query) + "\n";
+  for (const auto& [name, value] : headers) {
+    text += name;
+    text += ':';
+    text += value;
+    text += '\n';
+  }
+  text += "\n" + names_of(headers) + "\n";
+  const std::string given = header_of(request, "x-amz-content-sha256");
+  return text + (given.empty() ? sha256_hex(request.body) : given);
+}
+
+std::string Signer::string_to_sign(const HttpRequest& request) const {
+  const std::string at = header_of(request, "x-amz-date");
+  return std::string(algorithm) + "\n" + at + "\n" + scope(at.substr(0, 8)) + "\n" +
+         sha256_hex(canonical_request(request));
+}
+
+void Signer::sign(HttpRequest& request, const Credentials& credentials, TimePoint now) {
+  std::erase_if(request.headers, [](const auto& header) {
+    const std::string name = ascii_lower(header.first);
+    return name == "host" || name == "x-amz-date" || name == "x-amz-security-token" ||
+           name == "authorization" || name == "x-amz-content-sha256";
+  });
+  const std::string at = to_compact(now);
+  request.headers.emplace_back("host", split_url(request.url).host);
+  request.headers.emplace_back("x-amz-date", at);
+  if (rules_.signs_payload_hash) {
+    request.headers.emplace_back("x-amz-content-sha256", rules_.unsigned_payload
+                                                             ? std::string("UNSIGNED-PAYLOAD")
+                                                             : sha256_hex(request.body));
+  }
+  if (!credentials.session_token.empty()) {
+    request.headers.emplace_back("x-amz-security-token", credentials.session_token);
+  }
+  const std::string date = at.substr(0, 8);
+  const std::string signature =
+      to_hex(hmac_sha256(key_for(credentials, date), string_to_sign(request)));
+  request.headers.emplace_back(
+      "authorization", std::string(algorithm) + " Credential=" + credentials.access_key + "/" +
+                           scope(date) + ", SignedHeaders=" + names_of(signed_headers(request)) +
+                           ", Signature=" + signature);
+}
+
+}  // namespace whimbrel::aws
