@@ -49,6 +49,7 @@ void fields(TableSchema& schema, V&& visit) {
   visit("views", schema.views);
   visit("has_checks", schema.has_checks);
   visit("strict", schema.strict);
+  visit("rest_column", schema.rest_column);
   visit("create_ddl", schema.create_ddl);
   visit("key_index_ddl", schema.key_index_ddl);
   visit("index_ddl", schema.index_ddl);
@@ -96,7 +97,7 @@ json to_json(T& member) {
 }
 
 bool kind_named(const std::string& name, Kind& kind) {
-  for (int i = 0; i <= static_cast<int>(Kind::bytes_set); ++i) {
+  for (int i = 0; i <= static_cast<int>(Kind::stated_null); ++i) {
     kind = static_cast<Kind>(i);
     if (name == name_of(kind)) return true;
   }
@@ -131,7 +132,8 @@ bool from_json(const json& value, T& member) {
     bool ok = true;
     fields(member, [&](const char* name, auto& field) {
       const auto found = value.find(name);
-      const bool may_lack = std::string_view(name) == "hidden";  // came after the first release
+      const std::string_view field_name(name);  // these came after the first release
+      const bool may_lack = field_name == "hidden" || field_name == "rest_column";
       ok = ok && (found == value.end() ? may_lack : from_json(*found, field));
     });
     return ok;

@@ -1,5 +1,7 @@
 #include "store/image.h"
 
+#include <fmt/format.h>
+
 #include <nlohmann/json.hpp>
 
 namespace whimbrel {
@@ -22,8 +24,11 @@ Status settle_all(const std::vector<ColumnRule>& rules, const TableSchema& schem
 Status settle_key(const std::vector<int>& at, const TableSchema& schema, const Catalog& catalog,
                   Row& key) {
   for (std::size_t i = 0; i < key.size(); ++i) {
-    ASSIGN_OR_RETURN(
-        key[i], catalog.settle(schema.columns[static_cast<std::size_t>(at[i])], std::move(key[i])));
+    const ColumnSchema& column = schema.columns[static_cast<std::size_t>(at[i])];
+    ASSIGN_OR_RETURN(key[i], catalog.settle(column, std::move(key[i])));
+    if (!key[i].is_null()) continue;
+    return Error{ErrorCode::refused, fmt::format("nothing leads to the key {}.{}: it would be null",
+                                                 schema.name, column.name)};
   }
   return {};
 }
@@ -40,9 +45,23 @@ bool same_json(const Value& a, const Value& b) {
   return !left.is_discarded() && left == parse(b);
 }
 
+// The plan mentions every column, and the row has a value that none of them names.
+Status nothing_else_is_there(const Mapping& mapping, const Row& source) {
+  const int at = mapping.source.column_index(mapping.source.rest_column);
+  const auto* rest = at < 0 ? nullptr : source[static_cast<std::size_t>(at)].get_if<Map>();
+  if (rest == nullptr || rest->fields.empty()) return {};
+  return Error{ErrorCode::refused,
+               fmt::format("nothing mentions the attribute `{}`", rest->fields.front().first),
+               "map it, add it to `same`, or say `rest: drop` to leave such attributes behind",
+               "",
+               {fmt::format("an attribute that nothing mentions: {}", rest->fields.front().first)},
+               ""};
+}
+
 }  // namespace
 
 Result<Row> image_of(const Mapping& mapping, const Row& source, const Catalog& target) {
+  if (mapping.rest_must_be_empty) TRY(nothing_else_is_there(mapping, source));
   ASSIGN_OR_RETURN(Row row, map_row(mapping, source));
   TRY(settle_all(mapping.forward, mapping.target, target, row));
   return row;
@@ -52,6 +71,18 @@ Result<Row> source_of(const Mapping& mapping, const Row& target, const Row* old_
                       const Catalog& source) {
   ASSIGN_OR_RETURN(Row row, unmap_row(mapping, target, old_source));
   TRY(settle_all(mapping.backward, mapping.source, source, row));
+  return row;
+}
+
+Row source_that_fits(const Mapping& mapping, const Row& target, const Row& old_source,
+                     const Catalog& source) {
+  Row row = old_source;
+  for (const ColumnRule& rule : mapping.backward) {
+    const auto at = static_cast<std::size_t>(rule.index);
+    Result<Value> value = evaluate(*rule.expr, target);
+    if (value.ok()) value = source.settle(mapping.source.columns[at], std::move(value).value());
+    if (value.ok()) row[at] = std::move(value).value();
+  }
   return row;
 }
 

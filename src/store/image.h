@@ -17,6 +17,9 @@ Result<Row> image_of(const Mapping& mapping, const Row& source, const Catalog& t
 // `old_source`, when there is one.
 Result<Row> source_of(const Mapping& mapping, const Row& target, const Row* old_source,
                       const Catalog& source);
+// The same, where a value that the old shape cannot hold stays as `old_source` has it.
+Row source_that_fits(const Mapping& mapping, const Row& target, const Row& old_source,
+                     const Catalog& source);
 Result<Row> target_key_of(const Mapping& mapping, const Row& source_key, const Catalog& target);
 Result<Row> source_key_of(const Mapping& mapping, const Row& target_key, const Catalog& source);
 

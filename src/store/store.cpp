@@ -1,6 +1,8 @@
 // The contract is nearly all interfaces; what a store need not be able to do is refused here.
 #include "store/store.h"
 
+#include <algorithm>
+
 namespace whimbrel {
 
 namespace {
@@ -11,6 +13,15 @@ Error cannot_measure() {
 }
 
 }  // namespace
+
+bool Store::copies_inside(const Mapping& mapping, const Store& source) const {
+  const Dialect* spoken = dialect();
+  return spoken != nullptr && reaches(source) &&
+         std::ranges::all_of(mapping.forward, [&](const ColumnRule& rule) {
+           return spell(*rule.expr, *spoken, [&](std::string_view c) { return spoken->quote(c); })
+               .has_value();
+         });
+}
 
 Result<std::unique_ptr<QueryRunner>> Store::open_queries(const std::vector<ReadingQuery>&,
                                                          Milliseconds) {

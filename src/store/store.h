@@ -34,6 +34,14 @@ struct Capabilities {
   int compared_columns_max = 0;  // that `inside` can compare at once; 0: any
   int writers_max = 1;           // batches that gain from being written side by side
   bool queries = false;          // runs an application's own queries, and tells what room it takes
+  bool compares_inside = true;   // where it copies inside, it compares there as well
+  bool holds = true;             // can refuse the application's writes for a while
+};
+
+// What the engine may use of a store that counts capacity; 0: as much as there is.
+struct StoreLimits {
+  double read_units_per_s = 0;
+  double write_units_per_s = 0;
 };
 
 // Rows with after < key <= through; no bound where unset.
@@ -162,11 +170,17 @@ class Catalog {
   // The DDL of a table `name` like `table`, with its defaults, constraints and indexes; what refers
   // to the table itself refers to the new one. Refused where this store cannot say it.
   virtual Result<std::string> ddl_like(const TableSchema& table, const std::string& name) = 0;
+  // How a table that is there differs from one that is wanted, beyond its columns; a sentence each.
+  virtual std::vector<std::string> differences(const TableSchema&, const TableSchema&) const {
+    return {};
+  }
   // The value as this column would hold it; `refused` when it cannot without loss.
   virtual Result<Value> settle(const ColumnSchema& column, Value value) const = 0;
   // Does nothing when the table exists. Indexes are left out unless asked for.
   virtual Status create(const TableSchema& schema, bool with_indexes) = 0;
   virtual Status create_index(const std::string& ddl) = 0;
+  // What has to wait until the rows of a table that we made are there. Idempotent.
+  virtual Status complete(const TableSchema&) { return {}; }
   virtual Status drop(const std::string& table) = 0;
   // Deletes every row; the table stays.
   virtual Status clear(const std::string& table) = 0;
@@ -176,6 +190,19 @@ class Catalog {
   // no longer there as tables are done already.
   virtual Status retire(const std::vector<const Mapping*>& mappings, const std::string& rename_to,
                         bool view) = 0;
+  // Whether retire() would go well now; leaves everything as it is.
+  virtual Status can_retire(const std::vector<const Mapping*>&, const std::string&, bool) {
+    return {};
+  }
+  // Whether a table cannot be called so, because something else is.
+  virtual bool name_is_taken(const std::string& name) { return describe(name).ok(); }
+  // The highest number that the store has ever given a row of this table by itself, where it
+  // promises to give none twice; 0 where it gives none.
+  virtual Result<std::int64_t> last_number(const std::string&) { return std::int64_t{0}; }
+  // Numbers given from now on are higher than this one. Does nothing where none are given.
+  virtual Status raise_number(const std::string&, std::int64_t) { return {}; }
+  // As it was before we brought rows and took them away again.
+  virtual Status put_number_back(const std::string&, std::int64_t) { return {}; }
   // The reverse of retire: a view called `table` goes, and the archive gets its name back; without
   // an archive (`archived_as` is empty) only the view goes. Does nothing when the table is there,
   // or when there is nothing to bring back.
@@ -232,6 +259,9 @@ class Capture {
                                      const std::vector<std::string>& tables) = 0;
   virtual Result<ChangeBatch> read(const std::string& feed, const std::string& position,
                                    std::int64_t changes_max) = 0;
+  // Takes in what the store remembers only for a while; to be called now and then while nobody
+  // reads the feed. Quick, and never needed where a feed is kept until it is stopped.
+  virtual Status listen(const std::string&) { return {}; }
   // From now on every write to one table is carried to the other in the writer's transaction.
   virtual Status link(const std::vector<Link>& links) = 0;
   // The same question about links.
@@ -275,10 +305,16 @@ class Store {
   // The same for the same database, however it is reached; holds no secret.
   virtual std::string identity() const = 0;
   virtual Capabilities capabilities() const = 0;
+  // Whether `other`, under whatever name, is the same database.
+  virtual bool is_same_place(const Store& other) const { return identity() == other.identity(); }
   virtual const Dialect* dialect() const = 0;  // null when the store speaks no SQL
   virtual Catalog& catalog() = 0;
   virtual Capture& capture() = 0;
   virtual Holds& holds() = 0;
+  // The migration's state folder: for a store that has to remember something beside its database.
+  virtual Status work_in(const std::string&) { return {}; }
+  // Before the first reader or writer is opened.
+  virtual void keep_within(const StoreLimits&) {}
   virtual Result<std::unique_ptr<SnapshotReader>> open_reader(const TableSchema& table) = 0;
   virtual Result<std::unique_ptr<BatchWriter>> open_writer(
       const TableSchema& table, const std::vector<std::string>& columns) = 0;
@@ -286,6 +322,9 @@ class Store {
   virtual bool reaches(const Store& source) const {
     return this == &source && capabilities().inside;
   }
+  // Whether it can carry out this mapping from a table of `source` by itself: where it reaches it,
+  // and its dialect spells every rule.
+  virtual bool copies_inside(const Mapping& mapping, const Store& source) const;
   // From a table of `source`, which it reaches, to one of its own.
   virtual Result<std::unique_ptr<InsideCopier>> open_inside(const Mapping& mapping,
                                                             const Store& source) = 0;
@@ -302,9 +341,10 @@ class Store {
                                                      const std::string& journal) = 0;
   // Removes what claim() has left for this journal; another journal's claim stays.
   virtual Status disown(const std::string& migration, const std::string& journal) = 0;
-  // Inserts, reads, changes and deletes one row in a transaction that is rolled back, through
-  // the link where there is one. Gives what was tried, for the report.
-  virtual Result<std::string> self_test(const Mapping& mapping, bool linked) = 0;
+  // Inserts, reads, changes and deletes what becomes of one row of the source, in a transaction
+  // that is rolled back, through the link where there is one. Gives what was tried, for the report.
+  virtual Result<std::string> self_test(const Mapping& mapping, bool linked,
+                                        const Row& source_row) = 0;
   // Nothing where a table of this shape takes every row. Uses space on the disk of temporary files.
   virtual Result<std::unique_ptr<Rehearsal>> rehearse(const Mapping& mapping) = 0;
   // Whether `ask` would understand the query; it is not run.
@@ -323,6 +363,10 @@ class Store {
   // What this store knows about the pair that a plan cannot: keys with nulls, values that would
   // not fit, triggers and views that would be surprised. Changes nothing.
   virtual Result<std::vector<Finding>> review(const Mapping& mapping, bool dual) = 0;
+  // The same of the store that is written to.
+  virtual Result<std::vector<Finding>> review_target(const Mapping&, bool) {
+    return std::vector<Finding>{};
+  }
 };
 
 }  // namespace whimbrel

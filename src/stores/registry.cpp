@@ -3,6 +3,7 @@
 #include <filesystem>
 
 #include "base/text.h"
+#include "stores/dynamodb/dynamodb_store.h"
 #include "stores/sqlite/sqlite_store.h"
 
 namespace whimbrel {
@@ -41,10 +42,13 @@ Result<std::shared_ptr<Store>> open_store(const std::string& url, Clock& clock) 
     }
   }
   if (scheme == "sqlite" && url.size() > 7) return SqliteStore::open(url.substr(7), clock);
-  if (scheme == "postgresql" || scheme == "postgres" || scheme == "dynamodb") {
+  if (scheme == "dynamodb" && scheme.size() < url.size()) {
+    return DynamoStore::open(url.substr(scheme.size() + 1), clock);
+  }
+  if (scheme == "postgresql" || scheme == "postgres") {
     return Error{ErrorCode::invalid_plan,
                  "stores of kind `" + scheme + "` are not yet opened by this release",
-                 "this release moves data in SQLite"};
+                 "this release moves data in SQLite and DynamoDB"};
   }
   const bool has_scheme = scheme.size() < url.size();
   const std::string meant = meant_by(url);

@@ -41,7 +41,13 @@ struct TableSchema {
   std::vector<std::string> triggers;       // names of those that were there before us
   std::vector<std::string> views;          // names of views that mention this table
   bool has_checks = false;
-  bool strict = false;  // the store refuses values of another type
+  bool strict = false;             // the store refuses values of another type
+  bool key_is_row_number = false;  // the key is the store's own number of a row: never null
+  // What the table's own constraints do instead of refusing a row: "REPLACE", "IGNORE"; else "".
+  std::string on_conflict;
+  // Where rows may have values that no column names: the column that holds all of them, as a map.
+  // "" where every value has its column.
+  std::string rest_column;
   std::string create_ddl;
   std::string key_index_ddl;           // of the unique index that is the key, where there is one
   std::vector<std::string> index_ddl;  // indexes that can be made after the rows

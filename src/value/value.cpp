@@ -87,6 +87,8 @@ Value Reader::value(int depth) {
   switch (kind) {
     case Kind::null:
       return {};
+    case Kind::stated_null:
+      return Value(Value::Storage(StatedNull{}));
     case Kind::boolean: {
       const std::uint64_t flag = u64();
       ok = ok && flag <= 1;
@@ -152,10 +154,10 @@ int order(const T& a, const T& b) {
 }  // namespace
 
 const char* name_of(Kind kind) {
-  constexpr const char* names[] = {"null",      "boolean",      "integer",  "real", "decimal",
-                                   "text",      "bytes",        "uuid",     "date", "time",
-                                   "timestamp", "timestamp_tz", "json",     "list", "map",
-                                   "text_set",  "number_set",   "bytes_set"};
+  constexpr const char* names[] = {
+      "null", "boolean",  "integer",    "real",      "decimal",      "text", "bytes",
+      "uuid", "date",     "time",       "timestamp", "timestamp_tz", "json", "list",
+      "map",  "text_set", "number_set", "bytes_set", "stated_null"};
   return names[static_cast<std::size_t>(kind)];
 }
 
@@ -188,6 +190,7 @@ void append_canonical(std::string& out, const Value& value) {
   out += static_cast<char>(value.kind());
   std::visit(Overload{
                  [](const Null&) {},
+                 [](const StatedNull&) {},
                  [&](bool flag) { append_u64(out, flag ? 1 : 0); },
                  [&](std::int64_t number) { append_u64(out, static_cast<std::uint64_t>(number)); },
                  [&](double number) { append_u64(out, bits_of(number)); },
@@ -273,6 +276,7 @@ std::string show(const Value& value, int length_max) {
   return std::visit(
       Overload{
           [](const Null&) { return std::string("null"); },
+          [](const StatedNull&) { return std::string("null"); },
           [](bool flag) { return std::string(flag ? "true" : "false"); },
           [](std::int64_t number) { return fmt::format("{}", number); },
           [](double number) {
@@ -310,6 +314,19 @@ std::int64_t size_of(const Row& row) {
             [](const std::string& text) { return static_cast<std::int64_t>(text.size()); },
             []<Kind K>(const TextOf<K>& text) {
               return static_cast<std::int64_t>(text.text.size());
+            },
+            []<Kind K>(const SetOf<K>& set) {
+              std::int64_t members = 0;
+              for (const std::string& member : set.members) members += std::ssize(member);
+              return members;
+            },
+            [](const List& list) { return size_of(list.items); },
+            [](const Map& map) {
+              std::int64_t fields = 0;
+              for (const auto& [name, field] : map.fields) {
+                fields += std::ssize(name) + size_of(Row{field});
+              }
+              return fields;
             },
             [](const auto&) { return std::int64_t{8}; },
         },

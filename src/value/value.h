@@ -36,10 +36,13 @@ enum class Kind : std::uint8_t {
   text_set,
   number_set,
   bytes_set,
+  stated_null,
 };
 const char* name_of(Kind kind);
 
 struct Null {};
+// A null that is written down, where a store tells it from a value that is not there at all.
+struct StatedNull {};
 // Kinds that are carried as their exact text (or bytes).
 template <Kind K>
 struct TextOf {
@@ -72,9 +75,9 @@ struct Map {
 
 class Value {
  public:
-  using Storage =
-      std::variant<Null, bool, std::int64_t, double, Decimal, std::string, Bytes, Uuid, Date, Time,
-                   Timestamp, TimestampTz, Json, List, Map, TextSet, NumberSet, BytesSet>;
+  using Storage = std::variant<Null, bool, std::int64_t, double, Decimal, std::string, Bytes, Uuid,
+                               Date, Time, Timestamp, TimestampTz, Json, List, Map, TextSet,
+                               NumberSet, BytesSet, StatedNull>;
   Value() = default;
   Value(Storage storage) : storage_(std::move(storage)) {}  // NOLINT: a value is what it holds
   static Value text(std::string_view text) { return Value(Storage(std::string(text))); }
@@ -84,7 +87,7 @@ class Value {
   static Value json(std::string text) { return Value(Storage(Json{std::move(text)})); }
 
   Kind kind() const { return static_cast<Kind>(storage_.index()); }
-  bool is_null() const { return storage_.index() == 0; }
+  bool is_null() const { return storage_.index() == 0 || kind() == Kind::stated_null; }
   template <class T>
   const T* get_if() const {
     return std::get_if<T>(&storage_);
@@ -99,7 +102,8 @@ class Value {
  private:
   Storage storage_;
 };
-static_assert(std::variant_size_v<Value::Storage> == static_cast<std::size_t>(Kind::bytes_set) + 1);
+static_assert(std::variant_size_v<Value::Storage> ==
+              static_cast<std::size_t>(Kind::stated_null) + 1);
 
 using Row = std::vector<Value>;  // aligned with the columns of whoever made it
 

@@ -392,7 +392,7 @@ Result<std::optional<std::int64_t>> MemoryStore::marked(const std::string& migra
   return std::optional(mark->second);
 }
 
-Result<std::string> MemoryStore::self_test(const Mapping& mapping, bool) {
+Result<std::string> MemoryStore::self_test(const Mapping& mapping, bool, const Row&) {
   const std::lock_guard lock(mutex_);
   if (find(mapping.target.name) == nullptr) return no_table(mapping.target.name);
   return std::string("insert, read, update, delete");

@@ -52,7 +52,8 @@ class MemoryStore final : public Store, private Catalog, private Capture, privat
   Result<std::optional<std::int64_t>> marked(const std::string& migration,
                                              const std::string& journal) override;
   Status disown(const std::string& migration, const std::string& journal) override;
-  Result<std::string> self_test(const Mapping& mapping, bool linked) override;
+  Result<std::string> self_test(const Mapping& mapping, bool linked,
+                                const Row& source_row) override;
   Result<std::unique_ptr<Rehearsal>> rehearse(const Mapping&) override {
     return std::unique_ptr<Rehearsal>();
   }

@@ -1,0 +1,506 @@
+#include "stores/dynamodb/dynamodb_store.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <map>
+#include <nlohmann/json.hpp>
+
+#include "base/text.h"
+#include "stores/dynamodb/item.h"
+#include "stores/dynamodb/rows.h"
+#include "stores/dynamodb/table.h"
+
+namespace whimbrel {
+
+using nlohmann::json;
+
+namespace {
+
+constexpr Milliseconds active_max{600'000};
+constexpr std::int64_t item_bytes_max = 400 * 1024;
+
+std::map<std::string, std::string> parameters_of(const std::string& query) {
+  std::map<std::string, std::string> all;
+  std::size_t at = 0;
+  while (at < query.size()) {
+    const std::size_t end = std::min(query.find('&', at), query.size());
+    const std::string pair = query.substr(at, end - at);
+    const std::size_t equals = std::min(pair.find('='), pair.size());
+    const std::string value = equals < pair.size() ? pair.substr(equals + 1) : "";
+    if (!value.empty()) all[pair.substr(0, equals)] = value;  // an empty one counts as absent
+    at = end + 1;
+  }
+  return all;
+}
+
+Error not_sql() {
+  return Error{ErrorCode::refused, "DynamoDB speaks no SQL",
+               "checks of a table here are `new_rows` or `command`"};
+}
+
+// What only the service would say, item by item: too large, a key of an index of the wrong type.
+class ItemRehearsal final : public Rehearsal {
+ public:
+  explicit ItemRehearsal(const Mapping& mapping) : mapping_(mapping) {}
+
+  Result<std::vector<std::optional<Error>>> offer(std::span<const Row> rows) override {
+    std::vector<std::optional<Error>> outcomes;
+    const std::vector<std::string> columns = [&] {
+      std::vector<std::string> names;
+      for (const ColumnRule& rule : mapping_.forward) names.push_back(rule.column);
+      return names;
+    }();
+    for (const Row& values : rows) {
+      Row row(mapping_.target.columns.size());
+      for (std::size_t i = 0; i < values.size(); ++i) {
+        row[static_cast<std::size_t>(mapping_.forward[i].index)] = values[i];
+      }
+      std::optional<Error> outcome;
+      const Result<std::string> item = dynamodb::item_of(mapping_.target, columns, values);
+      if (!item.ok()) outcome = item.error();
+      const std::int64_t size = dynamodb::item_size(mapping_.target, row);
+      if (!outcome && size > item_bytes_max) {
+        outcome = Error{ErrorCode::refused,
+                        fmt::format("the item would have {} bytes, and DynamoDB takes {}",
+                                    with_thousands(size), with_thousands(item_bytes_max)),
+                        "",
+                        "",
+                        {"an item that is too large"},
+                        ""};
+      }
+      outcomes.push_back(std::move(outcome));
+    }
+    return outcomes;
+  }
+
+ private:
+  const Mapping& mapping_;
+};
+
+}  // namespace
+
+DynamoStore::DynamoStore(std::shared_ptr<aws::Access> access, Clock& clock)
+    : access_(std::move(access)),
+      clock_(clock),
+      client_(std::make_unique<aws::Client>(access_, aws::dynamodb_service(), clock)) {}
+
+Result<std::shared_ptr<Store>> DynamoStore::open(const std::string& address, Clock& clock) {
+  const std::size_t mark = std::min(address.find('?'), address.size());
+  aws::Access::Wanted wanted;
+  wanted.region = address.substr(0, mark);
+  for (const auto& [name, value] :
+       parameters_of(mark < address.size() ? address.substr(mark + 1) : "")) {
+    if (name == "profile") {
+      wanted.profile = value;
+    } else if (name == "role_arn") {
+      wanted.role_arn = value;
+    } else if (name == "endpoint") {
+      wanted.endpoint = value;
+    } else {
+      return Error{ErrorCode::invalid_plan,
+                   fmt::format("a dynamodb store has no parameter `{}`", printable(name)),
+                   "dynamodb:[REGION][?profile=…&role_arn=…&endpoint=…]"};
+    }
+  }
+  const bool is_region = std::ranges::all_of(wanted.region, [](char c) {
+    return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '-';
+  });
+  if (!is_region) {
+    return Error{ErrorCode::invalid_plan,
+                 fmt::format("`{}` is no region", printable(wanted.region)),
+                 "dynamodb:[REGION][?profile=…&role_arn=…&endpoint=…]"};
+  }
+  ASSIGN_OR_RETURN(auto access, aws::Access::open(wanted, aws::process_environment(), clock));
+  return std::shared_ptr<Store>(new DynamoStore(std::move(access), clock));  // NOLINT: private
+}
+
+// The same account is known by its endpoint and region only: its number would have to be asked for.
+std::string DynamoStore::identity() const {
+  const aws::Place& place = access_->place();
+  return "dynamodb:" + place.region + " at " + aws::split_url(place.url_of("dynamodb")).host +
+         (place.profile == "default" ? "" : " as " + place.profile);
+}
+
+Capabilities DynamoStore::capabilities() const {
+  Capabilities all;
+  all.capture = true;
+  all.inside = true;
+  all.compares_inside = false;
+  all.holds = false;
+  all.writers_max = 4;
+  return all;
+}
+
+std::unique_ptr<aws::Client> DynamoStore::connect(dynamodb::Pace* pace) const {
+  auto client = std::make_unique<aws::Client>(access_, aws::dynamodb_service(), clock_);
+  if (pace != nullptr) {
+    client->on_throttled([pace](const aws::Reply& reply) {
+      // A single hot key slows its own requests, which are tried again later; the rest goes on.
+      const bool of_a_key = std::ranges::any_of(reply.throttling, [](const auto& one) {
+        return one.reason.find("KeyRange") != std::string::npos;
+      });
+      if (!of_a_key) pace->throttled();
+    });
+  }
+  return client;
+}
+
+dynamodb::Pace& DynamoStore::pace(const std::string& table, bool writes) {
+  const std::lock_guard lock(mutex_);
+  auto& known = paces_[(writes ? "w " : "r ") + table];
+  if (known == nullptr) {
+    known = std::make_shared<dynamodb::Pace>(clock_);
+    const double limit = writes ? limits_.write_units_per_s : limits_.read_units_per_s;
+    if (limit > 0) known->limit(limit);
+  }
+  return *known;
+}
+
+Status DynamoStore::work_in(const std::string& folder) {
+  ASSIGN_OR_RETURN(auto spool,
+                   Spool::open(folder + "/streams-" + digest_hex(identity()).substr(0, 8) + ".db"));
+  spool_ = std::move(spool);
+  return {};
+}
+
+Result<DynamoStore::Spool*> DynamoStore::need_spool() const {
+  if (spool_ != nullptr) return spool_.get();
+  return Error{ErrorCode::internal, "a feed of DynamoDB needs a state folder"};
+}
+
+Result<json> DynamoStore::ask_table(const std::string& operation, const json& request) {
+  const std::lock_guard lock(mutex_);
+  const bool repeatable = operation != "CreateTable";
+  ASSIGN_OR_RETURN(const aws::Reply reply,
+                   client_->send_one({operation, request.dump(), repeatable}));
+  if (!reply.ok()) return client_->to_error(reply, operation);
+  return json::parse(reply.body, nullptr, false);
+}
+
+Error DynamoStore::no_table(const std::string& table) {
+  const aws::Place& place = access_->place();
+  std::string hint;
+  if (const Result<std::vector<std::string>> names = tables(); names.ok()) {
+    hint = did_you_mean(table, names.value());
+    if (hint.empty()) {
+      hint = names.value().empty()
+                 ? "there are no tables at all: is this the right region and account?"
+                 : fmt::format("there are {} other tables: {}{}", names.value().size(),
+                               join({names.value().begin(),
+                                     names.value().begin() +
+                                         std::min<std::ptrdiff_t>(std::ssize(names.value()), 5)},
+                                    ", "),
+                               names.value().size() > 5 ? ", …" : "");
+    }
+  }
+  return Error{ErrorCode::not_found,
+               fmt::format("there is no table {} in {} ({}), asked with the credentials of {}",
+                           table, place.region, aws::split_url(place.url_of("dynamodb")).host,
+                           access_->credentials_origin()),
+               hint};
+}
+
+Result<json> DynamoStore::describe_table(const std::string& table) {
+  Result<json> reply = ask_table("DescribeTable", {{"TableName", table}});
+  if (!reply.ok() && reply.error().code == ErrorCode::not_found) return no_table(table);
+  if (!reply.ok()) return reply;
+  return reply.value().value("Table", json::object());
+}
+
+Status DynamoStore::wait_until_active(const std::string& table) {
+  const Milliseconds since = clock_.monotonic();
+  Milliseconds pause{20};
+  while (true) {
+    ASSIGN_OR_RETURN(const json there, describe_table(table));
+    bool active = there.value("TableStatus", "") == "ACTIVE";
+    for (const json& index : there.value("GlobalSecondaryIndexes", json::array())) {
+      active = active && index.value("IndexStatus", "ACTIVE") == "ACTIVE";
+    }
+    if (active) return {};
+    if (clock_.monotonic() - since > active_max) {
+      return Error{ErrorCode::unavailable,
+                   fmt::format("{} is {} for {} already", table, there.value("TableStatus", ""),
+                               to_duration_text(active_max))};
+    }
+    clock_.sleep_for(pause);
+    pause = std::min(pause * 2, Milliseconds(2'000));
+  }
+}
+
+Result<std::vector<std::string>> DynamoStore::tables() {
+  std::vector<std::string> names;
+  json request = json::object();
+  while (true) {
+    ASSIGN_OR_RETURN(const json reply, ask_table("ListTables", request));
+    for (const json& name : reply.value("TableNames", json::array())) names.push_back(name);
+    if (!reply.contains("LastEvaluatedTableName")) return names;
+    request["ExclusiveStartTableName"] = reply["LastEvaluatedTableName"];
+  }
+}
+
+Result<TableSchema> DynamoStore::describe(const std::string& table) {
+  ASSIGN_OR_RETURN(const json there, describe_table(table));
+  if (there.value("TableStatus", "") == "DELETING") return no_table(table);
+  json definition = dynamodb::definition_of(there);
+  // What a call of its own has to be asked for, where the service has such a call.
+  if (const Result<json> ttl = ask_table("DescribeTimeToLive", {{"TableName", table}}); ttl.ok()) {
+    const json about = ttl.value().value("TimeToLiveDescription", json::object());
+    if (about.value("TimeToLiveStatus", "") == "ENABLED") {
+      definition["time_to_live"] = about.value("AttributeName", "");
+    }
+  }
+  return dynamodb::schema_of(definition.dump(), table);
+}
+
+Result<TableSchema> DynamoStore::parse(const std::string& ddl, const std::string& table) {
+  return dynamodb::schema_of(ddl, table);
+}
+
+Result<TableSchema> DynamoStore::sketch(const std::string&,
+                                        const std::vector<std::pair<std::string, Value>>&,
+                                        const std::vector<std::pair<std::string, Value>>&) {
+  return Error{ErrorCode::refused, "a table for one switch is not made in DynamoDB",
+               "name a table that is there, or use `ssm` or `lambda`"};
+}
+
+Result<std::string> DynamoStore::ddl_like(const TableSchema& table, const std::string&) {
+  return table.create_ddl;
+}
+
+std::vector<std::string> DynamoStore::differences(const TableSchema& wanted,
+                                                  const TableSchema& there) const {
+  return dynamodb::differences(json::parse(wanted.create_ddl, nullptr, false),
+                               json::parse(there.create_ddl, nullptr, false));
+}
+
+Result<Value> DynamoStore::settle(const ColumnSchema& column, Value value) const {
+  return column.declared.empty() ? dynamodb::settled(std::move(value))
+                                 : dynamodb::settled_key(column, std::move(value));
+}
+
+Status DynamoStore::create(const TableSchema& schema, bool) {
+  const Result<json> there = describe_table(schema.name);
+  if (there.ok()) return wait_until_active(schema.name);
+  if (there.error().code != ErrorCode::not_found) return there.error();
+  json request = json::parse(schema.create_ddl, nullptr, false).value("create", json::object());
+  request["TableName"] = schema.name;
+  request.erase("DeletionProtectionEnabled");  // when the rows are there
+  const Result<json> made = ask_table("CreateTable", request);
+  const bool exists = !made.ok() && made.error().code == ErrorCode::conflict;
+  if (!made.ok() && !exists) return Error(made.error()).within("making the table " + schema.name);
+  return wait_until_active(schema.name);
+}
+
+// Time to live would begin to delete while the rows are still coming.
+Status DynamoStore::complete(const TableSchema& schema) {
+  const json definition = json::parse(schema.create_ddl, nullptr, false);
+  const std::string attribute = definition.value("time_to_live", "");
+  if (!attribute.empty()) {
+    const Result<json> set =
+        ask_table("UpdateTimeToLive",
+                  {{"TableName", schema.name},
+                   {"TimeToLiveSpecification", {{"Enabled", true}, {"AttributeName", attribute}}}});
+    const bool is_set =
+        !set.ok() && set.error().message.find("already enabled") != std::string::npos;
+    if (!set.ok() && !is_set) return set.error();
+  }
+  if (!definition.value("create", json::object()).value("DeletionProtectionEnabled", false))
+    return {};
+  TRY(ask_table("UpdateTable", {{"TableName", schema.name}, {"DeletionProtectionEnabled", true}}));
+  return wait_until_active(schema.name);
+}
+
+Status DynamoStore::create_index(const std::string&) { return {}; }  // made with the table
+
+// Of a table that we made: its protection is ours as well.
+Status DynamoStore::drop(const std::string& table) {
+  const Result<json> there = describe_table(table);
+  if (!there.ok()) {
+    return there.error().code == ErrorCode::not_found ? Status() : Status(there.error());
+  }
+  if (there.value().value("DeletionProtectionEnabled", false)) {
+    TRY(ask_table("UpdateTable", {{"TableName", table}, {"DeletionProtectionEnabled", false}}));
+    TRY(wait_until_active(table));
+  }
+  const Result<json> dropped = ask_table("DeleteTable", {{"TableName", table}});
+  if (!dropped.ok() && dropped.error().code != ErrorCode::not_found) return dropped.error();
+  const Milliseconds since = clock_.monotonic();
+  while (clock_.monotonic() - since < active_max) {
+    const Result<json> left = describe_table(table);
+    if (!left.ok())
+      return left.error().code == ErrorCode::not_found ? Status() : Status(left.error());
+    clock_.sleep_for(Milliseconds(100));
+  }
+  return Error{ErrorCode::unavailable, table + " is still being deleted"};
+}
+
+Status DynamoStore::clear(const std::string& table) {
+  ASSIGN_OR_RETURN(const TableSchema schema, describe(table));
+  const auto reader = dynamodb::make_reader(*this, schema);
+  dynamodb::Pace& writing = pace(table, true);
+  const auto client = connect(&writing);
+  std::vector<int> at;
+  for (const std::string& name : schema.key) at.push_back(schema.column_index(name));
+  std::optional<Row> after;
+  do {
+    ASSIGN_OR_RETURN(const ChunkOfRows chunk, reader->read_after(after, ChunkLimits{}));
+    dynamodb::BatchSender batch(*client, writing, clock_, table);
+    for (const Row& row : chunk.rows) {
+      const Row key = key_of(row, at);
+      batch.add("{\"DeleteRequest\":{\"Key\":" + dynamodb::key_json(schema, key) + "}}", &key);
+    }
+    TRY(batch.flush());
+    after = chunk.range.through;
+  } while (after);
+  return {};
+}
+
+Status DynamoStore::rename(const std::string& table, const std::string&) {
+  return Error{ErrorCode::refused, "DynamoDB cannot rename " + table,
+               "leave `rename_source_to` out; `finish` archives a table before it deletes it"};
+}
+
+Status DynamoStore::retire(const std::vector<const Mapping*>& mappings,
+                           const std::string& rename_to, bool view) {
+  if (!rename_to.empty()) return rename(mappings.front()->source.name, rename_to);
+  if (view) return Error{ErrorCode::refused, "DynamoDB has no views", "leave `view` out"};
+  for (const Mapping* mapping : mappings) {
+    const Result<json> there = describe_table(mapping->source.name);
+    if (!there.ok() && there.error().code == ErrorCode::not_found) continue;
+    if (!there.ok()) return there.error();
+    if (there.value().value("DeletionProtectionEnabled", false)) {
+      return Error{ErrorCode::refused,
+                   fmt::format("{} is protected against deletion", mapping->source.name),
+                   "lift the protection by hand when it may go, or say `keep_source: true`",
+                   "the table was not touched"};
+    }
+    TRY(drop(mapping->source.name));
+  }
+  return {};
+}
+
+Status DynamoStore::revive(const std::string&, const std::string&) { return {}; }
+
+Result<std::unique_ptr<SnapshotReader>> DynamoStore::open_reader(const TableSchema& table) {
+  return dynamodb::make_reader(*this, table);
+}
+
+Result<std::unique_ptr<BatchWriter>> DynamoStore::open_writer(
+    const TableSchema& table, const std::vector<std::string>& columns) {
+  return dynamodb::make_writer(*this, table, columns);
+}
+
+bool DynamoStore::reaches(const Store& source) const {
+  return dynamic_cast<const DynamoStore*>(&source) != nullptr;
+}
+
+// Where every attribute keeps its name and value, the JSON of an item is good as it is.
+bool DynamoStore::copies_inside(const Mapping& mapping, const Store& source) const {
+  if (!reaches(source)) return false;
+  if (mapping.source.key != mapping.target.key) return false;
+  if (mapping.source.columns.size() != mapping.forward.size()) return false;
+  return std::ranges::all_of(mapping.forward, [&](const ColumnRule& rule) {
+    const auto* copied = std::get_if<ColumnRef>(&rule.expr->node);
+    const auto& column = mapping.target.columns[static_cast<std::size_t>(rule.index)];
+    const int at = mapping.source.column_index(rule.column);
+    return copied != nullptr && copied->column == rule.column && at >= 0 &&
+           mapping.source.columns[static_cast<std::size_t>(at)].declared == column.declared;
+  });
+}
+
+Result<std::unique_ptr<InsideCopier>> DynamoStore::open_inside(const Mapping& mapping,
+                                                               const Store& source) {
+  auto& from = const_cast<DynamoStore&>(dynamic_cast<const DynamoStore&>(source));  // NOLINT: it is
+                                                                                    // only read
+  return dynamodb::make_raw_copier(*this, from, mapping);
+}
+
+Status DynamoStore::claim(const std::string& migration, const std::string& journal) {
+  ASSIGN_OR_RETURN(Spool* const spool, need_spool());
+  TRY(spool->claim(migration, journal));
+  ASSIGN_OR_RETURN(const std::string by, spool->claimed_by(migration));
+  if (by == journal) return {};
+  return Error{ErrorCode::conflict, "another journal drives " + migration + " from this folder"};
+}
+
+Result<std::string> DynamoStore::claimed_by(const std::string& migration) {
+  return spool_ == nullptr ? Result<std::string>(std::string()) : spool_->claimed_by(migration);
+}
+
+Status DynamoStore::mark(const std::string& migration, const std::string& journal,
+                         std::int64_t records) {
+  ASSIGN_OR_RETURN(const std::string by, claimed_by(migration));
+  return by == journal ? spool_->mark(migration, records) : Status();
+}
+
+Result<std::optional<std::int64_t>> DynamoStore::marked(const std::string& migration,
+                                                        const std::string& journal) {
+  ASSIGN_OR_RETURN(const std::string by, claimed_by(migration));
+  if (by.empty() || by != journal) return std::optional<std::int64_t>();
+  return spool_->marked(migration);
+}
+
+Status DynamoStore::disown(const std::string& migration, const std::string& journal) {
+  ASSIGN_OR_RETURN(const std::string by, claimed_by(migration));
+  return !by.empty() && by == journal ? spool_->disown(migration) : Status();
+}
+
+// A put and a delete whose condition cannot hold: they are judged like any other, and do nothing.
+Result<std::string> DynamoStore::self_test(const Mapping& mapping, bool, const Row&) {
+  const TableSchema& table = mapping.target;
+  json key = json::object();
+  for (std::size_t i = 0; i < table.key.size(); ++i) {
+    const auto at = static_cast<std::size_t>(mapping.target_key[i]);
+    const std::string& type = table.columns[at].declared;
+    key[table.key[i]] = {{type, type == "N" ? "0" : type == "B" ? "d2hpbWJyZWw=" : "whimbrel"}};
+  }
+  const json never = {{"ConditionExpression", "attribute_exists(#k) AND attribute_not_exists(#k)"},
+                      {"ExpressionAttributeNames", {{"#k", table.key.front()}}},
+                      {"TableName", table.name}};
+  for (const char* operation : {"PutItem", "DeleteItem"}) {
+    json request = never;
+    request[std::string_view(operation) == "PutItem" ? "Item" : "Key"] = key;
+    const Result<json> tried = ask_table(operation, request);
+    if (!tried.ok() && tried.error().code != ErrorCode::conflict) return tried.error();
+  }
+  return std::string("put, delete");
+}
+
+Result<std::unique_ptr<Rehearsal>> DynamoStore::rehearse(const Mapping& mapping) {
+  return std::unique_ptr<Rehearsal>(std::make_unique<ItemRehearsal>(mapping));
+}
+
+Status DynamoStore::understands(const std::string&) { return not_sql(); }
+Result<Value> DynamoStore::ask(const std::string&) { return not_sql(); }
+
+Result<std::vector<Finding>> DynamoStore::review(const Mapping& mapping, bool) {
+  std::vector<Finding> findings;
+  ASSIGN_OR_RETURN(const json source, describe_table(mapping.source.name));
+  const json stream = source.value("StreamSpecification", json::object());
+  if (stream.value("StreamEnabled", false)) {
+    findings.push_back(
+        {Finding::Weight::note, "stream_in_use",
+         fmt::format("the stream of {} is there already and will be read, never changed; "
+                     "a shard is good for two readers",
+                     mapping.source.name),
+         ""});
+  } else {
+    findings.push_back(
+        {Finding::Weight::note, "stream_begun",
+         fmt::format("a stream of {} will be begun, and ended afterwards", mapping.source.name),
+         ""});
+  }
+  const json definition = json::parse(mapping.source.create_ddl, nullptr, false);
+  if (const std::string attribute = definition.value("time_to_live", ""); !attribute.empty()) {
+    findings.push_back(
+        {Finding::Weight::note, "time_to_live",
+         fmt::format("items of {} expire by `{}`; the new table begins to expire them "
+                     "when the copy is complete",
+                     mapping.source.name, attribute),
+         ""});
+  }
+  return findings;
+}
+
+}  // namespace whimbrel

@@ -1,0 +1,415 @@
+// Feeds: which keys were written, by the tables' streams.
+//
+// Only keys are taken from a record, and the row is read anew when it is carried over; so neither
+// the order of shards nor a record that is read twice matters, and any kind of stream will do,
+// also one that others use. What must not happen is that a record is missed: a shard that goes away
+// before it was read to its end, or a stream that was not read for a day, is a lost position.
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <nlohmann/json.hpp>
+#include <set>
+
+#include "base/text.h"
+#include "stores/dynamodb/dynamodb_store.h"
+#include "stores/dynamodb/item.h"
+#include "stores/dynamodb/rows.h"
+
+namespace whimbrel {
+
+using dynamodb::FollowedTable;
+using dynamodb::ShardPlace;
+using nlohmann::json;
+
+namespace {
+
+constexpr std::int64_t records_max = 1000;
+constexpr std::int64_t full_page_bytes = 900'000;  // a page ends at about 1 MB as well
+constexpr Milliseconds memory_of_a_stream{24 * 3'600'000};
+constexpr Milliseconds shards_age_max{5'000};
+// A page that is not full may be the end, or only a gap between two blocks of the service: the
+// second one after this says which.
+constexpr Milliseconds between_looks{250};
+// Streams begun by others are read from before the feed; what is much older was copied anyway.
+constexpr std::int64_t older_s = 300;
+
+Error lost(const std::string& table, const std::string& why) {
+  return Error{
+      ErrorCode::position_lost,
+      fmt::format("changes of {} are lost: {}", table, why),
+      "`whimbrel rollback`, then `run` begins anew; or compare every row: `whimbrel verify "
+      "--repair`",
+      "nothing was skipped in silence; both tables keep their rows",
+      {},
+      ""};
+}
+
+std::int64_t now_ms(Clock& clock) { return clock.now().time_since_epoch().count(); }
+
+Error no_links() {
+  return Error{ErrorCode::refused, "DynamoDB has no triggers that could keep two tables equal",
+               "say `sync: capture`"};
+}
+
+}  // namespace
+
+Result<std::string> DynamoStore::start(const std::string& feed,
+                                       const std::vector<std::string>& tables) {
+  ASSIGN_OR_RETURN(Spool* const spool, need_spool());
+  ASSIGN_OR_RETURN(const std::vector<FollowedTable> known, spool->followed(feed));
+  for (const std::string& table : tables) {
+    const auto it = std::ranges::find(known, table, &FollowedTable::table);
+    FollowedTable about = it == known.end() ? FollowedTable{table, "", false, 0, 0} : *it;
+    ASSIGN_OR_RETURN(json there, describe_table(table));
+    const bool enabled =
+        there.value("StreamSpecification", json::object()).value("StreamEnabled", false);
+    if (enabled && about.stream == there.value("LatestStreamArn", "")) continue;
+    // Whose stream it is has to be known before it is made: a crash in between must not leave it.
+    if (about.since_ms == 0) about.since_ms = now_ms(clock_);
+    about.made_by_us = about.made_by_us || !enabled;
+    about.stream = enabled ? there.value("LatestStreamArn", "") : "";
+    TRY(spool->follow(feed, about));
+    if (enabled) continue;
+    TRY(ask_table("UpdateTable",
+                  {{"TableName", table},
+                   {"StreamSpecification",
+                    {{"StreamEnabled", true}, {"StreamViewType", "NEW_AND_OLD_IMAGES"}}}}));
+    TRY(wait_until_active(table));
+    ASSIGN_OR_RETURN(there, describe_table(table));
+    about.stream = there.value("LatestStreamArn", "");
+    TRY(spool->follow(feed, about));
+  }
+  const std::lock_guard lock(mutex_);
+  feeds_.erase(feed);
+  return std::string("0");
+}
+
+Status DynamoStore::stop(const std::string& feed) {
+  ASSIGN_OR_RETURN(Spool* const spool, need_spool());
+  {
+    const std::lock_guard lock(mutex_);
+    feeds_.erase(feed);
+  }
+  ASSIGN_OR_RETURN(const std::vector<FollowedTable> known, spool->followed(feed));
+  for (const FollowedTable& one : known) {
+    if (!one.made_by_us) continue;
+    const Result<json> there = describe_table(one.table);
+    if (!there.ok() && there.error().code == ErrorCode::not_found) continue;
+    if (!there.ok()) return there.error();
+    const bool enabled =
+        there.value().value("StreamSpecification", json::object()).value("StreamEnabled", false);
+    const bool is_ours =
+        one.stream.empty() || one.stream == there.value().value("LatestStreamArn", "");
+    if (!enabled || !is_ours) continue;
+    TRY(ask_table("UpdateTable",
+                  {{"TableName", one.table}, {"StreamSpecification", {{"StreamEnabled", false}}}}));
+    TRY(wait_until_active(one.table));
+  }
+  return spool->forget(feed);
+}
+
+Result<bool> DynamoStore::feed_is_whole(const std::string& feed,
+                                        const std::vector<std::string>& tables) {
+  ASSIGN_OR_RETURN(Spool* const spool, need_spool());
+  ASSIGN_OR_RETURN(const std::vector<FollowedTable> known, spool->followed(feed));
+  for (const std::string& table : tables) {
+    const auto it = std::ranges::find(known, table, &FollowedTable::table);
+    if (it == known.end() || it->stream.empty()) return false;
+    ASSIGN_OR_RETURN(const json there, describe_table(table));
+    const bool enabled =
+        there.value("StreamSpecification", json::object()).value("StreamEnabled", false);
+    if (!enabled || there.value("LatestStreamArn", "") != it->stream) return false;
+    const Milliseconds unread(now_ms(clock_) - std::max(it->read_at_ms, it->since_ms));
+    if (unread > memory_of_a_stream) return false;
+  }
+  return true;
+}
+
+Result<std::shared_ptr<DynamoStore::Feed>> DynamoStore::open_feed(const std::string& feed) {
+  ASSIGN_OR_RETURN(Spool* const spool, need_spool());
+  {
+    const std::lock_guard lock(mutex_);
+    if (const auto it = feeds_.find(feed); it != feeds_.end()) return it->second;
+  }
+  ASSIGN_OR_RETURN(const std::vector<FollowedTable> tables, spool->followed(feed));
+  if (tables.empty()) {
+    return Error{ErrorCode::position_lost, "nothing is known of the feed " + feed};
+  }
+  auto open = std::make_shared<Feed>();
+  open->client = std::make_unique<aws::Client>(access_, aws::streams_service(), clock_);
+  for (const FollowedTable& about : tables) {
+    Followed& table = open->tables[about.table];
+    table.about = about;
+    ASSIGN_OR_RETURN(const TableSchema schema, describe(about.table));
+    table.key = schema.key;
+    ASSIGN_OR_RETURN(const std::vector<ShardPlace> places, spool->shards(feed, about.table));
+    for (const ShardPlace& place : places) table.places[place.shard] = place;
+  }
+  const std::lock_guard lock(mutex_);
+  return feeds_.emplace(feed, std::move(open)).first->second;
+}
+
+Status DynamoStore::list_shards(Feed& feed, Followed& table) {
+  if (table.listed && clock_.monotonic() - table.listed_at < shards_age_max) return {};
+  std::set<std::string> seen;
+  json request = {{"StreamArn", table.about.stream}};
+  while (true) {
+    ASSIGN_OR_RETURN(const aws::Reply reply,
+                     feed.client->send_one({"DescribeStream", request.dump()}));
+    if (reply.error == "ResourceNotFoundException") {
+      return lost(table.about.table, "its stream is gone");
+    }
+    if (!reply.ok()) return feed.client->to_error(reply, "DescribeStream");
+    const json body = json::parse(reply.body, nullptr, false);
+    const json description = body.value("StreamDescription", json::object());
+    for (const json& shard : description.value("Shards", json::array())) {
+      const std::string id = shard.value("ShardId", "");
+      seen.insert(id);
+      if (table.places.contains(id)) continue;
+      table.places[id] = {id, shard.value("ParentShardId", ""), "", false};
+    }
+    const std::string last = description.value("LastEvaluatedShardId", "");
+    if (last.empty()) break;
+    request["ExclusiveStartShardId"] = last;
+  }
+  for (const auto& [id, place] : table.places) {
+    if (!place.ended && !seen.contains(id)) {
+      return lost(table.about.table, "a part of its stream went before it was read to the end");
+    }
+  }
+  table.listed = true;
+  table.listed_at = clock_.monotonic();
+  return {};
+}
+
+Status DynamoStore::open_iterators(Feed& feed, Followed& table) {
+  std::vector<aws::Call> calls;
+  std::vector<std::string> of;
+  for (const auto& [id, place] : table.places) {
+    if (place.ended || (table.open.contains(id) && !table.open[id].iterator.empty())) continue;
+    json request = {{"StreamArn", table.about.stream}, {"ShardId", id}};
+    request["ShardIteratorType"] =
+        place.sequence.empty() ? "TRIM_HORIZON" : "AFTER_SEQUENCE_NUMBER";
+    if (!place.sequence.empty()) request["SequenceNumber"] = place.sequence;
+    calls.push_back({"GetShardIterator", request.dump()});
+    of.push_back(id);
+  }
+  std::vector<Result<aws::Reply>> replies = feed.client->send(calls);
+  for (std::size_t i = 0; i < replies.size(); ++i) {
+    if (!replies[i].ok()) return std::move(replies[i]).error();
+    const aws::Reply& reply = replies[i].value();
+    if (reply.error == "TrimmedDataAccessException" || reply.error == "ResourceNotFoundException") {
+      return lost(table.about.table, "the stream no longer reaches back to where it was read");
+    }
+    if (!reply.ok()) return feed.client->to_error(reply, "GetShardIterator");
+    const json body = json::parse(reply.body, nullptr, false);
+    table.open[of[i]].iterator = body.value("ShardIterator", "");
+  }
+  return {};
+}
+
+// One look at each open shard of a table. True when each of them is at its end.
+Result<bool> DynamoStore::take_in(const std::string& name, Feed& feed, Followed& table) {
+  const std::int64_t looked_ms = now_ms(clock_);
+  const Milliseconds unread(looked_ms - std::max(table.about.read_at_ms, table.about.since_ms));
+  if (unread > memory_of_a_stream) {
+    return lost(table.about.table,
+                fmt::format("a stream remembers 24 h, and it was not read for {}",
+                            to_duration_text(unread)));
+  }
+  TRY(list_shards(feed, table));
+  TRY(open_iterators(feed, table));
+  std::vector<aws::Call> calls;
+  std::vector<std::string> of;
+  for (const auto& [id, shard] : table.open) {
+    if (table.places[id].ended || shard.iterator.empty()) continue;
+    calls.push_back(
+        {"GetRecords", json({{"ShardIterator", shard.iterator}, {"Limit", records_max}}).dump()});
+    of.push_back(id);
+  }
+  std::vector<Result<aws::Reply>> replies = feed.client->send(calls);
+  Spool::Progress progress;
+  progress.table = table.about.table;
+  bool at_end = true;
+  std::map<std::string, ShardPlace> places = table.places;
+  std::map<std::string, OpenShard> open = table.open;
+  bool list_again = false;
+  for (std::size_t i = 0; i < replies.size(); ++i) {
+    if (!replies[i].ok()) return std::move(replies[i]).error();
+    const aws::Reply& reply = replies[i].value();
+    ShardPlace& place = places[of[i]];
+    OpenShard& shard = open[of[i]];
+    // An iterator lives a quarter of an hour; on a young table the trim horizon may move beneath
+    // it.
+    const bool stale = reply.error == "ExpiredIteratorException" ||
+                       (reply.error == "TrimmedDataAccessException" && place.sequence.empty());
+    if (stale) {
+      shard = {};
+      at_end = false;
+      continue;
+    }
+    if (reply.error == "TrimmedDataAccessException" || reply.error == "ResourceNotFoundException") {
+      return lost(table.about.table, "the stream no longer reaches back to where it was read");
+    }
+    if (!reply.ok()) return feed.client->to_error(reply, "GetRecords");
+    ASSIGN_OR_RETURN(const dynamodb::RecordPage page, dynamodb::records_of(reply.body, table.key));
+    for (const dynamodb::StreamRecord& record : page.records) {
+      place.sequence = record.sequence;
+      if (record.created_s > 0 && record.created_s < table.about.since_ms / 1000 - older_s)
+        continue;
+      progress.changes.emplace_back(record.key, record.removed);
+    }
+    shard.iterator = page.next_iterator;
+    if (page.next_iterator.empty()) {
+      place.ended = true;
+      list_again = true;  // it may have children by now
+      at_end = false;
+    }
+    const bool full =
+        std::ssize(page.records) >= records_max || std::ssize(reply.body) >= full_page_bytes;
+    // Where stamps are whole minutes they say little.
+    const std::int64_t newest = page.records.empty() ? 0 : page.records.back().created_s;
+    const bool is_old = newest > 0 && newest % 60 != 0 && newest < looked_ms / 1000 - 2;
+    if (full || is_old) {
+      shard.empty_pages = 0;
+      at_end = false;
+    } else if (++shard.empty_pages == 1) {
+      shard.empty_since = clock_.monotonic();
+    }
+    if (shard.empty_pages < 2 || clock_.monotonic() - shard.empty_since < between_looks) {
+      at_end = at_end && place.ended;
+    }
+    progress.shards.push_back(place);
+  }
+  if (at_end) progress.read_at_ms = looked_ms;
+  TRY(spool_->keep(name, progress));
+  // Only what is kept counts.
+  table.places = std::move(places);
+  table.open = std::move(open);
+  if (at_end) table.about.read_at_ms = looked_ms;
+  if (list_again) table.listed = false;
+  return at_end && !list_again;
+}
+
+Result<bool> DynamoStore::take_in_all(const std::string& name, Feed& feed) {
+  constexpr int looks_max = 40;
+  for (auto& [table_name, table] : feed.tables) {
+    for (auto& [id, shard] : table.open) shard.empty_pages = 0;
+  }
+  for (int look = 0; look < looks_max; ++look) {
+    bool at_end = true;
+    for (auto& [table_name, table] : feed.tables) {
+      Result<bool> ended = take_in(name, feed, table);
+      if (!ended.ok())
+        return std::move(ended).error().within("reading the stream of " + table_name);
+      at_end = at_end && ended.value();
+    }
+    if (at_end) return true;
+    clock_.sleep_for(between_looks / 4);
+  }
+  return false;
+}
+
+Status DynamoStore::listen(const std::string& name) {
+  ASSIGN_OR_RETURN(const std::shared_ptr<Feed> feed, open_feed(name));
+  const std::lock_guard lock(feed->mutex);
+  for (auto& [table_name, table] : feed->tables) {
+    Result<bool> looked = take_in(name, *feed, table);
+    if (!looked.ok())
+      return std::move(looked).error().within("reading the stream of " + table_name);
+  }
+  return {};
+}
+
+Result<ChangeBatch> DynamoStore::read(const std::string& name, const std::string& position,
+                                      std::int64_t changes_max) {
+  ASSIGN_OR_RETURN(const std::shared_ptr<Feed> feed, open_feed(name));
+  const std::lock_guard lock(feed->mutex);
+  const std::int64_t after = position.empty() ? 0 : std::stoll(position);
+  ASSIGN_OR_RETURN(auto changes, spool_->changes(name, after, changes_max));
+  bool at_end = false;
+  if (std::ssize(changes) < changes_max) {
+    ASSIGN_OR_RETURN(at_end, take_in_all(name, *feed));
+    ASSIGN_OR_RETURN(changes, spool_->changes(name, after, changes_max));
+  }
+  ChangeBatch batch;
+  batch.position = position;
+  for (auto& change : changes) {
+    batch.position = fmt::format("{}", change.id);
+    batch.changes.push_back({change.table, std::move(change.key), false, change.removed});
+  }
+  batch.at_end = at_end && std::ssize(changes) < changes_max;
+  TRY(mark_own(batch.changes));
+  return batch;
+}
+
+// A change is ours when the item is still what we wrote last. The application may have written the
+// same: then there is nothing to carry. Once it has written something else, what we wrote says
+// nothing any more.
+Status DynamoStore::mark_own(std::vector<KeyChange>& changes) {
+  std::map<std::string, std::set<Row, RowLess>> keys;
+  for (const KeyChange& change : changes) keys[change.table].insert(change.key);
+  for (const auto& [table, set] : keys) {
+    const std::vector<Row> list(set.begin(), set.end());
+    ASSIGN_OR_RETURN(const auto digests, spool_->own(table, list));
+    std::map<Row, std::string, RowLess> noted;
+    std::vector<Row> asked;
+    for (std::size_t i = 0; i < list.size(); ++i) {
+      if (!digests[i]) continue;
+      noted.emplace(list[i], *digests[i]);
+      asked.push_back(list[i]);
+    }
+    if (asked.empty()) continue;
+    ASSIGN_OR_RETURN(const TableSchema schema, describe(table));
+    ASSIGN_OR_RETURN(const auto reader, open_reader(schema));
+    ASSIGN_OR_RETURN(const auto rows, reader->read_keys(asked));
+    std::set<Row, RowLess> own;
+    std::vector<Row> others;
+    for (std::size_t i = 0; i < asked.size(); ++i) {
+      const std::string now = rows[i] ? dynamodb::item_digest(schema, *rows[i]) : "";
+      if (now == noted[asked[i]]) {
+        own.insert(asked[i]);
+      } else {
+        others.push_back(asked[i]);
+      }
+    }
+    for (KeyChange& change : changes)
+      change.own = change.own || (change.table == table && own.contains(change.key));
+    if (!others.empty()) TRY(spool_->forget_own(table, others));
+  }
+  return {};
+}
+
+Status DynamoStore::link(const std::vector<Link>&) { return no_links(); }
+Result<bool> DynamoStore::links_are_whole(const std::vector<Link>&) { return no_links(); }
+Result<OtherUse> DynamoStore::used_by_others(const Link&) { return OtherUse{}; }
+Status DynamoStore::unlink(const std::vector<Link>&, PairSink&) { return no_links(); }
+Status DynamoStore::cut(const std::vector<Link>&) { return no_links(); }
+Result<std::vector<Row>> DynamoStore::written_on_new_side(const Link&) { return no_links(); }
+
+Result<bool> DynamoStore::put_back(const Link& link, const Row& target_row,
+                                   const std::vector<std::pair<std::string, Value>>& columns) {
+  const Mapping& mapping = *link.mapping;
+  Row row = target_row;
+  for (const auto& [column, value] : columns) {
+    row[static_cast<std::size_t>(mapping.target.column_index(column))] = value;
+  }
+  ASSIGN_OR_RETURN(const auto writer, open_writer(mapping.target, mapping.target.column_names()));
+  const std::vector<Change> changes = {
+      {key_of(target_row, mapping.target_key), std::move(row), std::optional<Row>(target_row)}};
+  ASSIGN_OR_RETURN(const Applied applied, writer->apply(changes));
+  return applied.refused == 0;
+}
+
+namespace {
+Error no_holds() {
+  return Error{ErrorCode::refused, "DynamoDB cannot hold the writers of a table",
+               "say `cutover: {hold: none}`: late writes are carried over until it is quiet"};
+}
+}  // namespace
+
+Status DynamoStore::hold(const std::vector<std::string>&, TimePoint) { return no_holds(); }
+Result<bool> DynamoStore::held(const std::vector<std::string>&) { return false; }
+Status DynamoStore::release(const std::vector<std::string>&) { return {}; }
+
+}  // namespace whimbrel

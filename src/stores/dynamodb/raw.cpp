@@ -1,0 +1,171 @@
+// Copies whole items as the JSON that they came in, where a plan changes nothing about them.
+//
+// Nothing is parsed but the frame of a reply: that is where the speed is. The position is the place
+// in each segment of a parallel scan; how many segments there are is part of it, because a key from
+// another layout would be taken without a word and leave items out.
+#include <fmt/format.h>
+#include <simdjson.h>
+
+#include <algorithm>
+
+#include "stores/dynamodb/item.h"
+#include "stores/dynamodb/rows.h"
+
+namespace whimbrel::dynamodb {
+
+namespace {
+
+namespace ondemand = simdjson::ondemand;
+
+constexpr std::int64_t segments = 32;
+constexpr std::size_t scans_at_once = 8;
+
+struct RawPage {
+  std::int64_t items = 0;
+  std::int64_t bytes = 0;
+  std::string last_key;  // JSON; "": the segment's end
+  double capacity = 0;
+};
+
+class RawCopier final : public InsideCopier {
+ public:
+  RawCopier(DynamoStore& store, DynamoStore& source, const Mapping& mapping)
+      : store_(store),
+        source_(mapping.source),
+        target_(mapping.target),
+        read_pace_(source.pace(mapping.source.name, false)),
+        write_pace_(store.pace(mapping.target.name, true)),
+        reading_(source.connect(&read_pace_)),
+        writing_(store.connect(&write_pace_)),
+        rows_(make_reader(source, mapping.source)) {}
+
+  Result<InsideCopy> copy_after(const std::optional<Row>& after,
+                                const ChunkLimits& limits) override {
+    Row places = places_from(after);
+    std::vector<std::size_t> scanned;
+    for (std::size_t i = 1; i < places.size() && scanned.size() < scans_at_once; ++i) {
+      if (places[i].kind() != Kind::boolean) scanned.push_back(i);
+    }
+    InsideCopy copy;
+    if (scanned.empty()) return copy;
+    const std::int64_t each = std::max<std::int64_t>(limits.rows_max / std::ssize(scanned), 1);
+    std::vector<aws::Call> calls;
+    for (const std::size_t segment : scanned) {
+      std::string body =
+          fmt::format(R"({{"TableName":{},"ConsistentRead":true,"Segment":{},"TotalSegments":{},)"
+                      R"("Limit":{},"ReturnConsumedCapacity":"TOTAL")",
+                      in_quotes(source_.name), segment - 1, places.size() - 1, each);
+      if (const auto* key = places[segment].get_if<std::string>()) {
+        body += ",\"ExclusiveStartKey\":" + *key;
+      }
+      calls.push_back({"Scan", body + "}"});
+    }
+    read_pace_.wait();
+    std::vector<Result<aws::Reply>> replies = reading_->send(calls);
+    BatchSender batch(*writing_, write_pace_, store_.clock(), target_.name);
+    for (std::size_t i = 0; i < replies.size(); ++i) {
+      if (!replies[i].ok()) return std::move(replies[i]).error();
+      if (!replies[i].value().ok()) return reading_->to_error(replies[i].value(), "Scan");
+      ASSIGN_OR_RETURN(const RawPage page, put_all(replies[i].value().body, batch));
+      read_pace_.pay(page.capacity);
+      copy.read += page.items;
+      copy.bytes += page.bytes;
+      places[scanned[i]] =
+          page.last_key.empty() ? Value(Value::Storage(true)) : Value::text(page.last_key);
+    }
+    copy.written = copy.read;
+    TRY(batch.flush());
+    const bool more = std::any_of(places.begin() + 1, places.end(),
+                                  [](const Value& place) { return place.kind() != Kind::boolean; });
+    if (more) copy.range.through = std::move(places);
+    return copy;
+  }
+
+  Result<ChunkOfRows> read_after(const std::optional<Row>& after,
+                                 const ChunkLimits& limits) override {
+    return rows_->read_after(after, limits);
+  }
+  Status make_durable() override { return {}; }  // a reply says that it is
+
+  Result<InsideComparison> compare_after(const std::optional<Row>&, const std::optional<Row>&,
+                                         const ChunkLimits&) override {
+    return Error{ErrorCode::internal, "items are compared as rows"};
+  }
+  Result<std::optional<Row>> middle() override { return std::optional<Row>(); }
+  Result<std::optional<InsideStrangers>> strangers_after(const std::optional<Row>&,
+                                                         const ChunkLimits&) override {
+    return std::optional<InsideStrangers>();
+  }
+
+ private:
+  static std::string in_quotes(const std::string& text) {
+    std::string json;
+    append_text(json, text);
+    return json;
+  }
+
+  // The number of segments, then a place in each: nothing, a key's JSON, or `true` at its end.
+  static Row places_from(const std::optional<Row>& after) {
+    if (after && after->size() > 1) {
+      const auto* total = after->front().get_if<std::int64_t>();
+      if (total != nullptr && *total == std::ssize(*after) - 1) return *after;
+    }
+    Row places(static_cast<std::size_t>(segments) + 1);
+    places[0] = Value::integer(segments);
+    return places;
+  }
+
+  Result<RawPage> put_all(std::string& body, BatchSender& batch) {
+    RawPage page;
+    body.reserve(body.size() + simdjson::SIMDJSON_PADDING);
+    try {  // the library's own way to say that a reply is no JSON
+      ondemand::document document = parser_.iterate(body.data(), body.size(), body.capacity());
+      for (auto field : document.get_object()) {
+        const std::string_view name = field.unescaped_key();
+        if (name == "Items") {
+          for (ondemand::object item : field.value().get_array()) {
+            const std::string_view json = item.raw_json();
+            std::string request = "{\"PutRequest\":{\"Item\":";
+            request += json;
+            request += "}}";
+            batch.add(std::move(request), nullptr);
+            ++page.items;
+            page.bytes += std::ssize(json);
+          }
+        } else if (name == "LastEvaluatedKey") {
+          ondemand::object key = field.value().get_object();
+          page.last_key = std::string(std::string_view(key.raw_json()));
+        } else if (name == "ConsumedCapacity") {
+          for (auto part : field.value().get_object()) {
+            if (std::string_view(part.unescaped_key()) == "CapacityUnits") {
+              page.capacity = part.value().get_double();
+            }
+          }
+        }
+      }
+    } catch (const simdjson::simdjson_error& failure) {
+      return Error{ErrorCode::unavailable,
+                   std::string("a reply cannot be read: ") + failure.what()};
+    }
+    return page;
+  }
+
+  DynamoStore& store_;
+  TableSchema source_;
+  TableSchema target_;
+  Pace& read_pace_;
+  Pace& write_pace_;
+  std::unique_ptr<aws::Client> reading_;
+  std::unique_ptr<aws::Client> writing_;
+  std::unique_ptr<SnapshotReader> rows_;
+  ondemand::parser parser_;
+};
+
+}  // namespace
+
+std::unique_ptr<InsideCopier> make_raw_copier(DynamoStore& store, DynamoStore& source,
+                                              const Mapping& mapping) {
+  return std::make_unique<RawCopier>(store, source, mapping);
+}
+
+}  // namespace whimbrel::dynamodb

@@ -1,0 +1,555 @@
+#include "stores/dynamodb/rows.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <map>
+#include <nlohmann/json.hpp>
+#include <set>
+
+#include "base/text.h"
+#include "stores/dynamodb/item.h"
+#include "transform/mapping.h"
+
+namespace whimbrel::dynamodb {
+
+namespace {
+
+constexpr std::size_t keys_per_batch = 100;  // of BatchGetItem
+constexpr std::size_t puts_per_batch = 25;   // of BatchWriteItem
+constexpr std::size_t bytes_per_batch = std::size_t{8} << 20;
+constexpr std::size_t requests_at_once = 16;
+constexpr std::int64_t count_segments = 8;
+// An item with more than this is not compared attribute by attribute in a condition.
+constexpr std::size_t conditions_max = 80;
+constexpr std::size_t condition_bytes_max = 100'000;
+
+std::string in_quotes(const std::string& text) {
+  std::string json;
+  append_text(json, text);
+  return json;
+}
+
+class Reader final : public SnapshotReader {
+ public:
+  Reader(DynamoStore& store, const TableSchema& table)
+      : table_(table),
+        pace_(store.pace(table.name, false)),
+        client_(store.connect(&pace_)),
+        items_(table),
+        key_(positions(table)) {}
+
+  // In the table's own order, which is none that anybody could compute: by the hash of the key.
+  Result<ChunkOfRows> read_after(const std::optional<Row>& after,
+                                 const ChunkLimits& limits) override {
+    ChunkOfRows chunk;
+    chunk.range.after = after;
+    std::optional<Row> from = after;
+    do {
+      std::string body = "{\"TableName\":" + in_quotes(table_.name) +
+                         fmt::format(",\"ConsistentRead\":true,\"Limit\":{}",
+                                     std::clamp<std::int64_t>(limits.rows_max, 1, 1'000'000)) +
+                         R"(,"ReturnConsumedCapacity":"TOTAL")";
+      if (from) body += ",\"ExclusiveStartKey\":" + key_json(table_, *from);
+      pace_.wait();
+      ASSIGN_OR_RETURN(const std::string reply, client_->call("Scan", body + "}"));
+      ASSIGN_OR_RETURN(Page page, items_.scan_page(reply));
+      pace_.pay(page.capacity);
+      chunk.rows = std::move(page.rows);
+      from = std::move(page.last_key);
+    } while (chunk.rows.empty() && from);
+    chunk.range.through = std::move(from);
+    return chunk;
+  }
+
+  Result<std::vector<std::optional<Row>>> read_keys(std::span<const Row> keys) override {
+    std::map<Row, std::vector<std::size_t>, RowLess> wanted;
+    for (std::size_t i = 0; i < keys.size(); ++i) wanted[keys[i]].push_back(i);
+    std::vector<std::string> asked;
+    std::string list;
+    std::size_t count = 0;
+    for (const auto& [key, at] : wanted) {
+      list += (list.empty() ? "" : ",") + key_json(table_, key);
+      if (++count % keys_per_batch == 0) asked.push_back(std::exchange(list, ""));
+    }
+    if (!list.empty()) asked.push_back(std::move(list));
+    std::vector<std::optional<Row>> rows(keys.size());
+    while (!asked.empty()) TRY(ask(asked, wanted, rows));
+    return rows;
+  }
+
+  Result<std::int64_t> count() override {
+    std::int64_t rows = 0;
+    std::vector<std::string> at(count_segments);
+    std::vector<bool> ended(count_segments, false);
+    while (std::ranges::count(ended, false) > 0) {
+      std::vector<aws::Call> calls;
+      std::vector<std::size_t> of;
+      for (std::size_t i = 0; i < at.size(); ++i) {
+        if (ended[i]) continue;
+        calls.push_back(
+            {"Scan", fmt::format(R"({{"TableName":{},"Select":"COUNT","Segment":{},)"
+                                 R"("TotalSegments":{},"ReturnConsumedCapacity":"TOTAL"{}}})",
+                                 in_quotes(table_.name), i, at.size(),
+                                 at[i].empty() ? "" : ",\"ExclusiveStartKey\":" + at[i])});
+        of.push_back(i);
+      }
+      pace_.wait();
+      std::vector<Result<aws::Reply>> replies = client_->send(calls);
+      for (std::size_t i = 0; i < replies.size(); ++i) {
+        if (!replies[i].ok()) return std::move(replies[i]).error();
+        if (!replies[i].value().ok()) return client_->to_error(replies[i].value(), "Scan");
+        ASSIGN_OR_RETURN(const Page page, items_.scan_page(replies[i].value().body));
+        pace_.pay(page.capacity);
+        rows += page.count;
+        ended[of[i]] = !page.last_key;
+        if (page.last_key) at[of[i]] = key_json(table_, *page.last_key);
+      }
+    }
+    return rows;
+  }
+
+ private:
+  static std::vector<int> positions(const TableSchema& table) {
+    std::vector<int> at;
+    for (const std::string& name : table.key) at.push_back(table.column_index(name));
+    return at;
+  }
+
+  // A wave of requests; what was left over, or has not been asked yet, is in `asked` afterwards.
+  Status ask(std::vector<std::string>& asked,
+             const std::map<Row, std::vector<std::size_t>, RowLess>& wanted,
+             std::vector<std::optional<Row>>& rows) {
+    std::vector<aws::Call> calls;
+    while (!asked.empty() && calls.size() < requests_at_once) {
+      calls.push_back(
+          {"BatchGetItem",
+           fmt::format(R"({{"RequestItems":{{{}:{{"ConsistentRead":true,"Keys":[{}]}}}},)"
+                       R"("ReturnConsumedCapacity":"TOTAL"}})",
+                       in_quotes(table_.name), asked.back())});
+      asked.pop_back();
+    }
+    pace_.wait();
+    std::vector<Result<aws::Reply>> replies = client_->send(calls);
+    bool left_over = false;
+    for (Result<aws::Reply>& reply : replies) {
+      if (!reply.ok()) return std::move(reply).error();
+      if (!reply.value().ok()) return client_->to_error(reply.value(), "BatchGetItem");
+      ASSIGN_OR_RETURN(Page page, items_.batch_page(reply.value().body));
+      pace_.pay(page.capacity);
+      for (Row& row : page.rows) {
+        const auto it = wanted.find(key_of(row, key_));
+        if (it == wanted.end()) continue;
+        for (const std::size_t at : it->second) rows[at] = row;
+      }
+      if (page.unprocessed.size() > 2) {  // "[…]"
+        asked.push_back(page.unprocessed.substr(1, page.unprocessed.size() - 2));
+        left_over = true;
+      }
+    }
+    if (left_over) pace_.throttled();
+    return {};
+  }
+
+  TableSchema table_;
+  Pace& pace_;
+  std::unique_ptr<aws::Client> client_;
+  ItemReader items_;
+  std::vector<int> key_;
+};
+
+// A condition that holds only while the item is still this one, as far as its attributes go.
+struct Condition {
+  std::string expression;
+  std::string names;   // "#c0":"a",…
+  std::string values;  // ":c0":{…},…
+
+  void add(const std::string& name, const Value& value) {
+    const std::size_t number = count++;
+    if (!names.empty()) names += ',';
+    if (!values.empty()) values += ',';
+    if (!expression.empty()) expression += " AND ";
+    names += fmt::format("\"#c{}\":{}", number, in_quotes(name));
+    values += fmt::format("\":c{}\":", number);
+    append_value(values, value);
+    expression += fmt::format("#c{0} = :c{0}", number);
+  }
+  void is_missing(const std::string& name) {
+    const std::size_t number = count++;
+    if (!names.empty()) names += ',';
+    if (!expression.empty()) expression += " AND ";
+    names += fmt::format("\"#c{}\":{}", number, in_quotes(name));
+    expression += fmt::format("attribute_not_exists(#c{})", number);
+  }
+  std::size_t count = 0;
+};
+
+class Writer final : public BatchWriter {
+ public:
+  Writer(DynamoStore& store, const TableSchema& table, const std::vector<std::string>& columns)
+      : store_(store),
+        table_(table),
+        columns_(columns),
+        pace_(store.pace(table.name, true)),
+        client_(store.connect(&pace_)),
+        items_(table) {
+    for (const std::string& column : columns) at_.push_back(table.column_index(column));
+    for (const ColumnSchema& column : table.columns) {
+      whole_ = whole_ && std::ranges::count(columns, column.name) > 0;
+    }
+  }
+
+  Result<Applied> apply(std::span<const Change> changes) override {
+    Applied applied;
+    // The last word for each key; a deletion before it only matters where attributes would stay.
+    std::map<Row, Plan, RowLess> plans;
+    for (const bool deletes : {true, false}) {
+      for (const Change& change : changes) {
+        if (change.row.has_value() == deletes) continue;
+        Plan& plan = plans[change.key];
+        if (change.only_if && !plan.only_if) plan.only_if = *change.only_if;
+        plan.empties = plan.empties || deletes;
+        if (change.row) plan.values = &*change.row;
+      }
+    }
+    TRY(note_own(plans));
+    BatchSender batch(*client_, pace_, store_.clock(), table_.name);
+    std::vector<std::pair<const Row*, const Plan*>> singly;
+    for (const auto& [key, plan] : plans) {
+      if (plan.only_if || (plan.values != nullptr && !whole_)) {
+        singly.emplace_back(&key, &plan);
+        continue;
+      }
+      if (plan.values == nullptr) {
+        batch.add("{\"DeleteRequest\":{\"Key\":" + key_json(table_, key) + "}}", &key);
+      } else {
+        ASSIGN_OR_RETURN(const std::string item, item_of(table_, columns_, *plan.values));
+        batch.add("{\"PutRequest\":{\"Item\":" + item + "}}", &key);
+      }
+      ++applied.written;
+    }
+    TRY(batch.flush());
+    TRY(write_singly(singly, applied));
+    return applied;
+  }
+
+ private:
+  struct Plan {
+    const Row* values = nullptr;  // null: the item goes
+    bool empties = false;         // nothing of the item before may stay
+    std::optional<std::optional<Row>> only_if;
+  };
+
+  // The whole row that this writer leaves, where it writes all of it.
+  Row full_row(const Row& values) const {
+    Row row(table_.columns.size());
+    for (std::size_t i = 0; i < at_.size(); ++i) row[static_cast<std::size_t>(at_[i])] = values[i];
+    return row;
+  }
+
+  // Before the write: when it comes back by a stream, it is known as our own.
+  Status note_own(const std::map<Row, Plan, RowLess>& plans) {
+    if (store_.spool() == nullptr) return {};
+    ASSIGN_OR_RETURN(const bool followed, store_.spool()->is_followed(table_.name));
+    if (!followed) return {};
+    std::vector<std::pair<Row, std::string>> written;
+    for (const auto& [key, plan] : plans) {
+      if (plan.values != nullptr && !whole_ && !plan.empties) continue;  // known when it is done
+      written.emplace_back(
+          key, plan.values == nullptr ? "" : item_digest(table_, full_row(*plan.values)));
+    }
+    return store_.spool()->note_own(table_.name, written);
+  }
+
+  Result<std::string> put_request(const Row& key, const Plan& plan, const Condition& condition) {
+    ASSIGN_OR_RETURN(const std::string item, item_of(table_, columns_, *plan.values));
+    (void)key;
+    return "{\"TableName\":" + in_quotes(table_.name) + ",\"Item\":" + item +
+           with(condition, "", "") + "}";
+  }
+
+  static std::string with(const Condition& condition, const std::string& more_names,
+                          const std::string& more_values) {
+    std::string json;
+    std::string names = condition.names;
+    std::string values = condition.values;
+    if (!more_names.empty()) names += (names.empty() ? "" : ",") + more_names;
+    if (!more_values.empty()) values += (values.empty() ? "" : ",") + more_values;
+    if (!condition.expression.empty()) {
+      json += ",\"ConditionExpression\":" + in_quotes(condition.expression);
+    }
+    if (!names.empty()) json += ",\"ExpressionAttributeNames\":{" + names + "}";
+    if (!values.empty()) json += ",\"ExpressionAttributeValues\":{" + values + "}";
+    return json + ",\"ReturnConsumedCapacity\":\"TOTAL\"";
+  }
+
+  // Only the writer's columns; what else the item has stays.
+  Result<std::string> update_request(const Row& key, const Plan& plan, const Condition& condition) {
+    std::string sets;
+    std::string removes;
+    std::string names;
+    std::string values;
+    std::size_t number = 0;
+    const auto assign = [&](const std::string& name, const Value& value) {
+      names += fmt::format("{}\"#u{}\":{}", names.empty() ? "" : ",", number, in_quotes(name));
+      if (value.kind() == Kind::null) {
+        removes += fmt::format("{}#u{}", removes.empty() ? "" : ", ", number);
+      } else {
+        sets += fmt::format("{}#u{} = :u{}", sets.empty() ? "" : ", ", number, number);
+        values += fmt::format("{}\":u{}\":", values.empty() ? "" : ",", number);
+        append_value(values, value);
+      }
+      ++number;
+    };
+    for (std::size_t i = 0; i < columns_.size(); ++i) {
+      if (table_.is_key(columns_[i])) continue;
+      if (columns_[i] != table_.rest_column) {
+        assign(columns_[i], (*plan.values)[i]);
+      } else if (const auto* map = (*plan.values)[i].get_if<Map>()) {
+        for (const auto& [name, field] : map->fields) {
+          if (table_.column_index(name) < 0) assign(name, field);
+        }
+      }
+    }
+    std::string expression = sets.empty() ? "" : "SET " + sets;
+    if (!removes.empty()) expression += (expression.empty() ? "REMOVE " : " REMOVE ") + removes;
+    std::string json =
+        "{\"TableName\":" + in_quotes(table_.name) + ",\"Key\":" + key_json(table_, key);
+    if (!expression.empty()) json += ",\"UpdateExpression\":" + in_quotes(expression);
+    return json + with(condition, names, values) + ",\"ReturnValues\":\"ALL_NEW\"}";
+  }
+
+  Condition condition_for(const Row& key, const std::optional<Row>& wanted) const {
+    Condition condition;
+    (void)key;
+    if (!wanted) {
+      condition.is_missing(table_.key.front());
+      return condition;
+    }
+    for (std::size_t i = 0; i < wanted->size(); ++i) {
+      const std::string& name = table_.columns[i].name;
+      const Value& value = (*wanted)[i];
+      if (name == table_.rest_column) {
+        if (const auto* map = value.get_if<Map>()) {
+          for (const auto& [field_name, field] : map->fields) condition.add(field_name, field);
+        }
+      } else if (value.kind() == Kind::null) {
+        condition.is_missing(name);
+      } else {
+        condition.add(name, value);
+      }
+    }
+    // DynamoDB takes only so long an expression: then the key alone, looked at just before.
+    if (condition.count > conditions_max || condition.values.size() > condition_bytes_max) {
+      condition = {};
+      for (std::size_t i = 0; i < table_.key.size(); ++i) {
+        const auto at = static_cast<std::size_t>(table_.column_index(table_.key[i]));
+        condition.add(table_.key[i], (*wanted)[at]);
+      }
+    }
+    return condition;
+  }
+
+  Status write_singly(const std::vector<std::pair<const Row*, const Plan*>>& singly,
+                      Applied& applied) {
+    for (std::size_t begin = 0; begin < singly.size(); begin += requests_at_once) {
+      const std::size_t end = std::min(begin + requests_at_once, singly.size());
+      std::vector<aws::Call> calls;
+      for (std::size_t i = begin; i < end; ++i) {
+        const auto& [key, plan] = singly[i];
+        const Condition condition =
+            plan->only_if ? condition_for(*key, *plan->only_if) : Condition();
+        if (plan->values == nullptr) {
+          calls.push_back({"DeleteItem", "{\"TableName\":" + in_quotes(table_.name) +
+                                             ",\"Key\":" + key_json(table_, *key) +
+                                             with(condition, "", "") + "}"});
+        } else if (whole_ || plan->empties) {
+          ASSIGN_OR_RETURN(std::string body, put_request(*key, *plan, condition));
+          calls.push_back({"PutItem", std::move(body)});
+        } else {
+          ASSIGN_OR_RETURN(std::string body, update_request(*key, *plan, condition));
+          calls.push_back({"UpdateItem", std::move(body)});
+        }
+      }
+      pace_.wait();
+      std::vector<Result<aws::Reply>> replies = client_->send(calls);
+      for (std::size_t i = 0; i < replies.size(); ++i) {
+        TRY(take(*singly[begin + i].first, *singly[begin + i].second, calls[i], replies[i],
+                 applied));
+      }
+    }
+    return {};
+  }
+
+  Status take(const Row& key, const Plan& plan, const aws::Call& call, Result<aws::Reply>& reply,
+              Applied& applied) {
+    if (!reply.ok()) return std::move(reply).error();
+    const aws::Reply& said = reply.value();
+    if (said.error == "ConditionalCheckFailedException") {
+      // A reply that was lost may have been of the write that now stands in the way.
+      ASSIGN_OR_RETURN(const bool done, is_done(key, plan));
+      done ? ++applied.written : ++applied.refused;
+      return {};
+    }
+    if (!said.ok()) {
+      return client_->to_error(said, call.operation).within("writing the key " + show(key));
+    }
+    ++applied.written;
+    pace_.pay(1);
+    if (call.operation != "UpdateItem" || store_.spool() == nullptr) return {};
+    ASSIGN_OR_RETURN(const bool followed, store_.spool()->is_followed(table_.name));
+    if (!followed) return {};
+    // "Attributes" is spelled as an item is.
+    std::string body = said.body;
+    const std::size_t at = body.find("\"Attributes\"");
+    if (at == std::string::npos) return {};
+    body.replace(at, 12, "\"Item\"");
+    ASSIGN_OR_RETURN(const std::optional<Row> now, items_.one(body));
+    if (!now) return {};
+    return store_.spool()->note_own(table_.name, {{key, item_digest(table_, *now)}});
+  }
+
+  Result<bool> is_done(const Row& key, const Plan& plan) {
+    ASSIGN_OR_RETURN(const std::string reply,
+                     client_->call("GetItem", "{\"TableName\":" + in_quotes(table_.name) +
+                                                  ",\"ConsistentRead\":true,\"Key\":" +
+                                                  key_json(table_, key) + "}"));
+    ASSIGN_OR_RETURN(const std::optional<Row> now, items_.one(reply));
+    if (plan.values == nullptr) return !now;
+    if (!now) return false;
+    for (std::size_t i = 0; i < at_.size(); ++i) {
+      if (!same((*now)[static_cast<std::size_t>(at_[i])], (*plan.values)[i])) return false;
+    }
+    return true;
+  }
+
+  DynamoStore& store_;
+  TableSchema table_;
+  std::vector<std::string> columns_;
+  std::vector<int> at_;
+  bool whole_ = true;  // it writes every column: an item is replaced
+  Pace& pace_;
+  std::unique_ptr<aws::Client> client_;
+  ItemReader items_;
+};
+
+}  // namespace
+
+std::unique_ptr<SnapshotReader> make_reader(DynamoStore& store, const TableSchema& table) {
+  return std::make_unique<Reader>(store, table);
+}
+
+std::unique_ptr<BatchWriter> make_writer(DynamoStore& store, const TableSchema& table,
+                                         const std::vector<std::string>& columns) {
+  return std::make_unique<Writer>(store, table, columns);
+}
+
+std::string item_digest(const TableSchema& table, const Row& row) {
+  Map whole;
+  for (std::size_t i = 0; i < row.size(); ++i) {
+    if (row[i].kind() == Kind::null) continue;
+    if (table.columns[i].name != table.rest_column) {
+      whole.fields.emplace_back(table.columns[i].name, row[i]);
+    } else if (const auto* rest = row[i].get_if<Map>()) {
+      whole.fields.insert(whole.fields.end(), rest->fields.begin(), rest->fields.end());
+    }
+  }
+  std::ranges::sort(whole.fields, {},
+                    [](const auto& one) -> const std::string& { return one.first; });
+  return digest_hex(canonical({Value(Value::Storage(std::move(whole)))}));
+}
+
+BatchSender::BatchSender(aws::Client& client, Pace& pace, Clock& clock, std::string table)
+    : client_(client), pace_(pace), clock_(clock), table_(std::move(table)) {}
+
+void BatchSender::add(std::string request, const Row* key) {
+  waiting_.push_back({std::move(request), key == nullptr ? std::nullopt : std::optional(*key)});
+}
+
+Status BatchSender::flush() {
+  std::vector<std::vector<Request>> wave;
+  std::size_t bytes = 0;
+  for (Request& request : waiting_) {
+    const bool full = !wave.empty() && wave.back().size() < puts_per_batch &&
+                      bytes + request.json.size() <= bytes_per_batch;
+    if (!full) {
+      if (wave.size() == requests_at_once) TRY(send_wave(std::exchange(wave, {})));
+      wave.emplace_back();
+      bytes = 0;
+    }
+    bytes += request.json.size();
+    wave.back().push_back(std::move(request));
+  }
+  waiting_.clear();
+  return wave.empty() ? Status() : send_wave(std::move(wave));
+}
+
+// A batch can be answered with items left over: it is done only when there are none. A batch that
+// is refused as a whole is halved until the item that is to blame is alone.
+Status BatchSender::send_wave(std::vector<std::vector<Request>> batches) {
+  constexpr int rounds_max = 60;
+  std::vector<std::string> left_over;  // RequestItems as the service gave them back
+  for (int round = 0; !batches.empty() || !left_over.empty(); ++round) {
+    if (round == rounds_max) {
+      return Error{
+          ErrorCode::unavailable,
+          fmt::format("{} takes no more writes: items are left over again and again", table_),
+          "raise its capacity, or say `limits: {wcu: …}`"};
+    }
+    std::vector<aws::Call> calls;
+    for (const std::string& items : left_over) {
+      calls.push_back({"BatchWriteItem",
+                       "{\"RequestItems\":" + items + ",\"ReturnConsumedCapacity\":\"TOTAL\"}"});
+    }
+    const std::size_t fresh = calls.size();
+    for (const std::vector<Request>& batch : batches) {
+      std::string body = "{\"RequestItems\":{" + in_quotes(table_) + ":[";
+      for (std::size_t i = 0; i < batch.size(); ++i) {
+        if (i > 0) body += ',';
+        body += batch[i].json;
+      }
+      calls.push_back({"BatchWriteItem", body + "]},\"ReturnConsumedCapacity\":\"TOTAL\"}"});
+    }
+    pace_.wait();
+    std::vector<Result<aws::Reply>> replies = client_.send(calls);
+    std::vector<std::vector<Request>> halves;
+    std::vector<std::string> again;
+    for (std::size_t i = 0; i < replies.size(); ++i) {
+      if (!replies[i].ok()) return std::move(replies[i]).error();
+      const aws::Reply& reply = replies[i].value();
+      if (!reply.ok() && i >= fresh && batches[i - fresh].size() > 1 &&
+          (reply.error == "ValidationException" || reply.status == 413)) {
+        std::vector<Request>& batch = batches[i - fresh];
+        const auto middle = batch.begin() + std::ssize(batch) / 2;
+        halves.emplace_back(std::make_move_iterator(batch.begin()),
+                            std::make_move_iterator(middle));
+        halves.emplace_back(std::make_move_iterator(middle), std::make_move_iterator(batch.end()));
+        continue;
+      }
+      if (!reply.ok()) {
+        Error error = client_.to_error(reply, "BatchWriteItem");
+        const bool alone =
+            i >= fresh && batches[i - fresh].size() == 1 && batches[i - fresh][0].key;
+        return alone
+                   ? std::move(error).within("writing the key " + show(*batches[i - fresh][0].key))
+                   : error;
+      }
+      const auto body = nlohmann::json::parse(reply.body, nullptr, false);
+      for (const auto& one : body.value("ConsumedCapacity", nlohmann::json::array())) {
+        pace_.pay(one.value("CapacityUnits", 0.0));
+      }
+      const auto unprocessed = body.value("UnprocessedItems", nlohmann::json::object());
+      if (!unprocessed.empty()) again.push_back(unprocessed.dump());
+    }
+    if (!again.empty()) {
+      pace_.throttled();
+      clock_.sleep_for(Milliseconds(std::min(25 << std::min(round, 6), 2'000)));
+    }
+    batches = std::move(halves);
+    left_over = std::move(again);
+    if (!batches.empty()) round = -1;  // halving is progress
+  }
+  return {};
+}
+
+}  // namespace whimbrel::dynamodb

@@ -1,0 +1,193 @@
+#include "stores/dynamodb/table.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <map>
+#include <nlohmann/json.hpp>
+
+#include "base/text.h"
+#include "stores/dynamodb/item.h"
+
+namespace whimbrel::dynamodb {
+
+namespace {
+
+using nlohmann::json;
+
+Kind kind_of(const std::string& type) {
+  if (type == "N") return Kind::decimal;
+  return type == "B" ? Kind::bytes : Kind::text;
+}
+
+json throughput_of(const json& part) {
+  const json units = part.value("ProvisionedThroughput", json::object());
+  return {{"ReadCapacityUnits", std::max<std::int64_t>(units.value("ReadCapacityUnits", 1), 1)},
+          {"WriteCapacityUnits", std::max<std::int64_t>(units.value("WriteCapacityUnits", 1), 1)}};
+}
+
+void sort_by(json& list, const char* name) {
+  std::sort(list.begin(), list.end(), [&](const json& a, const json& b) {
+    return a.value(name, std::string()) < b.value(name, std::string());
+  });
+}
+
+json indexes_of(const json& table, const char* kind, bool provisioned) {
+  json all = json::array();
+  for (const json& index : table.value(kind, json::array())) {
+    json one = {{"IndexName", index.value("IndexName", "")},
+                {"KeySchema", index.value("KeySchema", json::array())},
+                {"Projection", index.value("Projection", json::object())}};
+    if (provisioned) one["ProvisionedThroughput"] = throughput_of(index);
+    if (index.contains("OnDemandThroughput")) {
+      one["OnDemandThroughput"] = index["OnDemandThroughput"];
+    }
+    all.push_back(std::move(one));
+  }
+  sort_by(all, "IndexName");
+  return all;
+}
+
+std::map<std::string, json> by_name(const json& create, const char* kind) {
+  std::map<std::string, json> all;
+  for (const json& one : create.value(kind, json::array())) all[one.value("IndexName", "")] = one;
+  return all;
+}
+
+std::string keys_text(const json& keys) {
+  std::vector<std::string> parts;
+  for (const json& part : keys) {
+    parts.push_back(part.value("AttributeName", "") +
+                    (part.value("KeyType", "") == "HASH" ? "" : " (sort)"));
+  }
+  return join(parts, ", ");
+}
+
+void compare_indexes(const json& wanted, const json& there, const char* kind,
+                     std::vector<std::string>& out) {
+  const auto left = by_name(wanted, kind);
+  const auto right = by_name(there, kind);
+  for (const auto& [name, index] : left) {
+    const auto it = right.find(name);
+    if (it == right.end()) {
+      out.push_back(fmt::format("it lacks the index {}", name));
+    } else if (it->second["KeySchema"] != index["KeySchema"]) {
+      out.push_back(fmt::format("its index {} is by {} instead of {}", name,
+                                keys_text(it->second["KeySchema"]), keys_text(index["KeySchema"])));
+    } else if (it->second.value("Projection", json()) != index.value("Projection", json())) {
+      out.push_back(fmt::format("its index {} holds other attributes", name));
+    }
+  }
+  for (const auto& [name, index] : right) {
+    if (!left.contains(name)) out.push_back(fmt::format("it has an index {} more", name));
+  }
+}
+
+}  // namespace
+
+json definition_of(const json& table) {
+  json create;
+  create["AttributeDefinitions"] = table.value("AttributeDefinitions", json::array());
+  sort_by(create["AttributeDefinitions"], "AttributeName");
+  create["KeySchema"] = table.value("KeySchema", json::array());
+  const bool on_demand =
+      table.value("BillingModeSummary", json::object()).value("BillingMode", "PROVISIONED") ==
+      "PAY_PER_REQUEST";
+  create["BillingMode"] = on_demand ? "PAY_PER_REQUEST" : "PROVISIONED";
+  if (!on_demand) create["ProvisionedThroughput"] = throughput_of(table);
+  for (const char* kind : {"GlobalSecondaryIndexes", "LocalSecondaryIndexes"}) {
+    const bool provisioned = !on_demand && std::string_view(kind) == "GlobalSecondaryIndexes";
+    json indexes = indexes_of(table, kind, provisioned);
+    if (!indexes.empty()) create[kind] = std::move(indexes);
+  }
+  if (table.value("StreamSpecification", json::object()).value("StreamEnabled", false)) {
+    create["StreamSpecification"] = table["StreamSpecification"];
+  }
+  if (table.contains("TableClassSummary")) {
+    create["TableClass"] = table["TableClassSummary"].value("TableClass", "STANDARD");
+  }
+  if (const json sse = table.value("SSEDescription", json::object());
+      sse.value("Status", "") == "ENABLED") {
+    create["SSESpecification"] = {{"Enabled", true}, {"SSEType", sse.value("SSEType", "KMS")}};
+    if (sse.contains("KMSMasterKeyArn")) {
+      create["SSESpecification"]["KMSMasterKeyId"] = sse["KMSMasterKeyArn"];
+    }
+  }
+  if (table.contains("OnDemandThroughput")) {
+    create["OnDemandThroughput"] = table["OnDemandThroughput"];
+  }
+  if (table.value("DeletionProtectionEnabled", false)) create["DeletionProtectionEnabled"] = true;
+  return {{"create", create}};
+}
+
+Result<TableSchema> schema_of(const std::string& definition, const std::string& name) {
+  const json parsed = json::parse(definition, nullptr, false);
+  if (!parsed.is_object() || !parsed.contains("create") || !parsed["create"].is_object()) {
+    return Error{ErrorCode::invalid_plan, "1: this is no definition of a DynamoDB table",
+                 "`create: like-source` makes it from the source; a file holds JSON: "
+                 "{\"create\": {…what CreateTable takes…}}"};
+  }
+  const json& create = parsed["create"];
+  TableSchema schema;
+  schema.name = name;
+  schema.create_ddl = definition;
+  schema.rest_column = rest_name;
+  std::map<std::string, std::string> types;
+  for (const json& one : create.value("AttributeDefinitions", json::array())) {
+    types[one.value("AttributeName", "")] = one.value("AttributeType", "S");
+  }
+  for (const char* role : {"HASH", "RANGE"}) {
+    for (const json& part : create.value("KeySchema", json::array())) {
+      if (part.value("KeyType", "") != role) continue;
+      const std::string attribute = part.value("AttributeName", "");
+      if (!types.contains(attribute)) {
+        return Error{
+            ErrorCode::invalid_plan,
+            fmt::format("1: the key `{}` is not among the AttributeDefinitions", attribute)};
+      }
+      schema.key.push_back(attribute);
+      schema.columns.push_back(
+          {attribute, types[attribute], false, false, false, "", kind_of(types[attribute])});
+    }
+  }
+  if (schema.key.empty()) return Error{ErrorCode::invalid_plan, "1: a table without a KeySchema"};
+  if (schema.is_key(rest_name)) {
+    return Error{ErrorCode::refused,
+                 fmt::format("{} has a key called `{}`, which stands for all other attributes here",
+                             name, rest_name)};
+  }
+  // Keys of indexes have a type, too; an item without them is only not in the index.
+  for (const auto& [attribute, type] : types) {
+    if (schema.is_key(attribute)) continue;
+    schema.columns.push_back({attribute, type, true, false, false, "", kind_of(type)});
+  }
+  schema.columns.push_back({rest_name, "", true, false, false, "", Kind::map});
+  return schema;
+}
+
+std::vector<std::string> differences(const json& wanted, const json& there) {
+  std::vector<std::string> out;
+  const json left = wanted.value("create", json::object());
+  const json right = there.value("create", json::object());
+  if (left.value("KeySchema", json()) != right.value("KeySchema", json())) {
+    out.push_back(fmt::format("its key is {} instead of {}",
+                              keys_text(right.value("KeySchema", json::array())),
+                              keys_text(left.value("KeySchema", json::array()))));
+  }
+  std::map<std::string, std::string> types;
+  for (const json& one : right.value("AttributeDefinitions", json::array())) {
+    types[one.value("AttributeName", "")] = one.value("AttributeType", "");
+  }
+  for (const json& one : left.value("AttributeDefinitions", json::array())) {
+    const auto it = types.find(one.value("AttributeName", ""));
+    if (it != types.end() && it->second != one.value("AttributeType", "")) {
+      out.push_back(fmt::format("its attribute {} is of type {} instead of {}", it->first,
+                                it->second, one.value("AttributeType", "")));
+    }
+  }
+  compare_indexes(left, right, "GlobalSecondaryIndexes", out);
+  compare_indexes(left, right, "LocalSecondaryIndexes", out);
+  return out;
+}
+
+}  // namespace whimbrel::dynamodb

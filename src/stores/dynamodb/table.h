@@ -1,0 +1,24 @@
+// What DynamoDB says of a table, as a schema, and as a request that makes another one like it.
+//
+// The definition (`TableSchema::create_ddl`) is JSON: what CreateTable takes, without the name, and
+// beside it what has to be asked for by calls of their own (time to live, point-in-time recovery,
+// tags).
+#pragma once
+
+#include <nlohmann/json_fwd.hpp>
+#include <string>
+#include <vector>
+
+#include "base/error.h"
+#include "value/schema.h"
+
+namespace whimbrel::dynamodb {
+
+// From the `Table` of a DescribeTable.
+nlohmann::json definition_of(const nlohmann::json& table);
+// invalid_plan for what is no definition.
+Result<TableSchema> schema_of(const std::string& definition, const std::string& name);
+// How two definitions differ, each a sentence; of what both of them say.
+std::vector<std::string> differences(const nlohmann::json& wanted, const nlohmann::json& there);
+
+}  // namespace whimbrel::dynamodb
