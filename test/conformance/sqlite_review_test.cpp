@@ -155,7 +155,8 @@ TEST_P(SqliteReview, RefusesAFileThatKeepsItsTextsInUtf16) {
 TEST_P(SqliteReview, TrialFindsATriggerThatSwallowsRows) {
   insert_old_rows(3);
   run("CREATE TRIGGER swallow BEFORE INSERT ON new_rows BEGIN SELECT RAISE(IGNORE); END");
-  const Result<std::string> tried = store().self_test(mapping_, false);
+  const Result<std::string> tried =
+      store().self_test(mapping_, false, arena_->rows(source()).front());
   ASSERT_FALSE(tried.ok());
   EXPECT_EQ(tried.error().code, ErrorCode::refused);
   EXPECT_TRUE(arena_->rows(target()).empty());

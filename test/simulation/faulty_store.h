@@ -83,8 +83,9 @@ class FaultyStore final : public Store, private Catalog, private Capture, privat
   Status disown(const std::string& m, const std::string& journal_id) override {
     return undoing("disown", "claim", [&] { return inner_->disown(m, journal_id); });
   }
-  Result<std::string> self_test(const Mapping& mapping, bool linked) override {
-    return reading<std::string>("self_test", [&] { return inner_->self_test(mapping, linked); });
+  Result<std::string> self_test(const Mapping& mapping, bool linked, const Row& row) override {
+    return reading<std::string>("self_test",
+                                [&] { return inner_->self_test(mapping, linked, row); });
   }
   Result<std::unique_ptr<Rehearsal>> rehearse(const Mapping& mapping) override {
     return inner_->rehearse(mapping);

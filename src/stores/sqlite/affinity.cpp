@@ -138,6 +138,8 @@ Result<Value> settle(Affinity affinity, Value value) {
     case Kind::null:
     case Kind::bytes:
       return value;
+    case Kind::stated_null:
+      return Value();
     case Kind::boolean:
       return settle(affinity, Value::integer(value.get<bool>() ? 1 : 0));
     case Kind::json:

@@ -128,8 +128,11 @@ Status SqliteStore::unlink(const std::vector<Link>& links, PairSink& sink) {
     for (const Link& one : links) {
       const std::string target = quote_name(one.mapping->target.name);
       TRY(remove_link(connection, one));
-      TRY(connection.execute(one.made_target ? "DROP TABLE IF EXISTS " + target
-                                             : "DELETE FROM " + target));
+      if (one.made_target) {
+        TRY(connection.execute("DROP TABLE IF EXISTS " + target));
+      } else {
+        TRY(empty_table(connection, one.mapping->target.name));
+      }
     }
     return drop_guard_if_unused(connection);
   });

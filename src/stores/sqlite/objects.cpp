@@ -28,6 +28,19 @@ Status drop_guard_if_unused(Connection& connection) {
   return connection.execute(fmt::format("DROP TABLE IF EXISTS {}", guard_table));
 }
 
+Status empty_table(Connection& connection, const std::string& table) {
+  ASSIGN_OR_RETURN(const std::vector<Row> triggers,
+                   connection.query("SELECT name, sql FROM sqlite_master WHERE type = 'trigger' AND"
+                                    " tbl_name = ?1 COLLATE NOCASE ORDER BY rowid",
+                                    {Value::text(table)}));
+  for (const Row& one : triggers) {
+    TRY(connection.execute("DROP TRIGGER " + quote_name(one[0].get<std::string>())));
+  }
+  TRY(connection.execute("DELETE FROM " + quote_name(table)));
+  for (const Row& one : triggers) TRY(connection.execute(one[1].get<std::string>()));
+  return {};
+}
+
 Status make_witness(Connection& connection, const std::string& name) {
   TRY(connection.execute(
       fmt::format("CREATE TABLE IF NOT EXISTS {} (stands INTEGER NOT NULL)", quote_name(name))));

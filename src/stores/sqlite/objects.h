@@ -26,6 +26,9 @@ std::string own_name(const std::string& what, const std::string& kind);
 // Drops every trigger whose name begins with this.
 Status drop_triggers(Connection& connection, const std::string& prefix);
 
+// Every row goes, and no trigger of the user's hears of it: rows that we brought are taken away.
+Status empty_table(Connection& connection, const std::string& table);
+
 // VACUUM may number the rows of a table anew that has no INTEGER PRIMARY KEY
 // (https://www.sqlite.org/lang_vacuum.html); a row of our own with a gap before it is a witness.
 Status make_witness(Connection& connection, const std::string& name);

@@ -85,9 +85,10 @@ Result<std::unique_ptr<Rehearsal>> make_rehearsal(const Mapping& mapping) {
     columns.push_back(rule.column);
     marks.push_back(fmt::format("?{}", marks.size() + 1));
   }
-  ASSIGN_OR_RETURN(Statement insert, connection->prepare(fmt::format(
-                                         "INSERT INTO {} ({}) VALUES ({})", quote_name(table.name),
-                                         name_list(columns), join(marks, ", "))));
+  ASSIGN_OR_RETURN(Statement insert,
+                   connection->prepare(fmt::format("INSERT OR ABORT INTO {} ({}) VALUES ({})",
+                                                   quote_name(table.name), name_list(columns),
+                                                   join(marks, ", "))));
   return std::unique_ptr<Rehearsal>(
       std::make_unique<SqliteRehearsal>(std::move(connection), std::move(insert)));
 }

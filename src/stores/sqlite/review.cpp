@@ -12,6 +12,7 @@
 #include "stores/sqlite/rows.h"
 #include "stores/sqlite/schema.h"
 #include "stores/sqlite/sqlite_store.h"
+#include "stores/sqlite/tokens.h"
 #include "stores/sqlite/triggers.h"
 #include "stores/sqlite/unique_index.h"
 
@@ -22,6 +23,23 @@ using namespace sqlite;  // NOLINT: this is the store's own namespace
 namespace {
 
 using Weight = Finding::Weight;
+
+// The second name in `CREATE [UNIQUE] INDEX [IF NOT EXISTS] NAME ON TABLE`, without its quotes.
+std::string name_made_by(const std::string& ddl) {
+  const Tokens tokens = tokens_of(ddl);
+  for (std::size_t i = 0; i + 1 < tokens.size(); ++i) {
+    if (!ascii_iequals(tokens[i + 1], "ON")) continue;
+    const std::string_view name = tokens[i];
+    if (is_word(name) || name.size() < 2) return std::string(name);
+    std::string inner;
+    for (std::size_t at = 1; at + 1 < name.size(); ++at) {
+      inner += name[at];
+      if (name[at] == name.front() && name[at + 1] == name.front()) ++at;
+    }
+    return inner;
+  }
+  return "";
+}
 
 class Review {
  public:
@@ -60,6 +78,137 @@ class Review {
     add(Weight::refusal, "encoding",
         fmt::format("this file keeps its texts as {}, and only UTF-8 is supported", name),
         "write it into a new file with `sqlite3 OLD .dump | sqlite3 NEW`: that one has UTF-8");
+    return {};
+  }
+
+  // Keys that the new side tells apart must not be one key on the old side, nor the other way
+  // round: rows would become one, or live on beside each other, without a word.
+  void keys_are_told_apart_alike() {
+    for (const std::string& column : mapping_.target.key) {
+      const ColumnSchema& to =
+          mapping_.target.columns[static_cast<std::size_t>(mapping_.target.column_index(column))];
+      const ColumnRule* rule = rule_of(column);
+      if (rule == nullptr) continue;
+      for (const std::string& name : columns_of(*rule->expr)) {
+        const ColumnSchema& from =
+            mapping_.source.columns[static_cast<std::size_t>(mapping_.source.column_index(name))];
+        if (!from.collation.empty() && !ascii_iequals(from.collation, to.collation)) {
+          add(Weight::refusal, "key_collation",
+              fmt::format(
+                  "{}.{} is compared by {}, and {}.{} by {}: two rows of the new side could "
+                  "be one on the old side",
+                  mapping_.source.name, from.name, from.collation, mapping_.target.name, column,
+                  to.collation.empty() ? "BINARY" : to.collation),
+              fmt::format("say `COLLATE {}` for the new column as well", from.collation));
+        }
+        const bool holds_anything = affinity_of(to.declared) == Affinity::blob;
+        if (holds_anything && affinity_of(from.declared) != Affinity::blob) {
+          add(Weight::refusal, "key_type",
+              fmt::format(
+                  "{}.{} has no type and would hold 1 and '1' as two keys, which are one in "
+                  "{}.{}",
+                  mapping_.target.name, column, mapping_.source.name, from.name),
+              fmt::format("declare it {} as well", from.declared));
+        }
+      }
+      const auto* mapped = std::get_if<MapValues>(&rule->expr->node);
+      if (mapped != nullptr && (mapped->keep_others || mapped->otherwise)) {
+        add(Weight::refusal, "key_mapped",
+            fmt::format(
+                "the key {}.{} is mapped, and values that the map does not name stay as they "
+                "are: two of them could become one",
+                mapping_.target.name, column),
+            "leave the key as it is, and map it in a column of its own");
+      }
+    }
+  }
+
+  // A row that one side deletes takes others with it there; the triggers of a link stand still for
+  // what our own write sets off.
+  void cascades_only_on_the_old_side() {
+    for (const ForeignKey& key : mapping_.source.foreign_keys) {
+      const auto acts = [](const std::string& action) {
+        return !action.empty() && !ascii_iequals(action, "NO ACTION") &&
+               !ascii_iequals(action, "RESTRICT");
+      };
+      if (!acts(key.on_delete) && !acts(key.on_update)) continue;
+      add(Weight::warning, "cascade_on_the_old_side",
+          fmt::format(
+              "{} refers to {} with ON DELETE {} ON UPDATE {}: where foreign keys are on, a "
+              "row of {} that the new side deletes takes rows of {} with it, and the new side "
+              "keeps them",
+              mapping_.source.name, key.parent, key.on_delete, key.on_update, key.parent,
+              mapping_.source.name),
+          "declare the same for the new tables, or say `sync: capture`");
+    }
+  }
+
+  void silent_conflicts() {
+    for (const TableSchema* table : {&mapping_.source, &mapping_.target}) {
+      if (table->on_conflict.empty()) continue;
+      add(Weight::refusal, "silent_conflict",
+          fmt::format(
+              "a constraint of {} says ON CONFLICT {}: rows that a trigger carries over would "
+              "remove others, or not arrive, without a word",
+              table->name, table->on_conflict),
+          "say `sync: capture`: then whimbrel's own statements overrule that");
+    }
+  }
+
+  // Statements are compiled and not run: an index may want a collation, or a trigger a function,
+  // that only the application's own connections know.
+  void writes_are_understood(Connection& connection, const TableSchema& table) {
+    std::vector<std::string> columns;
+    for (const ColumnSchema& column : table.columns) {
+      if (!column.generated && !column.hidden) columns.push_back(quote_name(column.name));
+    }
+    if (columns.empty()) return;
+    const std::string name = quote_name(table.name);
+    std::vector<std::string> nulls(columns.size(), "NULL");
+    for (const std::string& sql :
+         {fmt::format("INSERT INTO {} ({}) VALUES ({})", name, join(columns, ", "),
+                      join(nulls, ", ")),
+          fmt::format("UPDATE {} SET {} = NULL", name, join(columns, " = NULL, ")),
+          fmt::format("DELETE FROM {}", name)}) {
+      const auto compiled = connection.prepare(sql);
+      if (compiled.ok()) continue;
+      add(Weight::refusal, "write_not_understood",
+          fmt::format("rows of {} cannot be written from here: {}", table.name,
+                      compiled.error().message),
+          "an index or trigger of the table needs what only the application's own connections "
+          "have; "
+          "drop it until the migration is finished");
+      return;
+    }
+  }
+
+  Status names_are_free(Connection& connection) {
+    for (const std::string& ddl : mapping_.target.index_ddl) {
+      const std::string name = name_made_by(ddl);
+      ASSIGN_OR_RETURN(const auto rows,
+                       connection.query("SELECT type, tbl_name FROM sqlite_master WHERE name = ?1 "
+                                        "COLLATE NOCASE",
+                                        {Value::text(name)}));
+      const bool is_own =
+          !rows.empty() && ascii_iequals(rows[0][1].get<std::string>(), mapping_.target.name);
+      if (rows.empty() || is_own) continue;
+      add(Weight::refusal, "index_name_taken",
+          fmt::format("the index {} of {} cannot be made: there is a {} of that name, of {}", name,
+                      mapping_.target.name, rows[0][0].get<std::string>(),
+                      rows[0][1].get<std::string>()),
+          "give the new index another name");
+    }
+    ASSIGN_OR_RETURN(
+        const auto rows,
+        connection.query("SELECT type FROM sqlite_master WHERE name = ?1 COLLATE NOCASE "
+                         "AND type <> 'table'",
+                         {Value::text(mapping_.target.name)}));
+    if (!rows.empty()) {
+      add(Weight::refusal, "table_name_taken",
+          fmt::format("the table {} cannot be made: there is a {} of that name",
+                      mapping_.target.name, rows[0][0].get<std::string>()),
+          "give the new table another name");
+    }
     return {};
   }
 
@@ -388,28 +537,36 @@ Result<std::vector<Finding>> SqliteStore::review(const Mapping& mapping, bool du
   ASSIGN_OR_RETURN(const auto connection, connect(Access::read));
   TRY(review.encoding(*connection));
   TRY(review.null_keys(*connection));
-  if (dual) review.writes_that_would_fail();
+  review.keys_are_told_apart_alike();
+  review.writes_are_understood(*connection, mapping.source);
+  if (dual) {
+    review.silent_conflicts();
+    review.cascades_only_on_the_old_side();
+    review.writes_that_would_fail();
+  }
   review.way_back(dual);
   review.surroundings(dual);
   return review.take();
 }
 
+Result<std::vector<Finding>> SqliteStore::review_target(const Mapping& mapping, bool) {
+  Review review(mapping);
+  ASSIGN_OR_RETURN(const auto connection, connect(Access::read));
+  TRY(review.encoding(*connection));
+  TRY(review.names_are_free(*connection));
+  const Result<TableSchema> there = sqlite::describe(*connection, mapping.target.name);
+  if (there.ok()) review.writes_are_understood(*connection, there.value());
+  return review.take();
+}
+
 // Inserts, reads, changes and deletes one mapped row on the target, and through the link the other
 // way round; then everything is rolled back.
-Result<std::string> SqliteStore::self_test(const Mapping& mapping, bool linked) {
+Result<std::string> SqliteStore::self_test(const Mapping& mapping, bool linked,
+                                           const Row& source_row) {
   ASSIGN_OR_RETURN(const auto connection, connect(Access::write));
   ASSIGN_OR_RETURN(const Transaction rolled_back, Transaction::begin(*connection, true));
-  ASSIGN_OR_RETURN(const bool source_is_here,
-                   object_exists(*connection, "table", mapping.source.name));
-  if (!source_is_here) return std::string("nothing: the source is in another file");
-  ASSIGN_OR_RETURN(const std::vector<Row> rows,
-                   connection->query(fmt::format("SELECT {} FROM {} LIMIT 1",
-                                                 name_list(mapping.source.column_names()),
-                                                 quote_name(mapping.source.name)),
-                                     {}));
-  if (rows.empty()) return std::string("nothing: the source has no rows");
-  const Row source_key = key_of(rows[0], mapping.source_key);
-  ASSIGN_OR_RETURN(const Row image, image_of(mapping, rows[0], *this));
+  const Row source_key = key_of(source_row, mapping.source_key);
+  ASSIGN_OR_RETURN(const Row image, image_of(mapping, source_row, *this));
   const Row key = key_of(image, mapping.target_key);
   const TableSchema& target = mapping.target;
   ASSIGN_OR_RETURN(const bool guarded, has_guard(*connection));
@@ -434,7 +591,8 @@ Result<std::string> SqliteStore::self_test(const Mapping& mapping, bool linked) 
   const std::vector<std::string> columns = writable(mapping.source);
   Row source_values;
   for (const std::string& column : columns) {
-    source_values.push_back(rows[0][static_cast<std::size_t>(mapping.source.column_index(column))]);
+    source_values.push_back(
+        source_row[static_cast<std::size_t>(mapping.source.column_index(column))]);
   }
   TRY(insert_row(*connection, mapping.source, columns, source_values));
   ASSIGN_OR_RETURN(const std::optional<Row> carried, read_key(*connection, target, key));

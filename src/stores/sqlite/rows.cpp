@@ -160,15 +160,16 @@ class Writer final : public BatchWriter {
       if (!is_key || with_key) sets.push_back(pair);
     }
     if (sets.empty()) return "SELECT 1";  // a row is its key
-    return fmt::format("UPDATE {} SET {} WHERE {}", quote_name(table_.name), join(sets, ", "),
-                       join(matches, " AND "));
+    // OR ABORT overrules what a constraint says of conflicts: nothing gives way in silence.
+    return fmt::format("UPDATE OR ABORT {} SET {} WHERE {}", quote_name(table_.name),
+                       join(sets, ", "), join(matches, " AND "));
   }
 
   std::string insert_sql(const std::vector<std::string>& names) const {
     std::vector<std::string> marks;
     for (std::size_t i = 0; i < names.size(); ++i) marks.push_back(fmt::format("?{}", i + 1));
-    return fmt::format("INSERT INTO {} ({}) VALUES ({})", quote_name(table_.name), name_list(names),
-                       join(marks, ", "));
+    return fmt::format("INSERT OR ABORT INTO {} ({}) VALUES ({})", quote_name(table_.name),
+                       name_list(names), join(marks, ", "));
   }
 
   std::vector<std::string> stored_columns() const {

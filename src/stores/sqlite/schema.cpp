@@ -43,6 +43,39 @@ Kind held_by(const std::string& declared) {
 
 Row named(const std::string& table) { return {Value::text(table)}; }
 
+// A primary key with an index of its own is no rowid, whatever its type says (INTEGER PRIMARY KEY
+// DESC); and that index may compare otherwise than the columns do.
+Status read_primary_key(Connection& connection, TableSchema& schema, bool without_rowid) {
+  ASSIGN_OR_RETURN(const std::vector<Row> indexes,
+                   connection.query("SELECT name FROM pragma_index_list(?1) WHERE origin = 'pk'",
+                                    named(schema.name)));
+  if (indexes.empty()) {
+    schema.key_is_row_number = !without_rowid && schema.key.size() == 1;
+    if (schema.key_is_row_number) {
+      schema.columns[static_cast<std::size_t>(schema.column_index(schema.key.front()))].nullable =
+          false;
+    }
+    return {};
+  }
+  ASSIGN_OR_RETURN(const std::vector<Row> parts,
+                   connection.query("SELECT name, coll FROM pragma_index_xinfo(?1) WHERE key = 1",
+                                    named(text(indexes[0][0]))));
+  for (const Row& part : parts) {
+    const int at = schema.column_index(text(part[0]));
+    if (at < 0) continue;
+    const std::string& own = schema.columns[static_cast<std::size_t>(at)].collation;
+    const std::string by_column = own.empty() ? "BINARY" : own;
+    if (ascii_iequals(text(part[1]), by_column)) continue;
+    return Error{
+        ErrorCode::refused,
+        fmt::format("the primary key of `{}` compares `{}` by {}, and the column itself by "
+                    "{}: one key would be found where another is meant",
+                    schema.name, text(part[0]), text(part[1]), by_column),
+        "give the column the collation of its key"};
+  }
+  return {};
+}
+
 Status read_columns(Connection& connection, TableSchema& schema, bool without_rowid) {
   ASSIGN_OR_RETURN(const std::vector<Row> rows,
                    connection.query("SELECT name, type, \"notnull\", dflt_value, pk, hidden"
@@ -69,13 +102,7 @@ Status read_columns(Connection& connection, TableSchema& schema, bool without_ro
     schema.columns.push_back(std::move(column));
   }
   for (const auto& [part, name] : key) schema.key.push_back(name);
-  // The one column of an INTEGER PRIMARY KEY is the rowid: it is never null.
-  if (schema.key.size() == 1 && !without_rowid) {
-    ColumnSchema& only =
-        schema.columns[static_cast<std::size_t>(schema.column_index(schema.key.front()))];
-    if (ascii_iequals(only.declared, "INTEGER")) only.nullable = false;
-  }
-  return {};
+  return schema.key.empty() ? Status() : read_primary_key(connection, schema, without_rowid);
 }
 
 Status read_indexes(Connection& connection, TableSchema& schema) {
@@ -152,6 +179,18 @@ bool has_keyword(const std::string& ddl, std::string_view keyword) {
                              [&](auto token) { return ascii_iequals(token, keyword); });
 }
 
+// `ON CONFLICT REPLACE` or `IGNORE` of a constraint: rows go, or do not come, without an error.
+std::string silent_conflict(const std::string& ddl) {
+  const Tokens tokens = tokens_of(ddl);
+  for (std::size_t i = 0; i + 2 < tokens.size(); ++i) {
+    if (!ascii_iequals(tokens[i], "ON") || !ascii_iequals(tokens[i + 1], "CONFLICT")) continue;
+    for (const char* word : {"REPLACE", "IGNORE"}) {
+      if (ascii_iequals(tokens[i + 2], word)) return word;
+    }
+  }
+  return "";
+}
+
 Status read_references(Connection& connection, TableSchema& schema) {
   const auto list = [&](const std::string& table) {
     return connection.query(
@@ -215,17 +254,20 @@ Status read_ddl(Connection& connection, TableSchema& schema) {
     if (type == "view" && mentions(text(row[3]), schema.name)) schema.views.push_back(name);
   }
   schema.has_checks = has_keyword(schema.create_ddl, "CHECK");
+  schema.on_conflict = silent_conflict(schema.create_ddl);
   return {};
 }
 
 }  // namespace
 
 bool has_rowid_alias(const TableSchema& table) {
-  if (table.key.size() != 1 || !table.key_index_ddl.empty()) return false;
-  const auto at = static_cast<std::size_t>(table.column_index(table.key.front()));
-  if (table.columns[at].hidden) return true;
-  return ascii_iequals(table.columns[at].declared, "INTEGER") &&
-         has_keyword(table.create_ddl, "PRIMARY") && !has_keyword(table.create_ddl, "WITHOUT");
+  if (table.key_is_row_number) return true;
+  return table.key.size() == 1 &&
+         table.columns[static_cast<std::size_t>(table.column_index(table.key.front()))].hidden;
+}
+
+bool gives_each_number_once(const TableSchema& table) {
+  return table.key_is_row_number && has_keyword(table.create_ddl, "AUTOINCREMENT");
 }
 
 bool begins_with_keyword(const std::string& sql, std::string_view keyword) {

@@ -18,6 +18,8 @@ Result<std::vector<std::string>> table_names(Connection& connection);
 // Whether its key is the rowid itself, by a column of its own (INTEGER PRIMARY KEY) or without one:
 // whole numbers, never null.
 bool has_rowid_alias(const TableSchema& table);
+// Whether it is AUTOINCREMENT.
+bool gives_each_number_once(const TableSchema& table);
 // Whether the first word of a statement, after spaces and comments, is this one.
 bool begins_with_keyword(const std::string& sql, std::string_view keyword);
 Result<bool> object_exists(Connection& connection, const std::string& type,

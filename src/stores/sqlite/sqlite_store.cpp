@@ -54,8 +54,25 @@ Result<std::unique_ptr<BatchWriter>> SqliteStore::open_writer(
   return make_writer(std::move(connection), table, columns);
 }
 
+// Files that keep their texts otherwise cannot be attached to each other.
 bool SqliteStore::reaches(const Store& source) const {
-  return dynamic_cast<const SqliteStore*>(&source) != nullptr;
+  const auto* other = dynamic_cast<const SqliteStore*>(&source);
+  if (other == nullptr || other == this) return other != nullptr;
+  const auto encoding_of = [](const SqliteStore& store) -> std::string {
+    const auto connection = store.connect(Access::read);
+    if (!connection.ok()) return "";
+    const auto rows = connection.value()->query("PRAGMA encoding", {});
+    return rows.ok() && !rows.value().empty() ? rows.value()[0][0].get<std::string>() : "";
+  };
+  return encoding_of(*this) == encoding_of(*other);
+}
+
+// A hard link is another name for the same file.
+bool SqliteStore::is_same_place(const Store& other) const {
+  const auto* file = dynamic_cast<const SqliteStore*>(&other);
+  std::error_code failure;
+  return file != nullptr &&
+         (path_ == file->path_ || std::filesystem::equivalent(path_, file->path_, failure));
 }
 
 Result<std::unique_ptr<InsideCopier>> SqliteStore::open_inside(const Mapping& mapping,
@@ -291,13 +308,24 @@ Status SqliteStore::create(const TableSchema& schema, bool with_indexes) {
   });
 }
 
+// As SQLite keeps it in its catalogue: without the semicolon and what follows it.
+static std::string statement_text(const std::string& ddl) {
+  const std::size_t end = ddl.find_last_not_of(" \t\r\n;");
+  return end == std::string::npos ? ddl : ddl.substr(0, end + 1);
+}
+
 Status SqliteStore::create_index(const std::string& ddl) {
   return in_transaction([&](Connection& connection) -> Status {
     // What is sorted in memory need not be merged from files.
     TRY(connection.execute("PRAGMA cache_size = -48000"));
     Status made = connection.execute(ddl);
-    if (!made.ok() && made.error().message.find("already exists") != std::string::npos) return {};
-    return made;
+    if (made.ok() || made.error().message.find("already exists") == std::string::npos) return made;
+    // Made before, by this very statement; or the name belongs to something else.
+    ASSIGN_OR_RETURN(
+        const auto there,
+        connection.query("SELECT 1 FROM sqlite_master WHERE type = 'index' AND sql = ?1",
+                         {Value::text(statement_text(ddl))}));
+    return there.empty() ? made : Status();
   });
 }
 
@@ -308,9 +336,7 @@ Status SqliteStore::drop(const std::string& table) {
 }
 
 Status SqliteStore::clear(const std::string& table) {
-  return in_transaction([&](Connection& connection) {
-    return connection.execute("DELETE FROM " + quote_name(table));
-  });
+  return in_transaction([&](Connection& connection) { return empty_table(connection, table); });
 }
 
 Status SqliteStore::rename(const std::string& table, const std::string& to) {
@@ -343,22 +369,142 @@ Result<std::string> view_sql(const Mapping& mapping) {
 
 }  // namespace
 
+namespace {
+
+// Views, and triggers of other tables and views, by name: what a renaming takes along to the new
+// name although it is meant for whatever is called by the old one.
+struct Reader {
+  std::string type;
+  std::string name;
+  std::string of;
+  std::string sql;
+};
+Result<std::vector<Reader>> readers_beside(Connection& connection, const std::string& table) {
+  ASSIGN_OR_RETURN(
+      const auto rows,
+      connection.query("SELECT type, name, tbl_name, sql FROM sqlite_master WHERE type IN"
+                       " ('view', 'trigger') AND tbl_name <> ?1 COLLATE NOCASE"
+                       " AND sql IS NOT NULL ORDER BY type DESC, rowid",
+                       {Value::text(table)}));
+  std::vector<Reader> readers;
+  for (const Row& row : rows) {
+    const auto at = [&](std::size_t i) { return row[i].get<std::string>(); };
+    if (!at(1).starts_with(own_prefix)) readers.push_back({at(0), at(1), at(2), at(3)});
+  }
+  return readers;
+}
+
+// Each that is no longer as it was is made again from its own words. A view takes its triggers with
+// it.
+Status restore_readers(Connection& connection, const std::vector<Reader>& before) {
+  std::vector<std::string> made_anew;
+  for (const Reader& one : before) {
+    ASSIGN_OR_RETURN(const auto now,
+                     connection.query("SELECT sql FROM sqlite_master WHERE type = ?1 AND name = ?2",
+                                      {Value::text(one.type), Value::text(one.name)}));
+    const bool gone = now.empty();
+    if (!gone && now[0][0].get<std::string>() == one.sql) continue;
+    const bool went_with_its_view = std::ranges::count(made_anew, one.of) > 0;
+    if (gone && !went_with_its_view) continue;
+    if (!gone) {
+      TRY(connection.execute(
+          fmt::format("DROP {} {}", ascii_upper(one.type), quote_name(one.name))));
+    }
+    TRY(connection.execute(one.sql));
+    if (one.type == "view") made_anew.push_back(one.name);
+  }
+  return {};
+}
+
+Status retire_all(Connection& connection, const std::vector<const Mapping*>& mappings,
+                  const std::string& rename_to, bool view) {
+  for (const Mapping* mapping : mappings) {
+    const std::string& name = mapping->source.name;
+    ASSIGN_OR_RETURN(const bool there, object_exists(connection, "table", name));
+    if (!there) continue;
+    ASSIGN_OR_RETURN(const std::vector<Reader> readers, readers_beside(connection, name));
+    TRY(connection.execute(
+        rename_to.empty()
+            ? fmt::format("DROP TABLE {}", quote_name(name))
+            : fmt::format("ALTER TABLE {} RENAME TO {}", quote_name(name), quote_name(rename_to))));
+    if (!view) continue;
+    ASSIGN_OR_RETURN(const std::string sql, view_sql(*mapping));
+    TRY(connection.execute(sql));
+    if (!rename_to.empty()) TRY(restore_readers(connection, readers));
+  }
+  return {};
+}
+
+}  // namespace
+
 Status SqliteStore::retire(const std::vector<const Mapping*>& mappings,
                            const std::string& rename_to, bool view) {
+  return in_transaction(
+      [&](Connection& connection) { return retire_all(connection, mappings, rename_to, view); });
+}
+
+// Tried, and rolled back: what SQLite refuses (a view that is broken, a name that is taken) depends
+// on everything else in the file.
+Status SqliteStore::can_retire(const std::vector<const Mapping*>& mappings,
+                               const std::string& rename_to, bool view) {
+  ASSIGN_OR_RETURN(const auto connection, connect(Access::write));
+  ASSIGN_OR_RETURN(const Transaction rolled_back, Transaction::begin(*connection, true));
+  Status tried = retire_all(*connection, mappings, rename_to, view);
+  if (tried.ok() || tried.error().code == ErrorCode::unavailable) return tried;
+  Error error = std::move(tried).error();
+  error.code = ErrorCode::refused;
+  return error;
+}
+
+bool SqliteStore::name_is_taken(const std::string& name) {
+  if (ascii_lower(name).starts_with("sqlite_")) return true;  // SQLite's own
+  const auto connection = connect(Access::read);
+  if (!connection.ok()) return false;
+  const auto rows = connection.value()->query(
+      "SELECT 1 FROM sqlite_master WHERE name = ?1 COLLATE NOCASE LIMIT 1", {Value::text(name)});
+  return rows.ok() && !rows.value().empty();
+}
+
+Result<std::int64_t> SqliteStore::last_number(const std::string& table) {
+  ASSIGN_OR_RETURN(const auto connection, connect(Access::read));
+  ASSIGN_OR_RETURN(const bool any, object_exists(*connection, "table", "sqlite_sequence"));
+  if (!any) return std::int64_t{0};
+  ASSIGN_OR_RETURN(
+      const auto rows,
+      connection->query("SELECT seq FROM sqlite_sequence WHERE name = ?1 COLLATE NOCASE",
+                        {Value::text(table)}));
+  const auto* last = rows.empty() ? nullptr : rows[0][0].get_if<std::int64_t>();
+  return last == nullptr ? 0 : *last;
+}
+
+Status SqliteStore::put_number_back(const std::string& table, std::int64_t number) {
   return in_transaction([&](Connection& connection) -> Status {
-    for (const Mapping* mapping : mappings) {
-      const std::string& name = mapping->source.name;
-      ASSIGN_OR_RETURN(const bool there, object_exists(connection, "table", name));
-      if (!there) continue;
-      TRY(connection.execute(rename_to.empty()
-                                 ? fmt::format("DROP TABLE {}", quote_name(name))
-                                 : fmt::format("ALTER TABLE {} RENAME TO {}", quote_name(name),
-                                               quote_name(rename_to))));
-      if (!view) continue;
-      ASSIGN_OR_RETURN(const std::string sql, view_sql(*mapping));
-      TRY(connection.execute(sql));
-    }
-    return {};
+    ASSIGN_OR_RETURN(const bool any, object_exists(connection, "table", "sqlite_sequence"));
+    if (!any) return {};
+    const auto set =
+        number > 0
+            ? connection.run("UPDATE sqlite_sequence SET seq = ?2 WHERE name = ?1 COLLATE NOCASE",
+                             {Value::text(table), Value::integer(number)})
+            : connection.run("DELETE FROM sqlite_sequence WHERE name = ?1 COLLATE NOCASE",
+                             {Value::text(table)});
+    return set.ok() ? Status() : Status(set.error());
+  });
+}
+
+Status SqliteStore::raise_number(const std::string& table, std::int64_t number) {
+  return in_transaction([&](Connection& connection) -> Status {
+    ASSIGN_OR_RETURN(const bool any, object_exists(connection, "table", "sqlite_sequence"));
+    if (!any) return {};
+    ASSIGN_OR_RETURN(const TableSchema schema, sqlite::describe(connection, table));
+    if (!gives_each_number_once(schema)) return {};
+    const Row both = {Value::text(schema.name), Value::integer(number)};
+    ASSIGN_OR_RETURN(
+        const std::int64_t known,
+        connection.run("UPDATE sqlite_sequence SET seq = max(seq, ?2) WHERE name = ?1", both));
+    if (known > 0) return {};
+    const auto added =
+        connection.run("INSERT INTO sqlite_sequence (name, seq) VALUES (?1, ?2)", both);
+    return added.ok() ? Status() : Status(added.error());
   });
 }
 

@@ -40,7 +40,8 @@ class SqliteStore final : public Store, private Catalog, private Capture, privat
   Result<std::optional<std::int64_t>> marked(const std::string& migration,
                                              const std::string& journal) override;
   Status disown(const std::string& migration, const std::string& journal) override;
-  Result<std::string> self_test(const Mapping& mapping, bool linked) override;
+  Result<std::string> self_test(const Mapping& mapping, bool linked,
+                                const Row& source_row) override;
   Result<std::unique_ptr<Rehearsal>> rehearse(const Mapping& mapping) override;
   Status understands(const std::string& query) override;
   Result<Value> ask(const std::string& query) override;
@@ -50,6 +51,8 @@ class SqliteStore final : public Store, private Catalog, private Capture, privat
                                                        Milliseconds patience) override;
   Result<RoomTaken> room_taken(const TableSchema& table) override;
   Result<std::vector<Finding>> review(const Mapping& mapping, bool dual) override;
+  Result<std::vector<Finding>> review_target(const Mapping& mapping, bool dual) override;
+  bool is_same_place(const Store& other) const override;
 
  private:
   SqliteStore(std::string path, Clock& clock) : path_(std::move(path)), clock_(clock) {}
@@ -73,6 +76,12 @@ class SqliteStore final : public Store, private Catalog, private Capture, privat
   Status rename(const std::string& table, const std::string& to) override;
   Status retire(const std::vector<const Mapping*>& mappings, const std::string& rename_to,
                 bool view) override;
+  Status can_retire(const std::vector<const Mapping*>& mappings, const std::string& rename_to,
+                    bool view) override;
+  bool name_is_taken(const std::string& name) override;
+  Result<std::int64_t> last_number(const std::string& table) override;
+  Status raise_number(const std::string& table, std::int64_t number) override;
+  Status put_number_back(const std::string& table, std::int64_t number) override;
   Status revive(const std::string& table, const std::string& archived_as) override;
   // Capture
   Result<std::string> start(const std::string& feed,

@@ -115,9 +115,13 @@ struct Way {
 
   // No upsert: see the writer of rows.
   Result<std::string> on_insert() const {
+    // A key that is compared by a collation can be the same and spelled otherwise.
     std::vector<ColumnRule> others;
     for (const ColumnRule& rule : rules) {
-      if (!written.is_key(rule.column)) others.push_back(rule);
+      const bool is_key = written.is_key(rule.column);
+      const bool can_be_spelled_anew =
+          is_key && !written.columns[static_cast<std::size_t>(rule.index)].collation.empty();
+      if (!is_key || can_be_spelled_anew) others.push_back(rule);
     }
     ASSIGN_OR_RETURN(const std::string match, match_key(written, rules, "", "NEW."));
     ASSIGN_OR_RETURN(const std::string insert,
