@@ -98,7 +98,12 @@ Status Follow::carry_backward(Lane& lane, const std::vector<Row>& keys,
     // Only what changed travels: where the old row already stands for this one, a value that has
     // no exact way back (a null that became a default) must not be touched.
     Row before = old[i].value_or(Row(mapping.source.columns.size()));
-    ASSIGN_OR_RETURN(Row row, source_of(mapping, *rows[i], &before, catalog));
+    Row row;
+    if (keeps_) {
+      row = source_that_fits(mapping, *rows[i], before, catalog);
+    } else {
+      ASSIGN_OR_RETURN(row, source_of(mapping, *rows[i], &before, catalog));
+    }
     if (old[i]) {
       const Result<Row> image = image_of(mapping, *old[i], lane.move->target->catalog());
       for (const ColumnRule& rule : mapping.backward) {
@@ -134,7 +139,11 @@ Status Follow::keep_beside_defaults(Lane& lane, const std::vector<Row>& keys,
   KeptBatch notes(journal_);
   TRY(notes.begin());
   for (std::size_t i = 0; i < keys.size(); ++i) {
-    if (!rows[i] || !found[i]) continue;
+    if (!rows[i]) continue;
+    if (!found[i]) {  // a trigger of the old table did not let it come
+      if (keeps_) TRY(keep_whole_row(journal_, *lane.move, keys[i], *rows[i]));
+      continue;
+    }
     TRY(keep_unheld(journal_, lane.move->index, keys[i],
                     unheld(lane.move->mapping, *found[i], *rows[i], lane.move->target->catalog())));
   }
@@ -158,7 +167,7 @@ Status Follow::compare(Lane& lane, const std::vector<Row>& keys,
     const bool equal = found[i].has_value() == changes[i].row.has_value() &&
                        (!found[i] || same(written_values(rules, *found[i]), *changes[i].row));
     const bool has_own_triggers = !(forward ? mapping.target : mapping.source).triggers.empty();
-    if (equal || (found[i] && has_own_triggers)) continue;  // they may have the last word
+    if (equal || (has_own_triggers && (found[i] || keeps_))) continue;  // they have the last word
     return Error{ErrorCode::data_mismatch,
                  fmt::format("{}: key {} was carried over and is not there as written",
                              lane.move->name, show(changes[i].key)),
@@ -172,18 +181,54 @@ Status Follow::compare(Lane& lane, const std::vector<Row>& keys,
 
 // A row whose key has no counterpart cannot be anywhere on the other side.
 Status Follow::set_aside_keys(const Lane& lane, std::vector<Row>& keys) {
-  if (lane.move->on_error == OnError::fail) return {};
+  if (lane.move->on_error == OnError::fail && !keeps_) return {};
   std::vector<Row> kept;
   for (Row& key : keys) {
     const Result<Row> other = other_key(lane, key);
     if (other.ok()) {
       kept.push_back(std::move(key));
+    } else if (keeps_ && other.error().code == ErrorCode::refused) {
+      TRY(keep_whole(lane, key));
+    } else if (lane.move->on_error == OnError::fail) {
+      return other.error();
     } else {
       TRY(reject_(*lane.move, key, other.error()));
     }
   }
   keys = std::move(kept);
   return {};
+}
+
+// A row that has no place on the other side: all of it waits in the journal.
+Status Follow::keep_whole(const Lane& lane, const Row& key) {
+  const std::vector<Row> keys = {key};
+  ASSIGN_OR_RETURN(const auto rows, lane.from->read_keys(keys));
+  KeptBatch notes(journal_);
+  TRY(notes.begin());
+  if (rows[0]) {
+    TRY(keep_whole_row(journal_, *lane.move, key, *rows[0]));
+  } else {
+    TRY(keep_unheld(journal_, lane.move->index, key, {}));
+  }
+  return notes.commit();
+}
+
+// A constraint of the old side may refuse what the new side has: such rows are found by halving.
+Result<std::int64_t> Follow::carry_what_fits(Lane& lane, const std::vector<Row>& keys,
+                                             const std::set<Row, RowLess>& removed) {
+  Result<std::int64_t> carried = carry(lane, keys, removed);
+  const bool refused = !carried.ok() && carried.error().code == ErrorCode::refused;
+  if (!refused || !keeps_) return carried;
+  if (keys.size() == 1) {
+    TRY(keep_whole(lane, keys.front()));
+    return std::int64_t{0};
+  }
+  const auto middle = keys.begin() + std::ssize(keys) / 2;
+  ASSIGN_OR_RETURN(const std::int64_t one,
+                   carry_what_fits(lane, std::vector<Row>(keys.begin(), middle), removed));
+  ASSIGN_OR_RETURN(const std::int64_t two,
+                   carry_what_fits(lane, std::vector<Row>(middle, keys.end()), removed));
+  return one + two;
 }
 
 // A value that has to be unique moves between rows, and the row it left is not among these keys:
@@ -297,7 +342,11 @@ Result<std::int64_t> Follow::carry(Lane& lane, const std::vector<Row>& asked,
     return Error{ErrorCode::unavailable,
                  "a row changed on the other side while it was carried over"};
   }
-  const bool keeps = direction_ == Direction::backward && makes_defaults(lane.move->mapping);
+  // Defaults, and triggers of the old table, have the last word: what became of the row is looked
+  // at.
+  const bool keeps =
+      direction_ == Direction::backward &&
+      (makes_defaults(lane.move->mapping) || !lane.move->mapping.source.triggers.empty());
   if (keeps || !other_side_serves_) {
     std::vector<Row> written;
     for (const Change& change : changes) written.push_back(change.key);
@@ -326,7 +375,7 @@ Result<FollowStep> Follow::step() {
     if (lane == nullptr) continue;
     const std::vector<Row> list(set.begin(), set.end());
     if (list.empty()) continue;
-    Result<std::int64_t> carried = carry(*lane, list, removed[table]);
+    Result<std::int64_t> carried = carry_what_fits(*lane, list, removed[table]);
     if (!carried.ok()) {
       return std::move(carried).error().within(fmt::format("following {}", lane->move->name));
     }
@@ -351,7 +400,7 @@ Result<std::int64_t> Follow::carry_keys(const Move& move, std::vector<Row> keys)
                    lane_for(forward ? move.mapping.source.name : move.mapping.target.name));
   assert_always(lane != nullptr, "a move is followed from a store that does not hold it");
   for (int attempt = 1;; ++attempt) {
-    Result<std::int64_t> carried = carry(*lane, keys, {});
+    Result<std::int64_t> carried = carry_what_fits(*lane, keys, {});
     const bool refused = !carried.ok() && carried.error().code == ErrorCode::unavailable;
     if (!refused || (keys.size() == 1 && attempt == attempts_max)) return carried;
     if (keys.size() == 1) continue;

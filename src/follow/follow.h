@@ -48,6 +48,9 @@ class Follow {
     written_there_ = std::move(written_there);
     conflict_ = std::move(conflict);
   }
+  // What the other side cannot hold is kept in the journal, value by value where the rest of a row
+  // fits, else the whole row; without this it is an error. Only on the way back.
+  void keep_what_does_not_fit() { keeps_ = true; }
   // Makes the other side's rows for these keys (of the side that is read) what they should be, as
   // if a feed had named them. Gives the rows written. `unavailable` when a guarded row changed
   // meanwhile.
@@ -67,6 +70,10 @@ class Follow {
   Result<std::int64_t> carry(Lane& lane, const std::vector<Row>& asked,
                              const std::set<Row, RowLess>& removed, int looks = 0);
   Status set_aside_keys(const Lane& lane, std::vector<Row>& keys);
+  // As carry(), and rows that the other side refuses are kept.
+  Result<std::int64_t> carry_what_fits(Lane& lane, const std::vector<Row>& keys,
+                                       const std::set<Row, RowLess>& removed);
+  Status keep_whole(const Lane& lane, const Row& key);
   Result<std::int64_t> carry_with(Lane& lane, std::vector<Row> keys,
                                   const std::vector<Row>& blocked_by,
                                   const std::set<Row, RowLess>& removed);
@@ -96,6 +103,7 @@ class Follow {
   std::map<std::string, Lane> lanes_;
   WrittenThere written_there_;
   bool other_side_serves_ = false;
+  bool keeps_ = false;
   RejectRow conflict_;
 };
 

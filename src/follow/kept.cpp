@@ -1,5 +1,6 @@
 #include "follow/kept.h"
 
+#include <algorithm>
 #include <nlohmann/json.hpp>
 
 #include "base/text.h"
@@ -28,6 +29,23 @@ Status keep_unheld(Journal& journal, int move, const Row& target_key,
   }
   return journal.keep(
       {move, key, body.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace)});
+}
+
+namespace {
+constexpr const char* whole_row = "";  // the name of no column
+}
+
+Status keep_whole_row(Journal& journal, const Move& move, const Row& target_key, const Row& row) {
+  std::vector<Unheld> columns = {{whole_row, Value(Value::Storage(true)), std::nullopt}};
+  for (std::size_t i = 0; i < move.mapping.target.columns.size(); ++i) {
+    const ColumnSchema& column = move.mapping.target.columns[i];
+    if (!column.generated) columns.push_back({column.name, row[i], std::nullopt});
+  }
+  return keep_unheld(journal, move.index, target_key, columns);
+}
+
+bool is_whole_row(const std::vector<Unheld>& columns) {
+  return std::ranges::count(columns, whole_row, &Unheld::column) > 0;
 }
 
 Result<std::vector<Unheld>> columns_from(const KeptRow& row) {

@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "journal/journal.h"
+#include "plan/migration.h"
 #include "store/image.h"
 
 namespace whimbrel {
@@ -13,6 +14,10 @@ namespace whimbrel {
 // Notes them in the journal under the target's key, or forgets the row when there are none.
 Status keep_unheld(Journal& journal, int move, const Row& target_key,
                    const std::vector<Unheld>& columns);
+// A row that the old side has no place for at all. Its note says so: the next attempt makes it
+// again where nobody else has.
+Status keep_whole_row(Journal& journal, const Move& move, const Row& target_key, const Row& row);
+bool is_whole_row(const std::vector<Unheld>& columns);
 // Notes of many rows, made durable together; forgotten unless committed.
 class KeptBatch {
  public:

@@ -79,8 +79,12 @@ Result<bool> Verify::written_by_new_side(const Row& target_key) {
 Result<std::string> Verify::verdict(const std::optional<Row>& source,
                                     const std::optional<Row>& target, const Row& target_key) {
   if (!source && !target) return std::string();
-  if (!source) return std::string("extra");
   const Mapping& mapping = move_.mapping;
+  if (!source && put_back_.contains(target_key)) {  // the old side has no place for it
+    ++on_new_side_;
+    return std::string();
+  }
+  if (!source) return std::string("extra");
   const Result<Row> image = image_of(mapping, *source, move_.target->catalog());
   if (!image.ok()) {
     // Set aside by `on_error: reject`: then the target must not have it.
@@ -92,8 +96,7 @@ Result<std::string> Verify::verdict(const std::optional<Row>& source,
   if (columns.empty()) return std::string();
   ASSIGN_OR_RETURN(const bool by_way_back, written_by_new_side(target_key));
   if (by_way_back) {
-    ASSIGN_OR_RETURN(const Row back,
-                     source_of(mapping, *target, &*source, move_.source->catalog()));
+    const Row back = source_that_fits(mapping, *target, *source, move_.source->catalog());
     std::vector<ColumnRule> rules;
     for (const ColumnRule& rule : mapping.backward) {
       bool moved = false;
@@ -195,9 +198,10 @@ Result<bool> Verify::target_chunk(Lane& lane) {
                      lane.inside->strangers_after(lane.after, limits));
     if (strangers) {
       for (const Row& key : strangers->keys) {
-        ASSIGN_OR_RETURN(Row source_key,
-                         source_key_of(move_.mapping, key, move_.source->catalog()));
-        suspects.push_back(std::move(source_key));
+        Result<Row> source_key = source_key_of(move_.mapping, key, move_.source->catalog());
+        if (!source_key.ok() && put_back_.contains(key)) continue;
+        if (!source_key.ok()) return std::move(source_key).error();
+        suspects.push_back(std::move(source_key).value());
       }
       TRY(suspect(suspects));
       lane.after = strangers->range.through;
@@ -207,9 +211,12 @@ Result<bool> Verify::target_chunk(Lane& lane) {
   ASSIGN_OR_RETURN(const ChunkOfRows chunk, lane.target->read_after(lane.after, limits));
   std::vector<Row> keys;
   for (const Row& row : chunk.rows) {
-    ASSIGN_OR_RETURN(Row key, source_key_of(move_.mapping, key_of(row, move_.mapping.target_key),
-                                            move_.source->catalog()));
-    keys.push_back(std::move(key));
+    const Row target_key = key_of(row, move_.mapping.target_key);
+    Result<Row> key = source_key_of(move_.mapping, target_key, move_.source->catalog());
+    const bool has_no_place = !key.ok() && put_back_.contains(target_key);
+    if (has_no_place) continue;
+    if (!key.ok()) return std::move(key).error();
+    keys.push_back(std::move(key).value());
   }
   ASSIGN_OR_RETURN(const auto sources, lane.source->read_keys(keys));
   for (std::size_t i = 0; i < keys.size(); ++i) {
