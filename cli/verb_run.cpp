@@ -74,7 +74,7 @@ int cutover(const Options& options) {
   const Result<Conducted> conducted = cut_over_migration(context.session(), wanted);
   if (is_dry(conducted)) {
     for (const SwitchPlan& plan : context.migration().switches)
-      context.say("would switch: " + make_switch(plan)->describe() + "\n");
+      context.say("would switch: " + make_switch(plan, context.clock())->describe() + "\n");
   }
   return ended(context, conducted);
 }

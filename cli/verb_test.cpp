@@ -72,7 +72,7 @@ int test(const Options& options) {
   if (!journal.ok()) return context.fail(journal.error());
   if (const Status locked = journal.value()->lock_for_running(); !locked.ok())
     return context.fail(locked.error());
-  Trial trial(context.migration(), *journal.value(), context.progress());
+  Trial trial(context.migration(), *journal.value(), context.progress(), &stop_flag());
   const Result<TrialOutcome> tried = trial.run(options.table, options.limit, options.keep);
   if (!tried.ok()) return context.fail(tried.error());
   tell(context, tried.value());

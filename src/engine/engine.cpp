@@ -542,19 +542,33 @@ Result<Value> ask_a_store(const std::map<std::string, std::shared_ptr<Store>>& s
 
 }  // namespace
 
+// A check that cannot be asked has not succeeded: whatever the reason, it is a failed check.
 Status Engine::run_checks(CheckAt at) {
   for (const CheckPlan& check : migration_.checks) {
     if (check.at != at) continue;
     Error failed{ErrorCode::data_mismatch, fmt::format("the plan's check `{}` failed", check.name)};
     if (!check.command.empty()) {
-      ASSIGN_OR_RETURN(const CommandOutcome outcome,
-                       run_command(check.command, check.folder, command_check_timeout));
-      if (outcome.exit_code == 0) continue;
-      failed.message += fmt::format(": exit code {}", outcome.exit_code);
-      if (!outcome.output.empty()) failed.message += ": " + printable(outcome.output, 300);
+      const Result<CommandOutcome> ran =
+          run_command(check.command, check.folder, command_check_timeout);
+      if (ran.ok() && ran.value().exit_code == 0) continue;
+      if (!ran.ok()) {
+        failed.message += ": " + masked(ran.error().message, check.secrets);
+        failed.hint = ran.error().hint;
+        return failed;
+      }
+      failed.message += fmt::format(": exit code {}", ran.value().exit_code);
+      if (!ran.value().output.empty()) {
+        failed.message += ": " + masked(printable(ran.value().output, 300), check.secrets);
+      }
       return failed;
     }
-    ASSIGN_OR_RETURN(const Value value, ask_a_store(migration_.stores, check.sql));
+    const Result<Value> asked = ask_a_store(migration_.stores, check.sql);
+    if (!asked.ok()) {
+      failed.message += ": " + asked.error().message;
+      failed.hint = asked.error().hint;
+      return failed;
+    }
+    const Value& value = asked.value();
     if (check.expect && !same(value, *check.expect)) {
       failed.message += fmt::format(": {} where {} is expected", show(value), show(*check.expect));
       return failed;
@@ -601,16 +615,19 @@ Result<EngineOutcome> Engine::cutover(const std::string& only, std::optional<boo
     }
     return EngineOutcome{parts_.journal.phase(), "switched early: " + only, false};
   }
-  if (state.phase != Phase::verified && state.phase != Phase::fenced &&
-      state.phase != Phase::watching) {
-    return Error{ErrorCode::refused,
-                 fmt::format("the migration is {}, not verified", name_of(state.phase)),
-                 "`whimbrel run --until verify` first",
-                 "nothing is switched",
-                 {},
-                 ""};
-  }
+  TRY(can_cut_over());
   return run(Goal::watch, false);
+}
+
+Status Engine::can_cut_over() {
+  const Phase phase = parts_.journal.phase();
+  if (phase == Phase::verified || phase == Phase::fenced || phase == Phase::watching) return {};
+  return Error{ErrorCode::refused,
+               fmt::format("the migration is {}, not verified", name_of(phase)),
+               "`whimbrel run --until verify` first",
+               "nothing is switched",
+               {},
+               ""};
 }
 
 namespace {

@@ -22,6 +22,7 @@
 #include "journal/journal.h"
 #include "phase/phase.h"
 #include "plan/migration.h"
+#include "store/image.h"
 #include "verify/verify.h"
 
 namespace whimbrel {
@@ -68,6 +69,9 @@ class Engine {
   Result<EngineOutcome> rollback();
   // The switch alone, or one of the switches early, or a person's word on an unknown one.
   Result<EngineOutcome> cutover(const std::string& only, std::optional<bool> decided);
+  // Whether cutover() or finish() would be refused for the phase or the hour. Changes nothing.
+  Status can_cut_over();
+  Status can_finish(std::optional<Milliseconds> after);
   // What every switch says of itself right now, a line each: for whoever decides.
   std::vector<std::string> switches_seen() { return cutover_.seen_now(); }
   // Compares, and changes nothing but the journal; not even that without `record`.
@@ -110,7 +114,10 @@ class Engine {
   Status backup();
   Status prepare();
   Status prepare_target(const Move& move);
+  Result<std::string> try_one_row(const Move& move);
+  Status carry_numbers(Direction direction);
   Status copy();
+  void add_listeners(std::vector<Task>& tasks);
   Status build_indexes();
   std::vector<std::shared_ptr<Store>> stores_of(Direction direction) const;
   std::vector<std::string> tables_in(Direction direction, const Store& store) const;
@@ -135,6 +142,8 @@ class Engine {
                          bool follow);
   Result<bool> cut_over();
   Status carry_late_writes(Direction direction);
+  Status wait_for_stragglers(Direction direction);
+  Status listen(Direction direction);
   // Keys of the move's side `there` that the application wrote and nobody carried over yet.
   Result<std::set<Row, RowLess>> written_by_application(Direction there, const Move& move);
   Status put_back_kept();
@@ -142,6 +151,7 @@ class Engine {
   Result<std::int64_t> put_right(const Move& move, Direction direction, std::vector<Row> keys);
   Result<std::int64_t> put_right(const Move& move, const std::vector<Row>& source_keys);
   Result<std::vector<KeptRow>> put_back_some(const Move& move, const std::vector<KeptRow>& notes);
+  Status make_again(const Move& move, const Row& key, const std::vector<Unheld>& columns);
   Result<bool> source_has(const Move& move, const Row& target_key) const;
   std::vector<HeldTables> tables_to_hold(Direction direction) const;
   Status let_go_of_the_last_hold();
@@ -150,6 +160,8 @@ class Engine {
   Status undo();
   Status reopen();
   Status archive_name_is_free();
+  std::vector<const Mapping*> retired_from(const Store& store) const;
+  Status tables_can_go();
   Status switch_back();
   Status undo_effect(const Effect& effect);
   Status unlink_all();
@@ -166,6 +178,7 @@ class Engine {
   std::atomic<bool> rollback_asked_{false};
   std::optional<Goal> goal_asked_;
   int hold_attempts_ = 0;
+  Milliseconds listened_{0};    // when; guarded by requests_
   bool replaced_ = false;       // a database is not the one that the journal knows
   std::optional<Act> failing_;  // the act that was unavailable, until it succeeds
   int failures_ = 0;

@@ -16,10 +16,15 @@ constexpr Milliseconds breath_between_holds{50};
 }  // namespace
 
 Follow Engine::make_follow(Direction direction, Store& store) {
-  return Follow(direction, feed_name(direction, store), store, migration_.moves, parts_.journal,
+  Follow follow(direction, feed_name(direction, store), store, migration_.moves, parts_.journal,
                 parts_.events, [this](const Move& move, const Row& key, const Error& why) {
                   return reject(move, key, why);
                 });
+  // Under links the old side has refused such a write to the application already.
+  if (direction == Direction::backward && migration_.sync != Sync::dual) {
+    follow.keep_what_does_not_fit();
+  }
+  return follow;
 }
 
 void Engine::guard(Follow& follow, Direction direction, bool other_side_serves) {
@@ -262,6 +267,7 @@ Result<VerifyOutcome> Engine::compare_all(std::int64_t sample, bool follow, bool
 std::vector<HeldTables> Engine::tables_to_hold(Direction direction) const {
   std::vector<HeldTables> held;
   if (migration_.sync == Sync::dual) return held;  // both sides are equal at every instant
+  if (migration_.hold_none) return held;           // late writes are carried over afterwards
   for (const std::shared_ptr<Store>& store : stores_of(direction)) {
     held.push_back({store, tables_in(direction, *store)});
   }
@@ -307,6 +313,30 @@ Status Engine::carry_late_writes(Direction direction) {
         return step.error();
       }
     }
+  }
+  return {};
+}
+
+// Nobody was held: writers that have not heard of the switch still write to the side they knew.
+// Their writes are carried over until none has come for as long as the plan says.
+Status Engine::wait_for_stragglers(Direction direction) {
+  if (!migration_.hold_none || migration_.sync == Sync::dual) return {};
+  constexpr Milliseconds look_every{200};
+  Milliseconds quiet_since = parts_.clock.monotonic();
+  std::map<std::string, std::string> seen;
+  parts_.events.emit({"waiting_for_stragglers", {{"ms", migration_.stragglers_quiet.count()}}});
+  while (parts_.clock.monotonic() - quiet_since < migration_.stragglers_quiet) {
+    if (parts_.stop.requested()) return Error{ErrorCode::cancelled, "stopped as asked"};
+    TRY(carry_late_writes(direction));
+    for (const std::shared_ptr<Store>& store : stores_of(direction)) {
+      const State state = parts_.journal.state();
+      const std::string feed = feed_name(direction, *store);
+      const auto position = state.positions.find(feed);
+      if (position == state.positions.end() || seen[feed] == position->second) continue;
+      seen[feed] = position->second;
+      quiet_since = parts_.clock.monotonic();
+    }
+    parts_.clock.sleep_for(look_every);
   }
   return {};
 }
@@ -371,13 +401,17 @@ Result<std::vector<KeptRow>> Engine::put_back_some(const Move& move,
   std::vector<KeptRow> again;
   for (std::size_t i = 0; i < notes.size(); ++i) {
     if (served.contains(keys[i])) continue;
+    ASSIGN_OR_RETURN(const std::vector<Unheld> columns, columns_from(notes[i]));
+    if (!rows[i] && is_whole_row(columns)) {
+      TRY(make_again(move, keys[i], columns));
+      continue;
+    }
     if (!rows[i]) {
       // Deleted on the old side, or only set aside; then a later attempt may have it again.
       ASSIGN_OR_RETURN(const bool lives, source_has(move, keys[i]));
       if (!lives) TRY(parts_.journal.forget_kept(move.index, notes[i].key));
       continue;
     }
-    ASSIGN_OR_RETURN(const std::vector<Unheld> columns, columns_from(notes[i]));
     std::vector<std::pair<std::string, Value>> values;
     for (const Unheld& one : columns) {
       const int at = move.mapping.target.column_index(one.column);
@@ -393,6 +427,23 @@ Result<std::vector<KeptRow>> Engine::put_back_some(const Move& move,
     if (!set) again.push_back(notes[i]);
   }
   return again;
+}
+
+// A row that the old side had no place for, and so never saw.
+Status Engine::make_again(const Move& move, const Row& key, const std::vector<Unheld>& columns) {
+  std::vector<std::string> names;
+  Row values;
+  for (const Unheld& one : columns) {
+    if (move.mapping.target.column_index(one.column) < 0) continue;
+    names.push_back(one.column);
+    values.push_back(one.value);
+  }
+  ASSIGN_OR_RETURN(const auto writer, move.target->open_writer(move.mapping.target, names));
+  const std::vector<Change> changes = {
+      {key, std::move(values), std::optional<std::optional<Row>>(std::in_place, std::nullopt)}};
+  ASSIGN_OR_RETURN(const Applied applied, writer->apply(changes));
+  if (applied.written > 0) parts_.events.emit({"kept_put_back", {{"table", move.name}}});
+  return {};
 }
 
 // In the window everything is compared again, which takes about as long as it took the last time.
@@ -438,6 +489,7 @@ Result<bool> Engine::cut_over() {
     if (has_feeds) TRY(start_feeds(Direction::forward));
     ASSIGN_OR_RETURN(const bool drained, drain(Direction::forward, until));
     if (drained && !cutover_.any_switch_was_intended()) TRY(put_back_kept());
+    if (drained) TRY(carry_numbers(Direction::forward));
     return drained;
   };
   const bool begun = cutover_.any_switch_was_intended();
@@ -481,6 +533,7 @@ Result<bool> Engine::cut_over() {
     return true;
   }
   TRY(carry_late_writes(Direction::forward));
+  TRY(wait_for_stragglers(Direction::forward));
   if (has_feeds) TRY(put_back_kept());
   TRY(cutover_.let_go(held));
   if (Status after = run_checks(CheckAt::after); !after.ok()) {

@@ -8,8 +8,13 @@
 #include "base/text.h"
 #include "copy/copy.h"
 #include "engine/engine.h"
+#include "store/image.h"
 
 namespace whimbrel {
+
+namespace {
+constexpr Milliseconds listen_every{2'000};
+}  // namespace
 
 Status Engine::backup() {
   TRY(run_checks(CheckAt::before));
@@ -117,11 +122,31 @@ Status Engine::prepare_target(const Move& move) {
     } else if (!move.creates_target) {
       return there.error();
     }
-    TRY(parts_.journal.append(
-        EffectIntended{id, there.ok() ? "{\"made\":false}" : "{\"made\":true}"}));
+    std::string undo = "{\"made\":true}";
+    if (there.ok()) {
+      ASSIGN_OR_RETURN(const std::int64_t last, catalog.last_number(move.mapping.target.name));
+      undo = fmt::format("{{\"made\":false,\"last_number\":{}}}", last);
+    }
+    TRY(parts_.journal.append(EffectIntended{id, undo}));
   }
   TRY(catalog.create(move.mapping.target, move.indexes == Indexes::online));
   return parts_.journal.append(EffectConfirmed{id, "{}"});
+}
+
+// The first row that can be moved: others may have been set aside by then.
+Result<std::string> Engine::try_one_row(const Move& move) {
+  constexpr std::int64_t rows_looked_at = 1000;
+  ASSIGN_OR_RETURN(const auto reader, move.source->open_reader(move.mapping.source));
+  ASSIGN_OR_RETURN(const ChunkOfRows chunk,
+                   reader->read_after(std::nullopt, {rows_looked_at, std::int64_t{8} << 20}));
+  if (chunk.rows.empty()) return std::string("nothing: the source has no rows");
+  for (const Row& row : chunk.rows) {
+    const Result<Row> image = image_of(move.mapping, row, move.target->catalog());
+    if (!image.ok() && move.on_error == OnError::reject) continue;
+    if (!image.ok()) return image.error();
+    return move.target->self_test(move.mapping, migration_.sync == Sync::dual, row);
+  }
+  return std::string("nothing: none of the first rows can be moved");
 }
 
 Status Engine::prepare() {
@@ -144,7 +169,7 @@ Status Engine::prepare() {
     TRY(start_feeds(Direction::forward));
   }
   for (const Move& move : migration_.moves) {
-    Result<std::string> tested = move.target->self_test(move.mapping, dual);
+    Result<std::string> tested = try_one_row(move);
     if (!tested.ok()) {
       // Nobody is to meet what the trial has met.
       Error error = std::move(tested).error().within("trying one row on " + move.to);
@@ -186,9 +211,38 @@ Status Engine::copy() {
       return copies.empty() ? Step::done : Step::again;
     });
   }
+  add_listeners(tasks);
   TRY(parts_.executor.run(std::move(tasks)));
   if (must_stop()) return {};
   return build_indexes();
+}
+
+// A store may remember changes only for a while: what has come is taken in beside the copy.
+Status Engine::listen(Direction direction) {
+  for (const std::shared_ptr<Store>& store : stores_of(direction)) {
+    const std::string feed = feed_name(direction, *store);
+    if (!parts_.journal.state().confirmed("feed:" + feed)) continue;
+    TRY(store->capture().listen(feed));
+  }
+  return {};
+}
+
+// With every step of a copy somebody looks whether it is time to listen again.
+void Engine::add_listeners(std::vector<Task>& tasks) {
+  if (migration_.sync != Sync::capture) return;
+  for (Task& task : tasks) {
+    task = [this, step = std::move(task)]() mutable -> Result<Step> {
+      bool due = false;
+      {
+        const std::lock_guard lock(requests_);
+        const Milliseconds now = parts_.clock.monotonic();
+        due = now - listened_ >= listen_every;
+        if (due) listened_ = now;
+      }
+      if (due) TRY(listen(Direction::forward));
+      return step();
+    };
+  }
 }
 
 // Indexes that were left out of the copy; each is one statement, so a crash repeats one.
@@ -206,7 +260,26 @@ Status Engine::build_indexes() {
           {"index_built", {{"table", move.name}, {"ms", std::int64_t{took.count()}}}});
     }
   }
+  for (const Move& move : migration_.moves) {
+    TRY(move.target->catalog().complete(move.mapping.target));
+  }
+  TRY(carry_numbers(Direction::forward));
   return parts_.journal.append(EffectConfirmed{"indexes", "{}"});
+}
+
+// Numbers that one side has given must not be given again by the other.
+Status Engine::carry_numbers(Direction direction) {
+  for (const Move& move : migration_.moves) {
+    if (!move.mapping.key_is_copied) continue;
+    const bool forward = direction == Direction::forward;
+    Catalog& from = (forward ? move.source : move.target)->catalog();
+    Catalog& to = (forward ? move.target : move.source)->catalog();
+    const std::string& read = (forward ? move.mapping.source : move.mapping.target).name;
+    const std::string& raised = (forward ? move.mapping.target : move.mapping.source).name;
+    ASSIGN_OR_RETURN(const std::int64_t last, from.last_number(read));
+    if (last > 0) TRY(to.raise_number(raised, last));
+  }
+  return {};
 }
 
 }  // namespace whimbrel

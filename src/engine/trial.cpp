@@ -22,10 +22,28 @@ std::vector<std::pair<std::string, std::string>> shown(const std::vector<std::st
   return all;
 }
 
+// Where the child has each part of the parent's key, in the key's order; empty when the reference
+// is by other columns.
+std::vector<int> columns_of_parent_key(const Move& child, const Move& parent,
+                                       const ForeignKey& reference) {
+  const std::vector<std::string>& key = parent.mapping.source.key;
+  std::vector<int> columns;
+  if (key.size() != reference.columns.size()) return columns;
+  for (std::size_t part = 0; part < key.size(); ++part) {
+    for (std::size_t i = 0; i < reference.columns.size(); ++i) {
+      const std::string& named = reference.parent_columns[i];
+      const bool is_it = named.empty() ? i == part : ascii_iequals(named, key[part]);
+      if (is_it) columns.push_back(child.mapping.source.column_index(reference.columns[i]));
+    }
+  }
+  if (columns.size() != key.size()) columns.clear();
+  return columns;
+}
+
 }  // namespace
 
-Trial::Trial(const Migration& migration, Journal& journal, Events& events)
-    : migration_(migration), journal_(journal), events_(events) {}
+Trial::Trial(const Migration& migration, Journal& journal, Events& events, const StopFlag* stop)
+    : migration_(migration), journal_(journal), events_(events), stop_(stop) {}
 
 std::string Trial::id_of(const Move& move) const { return "trial:" + move.to; }
 
@@ -37,11 +55,20 @@ Status Trial::choose(const std::string& table, std::int64_t limit) {
     names.push_back(move.name);
     if (!table.empty() && move.name != table) continue;
     ASSIGN_OR_RETURN(const auto reader, move.source->open_reader(move.mapping.source));
-    ASSIGN_OR_RETURN(const ChunkOfRows chunk,
-                     reader->read_after(std::nullopt, {limit, std::int64_t{64} << 20}));
-    for (const Row& row : chunk.rows) {
-      chosen_[move.index].insert(key_of(row, move.mapping.source_key));
-    }
+    // Rows that would be set aside are no trial of anything: others are taken instead.
+    const bool picks = move.on_error == OnError::reject;
+    Keys& chosen = chosen_[move.index];
+    std::optional<Row> after;
+    do {
+      ASSIGN_OR_RETURN(
+          const ChunkOfRows chunk,
+          reader->read_after(after, {limit - std::ssize(chosen), std::int64_t{64} << 20}));
+      for (const Row& row : chunk.rows) {
+        if (picks && !image_of(move.mapping, row, move.target->catalog()).ok()) continue;
+        chosen.insert(key_of(row, move.mapping.source_key));
+      }
+      after = chunk.range.through;
+    } while (picks && after && std::ssize(chosen) < limit && !must_stop());
   }
   if (table.empty() || std::ranges::count(names, table) > 0) return {};
   return Error{ErrorCode::not_found, fmt::format("the plan moves no table `{}`", table),
@@ -51,7 +78,7 @@ Status Trial::choose(const std::string& table, std::int64_t limit) {
 // A row goes with the rows it refers to, and these with theirs, as far as the plan moves them.
 Status Trial::follow_references() {
   std::map<int, Keys> open = chosen_;
-  while (!open.empty()) {
+  while (!open.empty() && !must_stop()) {
     std::map<int, Keys> found;
     for (const auto& [index, keys] : open) {
       const Move& child = migration_.moves[static_cast<std::size_t>(index)];
@@ -59,15 +86,12 @@ Status Trial::follow_references() {
       for (const ForeignKey& reference : child.mapping.source.foreign_keys) {
         for (const Move& parent : migration_.moves) {
           const bool refers = parent.source == child.source &&
-                              ascii_iequals(parent.mapping.source.name, reference.parent) &&
-                              parent.mapping.source.key.size() == reference.columns.size();
+                              ascii_iequals(parent.mapping.source.name, reference.parent);
           if (!refers) continue;
+          const std::vector<int> columns = columns_of_parent_key(child, parent, reference);
+          if (columns.empty()) continue;  // it refers to something else than the key
           for (const Row& row : lot.source_rows) {
-            Row key;
-            for (const std::string& column : reference.columns) {
-              const int at = child.mapping.source.column_index(column);
-              key.push_back(row[static_cast<std::size_t>(at)]);
-            }
+            const Row key = key_of(row, columns);
             if (std::ranges::any_of(key, &Value::is_null)) continue;
             ++references_;
             if (chosen_[parent.index].insert(key).second) found[parent.index].insert(key);
@@ -222,6 +246,10 @@ Result<TrialOutcome> Trial::run(const std::string& table, std::int64_t limit, bo
   Status tried;
   for (const Move& move : migration_.moves) {
     if (chosen_[move.index].empty()) continue;
+    if (must_stop()) {
+      tried = Error{ErrorCode::cancelled, "stopped as asked"};
+      break;
+    }
     Result<Lot> lot = read(move, chosen_[move.index]);
     TriedTable one{move.name, 0, 0, {}};
     tried = lot.ok() ? write(move, lot.value(), one) : Status(lot.error());

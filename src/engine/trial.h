@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "base/events.h"
+#include "base/stop.h"
 #include "journal/journal.h"
 #include "plan/migration.h"
 
@@ -36,7 +37,9 @@ struct TrialOutcome {
 
 class Trial {
  public:
-  Trial(const Migration& migration, Journal& journal, Events& events);
+  // `stop`: asked between two tables; then what was tried is removed, and the trial is cancelled.
+  Trial(const Migration& migration, Journal& journal, Events& events,
+        const StopFlag* stop = nullptr);
 
   // What an earlier trial has left; nothing when it left nothing.
   bool has_leftovers() const;
@@ -52,6 +55,7 @@ class Trial {
     std::vector<Row> source_rows;
     std::vector<Row> images;
   };
+  bool must_stop() const { return stop_ != nullptr && stop_->requested(); }
   Status choose(const std::string& table, std::int64_t limit);
   Status follow_references();
   Result<Lot> read(const Move& move, const Keys& keys);
@@ -65,6 +69,7 @@ class Trial {
   Events& events_;
   std::map<int, Keys> chosen_;  // source keys, by move
   std::int64_t references_ = 0;
+  const StopFlag* stop_;
 };
 
 }  // namespace whimbrel

@@ -61,6 +61,7 @@ Status Engine::switch_back() {
   // What has waited for days is carried back before anybody is held.
   ASSIGN_OR_RETURN(const bool dry, drain(Direction::backward, std::nullopt));
   if (!dry) return Error{ErrorCode::cancelled, "stopped as asked"};
+  TRY(carry_numbers(Direction::backward));
   for (int attempt = 1;; ++attempt) {
     ASSIGN_OR_RETURN(const Flipped back, cutover_.flip_back(held, [this](TimePoint until) {
       return drain(Direction::backward, until);
@@ -88,6 +89,8 @@ Status Engine::switch_back() {
     parts_.clock.sleep_for(pause + Milliseconds(parts_.random.below(pause.count())));
   }
   TRY(carry_late_writes(Direction::backward));
+  TRY(wait_for_stragglers(Direction::backward));
+  TRY(carry_numbers(Direction::backward));
   return cutover_.let_go(held);
 }
 
@@ -124,8 +127,13 @@ Status Engine::undo_effect(const Effect& effect) {
       if (id != fmt::format("target:{}", move.index)) continue;
       Catalog& catalog = move.target->catalog();
       const bool made = effect.undo.find("\"made\":true") != std::string::npos;
-      return made ? catalog.drop(move.mapping.target.name)
-                  : catalog.clear(move.mapping.target.name);
+      if (made) return catalog.drop(move.mapping.target.name);
+      TRY(catalog.clear(move.mapping.target.name));
+      const nlohmann::json before = nlohmann::json::parse(effect.undo, nullptr, false);
+      const bool is_told = before.is_object() && before.contains("last_number");
+      return is_told ? catalog.put_number_back(move.mapping.target.name,
+                                               before.value("last_number", std::int64_t{0}))
+                     : Status();
     }
   }
   if (id == "claim") {
@@ -224,14 +232,39 @@ Status Engine::reopen() {
 Status Engine::archive_name_is_free() {
   const std::string& name = migration_.finish.rename_source_to;
   if (name.empty() || migration_.moves.empty()) return {};
-  if (!migration_.moves.front().source->catalog().describe(name).ok()) return {};
-  return Error{
-      ErrorCode::refused,
-      fmt::format("the old table cannot be called {}: there is such a table already", name),
-      "rename or drop that one, then finish again",
-      "nothing was changed; the way back is open",
-      {},
-      ""};
+  if (!migration_.moves.front().source->catalog().name_is_taken(name)) return {};
+  return Error{ErrorCode::refused,
+               fmt::format("the old table cannot be called {}: the name is taken", name),
+               "rename or drop what is called so, then finish again",
+               "nothing was changed; the way back is open",
+               {},
+               ""};
+}
+
+// The old tables of one store, which are to go together.
+std::vector<const Mapping*> Engine::retired_from(const Store& store) const {
+  std::vector<const Mapping*> mappings;
+  for (const Move& move : migration_.moves) {
+    if (move.source.get() == &store) mappings.push_back(&move.mapping);
+  }
+  return mappings;
+}
+
+// Once the way back is given up nothing is to stand in the way of the rest.
+Status Engine::tables_can_go() {
+  const FinishPlan& plan = migration_.finish;
+  if (plan.rename_source_to.empty() && plan.keep_source) return {};
+  for (const auto& store : stores_of(Direction::forward)) {
+    Status possible =
+        store->catalog().can_retire(retired_from(*store), plan.rename_source_to, plan.view);
+    if (possible.ok()) continue;
+    return std::move(possible)
+        .error()
+        .within("looking whether the old tables can go")
+        .with_hint("put that right, then finish again")
+        .saying_safe("nothing was changed; the way back is open");
+  }
+  return {};
 }
 
 // The old tables are gone by then, and the plan no longer binds: the journal knows where they were.
@@ -244,6 +277,28 @@ std::shared_ptr<Store> Engine::store_of_the_archive() {
   }
   const auto it = migration_.stores.find(alias);
   return it == migration_.stores.end() ? migration_.stores.begin()->second : it->second;
+}
+
+Status Engine::can_finish(std::optional<Milliseconds> after) {
+  const State state = parts_.journal.state();
+  if (state.phase == Phase::finishing || state.phase == Phase::finished) return {};
+  if (state.phase != Phase::watching) {
+    return Error{ErrorCode::refused,
+                 fmt::format("only a switched migration can be finished; this one is {}",
+                             name_of(state.phase)),
+                 "`whimbrel run` switches over",
+                 "nothing was changed",
+                 {},
+                 ""};
+  }
+  const TimePoint due = state.phase_since + after.value_or(migration_.finish.after);
+  if (parts_.clock.now() >= due) return {};
+  return Error{ErrorCode::refused,
+               fmt::format("too early: the plan keeps the way back open until {}", to_iso8601(due)),
+               "wait, or say `--after 0s` to give up the way back now",
+               "nothing was changed",
+               {},
+               ""};
 }
 
 Result<EngineOutcome> Engine::finish(std::optional<Milliseconds> after) {
@@ -267,30 +322,13 @@ Result<EngineOutcome> Engine::finish(std::optional<Milliseconds> after) {
     return EngineOutcome{Phase::finished, "the archive " + plan.rename_source_to + " is removed",
                          false};
   }
-  if (state.phase != Phase::watching && state.phase != Phase::finishing) {
-    return Error{ErrorCode::refused,
-                 fmt::format("only a switched migration can be finished; this one is {}",
-                             name_of(state.phase)),
-                 "`whimbrel run` switches over",
-                 "nothing was changed",
-                 {},
-                 ""};
-  }
+  TRY(can_finish(after));
   if (state.phase == Phase::watching) {
     TRY(reclaim(false));
     TRY(cutover_.expect_on());
-    const TimePoint due = state.phase_since + after.value_or(plan.after);
-    if (parts_.clock.now() < due) {
-      return Error{
-          ErrorCode::refused,
-          fmt::format("too early: the plan keeps the way back open until {}", to_iso8601(due)),
-          "wait, or say `--after 0s` to give up the way back now",
-          "nothing was changed",
-          {},
-          ""};
-    }
     TRY(run_checks(CheckAt::watch));
     TRY(archive_name_is_free());
+    TRY(tables_can_go());
     // The archive is to hold what was written until now.
     ASSIGN_OR_RETURN(const bool there, tables_are_there());
     if (there) TRY(mend(false));
@@ -312,11 +350,7 @@ Result<EngineOutcome> Engine::finish(std::optional<Milliseconds> after) {
   if (parts_.archive) TRY(parts_.archive());
   if (!plan.rename_source_to.empty() || !plan.keep_source) {
     for (const auto& store : stores_of(Direction::forward)) {
-      std::vector<const Mapping*> mappings;
-      for (const Move& move : migration_.moves) {
-        if (move.source == store) mappings.push_back(&move.mapping);
-      }
-      TRY(store->catalog().retire(mappings, plan.rename_source_to, plan.view));
+      TRY(store->catalog().retire(retired_from(*store), plan.rename_source_to, plan.view));
     }
   }
   for (const auto& [alias, store] : migration_.stores) {

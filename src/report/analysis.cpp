@@ -62,6 +62,9 @@ class TableAnalysis {
     }
     ASSIGN_OR_RETURN(std::vector<Finding> findings,
                      move_.source->review(move_.mapping, migration_.sync == Sync::dual));
+    ASSIGN_OR_RETURN(const std::vector<Finding> of_target,
+                     move_.target->review_target(move_.mapping, migration_.sync == Sync::dual));
+    findings.insert(findings.end(), of_target.begin(), of_target.end());
     std::ranges::stable_sort(findings, std::greater(), &Finding::weight);  // what matters is first
     for (const Finding& finding : findings) add_finding(finding);
     if (!standing_.begun) {

@@ -168,6 +168,7 @@ Status FileSidecar::kept(const Migration& migration, const std::vector<KeptRow>&
     ASSIGN_OR_RETURN(const std::vector<Unheld> columns, columns_from(row));
     json values = json::object();
     for (const Unheld& one : columns) {
+      if (one.column.empty()) continue;  // a mark that this is a whole row
       const auto* text = one.value.get_if<std::string>();
       values[one.column] = text != nullptr && is_utf8(*text) ? *text : show(one.value, 1 << 20);
     }

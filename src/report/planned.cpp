@@ -63,6 +63,17 @@ std::string address(const std::string& written) {
   return written.substr(0, slash + 1) + table;
 }
 
+// Names only: a value may be a secret.
+std::string named_values(const json& one) {
+  std::vector<std::string> names;
+  if (const json& set = part(one, "set"); set.is_object()) {
+    for (const auto& [name, value] : set.items()) names.push_back(name);
+  }
+  std::string told = names.empty() ? "" : ": set " + join(names, ", ");
+  const std::string gone = words(part(one, "unset"));
+  return gone.empty() ? told : told + (told.empty() ? ": " : "; ") + "unset " + gone;
+}
+
 PlannedSwitch planned_switch(const json& one) {
   const json& row = part(one, "row");
   if (!row.is_null()) {
@@ -73,6 +84,18 @@ PlannedSwitch planned_switch(const json& one) {
                         pairs(part(where, "set"))),
             "the row as it was found"};
   }
+  if (const json& functions = part(one, "lambda"); !functions.is_null()) {
+    return {"", "variables of " + words(functions) + named_values(one), "the values as found"};
+  }
+  if (const json& file = part(one, "env_file"); !file.is_null()) {
+    return {"", "the file " + text(file) + named_values(one), "the lines as found"};
+  }
+  if (const json& parameter = part(one, "ssm"); !parameter.is_null()) {
+    return {"", "the parameter " + text(parameter), "the version as found"};
+  }
+  if (const json& file = part(one, "file"); !file.is_null()) {
+    return {"", "the file " + text(file), "the file as found"};
+  }
   return {"", "the command " + as_code(words(part(one, "command"))),
           "the command " + as_code(words(part(one, "undo")))};
 }
@@ -80,6 +103,17 @@ PlannedSwitch planned_switch(const json& one) {
 PlannedCheck planned_check(const json& one) {
   const std::string at = text(part(one, "at"));
   const std::string sql = text(part(one, "sql"));
+  if (const std::string table = text(part(one, "new_rows")); !table.empty()) {
+    const std::string within = text(part(one, "within"));
+    return {at.empty() ? "after" : at, fmt::format("the application writes a row of {} within {}",
+                                                   table, within.empty() ? "5m" : within)};
+  }
+  if (const std::string metric = text(part(one, "metric")); !metric.empty()) {
+    const std::string of = text(part(one, "of"));
+    return {at.empty() ? "after" : at,
+            fmt::format("the metric {}{} stays below {}", metric, of.empty() ? "" : " of " + of,
+                        text(part(one, "below")))};
+  }
   std::string what =
       sql.empty() ? "`" + words(part(one, "command")) + "` ends with 0" : "`" + sql + "`";
   if (const std::string wanted = text(part(one, "expect")); !wanted.empty()) {

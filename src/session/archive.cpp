@@ -16,9 +16,18 @@ Status archive_first(Session& session, const FinishWanted& wanted) {
   const Effect* known = state.effect("archive");
   if (known != nullptr && known->confirmed && known->at >= state.phase_since) return {};
   ASSIGN_OR_RETURN(const std::string state_folder, session.state_folder(false));
-  const std::string folder = wanted.archive.empty()
-                                 ? state_folder + "/archive-" + to_compact(session.clock().now())
-                                 : std::filesystem::absolute(wanted.archive).string();
+  std::string folder;
+  if (!wanted.archive.empty()) {
+    folder = std::filesystem::absolute(wanted.archive).string();
+  } else {
+    // One that was begun in this very second, and cut off, is left alone.
+    const std::string name = state_folder + "/archive-" + to_compact(session.clock().now());
+    std::error_code ignored;
+    folder = name;
+    for (int number = 2; std::filesystem::exists(folder, ignored); ++number) {
+      folder = name + "-" + std::to_string(number);
+    }
+  }
   bool any = false;
   for (const auto& [alias, store] : session.migration().stores) {
     std::vector<std::string> tables;

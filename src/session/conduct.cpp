@@ -1,5 +1,8 @@
 #include "session/conduct.h"
 
+#include <fmt/format.h>
+#include <sys/stat.h>
+
 #include "session/archive.h"
 #include "session/begin.h"
 #include "session/documents.h"
@@ -27,10 +30,38 @@ Result<Conducted> reported(Session& session, Result<EngineOutcome> outcome) {
   return Conducted{ending, value.phase, std::move(value.reason), {}, std::move(documents)};
 }
 
-// Beside a living runner nobody else drives: it is asked.
-Result<Conducted> asked(Session& session, const std::string& verb, const std::string& what) {
+// Beside a living runner nobody else drives: it is asked, and then looked at until it has done so.
+// Whoever stops looking has only asked.
+Result<Conducted> asked(Session& session, const std::string& verb, const std::string& what,
+                        Phase wanted) {
   TRY(ask_runner(session, verb, ""));
+  ASSIGN_OR_RETURN(const std::string folder, session.state_folder(false));
+  while (!session.stop().requested()) {
+    ASSIGN_OR_RETURN(const auto journal, Journal::open(folder + "/journal.db", session.clock(),
+                                                       Journal::Reading::latest));
+    const Phase phase = journal->phase();
+    if (phase == wanted) {
+      return Conducted{Ending::carried_out, phase, "carried out by the runner", {}, {}};
+    }
+    const bool elsewhere = phase == Phase::stuck ||
+                           (phase == Phase::rolling_back && verb == "cutover") ||
+                           (phase == Phase::rolled_back && verb == "cutover");
+    if (elsewhere || !journal->somebody_runs()) {
+      return Conducted{
+          Ending::gave_up,
+          phase,
+          fmt::format("the runner did not come that far: the migration is {}", name_of(phase)),
+          {},
+          {}};
+    }
+    session.clock().sleep_for(answer_pause);
+  }
   return ended(session, Ending::asked, what);
+}
+
+// A lock that cannot be taken for another reason is nobody's.
+bool is_held_by_a_runner(Session& session, const Status& locked) {
+  return locked.error().code == ErrorCode::conflict && session.journal().somebody_runs();
 }
 
 Goal goal_of(Session& session, const RunWanted& wanted) {
@@ -66,7 +97,10 @@ Result<std::optional<std::string>> ask_runner(Session& session, const std::strin
 
 Result<std::unique_ptr<Journal>> trial_journal(Session& session) {
   ASSIGN_OR_RETURN(const std::string folder, session.state_folder(true));
-  return Journal::open(folder + "/trial.db", session.clock());
+  const std::string path = folder + "/trial.db";
+  ASSIGN_OR_RETURN(auto journal, Journal::open(path, session.clock()));
+  chmod(path.c_str(), 0600);  // it names rows with their values
+  return journal;
 }
 
 Result<Conducted> run_migration(Session& session, const RunWanted& wanted) {
@@ -94,11 +128,16 @@ Result<Conducted> run_migration(Session& session, const RunWanted& wanted) {
 
 Result<Conducted> cut_over_migration(Session& session, const CutoverWanted& wanted) {
   TRY(session.open_all());
-  if (session.is_dry_run()) return dry(session);
+  if (session.is_dry_run()) {
+    if (!wanted.decided && wanted.only.empty()) TRY(session.make_engine().can_cut_over());
+    return dry(session);
+  }
   TRY(refuse_added_columns(session));
   TRY(session.host().confirm("cutover"));
-  if (const Status locked = session.journal().lock_for_running(); !locked.ok()) {
-    return asked(session, "cutover", "the runner switches over; `whimbrel status` shows it");
+  if (Status locked = session.journal().lock_for_running(); !locked.ok()) {
+    if (!is_held_by_a_runner(session, locked)) return std::move(locked).error();
+    return asked(session, "cutover", "the runner switches over; `whimbrel status` shows it",
+                 Phase::watching);
   }
   if (wanted.decided) {
     for (const std::string& line : session.make_engine().switches_seen())
@@ -142,8 +181,10 @@ Result<Conducted> roll_back_migration(Session& session) {
   TRY(open_for_rollback(session));
   if (session.is_dry_run()) return dry(session);
   TRY(session.host().confirm("rollback"));
-  if (const Status locked = session.journal().lock_for_running(); !locked.ok()) {
-    return asked(session, "rollback", "the runner rolls back; `whimbrel status` shows it");
+  if (Status locked = session.journal().lock_for_running(); !locked.ok()) {
+    if (!is_held_by_a_runner(session, locked)) return std::move(locked).error();
+    return asked(session, "rollback", "the runner rolls back; `whimbrel status` shows it",
+                 Phase::rolled_back);
   }
   return reported(session, session.make_engine().rollback());
 }
@@ -170,7 +211,10 @@ Status open_for_finish(Session& session) {
 Result<Conducted> finish_migration(Session& session, const FinishWanted& wanted) {
   TRY(session.open_journal(false));
   TRY(open_for_finish(session));
-  if (session.is_dry_run()) return dry(session);
+  if (session.is_dry_run()) {
+    TRY(session.make_engine().can_finish(wanted.after));
+    return dry(session);
+  }
   TRY(session.host().confirm("finish"));
   TRY(session.journal().lock_for_running());
   Engine engine =

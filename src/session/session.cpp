@@ -90,6 +90,12 @@ Status Session::open_stores() {
     }
     stores_[entry.alias] = std::move(store).value();
   }
+  return journal_ ? give_folder_to_stores() : Status();
+}
+
+// What a store has to remember beside its database lies with the journal.
+Status Session::give_folder_to_stores() {
+  for (const auto& [alias, store] : stores_) TRY(store->work_in(folder_));
   return {};
 }
 
@@ -185,7 +191,7 @@ Status Session::open_journal(bool create, Journal::Reading reading) {
   ASSIGN_OR_RETURN(journal_, Journal::open(path, clock_, reading));
   chmod(path.c_str(), 0600);
   sidecar_ = std::make_unique<FileSidecar>(folder);
-  return {};
+  return give_folder_to_stores();
 }
 
 Result<std::int64_t> Session::rows_of(const Move& move) {

@@ -85,6 +85,7 @@ class Session {
   Status read_and_open(Diagnostics& diagnostics, const PlanSource& source);
   void look_on(Diagnostics& diagnostics);
   Status open_stores();
+  Status give_folder_to_stores();
   std::string url_of(const StoreEntry& entry) const;
   std::optional<KnownColumns> begun_with() const;
   Result<std::string> take_backups(const Migration& migration);
