@@ -63,19 +63,30 @@ class CommandSwitchOn final : public Switch {
   Status put_back(const std::string&) override { return carry_out(plan_.undo); }
   bool can_be_told_again() const override { return false; }
   std::string describe() const override {
-    return fmt::format("command {} (undo: {})", join(plan_.run, " "), join(plan_.undo, " "));
+    return masked(fmt::format("command {} (undo: {})", join(plan_.run, " "), join(plan_.undo, " ")),
+                  plan_.secrets);
   }
 
  private:
   Status carry_out(const std::vector<std::string>& command) const {
-    ASSIGN_OR_RETURN(const CommandOutcome outcome,
-                     run_command(command, plan_.folder, command_timeout));
+    Result<CommandOutcome> ran = run_command(command, plan_.folder, command_timeout);
+    if (!ran.ok())
+      ran = Error{ran.error().code, masked(ran.error().message, plan_.secrets), ran.error().hint};
+    if (!ran.ok() && ran.error().code == ErrorCode::unavailable) {
+      // It was never started: nothing can have happened.
+      Error error = std::move(ran).error();
+      error.code = ErrorCode::refused;
+      return error;
+    }
+    if (!ran.ok()) return std::move(ran).error();
+    const CommandOutcome& outcome = ran.value();
     if (outcome.exit_code == 0) return {};
-    return Error{
-        ErrorCode::outcome_unknown,
-        fmt::format("`{}` ended with exit code {}{}{}", join(command, " "), outcome.exit_code,
-                    outcome.output.empty() ? "" : ": ", printable(outcome.output, 300)),
-        "a command that fails must have changed nothing, or `state:` must tell"};
+    return Error{ErrorCode::outcome_unknown,
+                 masked(fmt::format("`{}` ended with exit code {}{}{}", join(command, " "),
+                                    outcome.exit_code, outcome.output.empty() ? "" : ": ",
+                                    printable(outcome.output, 300)),
+                        plan_.secrets),
+                 "a command that fails must have changed nothing, or `state:` must tell"};
   }
   const CommandSwitch& plan_;
 };

@@ -10,7 +10,7 @@ namespace whimbrel {
 
 Cutover::Cutover(const Migration& migration, Journal& journal, Clock& clock, Events& events)
     : migration_(migration), journal_(journal), clock_(clock), events_(events) {
-  for (const SwitchPlan& plan : migration.switches) switches_.push_back(make_switch(plan));
+  for (const SwitchPlan& plan : migration.switches) switches_.push_back(make_switch(plan, clock));
 }
 
 bool Cutover::every_switch_is_on() const {
@@ -90,6 +90,10 @@ Result<Flipped> Cutover::flip_one(std::size_t index) {
     }
   }
   if (const Status flipped = one.flip(); !flipped.ok()) {
+    if (flipped.error().code == ErrorCode::refused) {  // nothing has happened
+      TRY(journal_.append(EffectUndone{id}));
+      return flipped.error();
+    }
     const Result<SwitchState> state = one.state();
     if (state.ok() && state.value() == SwitchState::off) return flipped.error();
     if (!state.ok() || state.value() == SwitchState::unknown) {

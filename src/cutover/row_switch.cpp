@@ -4,7 +4,7 @@
 #include <nlohmann/json.hpp>
 
 #include "base/text.h"
-#include "cutover/switch.h"
+#include "cutover/switches.h"
 
 namespace whimbrel {
 
@@ -132,12 +132,8 @@ class RowSwitchOn final : public Switch {
 
 }  // namespace
 
-std::unique_ptr<Switch> make_command_switch(const CommandSwitch& plan);
-
-std::unique_ptr<Switch> make_switch(const SwitchPlan& plan) {
-  if (const auto* row = std::get_if<RowSwitch>(&plan.how))
-    return std::make_unique<RowSwitchOn>(*row);
-  return make_command_switch(std::get<CommandSwitch>(plan.how));
+std::unique_ptr<Switch> make_row_switch(const RowSwitch& plan) {
+  return std::make_unique<RowSwitchOn>(plan);
 }
 
 }  // namespace whimbrel

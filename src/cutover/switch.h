@@ -20,7 +20,8 @@ class Switch {
   // What is there now, as text that `put_back` understands. Changes nothing.
   virtual Result<std::string> found() = 0;
   virtual Result<SwitchState> state() = 0;
-  // `outcome_unknown` when it may or may not have happened. Idempotent.
+  // `outcome_unknown` when it may or may not have happened; `refused` only when nothing has, by
+  // this call or an earlier one. Idempotent.
   virtual Status flip() = 0;
   virtual Status put_back(const std::string& found) = 0;
   // Whether `put_back` can be called again although it may have happened, to finish what is left.
@@ -29,7 +30,8 @@ class Switch {
   virtual std::string describe() const = 0;
 };
 
-std::unique_ptr<Switch> make_switch(const SwitchPlan& plan);
+// `plan` and `clock` outlive it. Asks nobody yet.
+std::unique_ptr<Switch> make_switch(const SwitchPlan& plan, Clock& clock);
 
 struct CommandOutcome {
   int exit_code = 0;

@@ -3,8 +3,10 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <ctime>
 #include <nlohmann/json.hpp>
 
+#include "aws/metric.h"
 #include "base/text.h"
 
 namespace whimbrel {
@@ -542,6 +544,29 @@ Result<Value> ask_a_store(const std::map<std::string, std::shared_ptr<Store>>& s
 
 }  // namespace
 
+// Whether the application has written the new side since the switch; waits for it as long as the
+// plan says.
+Result<bool> Engine::new_rows_come(const CheckPlan& check) {
+  constexpr Milliseconds look_every{500};
+  const Milliseconds since = parts_.clock.monotonic();
+  while (true) {
+    for (const Move& move : migration_.moves) {
+      if (move.name != check.new_rows) continue;
+      if (migration_.sync == Sync::dual) {
+        ASSIGN_OR_RETURN(const std::vector<Row> keys, move.target->capture().written_on_new_side(
+                                                          {move.name, &move.mapping, true}));
+        if (!keys.empty()) return true;
+      } else {
+        ASSIGN_OR_RETURN(const auto keys, written_by_application(Direction::backward, move));
+        if (!keys.empty()) return true;
+      }
+    }
+    if (parts_.stop.requested()) return Error{ErrorCode::cancelled, "stopped as asked"};
+    if (parts_.clock.monotonic() - since >= check.within) return false;
+    parts_.clock.sleep_for(look_every);
+  }
+}
+
 // A check that cannot be asked has not succeeded: whatever the reason, it is a failed check.
 Status Engine::run_checks(CheckAt at) {
   for (const CheckPlan& check : migration_.checks) {
@@ -560,6 +585,24 @@ Status Engine::run_checks(CheckAt at) {
       if (!ran.value().output.empty()) {
         failed.message += ": " + masked(printable(ran.value().output, 300), check.secrets);
       }
+      return failed;
+    }
+    if (!check.new_rows.empty()) {
+      ASSIGN_OR_RETURN(const bool came, new_rows_come(check));
+      if (came) continue;
+      failed.message += fmt::format(": the application wrote no row of {} within {}",
+                                    check.new_rows, to_duration_text(check.within));
+      failed.hint = "is it running, and has it heard of the switch?";
+      return failed;
+    }
+    if (!check.metric.empty()) {
+      const Result<double> sum =
+          aws::metric_of_the_last_hour(check.metric, check.metric_of, parts_.clock);
+      if (sum.ok() && sum.value() < check.below.value_or(0)) continue;
+      failed.message += sum.ok() ? fmt::format(": {} in the last hour is not below {}", sum.value(),
+                                               check.below.value_or(0))
+                                 : ": " + sum.error().message;
+      if (!sum.ok()) failed.hint = sum.error().hint;
       return failed;
     }
     const Result<Value> asked = ask_a_store(migration_.stores, check.sql);
@@ -619,7 +662,30 @@ Result<EngineOutcome> Engine::cutover(const std::string& only, std::optional<boo
   return run(Goal::watch, false);
 }
 
+// The plan says at which hours of the machine's own day the switch may be begun.
+Status Engine::hours_are_right() {
+  if (!migration_.hours || cutover_.any_switch_was_intended()) return {};
+  const std::time_t now =
+      std::chrono::duration_cast<std::chrono::seconds>(parts_.clock.now().time_since_epoch())
+          .count();
+  std::tm parts{};
+  localtime_r(&now, &parts);
+  const int minute = parts.tm_hour * 60 + parts.tm_min;
+  const auto [from, to] = *migration_.hours;
+  const bool inside = from <= to ? minute >= from && minute < to : minute >= from || minute < to;
+  if (inside) return {};
+  return Error{ErrorCode::refused,
+               fmt::format("it is {:02}:{:02}, and the plan switches between {:02}:{:02} and "
+                           "{:02}:{:02}",
+                           parts.tm_hour, parts.tm_min, from / 60, from % 60, to / 60, to % 60),
+               "wait until then, or change `cutover: {hours: …}`",
+               "nothing is switched; the application uses the old side",
+               {},
+               ""};
+}
+
 Status Engine::can_cut_over() {
+  TRY(hours_are_right());
   const Phase phase = parts_.journal.phase();
   if (phase == Phase::verified || phase == Phase::fenced || phase == Phase::watching) return {};
   return Error{ErrorCode::refused,

@@ -108,6 +108,8 @@ class Engine {
   bool must_stop() const { return parts_.stop.requested() || rollback_asked_; }
   Status reject(const Move& move, const Row& key, const Error& reason);
   Status run_checks(CheckAt at);
+  Result<bool> new_rows_come(const CheckPlan& check);
+  Status hours_are_right();
   std::string what_is_safe();
 
   // prepare.cpp

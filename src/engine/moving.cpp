@@ -480,6 +480,7 @@ Result<bool> Engine::cut_over() {
   TRY(mend(false));
   TRY(mark());
   TRY(window_is_wide_enough());
+  TRY(hours_are_right());
   const bool has_feeds = migration_.sync != Sync::dual;
   if (has_feeds) TRY(start_feeds(Direction::backward));
   TRY(let_go_of_the_last_hold());

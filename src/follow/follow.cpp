@@ -279,10 +279,32 @@ Result<std::int64_t> Follow::carry_what_moved(Lane& lane, const std::vector<Row>
   return carry(lane, moved, {}, looks + 1);
 }
 
+// Under a collation several spellings are one key: the row's own stands for all of them.
+Status Follow::spell_as_they_are(Lane& lane, std::vector<Row>& keys) {
+  const Mapping& mapping = lane.move->mapping;
+  const bool forward = direction_ == Direction::forward;
+  const TableSchema& table = forward ? mapping.source : mapping.target;
+  const std::vector<int>& at = forward ? mapping.source_key : mapping.target_key;
+  const bool collated = std::ranges::any_of(at, [&](int part) {
+    return !table.columns[static_cast<std::size_t>(part)].collation.empty();
+  });
+  if (!collated) return {};
+  ASSIGN_OR_RETURN(const auto rows, lane.from->read_keys(keys));
+  std::set<Row, RowLess> known;
+  std::vector<Row> spelled;
+  for (std::size_t i = 0; i < keys.size(); ++i) {
+    Row key = rows[i] ? key_of(*rows[i], at) : std::move(keys[i]);
+    if (known.insert(key).second) spelled.push_back(std::move(key));
+  }
+  keys = std::move(spelled);
+  return {};
+}
+
 Result<std::int64_t> Follow::carry(Lane& lane, const std::vector<Row>& asked,
                                    const std::set<Row, RowLess>& removed, int looks) {
   std::vector<Row> keys = asked;
   TRY(set_aside_keys(lane, keys));
+  TRY(spell_as_they_are(lane, keys));
   std::vector<std::optional<Row>> there;
   if (written_there_) {
     // What is there is looked at before it is asked who wrote it: a later write is then noticed.

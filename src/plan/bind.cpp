@@ -9,6 +9,7 @@
 #include <sstream>
 
 #include "base/text.h"
+#include "plan/open_tables.h"
 #include "plan/plan_file.h"
 
 namespace whimbrel {
@@ -43,6 +44,10 @@ class Binder {
     migration_.limits = plan_.limits;
     migration_.backup = plan_.backup;
     migration_.start_manually = plan_.start_manually;
+    migration_.hold_none = plan_.hold_none;
+    migration_.stragglers_quiet = plan_.stragglers_quiet;
+    migration_.stragglers_stop = plan_.stragglers_stop;
+    migration_.hours = plan_.hours;
     migration_.hold_max = plan_.hold_max;
     migration_.forecast_refuses = plan_.forecast_refuses;
     migration_.finish = plan_.finish;
@@ -100,10 +105,7 @@ class Binder {
       diagnostics_.add(entry.to.at, there.error().message, there.error().hint);
       return std::optional<TableSchema>{};
     }
-    if (entry.create_like_source) {
-      diagnostics_.not_yet(entry.create_at, "create: like-source for this store");
-      return std::optional<TableSchema>{};
-    }
+    if (entry.create_like_source) return like_source(entry, source, std::move(there));
     if (!entry.create_file) {
       if (there.ok()) return std::optional<TableSchema>(std::move(there).value());
       if (!entry.is_whole) return std::optional<TableSchema>{};  // `create` may be what is misspelt
@@ -136,12 +138,74 @@ class Binder {
       live.index_ddl = wanted.index_ddl;  // some of them may still have to be built
       return std::optional<TableSchema>(std::move(live));
     }
-    if (there.ok()) compare(entry, wanted, there.value());
-    (void)source;
+    if (there.ok()) compare(entry, wanted, there.value(), *entry.create_file);
     return std::optional<TableSchema>(std::move(wanted));
   }
 
-  void compare(const TableEntry& entry, const TableSchema& wanted, const TableSchema& there) {
+  std::string kind_of(const std::string& alias) const {
+    const auto entry = std::ranges::find(plan_.stores, alias, &StoreEntry::alias);
+    return entry == plan_.stores.end() ? "" : entry->url.substr(0, entry->url.find(':'));
+  }
+
+  // `there` is what stands in the target's place already.
+  Result<std::optional<TableSchema>> like_source(const TableEntry& entry, const TableSchema& source,
+                                                 Result<TableSchema> there) {
+    if (kind_of(entry.from.alias) != kind_of(entry.to.alias)) {
+      diagnostics_.add(entry.create_at, "a table is only made like one of the same kind of store",
+                       "name the file that makes it: `create: FILE`");
+      return std::optional<TableSchema>{};
+    }
+    // The target's store knows which names of indexes are free there.
+    Catalog& catalog = stores_.at(entry.to.alias)->catalog();
+    const Result<std::string> ddl = catalog.ddl_like(source, entry.to.table);
+    Result<TableSchema> made =
+        ddl.ok() ? catalog.parse(ddl.value(), entry.to.table) : Result<TableSchema>(ddl.error());
+    if (!made.ok()) {
+      diagnostics_.add(entry.create_at, made.error().message, made.error().hint);
+      return std::optional<TableSchema>{};
+    }
+    TableSchema wanted = std::move(made).value();
+    if (there.ok() && begun_with_) {
+      TableSchema live = std::move(there).value();
+      live.create_ddl = wanted.create_ddl;
+      live.index_ddl = with_missing(std::move(live.index_ddl), wanted.index_ddl);
+      return std::optional<TableSchema>(std::move(live));
+    }
+    if (there.ok()) {
+      compare(entry, wanted, there.value(), source.name);
+      for (const std::string& difference : catalog.differences(wanted, there.value())) {
+        diagnostics_.add(entry.create_at,
+                         fmt::format("{} is there already, and {}", entry.to.table, difference),
+                         "drop the table, or say `create: exists`");
+      }
+    }
+    return std::optional<TableSchema>(std::move(wanted));
+  }
+
+  // The indexes that are there, and those that still have to be built. Names are no help: the one
+  // that is there has taken the name.
+  static std::vector<std::string> with_missing(std::vector<std::string> there,
+                                               const std::vector<std::string>& wanted) {
+    const auto without_name = [](const std::string& ddl) {
+      const std::size_t on = ascii_lower(ddl).find(" on ");
+      return on == std::string::npos ? ddl : ddl.substr(on);
+    };
+    std::vector<std::string> unmatched;
+    for (const std::string& ddl : there) unmatched.push_back(without_name(ddl));
+    for (const std::string& ddl : wanted) {
+      const auto same = std::ranges::find(unmatched, without_name(ddl));
+      if (same == unmatched.end()) {
+        there.push_back(ddl);
+      } else {
+        unmatched.erase(same);
+      }
+    }
+    return there;
+  }
+
+  // `model`: what says how the table has to be, a file or another table.
+  void compare(const TableEntry& entry, const TableSchema& wanted, const TableSchema& there,
+               const std::string& model) {
     for (const ColumnSchema& column : wanted.columns) {
       const int at = there.column_index(column.name);
       const bool equal =
@@ -151,7 +215,7 @@ class Binder {
       if (equal) continue;
       diagnostics_.add(entry.create_at,
                        fmt::format("{} is there already, and its column `{}` is not as {} says",
-                                   entry.to.table, column.name, *entry.create_file),
+                                   entry.to.table, column.name, model),
                        "drop the table, or say `create: exists`");
     }
     for (const ColumnSchema& column : there.columns) {
@@ -159,17 +223,19 @@ class Binder {
         diagnostics_.add(
             entry.create_at,
             fmt::format("{} is there already, with a column `{}` that {} does not have",
-                        entry.to.table, column.name, *entry.create_file),
+                        entry.to.table, column.name, model),
             "drop the table, or say `create: exists`");
       }
     }
   }
 
   Status table(const TableEntry& entry) {
-    ASSIGN_OR_RETURN(const std::optional<TableSchema> source, source_schema(entry));
+    ASSIGN_OR_RETURN(std::optional<TableSchema> source, source_schema(entry));
     if (!source) return {};
-    ASSIGN_OR_RETURN(const std::optional<TableSchema> target, target_schema(entry, *source));
+    ASSIGN_OR_RETURN(std::optional<TableSchema> target, target_schema(entry, *source));
     if (!target) return {};
+    if (entry.health) health(*entry.health, *source);
+    open_up(entry, *source, *target);
     const std::size_t known = diagnostics_.mistakes().size();
     std::vector<std::pair<std::string, ExprPtr>> columns = mapped(entry, *source, *target);
     if (!entry.is_whole) return {};  // what is missing may stand in what was not understood
@@ -192,33 +258,41 @@ class Binder {
     move.source = stores_.at(entry.from.alias);
     move.target = stores_.at(entry.to.alias);
     move.mapping = std::move(mapping).value();
-    move.creates_target = entry.create_file.has_value();
+    move.mapping.rest_must_be_empty = rest_must_be_empty(entry, *source, *target);
+    move.creates_target = entry.create_file.has_value() || entry.create_like_source;
     move.indexes = entry.indexes;
     move.on_error = entry.on_error;
     move.orphans = entry.orphans;
-    move.inside = move.target->reaches(*move.source) && spells(move);
+    move.inside = move.target->copies_inside(move.mapping, *move.source);
     const int compared_max = move.target->capabilities().compared_columns_max;
     const auto compared = std::ssize(move.mapping.forward) + std::ssize(move.mapping.source.key);
-    move.compares_inside = move.inside && (compared_max == 0 || compared <= compared_max);
+    move.compares_inside = move.inside && move.target->capabilities().compares_inside &&
+                           (compared_max == 0 || compared <= compared_max);
     migration_.moves.push_back(std::move(move));
     return {};
   }
 
-  static bool spells(const Move& move) {
-    const Dialect* dialect = move.target->dialect();
-    return dialect != nullptr &&
-           std::ranges::all_of(move.mapping.forward, [&](const ColumnRule& rule) {
-             return spell(*rule.expr, *dialect,
-                          [&](std::string_view c) { return dialect->quote(c); })
-                 .has_value();
-           });
+  // In a table that is open any name may be one of a value.
+  void health(const HealthPlan& health, const TableSchema& source) {
+    if (!source.rest_column.empty()) return;
+    std::vector<std::string> names = {health.newest, health.groups};
+    for (const auto& [name, values] : health.stuck) names.push_back(name);
+    for (const std::string& name : names) {
+      if (name.empty() || !own_spelling(source, name).empty()) continue;
+      const std::string near = did_you_mean(name, source.column_names());
+      diagnostics_.add(health.at,
+                       fmt::format("{} has no column `{}`", source.name, printable(name)),
+                       near.empty() ? "its columns: " + join(source.column_names(), ", ") : near);
+    }
   }
 
-  // Names are matched as the store matches them: without regard to ASCII case.
+  // Names are matched as the store matches them: without regard to ASCII case, unless a table is
+  // open.
   static std::string own_spelling(const TableSchema& schema, const std::string& name) {
     for (const ColumnSchema& column : schema.columns) {
       if (column.name == name) return name;
     }
+    if (!schema.rest_column.empty()) return "";
     for (const ColumnSchema& column : schema.columns) {
       if (ascii_iequals(column.name, name)) return column.name;
     }
@@ -296,6 +370,13 @@ class Binder {
       if (bare != nullptr) moved.insert(bare->column);
     }
     for (const ColumnSchema& column : source.columns) {
+      if (column.name == source.rest_column) {  // the engine looks into it where it must be empty
+        const bool moves = entry.rest == Rest::copy && !target.rest_column.empty() &&
+                           !mentioned.contains(column.name) &&
+                           !written.contains(target.rest_column);
+        if (moves) columns.emplace_back(target.rest_column, make_expr(ColumnRef{column.name}));
+        continue;
+      }
       if (column.hidden) {  // a row keeps its number where the target has nothing better either
         const std::string number = target.row_number();
         const bool moves =
@@ -304,7 +385,10 @@ class Binder {
         continue;
       }
       if (is_new(entry.from, column.name)) {
-        const bool moves = entry.rest == Rest::forbid && !column.generated;
+        // Under `rest: copy` it would have moved, had it been there.
+        const bool would_move =
+            entry.rest == Rest::copy && !own_spelling(target, column.name).empty();
+        const bool moves = (entry.rest == Rest::forbid || would_move) && !column.generated;
         if (moves) migration_.added_since.push_back(source.name + "." + column.name);
         continue;
       }
@@ -398,6 +482,22 @@ class Binder {
     migration_.checks.push_back(std::move(check));
   }
 
+  // Two names for one database: each side would take the other's locks for somebody else's.
+  void same_places() {
+    for (auto one = stores_.begin(); one != stores_.end(); ++one) {
+      for (auto other = std::next(one); other != stores_.end(); ++other) {
+        const bool is_one = one->second->identity() != other->second->identity() &&
+                            one->second->is_same_place(*other->second);
+        if (!is_one) continue;
+        const auto entry = std::ranges::find(plan_.stores, other->first, &StoreEntry::alias);
+        diagnostics_.add(
+            entry == plan_.stores.end() ? Place{} : entry->at,
+            fmt::format("`{}` and `{}` are one database under two names", one->first, other->first),
+            "use one of them for both tables");
+      }
+    }
+  }
+
   // What no table shows by itself: two that end in one, and what would be moved twice.
   void tables_together() {
     const auto place_of = [](const std::shared_ptr<Store>& store, const std::string& table) {
@@ -406,8 +506,15 @@ class Binder {
     std::map<std::string, std::string> targets;
     std::map<std::string, std::string> sources;
     for (const Move& move : migration_.moves) {
-      sources[place_of(move.source, move.mapping.source.name)] = move.name;
+      const auto [it, fresh] =
+          sources.emplace(place_of(move.source, move.mapping.source.name), move.name);
+      if (fresh) continue;
+      const auto entry = std::ranges::find(plan_.tables, move.name, &TableEntry::as);
+      diagnostics_.add(entry == plan_.tables.end() ? Place{} : entry->from.at,
+                       fmt::format("{} is the source of `{}` as well", move.from, it->second),
+                       "one table into two is not yet of this release: move one after the other");
     }
+    same_places();
     for (const Move& move : migration_.moves) {
       const std::string target = place_of(move.target, move.mapping.target.name);
       const auto entry = std::ranges::find(plan_.tables, move.name, &TableEntry::as);
@@ -460,8 +567,14 @@ class Binder {
   void archive_name() {
     const std::string& name = migration_.finish.rename_source_to;
     if (name.empty() || begun_with_ || migration_.moves.empty()) return;
-    if (!migration_.moves.front().source->catalog().describe(name).ok()) return;
-    diagnostics_.add(plan_.rename_at, fmt::format("there is a table `{}` already", name),
+    const bool is_a_target = std::ranges::any_of(migration_.moves, [&](const Move& move) {
+      return move.target == migration_.moves.front().source &&
+             ascii_iequals(move.mapping.target.name, name);
+    });
+    const bool taken = migration_.moves.front().source->catalog().name_is_taken(name);
+    if (!taken && !is_a_target) return;
+    diagnostics_.add(plan_.rename_at,
+                     fmt::format("the archive cannot be called `{}`: the name is taken", name),
                      "the archive needs a name of its own");
   }
 
@@ -484,8 +597,32 @@ class Binder {
     return {};
   }
 
+  void bind_setting(const SwitchEntry& entry) {
+    SwitchPlan plan;
+    if (const auto* file = std::get_if<EnvFileSwitch>(&*entry.setting)) {
+      plan.name = file->written;
+      std::error_code ignored;
+      if (!begun_with_ && !std::filesystem::is_regular_file(file->path, ignored)) {
+        diagnostics_.add(entry.at, fmt::format("there is no file {}", printable(file->written)),
+                         "the path is relative to the plan; a file of KEY=VALUE lines is wanted");
+      }
+    } else if (const auto* lambda = std::get_if<LambdaSwitch>(&*entry.setting)) {
+      plan.name = join(lambda->functions, ",");
+    } else if (const auto* parameter = std::get_if<ParameterSwitch>(&*entry.setting)) {
+      plan.name = parameter->parameter;
+    } else if (const auto* whole = std::get_if<FileSwitch>(&*entry.setting)) {
+      plan.name = whole->written;
+    }
+    std::visit([&](const auto& how) { plan.how = how; }, *entry.setting);
+    unique_name(std::move(plan));
+  }
+
   Status bind_switch(const SwitchEntry& entry) {
     SwitchPlan plan;
+    if (entry.setting) {
+      bind_setting(entry);
+      return {};
+    }
     if (!entry.row) {
       plan.name = entry.command.run.empty() ? "command" : entry.command.run.front();
       plan.how = entry.command;
@@ -521,6 +658,12 @@ class Binder {
     if (named != key) {
       diagnostics_.add(entry.at, fmt::format("a switch must name the key of {}: {}", schema.name,
                                              join(schema.key, ", ")));
+      return {};
+    }
+    for (const auto& [column, value] : entry.row->key) {
+      if (!value.is_null()) continue;
+      diagnostics_.add(entry.at, fmt::format("the key of a switch is never null: `{}`", column),
+                       "give it a value by which the row is found again");
       return {};
     }
     RowSwitch row{store, schema, {}, {}, entry.row->create};
@@ -568,9 +711,25 @@ class Binder {
         diagnostics_.add(plan_.sync_at, "these stores cannot tell what changes while it moves");
         return {};
       }
+      if (!can_hold(move)) return {};
       if (!begun_with_) TRY(used_by_nobody_else(move));
     }
     return {};
+  }
+
+  // Links need no hold, and `hold: none` does without.
+  bool can_hold(const Move& move) {
+    if (migration_.sync == Sync::dual || migration_.hold_none) return true;
+    if (move.source->capabilities().holds && move.target->capabilities().holds) return true;
+    const bool none = migration_.sync == Sync::none;
+    diagnostics_.add(none ? plan_.sync_at : plan_.cutover_at,
+                     fmt::format("{} cannot refuse an application's writes for a while",
+                                 move.source->capabilities().holds ? move.to : move.from),
+                     none ? "say `sync: capture` and `cutover: {hold: none}`: late writes to the "
+                            "old side are carried over"
+                          : "say `cutover: {hold: none}`: late writes to the old side are carried "
+                            "over until it has been quiet");
+    return false;
   }
 
   // Links of two migrations on one table do not see each other's writes, and a feed does not see
@@ -580,15 +739,14 @@ class Binder {
     for (const std::shared_ptr<Store>& store : {move.source, move.target}) {
       ASSIGN_OR_RETURN(const OtherUse use, store->capture().used_by_others(link));
       const bool dual = migration_.sync == Sync::dual;
-      if (!use.linked && !(dual && use.noted)) continue;
+      if (!use.linked && !use.noted) continue;
       const std::string who = use.migrations.empty() ? "" : ": " + join(use.migrations, ", ");
       return Error{
           ErrorCode::refused,
           fmt::format("another migration is at work on {} or {}{}", move.from, move.to, who),
           dual ? "finish it or roll it back first; links of two migrations on one table "
                  "do not see each other's writes"
-               : "finish it or roll it back first; what its links write would not be "
-                 "noted here",
+               : "finish it or roll it back first; what it carries back would not be noted here",
           "nothing was changed"};
     }
     return {};
@@ -600,9 +758,14 @@ class Binder {
     for (const auto& [alias, store] : stores_) resolved["stores"][alias] = store->identity();
     for (const char* judged_later : {"queries", "criteria", "advisory", "dry_run"})
       resolved.erase(judged_later);
-    // How long writers may be held can be changed at any time.
+    // How long writers may be held, and when, can be changed at any time.
     if (resolved.contains("cutover") && resolved["cutover"].is_object()) {
-      for (const char* how_long : {"max_hold", "window"}) resolved["cutover"].erase(how_long);
+      for (const char* how_long : {"max_hold", "window", "hours"}) {
+        resolved["cutover"].erase(how_long);
+      }
+    }
+    for (auto& table : resolved["tables"]) {
+      if (table.is_object()) table.erase("health");
     }
     if (!ddl_texts_.empty()) resolved["files"] = digest_hex(ddl_texts_);
     migration_.resolved = resolved.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace);

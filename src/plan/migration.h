@@ -53,12 +53,39 @@ struct RowSwitch {
 struct CommandSwitch {
   std::vector<std::string> run;
   std::vector<std::string> undo;
-  std::vector<std::string> state;  // exit 0: switched, 1: not, else unknown; may be empty
-  std::string folder;              // where the commands are started
+  std::vector<std::string> state;         // exit 0: switched, 1: not, else unknown; may be empty
+  std::string folder;                     // where the commands are started
+  std::vector<std::string> secrets = {};  // that its words hold, and nobody is told
 };
+// Names that get values, and names that go. A value may be a secret: it is told to nobody.
+struct NamedValues {
+  std::vector<std::pair<std::string, std::string>> set;
+  std::vector<std::string> unset;
+};
+struct EnvFileSwitch {  // KEY=VALUE lines
+  std::string path;     // absolute
+  std::string written;  // as the plan says it
+  NamedValues values;
+};
+struct LambdaSwitch {  // environment variables of functions
+  std::vector<std::string> functions;
+  NamedValues values;
+};
+struct ParameterSwitch {  // of AWS Systems Manager
+  std::string parameter;
+  std::string value;
+};
+struct FileSwitch {  // the whole file
+  std::string path;  // absolute
+  std::string written;
+  std::string text;
+};
+// Those that need no store.
+using SettingSwitch = std::variant<EnvFileSwitch, LambdaSwitch, ParameterSwitch, FileSwitch>;
 struct SwitchPlan {
   std::string name;
-  std::variant<RowSwitch, CommandSwitch> how;
+  std::variant<RowSwitch, CommandSwitch, EnvFileSwitch, LambdaSwitch, ParameterSwitch, FileSwitch>
+      how;
 };
 
 enum class CheckAt { before, held, after, watch };
@@ -69,19 +96,34 @@ struct CheckPlan {
   std::optional<Value> expect;       // sql: the value itself
   std::optional<double> below;       // sql: a number below this
   std::vector<std::string> command;  // else: exit 0 is good
+  std::vector<std::string> secrets;  // that are told to nobody
   std::string folder;
+  std::string new_rows;          // else: a Move's name; the application has written a row of it
+  Milliseconds within{300'000};  // new_rows: after the switch
+  std::string metric;            // else: "NAMESPACE NAME", below `below`
+  std::string metric_of;         // of this resource; "": of all
 };
 
 struct LimitsPlan {
   std::optional<std::int64_t> batch_size;  // rows a chunk, at most
   std::optional<std::int64_t> rows_per_s;
   int workers = 2;
+  // For a store that counts capacity; 0: not said.
+  double rcu = 0;    // units of reading a second
+  double wcu = 0;    // of writing
+  double share = 0;  // of what the tables have, 0 to 1
 };
 
 struct BackupPlan {
   bool source = false;
   bool target = false;
   std::string folder;  // absolute, or below the state folder
+};
+
+// From one time of the day to another, in minutes since midnight of the machine's own time zone.
+struct HoursPlan {
+  int from = 0;
+  int to = 0;  // before `from`: on the next day
 };
 
 struct FinishPlan {
@@ -102,8 +144,12 @@ struct Migration {
   LimitsPlan limits;
   BackupPlan backup;
   bool start_manually = false;
-  Milliseconds hold_max{1000};    // under `sync: none` the whole window
-  bool forecast_refuses = false;  // a window that is forecast to be too short is not begun
+  bool hold_none = false;  // nobody is held: late writes to the old side are carried over
+  Milliseconds stragglers_quiet{10'000};  // until the old side has been quiet for so long
+  bool stragglers_stop = true;            // a key that both sides wrote; else the new one is kept
+  std::optional<HoursPlan> hours;         // the switch is not begun outside of them
+  Milliseconds hold_max{1000};            // under `sync: none` the whole window
+  bool forecast_refuses = false;          // a window that is forecast to be too short is not begun
   std::vector<SwitchPlan> switches;
   std::vector<CheckPlan> checks;
   FinishPlan finish;

@@ -9,21 +9,32 @@
 #include <sstream>
 
 #include "base/text.h"
+#include "plan/parse_check.h"
 #include "plan/parse_measures.h"
+#include "plan/parse_setting.h"
 #include "plan/parse_value.h"
 #include "plan/plan_file.h"
+#include "plan/variants.h"
 
 namespace whimbrel {
 
 namespace {
 
 const std::vector<std::string> top_keys = {
-    "whimbrel",   "migration", "vars",        "dry_run",  "log",    "stores",
-    "tables",     "sync",      "limits",      "verify",   "backup", "cutover",
-    "checks",     "queries",   "criteria",    "advisory", "finish", "protect",
-    "on_failure", "on_error",  "on_conflict", "orphans"};
-const std::vector<std::string> top_later = {"variant", "variants", "ids",      "references",
-                                            "retype",  "watch",    "rehearsal"};
+    "whimbrel", "migration",  "vars",     "variant",     "dry_run",  "log",
+    "stores",   "tables",     "sync",     "limits",      "verify",   "backup",
+    "cutover",  "checks",     "queries",  "criteria",    "advisory", "finish",
+    "protect",  "on_failure", "on_error", "on_conflict", "orphans"};
+const std::vector<std::string> top_later = {"ids", "references", "retype", "watch", "rehearsal"};
+
+// What a variant may say: all but which variant it is.
+std::vector<std::string> variant_keys() {
+  std::vector<std::string> keys = top_keys;
+  keys.insert(keys.end(), top_later.begin(), top_later.end());
+  std::erase(keys, "whimbrel");
+  std::erase(keys, "variant");
+  return keys;
+}
 
 // A password in a URL never leaves this function.
 std::string without_secrets(const std::string& url) {
@@ -46,8 +57,10 @@ class Parser {
   }
 
   PlanFile parse(const std::string& text) {
-    const YAML::Node root = reader_.load(text);
-    if (!root.IsDefined()) return plan_;
+    const YAML::Node written = reader_.load(text);
+    if (!written.IsDefined()) return plan_;
+    variables(YamlReader::child(written, "vars"));  // the variant's name may be one of them
+    const YAML::Node root = with_variant(reader_, written, variant_keys());
     reader_.check_keys(root, "a plan", top_keys, top_later);
     head(root);
     stores(YamlReader::child(root, "stores"));
@@ -58,14 +71,19 @@ class Parser {
     checks(YamlReader::child(root, "checks"));
     finish(YamlReader::child(root, "finish"));
     agree();
-    plan_.resolved = resolved(root).dump(-1, ' ', false, nlohmann::json::error_handler_t::replace);
+    nlohmann::json resolved_plan = resolved(root);
+    if (diagnostics_.empty()) {
+      hide_values(YamlReader::child(YamlReader::child(root, "cutover"), "switches"), resolved_plan);
+    }
+    plan_.resolved = resolved_plan.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace);
     return std::move(plan_);
   }
 
   std::string only_name(const std::string& text) {
-    const YAML::Node root = reader_.load(text);
+    YAML::Node root = reader_.load(text);
     if (!root.IsDefined()) return "";
     variables(YamlReader::child(root, "vars"));
+    if (a_variant_renames(root)) root.reset(with_variant(reader_, root, variant_keys()));
     return reader_.text_at(root, "migration").value_or("");
   }
 
@@ -107,10 +125,16 @@ class Parser {
       }
       const std::vector<std::string> words = reader_.texts_at(entry.second, "one_of");
       if (words.empty()) continue;
-      const std::string value = reader_.text(YAML::Node("${" + name + "}"));
-      if (std::ranges::count(words, value) == 0) {
+      const std::optional<std::string> value = reader_.variable(name);
+      if (!value) {
         diagnostics_.add(YamlReader::place(entry.first),
-                         fmt::format("{} is `{}`, and must be one of {}", name, printable(value),
+                         fmt::format("the variable {} is not set, and must be one of {}", name,
+                                     join(words, ", ")),
+                         fmt::format("say `--var {}={}`", name, words.front()));
+        reader_.is_told_unset(name);
+      } else if (std::ranges::count(words, *value) == 0) {
+        diagnostics_.add(YamlReader::place(entry.first),
+                         fmt::format("{} is `{}`, and must be one of {}", name, printable(*value),
                                      join(words, ", ")));
       }
     }
@@ -122,6 +146,10 @@ class Parser {
       return;
     }
     if (!reader_.check_keys(node, "`stores`", {})) return;
+    if (node.size() == 0) {
+      diagnostics_.add(YamlReader::place(node), "the plan names no stores",
+                       "add `stores: {name: URL}`");
+    }
     for (const auto& entry : node) {
       StoreEntry store{entry.first.Scalar(), "", "", YamlReader::place(entry.second)};
       if (entry.second.IsMap()) {
@@ -189,11 +217,10 @@ class Parser {
 
   void table(const YAML::Node& node) {
     const std::size_t known = diagnostics_.mistakes().size();
-    if (!reader_.check_keys(
-            node, "a table",
-            {"as", "from", "to", "create", "columns", "same", "rest", "indexes", "on_error",
-             "on_conflict", "orphans"},
-            {"names", "items", "group", "where", "limit", "mask", "id", "health"})) {
+    if (!reader_.check_keys(node, "a table",
+                            {"as", "from", "to", "create", "columns", "same", "rest", "indexes",
+                             "on_error", "on_conflict", "orphans", "health"},
+                            {"names", "items", "group", "where", "limit", "mask", "id"})) {
       return;
     }
     TableEntry entry;
@@ -239,6 +266,7 @@ class Parser {
     entry.on_error = on_error == "reject" ? OnError::reject : OnError::fail;
     (void)reader_.word_at(node, "on_conflict", {"fail"}, {"skip", "overwrite", "merge"});
     entry.orphans = orphans_at(node, default_orphans_);
+    entry.health = health(YamlReader::child(node, "health"));
     entry.is_whole = diagnostics_.mistakes().size() == known;
     if (from && to) plan_.tables.push_back(std::move(entry));
   }
@@ -287,20 +315,75 @@ class Parser {
     }
   }
 
+  std::optional<HealthPlan> health(const YAML::Node& node) {
+    if (!node.IsDefined() || !reader_.check_keys(node, "`health`", {"newest", "groups", "stuck"})) {
+      return std::nullopt;
+    }
+    HealthPlan health;
+    health.at = YamlReader::place(node);
+    health.newest = reader_.text_at(node, "newest").value_or("");
+    health.groups = reader_.text_at(node, "groups").value_or("");
+    const YAML::Node stuck = YamlReader::child(node, "stuck");
+    if (!stuck.IsDefined() || !reader_.check_keys(stuck, "`stuck`", {"where", "for"})) {
+      return health;
+    }
+    const YAML::Node where = YamlReader::child(stuck, "where");
+    if (!where.IsDefined() || !YamlReader::child(stuck, "for").IsDefined()) {
+      diagnostics_.add(YamlReader::place(stuck), "`stuck` needs `where:` and `for:`",
+                       "like {where: {status: [waiting]}, for: 1h}");
+      return health;
+    }
+    if (health.newest.empty()) {
+      diagnostics_.add(YamlReader::place(stuck), "`stuck` needs `newest:`",
+                       "the column that tells how old a row is");
+    }
+    health.stuck_for = reader_.duration_at(stuck, "for").value_or(Milliseconds(0));
+    if (!reader_.check_keys(where, "`where`", {})) return health;
+    for (const auto& item : where) {
+      std::vector<Value> values;
+      if (item.second.IsSequence()) {
+        for (const YAML::Node& one : item.second) values.push_back(reader_.value(one));
+      } else {
+        values.push_back(reader_.value(item.second));
+      }
+      if (values.empty()) {
+        diagnostics_.add(YamlReader::place(item.second), "a list of values is wanted");
+      }
+      health.stuck.emplace_back(reader_.text(item.first), std::move(values));
+    }
+    return health;
+  }
+
+  void limits(const YAML::Node& node) {
+    if (!node.IsDefined() ||
+        !reader_.check_keys(node, "`limits`",
+                            {"batch_size", "workers", "rows_per_s", "rcu", "wcu", "share"},
+                            {"replica_lag", "wal_kept"})) {
+      return;
+    }
+    plan_.limits.batch_size = reader_.whole_at(node, "batch_size", 1);
+    plan_.limits.rows_per_s = reader_.whole_at(node, "rows_per_s", 1);
+    plan_.limits.workers = static_cast<int>(reader_.whole_at(node, "workers", 1).value_or(2));
+    plan_.limits.rcu = reader_.amount_at(node, "rcu").value_or(0);
+    plan_.limits.wcu = reader_.amount_at(node, "wcu").value_or(0);
+    if (const auto share = reader_.text_at(node, "share")) {
+      const std::optional<double> per_cent = parse_per_cent(*share);
+      if (per_cent && *per_cent > 0 && *per_cent <= 100) {
+        plan_.limits.share = *per_cent / 100;
+      } else {
+        diagnostics_.add(YamlReader::place(YamlReader::child(node, "share")),
+                         "`share` must be a percentage, up to 100%", "like `share: 50%`");
+      }
+    }
+  }
+
   void settings(const YAML::Node& root) {
     plan_.dry_run = reader_.flag_at(root, "dry_run").value_or(false);
     if (const auto sync = reader_.word_at(root, "sync", {"dual", "capture", "none"})) {
       plan_.sync = *sync == "dual" ? Sync::dual : *sync == "capture" ? Sync::capture : Sync::none;
       plan_.sync_at = YamlReader::place(YamlReader::child(root, "sync"));
     }
-    if (const YAML::Node limits = YamlReader::child(root, "limits");
-        limits.IsDefined() &&
-        reader_.check_keys(limits, "`limits`", {"batch_size", "workers", "rows_per_s"},
-                           {"rcu", "wcu", "share", "replica_lag", "wal_kept"})) {
-      plan_.limits.batch_size = reader_.whole_at(limits, "batch_size", 1);
-      plan_.limits.rows_per_s = reader_.whole_at(limits, "rows_per_s", 1);
-      plan_.limits.workers = static_cast<int>(reader_.whole_at(limits, "workers", 1).value_or(2));
-    }
+    limits(YamlReader::child(root, "limits"));
     if (const YAML::Node verify = YamlReader::child(root, "verify");
         verify.IsDefined() && reader_.check_keys(verify, "`verify`", {"full"}, {"references"})) {
       if (!reader_.flag_at(verify, "full").value_or(true)) {
@@ -371,10 +454,14 @@ class Parser {
       }
       return;
     }
-    if (!reader_.check_keys(node, "`cutover`", {"start", "max_hold", "window", "switches"},
-                            {"hours", "hold", "stragglers"})) {
+    plan_.cutover_at = YamlReader::place(node);
+    if (!reader_.check_keys(
+            node, "`cutover`",
+            {"start", "max_hold", "window", "hold", "stragglers", "hours", "switches"})) {
       return;
     }
+    hold(node);
+    hours(YamlReader::child(node, "hours"));
     window(YamlReader::child(node, "window"));
     plan_.start_manually = reader_.word_at(node, "start", {"auto", "manual"}) == "manual";
     if (const auto longest = reader_.duration_at(node, "max_hold")) {
@@ -396,6 +483,52 @@ class Parser {
       return;
     }
     for (const YAML::Node& item : switches) one_switch(item);
+  }
+
+  void hold(const YAML::Node& node) {
+    if (reader_.word_at(node, "hold", {"none"})) {
+      plan_.hold_none = true;
+      plan_.hold_at = YamlReader::place(YamlReader::child(node, "hold"));
+    }
+    const YAML::Node stragglers = YamlReader::child(node, "stragglers");
+    if (!stragglers.IsDefined()) return;
+    if (!YamlReader::child(node, "hold").IsDefined()) {
+      diagnostics_.add(YamlReader::place(stragglers),
+                       "where writers are held nobody writes to the old side later",
+                       "add `hold: none`, or leave `stragglers` out");
+    }
+    if (!reader_.check_keys(stragglers, "`stragglers`", {"quiet", "conflicts"})) return;
+    plan_.stragglers_quiet =
+        reader_.duration_at(stragglers, "quiet").value_or(plan_.stragglers_quiet);
+    plan_.stragglers_stop =
+        reader_.word_at(stragglers, "conflicts", {"stop", "keep_new"}) != "keep_new";
+  }
+
+  // "22:00-05:00".
+  void hours(const YAML::Node& node) {
+    if (!node.IsDefined()) return;
+    const std::string text = reader_.text(node);
+    const std::size_t dash = text.find('-');
+    const std::optional<int> from = minute_of_day(text.substr(0, dash));
+    const std::optional<int> to =
+        dash == std::string::npos ? std::nullopt : minute_of_day(text.substr(dash + 1));
+    if (from && to && *from != *to) {
+      plan_.hours = HoursPlan{*from, *to};
+    } else {
+      diagnostics_.add(YamlReader::place(node), "`hours` must be two times of the day",
+                       "like \"22:00-05:00\", in quotes");
+    }
+  }
+
+  static std::optional<int> minute_of_day(const std::string& text) {
+    const auto digit = [&](std::size_t at) { return text[at] - '0'; };
+    for (const std::size_t at : {0U, 1U, 3U, 4U}) {
+      if (text.size() != 5 || text[at] < '0' || text[at] > '9') return std::nullopt;
+    }
+    const int hour = digit(0) * 10 + digit(1);
+    const int minute = digit(3) * 10 + digit(4);
+    if (text[2] != ':' || minute > 59 || hour * 60 + minute > 24 * 60) return std::nullopt;
+    return hour * 60 + minute;
   }
 
   void window(const YAML::Node& node) {
@@ -422,6 +555,12 @@ class Parser {
       diagnostics_.add(plan_.window_at, "a window is only needed under `sync: none`",
                        "say `max_hold:` for the moment of the switch");
     }
+    if (plan_.hold_none && plan_.sync.value_or(Sync::capture) != Sync::capture) {
+      diagnostics_.add(plan_.hold_at,
+                       none ? "under `sync: none` writers have to be held while all is compared"
+                            : "under `sync: dual` nobody is held anyway, and nothing comes late",
+                       none ? "say `sync: capture`" : "leave `hold` out");
+    }
   }
 
   void one_switch(const YAML::Node& node) {
@@ -440,15 +579,22 @@ class Parser {
     } else if (YamlReader::child(node, "command").IsDefined()) {
       if (!reader_.check_keys(node, "a switch", {"command", "undo", "state"})) return;
       entry.command = {reader_.texts_at(node, "command"), reader_.texts_at(node, "undo"),
-                       reader_.texts_at(node, "state"), plan_.folder};
+                       reader_.texts_at(node, "state"), plan_.folder, reader_.secrets()};
+      if (entry.command.run.empty()) {
+        diagnostics_.add(entry.at, "the command has no words",
+                         "like `command: [program, argument]`");
+      }
       if (entry.command.undo.empty()) {
         diagnostics_.add(entry.at, "a command needs `undo:`",
                          "a switch that cannot go back closes the way back");
       }
+    } else if (is_setting(node)) {
+      entry.setting = parse_setting(reader_, node, plan_.folder);
+      if (!entry.setting) return;
     } else {
-      reader_.check_keys(node, "a switch", {"row", "command"},
-                         {"lambda", "lambda_concurrency", "ssm", "s3", "env_file", "file", "http",
-                          "set", "unset"});
+      reader_.check_keys(node, "a switch",
+                         {"row", "command", "lambda", "env_file", "ssm", "file", "set", "unset"},
+                         {"lambda_concurrency", "s3", "http"});
       return;
     }
     plan_.switches.push_back(std::move(entry));
@@ -473,36 +619,12 @@ class Parser {
       diagnostics_.add(YamlReader::place(node), "`checks` must be a list");
       return;
     }
+    std::vector<std::string> tables;
+    for (const TableEntry& table : plan_.tables) tables.push_back(table.as);
     for (const YAML::Node& item : node) {
-      if (!reader_.check_keys(item, "a check", {"at", "sql", "command", "expect", "below"},
-                              {"http", "new_rows", "metric", "within", "of", "post"})) {
-        continue;
-      }
-      CheckPlan check;
-      const std::string at =
-          reader_.word_at(item, "at", {"before", "held", "after", "watch"}).value_or("after");
-      check.at = at == "before"  ? CheckAt::before
-                 : at == "held"  ? CheckAt::held
-                 : at == "after" ? CheckAt::after
-                                 : CheckAt::watch;
-      check.sql = reader_.text_at(item, "sql").value_or("");
-      check.command = reader_.texts_at(item, "command");
-      check.folder = plan_.folder;
-      check.name = check.sql.empty() ? join(check.command, " ") : check.sql;
-      const YAML::Node expect = YamlReader::child(item, "expect");
-      if (expect.IsDefined()) check.expect = reader_.value(expect);
-      if (const YAML::Node below = YamlReader::child(item, "below"); below.IsDefined()) {
-        const Value limit = reader_.value(below);
-        if (const auto* whole = limit.get_if<std::int64_t>())
-          check.below = static_cast<double>(*whole);
-        if (const auto* real = limit.get_if<double>()) check.below = *real;
-      }
-      if (check.sql.empty() == check.command.empty()) {
-        diagnostics_.add(YamlReader::place(item), "a check is either `sql` or `command`");
-      } else if (!check.sql.empty() && !check.expect && !check.below) {
-        diagnostics_.add(YamlReader::place(item), "an sql check needs `expect:` or `below:`");
-      }
-      plan_.checks.push_back(std::move(check));
+      std::optional<CheckPlan> check = parse_check(reader_, item, tables, plan_.folder);
+      if (!check) continue;
+      plan_.checks.push_back(std::move(*check));
       const YAML::Node sql = YamlReader::child(item, "sql");
       plan_.check_places.push_back(YamlReader::place(sql.IsDefined() ? sql : item));
     }
@@ -551,7 +673,28 @@ class Parser {
     const std::size_t known = diagnostics_.mistakes().size();
     const std::string text = reader_.text(node);
     if (diagnostics_.mistakes().size() > known) return nullptr;  // noted before
-    return without_secrets(text);
+    return masked(without_secrets(text), reader_.secrets());
+  }
+
+  // What a variable gives to an application's settings may be a secret. A few digits of its digest
+  // are enough to notice that the plan has changed.
+  void hide_values(const YAML::Node& switches, nlohmann::json& resolved_plan) {
+    if (!switches.IsDefined() || !switches.IsSequence()) return;
+    for (std::size_t i = 0; i < switches.size(); ++i) {
+      const YAML::Node set = YamlReader::child(switches[i], "set");
+      if (!is_setting(switches[i]) || !set.IsDefined()) continue;
+      nlohmann::json& values = resolved_plan["cutover"]["switches"][i]["set"];
+      if (set.IsScalar()) hide_value(set, values);
+      if (!set.IsMap()) continue;
+      for (const auto& item : set) {
+        if (item.first.IsScalar()) hide_value(item.second, values[item.first.Scalar()]);
+      }
+    }
+  }
+  static void hide_value(const YAML::Node& written, nlohmann::json& value) {
+    const bool is_variable = written.IsScalar() && written.Scalar().find("${") != std::string::npos;
+    if (!is_variable || !value.is_string()) return;
+    value = "variable " + digest_hex(value.get<std::string>()).substr(0, 8);
   }
 
   YamlReader reader_;

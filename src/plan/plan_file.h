@@ -35,6 +35,16 @@ struct NamedPlace {
 };
 enum class Rest { forbid, copy, drop };
 
+// What tells of a table whether it is well, for `diagnose`; never part of the digest.
+struct HealthPlan {
+  std::string newest;  // a column with a time; "" when the plan does not say
+  std::string groups;  // a column whose values are counted
+  // Rows with one of these values in each of the columns, whose `newest` is older than that.
+  std::vector<std::pair<std::string, std::vector<Value>>> stuck;
+  Milliseconds stuck_for{0};
+  Place at;
+};
+
 struct TableEntry {
   std::string as;
   TableAddress from;
@@ -52,6 +62,7 @@ struct TableEntry {
   Indexes indexes = Indexes::online;
   OnError on_error = OnError::fail;
   Orphans orphans = Orphans::fail;
+  std::optional<HealthPlan> health;
 };
 struct RowSwitchEntry {
   TableAddress table;
@@ -62,6 +73,7 @@ struct RowSwitchEntry {
 struct SwitchEntry {
   Place at;
   std::optional<RowSwitchEntry> row;
+  std::optional<SettingSwitch> setting;  // else, and without a row, the command
   CommandSwitch command;
 };
 
@@ -77,6 +89,12 @@ struct PlanFile {
   LimitsPlan limits;
   BackupPlan backup;
   bool start_manually = false;
+  bool hold_none = false;
+  Place hold_at;
+  Milliseconds stragglers_quiet{10'000};
+  bool stragglers_stop = true;
+  std::optional<HoursPlan> hours;
+  Place cutover_at;
   Milliseconds hold_max{1000};
   bool has_window = false;
   Place window_at;

@@ -133,6 +133,216 @@ TEST(PlanValues, MistakesInThemAreNamed) {
   }
 }
 
+const std::string with_variants =
+    "whimbrel: 1\n"
+    "migration: m-${env}\n"
+    "vars: {env: {one_of: [dev, prod, test]}}\n"
+    "variant: ${env}\n"
+    "stores: {db: \"any:x\"}\n"
+    "tables: [{from: db/a, to: db/b}]\n"
+    "limits: {batch_size: 10, workers: 3}\n"
+    "finish: {after: 1d, keep_source: false}\n"
+    "variants:\n"
+    "  dev: {limits: {batch_size: 20}, backup: none}\n"
+    "  prod:\n"
+    "    protect: production\n"
+    "    finish: {after: 7d}\n"
+    "    tables: [{from: db/c, to: db/d}]\n"
+    "    limits: {batch_size: none}\n"
+    "  empty:\n";
+
+TEST(PlanVariants, AreMergedOverTheRest) {
+  const Parsed dev = parse(with_variants, {{"env", "dev"}});
+  EXPECT_EQ(dev.error, "");
+  EXPECT_EQ(dev.plan.limits.batch_size, 20);
+  EXPECT_EQ(dev.plan.limits.workers, 3);
+  EXPECT_EQ(dev.plan.finish.after, Milliseconds(86'400'000));
+  EXPECT_FALSE(dev.plan.production);
+  EXPECT_FALSE(has(dev.plan.resolved, "variants")) << dev.plan.resolved;
+  EXPECT_TRUE(has(dev.plan.resolved, "\"batch_size\":\"20\"")) << dev.plan.resolved;
+  EXPECT_EQ(dev.plan.migration, "m-dev");
+}
+
+TEST(PlanVariants, ReplaceListsAndKeepTheirOwnPlaces) {
+  const Parsed prod = parse(with_variants, {{"env", "prod"}});
+  EXPECT_TRUE(has(prod.error, "`batch_size` must be a whole number from 1 on")) << prod.error;
+  EXPECT_TRUE(has(prod.error, "at plan.yaml:15:26")) << prod.error;
+  EXPECT_TRUE(prod.plan.production);
+  EXPECT_FALSE(prod.plan.finish.keep_source);
+  ASSERT_EQ(prod.plan.tables.size(), 1U);
+  EXPECT_EQ(prod.plan.tables[0].as, "c");
+  EXPECT_EQ(prod.plan.tables[0].at.line, 14);
+}
+
+TEST(PlanVariants, AnUnknownOneIsAMistakeWithTheKnownOnes) {
+  const Parsed parsed = parse(with_variants, {{"env", "test"}});
+  EXPECT_TRUE(has(parsed.error, "the plan has no variant `test`")) << parsed.error;
+  EXPECT_TRUE(has(parsed.error, "its variants: dev, prod, empty"));
+  EXPECT_TRUE(has(parsed.error, "at plan.yaml:4:10"));
+}
+
+TEST(PlanVariants, AVariableThatIsNotSetIsToldOnce) {
+  const Parsed parsed = parse(with_variants);
+  EXPECT_TRUE(has(parsed.error, "the variable env is not set, and must be one of dev, prod, test"))
+      << parsed.error;
+  EXPECT_TRUE(has(parsed.error, "say `--var env=dev`"));
+  EXPECT_FALSE(has(parsed.error, "no variant"));
+}
+
+TEST(PlanVariants, AMisspeltKeyIsNoticedInThoseThatAreNotMeant) {
+  const Parsed parsed = parse(head + tables + "variant: a\nvariants: {a: , b: {limist: {}}}\n");
+  EXPECT_TRUE(has(parsed.error, "the variant `b` has no key `limist`")) << parsed.error;
+  EXPECT_TRUE(has(parse(head + tables + "variants: {a: }\n").error, "which of them is meant"));
+  EXPECT_TRUE(has(parse(head + tables + "variant: a\n").error, "has no variants to choose from"));
+}
+
+TEST(PlanVariants, AnAliasThatIsMergedIsNotChangedElsewhere) {
+  const Parsed parsed = parse(head + tables +
+                              "variant: b\nlimits: &all {workers: 2}\nvariants: {a: {limits: "
+                              "*all}, b: {limits: {rcu: 5}}}\n");
+  EXPECT_EQ(parsed.error, "");
+  EXPECT_EQ(parsed.plan.limits.workers, 2);
+  EXPECT_EQ(parsed.plan.limits.rcu, 5);
+}
+
+TEST(PlanCutover, WithoutAHoldSaysWhatBecomesOfStragglers) {
+  const Parsed parsed = parse(head + tables +
+                              "cutover: {hold: none, stragglers: {quiet: 60s, conflicts: "
+                              "keep_new}, hours: \"22:00-05:30\"}\n");
+  EXPECT_EQ(parsed.error, "");
+  EXPECT_TRUE(parsed.plan.hold_none);
+  EXPECT_EQ(parsed.plan.stragglers_quiet, Milliseconds(60'000));
+  EXPECT_FALSE(parsed.plan.stragglers_stop);
+  ASSERT_TRUE(parsed.plan.hours);
+  EXPECT_EQ(parsed.plan.hours->from, 22 * 60);
+  EXPECT_EQ(parsed.plan.hours->to, 5 * 60 + 30);
+}
+
+TEST(PlanCutover, WhatIsWrongTogetherIsTold) {
+  const std::pair<const char*, const char*> cases[] = {
+      {"sync: dual\ncutover: {hold: none}\n", "under `sync: dual` nobody is held anyway"},
+      {"sync: none\ncutover: {hold: none, window: {max: 1h}}\n",
+       "under `sync: none` writers have to be held"},
+      {"cutover: {stragglers: {quiet: 1s}}\n", "add `hold: none`"},
+      {"cutover: {hold: all}\n", "`hold` cannot be `all`"},
+      {"cutover: {hours: \"22-05\"}\n", "`hours` must be two times of the day"},
+      {"cutover: {hours: \"22:00-25:00\"}\n", "`hours` must be two times of the day"},
+      {"cutover: {hours: \"22:00-22:00\"}\n", "`hours` must be two times of the day"},
+      {"limits: {share: 150%}\n", "`share` must be a percentage, up to 100%"},
+      {"limits: {rcu: 0}\n", "`rcu` must be a number greater than 0"},
+  };
+  for (const auto& [text, message] : cases) {
+    const Parsed parsed = parse(head + tables + text);
+    EXPECT_TRUE(has(parsed.error, message)) << text << parsed.error;
+  }
+}
+
+TEST(PlanLimits, CountCapacity) {
+  const Parsed parsed = parse(head + tables + "limits: {rcu: 100, wcu: 50.5, share: 50%}\n");
+  EXPECT_EQ(parsed.error, "");
+  EXPECT_EQ(parsed.plan.limits.rcu, 100);
+  EXPECT_EQ(parsed.plan.limits.wcu, 50.5);
+  EXPECT_EQ(parsed.plan.limits.share, 0.5);
+}
+
+TEST(PlanHealth, IsKeptWithItsTable) {
+  const Parsed parsed =
+      parse(head +
+            "tables: [{from: db/a, to: db/b, health: {newest: at, groups: status, stuck: {where: "
+            "{status: [waiting, 3], kind: x}, for: 1h}}}]\n");
+  EXPECT_EQ(parsed.error, "");
+  ASSERT_TRUE(parsed.plan.tables.at(0).health);
+  const HealthPlan& health = *parsed.plan.tables[0].health;
+  EXPECT_EQ(health.newest, "at");
+  EXPECT_EQ(health.groups, "status");
+  ASSERT_EQ(health.stuck.size(), 2U);
+  EXPECT_EQ(health.stuck[0].second.size(), 2U);
+  EXPECT_EQ(health.stuck_for, Milliseconds(3'600'000));
+  const Parsed wrong =
+      parse(head + "tables: [{from: db/a, to: db/b, health: {stuck: {where: {a: b}, for: 1h}}}]\n");
+  EXPECT_TRUE(has(wrong.error, "`stuck` needs `newest:`")) << wrong.error;
+}
+
+TEST(PlanSwitches, ThatNeedNoStoreAreRead) {
+  const Parsed parsed = parse(head + tables +
+                                  "cutover:\n  switches:\n"
+                                  "    - {lambda: [f, g], set: {NEW: \"x-${env}\"}, unset: [OLD]}\n"
+                                  "    - {lambda: f, unset: [OLD]}\n"
+                                  "    - {env_file: app.env, set: {PORT: 80, EMPTY: \"\"}}\n"
+                                  "    - {ssm: /app/table, set: new}\n"
+                                  "    - {file: flag, set: on}\n",
+                              {{"env", "hidden-word"}});
+  EXPECT_EQ(parsed.error, "");
+  ASSERT_EQ(parsed.plan.switches.size(), 5U);
+  const auto& lambda = std::get<LambdaSwitch>(*parsed.plan.switches[0].setting);
+  EXPECT_EQ(lambda.functions, (std::vector<std::string>{"f", "g"}));
+  EXPECT_EQ(lambda.values.set.at(0).second, "x-hidden-word");
+  const auto& file = std::get<EnvFileSwitch>(*parsed.plan.switches[2].setting);
+  EXPECT_EQ(file.values.set.at(0).second, "80");
+  EXPECT_TRUE(file.path.starts_with("/")) << file.path;
+  EXPECT_TRUE(file.path.ends_with("/app.env")) << file.path;
+  // A value that comes from a variable may be a secret.
+  EXPECT_FALSE(has(parsed.plan.resolved, "hidden-word")) << parsed.plan.resolved;
+  EXPECT_TRUE(has(parsed.plan.resolved, "\"PORT\":\"80\""));
+}
+
+TEST(PlanSwitches, MistakesInThemAreNamed) {
+  const std::pair<const char*, const char*> cases[] = {
+      {"{lambda: [], set: {A: b}}", "`lambda` names no function"},
+      {"{lambda: [f, f], set: {A: b}}", "the function `f` is named twice"},
+      {"{lambda: f}", "a switch needs `set:` or `unset:`"},
+      {"{lambda: f, set: {1A: b}}", "`1A` is no name of a variable"},
+      {"{lambda: f, set: {A: b}, unset: [A]}", "`A` is named twice in one switch"},
+      {"{lambda: f, set: {A: }}", "`A` gets no value"},
+      {"{env_file: f, unset: A}", "`unset` must be a list"},
+      {"{env_file: f, sets: {A: b}}", "did you mean `set`?"},
+      {"{ssm: p}", "a parameter switch needs `set:`"},
+      {"{http: \"https://x\"}", "`http` is part of the grammar, but not yet"},
+      {"{lambda_concurrency: f}", "`lambda_concurrency` is part of the grammar, but not yet"},
+  };
+  for (const auto& [text, message] : cases) {
+    const Parsed parsed = parse(head + tables + "cutover: {switches: [" + text + "]}\n");
+    EXPECT_TRUE(has(parsed.error, message)) << text << "\n" << parsed.error;
+  }
+}
+
+TEST(PlanChecks, AreReadByTheirKind) {
+  const Parsed parsed = parse(head + tables +
+                              "checks:\n"
+                              "  - {at: after, new_rows: a, within: 10m}\n"
+                              "  - {at: watch, metric: AWS/Lambda Errors, of: f, below: 1}\n"
+                              "  - {sql: SELECT 1, expect: 1}\n");
+  EXPECT_EQ(parsed.error, "");
+  ASSERT_EQ(parsed.plan.checks.size(), 3U);
+  EXPECT_EQ(parsed.plan.checks[0].new_rows, "a");
+  EXPECT_EQ(parsed.plan.checks[0].within, Milliseconds(600'000));
+  EXPECT_EQ(parsed.plan.checks[0].name, "new rows of a");
+  EXPECT_EQ(parsed.plan.checks[1].metric, "AWS/Lambda Errors");
+  EXPECT_EQ(parsed.plan.checks[1].metric_of, "f");
+  EXPECT_EQ(parsed.plan.checks[1].below, 1);
+}
+
+TEST(PlanChecks, MistakesInThemAreNamed) {
+  const std::pair<const char*, const char*> cases[] = {
+      {"{sql: x, command: [y], expect: 1}", "a check is one of"},
+      {"{at: after}", "a check is one of"},
+      {"{sql: x}", "an sql check needs `expect:` or `below:`"},
+      {"{sql: x, below: many}", "`below` must be a number"},
+      {"{new_rows: b}", "the plan moves no table `b`"},
+      {"{at: held, new_rows: a}", "the application writes to the new side only after the switch"},
+      {"{at: watch, new_rows: a}", "`new_rows at watch` is part of the grammar, but not yet"},
+      {"{at: watch, metric: Errors, below: 1}", "`Errors` is no metric"},
+      {"{at: watch, metric: AWS/Lambda Errors}", "a metric needs `below:`"},
+      {"{metric: AWS/Lambda Errors, below: 1}", "`metric at after` is part of the grammar"},
+      {"{http: \"https://x\"}", "`http` is part of the grammar, but not yet"},
+      {"{sql: x, expect: 1, within: 5m}", "`within` belongs to `new_rows`"},
+  };
+  for (const auto& [text, message] : cases) {
+    const Parsed parsed = parse(head + tables + "checks: [" + text + "]\n");
+    EXPECT_TRUE(has(parsed.error, message)) << text << "\n" << parsed.error;
+  }
+}
+
 TEST(PlanSecrets, APasswordDoesNotReachTheResolvedPlan) {
   const Parsed parsed =
       parse("whimbrel: 1\nmigration: m\nstores: {db: \"any://u:secret@h/d\"}\n" + tables);

@@ -15,6 +15,7 @@ namespace {
 std::string quoted(const std::string& text) { return yaml_text(text).value_or("\"?\""); }
 
 std::string ddl_of(const TableSchema& table) {
+  if (!table.rest_column.empty()) return table.create_ddl;  // no SQL: one document
   std::string ddl = table.create_ddl + ";\n";
   if (!table.key_index_ddl.empty()) ddl += table.key_index_ddl + ";\n";
   for (const std::string& index : table.index_ddl) ddl += index + ";\n";
@@ -26,6 +27,31 @@ std::string sql_name(const std::string& name) {
   for (const char c : name) out += c == '"' ? std::string("\"\"") : std::string(1, c);
   return out + "\"";
 }
+
+// What a switch has to say for the old side is nowhere in the plan; names only, as comments.
+struct Unsaid {
+  std::string operator()(const EnvFileSwitch& one) const {
+    return "env_file: " + quoted(one.written) + names(one.values);
+  }
+  std::string operator()(const LambdaSwitch& one) const {
+    std::vector<std::string> functions;
+    for (const std::string& name : one.functions) functions.push_back(quoted(name));
+    return "lambda: [" + join(functions, ", ") + "]" + names(one.values);
+  }
+  std::string operator()(const ParameterSwitch& one) const {
+    return "ssm: " + quoted(one.parameter) + ", set: its value of before";
+  }
+  std::string operator()(const FileSwitch& one) const {
+    return "file: " + quoted(one.written) + ", set: its text of before";
+  }
+  static std::string names(const NamedValues& values) {
+    std::vector<std::string> gone;
+    for (const auto& [name, value] : values.set) gone.push_back(name);
+    std::string text;
+    if (!values.unset.empty()) text += ", set: values of " + join(values.unset, ", ");
+    return gone.empty() ? text : text + ", unset (or set as before): " + join(gone, ", ");
+  }
+};
 
 class Writer {
  public:
@@ -120,9 +146,20 @@ class Writer {
     } else {
       line(fmt::format("  max_hold: {}ms", migration_.hold_max.count()));
     }
+    if (migration_.hold_none) {
+      line(fmt::format("  hold: none\n  stragglers: {{quiet: {}ms, conflicts: {}}}",
+                       migration_.stragglers_quiet.count(),
+                       migration_.stragglers_stop ? "stop" : "keep_new"));
+    }
     if (plan_.switches.empty()) return;
-    line("  switches:");
+    const bool all_unsaid = std::ranges::all_of(
+        plan_.switches, [](const SwitchEntry& entry) { return entry.setting.has_value(); });
+    line(all_unsaid ? "  switches: []" : "  switches:");
     for (const SwitchEntry& entry : plan_.switches) {
+      if (entry.setting) {
+        line("    # " + std::visit(Unsaid{}, *entry.setting));
+        continue;
+      }
       if (entry.row) {
         line("    # what the switch has to say for the old side: see the way it was before");
         line(fmt::format("    - row: {}",

@@ -30,6 +30,15 @@ std::string plan_schema() {
             "description": "The only values that are allowed."}},
         "description": "One variable."},
       "description": "Variables that the plan uses as `${NAME}`. A value comes from `--var`, else from here, else from the environment."},
+    "variant": {
+      "type": "string",
+      "description": "Which of `variants` is meant, mostly a variable."},
+    "variants": {
+      "type": "object",
+      "additionalProperties": {
+        "type": ["object", "null"],
+        "description": "What differs from the rest of the plan: any keys of a plan but `whimbrel` and `variant`."},
+      "description": "Variants by name. The one that is meant is merged over the rest of the plan: maps are merged, lists and scalars replaced."},
     "dry_run": {
       "type": ["boolean", "string"],
       "description": "`run` changes nothing, as with `--dry-run`. Takes a variable, so that an environment can decide.",
@@ -79,7 +88,15 @@ std::string plan_schema() {
           "$ref": "#/$defs/count",
           "description": "Threads that copy and compare. Several tables profit, one does not.",
           "default": 2},
-        "rows_per_s": {"$ref": "#/$defs/count", "description": "Rows a second, at most, while copying."}},
+        "rows_per_s": {"$ref": "#/$defs/count", "description": "Rows a second, at most, while copying."},
+        "rcu": {
+          "$ref": "#/$defs/amount",
+          "description": "Units of reading a second, at most, of a store that counts capacity."},
+        "wcu": {"$ref": "#/$defs/amount", "description": "Units of writing a second, at most."},
+        "share": {
+          "type": "string",
+          "pattern": "^([0-9]+(\\.[0-9]+)? ?%|\\$\\{.*)$",
+          "description": "The share of a table's capacity that may be used, like `50%`."}},
       "description": "What the engine may use."},
     "verify": {
       "type": "object",
@@ -133,6 +150,26 @@ std::string plan_schema() {
                   "description": "`refuse`: the window is not begun when the forecast says that its time will not do.",
                   "default": "warn"}},
               "description": "Only under `sync: none`, and needed there: the time in which writers are held and everything is compared."},
+            "hold": {
+              "const": "none",
+              "description": "`none`: writers are not held at the switch. What still reaches the old side is carried over. Only under `sync: capture`."},
+            "stragglers": {
+              "type": "object",
+              "additionalProperties": false,
+              "properties": {
+                "quiet": {
+                  "$ref": "#/$defs/duration",
+                  "description": "It ends when nobody has written to the old side for so long.",
+                  "default": "10s"},
+                "conflicts": {
+                  "enum": ["stop", "keep_new"],
+                  "description": "A row that was written on both sides: stop and name it, or leave the new side's.",
+                  "default": "stop"}},
+              "description": "Only with `hold: none`: late writes to the old side."},
+            "hours": {
+              "type": "string",
+              "pattern": "^([0-2][0-9]:[0-5][0-9]-[0-2][0-9]:[0-5][0-9]|\\$\\{.*)$",
+              "description": "When the switch may begin, like `\"22:00-05:00\"`, in the machine's own time."},
             "switches": {
               "type": "array",
               "items": {"$ref": "#/$defs/switch"},
@@ -192,6 +229,9 @@ std::string plan_schema() {
       "description": "For all tables: rows that refer to rows that are not there. `keep` moves them as they are.",
       "default": "fail"}},
   "$defs": {
+    "amount": {
+      "oneOf": [{"type": "number", "exclusiveMinimum": 0}, {"type": "string", "pattern": "^\\$\\{"}],
+      "description": "A number greater than 0."},
     "count": {
       "oneOf": [{"type": "integer", "minimum": 1}, {"type": "string", "pattern": "^\\$\\{"}],
       "description": "A whole number from 1 on."},
@@ -216,7 +256,7 @@ std::string plan_schema() {
         "to": {"$ref": "#/$defs/address", "description": "The new table."},
         "create": {
           "type": "string",
-          "description": "A file with its `CREATE TABLE` and indexes, relative to the plan: made if it is missing, compared if it is there. `exists`: it has to be there.",
+          "description": "A file with its `CREATE TABLE` and indexes, relative to the plan, or `like-source`: made if it is missing, compared if it is there. `exists`: it has to be there.",
           "default": "exists"},
         "columns": {
           "type": "object",
@@ -229,7 +269,7 @@ std::string plan_schema() {
           "default": []},
         "rest": {
           "enum": ["forbid", "copy", "drop"],
-          "description": "Old columns that nothing mentions: `forbid` is a mistake, `copy` copies them, `drop` leaves them behind.",
+          "description": "Old columns that nothing mentions: `forbid` is a mistake, `copy` copies them, `drop` leaves them behind. Where rows may have any attributes, the same of those.",
           "default": "forbid with `columns`, else copy"},
         "indexes": {
           "enum": ["online", "after"],
@@ -246,7 +286,29 @@ std::string plan_schema() {
         "orphans": {
           "enum": ["fail", "keep"],
           "description": "Rows that refer to rows that are not there.",
-          "default": "that of the plan"}},
+          "default": "that of the plan"},
+        "health": {
+          "type": "object",
+          "additionalProperties": false,
+          "properties": {
+            "newest": {"type": "string", "description": "A column with the time of a row."},
+            "groups": {"type": "string", "description": "A column whose values are counted."},
+            "stuck": {
+              "type": "object",
+              "required": ["where", "for"],
+              "additionalProperties": false,
+              "properties": {
+                "where": {
+                  "type": "object",
+                  "minProperties": 1,
+                  "additionalProperties": {
+                    "oneOf": [
+                      {"$ref": "#/$defs/scalar"},
+                      {"type": "array", "minItems": 1, "items": {"$ref": "#/$defs/scalar"}}]},
+                  "description": "Columns and the values that are not there for long when all is well."},
+                "for": {"$ref": "#/$defs/duration", "description": "How long is too long, by `newest`."}},
+              "description": "Rows that are stuck. Needs `newest`."}},
+          "description": "What tells whether the application is well, for `diagnose summary`."}},
       "description": "One table that moves."},
     "scalar": {
       "type": ["string", "number", "boolean", "null"],
@@ -355,8 +417,52 @@ std::string plan_schema() {
             "undo": {"$ref": "#/$defs/words", "description": "The command that takes it back."},
             "state": {
               "$ref": "#/$defs/words",
-              "description": "A command that tells how it is: exit code 0 is switched, 1 is not."}}}],
-      "description": "A row or a command."},
+              "description": "A command that tells how it is: exit code 0 is switched, 1 is not."}}},
+        {
+          "type": "object",
+          "required": ["lambda"],
+          "additionalProperties": false,
+          "anyOf": [{"required": ["set"]}, {"required": ["unset"]}],
+          "properties": {
+            "lambda": {
+              "oneOf": [{"type": "string"}, {"$ref": "#/$defs/words"}],
+              "description": "Functions of AWS Lambda, one or a list, whose environment variables are changed. The others stay."},
+            "set": {"$ref": "#/$defs/settings", "description": "Variables and their values."},
+            "unset": {"$ref": "#/$defs/words", "description": "Variables that go."}}},
+        {
+          "type": "object",
+          "required": ["env_file"],
+          "additionalProperties": false,
+          "anyOf": [{"required": ["set"]}, {"required": ["unset"]}],
+          "properties": {
+            "env_file": {
+              "type": "string",
+              "description": "A file of `KEY=VALUE` lines, relative to the plan. Only the lines of these keys change."},
+            "set": {"$ref": "#/$defs/settings", "description": "Keys and their values."},
+            "unset": {"$ref": "#/$defs/words", "description": "Keys that go."}}},
+        {
+          "type": "object",
+          "required": ["ssm", "set"],
+          "additionalProperties": false,
+          "properties": {
+            "ssm": {
+              "type": "string",
+              "description": "A parameter of AWS Systems Manager that is there already."},
+            "set": {"$ref": "#/$defs/scalar", "description": "Its new value. The way back takes the version that was there."}}},
+        {
+          "type": "object",
+          "required": ["file", "set"],
+          "additionalProperties": false,
+          "properties": {
+            "file": {"type": "string", "description": "A file, relative to the plan."},
+            "set": {"$ref": "#/$defs/scalar", "description": "Its whole text. The way back puts back what was there."}}}],
+      "description": "A row, a command, or something outside of the stores. What was there before is put back on the way back."},
+    "settings": {
+      "type": "object",
+      "minProperties": 1,
+      "propertyNames": {"pattern": "^[A-Za-z_][A-Za-z0-9_]*$"},
+      "additionalProperties": {"type": ["string", "number", "boolean"]},
+      "description": "Names and their values, at least one."},
     "query": {
       "type": "object",
       "required": ["old", "new"],
@@ -426,9 +532,24 @@ std::string plan_schema() {
           "$ref": "#/$defs/words",
           "description": "A program and its arguments; exit code 0 is good."},
         "expect": {"$ref": "#/$defs/scalar", "description": "The value that `sql` has to give."},
-        "below": {"type": "number", "description": "`sql` has to give a number below this."}},
-      "oneOf": [{"required": ["sql"]}, {"required": ["command"]}],
-      "description": "Either `sql` or `command`."}}}
+        "new_rows": {
+          "type": "string",
+          "description": "A table of the plan, by its name: after the switch the application has to write a row of it. Only `at: after`."},
+        "within": {
+          "$ref": "#/$defs/duration",
+          "description": "Beside `new_rows`: how long is waited for it.",
+          "default": "5m"},
+        "metric": {
+          "type": "string",
+          "description": "A metric of CloudWatch: its namespace, a blank, its name. Only `at: watch`."},
+        "of": {"type": "string", "description": "Beside `metric`: the function, table or other resource."},
+        "below": {"type": "number", "description": "`sql`, or the metric, has to give a number below this."}},
+      "oneOf": [
+        {"required": ["sql"]},
+        {"required": ["command"]},
+        {"required": ["new_rows"]},
+        {"required": ["metric", "below"]}],
+      "description": "One of `sql`, `command`, `new_rows` and `metric`."}}}
 )json";
 }
 

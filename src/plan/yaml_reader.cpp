@@ -4,7 +4,9 @@
 #include <yaml-cpp/eventhandler.h>
 
 #include <algorithm>
+#include <array>
 #include <charconv>
+#include <cmath>
 #include <cstdlib>
 #include <set>
 #include <sstream>
@@ -152,6 +154,22 @@ bool YamlReader::check_keys(const YAML::Node& map, const std::string& what,
   return true;
 }
 
+// Variables that hold what nobody else may read are called so everywhere.
+static bool sounds_secret(const std::string& name) {
+  const std::string upper = ascii_upper(name);
+  return std::ranges::any_of(
+      std::array{"SECRET", "TOKEN", "PASSWORD", "PASSWD", "PASSPHRASE", "CREDENTIAL", "API_KEY",
+                 "APIKEY", "ACCESS_KEY", "PRIVATE_KEY"},
+      [&](const char* word) { return upper.find(word) != std::string::npos; });
+}
+
+std::optional<std::string> YamlReader::variable(const std::string& name) const {
+  if (const auto it = variables_.find(name); it != variables_.end()) return it->second;
+  if (const auto preset = defaults_.find(name); preset != defaults_.end()) return preset->second;
+  const char* found = std::getenv(name.c_str());  // NOLINT: read before any thread starts
+  return found == nullptr ? std::nullopt : std::optional<std::string>(found);
+}
+
 std::string YamlReader::fill_in(const std::string& raw, Place at) {
   std::string out;
   std::size_t i = 0;
@@ -168,20 +186,17 @@ std::string YamlReader::fill_in(const std::string& raw, Place at) {
       return out;
     }
     i = end + 1;
-    if (const auto it = variables_.find(name); it != variables_.end()) {
-      out += it->second;
-    } else if (const auto preset = defaults_.find(name); preset != defaults_.end()) {
-      out += preset->second;
-    } else if (const char* found =
-                   std::getenv(name.c_str())) {  // NOLINT: read before any thread starts
-      out += found;
-    } else {
+    const std::size_t begin = out.size();
+    if (const std::optional<std::string> value = variable(name)) {
+      out += *value;
+    } else if (!told_unset_.contains(name)) {
       diagnostics_.add(
           here, fmt::format("the variable {} is not set", name),
           fmt::format("say `--var {0}=…`, or set {0} in the environment, or give it a default "
                       "under `vars:`",
                       name));
     }
+    if (sounds_secret(name) && out.size() > begin) secrets_.insert(out.substr(begin));
   }
   return out;
 }
@@ -219,6 +234,15 @@ std::optional<std::int64_t> YamlReader::whole_at(const YAML::Node& map, const st
   const std::optional<std::int64_t> number = to_whole(text(node));
   if (number && *number >= least) return number;
   diagnostics_.add(place(node), fmt::format("`{}` must be a whole number from {} on", key, least));
+  return std::nullopt;
+}
+
+std::optional<double> YamlReader::amount_at(const YAML::Node& map, const std::string& key) {
+  const YAML::Node node = child(map, key);
+  if (!node.IsDefined()) return std::nullopt;
+  const std::optional<double> number = to_real(text(node));
+  if (number && std::isfinite(*number) && *number > 0) return number;
+  diagnostics_.add(place(node), fmt::format("`{}` must be a number greater than 0", key));
   return std::nullopt;
 }
 

@@ -7,6 +7,7 @@
 
 #include <map>
 #include <optional>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -24,6 +25,10 @@ class YamlReader {
   // Null when the text is no YAML; the mistake is then noted.
   YAML::Node load(const std::string& text);
   void set_default(const std::string& name, const std::string& value) { defaults_[name] = value; }
+  // From the command line, a default or the environment.
+  std::optional<std::string> variable(const std::string& name) const;
+  // Its being unset has been told: not again at each place that uses it.
+  void is_told_unset(const std::string& name) { told_unset_.insert(name); }
 
   static Place place(const YAML::Node& node);
   // Notes unknown, doubled and not yet supported keys; false when this is no map.
@@ -39,6 +44,8 @@ class YamlReader {
   std::optional<bool> flag_at(const YAML::Node& map, const std::string& key);
   std::optional<std::int64_t> whole_at(const YAML::Node& map, const std::string& key,
                                        std::int64_t least);
+  // A number greater than 0.
+  std::optional<double> amount_at(const YAML::Node& map, const std::string& key);
   std::optional<Milliseconds> duration_at(const YAML::Node& map, const std::string& key);
   // One of these words; notes a mistake for others.
   std::optional<std::string> word_at(const YAML::Node& map, const std::string& key,
@@ -50,6 +57,8 @@ class YamlReader {
   static bool is_quoted(const YAML::Node& node) { return node.Tag() == "!"; }
 
   Diagnostics& diagnostics() { return diagnostics_; }
+  // Values of variables whose names say that they are secret, as far as they were filled in.
+  std::vector<std::string> secrets() const { return {secrets_.begin(), secrets_.end()}; }
 
  private:
   std::string fill_in(const std::string& raw, Place at);
@@ -57,6 +66,8 @@ class YamlReader {
   Diagnostics& diagnostics_;
   std::map<std::string, std::string> variables_;
   std::map<std::string, std::string> defaults_;
+  std::set<std::string> told_unset_;  // variables
+  std::set<std::string> secrets_;
 };
 
 }  // namespace whimbrel

@@ -119,6 +119,10 @@ Status Session::load() {
                  "nothing was changed"};
   }
   if (settings_.batch_size > 0) migration_.limits.batch_size = settings_.batch_size;
+  for (const auto& [alias, store] : stores_) {
+    const LimitsPlan& limits = migration_.limits;
+    store->keep_within({limits.rcu, limits.wcu, limits.share});
+  }
   executor_ = std::make_unique<ThreadExecutor>(migration_.limits.workers);
   return {};
 }

@@ -42,6 +42,7 @@ struct Capabilities {
 struct StoreLimits {
   double read_units_per_s = 0;
   double write_units_per_s = 0;
+  double share = 0;  // of what a table has, where the two say nothing
 };
 
 // Rows with after < key <= through; no bound where unset.

@@ -29,6 +29,8 @@ struct Mapping {
   std::vector<Loss> losses;           // on the way back, by source column
   std::vector<std::string> new_only;  // target columns that the old shape cannot hold
   bool key_is_copied = false;         // the target's key is the source's, column by column
+  // A source row with values that no column names (`TableSchema::rest_column`) is refused.
+  bool rest_must_be_empty = false;
 
   // Positions of the key columns in the schemas, in key order.
   std::vector<int> source_key;

@@ -146,12 +146,31 @@ std::unique_ptr<aws::Client> DynamoStore::connect(dynamodb::Pace* pace) const {
   return client;
 }
 
+// What a table bears a second, of which a plan may want a share: what it is provisioned with, else
+// what a new table on demand begins with.
+double DynamoStore::capacity_of(const std::string& table, bool writes) {
+  constexpr double on_demand_reads = 12'000;
+  constexpr double on_demand_writes = 4'000;
+  const char* units = writes ? "WriteCapacityUnits" : "ReadCapacityUnits";
+  const Result<json> there = describe_table(table);
+  if (!there.ok()) return 0;
+  const json provisioned = there.value().value("ProvisionedThroughput", json::object());
+  const double given = provisioned.value(units, 0.0);
+  return given > 0 ? given : writes ? on_demand_writes : on_demand_reads;
+}
+
 dynamodb::Pace& DynamoStore::pace(const std::string& table, bool writes) {
+  const std::string name = (writes ? "w " : "r ") + table;
+  {
+    const std::lock_guard lock(mutex_);
+    if (const auto it = paces_.find(name); it != paces_.end()) return *it->second;
+  }
+  double limit = writes ? limits_.write_units_per_s : limits_.read_units_per_s;
+  if (limit <= 0 && limits_.share > 0) limit = limits_.share * capacity_of(table, writes);
   const std::lock_guard lock(mutex_);
-  auto& known = paces_[(writes ? "w " : "r ") + table];
+  auto& known = paces_[name];
   if (known == nullptr) {
     known = std::make_shared<dynamodb::Pace>(clock_);
-    const double limit = writes ? limits_.write_units_per_s : limits_.read_units_per_s;
     if (limit > 0) known->limit(limit);
   }
   return *known;

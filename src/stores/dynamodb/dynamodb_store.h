@@ -67,6 +67,7 @@ class DynamoStore final : public Store, private Catalog, private Capture, privat
   Result<nlohmann::json> ask_table(const std::string& operation, const nlohmann::json& request);
   Result<nlohmann::json> describe_table(const std::string& table);
   Status wait_until_active(const std::string& table);
+  double capacity_of(const std::string& table, bool writes);
   Error no_table(const std::string& table);
   Result<Spool*> need_spool() const;
 

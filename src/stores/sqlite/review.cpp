@@ -193,8 +193,8 @@ class Review {
           !rows.empty() && ascii_iequals(rows[0][1].get<std::string>(), mapping_.target.name);
       if (rows.empty() || is_own) continue;
       add(Weight::refusal, "index_name_taken",
-          fmt::format("the index {} of {} cannot be made: there is a {} of that name, of {}", name,
-                      mapping_.target.name, rows[0][0].get<std::string>(),
+          fmt::format("the index {} of {} cannot be made: there is another {} of that name, of {}",
+                      name, mapping_.target.name, rows[0][0].get<std::string>(),
                       rows[0][1].get<std::string>()),
           "give the new index another name");
     }
@@ -205,7 +205,7 @@ class Review {
                          {Value::text(mapping_.target.name)}));
     if (!rows.empty()) {
       add(Weight::refusal, "table_name_taken",
-          fmt::format("the table {} cannot be made: there is a {} of that name",
+          fmt::format("the table {} cannot be made: there is another {} of that name",
                       mapping_.target.name, rows[0][0].get<std::string>()),
           "give the new table another name");
     }

@@ -512,12 +512,23 @@ Status SqliteStore::revive(const std::string& table, const std::string& archived
   return in_transaction([&](Connection& connection) -> Status {
     ASSIGN_OR_RETURN(const bool there, object_exists(connection, "table", table));
     if (there) return {};
+    ASSIGN_OR_RETURN(const std::vector<Reader> readers, readers_beside(connection, table));
     TRY(connection.execute("DROP VIEW IF EXISTS " + quote_name(table)));
     if (archived_as.empty()) return {};
     ASSIGN_OR_RETURN(const bool archived, object_exists(connection, "table", archived_as));
     if (!archived) return {};
-    return connection.execute(
-        fmt::format("ALTER TABLE {} RENAME TO {}", quote_name(archived_as), quote_name(table)));
+    // Nothing is called so for a moment, and SQLite renames no table while a view reads nothing.
+    std::vector<Reader> aside;
+    for (const Reader& one : readers) {
+      if (one.name == table || one.of == table) continue;
+      aside.push_back(one);
+      TRY(connection.execute(
+          fmt::format("DROP {} IF EXISTS {}", ascii_upper(one.type), quote_name(one.name))));
+    }
+    TRY(connection.execute(
+        fmt::format("ALTER TABLE {} RENAME TO {}", quote_name(archived_as), quote_name(table))));
+    for (const Reader& one : aside) TRY(connection.execute(one.sql));
+    return {};
   });
 }
 

@@ -1,0 +1,24 @@
+// The kinds of switches, for make_switch and for tests.
+#pragma once
+
+#include <memory>
+#include <string>
+
+#include "cutover/aws_service.h"
+#include "cutover/switch.h"
+
+namespace whimbrel {
+
+std::unique_ptr<Switch> make_row_switch(const RowSwitch& plan);
+std::unique_ptr<Switch> make_command_switch(const CommandSwitch& plan);
+std::unique_ptr<Switch> make_env_file_switch(const EnvFileSwitch& plan);
+std::unique_ptr<Switch> make_file_switch(const FileSwitch& plan);
+std::unique_ptr<Switch> make_lambda_switch(const LambdaSwitch& plan,
+                                           std::unique_ptr<AwsService> service, Clock& clock);
+std::unique_ptr<Switch> make_parameter_switch(const ParameterSwitch& plan,
+                                              std::unique_ptr<AwsService> service);
+
+// "set A, B; unset C": names only, since a value may be a secret.
+std::string names_of(const NamedValues& values);
+
+}  // namespace whimbrel

@@ -1,0 +1,149 @@
+#include "plan/parse_check.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <array>
+
+#include "base/text.h"
+
+namespace whimbrel {
+
+namespace {
+
+constexpr std::array kinds = {"sql", "command", "new_rows", "metric", "http"};
+
+class CheckParser {
+ public:
+  CheckParser(YamlReader& reader, const YAML::Node& node, const std::vector<std::string>& tables)
+      : reader_(reader), node_(node), tables_(tables) {}
+
+  std::optional<CheckPlan> parse(const std::string& folder) {
+    if (!reader_.check_keys(
+            node_, "a check",
+            {"at", "sql", "command", "new_rows", "metric", "expect", "below", "within", "of"},
+            {"http", "post"})) {
+      return std::nullopt;
+    }
+    if (has("http")) return std::nullopt;  // told as not yet
+    check_.at = at();
+    check_.folder = folder;
+    check_.sql = reader_.text_at(node_, "sql").value_or("");
+    check_.command = reader_.texts_at(node_, "command");
+    if (has("expect")) check_.expect = reader_.value(YamlReader::child(node_, "expect"));
+    below();
+    const auto said = std::ranges::count_if(kinds, [this](const char* kind) { return has(kind); });
+    const bool is_empty =
+        check_.sql.empty() && check_.command.empty() && !has("new_rows") && !has("metric");
+    if (said != 1 || is_empty) {
+      mistake(node_, "a check is one of `sql`, `command`, `new_rows` and `metric`");
+    }
+    if (has("sql")) sql();
+    if (has("new_rows")) new_rows();
+    if (has("metric")) metric();
+    belongs("within", "new_rows");
+    belongs("of", "metric");
+    name();
+    return check_;
+  }
+
+ private:
+  bool has(const char* key) const { return YamlReader::child(node_, key).IsDefined(); }
+  Place place(const char* key) const { return YamlReader::place(YamlReader::child(node_, key)); }
+  void mistake(const YAML::Node& at, std::string message, std::string hint = "") {
+    reader_.diagnostics().add(YamlReader::place(at), std::move(message), std::move(hint));
+  }
+
+  CheckAt at() {
+    const std::string word =
+        reader_.word_at(node_, "at", {"before", "held", "after", "watch"}).value_or("after");
+    return word == "before"  ? CheckAt::before
+           : word == "held"  ? CheckAt::held
+           : word == "after" ? CheckAt::after
+                             : CheckAt::watch;
+  }
+
+  void below() {
+    const YAML::Node below = YamlReader::child(node_, "below");
+    if (!below.IsDefined()) return;
+    const Value limit = reader_.value(below);
+    if (const auto* whole = limit.get_if<std::int64_t>()) {
+      check_.below = static_cast<double>(*whole);
+    } else if (const auto* real = limit.get_if<double>()) {
+      check_.below = *real;
+    } else {
+      mistake(below, "`below` must be a number");
+    }
+  }
+
+  void sql() {
+    if (!check_.sql.empty() && !check_.expect && !has("below")) {
+      mistake(node_, "an sql check needs `expect:` or `below:`");
+    }
+  }
+
+  // Rows that the application writes on the new side are there only when it has been switched.
+  void new_rows() {
+    const YAML::Node table = YamlReader::child(node_, "new_rows");
+    check_.new_rows = reader_.text(table);
+    if (std::ranges::count(tables_, check_.new_rows) == 0) {
+      const std::string near = did_you_mean(check_.new_rows, tables_);
+      mistake(table, fmt::format("the plan moves no table `{}`", printable(check_.new_rows)),
+              near.empty() ? "its tables: " + join(tables_, ", ") : near);
+    }
+    check_.within = reader_.duration_at(node_, "within").value_or(check_.within);
+    if (check_.at == CheckAt::watch) {
+      reader_.diagnostics().not_yet(place("new_rows"), "new_rows at watch");
+    } else if (check_.at != CheckAt::after) {
+      mistake(table, "the application writes to the new side only after the switch",
+              "say `at: after`");
+    }
+  }
+
+  void metric() {
+    const YAML::Node metric = YamlReader::child(node_, "metric");
+    check_.metric = reader_.text(metric);
+    check_.metric_of = reader_.text_at(node_, "of").value_or("");
+    const std::size_t space = check_.metric.rfind(' ');
+    if (space == std::string::npos || space == 0 || space + 1 == check_.metric.size()) {
+      mistake(metric, fmt::format("`{}` is no metric", printable(check_.metric)),
+              "its namespace and its name, like `AWS/Lambda Errors`");
+    }
+    if (!has("below")) mistake(node_, "a metric needs `below:`", "like `below: 1`");
+    if (check_.at != CheckAt::watch) {
+      reader_.diagnostics().not_yet(
+          place("metric"),
+          fmt::format("metric at {}", reader_.text_at(node_, "at").value_or("after")));
+    }
+  }
+
+  void belongs(const char* key, const char* to) {
+    if (!has(key) || has(to)) return;
+    mistake(YamlReader::child(node_, key), fmt::format("`{}` belongs to `{}`", key, to));
+  }
+
+  void name() {
+    check_.name = !check_.sql.empty()        ? check_.sql
+                  : !check_.new_rows.empty() ? "new rows of " + check_.new_rows
+                  : !check_.metric.empty()   ? check_.metric
+                                             : join(check_.command, " ");
+    if (!check_.metric_of.empty()) check_.name += " of " + check_.metric_of;
+    check_.secrets = reader_.secrets();
+    check_.name = masked(check_.name, check_.secrets);
+  }
+
+  YamlReader& reader_;
+  const YAML::Node& node_;
+  const std::vector<std::string>& tables_;
+  CheckPlan check_;
+};
+
+}  // namespace
+
+std::optional<CheckPlan> parse_check(YamlReader& reader, const YAML::Node& node,
+                                     const std::vector<std::string>& tables,
+                                     const std::string& folder) {
+  return CheckParser(reader, node, tables).parse(folder);
+}
+
+}  // namespace whimbrel

@@ -1,0 +1,116 @@
+"""`finish`: it gives up the way back only when nothing stands in the way of the rest.
+
+`python3 finish.py --wanted` runs what whimbrel does not pass yet.
+"""
+import contextlib
+import datetime
+import shutil
+import sqlite3
+import sys
+
+from pair import Pair, are, changed, expect_words, main
+
+PLAIN = "CREATE TABLE {} (id INTEGER PRIMARY KEY, v TEXT);"
+ONE_ROW = PLAIN.format("o") + "INSERT INTO o VALUES (1, 'a');"
+ARCHIVE = "rename_source_to: o_archive"
+
+
+def refused_with_the_way_back_open(pair, *told):
+    """And what is written from then on reaches the old side as before."""
+    expect_words(pair.run("finish", "--yes", expect=3), *told, "nothing was changed; the way back is open")
+    pair.ask("UPDATE n SET v = 'after'")
+    pair.run("rollback", "--yes")
+    are(pair.old(), [(1, "after")])
+
+
+def a_broken_view_does_not_close_the_way_back():
+    with Pair(ONE_ROW + "CREATE VIEW broken AS SELECT * FROM gone;", PLAIN.format("n"), "dual") as pair:
+        pair.run("run", "--yes")
+        refused_with_the_way_back_open(pair, "broken", "put that right, then finish again")
+
+
+def a_name_that_the_archive_cannot_have_is_refused_before():
+    for name in ("an_index", "A_VIEW", "flags", "sqlite_old", "n"):
+        with Pair(ONE_ROW + "CREATE INDEX an_index ON o (v); CREATE VIEW a_view AS SELECT 1;", PLAIN.format("n")) as pair:
+            changed(pair, "o_archive", name)
+            pair.refused("the archive cannot be called `%s`: the name is taken" % name, code=2)
+
+
+def a_name_that_was_taken_since_does_not_close_the_way_back():
+    for taken in ("CREATE INDEX o_archive ON flags (state)", "CREATE VIEW o_archive AS SELECT 1"):
+        for sync in ("dual", "capture"):
+            with Pair(ONE_ROW, PLAIN.format("n"), sync) as pair:
+                pair.run("run", "--yes")
+                pair.ask(taken)
+                refused_with_the_way_back_open(pair, "the old table cannot be called o_archive: the name is taken")
+
+
+def views_and_triggers_over_the_old_name_do_not_go_on_with_the_archive():
+    with Pair(ONE_ROW + "CREATE TABLE log (id INTEGER PRIMARY KEY);", PLAIN.format("n"), "dual") as pair:
+        pair.script("""CREATE VIEW vw AS SELECT id, v FROM o;
+            CREATE TRIGGER logged AFTER INSERT ON log BEGIN INSERT INTO o VALUES (NEW.id, 'logged'); END;
+            CREATE TRIGGER instead INSTEAD OF INSERT ON vw BEGIN INSERT INTO o VALUES (NEW.id, NEW.v); END;""")
+        changed(pair, ARCHIVE, ARCHIVE + ", view: true")
+        pair.run("run", "--yes")
+        pair.run("finish", "--yes")
+        pair.ask("INSERT INTO n VALUES (2, 'new')")
+        are(pair.ask("SELECT * FROM vw ORDER BY 1"), [(1, "a"), (2, "new")], "the application's view")
+        for sql in ("INSERT INTO vw VALUES (3, 'through the view')", "INSERT INTO log VALUES (4)"):
+            with contextlib.suppress(sqlite3.Error):  # a view takes no rows
+                pair.ask(sql)
+        are(pair.ask("SELECT * FROM o_archive"), [(1, "a")], "the archive")
+
+
+def views_and_triggers_over_the_old_name_outlive_the_way_back_after_finish():
+    # Quoted, as SQLite writes a name that it has changed.
+    with Pair('CREATE TABLE "o" (id INTEGER PRIMARY KEY, v TEXT); INSERT INTO o VALUES (1, \'a\');', PLAIN.format("n"),
+              "dual") as pair:
+        pair.script("""CREATE VIEW vw AS SELECT id, v FROM "o";
+            CREATE TRIGGER instead INSTEAD OF INSERT ON vw BEGIN INSERT INTO "o" VALUES (NEW.id, NEW.v); END;""")
+        changed(pair, ARCHIVE, ARCHIVE + ", view: true")
+        before = pair.everything()
+        pair.run("run", "--yes")
+        pair.run("finish", "--yes")
+        pair.run("rollback", "--yes")
+        pair.is_as(before, "after the rollback")
+        pair.ask("INSERT INTO vw VALUES (3, 'through the view')")
+        are(pair.old(), [(1, "a"), (3, "through the view")])
+
+
+def an_archive_that_was_begun_in_this_second_does_not_stop_finish():
+    with Pair(ONE_ROW, PLAIN.format("n"), "dual") as pair:
+        changed(pair, ARCHIVE, "keep_source: false")
+        pair.run("run", "--yes")
+        pair.run("finish", "--yes")
+        [archive] = pair.state.glob("archive-*")
+        pair.run("rollback", "--yes")
+        pair.run("run", "--yes")
+        now = datetime.datetime.now(datetime.timezone.utc)
+        for second in range(60):
+            stamp = (now + datetime.timedelta(seconds=second)).strftime("%Y%m%dT%H%M%SZ")
+            assert len("archive-" + stamp) == len(archive.name), archive
+            shutil.copytree(archive, pair.state / ("archive-" + stamp), dirs_exist_ok=True)
+        pair.run("finish", "--yes")
+        pair.run("rollback", "--yes")
+        are(pair.old(), [(1, "a")])
+
+
+def an_old_table_that_comes_back_gives_no_number_again():
+    with Pair("CREATE TABLE o (id INTEGER PRIMARY KEY AUTOINCREMENT, v TEXT); INSERT INTO o VALUES (1, 'a'), (50, 'b');"
+              "DELETE FROM o WHERE id = 50;", PLAIN.format("n"), "dual") as pair:
+        changed(pair, ARCHIVE, "keep_source: false")
+        for verb in ("run", "finish", "rollback"):
+            pair.run(verb, "--yes")
+        pair.ask("INSERT INTO o (v) VALUES ('c')")
+        are(pair.old(), [(1, "a"), (51, "c")])
+
+
+TESTS = [a_broken_view_does_not_close_the_way_back, a_name_that_the_archive_cannot_have_is_refused_before,
+         a_name_that_was_taken_since_does_not_close_the_way_back,
+         views_and_triggers_over_the_old_name_do_not_go_on_with_the_archive,
+         views_and_triggers_over_the_old_name_outlive_the_way_back_after_finish,
+         an_archive_that_was_begun_in_this_second_does_not_stop_finish]
+WANTED = [an_old_table_that_comes_back_gives_no_number_again]
+
+if __name__ == "__main__":
+    main(*(WANTED if "--wanted" in sys.argv else TESTS))

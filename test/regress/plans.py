@@ -1,0 +1,98 @@
+"""Plans and databases that are refused before anything is made, because no run of them could end well.
+
+`python3 plans.py --wanted` runs what whimbrel does not pass yet.
+"""
+import os
+import sys
+
+from pair import PLAN_ERROR, Pair, are, changed, expect_words, main
+
+PLAIN = "CREATE TABLE {} (id INTEGER PRIMARY KEY, v TEXT);"
+TWO_ROWS = PLAIN.format("o") + "INSERT INTO o VALUES (1, 'a'), (2, 'b');"
+
+
+def one_table_into_two_is_refused():
+    tables = ("  - {from: db/o, to: db/n1, as: one, create: n1.sql, columns: {id: id, a: a}, rest: drop}\n"
+              "  - {from: db/o, to: db/n2, as: two, create: n2.sql, columns: {id: id, b: b}, rest: drop}")
+    for sync in ("dual", "capture"):
+        with Pair("CREATE TABLE o (id INTEGER PRIMARY KEY, a TEXT, b TEXT); INSERT INTO o VALUES (1, 'a1', 'b1');",
+                  {"n1.sql": "CREATE TABLE n1 (id INTEGER PRIMARY KEY, a TEXT);",
+                   "n2.sql": "CREATE TABLE n2 (id INTEGER PRIMARY KEY, b TEXT);"}, sync, tables=tables) as pair:
+            changed(pair, ", rename_source_to: o_archive", "")
+            pair.refused("db/o is the source of `one` as well", "one table into two is not yet of this release",
+                         code=PLAN_ERROR)
+
+
+def a_rollback_is_not_hidden_from_another_migration_of_the_table():
+    """Refused is well, too: then nobody waits for what never comes."""
+    with Pair(TWO_ROWS, PLAIN.format("n")) as pair:
+        changed(pair, ", rename_source_to: o_archive", "")
+        first, second = pair.plan, pair.folder / "second.yaml"
+        text = first.read_text().replace("regress", "second").replace("db/n", "db/z").replace("new.sql", "z.sql")
+        second.write_text(text.replace("name: new", "name: newer"))
+        (pair.folder / "z.sql").write_text(PLAIN.format("z"))
+        pair.run("run", "--yes")
+        before = pair.everything()
+        pair.plan = second
+        _, printed = pair.answer("run", "--yes", "--until", "verify")
+        if "another migration is at work on db/o" in printed:
+            pair.is_as(before)
+            return
+        pair.plan = first
+        pair.ask("UPDATE n SET v = 'new side' WHERE id = 1")
+        pair.run("rollback", "--yes")
+        pair.plan = second
+        pair.run("run", "--yes")
+        are(pair.ask("SELECT * FROM z"), [(1, "new side"), (2, "b")])
+
+
+def a_column_that_comes_after_the_beginning_is_not_left_behind():
+    for sync in ("dual", "capture", "none"):
+        with Pair(TWO_ROWS, "CREATE TABLE n (id INTEGER PRIMARY KEY, v TEXT, late TEXT);", sync) as pair:
+            pair.run("run", "--yes", "--until", "verify")
+            pair.ask("ALTER TABLE o ADD COLUMN late TEXT")
+            pair.ask("UPDATE o SET late = 'precious'")
+            expect_words(pair.run("run", "--yes", expect=3), "o.late")
+            are(pair.ask("SELECT * FROM flags"), [], "switched, " + sync)
+            pair.run("rollback", "--yes")
+            are(pair.old(), [(1, "a", "precious"), (2, "b", "precious")])
+
+
+def a_plan_without_stores_moves_nothing_and_says_so():
+    with Pair(TWO_ROWS, PLAIN.format("n")) as pair:
+        changed(pair, '{db: "sqlite:app.db"}', "{}")
+        pair.refused("the plan names no stores", "add `stores: {name: URL}`", code=PLAN_ERROR)
+        expect_words(pair.run("check", expect=PLAN_ERROR), "the plan names no stores")
+
+
+def two_names_of_one_file_are_one_database():
+    with Pair(TWO_ROWS, PLAIN.format("n"), two=True) as pair:
+        (pair.folder / "far.db").unlink()
+        os.link(pair.folder / "app.db", pair.folder / "far.db")
+        pair.refused("`db` and `far` are one database under two names", "use one of them for both tables", code=PLAN_ERROR)
+        expect_words(pair.run("check", expect=PLAN_ERROR), "one database under two names")
+
+
+def the_plan_that_reverse_prints_tells_tables_of_one_name_apart():
+    other = "CREATE TABLE {} (k TEXT PRIMARY KEY NOT NULL, z TEXT);"
+    tables = ("  - {from: db/o, to: db/n, create: new.sql}\n"
+              "  - {as: far, from: far/o, to: far/n, create: far.sql}")
+    with Pair(TWO_ROWS, {"new.sql": PLAIN.format("n"), "far.sql": other.format("n")}, tables=tables, two=True) as pair:
+        pair.ask(other.format("o"), "far")
+        pair.ask("INSERT INTO o VALUES ('q', 'w')", "far")
+        changed(pair, "rename_source_to: o_archive", "keep_source: false")
+        pair.run("run", "--yes")
+        pair.run("finish", "--yes")
+        back = pair.folder / "back.yaml"
+        back.write_text(pair.start("reverse").communicate()[0])
+        pair.plan = back
+        pair.run("check")
+
+
+TESTS = [one_table_into_two_is_refused, a_rollback_is_not_hidden_from_another_migration_of_the_table,
+         a_column_that_comes_after_the_beginning_is_not_left_behind, a_plan_without_stores_moves_nothing_and_says_so,
+         two_names_of_one_file_are_one_database]
+WANTED = [the_plan_that_reverse_prints_tells_tables_of_one_name_apart]
+
+if __name__ == "__main__":
+    main(*(WANTED if "--wanted" in sys.argv else TESTS))

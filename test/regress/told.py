@@ -1,0 +1,86 @@
+"""What is told is true: exit codes, dry runs, who carries something out; and what must not be told is not.
+
+`python3 told.py --wanted` runs what whimbrel does not pass yet.
+"""
+import sys
+
+from pair import REFUSED, Pair, are, changed, main
+
+PLAIN = "CREATE TABLE {} (id {} PRIMARY KEY NOT NULL, v TEXT);"
+TWO_ROWS = PLAIN.format("o", "INTEGER") + "INSERT INTO o VALUES (1, 'a'), (2, 'b');"
+NEW = PLAIN.format("n", "INTEGER")
+
+
+def a_lock_that_cannot_be_taken_is_no_runner_at_work():
+    with Pair(TWO_ROWS, NEW) as pair:
+        pair.run("run", "--yes", "--until", "verify")
+        lock = pair.state / "journal.db.lock"
+        lock.unlink()
+        lock.mkdir()
+        before = pair.everything()
+        for verb in ("rollback", "cutover"):
+            code, printed = pair.answer(verb, "--yes")
+            assert code != 0 and "the runner" not in printed, "%d: %s" % (code, printed)
+            pair.is_as(before, verb)
+        lock.rmdir()
+        pair.run("rollback", "--yes")
+
+
+def a_dry_run_refuses_what_the_verb_itself_refuses():
+    with Pair(TWO_ROWS, NEW) as pair:
+        changed(pair, "after: 0s", "after: 7d")
+        pair.run("run", "--yes", "--until", "prepare")
+        for verb in ("cutover", "finish"):
+            pair.run(verb, "--yes", expect=REFUSED)
+            pair.run(verb, "--dry-run", expect=REFUSED)
+        pair.run("run", "--yes")
+        pair.run("finish", "--yes", expect=REFUSED)
+        pair.run("finish", "--dry-run", expect=REFUSED)
+        pair.run("finish", "--dry-run", "--after", "0s")
+
+
+def changes_that_wait_are_no_differences():
+    with Pair(PLAIN.format("o", "INTEGER") + """INSERT INTO o WITH RECURSIVE i (n) AS
+            (SELECT 1 UNION ALL SELECT n + 1 FROM i WHERE n < 101000) SELECT n, n FROM i;""", NEW) as pair:
+        changed(pair, "limits: {batch_size: 50}", "limits: {batch_size: 5000}")
+        pair.run("run", "--yes")
+        pair.ask("UPDATE n SET v = 'new' || id")
+        pair.run("verify")
+
+
+SECRET = "SECRETVALUE"
+
+
+def redacted(pair, verb=("run", "--yes")):
+    _, told = pair.answer(*verb, "--redact")
+    assert SECRET not in told, told
+    found = [f.name for f in pair.state.glob("*") if f.suffix in (".json", ".jsonl", ".log") and SECRET in f.read_text()]
+    are(found, [], "files with a value")
+
+
+def a_value_that_a_trial_refuses_is_not_told_under_redact():
+    with Pair(PLAIN.format("o", "INTEGER") + "INSERT INTO o VALUES (1, '%s');" % SECRET, NEW,
+              columns="{id: id, v: {map: v, values: {a: b}}}") as pair:
+        redacted(pair, verb=("test", "--yes"))
+
+
+def a_key_that_differs_is_not_told_under_redact():
+    with Pair(PLAIN.format("o", "TEXT") + "INSERT INTO o VALUES ('%s', 'v');" % SECRET, PLAIN.format("n", "TEXT")) as pair:
+        pair.run("run", "--yes", "--until", "verify", "--redact")
+        pair.ask("UPDATE n SET v = 'meddled'")
+        redacted(pair)
+
+
+def a_value_that_is_set_aside_is_not_told_under_redact():
+    with Pair(PLAIN.format("o", "INTEGER") + "INSERT INTO o VALUES (1, '1'), (2, '%s');" % SECRET,
+              "CREATE TABLE n (id INTEGER PRIMARY KEY, v INTEGER);", columns="{id: id, v: {cast: v, to: integer}}") as pair:
+        changed(pair, "sync: capture", "sync: capture\non_error: reject")
+        redacted(pair)
+
+
+TESTS = [a_lock_that_cannot_be_taken_is_no_runner_at_work, a_dry_run_refuses_what_the_verb_itself_refuses]
+WANTED = [changes_that_wait_are_no_differences, a_value_that_a_trial_refuses_is_not_told_under_redact,
+          a_key_that_differs_is_not_told_under_redact, a_value_that_is_set_aside_is_not_told_under_redact]
+
+if __name__ == "__main__":
+    main(*(WANTED if "--wanted" in sys.argv else TESTS))
