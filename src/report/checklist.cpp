@@ -93,10 +93,17 @@ CheckLine switch_was_made(const ReportFacts& facts) {
   std::vector<std::string> flipped;
   for (const auto& [id, times] : facts.story.effects) {
     if (!id.starts_with("switch:") || !times.confirmed || times.undone) continue;
+  if (facts.by_hand()) {
+    line.value = "the plan names none: it is you who leads the application over";
+    if (facts.is_switched()) {
+      line.value += "; the new side is ready since " +
+                    to_day_text(*facts.story.effect("switched")->confirmed);
+    }
+  }
     flipped.push_back(printable(id.substr(7), 60));
   }
   const EffectTimes* switched = facts.story.effect("switched");
-  if (switched != nullptr && switched->confirmed) {
+  if (switched != nullptr && switched->confirmed && !facts.by_hand()) {
     line.tick = tick(facts.is_switched());
     line.value = facts.is_switched()
                      ? fmt::format("{}{}", flipped.empty() ? "" : join(flipped, ", ") + ", ",

@@ -47,6 +47,8 @@ struct ReportFacts {
   bool started() const { return state.started; }
   bool dual() const { return plan.sync == "dual"; }
   bool is_switched() const;
+  // The plan names no switch: it is a person who leads the application over.
+  bool by_hand() const { return plan.switches.empty(); }
   // Sums over the tables.
   std::int64_t rows_read() const;
   std::int64_t rows_written() const;

@@ -123,6 +123,28 @@ Telling telling(Phase phase) {
 }
 
 // Nobody is at work on what should be going on.
+// Without a switch nobody but a person can tell where the application is.
+std::optional<Telling> by_hand(const ReportFacts& facts) {
+  if (!facts.by_hand()) return std::nullopt;
+  switch (facts.state.phase) {
+    case Phase::verified:
+      return Telling{Tone::good, "Compared",
+                     "Copied and compared; ready for you to lead the application over"};
+    case Phase::fenced:
+      return Telling{Tone::attention, "Handing over", "The new side is about to be handed over"};
+    case Phase::watching:
+      return Telling{Tone::attention, "Handed over",
+                     "The new side is ready to serve; it is you who leads the application over"};
+    case Phase::finishing:
+      return Telling{Tone::waiting, "Cleaning up",
+                     "The new side is left to serve; what is no longer needed goes"};
+    case Phase::finished:
+      return Telling{Tone::good, "Finished", "Finished: the new side is left to serve"};
+    default:
+      return std::nullopt;
+  }
+}
+
 std::optional<Telling> interrupted(const ReportFacts& facts) {
   if (facts.wanted.runner) return std::nullopt;
   switch (facts.state.phase) {
@@ -189,12 +211,24 @@ std::string who_serves(const ReportFacts& facts) {
   switch (facts.state.phase) {
     case Phase::watching:
     case Phase::finishing:
+      if (!facts.by_hand()) return "The application uses the new side.";
+      return facts.dual() ? "The plan names no switch, so whimbrel has switched nothing: lead the "
+                            "application over to the new side yourself, when it suits you."
+                          : "The plan names no switch, so whimbrel has switched nothing: lead the "
+                            "application over to the new side yourself, now. What is still written "
+                            "to the old side is no longer carried over.";
     case Phase::finished:
-      return "The application uses the new side.";
+      return facts.by_hand()
+                 ? "The plan names no switch: that the application uses the new side is "
+                   "in the hands of whoever ran this."
+                 : "The application uses the new side.";
     case Phase::stuck:
       return "It is unknown which side the application uses.";
     case Phase::fenced:
-      return "The application is being switched from the old side to the new one.";
+      return facts.by_hand()
+                 ? "The application still uses the old side; the plan names no switch, so it is "
+                   "you who leads it over."
+                 : "The application is being switched from the old side to the new one.";
     case Phase::rolling_back:
       return facts.is_switched() ? "The application is being led back to the old side."
                                  : "The application uses the old side.";
@@ -238,7 +272,7 @@ std::string way_back(const ReportFacts& facts) {
 
 Headline headline(const ReportFacts& facts) {
   if (!facts.started()) return not_begun(facts);
-  Telling told = interrupted(facts).value_or(telling(facts.state.phase));
+  Telling told = interrupted(facts).value_or(by_hand(facts).value_or(telling(facts.state.phase)));
   const bool again = facts.state.phase == Phase::following && facts.story.comparison() != nullptr;
   if (again) told.title = "Copied; it is compared again before the switch";
   Headline line{told.tone, told.word, told.title, {}};

@@ -9,6 +9,7 @@
 #include "report/fixture_test.h"
 #include "report/headline.h"
 #include "report/runbook.h"
+#include "report/status.h"
 
 namespace whimbrel {
 namespace {
@@ -76,6 +77,27 @@ TEST(Page, TellsOfASwitchWithItsMeasures) {
   EXPECT_TRUE(has(page, "Nothing is lost: each of the 1,000 rows"));
   EXPECT_TRUE(has(page, "20 chunks copied: 1,000 rows read"));
   EXPECT_TRUE(has(runbook(facts, {}), "Writers were held for 40 ms"));
+}
+
+TEST(Page, WithoutASwitchItIsAPersonWhoLeadsTheApplicationOver) {
+  for (const char* sync : {"capture", "dual"}) {
+    Journaled world;
+    world.switches = "[]";
+    world.begin(sync);
+    world.copy(1, 5);
+    world.compare(5, 0);
+    world.switch_over();
+    const ReportFacts facts = world.facts();
+    const std::string told = nlohmann::json(headline(facts).sentences).dump();
+    EXPECT_FALSE(has(told, "The application uses the new side")) << told;
+    EXPECT_TRUE(has(told, "lead the application over")) << told;
+    EXPECT_TRUE(has(headline(facts).title, "it is you who leads the application over"));
+    const CheckLine line = line_of(facts, "switched");
+    EXPECT_EQ(line.tick, Tick::not_measured);
+    EXPECT_TRUE(has(line.value, "the plan names none")) << line.value;
+    const std::string status = status_text(*world.journal, world.clock.now());
+    EXPECT_TRUE(has(status.substr(0, status.find('\n')), "You lead the application over")) << status;
+  }
 }
 
 TEST(Page, CrossesWhatWasMeasuredAndIsNotSo) {

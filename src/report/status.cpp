@@ -9,6 +9,7 @@
 #include "base/text.h"
 #include "report/files.h"
 #include "report/headline.h"
+#include "report/planned.h"
 
 namespace whimbrel {
 
@@ -35,15 +36,23 @@ std::string held_until(const State& state) {
 std::string first_line(const State& state, const json& about) {
   const bool dual = about.value("sync", "") == "dual";
   const bool window = about.value("sync", "") == "none";
+  const bool by_hand = planned(state, nullptr).switches.empty();
   switch (state.phase) {
     case Phase::watching:
+      if (by_hand) {
+        return dual ? "You lead the application over (the plan has no switch); both sides stay "
+                      "equal."
+                    : "You lead the application over (no switch); a runner carries writes back.";
+      }
       return dual ? "The new side is read and written; the old side is kept equal by triggers."
                   : "The new side is read and written; the old side follows it while a runner "
                     "lives.";
     case Phase::finished:
-      return "The new side is read and written; the migration is finished.";
+      return by_hand ? "The new side is the one to use; the migration is finished."
+                     : "The new side is read and written; the migration is finished.";
     case Phase::finishing:
-      return "The new side is read and written; `finish` is under way.";
+      return by_hand ? "The new side is the one to use; `finish` is under way."
+                     : "The new side is read and written; `finish` is under way.";
     case Phase::stuck:
       return "UNKNOWN who reads and writes where: a switch may or may not have flipped.";
     case Phase::rolled_back:
@@ -51,7 +60,9 @@ std::string first_line(const State& state, const json& about) {
     case Phase::rolling_back:
       return "A rollback is under way; run `whimbrel rollback` to end it.";
     case Phase::fenced:
-      return "The switch is under way." + held_until(state);
+      return (by_hand ? "The old side is read and written; the new side is about to be handed over."
+                      : "The switch is under way.") +
+             held_until(state);
     default:
       return dual && (state.confirmed("links"))
                  ? "The old side is read and written; the new side is kept equal by triggers."
@@ -278,7 +289,10 @@ std::vector<NextStep> next_steps(const State& state, const std::string& plan) {
     case Phase::fenced:
       return {step("run", "go on from here"), step("rollback", "undo everything so far")};
     case Phase::verified:
-      return {step("cutover", "switch over"), step("rollback", "undo everything so far")};
+      return {step("cutover", planned(state, nullptr).switches.empty()
+                                  ? "hand over; you lead the application across"
+                                  : "switch over"),
+              step("rollback", "undo everything so far")};
     case Phase::watching:
       return {step("verify", "compare both sides again"),
               step("rollback", "go back without losing a write"),
