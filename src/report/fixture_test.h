@@ -49,8 +49,8 @@ struct Journaled {
     }
     add(PhaseEntered{Phase::following, "every chunk has moved"});
   }
-  void compare(std::int64_t rows, std::int64_t differing) {
-    add(ChunkVerified{0, rows, differing, "", ""});
+  void compare(std::int64_t rows, std::int64_t differing, const std::string& checksum = "") {
+    add(ChunkVerified{0, rows, differing, checksum, checksum});
     add(VerifyEnded{true, rows, differing, 0, 50}, 50);
   }
   void hold(std::int64_t ms, std::int64_t allowed_ms) {

@@ -25,7 +25,7 @@ std::string what_moves(const ReportFacts& facts) {
 }
 
 std::string moved(const ReportFacts& facts) {
-  const std::int64_t rows = facts.rows_read();
+  const std::int64_t rows = facts.rows_moved();
   const std::int64_t expected = facts.rows_expected();
   const Milliseconds took = copying_time(facts);
   const bool so_far = facts.state.phase == Phase::copying;
@@ -47,15 +47,16 @@ std::string compared(const ReportFacts& facts) {
   const VerifyEnded& what = last->what;
   if (what.differing > 0) {
     return fmt::format("The last comparison found {} that differ, of {}.",
-                       rows_text(what.differing), with_thousands(what.rows));
+                       rows_text(what.differing), with_thousands(facts.rows_compared(*last)));
   }
   if (!what.full) {
-    return fmt::format("A sample of {} was compared and none differs.", rows_text(what.rows));
+    return fmt::format("A sample of {} was compared and none differs.",
+                       rows_text(facts.rows_compared(*last)));
   }
   // What was set aside is told in a sentence of its own; beside it nobody reads "nothing is lost".
   return fmt::format("{}ach of the {} was compared on both sides, and none differs ({}).",
-                     facts.state.rejected > 0 ? "E" : "Nothing is lost: e", rows_text(what.rows),
-                     to_day_text(last->at));
+                     facts.state.rejected > 0 ? "E" : "Nothing is lost: e",
+                     rows_text(facts.rows_compared(*last)), to_day_text(last->at));
 }
 
 std::string undone(const ReportFacts& facts) {
@@ -122,7 +123,6 @@ Telling telling(Phase phase) {
   return {Tone::bad, "Unknown", "The journal is in no known phase"};
 }
 
-// Nobody is at work on what should be going on.
 // Without a switch nobody but a person can tell where the application is.
 std::optional<Telling> by_hand(const ReportFacts& facts) {
   if (!facts.by_hand()) return std::nullopt;
@@ -145,6 +145,7 @@ std::optional<Telling> by_hand(const ReportFacts& facts) {
   }
 }
 
+// Nobody is at work on what should be going on.
 std::optional<Telling> interrupted(const ReportFacts& facts) {
   if (facts.wanted.runner) return std::nullopt;
   switch (facts.state.phase) {
@@ -210,13 +211,13 @@ std::string who_serves(const ReportFacts& facts) {
   if (!facts.started()) return "The application uses the old side.";
   switch (facts.state.phase) {
     case Phase::watching:
-    case Phase::finishing:
       if (!facts.by_hand()) return "The application uses the new side.";
       return facts.dual() ? "The plan names no switch, so whimbrel has switched nothing: lead the "
                             "application over to the new side yourself, when it suits you."
                           : "The plan names no switch, so whimbrel has switched nothing: lead the "
                             "application over to the new side yourself, now. What is still written "
                             "to the old side is no longer carried over.";
+    case Phase::finishing:
     case Phase::finished:
       return facts.by_hand()
                  ? "The plan names no switch: that the application uses the new side is "

@@ -79,6 +79,23 @@ TEST(Page, TellsOfASwitchWithItsMeasures) {
   EXPECT_TRUE(has(runbook(facts, {}), "Writers were held for 40 ms"));
 }
 
+TEST(Page, RowsThatWereSetAsideWereNeitherCopiedNorCompared) {
+  Journaled world;
+  world.begin();
+  world.add(PhaseEntered{Phase::copying, "now"});
+  world.add(RowRejected{0, "0123456789abcdef", "refused"});
+  world.add(ChunkCopied{0, "", true, 3, 2, 0, 1, 100, 10});
+  world.add(PhaseEntered{Phase::following, "every chunk has moved"});
+  world.compare(3, 0, "2:aa:bb");
+  const ReportFacts facts = world.facts();
+  EXPECT_EQ(facts.rows_moved(), 2);
+  const std::string told = nlohmann::json(headline(facts).sentences).dump();
+  EXPECT_TRUE(has(told, "2 rows from")) << told;
+  EXPECT_TRUE(has(told, "Each of the 2 rows was compared")) << told;
+  EXPECT_TRUE(has(line_of(facts, "rows_copied").value, "3 rows read, 2 written, 1 set aside"));
+  EXPECT_TRUE(has(line_of(facts, "rows_compared").value, "2 rows compared"));
+}
+
 TEST(Page, WithoutASwitchItIsAPersonWhoLeadsTheApplicationOver) {
   for (const char* sync : {"capture", "dual"}) {
     Journaled world;
