@@ -179,7 +179,8 @@ void what_is_left(Html& html, const ReportFacts& facts) {
       facts.wanted.state_option.empty() ? "" : " --state " + shell_word(facts.wanted.state_option);
   const std::string plan = facts.wanted.plan.empty() ? "PLAN" : shell_word(facts.wanted.plan);
   html.within("dl", {{"class", "steps"}}, [&] {
-    for (const NextStep& step : next_steps(facts.state, plan + option)) {
+    for (const NextStep& step : next_steps(facts.state, plan + option,
+                                           facts.wanted.runner ? Beside::runner : Beside::nobody)) {
       html.element("dt", step.why);
       html.within("dd", {}, [&] { html.element("code", step.command); });
     }
