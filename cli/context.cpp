@@ -10,6 +10,7 @@
 #include <iostream>
 
 #include "base/text.h"
+#include "report/files.h"
 #include "report/planned.h"
 
 namespace whimbrel::cli {
@@ -135,13 +136,31 @@ std::string Context::spoken() const {
   return text;
 }
 
+std::optional<Headway> Context::headway() {
+  const Result<std::string> folder = state_folder(false);
+  if (!folder.ok()) return std::nullopt;
+  const Result<std::string> text = read_file(folder.value() + "/" + headway_file);
+  if (!text.ok()) return std::nullopt;
+  return headway_from(nlohmann::json::parse(text.value(), nullptr, false));
+}
+
+Beside Context::beside() {
+  const Journal* journal = session_.known_journal();
+  if (journal == nullptr || !journal->somebody_runs()) return Beside::nobody;
+  // The lock names its holder, which may be this very command.
+  const Result<std::string> holder = read_file(session_.folder() + "/journal.db.lock");
+  if (!holder.ok() || holder.value() == std::to_string(getpid())) return Beside::nobody;
+  const std::optional<Headway> known = headway();
+  return known && known->paused ? Beside::paused_runner : Beside::runner;
+}
+
 int Context::finish(int code, const std::string& result, const std::string& reason) {
   progress_.settle();
   std::vector<NextStep> steps;
   if (next_) {
     steps = *next_;
   } else if (const Journal* journal = session_.known_journal()) {
-    steps = next_steps(journal->state(), spoken());
+    steps = next_steps(journal->state(), spoken(), beside());
   }
   if (options_.json) {
     nlohmann::json last = {
@@ -189,7 +208,7 @@ int Context::fail_as(int code, const Error& error) {
                             error.code == ErrorCode::invalid_plan ? "" : "see the terminal"));
   std::vector<NextStep> steps;
   const Journal* journal = session_.known_journal();
-  if (journal != nullptr) steps = next_steps(journal->state(), spoken());
+  if (journal != nullptr) steps = next_steps(journal->state(), spoken(), beside());
   if (options_.json) {
     nlohmann::json last = {{"result", "error"},           {"reason", error.message},
                            {"code", name_of(error.code)}, {"hint", error.hint},

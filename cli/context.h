@@ -102,6 +102,9 @@ class Context final : public Host {
 
   // The plan as it has to be said again, with the variables and the folder of this command.
   std::string spoken() const;
+  // Of the runner at work; without one what the last one has left.
+  std::optional<Headway> headway();
+  Beside beside();
   // What to do next, instead of what the phase suggests.
   void next(std::vector<NextStep> steps) { next_ = std::move(steps); }
   int finish(int code, const std::string& result, const std::string& reason);

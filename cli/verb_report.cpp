@@ -1,5 +1,8 @@
 #include <fmt/format.h>
+#include <sys/ioctl.h>
+#include <unistd.h>
 
+#include <cstdlib>
 #include <filesystem>
 #include <fstream>
 
@@ -41,13 +44,19 @@ int list_migrations(const Options& options) {
 
 namespace {
 
-// Of the runner at work; without one nothing.
-std::optional<Headway> headway_of(Context& context) {
-  const Result<std::string> folder = context.state_folder(false);
-  if (!folder.ok()) return std::nullopt;
-  const Result<std::string> text = read_file(folder.value() + "/" + headway_file);
-  if (!text.ok()) return std::nullopt;
-  return headway_from(nlohmann::json::parse(text.value(), nullptr, false));
+// Of the terminal; where it is none, of whoever started it; else as on a small one.
+Screen screen() {
+  Screen screen;
+  winsize size{};
+  if (ioctl(1, TIOCGWINSZ, &size) == 0 && size.ws_col > 0 && size.ws_row > 0) {
+    return {size.ws_col, size.ws_row};
+  }
+  const auto said = [](const char* name, std::size_t unsaid) {
+    const char* text = std::getenv(name);  // NOLINT: before any thread starts
+    const long number = text == nullptr ? 0 : std::strtol(text, nullptr, 10);
+    return number > 0 ? static_cast<std::size_t>(number) : unsaid;
+  };
+  return {said("COLUMNS", screen.columns), said("LINES", screen.rows)};
 }
 
 }  // namespace
@@ -59,19 +68,18 @@ int status(const Options& options) {
     if (const Status journal = context.open_journal(false, Journal::Reading::latest); !journal.ok())
       return context.fail(journal.error());
     const TimePoint now = context.clock().now();
-    const std::optional<Headway> headway = headway_of(context);
+    const std::optional<Headway> headway = context.headway();
+    const State state = context.journal().state();
     if (options.json) {
       std::printf("%s\n", status_document(context.journal(), now, headway)
                               .dump(-1, ' ', false, nlohmann::json::error_handler_t::replace)
                               .c_str());
-    }
-    if (options.watch && !options.json) context.say("\x1b[H\x1b[2J");
-    context.say(status_text(context.journal(), now, headway));
-    const State state = context.journal().state();
-    if (options.watch && !options.json) {
-      for (const NextStep& step : next_steps(state, context.spoken())) {
-        context.say(fmt::format("  next: {}\n        {}\n", step.command, step.why));
-      }
+    } else if (options.watch) {
+      context.say("\x1b[H\x1b[2J" +
+                  status_block(context.journal(), now, headway,
+                               next_steps(state, context.spoken(), context.beside()), screen()));
+    } else {
+      context.say(status_text(context.journal(), now, headway));
     }
     if (!options.watch || stop_flag().requested()) {
       return context.finish(done, state.started ? name_of(state.phase) : "not started",

@@ -26,6 +26,18 @@ json shown(const Value& value) {
   return show(value, 200);
 }
 
+// What a colleague would say first.
+struct Matter {
+  Finding::Weight weight = Finding::Weight::warning;
+  std::int64_t rows = 0;  // that it is about; 0: about none in particular
+  std::string text;
+};
+
+const char* name_of(Finding::Weight weight) {
+  constexpr const char* names[] = {"note", "warning", "refusal"};
+  return names[static_cast<int>(weight)];
+}
+
 struct Refusals {
   void forget_examples() {
     for (auto& [reason, counted] : reasons) counted.second.clear();
@@ -33,8 +45,25 @@ struct Refusals {
   std::int64_t rows = 0;
   std::map<std::string, std::pair<std::int64_t, std::vector<std::string>>> reasons;
 
+  // A row counts once, however many of its columns fail.
+  void add(const Row& key, const std::vector<Error>& errors) {
+    ++rows;
+    for (const Error& error : errors) add_reason(key, error);
+  }
   void add(const Row& key, const Error& error) {
     ++rows;
+    add_reason(key, error);
+  }
+  // The reasons, those of most rows first.
+  std::vector<std::pair<std::string, std::int64_t>> by_rows() const {
+    std::vector<std::pair<std::string, std::int64_t>> all;
+    for (const auto& [reason, counted] : reasons) all.emplace_back(reason, counted.first);
+    std::ranges::stable_sort(all, std::greater(), &std::pair<std::string, std::int64_t>::second);
+    return all;
+  }
+
+ private:
+  void add_reason(const Row& key, const Error& error) {
     // The reason without the value: rows that fail alike are counted together.
     auto& [count, examples] = reasons[error.context.empty() ? error.message : error.context.back()];
     ++count;
@@ -117,6 +146,7 @@ class TableAnalysis {
   }
 
   const json& document() const { return document_; }
+  const std::vector<Matter>& matters() const { return matters_; }
   const std::string& text() const { return text_; }
   bool refused() const { return refused_; }
 
@@ -127,8 +157,8 @@ class TableAnalysis {
   }
 
   void add_finding(const Finding& finding) {
-    constexpr const char* weights[] = {"note", "warning", "refusal"};
-    const char* weight = weights[static_cast<int>(finding.weight)];
+    const char* weight = name_of(finding.weight);
+    if (finding.weight != Finding::Weight::note) matter(finding.weight, 0, finding.message);
     document_["findings"].push_back({{"weight", weight},
                                      {"code", finding.code},
                                      {"message", finding.message},
@@ -136,6 +166,28 @@ class TableAnalysis {
     refused_ = refused_ || finding.weight == Finding::Weight::refusal;
     line("  {:<11} {}{}", weight, finding.message,
          finding.hint.empty() ? "" : "\n              hint: " + finding.hint);
+  }
+
+  void matter(Finding::Weight weight, std::int64_t rows, const std::string& what) {
+    matters_.push_back({weight, rows, move_.name + ": " + what});
+  }
+
+  // Rows that would not move as they should, and why most of them.
+  void matter(bool refuses, const Refusals& refusals, const std::string& what) {
+    constexpr std::size_t told_max = 3;
+    if (refusals.rows == 0) return;
+    std::vector<std::string> why;
+    for (const auto& [reason, rows] : refusals.by_rows()) {
+      if (why.size() == told_max) {
+        why.emplace_back("…");
+        break;
+      }
+      why.push_back(rows == refusals.rows && refusals.reasons.size() == 1
+                        ? reason
+                        : fmt::format("{} {}", with_thousands(rows), reason));
+    }
+    matter(refuses ? Finding::Weight::refusal : Finding::Weight::warning, refusals.rows,
+           fmt::format("{} {} ({})", rows_text(refusals.rows), what, join(why, ", ")));
   }
 
   // The state folder of a migration that is under way is somewhere else, or lost.
@@ -286,54 +338,117 @@ class TableAnalysis {
     return {};
   }
 
+  Error null_into(const ColumnRule& rule) const {
+    return Error{ErrorCode::refused,
+                 fmt::format("{}.{} is NOT NULL and would get a null", move_.mapping.target.name,
+                             rule.column),
+                 "add `if_null:`",
+                 "",
+                 {"null into " + rule.column},
+                 ""};
+  }
+
+  bool is_forbidden_null(const ColumnRule& rule, const Row& image) const {
+    const auto at = static_cast<std::size_t>(rule.index);
+    return image[at].is_null() && !move_.mapping.target.columns[at].nullable;
+  }
+
+  // All that is wrong with a row: a colleague would not tell one column at a time.
+  std::vector<Error> wrong_columns(const Row& row) {
+    std::vector<Error> errors;
+    if (one_by_one_.empty()) {
+      for (const ColumnRule& rule : move_.mapping.forward) {
+        one_by_one_.push_back(move_.mapping);
+        one_by_one_.back().forward = {rule};
+      }
+    }
+    for (const Mapping& mapping : one_by_one_) {
+      const Result<Row> image = image_of(mapping, row, move_.target->catalog());
+      if (!image.ok()) {
+        errors.push_back(image.error());
+      } else if (is_forbidden_null(mapping.forward.front(), image.value())) {
+        errors.push_back(null_into(mapping.forward.front()));
+      }
+    }
+    return errors;
+  }
+
   // The image, unless the row cannot be moved.
   std::optional<Row> look_at(const Row& row, Refusals& refusals) {
     Result<Row> image = image_of(move_.mapping, row, move_.target->catalog());
-    if (image.ok()) {
-      for (const ColumnRule& rule : move_.mapping.forward) {
-        const auto at = static_cast<std::size_t>(rule.index);
-        if (image.value()[at].is_null() && !move_.mapping.target.columns[at].nullable) {
-          image = Error{ErrorCode::refused,
-                        fmt::format("{}.{} is NOT NULL and would get a null",
-                                    move_.mapping.target.name, rule.column),
-                        "add `if_null:`",
-                        "",
-                        {"null into " + rule.column},
-                        ""};
-          break;
-        }
-      }
-    }
-    if (image.ok()) {
-      const Row key = key_of(row, move_.mapping.source_key);
+    const Row key = key_of(row, move_.mapping.source_key);
+    const bool is_whole =
+        image.ok() && std::ranges::none_of(move_.mapping.forward, [&](const ColumnRule& rule) {
+          return is_forbidden_null(rule, image.value());
+        });
+    std::vector<Error> errors;
+    if (!is_whole) errors = wrong_columns(row);
+    if (!image.ok() && errors.empty()) errors.push_back(image.error());
+    if (errors.empty()) {
       const Result<Row> back = source_key_of(
           move_.mapping, key_of(image.value(), move_.mapping.target_key), move_.source->catalog());
       if (!back.ok() || !same(back.value(), key)) {
-        image = Error{ErrorCode::refused,
-                      fmt::format("its key would lead back to {}",
-                                  back.ok() ? show(back.value()) : back.error().message),
-                      "",
-                      "",
-                      {"a key that does not lead back to its row"},
-                      ""};
+        errors.push_back(Error{ErrorCode::refused,
+                               fmt::format("its key would lead back to {}",
+                                           back.ok() ? show(back.value()) : back.error().message),
+                               "",
+                               "",
+                               {"a key that does not lead back to its row"},
+                               ""});
       }
     }
-    if (!image.ok()) {
-      refusals.add(key_of(row, move_.mapping.source_key), image.error());
+    if (!errors.empty()) {
+      refusals.add(key, errors);
       if (redact_) refusals.forget_examples();
       return std::nullopt;
     }
-    if (redact_ || samples_.size() >= 3) return std::move(image).value();
+    if (!redact_ && samples_.size() < 3) sample(row, image.value());
+    return std::move(image).value();
+  }
+
+  void sample(const Row& row, const Row& image) {
+    if (samples_.empty()) sample_key_ = show(key_of(row, move_.mapping.source_key));
     json before = json::object();
     json after = json::object();
     for (std::size_t i = 0; i < row.size(); ++i) {
       before[move_.mapping.source.columns[i].name] = shown(row[i]);
     }
     for (const ColumnRule& rule : move_.mapping.forward) {
-      after[rule.column] = shown(image.value()[static_cast<std::size_t>(rule.index)]);
+      after[rule.column] = shown(image[static_cast<std::size_t>(rule.index)]);
     }
     samples_.push_back({{"before", before}, {"after", after}});
-    return std::move(image).value();
+  }
+
+  static std::string text_of(const json& value) {
+    return value.is_string() ? value.get<std::string>()
+                             : value.dump(-1, ' ', false, json::error_handler_t::replace);
+  }
+
+  // By rule, and what the rule makes of a row, where one can move and may be shown.
+  void tell_mapping(const Refusals& refusals, std::int64_t rows) {
+    if (samples_.empty()) {
+      line("  mapping     {}", redact_     ? "by rule; values are left out:"
+                               : rows == 0 ? "by rule; there is no row to show it on:"
+                                           : "by rule; no row can move as it is:");
+    } else {
+      line("  mapping     as the {} row shows it, key {}:",
+           refusals.rows == 0 ? "first" : "first movable", printable(sample_key_, 40));
+    }
+    for (const ColumnRule& rule : move_.mapping.forward) {
+      const std::string described = printable(whimbrel::describe(*rule.expr), 43);
+      if (samples_.empty()) {
+        line("    {:<24} ← {}", rule.column, described);
+        continue;
+      }
+      const std::string after = printable(text_of(samples_.front()["after"][rule.column]), 40);
+      std::vector<std::string> from;
+      for (const std::string& column : columns_of(*rule.expr)) {
+        from.push_back(printable(text_of(samples_.front()["before"][column]), 24));
+      }
+      const std::string before = join(from, ", ");
+      line("    {:<24} ← {:<44} {}", rule.column, described,
+           before.empty() || before == after ? after : before + " → " + after);
+    }
   }
 
   json tell(const char* word, const Refusals& refusals) {
@@ -354,18 +469,7 @@ class TableAnalysis {
     document_["samples"] = samples_;
     line("  rows        {} ({} of values)", with_thousands(rows), in_bytes(bytes));
     estimate(rows, bytes, took);
-    if (!samples_.empty()) {
-      const auto& after = samples_.front()["after"];
-      line("  mapping     as the first row shows it:");
-      for (const ColumnRule& rule : move_.mapping.forward) {
-        const json& value = after[rule.column];
-        const std::string text = value.is_string()
-                                     ? value.get<std::string>()
-                                     : value.dump(-1, ' ', false, json::error_handler_t::replace);
-        line("    {:<24} ← {:<44} {}", rule.column, printable(whimbrel::describe(*rule.expr), 43),
-             printable(text, 40));
-      }
-    }
+    tell_mapping(refusals, rows);
     document_["refused_rows"] = refusals.rows;
     document_["refused_reasons"] = tell("refused", refusals);
     document_["constraint_rows"] = constraints_.rows;
@@ -373,6 +477,12 @@ class TableAnalysis {
     document_["orphan_rows"] = orphans_.rows;
     document_["orphan_reasons"] =
         tell(move_.orphans == Orphans::keep ? "orphans" : "refused", orphans_);
+    const bool sets_aside = move_.on_error == OnError::reject;
+    const bool keeps = move_.orphans == Orphans::keep;
+    matter(!sets_aside, refusals, sets_aside ? "would be set aside" : "cannot be moved");
+    matter(true, constraints_, "would not be taken by the target");
+    matter(!keeps, orphans_,
+           keeps ? "would be moved without what they refer to" : "cannot be moved");
     if (constraints_.rows > 0) {
       refused_ = true;
       line(
@@ -441,6 +551,9 @@ class TableAnalysis {
   Refusals orphans_;
   json document_;
   std::vector<json> samples_;
+  std::string sample_key_;  // of the first of them
+  std::vector<Mapping> one_by_one_;
+  std::vector<Matter> matters_;
   std::string text_;
   bool refused_ = false;
 };
@@ -495,47 +608,36 @@ json plan_part(const Migration& migration) {
           {"locks", "one writer at a time: a chunk holds the write lock for about 25 ms"}};
 }
 
-// Of several tables: all together, and where to look first.
-void sum_up(Analysis& analysis) {
+// Comes before the tables: all together, and where to look first.
+std::string sum_up(json& document, std::vector<Matter> matters) {
   constexpr std::size_t told_max = 5;
-  const json& tables = analysis.document["tables"];
   std::int64_t rows = 0;
   std::int64_t time = 0;
   std::int64_t disk = 0;
-  std::vector<std::string> refusals;
-  std::vector<std::string> warnings;
-  for (const json& table : tables) {
+  for (const json& table : document["tables"]) {
     rows += table.value("rows", std::int64_t{0});
     time += table.value("estimate_ms", std::int64_t{0});
     disk += table.value("disk_bytes", std::int64_t{0});
-    const std::string name = table["table"].get<std::string>();
-    const std::int64_t refused = table.value("refused_rows", std::int64_t{0}) +
-                                 table.value("constraint_rows", std::int64_t{0});
-    if (refused > 0) {
-      refusals.push_back(fmt::format("{}: {} cannot be moved", name, rows_text(refused)));
-    }
-    for (const json& finding : table["findings"]) {
-      const std::string weight = finding["weight"].get<std::string>();
-      std::string said = name + ": " + finding["message"].get<std::string>();
-      if (weight == "note") continue;
-      (weight == "refusal" ? refusals : warnings).push_back(std::move(said));
-    }
   }
-  analysis.document["estimate_ms"] = time;
-  analysis.document["disk_bytes"] = disk;
-  if (tables.size() < 2) return;
-  analysis.text +=
-      fmt::format("in all: {}, {} to copy and compare, about {} more on disk\n", rows_text(rows),
-                  to_duration_text(Milliseconds(time)), TableAnalysis::in_bytes(disk));
-  refusals.insert(refusals.end(), warnings.begin(), warnings.end());
-  if (refusals.empty()) return;
-  analysis.text += "what matters most:\n";
-  for (std::size_t i = 0; i < std::min(refusals.size(), told_max); ++i) {
-    analysis.text += fmt::format("  {}. {}\n", i + 1, refusals[i]);
+  document["estimate_ms"] = time;
+  document["disk_bytes"] = disk;
+  std::string text;
+  if (document["tables"].size() > 1) {
+    text =
+        fmt::format("in all: {}, {} to copy and compare, about {} more on disk\n", rows_text(rows),
+                    to_duration_text(Milliseconds(time)), TableAnalysis::in_bytes(disk));
   }
-  if (refusals.size() > told_max) {
-    analysis.text += fmt::format("  and {} more above\n", refusals.size() - told_max);
+  if (matters.empty()) return text;
+  std::ranges::stable_sort(matters, std::greater(),
+                           [](const Matter& one) { return std::pair(one.weight, one.rows); });
+  text += "what matters most:\n";
+  for (std::size_t i = 0; i < std::min(matters.size(), told_max); ++i) {
+    text += fmt::format("  {}. {}: {}\n", i + 1, name_of(matters[i].weight), matters[i].text);
   }
+  if (matters.size() > told_max) {
+    text += fmt::format("  and {} more below\n", matters.size() - told_max);
+  }
+  return text;
 }
 
 Result<Analysis> run(const Migration& migration, const Standing& standing, Clock& clock,
@@ -545,15 +647,19 @@ Result<Analysis> run(const Migration& migration, const Standing& standing, Clock
   analysis.document["made_at"] = to_iso8601(clock.now());
   analysis.document["full"] = events != nullptr;
   analysis.document["tables"] = json::array();
+  std::vector<Matter> matters;
   for (const Move& move : migration.moves) {
     TableAnalysis table(migration, move, standing, redact);
     TRY(table.describe());
     if (events != nullptr) TRY(table.read_all(clock, *events, *stop));
     analysis.document["tables"].push_back(table.document());
     analysis.text += table.text();
+    matters.insert(matters.end(), table.matters().begin(), table.matters().end());
     analysis.refused = analysis.refused || table.refused();
   }
-  if (events != nullptr) sum_up(analysis);
+  if (events != nullptr) {
+    analysis.text = sum_up(analysis.document, std::move(matters)) + analysis.text;
+  }
   if (migration.switches.empty()) {
     analysis.text +=
         "warning: the plan names no switch: at the moment of the cutover somebody has to tell the "

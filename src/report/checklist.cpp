@@ -60,6 +60,9 @@ CheckLine rows_were_copied(const ReportFacts& facts) {
   line.tick = all ? Tick::met : still_may ? Tick::not_measured : Tick::not_met;
   line.value = fmt::format("{} of {} tables, {} read, {} written", ended, facts.tables.size(),
                            rows_text(facts.rows_read()), with_thousands(facts.rows_written()));
+  if (facts.state.rejected > 0) {
+    line.value += fmt::format(", {} set aside", with_thousands(facts.state.rejected));
+  }
   return line;
 }
 
@@ -80,7 +83,7 @@ CheckLine rows_are_equal(const ReportFacts& facts) {
                  by_journal,         false};
   const Comparison* last = facts.story.comparison();
   if (last == nullptr) return line;
-  line.value = fmt::format("{} {}compared, {} differing, {}", rows_text(last->what.rows),
+  line.value = fmt::format("{} {}compared, {} differing, {}", rows_text(facts.rows_compared(*last)),
                            last->what.full ? "" : "of a sample ",
                            with_thousands(last->what.differing), to_day_text(last->at));
   if (last->what.full || last->what.differing > 0) line.tick = tick(last->what.differing == 0);
@@ -90,13 +93,20 @@ CheckLine rows_are_equal(const ReportFacts& facts) {
 CheckLine switch_was_made(const ReportFacts& facts) {
   CheckLine line{"switched", "The switch was made", Tick::not_measured, "not yet", by_journal,
                  false};
+  if (facts.by_hand()) {
+    line.value = "the plan names none: it is you who leads the application over";
+    if (facts.is_switched()) {
+      line.value += "; the new side is ready since " +
+                    to_day_text(*facts.story.effect("switched")->confirmed);
+    }
+  }
   std::vector<std::string> flipped;
   for (const auto& [id, times] : facts.story.effects) {
     if (!id.starts_with("switch:") || !times.confirmed || times.undone) continue;
     flipped.push_back(printable(id.substr(7), 60));
   }
   const EffectTimes* switched = facts.story.effect("switched");
-  if (switched != nullptr && switched->confirmed) {
+  if (switched != nullptr && switched->confirmed && !facts.by_hand()) {
     line.tick = tick(facts.is_switched());
     line.value = facts.is_switched()
                      ? fmt::format("{}{}", flipped.empty() ? "" : join(flipped, ", ") + ", ",

@@ -1,5 +1,8 @@
 #include "report/facts.h"
 
+#include <algorithm>
+#include <cstdlib>
+
 #include "report/files.h"
 
 namespace whimbrel {
@@ -69,6 +72,27 @@ std::int64_t ReportFacts::rows_written() const {
   std::int64_t rows = 0;
   for (const TableFacts& one : tables) rows += one.copy ? one.copy->written : 0;
   return rows;
+}
+
+std::int64_t ReportFacts::rows_moved() const {
+  std::int64_t rows = 0;
+  for (const TableFacts& one : tables) rows += one.copy ? one.copy->read - one.copy->rejected : 0;
+  return rows;
+}
+
+// A comparison counts the rows of the source; its fingerprint those that have an image.
+std::int64_t ReportFacts::rows_compared(const Comparison& comparison) const {
+  if (state.rejected == 0) return comparison.what.rows;
+  std::int64_t looked_at = 0;
+  std::int64_t with_image = 0;
+  for (const TableFacts& one : tables) {
+    if (!one.compared) continue;
+    looked_at += one.compared->rows;
+    with_image += std::strtoll(one.compared->expected.c_str(), nullptr, 10);
+  }
+  const bool is_of_this_one = looked_at == comparison.what.rows && with_image > 0;
+  return is_of_this_one ? with_image
+                        : std::max<std::int64_t>(0, comparison.what.rows - state.rejected);
 }
 
 std::int64_t ReportFacts::rows_expected() const {

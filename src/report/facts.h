@@ -47,11 +47,17 @@ struct ReportFacts {
   bool started() const { return state.started; }
   bool dual() const { return plan.sync == "dual"; }
   bool is_switched() const;
+  // The plan names no switch: it is a person who leads the application over.
+  bool by_hand() const { return plan.switches.empty(); }
   // Sums over the tables.
   std::int64_t rows_read() const;
   std::int64_t rows_written() const;
+  std::int64_t rows_moved() const;     // read, and not set aside
   std::int64_t rows_expected() const;  // -1 when unknown
   std::int64_t bytes_read() const;
+  // Rows that a comparison found equal or differing: those set aside have nothing to be compared
+  // to.
+  std::int64_t rows_compared(const Comparison& comparison) const;
   // `whimbrel VERB PLAN [--state FOLDER] MORE`, to be copied into a shell.
   std::string command(const std::string& verb, const std::string& more = "") const;
   // What an error said, unless it must not be told.

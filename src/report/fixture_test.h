@@ -28,14 +28,18 @@ struct Journaled {
     clock.pass(after_ms);
     (void)journal->append(record);
   }
+  std::string switches = R"([{"row": "db/flags", "key": {"name": "x"}, "set": {"on": "1"}}])";
+
   void begin(const std::string& sync = "capture", const std::string& table = "old",
              int attempt = 1) {
     const nlohmann::json about = {
         {"tables", {{{"name", table}, {"from", "db/" + table}, {"to", "db/new " + table}}}},
         {"sync", sync}};
-    add(PlanAccepted{attempt, "a-name", "00000000000000000000000000000000",
-                     R"({"migration": "a-name", "backup": {"of": ["source"], "to": "file:b"}})",
-                     about.dump()});
+    add(PlanAccepted{
+        attempt, "a-name", "00000000000000000000000000000000",
+        R"({"migration": "a-name", "backup": {"of": ["source"], "to": "file:b"}, "cutover": {"switches": )" +
+            switches + "}}",
+        about.dump()});
     add(PhaseEntered{Phase::planned, "the plan is accepted"});
   }
   void copy(int chunks, std::int64_t rows_each) {
@@ -45,8 +49,8 @@ struct Journaled {
     }
     add(PhaseEntered{Phase::following, "every chunk has moved"});
   }
-  void compare(std::int64_t rows, std::int64_t differing) {
-    add(ChunkVerified{0, rows, differing, "", ""});
+  void compare(std::int64_t rows, std::int64_t differing, const std::string& checksum = "") {
+    add(ChunkVerified{0, rows, differing, checksum, checksum});
     add(VerifyEnded{true, rows, differing, 0, 50}, 50);
   }
   void hold(std::int64_t ms, std::int64_t allowed_ms) {

@@ -25,7 +25,7 @@ std::string what_moves(const ReportFacts& facts) {
 }
 
 std::string moved(const ReportFacts& facts) {
-  const std::int64_t rows = facts.rows_read();
+  const std::int64_t rows = facts.rows_moved();
   const std::int64_t expected = facts.rows_expected();
   const Milliseconds took = copying_time(facts);
   const bool so_far = facts.state.phase == Phase::copying;
@@ -47,15 +47,16 @@ std::string compared(const ReportFacts& facts) {
   const VerifyEnded& what = last->what;
   if (what.differing > 0) {
     return fmt::format("The last comparison found {} that differ, of {}.",
-                       rows_text(what.differing), with_thousands(what.rows));
+                       rows_text(what.differing), with_thousands(facts.rows_compared(*last)));
   }
   if (!what.full) {
-    return fmt::format("A sample of {} was compared and none differs.", rows_text(what.rows));
+    return fmt::format("A sample of {} was compared and none differs.",
+                       rows_text(facts.rows_compared(*last)));
   }
   // What was set aside is told in a sentence of its own; beside it nobody reads "nothing is lost".
   return fmt::format("{}ach of the {} was compared on both sides, and none differs ({}).",
-                     facts.state.rejected > 0 ? "E" : "Nothing is lost: e", rows_text(what.rows),
-                     to_day_text(last->at));
+                     facts.state.rejected > 0 ? "E" : "Nothing is lost: e",
+                     rows_text(facts.rows_compared(*last)), to_day_text(last->at));
 }
 
 std::string undone(const ReportFacts& facts) {
@@ -120,6 +121,28 @@ Telling telling(Phase phase) {
       return {Tone::bad, "Stuck", "A person has to look whether a switch has flipped"};
   }
   return {Tone::bad, "Unknown", "The journal is in no known phase"};
+}
+
+// Without a switch nobody but a person can tell where the application is.
+std::optional<Telling> by_hand(const ReportFacts& facts) {
+  if (!facts.by_hand()) return std::nullopt;
+  switch (facts.state.phase) {
+    case Phase::verified:
+      return Telling{Tone::good, "Compared",
+                     "Copied and compared; ready for you to lead the application over"};
+    case Phase::fenced:
+      return Telling{Tone::attention, "Handing over", "The new side is about to be handed over"};
+    case Phase::watching:
+      return Telling{Tone::attention, "Handed over",
+                     "The new side is ready to serve; it is you who leads the application over"};
+    case Phase::finishing:
+      return Telling{Tone::waiting, "Cleaning up",
+                     "The new side is left to serve; what is no longer needed goes"};
+    case Phase::finished:
+      return Telling{Tone::good, "Finished", "Finished: the new side is left to serve"};
+    default:
+      return std::nullopt;
+  }
 }
 
 // Nobody is at work on what should be going on.
@@ -188,13 +211,25 @@ std::string who_serves(const ReportFacts& facts) {
   if (!facts.started()) return "The application uses the old side.";
   switch (facts.state.phase) {
     case Phase::watching:
+      if (!facts.by_hand()) return "The application uses the new side.";
+      return facts.dual() ? "The plan names no switch, so whimbrel has switched nothing: lead the "
+                            "application over to the new side yourself, when it suits you."
+                          : "The plan names no switch, so whimbrel has switched nothing: lead the "
+                            "application over to the new side yourself, now. What is still written "
+                            "to the old side is no longer carried over.";
     case Phase::finishing:
     case Phase::finished:
-      return "The application uses the new side.";
+      return facts.by_hand()
+                 ? "The plan names no switch: that the application uses the new side is "
+                   "in the hands of whoever ran this."
+                 : "The application uses the new side.";
     case Phase::stuck:
       return "It is unknown which side the application uses.";
     case Phase::fenced:
-      return "The application is being switched from the old side to the new one.";
+      return facts.by_hand()
+                 ? "The application still uses the old side; the plan names no switch, so it is "
+                   "you who leads it over."
+                 : "The application is being switched from the old side to the new one.";
     case Phase::rolling_back:
       return facts.is_switched() ? "The application is being led back to the old side."
                                  : "The application uses the old side.";
@@ -238,7 +273,7 @@ std::string way_back(const ReportFacts& facts) {
 
 Headline headline(const ReportFacts& facts) {
   if (!facts.started()) return not_begun(facts);
-  Telling told = interrupted(facts).value_or(telling(facts.state.phase));
+  Telling told = interrupted(facts).value_or(by_hand(facts).value_or(telling(facts.state.phase)));
   const bool again = facts.state.phase == Phase::following && facts.story.comparison() != nullptr;
   if (again) told.title = "Copied; it is compared again before the switch";
   Headline line{told.tone, told.word, told.title, {}};

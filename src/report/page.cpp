@@ -106,8 +106,8 @@ std::vector<Figure> figures(const ReportFacts& facts) {
     return all;
   }
   const Milliseconds took = copying_time(facts);
-  all.push_back({"figure-rows", with_thousands(facts.rows_read()), "rows copied",
-                 rate_text(facts.rows_read(), took)});
+  all.push_back({"figure-rows", with_thousands(facts.rows_moved()), "rows copied",
+                 rate_text(facts.rows_moved(), took)});
   all.push_back({"figure-copying", took.count() > 0 ? to_duration_text(took) : "–",
                  "time of copying",
                  fmt::format("{} {}", with_thousands(std::ssize(facts.story.chunks)),
@@ -115,8 +115,9 @@ std::vector<Figure> figures(const ReportFacts& facts) {
   const Comparison* last = facts.story.comparison();
   all.push_back({"figure-differing", last == nullptr ? "–" : with_thousands(last->what.differing),
                  "rows differ",
-                 last == nullptr ? "not compared yet"
-                                 : fmt::format("of {} compared", with_thousands(last->what.rows))});
+                 last == nullptr
+                     ? "not compared yet"
+                     : fmt::format("of {} compared", with_thousands(facts.rows_compared(*last)))});
   all.push_back({"figure-rejected", with_thousands(facts.state.rejected), "rows set aside", ""});
   Milliseconds held{0};
   const auto holds = facts.story.holds_of(facts.story.attempt());
@@ -178,7 +179,8 @@ void what_is_left(Html& html, const ReportFacts& facts) {
       facts.wanted.state_option.empty() ? "" : " --state " + shell_word(facts.wanted.state_option);
   const std::string plan = facts.wanted.plan.empty() ? "PLAN" : shell_word(facts.wanted.plan);
   html.within("dl", {{"class", "steps"}}, [&] {
-    for (const NextStep& step : next_steps(facts.state, plan + option)) {
+    for (const NextStep& step : next_steps(facts.state, plan + option,
+                                           facts.wanted.runner ? Beside::runner : Beside::nobody)) {
       html.element("dt", step.why);
       html.within("dd", {}, [&] { html.element("code", step.command); });
     }

@@ -88,7 +88,7 @@ void validation(Html& html, const ReportFacts& facts) {
         cell(html, to_day_text(one.at), columns[0]);
         cell(html, fmt::format("attempt {}, {}", one.attempt, name_of(one.phase)), columns[1]);
         cell(html, one.what.full ? "every row" : "a sample", columns[2]);
-        cell(html, with_thousands(one.what.rows), columns[3]);
+        cell(html, with_thousands(facts.rows_compared(one)), columns[3]);
         cell(html, with_thousands(one.what.differing), columns[4]);
         cell(html, to_duration_text(Milliseconds(one.what.ms)), columns[5]);
       });

@@ -9,6 +9,7 @@
 #include "report/fixture_test.h"
 #include "report/headline.h"
 #include "report/runbook.h"
+#include "report/status.h"
 
 namespace whimbrel {
 namespace {
@@ -76,6 +77,44 @@ TEST(Page, TellsOfASwitchWithItsMeasures) {
   EXPECT_TRUE(has(page, "Nothing is lost: each of the 1,000 rows"));
   EXPECT_TRUE(has(page, "20 chunks copied: 1,000 rows read"));
   EXPECT_TRUE(has(runbook(facts, {}), "Writers were held for 40 ms"));
+}
+
+TEST(Page, RowsThatWereSetAsideWereNeitherCopiedNorCompared) {
+  Journaled world;
+  world.begin();
+  world.add(PhaseEntered{Phase::copying, "now"});
+  world.add(RowRejected{0, "0123456789abcdef", "refused"});
+  world.add(ChunkCopied{0, "", true, 3, 2, 0, 1, 100, 10});
+  world.add(PhaseEntered{Phase::following, "every chunk has moved"});
+  world.compare(3, 0, "2:aa:bb");
+  const ReportFacts facts = world.facts();
+  EXPECT_EQ(facts.rows_moved(), 2);
+  const std::string told = nlohmann::json(headline(facts).sentences).dump();
+  EXPECT_TRUE(has(told, "2 rows from")) << told;
+  EXPECT_TRUE(has(told, "Each of the 2 rows was compared")) << told;
+  EXPECT_TRUE(has(line_of(facts, "rows_copied").value, "3 rows read, 2 written, 1 set aside"));
+  EXPECT_TRUE(has(line_of(facts, "rows_compared").value, "2 rows compared"));
+}
+
+TEST(Page, WithoutASwitchItIsAPersonWhoLeadsTheApplicationOver) {
+  for (const char* sync : {"capture", "dual"}) {
+    Journaled world;
+    world.switches = "[]";
+    world.begin(sync);
+    world.copy(1, 5);
+    world.compare(5, 0);
+    world.switch_over();
+    const ReportFacts facts = world.facts();
+    const std::string told = nlohmann::json(headline(facts).sentences).dump();
+    EXPECT_FALSE(has(told, "The application uses the new side")) << told;
+    EXPECT_TRUE(has(told, "lead the application over")) << told;
+    EXPECT_TRUE(has(headline(facts).title, "it is you who leads the application over"));
+    const CheckLine line = line_of(facts, "switched");
+    EXPECT_EQ(line.tick, Tick::not_measured);
+    EXPECT_TRUE(has(line.value, "the plan names none")) << line.value;
+    const std::string status = status_text(*world.journal, world.clock.now());
+    EXPECT_TRUE(has(status.substr(0, status.find('\n')), "You lead the application over")) << status;
+  }
 }
 
 TEST(Page, CrossesWhatWasMeasuredAndIsNotSo) {

@@ -158,9 +158,9 @@ RunbookStep copy(const ReportFacts& facts) {
   return step;
 }
 
-std::string comparison_text(const Comparison& one) {
+std::string comparison_text(const ReportFacts& facts, const Comparison& one) {
   return fmt::format("{}: {}{} compared in {}, {} differing", to_day_text(one.at),
-                     one.what.full ? "" : "a sample, ", rows_text(one.what.rows),
+                     one.what.full ? "" : "a sample, ", rows_text(facts.rows_compared(one)),
                      to_duration_text(Milliseconds(one.what.ms)),
                      with_thousands(one.what.differing));
 }
@@ -174,7 +174,8 @@ std::vector<std::string> comparisons(const ReportFacts& facts, bool after_switch
   std::vector<std::string> all;
   for (const Comparison& one : facts.story.comparisons) {
     const bool now = one.attempt == facts.story.attempt();
-    if (now && is_after_switch(one.phase) == after_switch) all.push_back(comparison_text(one));
+    if (now && is_after_switch(one.phase) == after_switch)
+      all.push_back(comparison_text(facts, one));
   }
   if (std::ssize(all) > lines_max) all.erase(all.begin(), all.end() - lines_max);
   return all;

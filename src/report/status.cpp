@@ -9,6 +9,7 @@
 #include "base/text.h"
 #include "report/files.h"
 #include "report/headline.h"
+#include "report/planned.h"
 
 namespace whimbrel {
 
@@ -35,15 +36,23 @@ std::string held_until(const State& state) {
 std::string first_line(const State& state, const json& about) {
   const bool dual = about.value("sync", "") == "dual";
   const bool window = about.value("sync", "") == "none";
+  const bool by_hand = planned(state, nullptr).switches.empty();
   switch (state.phase) {
     case Phase::watching:
+      if (by_hand) {
+        return dual ? "You lead the application over (the plan has no switch); both sides stay "
+                      "equal."
+                    : "You lead the application over (no switch); a runner carries writes back.";
+      }
       return dual ? "The new side is read and written; the old side is kept equal by triggers."
                   : "The new side is read and written; the old side follows it while a runner "
                     "lives.";
     case Phase::finished:
-      return "The new side is read and written; the migration is finished.";
+      return by_hand ? "The new side is the one to use; the migration is finished."
+                     : "The new side is read and written; the migration is finished.";
     case Phase::finishing:
-      return "The new side is read and written; `finish` is under way.";
+      return by_hand ? "The new side is the one to use; `finish` is under way."
+                     : "The new side is read and written; `finish` is under way.";
     case Phase::stuck:
       return "UNKNOWN who reads and writes where: a switch may or may not have flipped.";
     case Phase::rolled_back:
@@ -51,7 +60,9 @@ std::string first_line(const State& state, const json& about) {
     case Phase::rolling_back:
       return "A rollback is under way; run `whimbrel rollback` to end it.";
     case Phase::fenced:
-      return "The switch is under way." + held_until(state);
+      return (by_hand ? "The old side is read and written; the new side is about to be handed over."
+                      : "The switch is under way.") +
+             held_until(state);
     default:
       return dual && (state.confirmed("links"))
                  ? "The old side is read and written; the new side is kept equal by triggers."
@@ -128,9 +139,11 @@ std::size_t display_width(const std::string& utf8) {
       std::ranges::count_if(utf8, [](char c) { return (c & 0xc0) != 0x80; }));
 }
 
-// Words of a sentence in lines of at most 80 columns, the second and later ones indented.
-std::string wrapped(const std::string& text, std::size_t indent) {
-  constexpr std::size_t columns = 80;
+constexpr std::size_t columns_of_text = 80;
+
+// Words of a sentence in lines of at most so many columns, the second and later ones indented.
+std::string wrapped(const std::string& text, std::size_t indent,
+                    std::size_t columns = columns_of_text) {
   std::string out;
   std::size_t column = 0;
   for (std::size_t at = 0; at < text.size();) {
@@ -239,33 +252,190 @@ json status_document(const Journal& journal, TimePoint now, const std::optional<
   return document;
 }
 
-std::string status_text(const Journal& journal, TimePoint now,
-                        const std::optional<Headway>& headway) {
-  const State state = journal.state();
-  if (!state.started) return "Nothing was started yet. `whimbrel run` begins.\n";
-  const json document = status_document(journal, now, headway);
-  std::string text = wrapped(document["who"].get<std::string>(), 0) +
-                     wrapped(document["way_back"].get<std::string>(), 2);
-  text += wrapped(
-      fmt::format("{}, attempt {}: {} since {} ({})", printable(state.migration, 60), state.attempt,
-                  name_of(state.phase), seconds_text(state.phase_since), printable(state.why, 300)),
-      2);
-  if (document.contains("at_work")) text += at_work(*headway, now);
-  for (const auto& table : document["tables"]) {
-    text += so_far(table, !document.contains("at_work"));  // then the rate is told above
+namespace {
+
+// What a status says, in the order of a reader's questions.
+struct Told {
+  std::string head;     // who reads and writes where, the way back, where it stands
+  std::string at_work;  // what the runner does
+  std::vector<std::string> tables;
+  std::vector<std::string> unended;  // of these, the tables that are begun and not done
+  std::string rest;                  // of the tables, in one line
+  std::string tail;
+};
+
+std::string sum_of(const json& tables) {
+  std::int64_t copied = 0;
+  std::int64_t compared = 0;
+  std::int64_t rows = 0;
+  for (const json& table : tables) {
+    const bool has_copy = table.contains("copied");
+    copied += has_copy && table["copied"]["done"].get<bool>() ? 1 : 0;
+    compared += table.contains("compared") ? 1 : 0;
+    rows += has_copy ? table["copied"]["read"].get<std::int64_t>() : 0;
   }
-  if (state.rejected > 0) text += rows_text(state.rejected) + " set aside in rejected.jsonl\n";
-  if (const auto kept = document["kept_rows"].get<std::int64_t>(); kept > 0) {
-    text += wrapped(rows_text(kept) + " with values that the old shape cannot hold", 2);
-  }
-  if (state.last_failure) {
-    text += wrapped("last error: " + printable(state.last_failure->message, 600), 2);
-  }
-  text += document["runner"].get<bool>() ? "a runner is at work\n" : "no runner is at work\n";
-  return text;
+  return fmt::format("  {} tables: {} copied, {} compared; {} so far\n", tables.size(), copied,
+                     compared, rows_text(rows));
 }
 
-std::vector<NextStep> next_steps(const State& state, const std::string& plan) {
+Told tell(const Journal& journal, TimePoint now, const std::optional<Headway>& headway) {
+  const State state = journal.state();
+  const json document = status_document(journal, now, headway);
+  Told told;
+  told.head = wrapped(document["who"].get<std::string>(), 0) +
+              wrapped(document["way_back"].get<std::string>(), 2);
+  told.head +=
+      state.started
+          ? wrapped(fmt::format("{}, attempt {}: {} since {} ({})", printable(state.migration, 60),
+                                state.attempt, name_of(state.phase),
+                                seconds_text(state.phase_since), printable(state.why, 300)),
+                    2)
+          : wrapped("Nothing was changed yet: a runner reads every row first.", 2);
+  const bool works = document.contains("at_work");
+  if (works) told.at_work = at_work(*headway, now);
+  for (const json& table : document["tables"]) {
+    told.tables.push_back(so_far(table, !works));  // then the rate is told above
+    const bool ended = !table.contains("copied") || table["copied"]["done"].get<bool>();
+    if (!ended) told.unended.push_back(told.tables.back());
+  }
+  told.rest = sum_of(document["tables"]);
+  if (state.rejected > 0) told.tail += rows_text(state.rejected) + " set aside in rejected.jsonl\n";
+  if (const auto kept = document["kept_rows"].get<std::int64_t>(); kept > 0) {
+    told.tail += wrapped(rows_text(kept) + " with values that the old shape cannot hold", 2);
+  }
+  if (state.last_failure) {
+    told.tail += wrapped("last error: " + printable(state.last_failure->message, 600), 2);
+  }
+  told.tail += document["runner"].get<bool>() ? "a runner is at work\n" : "no runner is at work\n";
+  return told;
+}
+
+// Lines of at most so many columns: a longer one goes on in the next, as a terminal shows it.
+std::vector<std::string> lines_of(const std::string& text, std::size_t columns) {
+  std::vector<std::string> lines;
+  for (std::size_t at = 0; at < text.size();) {
+    const std::size_t end = std::min(text.find('\n', at), text.size());
+    std::string line;
+    std::size_t width = 0;
+    for (std::size_t i = at; i < end; ++i) {
+      const bool begins = (text[i] & 0xc0) != 0x80;
+      if (begins && width == columns) {
+        lines.push_back(std::move(line));
+        line.clear();
+        width = 0;
+      }
+      width += begins ? 1 : 0;
+      line += text[i];
+    }
+    lines.push_back(std::move(line));
+    at = end + 1;
+  }
+  return lines;
+}
+
+std::string in_one_line(const NextStep& step, std::size_t columns) {
+  std::string line = fmt::format("  next: {:<32}  {}\n", step.command, step.why);
+  if (display_width(line) <= columns) return line;
+  line = fmt::format("  next: {}  {}\n", step.command, step.why);
+  return display_width(line) <= columns + 1 ? line : fmt::format("  next: {}\n", step.command);
+}
+
+}  // namespace
+
+std::string status_text(const Journal& journal, TimePoint now,
+                        const std::optional<Headway>& headway) {
+  if (!journal.state().started && !journal.somebody_runs()) {
+    return "Nothing was started yet. `whimbrel run` begins.\n";
+  }
+  const Told told = tell(journal, now, headway);
+  std::string text = told.head + told.at_work;
+  for (const std::string& table : told.tables) text += table;
+  return text + told.tail;
+}
+
+std::string status_block(const Journal& journal, TimePoint now,
+                         const std::optional<Headway>& headway, const std::vector<NextStep>& steps,
+                         Screen screen) {
+  const std::size_t columns = std::clamp<std::size_t>(screen.columns, 20, columns_of_text);
+  // The last row is the cursor's: a line break there would scroll the first one off.
+  const std::size_t rows = std::max<std::size_t>(screen.rows, 5) - 1;
+  std::vector<std::string> next;
+  for (const NextStep& step : steps) {
+    for (std::string& line : lines_of(in_one_line(step, columns), columns)) {
+      next.push_back(std::move(line));
+    }
+  }
+  std::vector<std::string> lines;
+  std::vector<std::string> tables;
+  std::vector<std::string> tail;
+  if (!journal.state().started && !journal.somebody_runs()) {
+    lines = lines_of(status_text(journal, now, headway), columns);
+  } else {
+    const Told told = tell(journal, now, headway);
+    lines = lines_of(told.head + told.at_work, columns);
+    tail = lines_of(told.tail, columns);
+    std::string all;
+    for (const std::string& table : told.tables) all += table;
+    tables = lines_of(all, columns);
+    const auto fits = [&](std::size_t more) {
+      return lines.size() + more + tail.size() + next.size() <= rows;
+    };
+    if (!fits(tables.size())) {
+      // Those at work as far as there is room, and one line for all of them.
+      tables.clear();
+      for (const std::string& table : told.unended) {
+        const std::vector<std::string> its = lines_of(table, columns);
+        if (!fits(tables.size() + its.size() + 1)) break;
+        tables.insert(tables.end(), its.begin(), its.end());
+      }
+      tables.push_back(lines_of(told.rest, columns).front());
+    }
+  }
+  // What does not fit even so is cut where it is least missed: a long error, then what to do next.
+  const std::size_t taken = lines.size() + tables.size();
+  const std::size_t left = rows > taken ? rows - taken : 0;
+  if (tail.size() + next.size() > left) {
+    const std::size_t for_next = std::min(next.size(), left / 2);
+    const std::size_t for_tail = std::min(tail.size(), left - for_next);
+    tail.erase(tail.begin(), tail.end() - static_cast<std::ptrdiff_t>(for_tail));
+    next.resize(for_next);
+  }
+  lines.insert(lines.end(), tables.begin(), tables.end());
+  lines.insert(lines.end(), tail.begin(), tail.end());
+  lines.insert(lines.end(), next.begin(), next.end());
+  if (lines.size() > rows) lines.resize(rows);
+  return join(lines, "\n") + "\n";
+}
+
+namespace {
+
+// Beside a runner: what it heeds, and nothing that only its end makes possible.
+std::vector<NextStep> steps_beside_a_runner(const State& state, const std::string& plan,
+                                            bool paused) {
+  const auto step = [&](const std::string& verb, const char* why, const char* more = "") {
+    return NextStep{fmt::format("whimbrel {} {}{}", verb, plan, more), why};
+  };
+  std::vector<NextStep> steps = {step("status", "see how far it is", " --watch")};
+  const bool switched = state.phase == Phase::watching;
+  if (paused) {
+    steps.push_back(step("resume", "let it go on"));
+  } else if (state.phase != Phase::rolling_back && state.phase != Phase::finishing) {
+    steps.push_back(step("pause", "hold it after the chunk it is in"));
+    if (!switched) steps.push_back(step("limits", "slow it down", " rows_per_s=1000"));
+  }
+  if (state.started && state.phase != Phase::rolling_back && state.phase != Phase::finishing) {
+    steps.push_back(step("rollback", switched ? "it goes back without losing a write"
+                                              : "it undoes everything so far"));
+  }
+  return steps;
+}
+
+}  // namespace
+
+std::vector<NextStep> next_steps(const State& state, const std::string& plan, Beside beside) {
+  if (beside != Beside::nobody) {
+    return steps_beside_a_runner(state, plan, beside == Beside::paused_runner);
+  }
   const auto step = [&](const char* verb, const char* why) {
     return NextStep{fmt::format("whimbrel {} {}", verb, plan), why};
   };
@@ -278,7 +448,10 @@ std::vector<NextStep> next_steps(const State& state, const std::string& plan) {
     case Phase::fenced:
       return {step("run", "go on from here"), step("rollback", "undo everything so far")};
     case Phase::verified:
-      return {step("cutover", "switch over"), step("rollback", "undo everything so far")};
+      return {step("cutover", planned(state, nullptr).switches.empty()
+                                  ? "hand over; you lead the application across"
+                                  : "switch over"),
+              step("rollback", "undo everything so far")};
     case Phase::watching:
       return {step("verify", "compare both sides again"),
               step("rollback", "go back without losing a write"),

@@ -3,7 +3,9 @@
 #pragma once
 
 #include <nlohmann/json.hpp>
+#include <optional>
 #include <string>
+#include <vector>
 
 #include "base/clock.h"
 #include "journal/journal.h"
@@ -22,7 +24,20 @@ nlohmann::json status_document(const Journal& journal, TimePoint now,
 // At most 80 columns wide; the first line says who reads and writes where. Times are UTC.
 std::string status_text(const Journal& journal, TimePoint now,
                         const std::optional<Headway>& headway = std::nullopt);
-std::vector<NextStep> next_steps(const State& state, const std::string& plan);
+struct Screen {
+  std::size_t columns = 80;
+  std::size_t rows = 24;
+};
+// The same for a screen that is drawn anew: never more lines than it shows without scrolling, none
+// wider than it, or than 80 columns. Of many tables those at work, and a line that sums up.
+std::string status_block(const Journal& journal, TimePoint now,
+                         const std::optional<Headway>& headway, const std::vector<NextStep>& steps,
+                         Screen screen);
+
+enum class Beside { nobody, runner, paused_runner };
+// Commands that work in this state; beside a runner those that it heeds.
+std::vector<NextStep> next_steps(const State& state, const std::string& plan,
+                                 Beside beside = Beside::nobody);
 
 // What another machine needs to roll back: the plan, its digest, and digests of the files beside.
 Result<nlohmann::json> checkpoint_document(const Journal& journal, const std::string& folder,

@@ -194,8 +194,19 @@ std::vector<Inverse> Inverter::invert(const ExprPtr& expr) const {
   if (const auto* node = std::get_if<TimeConversion>(&expr->node)) {
     const ColumnRef* column = as_column(node->of);
     if (column == nullptr) return {};
-    return {{column->column, make_expr(TimeConversion{back, node->as, node->from}), false,
-             fmt::format("fractions of a second in {} are lost", column->column)}};
+    // A number comes back as it was, or is refused on the way there; of a text only its instant.
+    const bool kept = node->as == TimeForm::iso8601 || target_holds == Kind::null ||
+                      target_holds == Kind::int64 || target_holds == Kind::decimal;
+    const bool text = node->from == TimeForm::iso8601;
+    const char* form =
+        node->as == TimeForm::epoch_s ? "2026-11-20T20:15:03Z" : "2026-11-20T20:15:03.000Z";
+    const std::string loss =
+        !kept  ? fmt::format("a time in {} does not come back from a column of this type",
+                             column->column)
+        : text ? fmt::format("a time in {} comes back written as {}", column->column, form)
+               : "";
+    return {{column->column, make_expr(TimeConversion{back, node->as, node->from}), loss.empty(),
+             loss}};
   }
   return {};
 }

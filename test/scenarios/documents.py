@@ -116,6 +116,52 @@ def rows_that_refer_to_nothing_or_break_a_constraint():
     world.close()
 
 
+def an_analysis_tells_all_that_is_wrong_and_first_what_matters():
+    world = World(rows=0)
+    with world.connect() as c:
+        c.executescript("""
+            CREATE TABLE p (id INTEGER PRIMARY KEY); INSERT INTO p VALUES (1);
+            CREATE TABLE t (id INTEGER PRIMARY KEY, a TEXT, b TEXT);
+            INSERT INTO t VALUES (1, 'x', 'y'), (2, 'x', 'y'), (3, 'x', 'y'), (4, '4', 'y'), (5, '5', '55');
+            CREATE TABLE o (id INTEGER PRIMARY KEY, p INTEGER); INSERT INTO o VALUES (1, 1), (2, 77), (3, 88);""")
+    for name, columns in (("p", ""), ("t", ", a INTEGER, b INTEGER"), ("o", ", p INTEGER REFERENCES p2(id)")):
+        (world.folder / (name + ".sql")).write_text("CREATE TABLE %s2 (id INTEGER PRIMARY KEY%s);" % (name, columns))
+    world.plan.write_text("""
+whimbrel: 1
+migration: scenario
+stores: {db: "sqlite:${SCENARIO_DB}"}
+tables:
+  - {from: db/p, to: db/p2, create: p.sql}
+  - {from: db/o, to: db/o2, create: o.sql}
+  - {from: db/t, to: db/t2, create: t.sql, same: [id],
+     columns: {a: {cast: a, to: integer}, b: {cast: b, to: integer}}}
+sync: capture
+""")
+    _, out, _ = world.run("analyze", expect=3)
+    hold_all(world, "analysis")
+    lines = out.splitlines()
+    first = lines.index("what matters most:")
+    assert first < next(i for i, line in enumerate(lines) if "db/p → db/p2" in line), out
+    # The heavier first; a row counts once, and each of its columns is told.
+    assert lines[first + 1].startswith("  1. refusal: t: 4 rows cannot be moved (4 making t2.b, 3 making t2.a"), out
+    assert lines[first + 2].startswith("  2. refusal: o: 2 rows cannot be moved (a reference to p2"), out
+    reasons = {r["reason"]: r["rows"] for r in latest(world, "analysis")["tables"][2]["refused_reasons"]}
+    assert latest(world, "analysis")["tables"][2]["refused_rows"] == 4 and sorted(reasons.values()) == [3, 4], reasons
+    # The mapping on the first row that can move, and by rule alone when none can.
+    assert "mapping     as the first movable row shows it, key 5:" in out, out
+    assert any(line.split() == ["b", "←", "b", "as", "integer", "'55'", "→", "55"] for line in lines), out
+    with world.connect() as c:
+        c.execute("UPDATE t SET a = 'x'")
+    _, out, _ = world.run("analyze", expect=3)
+    assert "mapping     by rule; no row can move as it is:" in out, out
+    assert any(line.split() == ["b", "←", "b", "as", "integer"] for line in out.splitlines()), out
+    with world.connect() as c:
+        c.execute("UPDATE t SET a = id, b = id")
+    _, out, _ = world.run("analyze", expect=3)
+    assert "  1. refusal: o: 2 rows cannot be moved" in out and "refusal: t" not in out, out
+    world.close()
+
+
 def a_failure_is_reported():
     world = World(rows=30)
     replace(world, "finish:", "checks: [{at: before, sql: \"SELECT count(*) FROM switches\", expect: 9}]\nfinish:")
@@ -202,6 +248,7 @@ def a_document_of_another_shape_does_not_fit():
 
 if __name__ == "__main__":
     main(there_back_and_finished_with_links, there_back_and_finished_with_feeds, a_refused_analysis,
-         rows_that_refer_to_nothing_or_break_a_constraint, a_failure_is_reported, rows_that_are_set_aside,
+         rows_that_refer_to_nothing_or_break_a_constraint,
+         an_analysis_tells_all_that_is_wrong_and_first_what_matters, a_failure_is_reported, rows_that_are_set_aside,
          what_is_printed_is_what_is_written, documents_of_one_second_are_all_kept, redacted_documents_hold_neither_keys_nor_values,
          a_document_of_another_shape_does_not_fit)

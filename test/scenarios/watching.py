@@ -1,8 +1,15 @@
 """`status` beside a runner: how fast, how long still, what limits it, in 80 columns; and what it costs to ask."""
+import fcntl
 import json
+import os
+import pty
 import re
+import select
+import signal
 import sqlite3
+import struct
 import subprocess
+import termios
 import time
 
 from refusals import changed
@@ -117,6 +124,64 @@ def watch_is_a_block_of_eighty_columns():
     world.close()
 
 
+def on_a_terminal(world, rows, columns, seconds, *arguments):
+    """What a terminal of this size was sent."""
+    process, terminal = pty.fork()
+    if process == 0:
+        os.execve(BINARY, [BINARY, *arguments], dict(world.environment(), TERM="xterm"))
+    fcntl.ioctl(terminal, termios.TIOCSWINSZ, struct.pack("HHHH", rows, columns, 0, 0))
+    sent, end = b"", time.monotonic() + seconds
+    while time.monotonic() < end:
+        if select.select([terminal], [], [], 0.1)[0]:
+            sent += os.read(terminal, 65536)
+    os.kill(process, signal.SIGTERM)
+    try:
+        while more := os.read(terminal, 65536):
+            sent += more
+    except OSError:
+        pass  # it has ended
+    os.waitpid(process, 0)
+    return sent.decode()
+
+
+def the_block_of_many_tables_fits_a_terminal():
+    """Eighteen tables at work on 80x24: nothing scrolls, and what is to be done next works."""
+    world = World(rows=0)
+    names = ["table_%02d" % i for i in range(18)]
+    with world.connect() as c:
+        for name in names:
+            c.execute("CREATE TABLE %s (id INTEGER PRIMARY KEY, v TEXT)" % name)
+            c.execute("WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 150) "
+                      "INSERT INTO %s SELECT i, 'v' || i FROM n" % name)
+    for name in names:
+        (world.folder / (name + ".sql")).write_text("CREATE TABLE %s_v2 (id INTEGER PRIMARY KEY, v TEXT)" % name)
+    world.plan.write_text("whimbrel: 1\nmigration: scenario\nstores: {db: \"sqlite:${SCENARIO_DB}\"}\ntables:\n" + "".join(
+        "  - {from: db/%s, to: db/%s_v2, create: %s.sql}\n" % (n, n, n) for n in names) +
+        "sync: capture\nlimits: {batch_size: 25, rows_per_s: 300}\n")
+    runner = world.start("run", "--yes", "--until", "verify")
+    wait_for(lambda: (now := at_work(world)) and now["doing"] == "copying" and now["done"] >= 50 and now)
+    for rows, columns in ((24, 80), (24, 200), (12, 60)):
+        blocks = on_a_terminal(world, rows, columns, 1.5, "status", str(world.plan), "--watch").split("\x1b[H\x1b[2J")
+        for block in blocks[1:-1]:  # after the last one the end of the command is told
+            lines = block.replace("\r", "").split("\n")
+            assert len(lines) <= rows, (rows, block)
+            assert all(len(line) <= min(columns, 80) for line in lines), block
+            assert lines[0].startswith("The old side is read and written"), block
+            assert rows < 24 or "18 tables: " in block, block
+        assert rows < 24 or "whimbrel pause" in blocks[1] and "whimbrel run" not in blocks[1], blocks[1]
+    document = world.run("status", "--json")[1].splitlines()
+    steps = [step["command"].split()[1] for step in json.loads(document[-1])["next_steps"]]
+    assert steps == ["status", "pause", "limits", "rollback"], steps
+    world.run("pause")
+    assert "whimbrel resume" in wait_for(lambda: (out := status(world)) and "PAUSED" in out and out)
+    world.run("resume")
+    world.run("limits", "rows_per_s=100000")
+    assert runner.wait(timeout=60) == 0
+    runner.communicate()
+    assert "whimbrel cutover" in status(world)
+    world.close()
+
+
 def thirty_thousand_records_are_not_read_anew():
     """Counted, not timed: beside a snapshot, `status` reads what came after it."""
     world = slow_world(rows=1500, rows_per_s=100_000)
@@ -140,4 +205,4 @@ def thirty_thousand_records_are_not_read_anew():
 if __name__ == "__main__":
     main(tells_the_rate_the_rest_and_the_limit, a_pause_is_told_and_time_stands_still,
          a_limit_that_is_raised_is_heeded_at_once,
-         watch_is_a_block_of_eighty_columns, thirty_thousand_records_are_not_read_anew)
+         watch_is_a_block_of_eighty_columns, the_block_of_many_tables_fits_a_terminal, thirty_thousand_records_are_not_read_anew)
