@@ -267,7 +267,7 @@ error: stores of kind `postgresql` are not yet opened by this release
   at plan.yaml:3:14
       3 | stores: {db: "postgresql://u:secret@h/db"}
         |              ^~~~~~~~~~~~~~~~~~~~~~~~~~~~
-hint: this release moves data in SQLite
+hint: this release moves data in SQLite and DynamoDB
 safe: nothing was changed
 '''),
     Case("limits_of_the_wrong_type", more="limits: 5\n", text=r'''
@@ -275,7 +275,7 @@ error: `limits` must be a map
   at plan.yaml:10:9
      10 | limits: 5
         |         ^
-hint: its keys: batch_size, workers, rows_per_s
+hint: its keys: batch_size, workers, rows_per_s, rcu, wcu, share
 safe: nothing was changed
 '''),
     Case("duration_that_is_none", more="cutover: {max_hold: soon}\n", text=r'''
@@ -765,7 +765,7 @@ safe: nothing was changed
 '''),
     Case("name_for_the_archive_is_taken",
          source=SOURCE + "CREATE TABLE old_a (x);", more="finish: {after: 0s, rename_source_to: old_a}\n", text=r'''
-error: there is a table `old_a` already
+error: the archive cannot be called `old_a`: the name is taken
   at plan.yaml:10:39
      10 | finish: {after: 0s, rename_source_to: old_a}
         |                                       ^~~~~

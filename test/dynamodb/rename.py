@@ -1,0 +1,216 @@
+"""The example operations-to-workflows on DynamoDB Local and moto, as a user would type it.
+
+An application goes on writing; whimbrel is killed; everything is compared by a reader that shares no code
+with it. Runs under tools/servers/python, with WHIMBREL naming the binary.
+"""
+
+import json
+import os
+import pathlib
+import random
+import shutil
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+sys.path.insert(0, str(ROOT / "test" / "support"))
+from servers import dynamodb_local, moto  # noqa: E402
+
+BINARY = os.environ.get("WHIMBREL", str(ROOT / "build" / "whimbrel"))
+OLD, NEW = "housef3-dev-operations", "housef3-dev-workflows"
+FUNCTIONS = ["housef3-dev-file-operations", "housef3-dev-operation-consumer"]
+
+
+def plain(value):
+    """An item as it compares: sets have no order."""
+    if isinstance(value, dict):
+        return {name: sorted(map(str, field)) if name in ("SS", "NS", "BS") else plain(field) for name, field in value.items()}
+    return [plain(one) for one in value] if isinstance(value, list) else value
+
+
+class World:
+    """A table with items of every type, two functions, the example beside its state folder."""
+
+    def __init__(self, tables, functions, items=1200, quiet="2s"):
+        self.tables, self.items = tables, items
+        self.ddb = tables.client("dynamodb")
+        self.functions = functions
+        self.folder = pathlib.Path(tempfile.mkdtemp(prefix="whimbrel-dynamodb-"))
+        for file in ("migration.yaml", "workflow_config.env"):
+            shutil.copy(ROOT / "examples" / "operations-to-workflows" / file, self.folder / file)
+        plan = self.folder / "migration.yaml"
+        plan.write_text(plan.read_text().replace("quiet: 60s", "quiet: " + quiet).replace("within: 5m", "within: 30s"))
+        self.environment = {**os.environ, **tables.environment}
+        if functions:
+            self.environment["AWS_ENDPOINT_URL_LAMBDA"] = functions.url
+            self.environment["AWS_ENDPOINT_URL_CLOUDWATCH"] = functions.url
+        self.random = random.Random(7)
+        for name in self.ddb.list_tables()["TableNames"]:
+            self.ddb.delete_table(TableName=name)
+        self.ddb.create_table(
+            TableName=OLD, BillingMode="PAY_PER_REQUEST", KeySchema=[{"AttributeName": "operationId", "KeyType": "HASH"}],
+            AttributeDefinitions=[{"AttributeName": name, "AttributeType": kind} for name, kind in (("operationId", "S"), ("userId", "S"), ("createdAt", "N"))],
+            GlobalSecondaryIndexes=[{"IndexName": "UserIndex", "KeySchema": [{"AttributeName": "userId", "KeyType": "HASH"}, {"AttributeName": "createdAt", "KeyType": "RANGE"}],
+                                     "Projection": {"ProjectionType": "ALL"}}])
+        for begin in range(0, items, 25):
+            left = {OLD: [{"PutRequest": {"Item": self.item(i)}} for i in range(begin, min(begin + 25, items))]}
+            while left:
+                left = self.ddb.batch_write_item(RequestItems=left)["UnprocessedItems"]
+
+    def item(self, number, **more):
+        pick = self.random.choice
+        return {"operationId": {"S": "op-%05d" % number}, "userId": {"S": "u%d" % (number % 17)}, "createdAt": {"N": str(1700000000000 + number)},
+                "status": {"S": pick(["waiting", "completed"])}, "n": {"N": pick(["12345678901234567890123456789012345678", "-1E-130", "9.99E+125", "1.50", "0"])},
+                "text": {"S": pick(["", "é漢🜁", "\u0000\"\\", "x" * 3000])}, "b": {"B": bytes([number % 256, 255])}, "no": {"NULL": True},
+                "sets": {"M": {"s": {"SS": ["b", "a", ""]}, "n": {"NS": ["3", "1", "2.50"]}, "b": {"BS": [b"\x00", b"\xff"]}}},
+                "deep": {"L": [{"M": {"x": {"L": [{"BOOL": True}, {"S": ""}]}}}]}, **more}
+
+    def scan(self, table):
+        items = {}
+        for page in self.ddb.get_paginator("scan").paginate(TableName=table, ConsistentRead=True):
+            for item in page["Items"]:
+                items[item["operationId"]["S"]] = plain(item)
+        return items
+
+    def run(self, *words, expect=0):
+        done = subprocess.run([BINARY, words[0], "migration.yaml", *words[1:], "--var", "environment=dev", "--state", "state"], cwd=self.folder,
+                              env=self.environment, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=300)
+        assert done.returncode == expect, "%s: exit %d\n%s%s" % (" ".join(words), done.returncode, done.stdout[-1500:], done.stderr[-1500:])
+        return done.stdout + done.stderr
+
+    def start(self, *words):
+        return subprocess.Popen([BINARY, words[0], "migration.yaml", *words[1:], "--var", "environment=dev", "--state", "state"], cwd=self.folder,
+                                env=self.environment, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+
+    def compare(self, what):
+        old, new = self.scan(OLD), self.scan(NEW)
+        missing, back = sorted(set(old) - set(new)), sorted(set(new) - set(old))
+        stale = sorted(key for key in old if key in new and old[key] != new[key])
+        assert not (missing or back or stale), "%s: missing %s, back again %s, stale %s" % (what, missing[:3], back[:3], stale[:3])
+
+    def close(self):
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+
+class Application:
+    """Writes to the table that `serving` names: new items, changed items, deletions, hot keys."""
+
+    def __init__(self, world, serving, threads=2):
+        self.world, self.serving, self.stop, self.writes, self.errors = world, serving, threading.Event(), 0, []
+        self.threads = [threading.Thread(target=self.write, args=(number,)) for number in range(threads)]
+        for thread in self.threads:
+            thread.start()
+
+    def write(self, seed):
+        ddb, pick = self.world.tables.client("dynamodb"), random.Random(seed)
+        while not self.stop.is_set():
+            number = pick.randrange(20) if pick.random() < 0.2 else pick.randrange(self.world.items + 100)
+            try:
+                if pick.random() < 0.25:
+                    ddb.delete_item(TableName=self.serving(), Key={"operationId": {"S": "op-%05d" % number}})
+                else:
+                    ddb.put_item(TableName=self.serving(), Item=self.world.item(number, live={"N": str(self.writes)}))
+                self.writes += 1
+            except Exception as error:  # told by end()
+                self.errors.append(str(error))
+            time.sleep(0.002)
+
+    def end(self):
+        self.stop.set()
+        for thread in self.threads:
+            thread.join()
+        assert not self.errors, self.errors[:2]
+        return self.writes
+
+
+def a_table_moves_under_writers_and_a_kill_and_goes_back(tables, _):
+    world = World(tables, None)
+    before = world.scan(OLD)
+    world.run("run", "--dry-run")
+    assert NEW not in world.ddb.list_tables()["TableNames"] and world.scan(OLD) == before
+    application = Application(world, lambda: OLD)
+    runner = world.start("run", "--yes", "--until", "verify")
+    time.sleep(1.5)
+    runner.kill()
+    runner.wait()
+    world.run("run", "--yes", "--until", "verify")
+    writes = application.end()
+    world.run("run", "--yes", "--until", "verify")
+    world.compare("after %d writes" % writes)
+    described = world.ddb.describe_table(TableName=NEW)["Table"]
+    assert [index["IndexName"] for index in described["GlobalSecondaryIndexes"]] == ["UserIndex"]
+    world.run("verify")
+    last = world.scan(OLD)
+    world.run("rollback", "--yes")
+    assert NEW not in world.ddb.list_tables()["TableNames"] and world.scan(OLD) == last
+    assert not world.ddb.describe_table(TableName=OLD)["Table"].get("StreamSpecification", {}).get("StreamEnabled"), "a stream of ours is left"
+    world.close()
+
+
+def variables(functions, name):
+    return functions.client("lambda").get_function_configuration(FunctionName=name)["Environment"]["Variables"]
+
+
+def make_functions(functions):
+    trust = json.dumps({"Version": "2012-10-17", "Statement": []})
+    iam = functions.client("iam")
+    role = iam.create_role(RoleName="role-%d" % time.time_ns(), AssumeRolePolicyDocument=trust)["Role"]["Arn"]
+    client = functions.client("lambda")
+    for name in FUNCTIONS:
+        client.create_function(FunctionName=name, Runtime="python3.11", Role=role, Handler="a.b", Code={"ZipFile": b"PK\x05\x06" + b"\x00" * 18},
+                               Environment={"Variables": {"OPERATIONS_TABLE": OLD, "KEPT": "as it is"}})
+
+
+def the_switch_leads_over_and_the_way_back_loses_nothing(tables, functions):
+    make_functions(functions)
+    world = World(tables, functions)
+    before = (world.folder / "workflow_config.env").read_text()
+
+    def serving():
+        return variables(functions, FUNCTIONS[0]).get("WORKFLOWS_TABLE", OLD)
+    table = [OLD]
+    application = Application(world, lambda: table[0])
+    runner = world.start("run", "--yes")
+    while runner.poll() is None:
+        table[0] = serving()
+        time.sleep(0.2)
+    assert runner.returncode == 0, world.run("status")
+    assert table[0] == NEW or serving() == NEW
+    for name in FUNCTIONS:
+        assert variables(functions, name) == {"WORKFLOWS_TABLE": NEW, "KEPT": "as it is"}, variables(functions, name)
+    config = (world.folder / "workflow_config.env").read_text()
+    assert "WORKFLOWS_TABLE=" + NEW in config and "OPERATIONS_TABLE" not in config.replace("# ", "#"), config
+    table[0] = NEW
+    time.sleep(1)
+    writes = application.end()
+    newest = world.scan(NEW)
+    assert writes > 100
+    world.run("run", "--yes")  # carries back what was written meanwhile
+    world.compare("kept current after the switch")
+    assert world.scan(NEW) == newest
+    world.run("rollback", "--yes")
+    assert NEW not in world.ddb.list_tables()["TableNames"]
+    assert world.scan(OLD) == newest, "a write was lost on the way back"
+    for name in FUNCTIONS:
+        assert variables(functions, name) == {"OPERATIONS_TABLE": OLD, "KEPT": "as it is"}, variables(functions, name)
+    assert (world.folder / "workflow_config.env").read_text() == before
+    world.close()
+
+
+if __name__ == "__main__":
+    failed = 0
+    with dynamodb_local() as tables, moto() as functions:
+        for test in (a_table_moves_under_writers_and_a_kill_and_goes_back, the_switch_leads_over_and_the_way_back_loses_nothing):
+            if len(sys.argv) > 1 and test.__name__ not in sys.argv[1:]:
+                continue
+            begun = time.monotonic()
+            try:
+                test(tables, functions)
+                print("ok      %5.1f s  %s" % (time.monotonic() - begun, test.__name__), flush=True)
+            except Exception as error:
+                failed += 1
+                print("FAILED  %s: %s" % (test.__name__, error), flush=True)
+    sys.exit(1 if failed else 0)
