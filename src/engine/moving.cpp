@@ -219,14 +219,18 @@ Result<VerifyOutcome> Engine::compare_all(std::int64_t sample, bool follow, bool
   ASSIGN_OR_RETURN(const std::vector<KeptRow> kept, parts_.journal.kept());
   for (const Move& move : migration_.moves) {
     std::set<Row, RowLess> put_back;
+    std::set<Row, RowLess> no_place;
     for (const KeptRow& row : kept) {
       if (row.move != move.index) continue;
       ASSIGN_OR_RETURN(Row key, key_from(row));
+      ASSIGN_OR_RETURN(const std::vector<Unheld> columns, columns_from(row));
+      if (is_whole_row(columns)) no_place.insert(key);
       put_back.insert(std::move(key));
     }
     verifies.push_back(std::make_unique<Verify>(move, pairing, sample, parts_.journal, parts_.clock,
                                                 parts_.events));
     verifies.back()->put_back_before(std::move(put_back));
+    verifies.back()->has_no_place_for(std::move(no_place));
     Result<int> lanes = verifies.back()->open();
     if (!lanes.ok()) return std::move(lanes).error().within("comparing " + move.name);
     for (int lane = 0; lane < lanes.value(); ++lane) {

@@ -80,7 +80,7 @@ Result<std::string> Verify::verdict(const std::optional<Row>& source,
                                     const std::optional<Row>& target, const Row& target_key) {
   if (!source && !target) return std::string();
   const Mapping& mapping = move_.mapping;
-  if (!source && put_back_.contains(target_key)) {  // the old side has no place for it
+  if (!source && no_place_.contains(target_key)) {
     ++on_new_side_;
     return std::string();
   }
@@ -199,7 +199,7 @@ Result<bool> Verify::target_chunk(Lane& lane) {
     if (strangers) {
       for (const Row& key : strangers->keys) {
         Result<Row> source_key = source_key_of(move_.mapping, key, move_.source->catalog());
-        if (!source_key.ok() && put_back_.contains(key)) continue;
+        if (!source_key.ok() && no_place_.contains(key)) continue;
         if (!source_key.ok()) return std::move(source_key).error();
         suspects.push_back(std::move(source_key).value());
       }
@@ -213,8 +213,7 @@ Result<bool> Verify::target_chunk(Lane& lane) {
   for (const Row& row : chunk.rows) {
     const Row target_key = key_of(row, move_.mapping.target_key);
     Result<Row> key = source_key_of(move_.mapping, target_key, move_.source->catalog());
-    const bool has_no_place = !key.ok() && put_back_.contains(target_key);
-    if (has_no_place) continue;
+    if (!key.ok() && no_place_.contains(target_key)) continue;
     if (!key.ok()) return std::move(key).error();
     keys.push_back(std::move(key).value());
   }

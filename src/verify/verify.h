@@ -45,6 +45,8 @@ class Verify {
   Result<Step> step(int lane);
   // Target keys whose new side's values were put back before: judged by the way back too.
   void put_back_before(std::set<Row, RowLess> target_keys) { put_back_ = std::move(target_keys); }
+  // Target keys of rows that the source has no place for: they are kept, and no difference.
+  void has_no_place_for(std::set<Row, RowLess> target_keys) { no_place_ = std::move(target_keys); }
   // Looks again at what was suspect; what still differs stays.
   Status recheck();
   // Suspects with these source keys are only waiting in a feed that nobody follows right now.
@@ -97,6 +99,7 @@ class Verify {
   Fingerprint found_;
   std::set<Row, RowLess> new_side_;   // target keys
   std::set<Row, RowLess> put_back_;   // target keys
+  std::set<Row, RowLess> no_place_;   // target keys
   std::set<Row, RowLess> suspects_;   // source keys
   std::int64_t suspects_beyond_ = 0;  // when there are too many to remember
   std::unique_ptr<SnapshotReader> source_;
