@@ -17,9 +17,16 @@ constexpr std::int64_t batches_between_gaps = 12;
 // How long a transaction holds the write lock.
 constexpr Milliseconds batch_beside_writers{20};
 constexpr Milliseconds batch_alone{120};
+// Where nobody waits for a lock a batch is as large as is worth the way there and back.
+constexpr Milliseconds batch_without_locks{2'000};
+constexpr std::int64_t rows_without_locks_min = 400;
 // How much a crash may repeat.
 constexpr Milliseconds chunk_max{250};
 constexpr std::int64_t batches_per_chunk_max = 16;
+
+// A store that takes several writers at once has no lock for all of them. There `batch_size` is
+// what one request carries, which is the store's own business.
+bool takes_locks(const Move& move) { return move.target->capabilities().writers_max <= 1; }
 }  // namespace
 
 Copy::Copy(const Move& move, bool rows_may_pass, const LimitsPlan& limits, Journal& journal,
@@ -33,6 +40,9 @@ Copy::Copy(const Move& move, bool rows_may_pass, const LimitsPlan& limits, Journ
       reject_(std::move(reject)),
       rows_per_batch_(std::min<std::int64_t>(limits.batch_size.value_or(1000), 1000)) {
   bounds_.wanted = move.inside ? batch_alone : batch_beside_writers;
+  if (takes_locks(move)) return;
+  bounds_ = {rows_without_locks_min, bounds_.rows_max, batch_without_locks};
+  rows_per_batch_ = 1000;
 }
 
 Status Copy::open() {
@@ -147,7 +157,8 @@ Result<Copy::Outcome> Copy::copy_rows(const ChunkLimits& limits) {
 
 Status Copy::copy_batch(Outcome& chunk) {
   const Milliseconds began = clock_.monotonic();
-  if (limits_.batch_size) bounds_.rows_max = *limits_.batch_size;  // may have been changed
+  const bool by_plan = limits_.batch_size && takes_locks(move_);
+  if (by_plan) bounds_.rows_max = *limits_.batch_size;  // may have been changed
   rows_per_batch_ = std::min(rows_per_batch_, bounds_.rows_max);
   const ChunkLimits limits{rows_per_batch_, std::int64_t{8} << 20};
   ASSIGN_OR_RETURN(const Outcome batch, move_.inside ? copy_inside(limits) : copy_rows(limits));

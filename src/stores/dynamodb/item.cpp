@@ -117,7 +117,7 @@ std::int64_t value_size(const Value& value) {
 
 // The text itself, when it is a number.
 Result<std::string> as_spelled(std::string_view text) {
-  ASSIGN_OR_RETURN(const std::string number, normal_number(text));
+  TRY(normal_number(text));
   return std::string(text);
 }
 
