@@ -157,7 +157,7 @@ def the_block_of_many_tables_fits_a_terminal():
         (world.folder / (name + ".sql")).write_text("CREATE TABLE %s_v2 (id INTEGER PRIMARY KEY, v TEXT)" % name)
     world.plan.write_text("whimbrel: 1\nmigration: scenario\nstores: {db: \"sqlite:${SCENARIO_DB}\"}\ntables:\n" + "".join(
         "  - {from: db/%s, to: db/%s_v2, create: %s.sql}\n" % (n, n, n) for n in names) +
-        "sync: capture\nlimits: {batch_size: 25, rows_per_s: 300}\n")
+        "sync: capture\nlimits: {batch_size: 25, rows_per_s: 100}\n")
     runner = world.start("run", "--yes", "--until", "verify")
     wait_for(lambda: (now := at_work(world)) and now["doing"] == "copying" and now["done"] >= 50 and now)
     for rows, columns in ((24, 80), (24, 200), (12, 60)):
