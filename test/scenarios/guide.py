@@ -35,7 +35,7 @@ BINARY = os.path.abspath(GIVEN)
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 GUIDE = ROOT / "docs" / "guide"
 FILES = {"yaml": "#", "sql": "--", "python": "#", "ini": "#"}
-PATIENCE = int(os.environ.get("WHIMBREL_GUIDE_PATIENCE", "120"))  # seconds for a page
+PATIENCE = int(os.environ.get("WHIMBREL_GUIDE_PATIENCE", "240"))  # seconds for a page
 # A page is not about the disk, and a busy one makes it five times slower.
 MEMORY = "/dev/shm" if os.access("/dev/shm", os.W_OK) and shutil.disk_usage("/dev/shm").free > 1 << 30 else None
 PASSAGES = {"cpp": "*.cpp", "cmake": "CMakeLists.txt"}
