@@ -113,7 +113,8 @@ TEST(Page, WithoutASwitchItIsAPersonWhoLeadsTheApplicationOver) {
     EXPECT_EQ(line.tick, Tick::not_measured);
     EXPECT_TRUE(has(line.value, "the plan names none")) << line.value;
     const std::string status = status_text(*world.journal, world.clock.now());
-    EXPECT_TRUE(has(status.substr(0, status.find('\n')), "You lead the application over")) << status;
+    EXPECT_TRUE(has(status.substr(0, status.find('\n')), "You lead the application over"))
+        << status;
   }
 }
 
