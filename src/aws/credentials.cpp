@@ -191,11 +191,7 @@ Result<Found> CredentialsSource::from_web_identity() {
   }
   std::string session = environment_("AWS_ROLE_SESSION_NAME");
   if (session.empty()) session = "whimbrel";
-  ASSIGN_OR_RETURN(Credentials found,
-                   ask_sts("Action=AssumeRoleWithWebIdentity&Version=2011-06-15&RoleArn=" +
-                               uri_encode(role) + "&RoleSessionName=" + uri_encode(session) +
-                               "&WebIdentityToken=" + uri_encode(stripped(*token)),
-                           nullptr, role));
+  ASSIGN_OR_RETURN(Credentials found, assume_by_web_identity(role, session, *token));
   origin_ = "web identity as " + role;
   return Found(std::move(found));
 }
@@ -244,11 +240,7 @@ Result<Found> CredentialsSource::from_profile(const std::string& name, int depth
     }
     std::string session = word_of(section, "role_session_name");
     if (session.empty()) session = "whimbrel";
-    ASSIGN_OR_RETURN(Credentials found,
-                     ask_sts("Action=AssumeRoleWithWebIdentity&Version=2011-06-15&RoleArn=" +
-                                 uri_encode(role) + "&RoleSessionName=" + uri_encode(session) +
-                                 "&WebIdentityToken=" + uri_encode(stripped(*token)),
-                             nullptr, role));
+    ASSIGN_OR_RETURN(Credentials found, assume_by_web_identity(role, session, *token));
     origin_ = "profile " + name;
     return Found(std::move(found));
   }
@@ -425,6 +417,15 @@ Result<Credentials> CredentialsSource::assume_role(const std::string& role, cons
     body += "&DurationSeconds=" + uri_encode(seconds);
   }
   return ask_sts(body, &with, role);
+}
+
+Result<Credentials> CredentialsSource::assume_by_web_identity(const std::string& role,
+                                                              const std::string& session,
+                                                              const std::string& token) {
+  return ask_sts("Action=AssumeRoleWithWebIdentity&Version=2011-06-15&RoleArn=" + uri_encode(role) +
+                     "&RoleSessionName=" + uri_encode(session) +
+                     "&WebIdentityToken=" + uri_encode(stripped(token)),
+                 nullptr, role);
 }
 
 Result<Credentials> CredentialsSource::ask_sts(const std::string& body, const Credentials* with,

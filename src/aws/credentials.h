@@ -49,6 +49,9 @@ class CredentialsSource {
   Result<Credentials> from_named_source(const std::string& source, const std::string& profile);
   Result<Credentials> assume_role(const std::string& role, const Section& section,
                                   const Credentials& with);
+  // STS is asked without a signature: the token is the proof.
+  Result<Credentials> assume_by_web_identity(const std::string& role, const std::string& session,
+                                             const std::string& token);
   Result<Credentials> ask_sts(const std::string& body, const Credentials* with,
                               const std::string& what);
 
