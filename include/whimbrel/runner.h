@@ -50,7 +50,8 @@ struct RunnerOptions {
   StopFlag* stop = nullptr;
   // At most so many rows a chunk; 0 leaves it to the plan.
   std::int64_t rows_per_chunk_max = 0;
-  // Neither keys nor values of rows in results and reports.
+  // Neither keys nor values of rows in results, errors and reports; from then on in the whole
+  // process.
   bool redact = false;
 };
 

@@ -10,6 +10,7 @@
 #include <nlohmann/json.hpp>
 #include <optional>
 
+#include "aws/xml.h"
 #include "base/text.h"
 
 namespace whimbrel::aws {
@@ -52,13 +53,6 @@ std::string after_hash(const std::string& type) {
   const std::size_t hash = type.find('#');
   if (hash != std::string::npos) name = type.substr(hash + 1);
   return name.substr(0, name.find(':'));
-}
-
-std::string tag_of(const std::string& xml, const std::string& tag) {
-  const std::size_t begin = xml.find("<" + tag + ">");
-  const std::size_t end = xml.find("</" + tag + ">");
-  if (begin == std::string::npos || end == std::string::npos || end < begin) return "";
-  return xml.substr(begin + tag.size() + 2, end - begin - tag.size() - 2);
 }
 
 // "Tue, 15 Nov 1994 08:12:31 GMT".

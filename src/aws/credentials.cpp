@@ -11,6 +11,7 @@
 #include <nlohmann/json.hpp>
 #include <sstream>
 
+#include "aws/xml.h"
 #include "base/text.h"
 
 namespace whimbrel::aws {
@@ -47,15 +48,6 @@ std::optional<TimePoint> parse_time(const std::string& text) {
   std::tm parts{};
   if (strptime(text.c_str(), "%Y-%m-%dT%H:%M:%S", &parts) == nullptr) return std::nullopt;
   return TimePoint(Milliseconds(std::int64_t{timegm(&parts)} * 1000));
-}
-
-// What stands between <tag> and </tag>; "" when it does not.
-std::string tag_of(const std::string& xml, const std::string& tag) {
-  const std::size_t begin = xml.find("<" + tag + ">");
-  const std::size_t end = xml.find("</" + tag + ">", begin);
-  if (begin == std::string::npos || end == std::string::npos) return "";
-  const std::size_t from = begin + tag.size() + 2;
-  return xml.substr(from, end - from);
 }
 
 std::string sha1_hex(const std::string& text) {

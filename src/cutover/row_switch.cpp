@@ -79,10 +79,10 @@ class RowSwitchOn final : public Switch {
   std::string describe() const override {
     std::string text = "row of " + plan_.table.name + " where";
     for (const auto& [column, value] : plan_.key)
-      text += fmt::format(" {} = {}", column, show(value));
+      text += fmt::format(" {} = {}", column, spelled_out(value));
     text += ": set";
     for (const auto& [column, value] : plan_.set)
-      text += fmt::format(" {} = {}", column, show(value));
+      text += fmt::format(" {} = {}", column, spelled_out(value));
     return text;
   }
 

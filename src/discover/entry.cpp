@@ -15,7 +15,6 @@ namespace whimbrel {
 
 namespace {
 
-constexpr const char* outer = "  ";
 constexpr const char* inner = "    ";
 constexpr const char* deep = "      ";
 

@@ -21,6 +21,9 @@ std::optional<std::string> address_text(const std::string& alias, const std::str
 // What a column gets; nothing where the grammar has no words for it.
 std::optional<std::string> mapping_text(const Expr& expr);
 
+// Of an entry below a heading.
+inline constexpr const char* outer = "  ";
+
 // A comment of whole lines that fit a screen; each begins with `indent`, `mark` and a space.
 std::string comment(std::string_view indent, const std::string& text, std::string_view mark = "#");
 // Each line of `text` after `indent` and `mark`.

@@ -17,8 +17,6 @@ namespace whimbrel {
 
 namespace {
 
-constexpr const char* outer = "  ";
-
 std::string name_list(const std::vector<std::string>& names) {
   std::vector<std::string> parts;
   for (const std::string& name : names) parts.push_back(printable(name));

@@ -140,7 +140,7 @@ Result<bool> Engine::act(const Decision& decision) {
       TRY(copy());
       return true;
     case Act::drain: {
-      ASSIGN_OR_RETURN(drained_, drain(Direction::forward, std::nullopt));
+      ASSIGN_OR_RETURN(drained_, drain_for_a_while(Direction::forward));
       return true;
     }
     case Act::verify: {
@@ -166,7 +166,7 @@ Result<bool> Engine::act(const Decision& decision) {
     case Act::cut_over:
       return cut_over();
     case Act::reverse: {
-      ASSIGN_OR_RETURN(drained_, drain(Direction::backward, std::nullopt));
+      ASSIGN_OR_RETURN(drained_, drain_for_a_while(Direction::backward));
       return true;
     }
     case Act::undo:
@@ -478,7 +478,7 @@ Status Engine::stay_until_stopped() {
     // Without a feed there is nothing to follow before the window.
     if (switched || migration_.sync != Sync::none) {
       ASSIGN_OR_RETURN(drained_,
-                       drain(switched ? Direction::backward : Direction::forward, std::nullopt));
+                       drain_for_a_while(switched ? Direction::backward : Direction::forward));
     }
     TRY(mend(false));
     TRY(poll_requests());
@@ -625,7 +625,8 @@ Status Engine::run_checks(CheckAt at) {
     }
     const Value& value = asked.value();
     if (check.expect && !same(value, *check.expect)) {
-      failed.message += fmt::format(": {} where {} is expected", show(value), show(*check.expect));
+      failed.message +=
+          fmt::format(": {} where {} is expected", show(value), spelled_out(*check.expect));
       return failed;
     }
     if (check.below) {

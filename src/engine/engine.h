@@ -6,6 +6,7 @@
 
 #include <atomic>
 #include <functional>
+#include <map>
 #include <memory>
 #include <mutex>
 #include <optional>
@@ -131,6 +132,10 @@ class Engine {
 
   // moving.cpp
   Result<bool> drain(Direction direction, std::optional<TimePoint> until);
+  Result<bool> drain_for_a_while(Direction direction);
+  Result<bool> drain_some(Direction direction, std::optional<TimePoint> until, TimePoint stops_at);
+  Result<bool> follow_up_to(Follow& follow, const std::string& feed, std::optional<TimePoint> until,
+                            TimePoint stops_at);
   Follow make_follow(Direction direction, Store& store);
   void guard(Follow& follow, Direction direction, bool other_side_serves);
   void guard_against_links(Follow& follow);
@@ -175,6 +180,7 @@ class Engine {
   std::mutex requests_;
   std::string gone_;  // the table that tables_are_there() has missed last
   bool drained_ = false;
+  std::map<std::string, std::int64_t> waiting_;  // by feed: what waited when its draining began
   bool verified_ = false;
   bool paused_ = false;
   std::atomic<bool> rollback_asked_{false};

@@ -1,6 +1,8 @@
 // Following, comparing and switching.
 #include <fmt/format.h>
 
+#include <algorithm>
+
 #include "base/text.h"
 #include "engine/engine.h"
 #include "follow/kept.h"
@@ -38,31 +40,69 @@ void Engine::guard(Follow& follow, Direction direction, bool other_side_serves) 
 
 // True when everything committed before the last read was carried over.
 Result<bool> Engine::drain(Direction direction, std::optional<TimePoint> until) {
+  if (until) return drain_some(direction, until, *until);
+  while (!parts_.stop.requested()) {
+    ASSIGN_OR_RETURN(const bool drained, drain_for_a_while(direction));
+    if (drained) return true;
+  }
+  return false;
+}
+
+// False as well when time is over: then it goes on where it was, and requests are heard meanwhile.
+Result<bool> Engine::drain_for_a_while(Direction direction) {
+  constexpr Milliseconds while_max{2000};
+  return drain_some(direction, std::nullopt, parts_.clock.now() + while_max);
+}
+
+// With writers held (`until`) a feed has an end. Without, writers may be faster than we are, and
+// what waited when this began has to be enough.
+Result<bool> Engine::drain_some(Direction direction, std::optional<TimePoint> until,
+                                TimePoint stops_at) {
   if (migration_.sync == Sync::dual) return true;
   const bool no_feed = migration_.sync == Sync::none && direction == Direction::forward;
   if (no_feed && !cutover_.any_switch_was_intended()) {
     ASSIGN_OR_RETURN(const bool compared, reconcile(direction, until));
     if (!compared) return false;
   }
+  std::vector<std::string> feeds;
   for (const std::shared_ptr<Store>& store : stores_of(direction)) {
-    if (!parts_.journal.state().confirmed("feed:" + feed_name(direction, *store))) continue;
-    if (replaced_) {  // what was noted there is gone with the file
+    const std::string feed = feed_name(direction, *store);
+    if (!parts_.journal.state().confirmed("feed:" + feed)) continue;
+    if (replaced_) {  // what is noted there is gone with the file
       ASSIGN_OR_RETURN(const bool whole,
-                       store->capture().feed_is_whole(feed_name(direction, *store),
-                                                      tables_in(direction, *store)));
+                       store->capture().feed_is_whole(feed, tables_in(direction, *store)));
       if (!whole) continue;
     }
     Follow follow = make_follow(direction, *store);
     // On the way back somebody may still write to the old side; that must not be overwritten.
     if (direction == Direction::backward) guard(follow, direction, false);
-    while (true) {
-      if (until && parts_.clock.now() >= *until) return false;
-      if (!until && parts_.stop.requested()) return false;
-      ASSIGN_OR_RETURN(const FollowStep step, follow.step());
-      if (step.at_end) break;
+    if (!until && !waiting_.contains(feed)) {
+      ASSIGN_OR_RETURN(const std::int64_t left, store->capture().waiting(feed, follow.position()));
+      waiting_[feed] = left;
     }
+    ASSIGN_OR_RETURN(const bool followed, follow_up_to(follow, feed, until, stops_at));
+    if (!followed) return false;
+    feeds.push_back(feed);
   }
+  for (const std::string& feed : feeds) waiting_.erase(feed);
   return true;
+}
+
+Result<bool> Engine::follow_up_to(Follow& follow, const std::string& feed,
+                                  std::optional<TimePoint> until, TimePoint stops_at) {
+  while (true) {
+    if (parts_.clock.now() >= stops_at) return false;
+    if (!until && parts_.stop.requested()) return false;
+    std::int64_t changes_max = Follow::changes_per_batch_max;
+    if (!until) {
+      changes_max = std::clamp(waiting_[feed] / 4, changes_max, Follow::changes_at_once_max);
+    }
+    ASSIGN_OR_RETURN(const FollowStep step, follow.step(changes_max));
+    if (step.at_end) return true;
+    if (until) continue;
+    waiting_[feed] -= step.changes;
+    if (waiting_[feed] <= 0) return true;
+  }
 }
 
 // Compares everything and carries over what differs; false when `until` came first.

@@ -89,7 +89,14 @@ Status Trial::follow_references() {
                               ascii_iequals(parent.mapping.source.name, reference.parent);
           if (!refers) continue;
           const std::vector<int> columns = columns_of_parent_key(child, parent, reference);
-          if (columns.empty()) continue;  // it refers to something else than the key
+          if (columns.empty()) {
+            ASSIGN_OR_RETURN(const Keys others, referred_to(parent, child, reference, lot));
+            references_ += std::ssize(others);
+            for (const Row& key : others) {
+              if (chosen_[parent.index].insert(key).second) found[parent.index].insert(key);
+            }
+            continue;
+          }
           for (const Row& row : lot.source_rows) {
             const Row key = key_of(row, columns);
             if (std::ranges::any_of(key, &Value::is_null)) continue;
@@ -102,6 +109,39 @@ Status Trial::follow_references() {
     open = std::move(found);
   }
   return {};
+}
+
+// The rows of the parent that the lot refers to by something else than their key: by reading until
+// all are found, for no store is asked to find rows by other columns.
+Result<Trial::Keys> Trial::referred_to(const Move& parent, const Move& child,
+                                       const ForeignKey& reference, const Lot& lot) const {
+  std::vector<int> from;
+  std::vector<int> to;
+  for (std::size_t i = 0; i < reference.columns.size(); ++i) {
+    from.push_back(child.mapping.source.column_index(reference.columns[i]));
+    to.push_back(parent.mapping.source.column_index(reference.parent_columns[i]));
+  }
+  Keys keys;
+  if (std::ranges::any_of(to, [](int column) { return column < 0; })) return keys;
+  Keys wanted;
+  for (const Row& row : lot.source_rows) {
+    Row values = key_of(row, from);
+    if (std::ranges::none_of(values, &Value::is_null)) wanted.insert(std::move(values));
+  }
+  ASSIGN_OR_RETURN(const auto reader, parent.source->open_reader(parent.mapping.source));
+  std::optional<Row> after;
+  do {
+    if (wanted.empty() || must_stop()) break;
+    ASSIGN_OR_RETURN(const ChunkOfRows chunk,
+                     reader->read_after(after, {10'000, std::int64_t{16} << 20}));
+    for (const Row& row : chunk.rows) {
+      if (wanted.erase(key_of(row, to)) > 0) {
+        keys.insert(key_of(row, parent.mapping.source_key));
+      }
+    }
+    after = chunk.range.through;
+  } while (after);
+  return keys;
 }
 
 Result<Trial::Lot> Trial::read(const Move& move, const Keys& keys) {
@@ -167,8 +207,25 @@ Status Trial::write(const Move& move, const Lot& lot, TriedTable& tried) {
                  fmt::format("{}: a value that has to be unique is held by the row {}", move.to,
                              show(applied.blocked_by.front()))};
   }
-  TRY(journal_.append(EffectConfirmed{id_of(move), "{}"}));
+  ASSIGN_OR_RETURN(const std::string found, as_it_is_found(move, written));
+  TRY(journal_.append(EffectConfirmed{id_of(move), found}));
   return compare(move, written);
+}
+
+// What the target's own triggers and defaults have made of the rows: they are still the trial's.
+Result<std::string> Trial::as_it_is_found(const Move& move, const std::vector<Row>& images) const {
+  ASSIGN_OR_RETURN(const auto reader, move.target->open_reader(move.mapping.target));
+  std::vector<Row> keys;
+  for (const Row& image : images) keys.push_back(key_of(image, move.mapping.target_key));
+  ASSIGN_OR_RETURN(const auto found, reader->read_keys(keys));
+  json changed = json::object();
+  for (std::size_t i = 0; i < keys.size(); ++i) {
+    if (!found[i]) continue;
+    const Row values = written_values(move.mapping.forward, *found[i]);
+    if (same(values, written_values(move.mapping.forward, images[i]))) continue;
+    changed[to_hex(canonical(keys[i]))] = to_hex(canonical(values));
+  }
+  return json{{"changed", changed}}.dump();
 }
 
 Status Trial::compare(const Move& move, const std::vector<Row>& images) const {
@@ -190,6 +247,9 @@ Status Trial::compare(const Move& move, const std::vector<Row>& images) const {
 
 Result<std::int64_t> Trial::take_away(const Move& move, const Effect& effect) {
   const json undo = json::parse(effect.undo, nullptr, false);
+  const json result = json::parse(effect.result, nullptr, false);
+  const json changed =
+      result.is_object() ? result.value("changed", json::object()) : json::object();
   const Result<TableSchema> there = move.target->catalog().describe(move.mapping.target.name);
   if (!there.ok() && there.error().code == ErrorCode::not_found) return std::int64_t{0};
   if (!there.ok()) return there.error();
@@ -202,7 +262,8 @@ Result<std::int64_t> Trial::take_away(const Move& move, const Effect& effect) {
     ASSIGN_OR_RETURN(auto found, reader->read_keys(keys));
     if (!found[0]) continue;
     const Row values = written_values(move.mapping.forward, *found[0]);
-    if (to_hex(canonical(values)) != row.value("values", "")) {
+    const std::string now = to_hex(canonical(values));
+    if (now != row.value("values", "") && now != changed.value(row.value("key", ""), "")) {
       ++left_alone;
       continue;
     }

@@ -60,7 +60,10 @@ class Trial {
   Status follow_references();
   Result<Lot> read(const Move& move, const Keys& keys);
   Status write(const Move& move, const Lot& lot, TriedTable& tried);
+  Result<Keys> referred_to(const Move& parent, const Move& child, const ForeignKey& reference,
+                           const Lot& lot) const;
   Status compare(const Move& move, const std::vector<Row>& images) const;
+  Result<std::string> as_it_is_found(const Move& move, const std::vector<Row>& images) const;
   Result<std::int64_t> take_away(const Move& move, const Effect& effect);
   std::string id_of(const Move& move) const;
 

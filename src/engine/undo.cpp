@@ -12,7 +12,7 @@ namespace whimbrel {
 
 namespace {
 
-constexpr int hold_attempts_max = 20;
+constexpr int undo_hold_attempts_max = 20;
 
 // Collects what the source cannot hold, pair by pair, while the store lets nobody write.
 class KeepUnheld final : public PairSink {
@@ -77,7 +77,7 @@ Status Engine::switch_back() {
           {},
           ""};
     }
-    if (attempt >= hold_attempts_max) {
+    if (attempt >= undo_hold_attempts_max) {
       return Error{ErrorCode::unavailable,
                    "the hold expired before the last write was carried back",
                    "raise `max_hold`, or try again at a quieter time",

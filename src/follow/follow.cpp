@@ -381,9 +381,8 @@ Result<std::int64_t> Follow::carry(Lane& lane, const std::vector<Row>& asked,
   return applied.written + moved;
 }
 
-Result<FollowStep> Follow::step() {
-  ASSIGN_OR_RETURN(const ChangeBatch batch,
-                   store_.capture().read(feed_, position(), changes_per_batch_max));
+Result<FollowStep> Follow::step(std::int64_t changes_max) {
+  ASSIGN_OR_RETURN(const ChangeBatch batch, store_.capture().read(feed_, position(), changes_max));
   std::map<std::string, std::set<Row, RowLess>> keys;
   std::map<std::string, std::set<Row, RowLess>> removed;
   for (const KeyChange& change : batch.changes) {
@@ -396,12 +395,17 @@ Result<FollowStep> Follow::step() {
     ASSIGN_OR_RETURN(Lane* const lane, lane_for(table));
     if (lane == nullptr) continue;
     const std::vector<Row> list(set.begin(), set.end());
-    if (list.empty()) continue;
-    Result<std::int64_t> carried = carry_what_fits(*lane, list, removed[table]);
-    if (!carried.ok()) {
-      return std::move(carried).error().within(fmt::format("following {}", lane->move->name));
+    // In short transactions, however many were read.
+    for (auto from = list.begin(); from != list.end();) {
+      const auto to = from + std::min<std::ptrdiff_t>(changes_per_batch_max, list.end() - from);
+      Result<std::int64_t> carried =
+          carry_what_fits(*lane, std::vector<Row>(from, to), removed[table]);
+      if (!carried.ok()) {
+        return std::move(carried).error().within(fmt::format("following {}", lane->move->name));
+      }
+      written += carried.value();
+      from = to;
     }
-    written += carried.value();
   }
   if (!batch.changes.empty()) {
     TRY(journal_.append(ChangesApplied{feed_, batch.position, std::ssize(batch.changes), written}));

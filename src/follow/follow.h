@@ -31,13 +31,17 @@ class Follow {
   using RejectRow = std::function<Status(const Move& move, const Row& key, const Error& reason)>;
   // A smaller batch was the last that waited: reports tell by it when both sides were equal.
   static constexpr std::int64_t changes_per_batch_max = 500;
+  // Where many wait: a row that changed again and again is carried over once.
+  static constexpr std::int64_t changes_at_once_max = 50'000;
 
   // `store` is the side that is read; all its moves are followed. The feed must be started.
   Follow(Direction direction, std::string feed, Store& store, const std::vector<Move>& moves,
          Journal& journal, Events& events, RejectRow reject);
 
+  // Up to where the feed was carried over; "" before its first batch.
+  std::string position() const;
   // One batch. data_mismatch when a row does not arrive although nobody else changes it.
-  Result<FollowStep> step();
+  Result<FollowStep> step(std::int64_t changes_max = changes_per_batch_max);
   // For changes that meet others, late or early: keys the application has
   // written there are left alone and handed to `conflict`; the rest is written only if the row
   // there has not changed since it was looked at. `serves`: the application writes there by now,
@@ -92,7 +96,6 @@ class Follow {
   Status keep_beside_defaults(Lane& lane, const std::vector<Row>& keys,
                               const std::vector<std::optional<Row>>& rows,
                               const std::vector<std::optional<Row>>& found);
-  std::string position() const;
 
   Direction direction_;
   std::string feed_;

@@ -3,12 +3,12 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <cmath>
 #include <optional>
 #include <vector>
 
 #include "base/counted.h"
 #include "base/text.h"
+#include "measure/rounded.h"
 #include "plan/measures.h"
 
 namespace whimbrel {
@@ -18,8 +18,6 @@ namespace {
 using nlohmann::json;
 
 constexpr int answers_enough = 100;
-
-double rounded(double number) { return std::round(number * 1e4) / 1e4; }
 
 Error unusable(const std::string& what, std::string hint) {
   return Error{ErrorCode::invalid_plan, what, std::move(hint), "nothing was changed"};

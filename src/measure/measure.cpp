@@ -3,10 +3,10 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <cmath>
 #include <set>
 
 #include "base/text.h"
+#include "measure/rounded.h"
 #include "phase/phase.h"
 
 namespace whimbrel {
@@ -15,7 +15,6 @@ namespace {
 
 using nlohmann::json;
 
-double rounded(double number) { return std::round(number * 1e4) / 1e4; }
 double ms_of(std::chrono::nanoseconds took) {
   return rounded(static_cast<double>(took.count()) / 1e6);
 }

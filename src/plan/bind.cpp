@@ -203,20 +203,34 @@ class Binder {
     return there;
   }
 
+  // "" when the column that is there, if any, is as wanted.
+  static std::string difference_of(const ColumnSchema* there, const ColumnSchema& wanted,
+                                   const std::string& model) {
+    if (there == nullptr) return fmt::format("without the column `{}` of {}", wanted.name, model);
+    const auto type = [](const std::string& declared) {
+      return declared.empty() ? std::string("of no type") : declared;
+    };
+    if (!ascii_iequals(there->declared, wanted.declared)) {
+      return fmt::format("and its column `{}` is {} where {} says {}", wanted.name,
+                         type(there->declared), model, type(wanted.declared));
+    }
+    if (there->nullable == wanted.nullable) return "";
+    return fmt::format("and its column `{}` is {} where {} says {}", wanted.name,
+                       there->nullable ? "not NOT NULL" : "NOT NULL", model,
+                       wanted.nullable ? "nothing of it" : "NOT NULL");
+  }
+
   // `model`: what says how the table has to be, a file or another table.
   void compare(const TableEntry& entry, const TableSchema& wanted, const TableSchema& there,
                const std::string& model) {
     for (const ColumnSchema& column : wanted.columns) {
       const int at = there.column_index(column.name);
-      const bool equal =
-          at >= 0 &&
-          ascii_iequals(there.columns[static_cast<std::size_t>(at)].declared, column.declared) &&
-          there.columns[static_cast<std::size_t>(at)].nullable == column.nullable;
-      if (equal) continue;
-      diagnostics_.add(entry.create_at,
-                       fmt::format("{} is there already, and its column `{}` is not as {} says",
-                                   entry.to.table, column.name, model),
-                       "drop the table, or say `create: exists`");
+      const ColumnSchema* found = at < 0 ? nullptr : &there.columns[static_cast<std::size_t>(at)];
+      const std::string difference = difference_of(found, column, model);
+      if (difference.empty()) continue;
+      diagnostics_.add(
+          entry.create_at, fmt::format("{} is there already, {}", entry.to.table, difference),
+          fmt::format("correct {}, or say `create: exists` to take the table as it is", model));
     }
     for (const ColumnSchema& column : there.columns) {
       if (wanted.column_index(column.name) < 0) {
@@ -656,10 +670,13 @@ class Binder {
     std::ranges::sort(named);
     std::ranges::sort(key);
     if (named != key) {
-      diagnostics_.add(entry.at, fmt::format("a switch must name the key of {}: {}", schema.name,
-                                             join(schema.key, ", ")));
+      diagnostics_.add(
+          entry.at,
+          fmt::format("a switch must name the key of {}: {}", schema.name, join(schema.key, ", ")),
+          fmt::format("like key: {{{}: …}}", join(schema.key, ": …, ")));
       return {};
     }
+    if (!can_hold_switch(entry, schema)) return {};
     for (const auto& [column, value] : entry.row->key) {
       if (!value.is_null()) continue;
       diagnostics_.add(entry.at, fmt::format("the key of a switch is never null: `{}`", column),
@@ -670,7 +687,7 @@ class Binder {
     for (const auto& [column, value] : entry.row->key) {
       ASSIGN_OR_RETURN(Value settled, settle(*store, schema, column, value));
       row.key.emplace_back(column, std::move(settled));
-      plan.name += (plan.name.empty() ? "" : ",") + show(value, 40);
+      plan.name += (plan.name.empty() ? "" : ",") + spelled_out(value, 40);
     }
     for (const auto& [column, value] : entry.row->set) {
       ASSIGN_OR_RETURN(Value settled, settle(*store, schema, column, value));
@@ -681,6 +698,43 @@ class Binder {
     plan.how = std::move(row);
     unique_name(plan);
     return {};
+  }
+
+  // A row switch is written at the worst of moments: what the table would refuse is told now.
+  bool can_hold_switch(const SwitchEntry& entry, const TableSchema& schema) {
+    for (const auto& [column, value] : entry.row->set) {
+      const auto at = static_cast<std::size_t>(schema.column_index(column));
+      const ColumnSchema& one = schema.columns[at];
+      if (one.generated) {
+        diagnostics_.add(
+            entry.at,
+            fmt::format("{}.{} is computed, and the switch would set it", schema.name, column),
+            "set the columns that it is computed from");
+        return false;
+      }
+      if (!value.is_null() || one.nullable) continue;
+      diagnostics_.add(entry.at,
+                       fmt::format("{}.{} is NOT NULL, and the switch would set it to null",
+                                   schema.name, column),
+                       "give it a value");
+      return false;
+    }
+    if (!entry.row->create) return true;
+    for (const ColumnSchema& column : schema.columns) {
+      const bool given = std::ranges::any_of(
+          entry.row->set, [&](const auto& one) { return one.first == column.name; });
+      if (given || column.nullable || column.has_default || column.generated ||
+          schema.is_key(column.name)) {
+        continue;
+      }
+      diagnostics_.add(entry.at,
+                       fmt::format("{}.{} is NOT NULL without a default, and the switch would make "
+                                   "its row without it",
+                                   schema.name, column.name),
+                       fmt::format("add `{}:` to `set`", column.name));
+      return false;
+    }
+    return true;
   }
 
   static Result<Value> settle(const Store& store, const TableSchema& schema,

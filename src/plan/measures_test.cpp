@@ -8,21 +8,21 @@
 namespace whimbrel {
 namespace {
 
-const std::string head =
+const std::string head_of_measures =
     "whimbrel: 1\n"
     "migration: m\n"
     "stores: {db: \"any:x\"}\n"
     "tables: [{from: db/a, to: db/b}]\n";
 
-struct Parsed {
+struct ParsedMeasures {
   MeasuresPlan plan;
   std::string error;
 };
 
-Parsed parse(const std::string& text) {
-  Diagnostics diagnostics("plan.yaml", head + text);
-  Parsed parsed;
-  parsed.plan = parse_plan({"plan.yaml", head + text}, {}, diagnostics).measures;
+ParsedMeasures parse_measures(const std::string& text) {
+  Diagnostics diagnostics("plan.yaml", head_of_measures + text);
+  ParsedMeasures parsed;
+  parsed.plan = parse_plan({"plan.yaml", head_of_measures + text}, {}, diagnostics).measures;
   if (!diagnostics.empty()) parsed.error = to_text(diagnostics.error());
   return parsed;
 }
@@ -53,7 +53,7 @@ TEST(PerCent, HasItsSignOrIsNothing) {
 }
 
 TEST(PlanMeasures, AreReadWholly) {
-  const Parsed parsed = parse(
+  const ParsedMeasures parsed = parse_measures(
       "queries:\n"
       "  by state:\n"
       "    old: \"SELECT a FROM t WHERE s = :s AND n > :n\"\n"
@@ -98,7 +98,7 @@ TEST(PlanMeasures, MistakesInThemHaveTheirPlaceAndAHint) {
       {"advisory: [a]", "`advisory` must be a map", ":5:11"},
   };
   for (const auto& [text, message, place] : cases) {
-    const std::string error = parse(text + "\n").error;
+    const std::string error = parse_measures(text + "\n").error;
     EXPECT_NE(error.find(message), std::string::npos) << text << "\n" << error;
     EXPECT_NE(error.find(place), std::string::npos) << text << "\n" << error;
   }
@@ -111,14 +111,14 @@ std::string text_of(const std::vector<std::string>& lines) {
 }
 
 TEST(PlanMeasures, AreReadBackAsTheyArePrinted) {
-  const Parsed parsed = parse(
+  const ParsedMeasures parsed = parse_measures(
       "queries: {\"odd \\\" name\": {old: \"SELECT ':x', :s\", new: \"SELECT 1\", with: {s: [a, "
       "null, "
       "1, 1.5, \"1\", true]}}}\n"
       "criteria: {lost: 0, p95_change: -30%}\nadvisory: {p99: 1s}\n");
   ASSERT_EQ(parsed.error, "");
   const std::string printed = text_of(print_measures(parsed.plan));
-  const Parsed again = parse(printed);
+  const ParsedMeasures again = parse_measures(printed);
   ASSERT_EQ(again.error, "") << printed;
   EXPECT_EQ(text_of(print_measures(again.plan)), printed);
   ASSERT_EQ(again.plan.queries.size(), 1U);
@@ -127,8 +127,8 @@ TEST(PlanMeasures, AreReadBackAsTheyArePrinted) {
 
 TEST(PlanMeasures, TurnedRoundAskTheOtherWay) {
   const MeasuresPlan back =
-      turned_round(parse("queries: {q: {old: \"SELECT 1\", new: \"SELECT 2\"}}\n"
-                         "criteria: {lost: 0, p95_change: -30%}\n")
+      turned_round(parse_measures("queries: {q: {old: \"SELECT 1\", new: \"SELECT 2\"}}\n"
+                                  "criteria: {lost: 0, p95_change: -30%}\n")
                        .plan);
   EXPECT_EQ(back.queries[0].old_sql, "SELECT 2");
   ASSERT_EQ(back.criteria.size(), 1U);

@@ -94,7 +94,11 @@ class Parser {
       diagnostics_.add({1, 1, 1}, "the plan does not say which grammar it is written in",
                        "begin with `whimbrel: 1`");
     } else if (reader_.text(version) != "1") {
-      diagnostics_.add(YamlReader::place(version), "this release reads `whimbrel: 1`");
+      diagnostics_.add(YamlReader::place(version),
+                       fmt::format("this release reads `whimbrel: 1`, and the plan is written in "
+                                   "`whimbrel: {}`",
+                                   printable(reader_.text(version), 20)),
+                       "`whimbrel version` says which release this is");
     }
     variables(YamlReader::child(root, "vars"));
     const YAML::Node name = YamlReader::child(root, "migration");

@@ -11,7 +11,7 @@ namespace whimbrel {
 
 namespace {
 
-constexpr std::array kinds = {"sql", "command", "new_rows", "metric", "http"};
+constexpr std::array check_kinds = {"sql", "command", "new_rows", "metric", "http"};
 
 class CheckParser {
  public:
@@ -32,7 +32,8 @@ class CheckParser {
     check_.command = reader_.texts_at(node_, "command");
     if (has("expect")) check_.expect = reader_.value(YamlReader::child(node_, "expect"));
     below();
-    const auto said = std::ranges::count_if(kinds, [this](const char* kind) { return has(kind); });
+    const auto said =
+        std::ranges::count_if(check_kinds, [this](const char* kind) { return has(kind); });
     const bool is_empty =
         check_.sql.empty() && check_.command.empty() && !has("new_rows") && !has("metric");
     if (said != 1 || is_empty) {

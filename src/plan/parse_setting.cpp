@@ -13,7 +13,7 @@ namespace whimbrel {
 
 namespace {
 
-constexpr std::array kinds = {"env_file", "lambda", "ssm", "file"};
+constexpr std::array switch_kinds = {"env_file", "lambda", "ssm", "file"};
 
 class SettingParser {
  public:
@@ -168,7 +168,7 @@ class SettingParser {
 
 bool is_setting(const YAML::Node& node) {
   return std::ranges::any_of(
-      kinds, [&](const char* kind) { return YamlReader::child(node, kind).IsDefined(); });
+      switch_kinds, [&](const char* kind) { return YamlReader::child(node, kind).IsDefined(); });
 }
 
 std::optional<SettingSwitch> parse_setting(YamlReader& reader, const YAML::Node& node,

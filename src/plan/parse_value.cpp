@@ -10,8 +10,9 @@ namespace whimbrel {
 
 namespace {
 
-const std::vector<std::string> functions = {"const",    "from",   "cast",  "json", "extract", "map",
-                                            "coalesce", "concat", "split", "time", "between"};
+const std::vector<std::string> value_functions = {"const",   "from", "cast",     "json",
+                                                  "extract", "map",  "coalesce", "concat",
+                                                  "split",   "time", "between"};
 const std::vector<std::string> later_functions = {"hash_id", "ref", "lookup",
                                                   "collect", "sql", "uuid"};
 
@@ -330,7 +331,7 @@ std::vector<std::string> keys_beside(const std::string& function) {
 // `from` stands beside `time` with another meaning, so the function is the first that fits.
 std::string function_of(const YAML::Node& node) {
   if (YamlReader::child(node, "time").IsDefined()) return "time";
-  for (const std::string& function : functions) {
+  for (const std::string& function : value_functions) {
     if (YamlReader::child(node, function).IsDefined()) return function;
   }
   return "";
@@ -369,9 +370,9 @@ ExprPtr parse_value(YamlReader& reader, const YAML::Node& node) {
     if (std::ranges::count(later_functions, key) > 0) {
       reader.diagnostics().not_yet(at, key);
     } else {
-      const std::string near = did_you_mean(key, functions);
+      const std::string near = did_you_mean(key, value_functions);
       reader.diagnostics().add(at, fmt::format("there is no function `{}`", printable(key)),
-                               near.empty() ? "one of " + join(functions, ", ") : near);
+                               near.empty() ? "one of " + join(value_functions, ", ") : near);
     }
     return nullptr;
   }

@@ -129,8 +129,11 @@ bool YamlReader::check_keys(const YAML::Node& map, const std::string& what,
                             const std::vector<std::string>& known,
                             const std::vector<std::string>& later) {
   if (!map.IsMap()) {
-    diagnostics_.add(place(map), fmt::format("{} must be a map", what),
-                     known.empty() ? "" : "its keys: " + join(known, ", "));
+    std::string hint = known.empty() ? "" : "its keys: " + join(known, ", ");
+    if (what == "`columns`")
+      hint = "like {new_name: old_name}; names that stay go into `same: […]`";
+    if (what == "`stores`") hint = "a name and a URL each, like {app: URL}";
+    diagnostics_.add(place(map), fmt::format("{} must be a map", what), hint);
     return false;
   }
   std::set<std::string> seen;
@@ -181,6 +184,11 @@ std::string YamlReader::fill_in(const std::string& raw, Place at) {
     const std::size_t end = raw.find('}', i);
     const std::string name = end == std::string::npos ? "" : raw.substr(i + 2, end - i - 2);
     const Place here{at.line, at.column + static_cast<int>(i), static_cast<int>(name.size()) + 3};
+    if (end == std::string::npos) {
+      const Place rest{here.line, here.column, static_cast<int>(raw.size() - i)};
+      diagnostics_.add(rest, "a variable is written ${NAME}, and this one has no `}`");
+      return out;
+    }
     if (name.empty() || !std::ranges::all_of(name, is_name_character)) {
       diagnostics_.add(here, "a variable is written ${NAME}");
       return out;
@@ -227,13 +235,22 @@ std::optional<bool> YamlReader::flag_at(const YAML::Node& map, const std::string
   return std::nullopt;
 }
 
+namespace {
+
+std::string not_what_is_there(const YAML::Node& node) {
+  return node.IsScalar() ? fmt::format(", not `{}`", printable(node.Scalar(), 40)) : "";
+}
+
+}  // namespace
+
 std::optional<std::int64_t> YamlReader::whole_at(const YAML::Node& map, const std::string& key,
                                                  std::int64_t least) {
   const YAML::Node node = child(map, key);
   if (!node.IsDefined()) return std::nullopt;
   const std::optional<std::int64_t> number = to_whole(text(node));
   if (number && *number >= least) return number;
-  diagnostics_.add(place(node), fmt::format("`{}` must be a whole number from {} on", key, least));
+  diagnostics_.add(place(node), fmt::format("`{}` must be a whole number from {} on{}", key, least,
+                                            not_what_is_there(node)));
   return std::nullopt;
 }
 

@@ -11,12 +11,12 @@ namespace {
 
 constexpr double width = 480;
 constexpr double height = 236;
-constexpr double left = 54;
-constexpr double right = 16;
-constexpr double top = 28;
-constexpr double bottom = 42;
-constexpr double plot_width = width - left - right;
-constexpr double plot_height = height - top - bottom;
+constexpr double margin_left = 54;
+constexpr double margin_right = 16;
+constexpr double margin_top = 28;
+constexpr double margin_bottom = 42;
+constexpr double plot_width = width - margin_left - margin_right;
+constexpr double plot_height = height - margin_top - margin_bottom;
 
 struct Unit {
   const char* name;
@@ -58,17 +58,17 @@ struct Frame {
   double y_to;
   double x(double value) const {
     const double range = std::max(x_to - x_from, 1e-9);
-    return left + plot_width * std::clamp((value - x_from) / range, 0.0, 1.0);
+    return margin_left + plot_width * std::clamp((value - x_from) / range, 0.0, 1.0);
   }
   double y(double value) const {
-    return top + plot_height * (1 - std::clamp(value / y_to, 0.0, 1.0));
+    return margin_top + plot_height * (1 - std::clamp(value / y_to, 0.0, 1.0));
   }
 };
 
 double highest(const Chart& chart) {
   double most = chart.mean;
   for (const Layer& layer : chart.layers) {
-    for (const Step& step : layer.steps) most = std::max(most, step.value);
+    for (const ThroughputStep& step : layer.steps) most = std::max(most, step.value);
     for (const Point& point : layer.points) most = std::max(most, point.y);
     for (const Spread& spread : layer.spreads) most = std::max(most, spread.high);
   }
@@ -100,16 +100,16 @@ class Drawing {
                    {{"class", "cut"},
                     {"x1", number(x)},
                     {"x2", number(x)},
-                    {"y1", number(top)},
-                    {"y2", number(height - bottom)}},
+                    {"y1", number(margin_top)},
+                    {"y2", number(height - margin_bottom)}},
                    [&] { html_.element("title", "pause of " + to_duration_text(cut.length)); });
     }
     for (const Layer& layer : chart_.layers) draw_layer(layer);
     if (chart_.mean > 0) {
       const std::string y = number(frame_.y(chart_.mean));
       html_.empty("line", {{"class", "mean"},
-                           {"x1", number(left)},
-                           {"x2", number(width - right)},
+                           {"x1", number(margin_left)},
+                           {"x2", number(width - margin_right)},
                            {"y1", y},
                            {"y2", y}});
     }
@@ -124,11 +124,11 @@ class Drawing {
     for (const auto& [value, text] : y_ticks_.at) {
       const std::string y = number(frame_.y(value));
       html_.empty("line", {{"class", value == 0 ? "axis" : "grid"},
-                           {"x1", number(left)},
-                           {"x2", number(width - right)},
+                           {"x1", number(margin_left)},
+                           {"x2", number(width - margin_right)},
                            {"y1", y},
                            {"y2", y}});
-      label(left - 7, frame_.y(value) + 4, "end", text);
+      label(margin_left - 7, frame_.y(value) + 4, "end", text);
     }
     const Ticks x_ticks = ticks(chart_.x_axis, chart_.x_from, chart_.x_to, 6);
     for (const auto& [value, text] : x_ticks.at) {
@@ -136,15 +136,15 @@ class Drawing {
       html_.empty("line", {{"class", "axis"},
                            {"x1", x},
                            {"x2", x},
-                           {"y1", number(height - bottom)},
-                           {"y2", number(height - bottom + 4)}});
-      label(frame_.x(value), height - bottom + 17, "middle", text);
+                           {"y1", number(height - margin_bottom)},
+                           {"y2", number(height - margin_bottom + 4)}});
+      label(frame_.x(value), height - margin_bottom + 17, "middle", text);
     }
     const auto named = [](const std::string& name, const std::string& unit) {
       return unit.empty() ? name : name + " in " + unit;
     };
     label(2, 14, "start", named(chart_.y_name, y_ticks_.unit));
-    label(left + plot_width / 2, height - 6, "middle", named(chart_.x_name, x_ticks.unit));
+    label(margin_left + plot_width / 2, height - 6, "middle", named(chart_.x_name, x_ticks.unit));
   }
 
   static std::string kind(const char* what, const Layer& layer) {
@@ -163,7 +163,7 @@ class Drawing {
   }
 
   void draw_steps(const Layer& layer) {
-    for (const Step& step : layer.steps) {
+    for (const ThroughputStep& step : layer.steps) {
       const double x = frame_.x(step.from);
       const double y = frame_.y(step.value);
       html_.within("rect",
@@ -171,7 +171,7 @@ class Drawing {
                     {"x", number(x)},
                     {"y", number(y)},
                     {"width", number(std::max(frame_.x(step.to) - x, 0.5))},
-                    {"height", number(height - bottom - y)}},
+                    {"height", number(height - margin_bottom - y)}},
                    [&] {
                      html_.element(
                          "title",

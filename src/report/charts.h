@@ -19,7 +19,7 @@ struct Layer {
   Kind kind = Kind::line;
   int color = 1;     // 1 or 2: of the stylesheet
   std::string name;  // for the legend; none when it is empty
-  std::vector<Step> steps;
+  std::vector<ThroughputStep> steps;
   std::vector<Point> points;
   std::vector<Spread> spreads;
 };

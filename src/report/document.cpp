@@ -9,6 +9,7 @@
 #include "report/checklist.h"
 #include "report/files.h"
 #include "report/headline.h"
+#include "report/json_text.h"
 #include "report/page.h"
 #include "report/status.h"
 
@@ -17,10 +18,6 @@ namespace whimbrel {
 namespace {
 
 using nlohmann::json;
-
-std::string dumped(const json& value) {
-  return value.dump(-1, ' ', false, json::error_handler_t::replace);
-}
 
 // Plans and undo texts may hold row values: the trail says that they are there, not what.
 json entry_of(const Stamped& stamped, bool redact) {

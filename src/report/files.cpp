@@ -15,6 +15,7 @@
 #include "backup/zstd_lines.h"
 #include "base/text.h"
 #include "follow/kept.h"
+#include "report/json_text.h"
 
 namespace whimbrel {
 
@@ -25,10 +26,6 @@ using nlohmann::json;
 Error file_error(const std::string& path) {
   return Error{ErrorCode::unavailable, fmt::format("{}: {}", path, std::strerror(errno)),
                "the state folder must be writable and have room"};
-}
-
-std::string dumped(const json& document) {
-  return document.dump(-1, ' ', false, json::error_handler_t::replace);
 }
 
 Status append_line(const std::string& path, const std::string& line) {
@@ -138,10 +135,13 @@ Result<std::string> write_stamped(const std::string& folder, const std::string& 
 }
 
 Status FileSidecar::rejected(const Move& move, const Row& key, const std::string& reason) {
-  return append_line(folder_ + "/rejected.jsonl", dumped({{"table", move.name},
-                                                          {"key", show(key)},
-                                                          {"key_bytes", to_hex(canonical(key))},
-                                                          {"reason", reason}}));
+  json line = {{"table", move.name}, {"key", show(key)}, {"reason", reason}};
+  if (what_is_shown_is_redacted()) {
+    line["key_digest"] = key_digest(key);
+  } else {
+    line["key_bytes"] = to_hex(canonical(key));
+  }
+  return append_line(folder_ + "/rejected.jsonl", dumped(line));
 }
 
 Status FileSidecar::repaired(const std::string& table, const std::vector<std::string>& columns,

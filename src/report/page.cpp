@@ -53,7 +53,7 @@ const char* class_of(Headline::Tone tone) {
   return "bad";
 }
 
-void top(Html& html, const ReportFacts& facts) {
+void top_of_page(Html& html, const ReportFacts& facts) {
   const Headline line = headline(facts);
   std::string phase = name_of(facts.state.phase);
   std::ranges::replace(phase, '_', ' ');
@@ -212,7 +212,7 @@ std::string report_page(const ReportFacts& facts) {
   Html html;
   html.begin(facts.plan.migration + " · migration report", page::stylesheet);
   html.open("main");
-  top(html, facts);
+  top_of_page(html, facts);
   figures(html, facts);
   checks(html, facts);
   what_is_left(html, facts);

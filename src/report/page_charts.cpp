@@ -192,7 +192,7 @@ void throughput_chart(Html& html, const ReportFacts& facts, const WorkTime& time
   for (const ChunkPoint& chunk : facts.story.chunks) rows += chunk.rows;
   chart.mean = static_cast<double>(rows) * 1000 / time.total();
   double best = 0;
-  for (const Step& step : layer.steps) best = std::max(best, step.value);
+  for (const ThroughputStep& step : layer.steps) best = std::max(best, step.value);
   chart.caption =
       fmt::format("{} in {}: {} rows a second on average, {} at best.{}", rows_text(rows),
                   to_duration_text(Milliseconds(std::llround(time.total()))),

@@ -71,13 +71,14 @@ Milliseconds WorkTime::cut_out() const {
   return all;
 }
 
-std::vector<Step> throughput(const std::vector<ChunkPoint>& chunks, const WorkTime& time) {
+std::vector<ThroughputStep> throughput(const std::vector<ChunkPoint>& chunks,
+                                       const WorkTime& time) {
   if (chunks.empty()) return {};
   // A step narrower than a few chunks would show their borders and not the speed.
   const auto wanted = static_cast<int>(chunks.size() / 4);
   const int steps = std::clamp(wanted, 1, points_max);
   const double width = time.total() / steps;
-  std::vector<Step> all(static_cast<std::size_t>(steps));
+  std::vector<ThroughputStep> all(static_cast<std::size_t>(steps));
   for (int i = 0; i < steps; ++i) all[static_cast<std::size_t>(i)] = {i * width, (i + 1) * width};
   for (const ChunkPoint& chunk : chunks) {
     const double to = time.at(chunk.at);
@@ -85,13 +86,13 @@ std::vector<Step> throughput(const std::vector<ChunkPoint>& chunks, const WorkTi
     const int first = std::clamp(static_cast<int>(from / width), 0, steps - 1);
     const int last = std::clamp(static_cast<int>(to / width), 0, steps - 1);
     for (int i = first; i <= last; ++i) {
-      Step& step = all[static_cast<std::size_t>(i)];
+      ThroughputStep& step = all[static_cast<std::size_t>(i)];
       const double left = i == first ? from : step.from;
       const double right = i == last ? to : step.to;
       step.value += static_cast<double>(chunk.rows) * std::max(0.0, right - left) / (to - from);
     }
   }
-  for (Step& step : all) step.value = step.value * 1000 / width;
+  for (ThroughputStep& step : all) step.value = step.value * 1000 / width;
   return all;
 }
 

@@ -46,7 +46,7 @@ class WorkTime {
   double total_ = 1;
 };
 
-struct Step {
+struct ThroughputStep {
   double from = 0;
   double to = 0;
   double value = 0;
@@ -65,7 +65,7 @@ struct Spread {
 inline constexpr int points_max = 120;
 
 // Rows a second over working time.
-std::vector<Step> throughput(const std::vector<ChunkPoint>& chunks, const WorkTime& time);
+std::vector<ThroughputStep> throughput(const std::vector<ChunkPoint>& chunks, const WorkTime& time);
 // Of each group of neighbouring chunks the least, the median and the most; x is the chunk's number.
 std::vector<Spread> spread(const std::vector<std::int64_t>& values);
 // Changes that waited to be carried over, by the times at which a feed was read. A feed was read to

@@ -44,16 +44,16 @@ TEST(Throughput, CountsEveryRowOnce) {
   for (const ChunkPoint& chunk : chunks) rows += chunk.rows;
   const WorkTime time(busy, Milliseconds(1000));
   double counted = 0;
-  const std::vector<Step> steps = throughput(chunks, time);
+  const std::vector<ThroughputStep> steps = throughput(chunks, time);
   EXPECT_LE(steps.size(), points_max);
-  for (const Step& step : steps) counted += step.value * (step.to - step.from) / 1000;
+  for (const ThroughputStep& step : steps) counted += step.value * (step.to - step.from) / 1000;
   EXPECT_NEAR(counted, static_cast<double>(rows), 0.5);
 }
 
 TEST(Throughput, OfOneChunkIsItsOwn) {
   const std::vector<ChunkPoint> chunks = {{at(100), 100, 50}};
   const WorkTime time({{at(0), at(100)}}, Milliseconds(1000));
-  const std::vector<Step> steps = throughput(chunks, time);
+  const std::vector<ThroughputStep> steps = throughput(chunks, time);
   ASSERT_EQ(steps.size(), 1);
   EXPECT_NEAR(steps[0].value, 500, 1);
 }

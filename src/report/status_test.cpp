@@ -11,7 +11,7 @@ namespace {
 
 using report_test::HandClock;
 
-bool has(const std::string& text, const std::string& part) {
+bool shows(const std::string& text, const std::string& part) {
   return text.find(part) != std::string::npos;
 }
 
@@ -30,7 +30,7 @@ std::size_t width_of(const std::string& line) {
       std::ranges::count_if(line, [](char c) { return (c & 0xc0) != 0x80; }));
 }
 
-// A journal in a file, because a runner has its lock; `tables` of them are copied, half of those
+// A journal in a file, because a runner shows its lock; `tables` of them are copied, half of those
 // to the end.
 class Block : public testing::Test {
  protected:
@@ -97,13 +97,13 @@ TEST_F(Block, NeverScrollsItsFirstLineOffAndHasNoLineThatIsTooLong) {
 TEST_F(Block, OfManyTablesThoseAtWorkAreToldAndTheRestInOneLine) {
   copy(15, 8);
   const std::string text = block({80, 24});
-  EXPECT_TRUE(has(text, "15 tables: 4 copied, 0 compared; 8,000 rows so far")) << text;
-  EXPECT_TRUE(has(text, "name_4\n")) << text;   // begun
-  EXPECT_FALSE(has(text, "name_0\n")) << text;  // done
-  EXPECT_TRUE(has(text, "next: whimbrel pause")) << text;
+  EXPECT_TRUE(shows(text, "15 tables: 4 copied, 0 compared; 8,000 rows so far")) << text;
+  EXPECT_TRUE(shows(text, "name_4\n")) << text;   // begun
+  EXPECT_FALSE(shows(text, "name_0\n")) << text;  // done
+  EXPECT_TRUE(shows(text, "next: whimbrel pause")) << text;
   const std::string large = block({80, 100});
-  EXPECT_TRUE(has(large, "name_0\n")) << large;
-  EXPECT_FALSE(has(large, "15 tables:")) << large;
+  EXPECT_TRUE(shows(large, "name_0\n")) << large;
+  EXPECT_FALSE(shows(large, "15 tables:")) << large;
 }
 
 TEST(NextSteps, BesideARunnerAreThoseThatItHeeds) {
@@ -115,11 +115,11 @@ TEST(NextSteps, BesideARunnerAreThoseThatItHeeds) {
     for (const NextStep& step : next_steps(state, "plan.yaml", Beside::runner)) {
       all += step.command + "\n";
     }
-    EXPECT_TRUE(has(all, "whimbrel status plan.yaml --watch\n")) << all;
-    EXPECT_TRUE(has(all, "whimbrel pause plan.yaml\n")) << all;
-    EXPECT_TRUE(has(all, "whimbrel rollback plan.yaml\n")) << all;
-    EXPECT_FALSE(has(all, "whimbrel run")) << all;
-    EXPECT_FALSE(has(all, "whimbrel finish")) << all;
+    EXPECT_TRUE(shows(all, "whimbrel status plan.yaml --watch\n")) << all;
+    EXPECT_TRUE(shows(all, "whimbrel pause plan.yaml\n")) << all;
+    EXPECT_TRUE(shows(all, "whimbrel rollback plan.yaml\n")) << all;
+    EXPECT_FALSE(shows(all, "whimbrel run")) << all;
+    EXPECT_FALSE(shows(all, "whimbrel finish")) << all;
   }
   const auto paused = next_steps(state, "plan.yaml", Beside::paused_runner);
   EXPECT_EQ(paused.at(1).command, "whimbrel resume plan.yaml");

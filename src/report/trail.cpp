@@ -11,7 +11,7 @@ namespace whimbrel {
 
 namespace {
 
-using Kind = TrailLine::Kind;
+using LineKind = TrailLine::Kind;
 
 constexpr std::size_t lines_first = 120;
 constexpr std::size_t lines_last = 380;
@@ -81,7 +81,7 @@ void TrailTeller::push(TrailLine line) {
   }
 }
 
-void TrailTeller::add(Kind kind, const Stamped& stamped, std::string text) {
+void TrailTeller::add(TrailLine::Kind kind, const Stamped& stamped, std::string text) {
   end_progress();
   push({kind, stamped.number, stamped.number, stamped.at, stamped.at, std::move(text)});
 }
@@ -106,7 +106,7 @@ bool TrailTeller::hear_progress(const Stamped& stamped) {
   }
   sum_ = sum;
   if (progress_.first == 0) {
-    progress_ = {Kind::progress, stamped.number, 0, stamped.at, stamped.at, ""};
+    progress_ = {LineKind::progress, stamped.number, 0, stamped.at, stamped.at, ""};
   }
   progress_.last = stamped.number;
   progress_.to = stamped.at;
@@ -151,31 +151,31 @@ void TrailTeller::hear(const Stamped& stamped) {
         targets_.push_back(named ? table["to"].get<std::string>() : "?");
       }
     }
-    add(Kind::attempt, stamped,
+    add(LineKind::attempt, stamped,
         fmt::format("attempt {} begins; digest of the plan {}", accepted->attempt,
                     accepted->digest));
   } else if (const auto* entered = std::get_if<PhaseEntered>(&record)) {
-    add(Kind::phase, stamped, fmt::format("{}: {}", name_of(entered->phase), entered->why));
+    add(LineKind::phase, stamped, fmt::format("{}: {}", name_of(entered->phase), entered->why));
   } else if (const auto* intended = std::get_if<EffectIntended>(&record)) {
-    add(Kind::effect, stamped, "begins: " + effect_text(intended->id));
+    add(LineKind::effect, stamped, "begins: " + effect_text(intended->id));
   } else if (const auto* confirmed = std::get_if<EffectConfirmed>(&record)) {
-    add(Kind::effect, stamped, "done: " + effect_text(confirmed->id));
+    add(LineKind::effect, stamped, "done: " + effect_text(confirmed->id));
   } else if (const auto* undone = std::get_if<EffectUndone>(&record)) {
-    add(Kind::effect, stamped, "taken back: " + effect_text(undone->id));
+    add(LineKind::effect, stamped, "taken back: " + effect_text(undone->id));
   } else if (const auto* ended = std::get_if<VerifyEnded>(&record)) {
-    add(Kind::phase, stamped,
+    add(LineKind::phase, stamped,
         fmt::format("comparison of {} ended after {}: {} compared, {} differing",
                     ended->full ? "every row" : "a sample",
                     to_duration_text(Milliseconds(ended->ms)), plural(ended->rows, "row", "rows"),
                     with_thousands(ended->differing)));
   } else if (const auto* decided = std::get_if<OperatorDecided>(&record)) {
-    add(Kind::decision, stamped, decision_text(*decided));
+    add(LineKind::decision, stamped, decision_text(*decided));
   } else if (const auto* failed = std::get_if<Failed>(&record)) {
-    add(Kind::failure, stamped,
+    add(LineKind::failure, stamped,
         fmt::format("error {}{}", failed->code,
                     redact_ ? " (its message is left out)" : ": " + failed->message));
   } else if (const auto* closed = std::get_if<Closed>(&record)) {
-    add(Kind::end, stamped,
+    add(LineKind::end, stamped,
         closed->outcome == "rolled_back" ? "the attempt ended: rolled back"
                                          : "the attempt ended: " + closed->outcome);
   }

@@ -27,7 +27,9 @@ Session::Session(SessionSettings settings, Host& host, Events& events, StopFlag&
       host_(host),
       stop_(stop),
       headway_(events, clock_),
-      random_(seed()) {}
+      random_(seed()) {
+  if (settings_.redact) redact_what_is_shown();
+}
 
 // Files that a plan names are beside it; a URL from the command line is as it was typed.
 std::string Session::url_of(const StoreEntry& entry) const {

@@ -260,6 +260,9 @@ class Capture {
                                      const std::vector<std::string>& tables) = 0;
   virtual Result<ChangeBatch> read(const std::string& feed, const std::string& position,
                                    std::int64_t changes_max) = 0;
+  // How many changes wait behind this position: those noted until now, so that following can end
+  // also where writers are faster.
+  virtual Result<std::int64_t> waiting(const std::string& feed, const std::string& position) = 0;
   // Takes in what the store remembers only for a while; to be called now and then while nobody
   // reads the feed. Quick, and never needed where a feed is kept until it is stopped.
   virtual Status listen(const std::string&) { return {}; }

@@ -178,7 +178,7 @@ std::string describe(const Expr& expr) {
   return std::visit(
       Overload{
           [](const ColumnRef& node) { return node.column; },
-          [](const Constant& node) { return show(node.value); },
+          [](const Constant& node) { return spelled_out(node.value); },
           [&](const Template& node) { return "text " + list(node.parts); },
           [&](const JsonArray& node) { return "json [" + list(node.items) + "]"; },
           [&](const Coalesce& node) { return "coalesce(" + list(node.of) + ")"; },

@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <array>
+#include <atomic>
 #include <bit>
 #include <cmath>
 #include <cstring>
@@ -272,7 +273,21 @@ int compare(const Row& a, const Row& b) {
   return order(a.size(), b.size());
 }
 
+namespace {
+
+std::atomic<bool> is_redacted{false};
+
+}  // namespace
+
+void redact_what_is_shown() { is_redacted = true; }
+
+bool what_is_shown_is_redacted() { return is_redacted; }
+
 std::string show(const Value& value, int length_max) {
+  return is_redacted ? "(redacted)" : spelled_out(value, length_max);
+}
+
+std::string spelled_out(const Value& value, int length_max) {
   return std::visit(
       Overload{
           [](const Null&) { return std::string("null"); },

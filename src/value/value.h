@@ -124,7 +124,14 @@ struct RowLess {
 };
 
 // What a person reads; cut to about length_max characters, never with raw control characters.
+// "(redacted)" after redact_what_is_shown().
 std::string show(const Value& value, int length_max = 60);
+// The same of a value that stands in the plan, or counts rows: it is never redacted.
+std::string spelled_out(const Value& value, int length_max = 60);
+// From here on, and in the whole process, no value of a row is shown any more: whoever words an
+// error does not have to think of `--redact`. Threads: any.
+void redact_what_is_shown();
+bool what_is_shown_is_redacted();
 std::string show(const Row& key);
 // A digest of a key for events and logs, where the key itself must not appear.
 std::string key_digest(const Row& key);

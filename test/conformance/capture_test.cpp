@@ -85,6 +85,17 @@ TEST_P(Feeds, GoOnWhereTheReaderStopped) {
       << "a position can be read again";
 }
 
+TEST_P(Feeds, CountWhatWaitsBehindAPosition) {
+  const std::string begin = start();
+  EXPECT_EQ(good(capture().waiting("feed", begin)), 0);
+  for (int i = 0; i < 5; ++i) good(insert_old(i, Value(), Value(), i));
+  EXPECT_EQ(good(capture().waiting("feed", begin)), 5);
+  const std::string behind = good(capture().read("feed", begin, 2)).position;
+  EXPECT_EQ(good(capture().waiting("feed", behind)), 3);
+  good(insert_old(5, Value(), Value(), 5));
+  EXPECT_EQ(good(capture().waiting("feed", behind)), 4);
+}
+
 TEST_P(Feeds, OutliveTheProcessThatStartedThem) {
   const std::string begin = start();
   good(insert_old(1, Value(), Value(), 1));

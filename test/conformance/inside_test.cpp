@@ -9,7 +9,7 @@
 namespace whimbrel::conformance {
 namespace {
 
-constexpr int row_count = 23;
+constexpr int inside_row_count = 23;
 
 class Inside : public Conformance {
  protected:
@@ -46,14 +46,15 @@ class Inside : public Conformance {
 };
 
 TEST_P(Inside, CopyAsTheWayOutsideDoes) {
-  insert_old_rows(row_count);
+  insert_old_rows(inside_row_count);
   copy_outside();
   const std::vector<Row> outside = arena_->rows(target());
-  for (const std::int64_t rows_max : {1, 2, 7, row_count - 1, row_count, row_count + 1}) {
+  for (const std::int64_t rows_max :
+       {1, 2, 7, inside_row_count - 1, inside_row_count, inside_row_count + 1}) {
     good(catalog().clear(target()));
     const InsideCopy copy = copy_all(rows_max);
-    EXPECT_EQ(copy.read, row_count);
-    EXPECT_EQ(copy.written, row_count);
+    EXPECT_EQ(copy.read, inside_row_count);
+    EXPECT_EQ(copy.written, inside_row_count);
     std::vector<Row> inside = arena_->rows(target());
     ASSERT_EQ(inside.size(), outside.size());
     expect_in_step();
@@ -87,18 +88,18 @@ TEST_P(Inside, CopyIsNoWriteOfTheApplication) {
 }
 
 TEST_P(Inside, FindNoDifferenceWhereThereIsNone) {
-  insert_old_rows(row_count);
+  insert_old_rows(inside_row_count);
   copy_outside();
-  for (const std::int64_t rows_max : {1, 4, row_count, 1000}) {
+  for (const std::int64_t rows_max : {1, 4, inside_row_count, 1000}) {
     const InsideComparison comparison = compare_all(rows_max);
     EXPECT_EQ(comparison.differing_rows, 0);
-    EXPECT_EQ(comparison.expected.rows(), row_count);
+    EXPECT_EQ(comparison.expected.rows(), inside_row_count);
     EXPECT_EQ(comparison.expected, comparison.found);
   }
 }
 
 TEST_P(Inside, CompareInTwoHalvesAsInOne) {
-  insert_old_rows(row_count);
+  insert_old_rows(inside_row_count);
   copy_outside();
   const auto copier = good(store().open_inside(mapping_, store()));
   const std::optional<Row> middle = good(copier->middle());
@@ -113,20 +114,20 @@ TEST_P(Inside, CompareInTwoHalvesAsInOne) {
       both.found.merge(chunk.found);
       after = chunk.range.through;
     } while (after);
-    EXPECT_EQ(both.expected.rows() < row_count, first);
+    EXPECT_EQ(both.expected.rows() < inside_row_count, first);
   }
   EXPECT_EQ(both.expected, compare_all(1000).expected);
   EXPECT_EQ(both.expected, both.found);
 }
 
 TEST_P(Inside, FindAChangedAndAMissingRow) {
-  insert_old_rows(row_count);
+  insert_old_rows(inside_row_count);
   copy_outside();
   good(update_new(7, {{shape().amount, Value::integer(-1)}}));
   good(arena_->erase(target(), target_key(12)));
   const InsideComparison comparison = compare_all(4);
   EXPECT_EQ(comparison.differing_rows, 2);
-  EXPECT_EQ(comparison.found.rows(), row_count - 1);
+  EXPECT_EQ(comparison.found.rows(), inside_row_count - 1);
   EXPECT_FALSE(comparison.expected == comparison.found);
   for (const Row& wanted : {key(7), key(12)}) {
     EXPECT_TRUE(std::ranges::any_of(comparison.differing, [&](const Row& one) {

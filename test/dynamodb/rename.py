@@ -116,7 +116,7 @@ class Application:
                 self.writes += 1
             except Exception as error:  # told by end()
                 self.errors.append(str(error))
-            time.sleep(0.002)
+            time.sleep(0.02)
 
     def end(self):
         self.stop.set()
@@ -187,7 +187,7 @@ def the_switch_leads_over_and_the_way_back_loses_nothing(tables, functions):
     time.sleep(1)
     writes = application.end()
     newest = world.scan(NEW)
-    assert writes > 100
+    assert writes > 50, writes
     world.run("run", "--yes")  # carries back what was written meanwhile
     world.compare("kept current after the switch")
     assert world.scan(NEW) == newest

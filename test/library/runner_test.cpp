@@ -286,7 +286,8 @@ TEST(ThreadsRunner, HandsARollbackToTheOneAtWork) {
   EXPECT_TRUE(comes_to(runner, Phase::watching));
   const auto back = runner.rollback();
   ASSERT_TRUE(back.ok()) << said(back);
-  EXPECT_EQ(back.value().ending, Ending::asked);
+  EXPECT_EQ(back.value().ending, Ending::carried_out);
+  EXPECT_EQ(back.value().reason, "carried out by the runner");
   worker.join();
   EXPECT_EQ(ending, Ending::rolled_back);
   const auto status = runner.status();

@@ -109,8 +109,9 @@ def a_number_that_a_row_had_is_not_given_again():
 TESTS = [a_key_in_another_case_does_not_live_on_beside_its_row, keys_of_the_new_side_are_not_one_key_on_the_way_back,
          a_mapped_key_does_not_meet_one_that_the_map_leaves_alone, a_primary_key_with_a_collation_of_its_own_loses_no_rows,
          a_key_that_is_spelled_anew_is_carried_over, a_write_to_the_old_table_does_not_fail_for_the_key_of_the_new_one,
-         a_column_called_without_does_not_make_a_key_of_texts, a_number_that_a_row_had_is_not_given_again]
-WANTED = [a_key_that_an_update_spells_anew_does_not_block_the_rollback]
+         a_column_called_without_does_not_make_a_key_of_texts, a_number_that_a_row_had_is_not_given_again,
+         a_key_that_an_update_spells_anew_does_not_block_the_rollback]
+WANTED = []
 
 if __name__ == "__main__":
     main(*(WANTED if "--wanted" in sys.argv else TESTS))

@@ -1,12 +1,8 @@
-"""The way back after days, from a copy of the state folder, when the runner and its machine are gone.
-
-`python3 long_way_back.py --wanted` runs what whimbrel does not pass yet.
-"""
+"""The way back after days, from a copy of the state folder, when the runner and its machine are gone."""
 import json
 import pathlib
 import shutil
 import subprocess
-import sys
 import time
 
 from after_the_end import ending, is_as_before, new_application_writes
@@ -141,9 +137,9 @@ def a_switch_put_back_by_hand_is_noticed_by_finish():
     world.close()
 
 
-TESTS = [the_long_way_back_from_a_copy, an_older_copy_is_refused]
-WANTED = [a_checkpoint_says_what_is_missing, an_older_copy_does_no_harm_after_the_end,
-          an_older_copy_cannot_finish, a_switch_put_back_by_hand_is_noticed_by_finish]
+TESTS = [the_long_way_back_from_a_copy, an_older_copy_is_refused, a_checkpoint_says_what_is_missing,
+         an_older_copy_does_no_harm_after_the_end, an_older_copy_cannot_finish,
+         a_switch_put_back_by_hand_is_noticed_by_finish]
 
 if __name__ == "__main__":
-    main(*(WANTED if "--wanted" in sys.argv else TESTS))
+    main(*TESTS)

@@ -1,10 +1,6 @@
-"""`verify --repair`: what differs on the side that does not serve is put right, and what gave way is written down.
-
-`python3 repair.py --wanted` runs what whimbrel does not pass yet.
-"""
+"""`verify --repair`: what differs on the side that does not serve is put right, and what gave way is written down."""
 import json
 import signal
-import sys
 import time
 
 from refusals import expect_words
@@ -91,8 +87,7 @@ def mending_does_not_lose_writes():
         world.close()
 
 
-TESTS = [what_differs_is_put_right, repair_is_refused_beside_a_runner_and_too_early]
-WANTED = [mending_does_not_lose_writes]
+TESTS = [what_differs_is_put_right, repair_is_refused_beside_a_runner_and_too_early, mending_does_not_lose_writes]
 
 if __name__ == "__main__":
-    main(*(WANTED if "--wanted" in sys.argv else TESTS))
+    main(*TESTS)

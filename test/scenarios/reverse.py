@@ -1,8 +1,4 @@
-"""`reverse`: the plan that it prints is good, and brings the old shape back.
-
-`python3 reverse.py --wanted` runs what whimbrel does not pass yet.
-"""
-import sys
+"""`reverse`: the plan that it prints is good, and brings the old shape back."""
 
 from refusals import changed
 from whimbrel import World, main
@@ -118,9 +114,8 @@ def a_key_in_a_template_is_reversed():
     world.close()
 
 
-TESTS = [the_reversed_plan_brings_the_old_shape_back]
-WANTED = [a_reversed_plan_knows_its_window, a_reversed_plan_knows_its_variables, a_template_of_one_column_is_reversed,
-          a_key_in_a_template_is_reversed]
+TESTS = [the_reversed_plan_brings_the_old_shape_back, a_reversed_plan_knows_its_window,
+         a_reversed_plan_knows_its_variables, a_template_of_one_column_is_reversed, a_key_in_a_template_is_reversed]
 
 if __name__ == "__main__":
-    main(*(WANTED if "--wanted" in sys.argv else TESTS))
+    main(*TESTS)

@@ -465,12 +465,12 @@ TESTS = [vacuum_in_every_phase_without_a_key_on_both_sides, vacuum_in_every_phas
          many_rows_deleted_and_row_numbers_changed, unique_columns_that_may_be_null, verify_repairs_rows_without_a_key,
          or_replace_is_followed_with_and_without_recursive_triggers, on_conflict_clauses_of_the_table_are_followed,
          indexes_with_comments_quotes_brackets_and_collations, wide_tables_of_150_and_500_columns,
-         kept_values_come_back_where_old_columns_have_defaults, a_table_called_old_or_new]
-WANTED = [rows_with_a_null_in_their_primary_key_are_not_lost, kept_values_do_not_come_back_in_other_rows,
-          kept_values_do_not_come_back_in_a_row_that_got_the_number_of_another,
-          a_row_removed_by_a_unique_computed_column_stays_removed, a_row_removed_by_the_default_of_a_unique_column_stays_removed,
+         kept_values_come_back_where_old_columns_have_defaults, a_table_called_old_or_new,
+         rows_with_a_null_in_their_primary_key_are_not_lost, a_row_removed_by_a_unique_computed_column_stays_removed,
+         a_later_finish_drops_the_renamed_table, indexes_with_operators_of_two_characters_and_numbers]
+WANTED = [kept_values_do_not_come_back_in_other_rows, kept_values_do_not_come_back_in_a_row_that_got_the_number_of_another,
+          a_row_removed_by_the_default_of_a_unique_column_stays_removed,
           or_replace_beside_a_trigger_that_updates_the_same_table, vacuum_of_a_target_without_a_key_under_capture,
-          a_later_finish_drops_the_renamed_table, indexes_with_operators_of_two_characters_and_numbers,
           a_null_that_the_old_column_cannot_hold_is_told_before]
 
 if __name__ == "__main__":

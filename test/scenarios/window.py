@@ -1,11 +1,7 @@
-"""`sync: none`: nothing beside the copy, and a window in which writers are held and everything is compared.
-
-`python3 window.py --wanted` runs what whimbrel does not pass yet.
-"""
+"""`sync: none`: nothing beside the copy, and a window in which writers are held and everything is compared."""
 import json
 import random
 import sqlite3
-import sys
 import threading
 import time
 
@@ -242,10 +238,9 @@ def a_plan_without_a_window_is_refused():
     world.close()
 
 
-TESTS = [there_and_back_with_a_writer_beside, differences_are_carried_over_in_the_window,
-         killed_at_any_moment_it_goes_on, between_two_files_the_source_stays_clean,
-         a_plan_without_a_window_is_refused]
-WANTED = [a_window_that_is_too_short_is_given_up, a_window_forecast_to_be_too_short_is_refused]
+TESTS = [there_and_back_with_a_writer_beside, differences_are_carried_over_in_the_window, killed_at_any_moment_it_goes_on,
+         between_two_files_the_source_stays_clean, a_plan_without_a_window_is_refused,
+         a_window_that_is_too_short_is_given_up, a_window_forecast_to_be_too_short_is_refused]
 
 if __name__ == "__main__":
-    main(*(WANTED if "--wanted" in sys.argv else TESTS))
+    main(*TESTS)

@@ -5,7 +5,7 @@
 namespace whimbrel::simulation {
 
 namespace {
-constexpr int keys = 40;
+constexpr int key_numbers = 40;
 constexpr const char* bad_number = "many";
 }  // namespace
 
@@ -51,7 +51,7 @@ void Application::fill() {
   for (Page& page : pages_) {
     const std::int64_t rows = random_.below(30);
     for (std::int64_t i = 0; i < rows; ++i) {
-      (void)write_old(page, fmt::format("k{:02}", random_.below(keys)));
+      (void)write_old(page, fmt::format("k{:02}", random_.below(key_numbers)));
     }
   }
 }
@@ -90,7 +90,7 @@ void Application::write_something() {
   const std::int64_t many = 1 + random_.below(3);
   for (std::int64_t i = 0; i < many && writes_left > 0; ++i, --writes_left) {
     Page& page = pages_[static_cast<std::size_t>(random_.below(std::ssize(pages_)))];
-    const std::int64_t number = random_.below(keys);
+    const std::int64_t number = random_.below(key_numbers);
     // Each application has its own rows, so that two of them are never of two minds.
     const int app = static_cast<int>(number % switches_);
     const std::string key = fmt::format("k{:02}", number);

@@ -388,6 +388,10 @@ class FaultyStore final : public Store, private Catalog, private Capture, privat
       return inner_->capture().read(feed, position, std::min<std::int64_t>(changes_max, 7));
     });
   }
+  Result<std::int64_t> waiting(const std::string& feed, const std::string& position) override {
+    return reading<std::int64_t>("waiting",
+                                 [&] { return inner_->capture().waiting(feed, position); });
+  }
   Status link(const std::vector<Link>& links) override {
     return changing("link", "links", [&] { return inner_->capture().link(links); });
   }

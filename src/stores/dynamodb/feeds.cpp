@@ -343,6 +343,13 @@ Result<ChangeBatch> DynamoStore::read(const std::string& name, const std::string
   return batch;
 }
 
+Result<std::int64_t> DynamoStore::waiting(const std::string& name, const std::string& position) {
+  ASSIGN_OR_RETURN(const std::shared_ptr<Feed> feed, open_feed(name));
+  const std::lock_guard lock(feed->mutex);
+  TRY(take_in_all(name, *feed));
+  return spool_->count_after(name, position.empty() ? 0 : std::stoll(position));
+}
+
 // A change is ours when the item is still what we wrote last. The application may have written the
 // same: then there is nothing to carry. Once it has written something else, what we wrote says
 // nothing any more.

@@ -242,6 +242,12 @@ void append_text(std::string& json, std::string_view text) {
   json += '"';
 }
 
+std::string in_quotes(std::string_view text) {
+  std::string json;
+  append_text(json, text);
+  return json;
+}
+
 void append_value(std::string& json, const Value& value) {
   switch (value.kind()) {
     case Kind::null:

@@ -24,6 +24,7 @@ inline constexpr const char* rest_name = "*";
 void append_value(std::string& json, const Value& value);
 // A JSON string with its quotes.
 void append_text(std::string& json, std::string_view text);
+std::string in_quotes(std::string_view text);
 // The value as an attribute would hold it, so that it compares with what is read back. `refused`
 // for what DynamoDB cannot hold.
 Result<Value> settled(Value value);

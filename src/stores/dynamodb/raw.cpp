@@ -98,12 +98,6 @@ class RawCopier final : public InsideCopier {
   }
 
  private:
-  static std::string in_quotes(const std::string& text) {
-    std::string json;
-    append_text(json, text);
-    return json;
-  }
-
   // The number of segments, then a place in each: nothing, a key's JSON, or `true` at its end.
   static Row places_from(const std::optional<Row>& after) {
     if (after && after->size() > 1) {

@@ -24,12 +24,6 @@ constexpr std::int64_t count_segments = 8;
 constexpr std::size_t conditions_max = 80;
 constexpr std::size_t condition_bytes_max = 100'000;
 
-std::string in_quotes(const std::string& text) {
-  std::string json;
-  append_text(json, text);
-  return json;
-}
-
 class Reader final : public SnapshotReader {
  public:
   Reader(DynamoStore& store, const TableSchema& table)

@@ -8,7 +8,7 @@ namespace whimbrel::dynamodb {
 
 namespace {
 
-constexpr const char* schema = R"(
+constexpr const char* spool_schema = R"(
   CREATE TABLE IF NOT EXISTS followed (feed TEXT, of TEXT, stream TEXT, made_by_us INTEGER,
     since_ms INTEGER, read_at_ms INTEGER, PRIMARY KEY (feed, of)) WITHOUT ROWID;
   CREATE TABLE IF NOT EXISTS shards (feed TEXT, of TEXT, shard TEXT, parent TEXT, sequence TEXT,
@@ -40,7 +40,7 @@ Result<std::unique_ptr<Spool>> Spool::open(const std::string& path) {
   ASSIGN_OR_RETURN(auto connection, sqlite::Connection::open(path, sqlite::Access::write));
   TRY(connection->execute("PRAGMA journal_mode = WAL"));
   TRY(connection->execute("PRAGMA synchronous = FULL"));
-  TRY(connection->execute(schema));
+  TRY(connection->execute(spool_schema));
   return std::unique_ptr<Spool>(
       new Spool(std::move(connection)));  // NOLINT: the constructor is private
 }
@@ -124,6 +124,14 @@ Status Spool::keep(const std::string& feed, const Progress& progress) {
             {Value::text(feed), of, Value::integer(progress.read_at_ms)}));
   }
   return transaction.commit();
+}
+
+Result<std::int64_t> Spool::count_after(const std::string& feed, std::int64_t after) {
+  const std::lock_guard lock(mutex_);
+  ASSIGN_OR_RETURN(const auto rows,
+                   connection_->query("SELECT count(*) FROM changes WHERE feed = ?1 AND id > ?2",
+                                      {Value::text(feed), Value::integer(after)}));
+  return rows.at(0).at(0).get<std::int64_t>();
 }
 
 Result<std::vector<SpooledChange>> Spool::changes(const std::string& feed, std::int64_t after,

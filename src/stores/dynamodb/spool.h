@@ -60,6 +60,7 @@ class Spool {
     std::int64_t read_at_ms = 0;                // 0: not all of it was read
   };
   Status keep(const std::string& feed, const Progress& progress);
+  Result<std::int64_t> count_after(const std::string& feed, std::int64_t after);
   Result<std::vector<SpooledChange>> changes(const std::string& feed, std::int64_t after,
                                              std::int64_t changes_max);
 

@@ -550,6 +550,15 @@ Result<ChangeBatch> MemoryStore::read(const std::string& name, const std::string
   return batch;
 }
 
+Result<std::int64_t> MemoryStore::waiting(const std::string& name, const std::string& position) {
+  const std::lock_guard lock(mutex_);
+  const auto it = feeds_.find(name);
+  if (it == feeds_.end()) return Error{ErrorCode::position_lost, "there is no feed " + name};
+  std::int64_t at = 0;
+  std::from_chars(position.data(), position.data() + position.size(), at);
+  return std::ssize(it->second.changes) - at;
+}
+
 Status MemoryStore::link(const std::vector<Link>& links) {
   const std::lock_guard lock(mutex_);
   for (const Link& one : links) {

@@ -188,6 +188,17 @@ Result<ChangeBatch> SqliteStore::read(const std::string& feed, const std::string
   return batch;
 }
 
+Result<std::int64_t> SqliteStore::waiting(const std::string& feed, const std::string& position) {
+  ASSIGN_OR_RETURN(const auto connection, connect(Access::read));
+  ASSIGN_OR_RETURN(const bool there, object_exists(*connection, "table", log_name(feed)));
+  if (!there) return Error{ErrorCode::position_lost, "the change log " + feed + " is gone"};
+  ASSIGN_OR_RETURN(const auto rows,
+                   connection->query(fmt::format("SELECT count(*) FROM {} WHERE seq > ?1",
+                                                 quote_name(log_name(feed))),
+                                     {Value::integer(to_number(position))}));
+  return rows.at(0).at(0).get<std::int64_t>();
+}
+
 Status SqliteStore::hold(const std::vector<std::string>& tables, TimePoint until) {
   return in_transaction([&](Connection& connection) -> Status {
     TRY(make_guard(connection));

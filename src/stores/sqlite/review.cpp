@@ -2,6 +2,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <functional>
 
 #include "base/counted.h"
 #include "base/text.h"
@@ -39,6 +40,98 @@ std::string name_made_by(const std::string& ddl) {
     return inner;
   }
   return "";
+}
+
+std::string name_made_by_trigger(const Tokens& tokens) {
+  for (std::size_t i = 0; i + 1 < tokens.size(); ++i) {
+    if (!ascii_iequals(tokens[i], "TRIGGER")) continue;
+    const bool if_not_exists = ascii_iequals(tokens[i + 1], "IF") && i + 4 < tokens.size();
+    return std::string(tokens[i + (if_not_exists ? 4 : 1)]);
+  }
+  return "";
+}
+
+// The columns and the condition of CREATE INDEX.
+Tokens indexed_part(std::string_view ddl) {
+  const Tokens tokens = tokens_of(ddl);
+  const auto on =
+      std::ranges::find_if(tokens, [](std::string_view t) { return ascii_iequals(t, "ON"); });
+  return {on, tokens.end()};
+}
+
+std::size_t closing(const Tokens& tokens, std::size_t open) {
+  int depth = 0;
+  for (std::size_t i = open; i < tokens.size(); ++i) {
+    if (tokens[i] == "(") ++depth;
+    if (tokens[i] == ")" && --depth == 0) return i;
+  }
+  return tokens.size();
+}
+
+// What stands in each AS (…) of a CREATE TABLE.
+Tokens computed_part(std::string_view ddl) {
+  const Tokens tokens = tokens_of(ddl);
+  Tokens part;
+  for (std::size_t i = 0; i + 1 < tokens.size(); ++i) {
+    if (!ascii_iequals(tokens[i], "AS") || tokens[i + 1] != "(") continue;
+    const std::size_t end = closing(tokens, i + 1);
+    part.insert(part.end(), tokens.begin() + static_cast<std::ptrdiff_t>(i) + 1,
+                tokens.begin() + static_cast<std::ptrdiff_t>(std::min(end + 1, tokens.size())));
+    i = end;
+  }
+  return part;
+}
+
+// Functions of SQLite that give something for whatever they get, and words before a bracket that
+// are none (https://www.sqlite.org/lang_corefunc.html). abs() is not among them: it fails for the
+// smallest integer.
+bool gives_something_always(std::string_view word) {
+  static constexpr std::string_view words[] = {
+      "lower",    "upper",      "length",    "substr",   "substring", "trim",    "ltrim",
+      "rtrim",    "coalesce",   "ifnull",    "nullif",   "iif",       "instr",   "hex",
+      "quote",    "typeof",     "unicode",   "round",    "min",       "max",     "date",
+      "time",     "datetime",   "julianday", "strftime", "unixepoch", "replace", "likely",
+      "unlikely", "json_valid", "sign",      "cast",     "on",        "where",   "and",
+      "or",       "not",        "in",        "is",       "when",      "then",    "else",
+      "case",     "end",        "between",   "like",     "glob",      "collate"};
+  return std::ranges::any_of(words, [&](std::string_view one) { return ascii_iequals(word, one); });
+}
+
+// Calls in `part` that can fail for some value, as they stand there; without those that a text of
+// `known`, with the names that `source_name` gives, makes as well: there they have succeeded.
+std::vector<std::string> calls_that_can_fail(
+    const Tokens& part, const std::function<std::string(std::string_view)>& source_name,
+    const std::vector<std::string>& known) {
+  const auto joined = [](const Tokens& tokens, auto&& spelled) {
+    std::string text;
+    for (const std::string_view token : tokens) text += spelled(token) + " ";
+    return ascii_lower(text);
+  };
+  const auto as_it_is = [](std::string_view token) { return std::string(token); };
+  std::vector<std::string> found;
+  for (std::size_t i = 1; i < part.size(); ++i) {
+    const bool arrow = part[i - 1] == "-" && part[i] == ">";
+    const bool call =
+        part[i] == "(" && is_word(part[i - 1]) && !gives_something_always(part[i - 1]) &&
+        (i < 2 || (!ascii_iequals(part[i - 2], "AS") && !ascii_iequals(part[i - 2], "ON")));
+    if (!arrow && !call) continue;
+    const std::size_t end = arrow ? std::min(i + 2, part.size() - 1) : closing(part, i);
+    const std::size_t begin = arrow ? (i < 2 ? 0 : i - 2) : i - 1;
+    const Tokens piece(part.begin() + static_cast<std::ptrdiff_t>(begin),
+                       part.begin() + static_cast<std::ptrdiff_t>(std::min(end + 1, part.size())));
+    const std::string there = joined(piece, source_name);
+    if (std::ranges::any_of(known, [&](const std::string& text) {
+          return joined(tokens_of(text), as_it_is).find(there) != std::string::npos;
+        })) {
+      continue;
+    }
+    std::string shown(
+        piece.front().data(),
+        static_cast<std::size_t>(piece.back().data() + piece.back().size() - piece.front().data()));
+    if (std::ranges::find(found, shown) == found.end()) found.push_back(std::move(shown));
+    i = std::max(i, std::min(end, part.size()));
+  }
+  return found;
 }
 
 class Review {
@@ -251,6 +344,8 @@ class Review {
               mapping_.target.name, unique, mapping_.source.name),
           "make that index after the migration is finished, or say `sync: capture`");
     }
+    expressions_of_target();
+    triggers_that_refuse();
     key_of_target();
     for (const auto& unique : mapping_.target.uniques) unique_of_target(unique);
     for (const ForeignKey& key : mapping_.target.foreign_keys) foreign_key_of_target(key);
@@ -317,14 +412,80 @@ class Review {
         "declare it INT PRIMARY KEY NOT NULL, or say `sync: capture`");
   }
 
+  // What an index or a computed column calculates is calculated within each write.
+  void expressions_of_target() {
+    std::vector<std::string> known = mapping_.source.index_ddl;
+    known.push_back(mapping_.source.create_ddl);
+    const auto source_name = [this](std::string_view word) -> std::string {
+      const ColumnRef* copied = copied_from(std::string(word));
+      return copied == nullptr ? std::string(word) : copied->column;
+    };
+    std::vector<std::string> texts = mapping_.target.index_ddl;
+    if (mapping_.target.key_index_ddl != "") texts.push_back(mapping_.target.key_index_ddl);
+    for (const std::string& ddl : texts) {
+      for (const std::string& call : calls_that_can_fail(indexed_part(ddl), source_name, known)) {
+        add(Weight::refusal, "index_can_fail",
+            fmt::format("the index {} of {} computes {}, which can fail: so could a write to {}",
+                        name_made_by(ddl), mapping_.target.name, call, mapping_.source.name),
+            "make that index after the migration is finished, or say `sync: capture`");
+      }
+    }
+    if (std::ranges::none_of(mapping_.target.columns, &ColumnSchema::generated)) return;
+    for (const std::string& call :
+         calls_that_can_fail(computed_part(mapping_.target.create_ddl), source_name, known)) {
+      add(Weight::refusal, "computed_can_fail",
+          fmt::format("a column of {} computes {}, which can fail: so could a write to {}",
+                      mapping_.target.name, call, mapping_.source.name),
+          "say `sync: capture`: then such rows are refused or set aside outside of the write");
+    }
+  }
+
+  void triggers_that_refuse() {
+    for (const std::string& ddl : mapping_.target.trigger_ddl) {
+      const Tokens tokens = tokens_of(ddl);
+      const bool raises = std::ranges::any_of(
+          tokens, [](std::string_view one) { return ascii_iequals(one, "RAISE"); });
+      if (!raises) continue;
+      add(Weight::refusal, "target_trigger_raises",
+          fmt::format("the trigger {} on {} would run within each write to {}, and could refuse it",
+                      name_made_by_trigger(tokens), mapping_.target.name, mapping_.source.name),
+          "make that trigger after the migration is finished, or say `sync: capture`");
+    }
+  }
+
+  // Whether two values that `from` tells apart can be equal in `to`; "" if not, else how.
+  std::string merged_by(const ColumnSchema& from, const ColumnSchema& to) const {
+    if (!to.collation.empty() && !ascii_iequals(from.collation, to.collation)) {
+      return fmt::format("compared by {}", to.collation);
+    }
+    const Affinity was = affinity_of(from.declared);
+    const Affinity is = affinity_of(to.declared);
+    const bool anything = was == Affinity::blob && !ascii_iequals(from.declared, "BLOB");
+    if (is == Affinity::text && anything) return "TEXT, where 1 and '1' are one";
+    if (is != Affinity::text && is != Affinity::blob && (was == Affinity::text || anything)) {
+      return fmt::format("{}, where '1' and '01' are one", to.declared);
+    }
+    return "";
+  }
+
   // Keys that differ on the old side must not be one on the new side.
   void key_of_target() {
     for (const std::string& column : mapping_.target.key) {
       const ColumnSchema& to =
           mapping_.target.columns[static_cast<std::size_t>(mapping_.target.column_index(column))];
       alias_of_target(to);
-      if (to.collation.empty()) continue;
       const auto* copied = copied_from(column);
+      if (copied != nullptr && to.collation.empty() && !has_rowid_alias(mapping_.target)) {
+        const std::string how =
+            merged_by(mapping_.source.columns[static_cast<std::size_t>(copied->index)], to);
+        if (!how.empty()) {
+          add(Weight::refusal, "target_key_type",
+              fmt::format("{}.{} is {}: keys that differ in {} would become one row",
+                          mapping_.target.name, column, how, mapping_.source.name),
+              "give both keys the same type, or say `sync: capture`");
+        }
+      }
+      if (to.collation.empty()) continue;
       const bool same_collation =
           copied != nullptr &&
           ascii_iequals(mapping_.source.columns[static_cast<std::size_t>(copied->index)].collation,
@@ -344,13 +505,26 @@ class Review {
       if (copied != nullptr) sources.push_back(copied->column);
     }
     std::ranges::sort(sources);
-    for (std::vector<std::string> known : mapping_.source.uniques) {
+    const bool is_known = std::ranges::any_of(mapping_.source.uniques, [&](auto known) {
       std::ranges::sort(known);
-      if (known == sources) return;
+      return known == sources;
+    });
+    std::string how;
+    for (const std::string& column : is_known ? unique : std::vector<std::string>()) {
+      const ColumnSchema& from =
+          mapping_.source.columns[static_cast<std::size_t>(copied_from(column)->index)];
+      how = merged_by(
+          from,
+          mapping_.target.columns[static_cast<std::size_t>(mapping_.target.column_index(column))]);
+      if (!how.empty()) {
+        how = fmt::format(" with {} {}", column, how);
+        break;
+      }
     }
+    if (is_known && how.empty()) return;
     add(Weight::refusal, "target_unique",
-        fmt::format("{} is unique over ({}), and {} does not promise that: a write could fail",
-                    mapping_.target.name, join(unique, ", "), mapping_.source.name),
+        fmt::format("{} is unique over ({}){}, and {} does not promise that: a write could fail",
+                    mapping_.target.name, join(unique, ", "), how, mapping_.source.name),
         "make that index after the migration is finished, or say `sync: capture`");
   }
 
@@ -389,6 +563,11 @@ class Review {
                         dual ? "every INSERT on the new side would fail"
                              : "no row made on the new side could be brought back"),
             "map it, or give it a default");
+      } else if (!dual && may_be_null(*rule->expr, mapping_.target)) {
+        add(Weight::note, "null_on_the_way_back",
+            fmt::format("{}.{} is NOT NULL, and {} can be null on the new side: such a row cannot "
+                        "go back as it is; a rollback keeps what does not fit and says so",
+                        mapping_.source.name, column.name, describe(*rule->expr)));
       } else if (dual && may_be_null(*rule->expr, mapping_.target)) {
         add(Weight::warning, "null_on_the_way_back",
             fmt::format(

@@ -87,11 +87,13 @@ Status read_columns(Connection& connection, TableSchema& schema, bool without_ro
     column.name = text(row[0]);
     column.declared = text(row[1]);
     column.holds = held_by(column.declared);
-    column.has_default = !row[3].is_null();
     column.generated = number(row[5]) != 0;
     const std::int64_t key_part = number(row[4]);
     if (key_part > 0) key[key_part] = column.name;
     column.nullable = number(row[2]) == 0 && !(key_part > 0 && without_rowid);
+    // `NOT NULL DEFAULT NULL` is no default that a row could have.
+    column.has_default =
+        !row[3].is_null() && (column.nullable || !ascii_iequals(text(row[3]), "NULL"));
     const char* collation = nullptr;
     if (sqlite3_table_column_metadata(connection.raw(), nullptr, schema.name.c_str(),
                                       column.name.c_str(), nullptr, &collation, nullptr, nullptr,

@@ -14,6 +14,7 @@
 #include "stores/sqlite/rehearsal.h"
 #include "stores/sqlite/rows.h"
 #include "stores/sqlite/schema.h"
+#include "stores/sqlite/tokens.h"
 #include "stores/sqlite/triggers.h"
 
 namespace whimbrel {
@@ -169,8 +170,16 @@ Result<std::unique_ptr<Rehearsal>> SqliteStore::rehearse(const Mapping& mapping)
 
 Status SqliteStore::understands(const std::string& query) {
   ASSIGN_OR_RETURN(const auto connection, connect(Access::read));
-  ASSIGN_OR_RETURN(const Statement statement, connection->prepare(query));
-  return {};
+  sqlite3_stmt* statement = nullptr;
+  const char* rest = nullptr;
+  const int code = sqlite3_prepare_v2(connection->raw(), query.c_str(),
+                                      static_cast<int>(query.size()), &statement, &rest);
+  const Statement owned(statement);
+  if (code != SQLITE_OK) return connection->error("preparing " + printable(query, 200));
+  const Tokens more = tokens_of(rest == nullptr ? "" : rest);
+  if (std::ranges::all_of(more, [](std::string_view token) { return token == ";"; })) return {};
+  return Error{ErrorCode::refused, "only its first statement would run: " + printable(query, 200),
+               "say each in a check of its own"};
 }
 
 Result<Value> SqliteStore::ask(const std::string& query) {
@@ -240,6 +249,24 @@ Status carry_out_ddl(Connection& connection, const std::string& ddl) {
   return {};
 }
 
+// Where the CREATE TABLE of `name` begins; 0 when that is not seen.
+std::size_t place_of_table(const std::string& ddl, const std::string& name) {
+  const Tokens tokens = tokens_of(ddl);
+  std::size_t begin = 0;
+  for (std::size_t i = 0; i + 1 < tokens.size(); ++i) {
+    if (ascii_iequals(tokens[i], "CREATE")) {
+      begin = static_cast<std::size_t>(tokens[i].data() - ddl.data());
+    }
+    if (ascii_iequals(tokens[i], "TABLE")) {
+      const std::size_t at =
+          ascii_iequals(tokens[i + 1], "IF") && i + 4 < tokens.size() ? i + 4 : i + 1;
+      if (ascii_iequals(tokens[at], name) || ascii_iequals(tokens[at], quote_name(name)))
+        return begin;
+    }
+  }
+  return 0;
+}
+
 }  // namespace
 
 Result<TableSchema> SqliteStore::parse(const std::string& ddl, const std::string& table) {
@@ -257,9 +284,9 @@ Result<TableSchema> SqliteStore::parse(const std::string& ddl, const std::string
   }
   for (const std::string& other : made) {
     if (ascii_iequals(other, table)) continue;
-    return Error{ErrorCode::invalid_plan,
-                 fmt::format("1:1: the file also makes the table `{}`", other),
-                 fmt::format("it has to make `{}` and its indexes, and nothing else", table)};
+    return ddl_mistake(ddl, place_of_table(ddl, other),
+                       fmt::format("the file also makes the table `{}`", other),
+                       fmt::format("it has to make `{}` and its indexes, and nothing else", table));
   }
   return sqlite::describe(*connection, table);
 }
@@ -373,20 +400,20 @@ namespace {
 
 // Views, and triggers of other tables and views, by name: what a renaming takes along to the new
 // name although it is meant for whatever is called by the old one.
-struct Reader {
+struct Onlooker {
   std::string type;
   std::string name;
   std::string of;
   std::string sql;
 };
-Result<std::vector<Reader>> readers_beside(Connection& connection, const std::string& table) {
+Result<std::vector<Onlooker>> readers_beside(Connection& connection, const std::string& table) {
   ASSIGN_OR_RETURN(
       const auto rows,
       connection.query("SELECT type, name, tbl_name, sql FROM sqlite_master WHERE type IN"
                        " ('view', 'trigger') AND tbl_name <> ?1 COLLATE NOCASE"
                        " AND sql IS NOT NULL ORDER BY type DESC, rowid",
                        {Value::text(table)}));
-  std::vector<Reader> readers;
+  std::vector<Onlooker> readers;
   for (const Row& row : rows) {
     const auto at = [&](std::size_t i) { return row[i].get<std::string>(); };
     if (!at(1).starts_with(own_prefix)) readers.push_back({at(0), at(1), at(2), at(3)});
@@ -396,9 +423,9 @@ Result<std::vector<Reader>> readers_beside(Connection& connection, const std::st
 
 // Each that is no longer as it was is made again from its own words. A view takes its triggers with
 // it.
-Status restore_readers(Connection& connection, const std::vector<Reader>& before) {
+Status restore_readers(Connection& connection, const std::vector<Onlooker>& before) {
   std::vector<std::string> made_anew;
-  for (const Reader& one : before) {
+  for (const Onlooker& one : before) {
     ASSIGN_OR_RETURN(const auto now,
                      connection.query("SELECT sql FROM sqlite_master WHERE type = ?1 AND name = ?2",
                                       {Value::text(one.type), Value::text(one.name)}));
@@ -422,7 +449,7 @@ Status retire_all(Connection& connection, const std::vector<const Mapping*>& map
     const std::string& name = mapping->source.name;
     ASSIGN_OR_RETURN(const bool there, object_exists(connection, "table", name));
     if (!there) continue;
-    ASSIGN_OR_RETURN(const std::vector<Reader> readers, readers_beside(connection, name));
+    ASSIGN_OR_RETURN(const std::vector<Onlooker> readers, readers_beside(connection, name));
     TRY(connection.execute(
         rename_to.empty()
             ? fmt::format("DROP TABLE {}", quote_name(name))
@@ -512,14 +539,14 @@ Status SqliteStore::revive(const std::string& table, const std::string& archived
   return in_transaction([&](Connection& connection) -> Status {
     ASSIGN_OR_RETURN(const bool there, object_exists(connection, "table", table));
     if (there) return {};
-    ASSIGN_OR_RETURN(const std::vector<Reader> readers, readers_beside(connection, table));
+    ASSIGN_OR_RETURN(const std::vector<Onlooker> readers, readers_beside(connection, table));
     TRY(connection.execute("DROP VIEW IF EXISTS " + quote_name(table)));
     if (archived_as.empty()) return {};
     ASSIGN_OR_RETURN(const bool archived, object_exists(connection, "table", archived_as));
     if (!archived) return {};
     // Nothing is called so for a moment, and SQLite renames no table while a view reads nothing.
-    std::vector<Reader> aside;
-    for (const Reader& one : readers) {
+    std::vector<Onlooker> aside;
+    for (const Onlooker& one : readers) {
       if (one.name == table || one.of == table) continue;
       aside.push_back(one);
       TRY(connection.execute(
@@ -527,7 +554,7 @@ Status SqliteStore::revive(const std::string& table, const std::string& archived
     }
     TRY(connection.execute(
         fmt::format("ALTER TABLE {} RENAME TO {}", quote_name(archived_as), quote_name(table))));
-    for (const Reader& one : aside) TRY(connection.execute(one.sql));
+    for (const Onlooker& one : aside) TRY(connection.execute(one.sql));
     return {};
   });
 }

@@ -91,6 +91,7 @@ class SqliteStore final : public Store, private Catalog, private Capture, privat
                              const std::vector<std::string>& tables) override;
   Result<ChangeBatch> read(const std::string& feed, const std::string& position,
                            std::int64_t changes_max) override;
+  Result<std::int64_t> waiting(const std::string& feed, const std::string& position) override;
   Status link(const std::vector<Link>& links) override;
   Result<OtherUse> used_by_others(const Link& link) override;
   Result<bool> links_are_whole(const std::vector<Link>& links) override;
