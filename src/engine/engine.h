@@ -150,6 +150,7 @@ class Engine {
   Result<bool> cut_over();
   Status carry_late_writes(Direction direction);
   Status wait_for_stragglers(Direction direction);
+  Status nothing_is_contested();
   Status listen(Direction direction);
   // Keys of the move's side `there` that the application wrote and nobody carried over yet.
   Result<std::set<Row, RowLess>> written_by_application(Direction there, const Move& move);
@@ -180,6 +181,7 @@ class Engine {
   std::mutex requests_;
   std::string gone_;  // the table that tables_are_there() has missed last
   bool drained_ = false;
+  std::vector<std::string> contested_;  // rows that both sides wrote since the switch began
   std::map<std::string, std::int64_t> waiting_;  // by feed: what waited when its draining began
   bool verified_ = false;
   bool paused_ = false;

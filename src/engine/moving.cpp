@@ -2,6 +2,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <utility>
 
 #include "base/text.h"
 #include "engine/engine.h"
@@ -32,10 +33,13 @@ Follow Engine::make_follow(Direction direction, Store& store) {
 void Engine::guard(Follow& follow, Direction direction, bool other_side_serves) {
   const Direction there =
       direction == Direction::forward ? Direction::backward : Direction::forward;
-  follow.guard(
-      [this, there](const Move& move) { return written_by_application(there, move); },
-      [this](const Move& move, const Row& key, const Error& why) { return reject(move, key, why); },
-      other_side_serves);
+  follow.guard([this, there](const Move& move) { return written_by_application(there, move); },
+               [this, other_side_serves](const Move& move, const Row& key, const Error& why) {
+                 if (other_side_serves)
+                   contested_.push_back(fmt::format("{} key {}", move.name, show(key)));
+                 return reject(move, key, why);
+               },
+               other_side_serves);
 }
 
 // True when everything committed before the last read was carried over.
@@ -350,6 +354,7 @@ Status Engine::carry_late_writes(Direction direction) {
     Follow follow = make_follow(direction, *store);
     guard(follow, direction, true);
     for (int refused = 0; refused < recheck_rounds;) {
+      if (parts_.stop.requested()) return Error{ErrorCode::cancelled, "stopped as asked"};
       const Result<FollowStep> step = follow.step();
       if (step.ok() && step.value().at_end) break;
       if (step.ok()) continue;
@@ -372,6 +377,7 @@ Status Engine::wait_for_stragglers(Direction direction) {
   while (parts_.clock.monotonic() - quiet_since < migration_.stragglers_quiet) {
     if (parts_.stop.requested()) return Error{ErrorCode::cancelled, "stopped as asked"};
     TRY(carry_late_writes(direction));
+    TRY(nothing_is_contested());
     for (const std::shared_ptr<Store>& store : stores_of(direction)) {
       const State state = parts_.journal.state();
       const std::string feed = feed_name(direction, *store);
@@ -383,6 +389,27 @@ Status Engine::wait_for_stragglers(Direction direction) {
     parts_.clock.sleep_for(look_every);
   }
   return {};
+}
+
+// Under `conflicts: stop` what both sides wrote since the switch is for a person.
+Status Engine::nothing_is_contested() {
+  const std::vector<std::string> contested = std::exchange(contested_, {});
+  if (contested.empty() || !migration_.stragglers_stop) return {};
+  constexpr std::size_t shown_max = 5;
+  std::string examples;
+  for (std::size_t i = 0; i < contested.size() && i < shown_max; ++i) {
+    examples += "\n  " + contested[i];
+  }
+  return Error{ErrorCode::data_mismatch,
+               fmt::format("both sides have written since the switch began, and the new side's "
+                           "version stays:{}{}",
+                           examples, contested.size() > shown_max ? "\n  …" : ""),
+               "the old side still has the other version: copy by hand what is missing, then "
+               "`whimbrel run` goes on; rejected.jsonl names them all; `conflicts: keep_new` "
+               "does not stop for them",
+               "the switches are flipped, and no write is lost",
+               {},
+               ""};
 }
 
 Result<bool> Engine::source_has(const Move& move, const Row& target_key) const {

@@ -264,7 +264,7 @@ Result<std::int64_t> Follow::carry_with(Lane& lane, std::vector<Row> keys,
 Result<std::int64_t> Follow::carry_what_moved(Lane& lane, const std::vector<Row>& keys,
                                               const std::vector<std::optional<Row>>& rows,
                                               int looks) {
-  constexpr int looks_max = 20;
+  const int looks_max = steps_ ? 3 : 20;
   ASSIGN_OR_RETURN(const std::vector<std::optional<Row>> now, lane.from->read_keys(keys));
   std::vector<Row> moved;
   for (std::size_t i = 0; i < keys.size(); ++i) {
@@ -274,6 +274,8 @@ Result<std::int64_t> Follow::carry_what_moved(Lane& lane, const std::vector<Row>
   }
   if (moved.empty()) return std::int64_t{0};
   if (looks == looks_max) {
+    // Each of these changes is in the feed, behind this batch.
+    if (steps_) return std::int64_t{0};
     return Error{ErrorCode::unavailable, "a row changes faster than it can be carried over"};
   }
   return carry(lane, moved, {}, looks + 1);
@@ -382,6 +384,13 @@ Result<std::int64_t> Follow::carry(Lane& lane, const std::vector<Row>& asked,
 }
 
 Result<FollowStep> Follow::step(std::int64_t changes_max) {
+  steps_ = true;
+  Result<FollowStep> stepped = carry_batch(changes_max);
+  steps_ = false;
+  return stepped;
+}
+
+Result<FollowStep> Follow::carry_batch(std::int64_t changes_max) {
   ASSIGN_OR_RETURN(const ChangeBatch batch, store_.capture().read(feed_, position(), changes_max));
   std::map<std::string, std::set<Row, RowLess>> keys;
   std::map<std::string, std::set<Row, RowLess>> removed;

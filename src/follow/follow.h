@@ -97,6 +97,9 @@ class Follow {
                               const std::vector<std::optional<Row>>& rows,
                               const std::vector<std::optional<Row>>& found);
 
+  Result<FollowStep> carry_batch(std::int64_t changes_max);
+
+  bool steps_ = false;  // what is carried comes from the feed, and so will what follows it
   Direction direction_;
   std::string feed_;
   Store& store_;

@@ -215,9 +215,10 @@ class Binder {
                          type(there->declared), model, type(wanted.declared));
     }
     if (there->nullable == wanted.nullable) return "";
-    return fmt::format("and its column `{}` is {} where {} says {}", wanted.name,
-                       there->nullable ? "not NOT NULL" : "NOT NULL", model,
-                       wanted.nullable ? "nothing of it" : "NOT NULL");
+    return there->nullable ? fmt::format("and its column `{}` can be null where {} says NOT NULL",
+                                         wanted.name, model)
+                           : fmt::format("and its column `{}` is NOT NULL where {} lets it be null",
+                                         wanted.name, model);
   }
 
   // `model`: what says how the table has to be, a file or another table.

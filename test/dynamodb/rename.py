@@ -154,13 +154,13 @@ def variables(functions, name):
     return functions.client("lambda").get_function_configuration(FunctionName=name)["Environment"]["Variables"]
 
 
-def make_functions(functions):
+def make_functions(functions, prefix=""):
     trust = json.dumps({"Version": "2012-10-17", "Statement": []})
     iam = functions.client("iam")
     role = iam.create_role(RoleName="role-%d" % time.time_ns(), AssumeRolePolicyDocument=trust)["Role"]["Arn"]
     client = functions.client("lambda")
     for name in FUNCTIONS:
-        client.create_function(FunctionName=name, Runtime="python3.11", Role=role, Handler="a.b", Code={"ZipFile": b"PK\x05\x06" + b"\x00" * 18},
+        client.create_function(FunctionName=prefix + name, Runtime="python3.11", Role=role, Handler="a.b", Code={"ZipFile": b"PK\x05\x06" + b"\x00" * 18},
                                Environment={"Variables": {"OPERATIONS_TABLE": OLD, "KEPT": "as it is"}})
 
 
@@ -200,10 +200,39 @@ def the_switch_leads_over_and_the_way_back_loses_nothing(tables, functions):
     world.close()
 
 
+def what_both_sides_wrote_stops_for_a_person(tables, functions):
+    """A function that has not heard of the switch changes an item that another has changed on the new side."""
+    make_functions(functions, "told-")
+    world = World(tables, functions, items=60, quiet="4s")
+    plan = world.folder / "migration.yaml"
+    plan.write_text(plan.read_text().replace('"housef3-${environment}-file-operations", "housef3-${environment}-operation-consumer"',
+                                             ", ".join('"told-%s"' % name for name in FUNCTIONS)))
+    runner = world.start("run", "--yes")
+    while "WORKFLOWS_TABLE" not in variables(functions, "told-" + FUNCTIONS[0]):
+        assert runner.poll() is None, "it ended before the switch"
+        time.sleep(0.05)
+    world.ddb.put_item(TableName=NEW, Item=world.item(7, by={"S": "the new side"}))
+    world.ddb.put_item(TableName=OLD, Item=world.item(7, by={"S": "a straggler"}))
+    world.ddb.put_item(TableName=OLD, Item=world.item(8, by={"S": "a straggler"}))
+    assert runner.wait(timeout=120) == 1, runner.returncode
+    runner, number = world.start("run", "--yes"), 900  # somebody has looked
+    while runner.poll() is None:
+        number += 1  # a check of the plan waits for new items
+        world.ddb.put_item(TableName=NEW, Item=world.item(number))
+        time.sleep(0.3)
+    assert runner.returncode == 0, world.run("status")
+    new = world.scan(NEW)
+    assert new["op-00007"]["by"] == {"S": "the new side"} and new["op-00008"]["by"] == {"S": "a straggler"}
+    assert "op-00007" in (world.folder / "state" / "rejected.jsonl").read_text()
+    world.run("rollback", "--yes")
+    world.close()
+
+
 if __name__ == "__main__":
     failed = 0
     with dynamodb_local() as tables, moto() as functions:
-        for test in (a_table_moves_under_writers_and_a_kill_and_goes_back, the_switch_leads_over_and_the_way_back_loses_nothing):
+        for test in (a_table_moves_under_writers_and_a_kill_and_goes_back, the_switch_leads_over_and_the_way_back_loses_nothing,
+                     what_both_sides_wrote_stops_for_a_person):
             if len(sys.argv) > 1 and test.__name__ not in sys.argv[1:]:
                 continue
             begun = time.monotonic()

@@ -88,7 +88,8 @@ TEST_F(LikeSource, ATableIsMadeAsTheOldOneIs) {
 TEST_F(LikeSource, OneThatIsThereAndDiffersIsAMistake) {
   run("CREATE TABLE new (id INTEGER PRIMARY KEY, name TEXT, more TEXT)");
   const Bound now = bound();
-  EXPECT_TRUE(has(now.error, "new is there already, and its column `name` is not as old says"))
+  EXPECT_TRUE(has(
+      now.error, "new is there already, and its column `name` can be null where old says NOT NULL"))
       << now.error;
   EXPECT_TRUE(has(now.error, "new is there already, with a column `more` that old does not have"));
   EXPECT_TRUE(has(now.error, "drop the table, or say `create: exists`"));
