@@ -354,7 +354,10 @@ Status Engine::carry_late_writes(Direction direction) {
     Follow follow = make_follow(direction, *store);
     guard(follow, direction, true);
     for (int refused = 0; refused < recheck_rounds;) {
-      if (parts_.stop.requested()) return Error{ErrorCode::cancelled, "stopped as asked"};
+      // With a hold there is an end, and it has to be let go first.
+      if (migration_.hold_none && parts_.stop.requested()) {
+        return Error{ErrorCode::cancelled, "stopped as asked"};
+      }
       const Result<FollowStep> step = follow.step();
       if (step.ok() && step.value().at_end) break;
       if (step.ok()) continue;
