@@ -125,9 +125,8 @@ std::vector<std::string> calls_that_can_fail(
         })) {
       continue;
     }
-    std::string shown(
-        piece.front().data(),
-        static_cast<std::size_t>(piece.back().data() + piece.back().size() - piece.front().data()));
+    const char* const from = &piece.front().front();  // no token is empty
+    std::string shown(from, &piece.back().back() + 1);
     if (std::ranges::find(found, shown) == found.end()) found.push_back(std::move(shown));
     i = std::max(i, std::min(end, part.size()));
   }
