@@ -238,7 +238,9 @@ class PairMaker:
         if source.key_style in ("rowid", "autoincrement"):
             declared = "INTEGER"
         collation = rnd.choice(["", "", "", "NOCASE", "RTRIM"]) if kind == "text" else ""
-        column = Column(self.source_names.fresh(), declared, filled=kind, collation=collation, required=True)
+        # ANY says "any value as it is" in a STRICT table, and "a number where it can be one" elsewhere.
+        of_source = declared if declared != "ANY" or source.strict else ""
+        column = Column(self.source_names.fresh(), of_source, filled=kind, collation=collation, required=True)
         source.columns.append(column)
         source.key.append(column.name)
         same_type = declared if declared != "ANY" or target.strict else ""

@@ -200,7 +200,9 @@ class Review {
                   "{}.{} has no type and would hold 1 and '1' as two keys, which are one in "
                   "{}.{}",
                   mapping_.target.name, column, mapping_.source.name, from.name),
-              fmt::format("declare it {} as well", from.declared));
+              mapping_.target.strict && affinity_of(from.declared) == Affinity::numeric
+                  ? "take STRICT away from the new table, and declare it NUMERIC"
+                  : fmt::format("declare it {} as well", from.declared));
         }
       }
       const auto* mapped = std::get_if<MapValues>(&rule->expr->node);
