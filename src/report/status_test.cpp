@@ -30,7 +30,7 @@ std::size_t width_of(const std::string& line) {
       std::ranges::count_if(line, [](char c) { return (c & 0xc0) != 0x80; }));
 }
 
-// A journal in a file, because a runner shows its lock; `tables` of them are copied, half of those
+// A journal in a file, because a runner has its lock; `tables` of them are copied, half of those
 // to the end.
 class Block : public testing::Test {
  protected:
