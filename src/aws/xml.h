@@ -1,10 +1,9 @@
-#pragma once
-
 // The little XML that AWS still answers with: flat replies of STS and of errors.
+#pragma once
 
 #include <string>
 
-namespace whimbrel {
+namespace whimbrel::aws {
 
 // What stands in the first element called `tag`; "" when there is none, or it does not end.
 inline std::string tag_of(const std::string& xml, const std::string& tag) {
@@ -15,4 +14,4 @@ inline std::string tag_of(const std::string& xml, const std::string& tag) {
   return end == std::string::npos ? "" : xml.substr(from, end - from);
 }
 
-}  // namespace whimbrel
+}  // namespace whimbrel::aws

@@ -140,7 +140,7 @@ Result<bool> Engine::act(const Decision& decision) {
       TRY(copy());
       return true;
     case Act::drain: {
-      ASSIGN_OR_RETURN(drained_, drain_for_a_while(Direction::forward));
+      ASSIGN_OR_RETURN(drained_, drain_some(Direction::forward, std::nullopt));
       return true;
     }
     case Act::verify: {
@@ -166,7 +166,7 @@ Result<bool> Engine::act(const Decision& decision) {
     case Act::cut_over:
       return cut_over();
     case Act::reverse: {
-      ASSIGN_OR_RETURN(drained_, drain_for_a_while(Direction::backward));
+      ASSIGN_OR_RETURN(drained_, drain_some(Direction::backward, std::nullopt));
       return true;
     }
     case Act::undo:
@@ -477,8 +477,8 @@ Status Engine::stay_until_stopped() {
     const bool switched = phase == Phase::watching;
     // Without a feed there is nothing to follow before the window.
     if (switched || migration_.sync != Sync::none) {
-      ASSIGN_OR_RETURN(drained_,
-                       drain_for_a_while(switched ? Direction::backward : Direction::forward));
+      ASSIGN_OR_RETURN(
+          drained_, drain_some(switched ? Direction::backward : Direction::forward, std::nullopt));
     }
     TRY(mend(false));
     TRY(poll_requests());

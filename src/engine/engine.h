@@ -132,8 +132,7 @@ class Engine {
 
   // moving.cpp
   Result<bool> drain(Direction direction, std::optional<TimePoint> until);
-  Result<bool> drain_for_a_while(Direction direction);
-  Result<bool> drain_some(Direction direction, std::optional<TimePoint> until, TimePoint stops_at);
+  Result<bool> drain_some(Direction direction, std::optional<TimePoint> until);
   Result<bool> follow_up_to(Follow& follow, const std::string& feed, std::optional<TimePoint> until,
                             TimePoint stops_at);
   Follow make_follow(Direction direction, Store& store);

@@ -35,8 +35,9 @@ void Engine::guard(Follow& follow, Direction direction, bool other_side_serves) 
       direction == Direction::forward ? Direction::backward : Direction::forward;
   follow.guard([this, there](const Move& move) { return written_by_application(there, move); },
                [this, other_side_serves](const Move& move, const Row& key, const Error& why) {
-                 if (other_side_serves)
+                 if (other_side_serves && migration_.hold_none && migration_.stragglers_stop) {
                    contested_.push_back(fmt::format("{} key {}", move.name, show(key)));
+                 }
                  return reject(move, key, why);
                },
                other_side_serves);
@@ -44,24 +45,20 @@ void Engine::guard(Follow& follow, Direction direction, bool other_side_serves) 
 
 // True when everything committed before the last read was carried over.
 Result<bool> Engine::drain(Direction direction, std::optional<TimePoint> until) {
-  if (until) return drain_some(direction, until, *until);
+  if (until) return drain_some(direction, until);
   while (!parts_.stop.requested()) {
-    ASSIGN_OR_RETURN(const bool drained, drain_for_a_while(direction));
+    ASSIGN_OR_RETURN(const bool drained, drain_some(direction, std::nullopt));
     if (drained) return true;
   }
   return false;
 }
 
-// False as well when time is over: then it goes on where it was, and requests are heard meanwhile.
-Result<bool> Engine::drain_for_a_while(Direction direction) {
-  constexpr Milliseconds while_max{2000};
-  return drain_some(direction, std::nullopt, parts_.clock.now() + while_max);
-}
-
 // With writers held (`until`) a feed has an end. Without, writers may be faster than we are, and
-// what waited when this began has to be enough.
-Result<bool> Engine::drain_some(Direction direction, std::optional<TimePoint> until,
-                                TimePoint stops_at) {
+// what waited when this began has to be enough; false as well after a while, then it goes on where
+// it was, and requests are heard meanwhile.
+Result<bool> Engine::drain_some(Direction direction, std::optional<TimePoint> until) {
+  constexpr Milliseconds while_max{2000};
+  const TimePoint stops_at = until.value_or(parts_.clock.now() + while_max);
   if (migration_.sync == Sync::dual) return true;
   const bool no_feed = migration_.sync == Sync::none && direction == Direction::forward;
   if (no_feed && !cutover_.any_switch_was_intended()) {
@@ -397,7 +394,7 @@ Status Engine::wait_for_stragglers(Direction direction) {
 // Under `conflicts: stop` what both sides wrote since the switch is for a person.
 Status Engine::nothing_is_contested() {
   const std::vector<std::string> contested = std::exchange(contested_, {});
-  if (contested.empty() || !migration_.stragglers_stop) return {};
+  if (contested.empty()) return {};
   constexpr std::size_t shown_max = 5;
   std::string examples;
   for (std::size_t i = 0; i < contested.size() && i < shown_max; ++i) {

@@ -207,39 +207,37 @@ Status Trial::write(const Move& move, const Lot& lot, TriedTable& tried) {
                  fmt::format("{}: a value that has to be unique is held by the row {}", move.to,
                              show(applied.blocked_by.front()))};
   }
-  ASSIGN_OR_RETURN(const std::string found, as_it_is_found(move, written));
-  TRY(journal_.append(EffectConfirmed{id_of(move), found}));
-  return compare(move, written);
+  std::vector<Row> keys;
+  for (const Row& image : written) keys.push_back(key_of(image, move.mapping.target_key));
+  ASSIGN_OR_RETURN(const auto reader, move.target->open_reader(move.mapping.target));
+  ASSIGN_OR_RETURN(const auto found, reader->read_keys(keys));
+  TRY(journal_.append(EffectConfirmed{id_of(move), changed_by_target(move, written, found)}));
+  return compare(move, written, found);
 }
 
 // What the target's own triggers and defaults have made of the rows: they are still the trial's.
-Result<std::string> Trial::as_it_is_found(const Move& move, const std::vector<Row>& images) const {
-  ASSIGN_OR_RETURN(const auto reader, move.target->open_reader(move.mapping.target));
-  std::vector<Row> keys;
-  for (const Row& image : images) keys.push_back(key_of(image, move.mapping.target_key));
-  ASSIGN_OR_RETURN(const auto found, reader->read_keys(keys));
+std::string Trial::changed_by_target(const Move& move, const std::vector<Row>& images,
+                                     const std::vector<std::optional<Row>>& found) {
   json changed = json::object();
-  for (std::size_t i = 0; i < keys.size(); ++i) {
+  for (std::size_t i = 0; i < images.size(); ++i) {
     if (!found[i]) continue;
     const Row values = written_values(move.mapping.forward, *found[i]);
     if (same(values, written_values(move.mapping.forward, images[i]))) continue;
-    changed[to_hex(canonical(keys[i]))] = to_hex(canonical(values));
+    const Row key = key_of(images[i], move.mapping.target_key);
+    changed[to_hex(canonical(key))] = to_hex(canonical(values));
   }
   return json{{"changed", changed}}.dump();
 }
 
-Status Trial::compare(const Move& move, const std::vector<Row>& images) const {
-  ASSIGN_OR_RETURN(const auto reader, move.target->open_reader(move.mapping.target));
-  std::vector<Row> keys;
-  for (const Row& image : images) keys.push_back(key_of(image, move.mapping.target_key));
-  ASSIGN_OR_RETURN(const auto found, reader->read_keys(keys));
-  for (std::size_t i = 0; i < keys.size(); ++i) {
+Status Trial::compare(const Move& move, const std::vector<Row>& images,
+                      const std::vector<std::optional<Row>>& found) {
+  for (std::size_t i = 0; i < images.size(); ++i) {
     const std::string what = found[i]
                                  ? join(differing(move.mapping.forward, images[i], *found[i]), ", ")
                                  : "it is not there";
     if (what.empty()) continue;
-    return Error{ErrorCode::data_mismatch,
-                 fmt::format("{} key {}: {}", move.to, show(keys[i]), what),
+    const Row key = key_of(images[i], move.mapping.target_key);
+    return Error{ErrorCode::data_mismatch, fmt::format("{} key {}: {}", move.to, show(key), what),
                  "a trigger or default of the target interferes"};
   }
   return {};

@@ -62,8 +62,10 @@ class Trial {
   Status write(const Move& move, const Lot& lot, TriedTable& tried);
   Result<Keys> referred_to(const Move& parent, const Move& child, const ForeignKey& reference,
                            const Lot& lot) const;
-  Status compare(const Move& move, const std::vector<Row>& images) const;
-  Result<std::string> as_it_is_found(const Move& move, const std::vector<Row>& images) const;
+  static std::string changed_by_target(const Move& move, const std::vector<Row>& images,
+                                       const std::vector<std::optional<Row>>& found);
+  static Status compare(const Move& move, const std::vector<Row>& images,
+                        const std::vector<std::optional<Row>>& found);
   Result<std::int64_t> take_away(const Move& move, const Effect& effect);
   std::string id_of(const Move& move) const;
 

@@ -149,7 +149,8 @@ class Parser {
       diagnostics_.add({1, 1, 1}, "the plan names no stores", "add `stores: {name: URL}`");
       return;
     }
-    if (!reader_.check_keys(node, "`stores`", {})) return;
+    if (!reader_.check_keys(node, "`stores`", {}, {}, "a name and a URL each, like {app: URL}"))
+      return;
     if (node.size() == 0) {
       diagnostics_.add(YamlReader::place(node), "the plan names no stores",
                        "add `stores: {name: URL}`");
@@ -283,7 +284,10 @@ class Parser {
   }
 
   void columns(const YAML::Node& node, TableEntry& entry) {
-    if (!node.IsDefined() || !reader_.check_keys(node, "`columns`", {})) return;
+    if (!node.IsDefined() ||
+        !reader_.check_keys(node, "`columns`", {}, {},
+                            "like {new_name: old_name}; names that stay go into `same: […]`"))
+      return;
     for (const auto& item : node) {
       ColumnEntry column;
       column.target = item.first.IsScalar() ? item.first.Scalar() : "";

@@ -127,13 +127,10 @@ YAML::Node YamlReader::child(const YAML::Node& map, const std::string& key) {
 
 bool YamlReader::check_keys(const YAML::Node& map, const std::string& what,
                             const std::vector<std::string>& known,
-                            const std::vector<std::string>& later) {
+                            const std::vector<std::string>& later, const std::string& like) {
   if (!map.IsMap()) {
-    std::string hint = known.empty() ? "" : "its keys: " + join(known, ", ");
-    if (what == "`columns`")
-      hint = "like {new_name: old_name}; names that stay go into `same: […]`";
-    if (what == "`stores`") hint = "a name and a URL each, like {app: URL}";
-    diagnostics_.add(place(map), fmt::format("{} must be a map", what), hint);
+    const std::string hint = known.empty() ? "" : "its keys: " + join(known, ", ");
+    diagnostics_.add(place(map), fmt::format("{} must be a map", what), like.empty() ? hint : like);
     return false;
   }
   std::set<std::string> seen;

@@ -33,8 +33,8 @@ class YamlReader {
   static Place place(const YAML::Node& node);
   // Notes unknown, doubled and not yet supported keys; false when this is no map.
   bool check_keys(const YAML::Node& map, const std::string& what,
-                  const std::vector<std::string>& known,
-                  const std::vector<std::string>& later = {});
+                  const std::vector<std::string>& known, const std::vector<std::string>& later = {},
+                  const std::string& like = "");
   // The child without yaml-cpp's habit of making one up.
   static YAML::Node child(const YAML::Node& map, const std::string& key);
 

@@ -96,12 +96,14 @@ Status Connection::execute(const std::string& sql) {
   return error("running " + printable(sql, 200));
 }
 
-Result<Statement> Connection::prepare(const std::string& sql) {
+Result<Statement> Connection::prepare(const std::string& sql, std::string_view* rest) {
   sqlite3_stmt* statement = nullptr;
-  if (sqlite3_prepare_v2(raw(), sql.c_str(), static_cast<int>(sql.size()), &statement, nullptr) !=
+  const char* tail = nullptr;
+  if (sqlite3_prepare_v2(raw(), sql.c_str(), static_cast<int>(sql.size()), &statement, &tail) !=
       SQLITE_OK) {
     return error("preparing " + printable(sql, 200));
   }
+  if (rest != nullptr) *rest = {tail, sql.c_str() + sql.size()};
   return Statement(statement);
 }
 

@@ -31,7 +31,8 @@ class Connection {
   static Result<std::unique_ptr<Connection>> temporary();
 
   Status execute(const std::string& sql);
-  Result<Statement> prepare(const std::string& sql);
+  // The first statement; what stands behind it goes to `rest`.
+  Result<Statement> prepare(const std::string& sql, std::string_view* rest = nullptr);
   // Binds all parameters, runs to the end, and gives the number of rows changed.
   Result<std::int64_t> run(const std::string& sql, const Row& parameters);
   Result<std::vector<Row>> query(const std::string& sql, const Row& parameters);

@@ -1,13 +1,13 @@
-// What SQLite knows about a pair of tables that the plan does not say, and the trial of one row.
+// What SQLite knows about a pair of tables that the plan does not say.
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <functional>
 
 #include "base/counted.h"
 #include "base/text.h"
 #include "store/image.h"
 #include "stores/sqlite/affinity.h"
+#include "stores/sqlite/calls.h"
 #include "stores/sqlite/dialect.h"
 #include "stores/sqlite/objects.h"
 #include "stores/sqlite/rows.h"
@@ -40,97 +40,6 @@ std::string name_made_by(const std::string& ddl) {
     return inner;
   }
   return "";
-}
-
-std::string name_made_by_trigger(const Tokens& tokens) {
-  for (std::size_t i = 0; i + 1 < tokens.size(); ++i) {
-    if (!ascii_iequals(tokens[i], "TRIGGER")) continue;
-    const bool if_not_exists = ascii_iequals(tokens[i + 1], "IF") && i + 4 < tokens.size();
-    return std::string(tokens[i + (if_not_exists ? 4 : 1)]);
-  }
-  return "";
-}
-
-// The columns and the condition of CREATE INDEX.
-Tokens indexed_part(std::string_view ddl) {
-  const Tokens tokens = tokens_of(ddl);
-  const auto on =
-      std::ranges::find_if(tokens, [](std::string_view t) { return ascii_iequals(t, "ON"); });
-  return {on, tokens.end()};
-}
-
-std::size_t closing(const Tokens& tokens, std::size_t open) {
-  int depth = 0;
-  for (std::size_t i = open; i < tokens.size(); ++i) {
-    if (tokens[i] == "(") ++depth;
-    if (tokens[i] == ")" && --depth == 0) return i;
-  }
-  return tokens.size();
-}
-
-// What stands in each AS (…) of a CREATE TABLE.
-Tokens computed_part(std::string_view ddl) {
-  const Tokens tokens = tokens_of(ddl);
-  Tokens part;
-  for (std::size_t i = 0; i + 1 < tokens.size(); ++i) {
-    if (!ascii_iequals(tokens[i], "AS") || tokens[i + 1] != "(") continue;
-    const std::size_t end = closing(tokens, i + 1);
-    part.insert(part.end(), tokens.begin() + static_cast<std::ptrdiff_t>(i) + 1,
-                tokens.begin() + static_cast<std::ptrdiff_t>(std::min(end + 1, tokens.size())));
-    i = end;
-  }
-  return part;
-}
-
-// Functions of SQLite that give something for whatever they get, and words before a bracket that
-// are none (https://www.sqlite.org/lang_corefunc.html). abs() is not among them: it fails for the
-// smallest integer.
-bool gives_something_always(std::string_view word) {
-  static constexpr std::string_view words[] = {
-      "lower",    "upper",      "length",    "substr",   "substring", "trim",    "ltrim",
-      "rtrim",    "coalesce",   "ifnull",    "nullif",   "iif",       "instr",   "hex",
-      "quote",    "typeof",     "unicode",   "round",    "min",       "max",     "date",
-      "time",     "datetime",   "julianday", "strftime", "unixepoch", "replace", "likely",
-      "unlikely", "json_valid", "sign",      "cast",     "on",        "where",   "and",
-      "or",       "not",        "in",        "is",       "when",      "then",    "else",
-      "case",     "end",        "between",   "like",     "glob",      "collate"};
-  return std::ranges::any_of(words, [&](std::string_view one) { return ascii_iequals(word, one); });
-}
-
-// Calls in `part` that can fail for some value, as they stand there; without those that a text of
-// `known`, with the names that `source_name` gives, makes as well: there they have succeeded.
-std::vector<std::string> calls_that_can_fail(
-    const Tokens& part, const std::function<std::string(std::string_view)>& source_name,
-    const std::vector<std::string>& known) {
-  const auto joined = [](const Tokens& tokens, auto&& spelled) {
-    std::string text;
-    for (const std::string_view token : tokens) text += spelled(token) + " ";
-    return ascii_lower(text);
-  };
-  const auto as_it_is = [](std::string_view token) { return std::string(token); };
-  std::vector<std::string> found;
-  for (std::size_t i = 1; i < part.size(); ++i) {
-    const bool arrow = part[i - 1] == "-" && part[i] == ">";
-    const bool call =
-        part[i] == "(" && is_word(part[i - 1]) && !gives_something_always(part[i - 1]) &&
-        (i < 2 || (!ascii_iequals(part[i - 2], "AS") && !ascii_iequals(part[i - 2], "ON")));
-    if (!arrow && !call) continue;
-    const std::size_t end = arrow ? std::min(i + 2, part.size() - 1) : closing(part, i);
-    const std::size_t begin = arrow ? (i < 2 ? 0 : i - 2) : i - 1;
-    const Tokens piece(part.begin() + static_cast<std::ptrdiff_t>(begin),
-                       part.begin() + static_cast<std::ptrdiff_t>(std::min(end + 1, part.size())));
-    const std::string there = joined(piece, source_name);
-    if (std::ranges::any_of(known, [&](const std::string& text) {
-          return joined(tokens_of(text), as_it_is).find(there) != std::string::npos;
-        })) {
-      continue;
-    }
-    const char* const from = &piece.front().front();  // no token is empty
-    std::string shown(from, &piece.back().back() + 1);
-    if (std::ranges::find(found, shown) == found.end()) found.push_back(std::move(shown));
-    i = std::max(i, std::min(end, part.size()));
-  }
-  return found;
 }
 
 class Review {
@@ -442,14 +351,14 @@ class Review {
   }
 
   void triggers_that_refuse() {
-    for (const std::string& ddl : mapping_.target.trigger_ddl) {
-      const Tokens tokens = tokens_of(ddl);
+    for (std::size_t i = 0; i < mapping_.target.trigger_ddl.size(); ++i) {
+      const Tokens tokens = tokens_of(mapping_.target.trigger_ddl[i]);
       const bool raises = std::ranges::any_of(
           tokens, [](std::string_view one) { return ascii_iequals(one, "RAISE"); });
       if (!raises) continue;
       add(Weight::refusal, "target_trigger_raises",
           fmt::format("the trigger {} on {} would run within each write to {}, and could refuse it",
-                      name_made_by_trigger(tokens), mapping_.target.name, mapping_.source.name),
+                      mapping_.target.triggers[i], mapping_.target.name, mapping_.source.name),
           "make that trigger after the migration is finished, or say `sync: capture`");
     }
   }
@@ -665,51 +574,6 @@ class Review {
   std::vector<Finding> findings_;
 };
 
-Result<std::int64_t> count_key(Connection& connection, const TableSchema& table, const Row& key) {
-  ASSIGN_OR_RETURN(const std::optional<Row> row, read_key(connection, table, key));
-  return std::int64_t{row.has_value() ? 1 : 0};
-}
-
-std::vector<std::string> writable(const TableSchema& table) {
-  std::vector<std::string> names;
-  for (const ColumnSchema& column : table.columns) {
-    if (!column.generated) names.push_back(column.name);
-  }
-  return names;
-}
-
-Status insert_row(Connection& connection, const TableSchema& table,
-                  const std::vector<std::string>& columns, const Row& values) {
-  std::vector<std::string> marks;
-  for (std::size_t i = 0; i < columns.size(); ++i) marks.push_back(fmt::format("?{}", i + 1));
-  const auto inserted =
-      connection.run(fmt::format("INSERT INTO {} ({}) VALUES ({})", quote_name(table.name),
-                                 name_list(columns), join(marks, ", ")),
-                     values);
-  return inserted.ok() ? Status() : Status(inserted.error());
-}
-
-// `"k1" = ?1 AND "k2" = ?2`
-std::string where_key(const TableSchema& table) {
-  std::vector<std::string> parts;
-  for (const std::string& column : table.key) {
-    parts.push_back(fmt::format("{} = ?{}", quote_name(column), parts.size() + 1));
-  }
-  return join(parts, " AND ");
-}
-
-Status delete_row(Connection& connection, const TableSchema& table, const Row& key) {
-  const auto deleted = connection.run(
-      fmt::format("DELETE FROM {} WHERE {}", quote_name(table.name), where_key(table)), key);
-  return deleted.ok() ? Status() : Status(deleted.error());
-}
-
-Status expect(bool good, const char* what) {
-  if (good) return {};
-  return Error{ErrorCode::refused, std::string("the trial of one row failed: ") + what,
-               "a trigger or constraint of the target interferes; `whimbrel analyze` names them"};
-}
-
 }  // namespace
 
 Result<std::vector<Finding>> SqliteStore::review(const Mapping& mapping, bool dual) {
@@ -737,51 +601,6 @@ Result<std::vector<Finding>> SqliteStore::review_target(const Mapping& mapping, 
   const Result<TableSchema> there = sqlite::describe(*connection, mapping.target.name);
   if (there.ok()) review.writes_are_understood(*connection, there.value());
   return review.take();
-}
-
-// Inserts, reads, changes and deletes one mapped row on the target, and through the link the other
-// way round; then everything is rolled back.
-Result<std::string> SqliteStore::self_test(const Mapping& mapping, bool linked,
-                                           const Row& source_row) {
-  ASSIGN_OR_RETURN(const auto connection, connect(Access::write));
-  ASSIGN_OR_RETURN(const Transaction rolled_back, Transaction::begin(*connection, true));
-  const Row source_key = key_of(source_row, mapping.source_key);
-  ASSIGN_OR_RETURN(const Row image, image_of(mapping, source_row, *this));
-  const Row key = key_of(image, mapping.target_key);
-  const TableSchema& target = mapping.target;
-  ASSIGN_OR_RETURN(const bool guarded, has_guard(*connection));
-  if (guarded) TRY(connection->execute(guard_on));
-  TRY(delete_row(*connection, target, key));
-  const Row values = written_values(mapping.forward, image);
-  TRY(insert_row(*connection, target, written_columns(mapping.forward), values));
-  ASSIGN_OR_RETURN(const std::optional<Row> read, read_key(*connection, target, key));
-  TRY(expect(read && differing(mapping.forward, image, *read).empty(),
-             "the row read is not the row inserted"));
-  const std::string any = quote_name(mapping.forward.back().column);
-  const auto updated = connection->run(fmt::format("UPDATE {0} SET {1} = {1} WHERE {2}",
-                                                   quote_name(target.name), any, where_key(target)),
-                                       key);
-  if (!updated.ok()) return updated.error();
-  TRY(delete_row(*connection, target, key));
-  ASSIGN_OR_RETURN(std::int64_t left, count_key(*connection, target, key));
-  TRY(expect(left == 0, "the deleted row is still there"));
-  if (!linked) return std::string("insert, read, update, delete");
-  TRY(connection->execute(guard_off));
-  TRY(delete_row(*connection, mapping.source, source_key));
-  const std::vector<std::string> columns = writable(mapping.source);
-  Row source_values;
-  for (const std::string& column : columns) {
-    source_values.push_back(
-        source_row[static_cast<std::size_t>(mapping.source.column_index(column))]);
-  }
-  TRY(insert_row(*connection, mapping.source, columns, source_values));
-  ASSIGN_OR_RETURN(const std::optional<Row> carried, read_key(*connection, target, key));
-  TRY(expect(carried && differing(mapping.forward, image, *carried).empty(),
-             "a row inserted on the old side did not arrive on the new one"));
-  TRY(delete_row(*connection, target, key));
-  ASSIGN_OR_RETURN(left, count_key(*connection, mapping.source, source_key));
-  TRY(expect(left == 0, "a row deleted on the new side is still on the old one"));
-  return std::string("insert, read, update, delete, and both ways through the link");
 }
 
 }  // namespace whimbrel

@@ -170,13 +170,9 @@ Result<std::unique_ptr<Rehearsal>> SqliteStore::rehearse(const Mapping& mapping)
 
 Status SqliteStore::understands(const std::string& query) {
   ASSIGN_OR_RETURN(const auto connection, connect(Access::read));
-  sqlite3_stmt* statement = nullptr;
-  const char* rest = nullptr;
-  const int code = sqlite3_prepare_v2(connection->raw(), query.c_str(),
-                                      static_cast<int>(query.size()), &statement, &rest);
-  const Statement owned(statement);
-  if (code != SQLITE_OK) return connection->error("preparing " + printable(query, 200));
-  const Tokens more = tokens_of(rest == nullptr ? "" : rest);
+  std::string_view rest;
+  ASSIGN_OR_RETURN(const Statement statement, connection->prepare(query, &rest));
+  const Tokens more = tokens_of(rest);
   if (std::ranges::all_of(more, [](std::string_view token) { return token == ";"; })) return {};
   return Error{ErrorCode::refused, "only its first statement would run: " + printable(query, 200),
                "say each in a check of its own"};
