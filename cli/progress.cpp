@@ -53,6 +53,10 @@ std::string sentence(const Event& event) {
   if (event.name == "retried")
     return fmt::format("trying again ({}{}{})", event.text("cause"),
                        event.text("hint").empty() ? "" : ": ", event.text("hint"));
+  if (event.name == "capture_was_gone") {
+    return "somebody removed triggers of ours, or rows were numbered anew: writes may have gone "
+           "unnoticed; what is missing is made again, and every row is compared";
+  }
   if (event.name == "effect_undone") return "undone: " + effect_words(event.text("effect"));
   return "";
 }

@@ -28,7 +28,7 @@ int edit_distance(std::string_view a, std::string_view b) {
 std::string nearest(std::string_view word, const std::vector<std::string>& candidates) {
   const std::string wanted = ascii_lower(word);
   std::string best;
-  int best_score = static_cast<int>(word.size()) / 3 + 2;
+  int best_score = static_cast<int>(word.size()) / 3 + (word.size() > 5 ? 1 : 2);
   for (const std::string& candidate : candidates) {
     const std::string have = ascii_lower(candidate);
     int score = edit_distance(wanted, have);

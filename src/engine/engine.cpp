@@ -103,7 +103,9 @@ Status Engine::enter(Phase phase, const std::string& why) {
   TRY(parts_.journal.append(PhaseEntered{phase, why}));
   parts_.events.emit({"phase_entered", {{"phase", std::string(name_of(phase))}, {"why", why}}});
   if (phase == Phase::rolled_back) TRY(parts_.journal.append(Closed{"rolled_back"}));
-  return {};
+  // From here on an older copy of the database would hold fewer rows than the journal says.
+  const bool rows_count = phase == Phase::following || phase == Phase::verified;
+  return rows_count ? mark() : Status();
 }
 
 Facts Engine::facts() {
@@ -118,6 +120,23 @@ Facts Engine::facts() {
   facts.rollback_asked = rollback_asked_;
   facts.effects_left = !state.effects.empty();
   return facts;
+}
+
+// Whether rows of the new side are known by numbers that nothing watches before the switch.
+bool Engine::target_is_numbered() const {
+  return migration_.sync != Sync::dual && std::ranges::any_of(migration_.moves, [](const Move& m) {
+           return !m.mapping.target.row_number().empty();
+         });
+}
+
+// VACUUM numbers the rows of a table without a key anew.
+Status Engine::number_target_again() {
+  TRY(parts_.journal.append(
+      Failed{"conflict",
+             "rows differ, and the new table has no key: VACUUM may have numbered its rows anew; "
+             "every row is carried over to its number again"}));
+  ASSIGN_OR_RETURN(const bool compared, reconcile(Direction::forward, std::nullopt));
+  return compared ? Status() : Status(cancelled());
 }
 
 // One act; false when the goal is reached.
@@ -145,7 +164,11 @@ Result<bool> Engine::act(const Decision& decision) {
     }
     case Act::verify: {
       TRY(mend(false));
-      ASSIGN_OR_RETURN(const VerifyOutcome outcome, compare_all(0, true, true));
+      ASSIGN_OR_RETURN(VerifyOutcome outcome, compare_all(0, true, true));
+      if (outcome.differing > 0 && target_is_numbered()) {
+        TRY(number_target_again());
+        ASSIGN_OR_RETURN(outcome, compare_all(0, true, true));
+      }
       if (outcome.differing > 0) {
         std::string examples;
         for (const Difference& one : outcome.examples) {
@@ -263,11 +286,13 @@ Status Engine::reclaim(bool going_back) {
     if (going_back && !holds_a_target) continue;
     return Error{
         ErrorCode::refused,
-        fmt::format("`{}` is not the database that this journal knows: it is another file, "
-                    "or an older copy",
-                    alias),
-        "put the right one back; or `whimbrel rollback` takes away what is left here, and "
-        "the next `run` begins anew",
+        fmt::format("`{}` is not the database that this journal knows: it is {}", alias,
+                    marked ? "an older copy" : "another file, or an older copy"),
+        holds_a_target
+            ? "put the right one back: going on from this one would take old rows for new ones. "
+              "If it is lost, `whimbrel restore` brings tables back from a backup"
+            : "put the right one back; or `whimbrel rollback` takes away what is left here, and "
+              "the next `run` begins anew",
         "nothing was changed by this command",
         {},
         ""};
@@ -333,6 +358,39 @@ Error Engine::a_table_is_gone() const {
                ""};
 }
 
+// What is left is taken away as it is. A table that is gone carries nothing back; what was written
+// to it and not carried yet would be lost with it.
+Status Engine::leave_out_what_is_gone() {
+  std::int64_t waiting = 0;
+  std::string tables;
+  const State state = parts_.journal.state();
+  for (const Move& move : migration_.moves) {
+    if (state.effect(fmt::format("target:{}", move.index)) == nullptr) continue;
+    const Result<TableSchema> there = move.target->catalog().describe(move.mapping.target.name);
+    if (there.ok()) continue;
+    if (there.error().code != ErrorCode::not_found) return there.error();
+    left_out_.insert(move.index);
+    tables += (tables.empty() ? "" : ", ") + move.to;
+    if (migration_.sync == Sync::dual || replaced_) continue;
+    ASSIGN_OR_RETURN(const auto keys, written_by_application(Direction::backward, move));
+    waiting += std::ssize(keys);
+  }
+  if (left_out_.empty()) return {};
+  if (waiting > 0 && !parts_.gives_up_what_is_gone) {
+    return Error{ErrorCode::refused,
+                 fmt::format("{} is gone, and {} of its rows had changes that were not carried "
+                             "back yet",
+                             tables, with_thousands(waiting)),
+                 "give it its name back, or bring it back from a backup; "
+                 "`whimbrel rollback --force` goes back without those changes",
+                 "nothing was changed; the old side holds everything up to them",
+                 {},
+                 ""};
+  }
+  return parts_.journal.append(
+      Failed{"conflict", fmt::format("{} is gone: it is left out of the way back", tables)});
+}
+
 Result<bool> Engine::capture_is_whole() {
   const State state = parts_.journal.state();
   if (migration_.sync == Sync::dual) {
@@ -376,11 +434,11 @@ Status Engine::mend_feeds(Direction direction) {
 // Others can drop what captures writes, or rebuild a table without it; what was written since went
 // unnoticed. It is made again, and then every row is compared with the side that serves.
 Status Engine::mend(bool going_back) {
-  if (replaced_) return {};
+  if (replaced_) return going_back ? leave_out_what_is_gone() : Status();
   ASSIGN_OR_RETURN(const bool whole, capture_is_whole());
   if (whole) return {};
   ASSIGN_OR_RETURN(const bool there, tables_are_there());
-  if (!there && going_back) return {};  // what is left is taken away as it is
+  if (!there && going_back) return leave_out_what_is_gone();
   if (!there) {
     return a_table_is_gone();
   }

@@ -10,6 +10,7 @@
 #include <memory>
 #include <mutex>
 #include <optional>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -59,6 +60,7 @@ class Engine {
     Sidecar& sidecar;
     TakeBackup take_backup;
     std::function<Status()> archive = {};  // before `finish` drops a table
+    bool gives_up_what_is_gone = false;    // a rollback may lose what only a dropped table held
   };
   Engine(const Migration& migration, Parts parts);
 
@@ -93,6 +95,7 @@ class Engine {
   Status mend(bool going_back);
   Status tables_must_be_there();
   Error a_table_is_gone() const;
+  Status leave_out_what_is_gone();
   std::shared_ptr<Store> store_of_the_archive();
   std::string why_given_up() const;
   Status mend_feeds(Direction direction);
@@ -102,6 +105,8 @@ class Engine {
   Facts facts();
   Result<bool> act(const Decision& decision);
   bool may_try_again(Act act);
+  bool target_is_numbered() const;
+  Status number_target_again();
   Result<EngineOutcome> loop(Goal goal);
   Status stay_until_stopped();
   Status poll_requests();
@@ -139,6 +144,8 @@ class Engine {
   void guard(Follow& follow, Direction direction, bool other_side_serves);
   void guard_against_links(Follow& follow);
   Result<bool> reconcile(Direction direction, std::optional<TimePoint> until);
+  Result<bool> reconcile(const Move& move, Direction direction, std::optional<TimePoint> until);
+  Status bring_back_what_went_along();
   Status settle_without_feed(std::vector<std::unique_ptr<Verify>>& verifies, bool follow);
   Status window_is_wide_enough();
   Status back_to_following(const std::string& why);
@@ -146,6 +153,7 @@ class Engine {
   Result<VerifyOutcome> compare_all(std::int64_t sample, bool follow, bool record);
   Status settle_suspects(std::vector<std::unique_ptr<Verify>>& verifies, Direction direction,
                          bool follow);
+  Status forgive_what_waits(Verify& verify, Direction direction);
   Result<bool> cut_over();
   Status carry_late_writes(Direction direction);
   Status wait_for_stragglers(Direction direction);
@@ -166,6 +174,8 @@ class Engine {
   // undo.cpp
   Status undo();
   Status reopen();
+  Status remember_numbers();
+  Status give_no_number_again();
   Status archive_name_is_free();
   std::vector<const Mapping*> retired_from(const Store& store) const;
   Status tables_can_go();
@@ -178,7 +188,8 @@ class Engine {
   Cutover cutover_;
   LimitsPlan limits_;
   std::mutex requests_;
-  std::string gone_;  // the table that tables_are_there() has missed last
+  std::string gone_;        // the table that tables_are_there() has missed last
+  std::set<int> left_out_;  // moves without a target; only on the way back
   bool drained_ = false;
   std::vector<std::string> contested_;  // rows that both sides wrote since the switch began
   std::map<std::string, std::int64_t> waiting_;  // by feed: what waited when its draining began

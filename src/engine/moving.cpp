@@ -23,6 +23,7 @@ Follow Engine::make_follow(Direction direction, Store& store) {
                 parts_.events, [this](const Move& move, const Row& key, const Error& why) {
                   return reject(move, key, why);
                 });
+  follow.leave_out(left_out_);
   // Under links the old side has refused such a write to the application already.
   if (direction == Direction::backward && migration_.sync != Sync::dual) {
     follow.keep_what_does_not_fit();
@@ -109,21 +110,42 @@ Result<bool> Engine::follow_up_to(Follow& follow, const std::string& feed,
 // Compares everything and carries over what differs; false when `until` came first.
 Result<bool> Engine::reconcile(Direction direction, std::optional<TimePoint> until) {
   for (const Move& move : migration_.moves) {
-    Store& store = direction == Direction::forward ? *move.source : *move.target;
-    Follow follow = make_follow(direction, store);
-    // Triggers may write the other side at any time.
-    if (migration_.sync == Sync::dual) guard_against_links(follow);
-    Reconcile rows(direction, move, follow);
-    while (true) {
-      if (until && parts_.clock.now() >= *until) return false;
-      if (!until && parts_.stop.requested()) return false;
-      ASSIGN_OR_RETURN(const Step step, rows.step());
-      if (step == Step::done) break;
-    }
-    parts_.events.emit(
-        {"reconciled", {{"table", move.name}, {"rows", rows.rows()}, {"written", rows.written()}}});
+    ASSIGN_OR_RETURN(const bool compared, reconcile(move, direction, until));
+    if (!compared) return false;
   }
   return true;
+}
+
+Result<bool> Engine::reconcile(const Move& move, Direction direction,
+                               std::optional<TimePoint> until) {
+  Store& store = direction == Direction::forward ? *move.source : *move.target;
+  Follow follow = make_follow(direction, store);
+  // Triggers may write the other side at any time.
+  if (migration_.sync == Sync::dual) guard_against_links(follow);
+  Reconcile rows(direction, move, follow);
+  while (true) {
+    if (until && parts_.clock.now() >= *until) return false;
+    if (!until && parts_.stop.requested()) return false;
+    ASSIGN_OR_RETURN(const Step step, rows.step());
+    if (step == Step::done) break;
+  }
+  parts_.events.emit(
+      {"reconciled", {{"table", move.name}, {"rows", rows.rows()}, {"written", rows.written()}}});
+  return true;
+}
+
+// A reference of the old side that acts, set off by what a link carried there, takes rows along
+// that the new side keeps; the links stand still for it.
+Status Engine::bring_back_what_went_along() {
+  if (migration_.sync != Sync::dual) return {};
+  for (const Move& move : migration_.moves) {
+    const bool acts = std::ranges::any_of(move.mapping.source.foreign_keys,
+                                          [](const ForeignKey& key) { return key.acts(); });
+    if (!acts || left_out_.contains(move.index)) continue;
+    ASSIGN_OR_RETURN(const bool compared, reconcile(move, Direction::backward, std::nullopt));
+    if (!compared) return Error{ErrorCode::cancelled, "stopped as asked"};
+  }
+  return {};
 }
 
 // A row is written only if it is still the one that was looked at.
@@ -225,27 +247,31 @@ Status Engine::settle_suspects(std::vector<std::unique_ptr<Verify>>& verifies, D
     for (const auto& verify : verifies) TRY(verify->recheck());
   }
   if (follow || migration_.sync == Sync::dual) return {};
-  for (const std::shared_ptr<Store>& store : stores_of(direction)) {
-    if (!parts_.journal.state().confirmed("feed:" + feed_name(direction, *store))) continue;
-    ASSIGN_OR_RETURN(const auto waiting, make_follow(direction, *store).peek());
-    for (std::size_t i = 0; i < verifies.size(); ++i) {
-      const Move& move = migration_.moves[i];
-      const bool forward = direction == Direction::forward;
-      const auto it = waiting.find(forward ? move.mapping.source.name : move.mapping.target.name);
-      if (it == waiting.end()) continue;
-      std::set<Row, RowLess> keys;
-      for (const Row& key : it->second) {
-        if (forward) {
-          keys.insert(key);
-        } else {
-          ASSIGN_OR_RETURN(Row mapped, source_key_of(move.mapping, key, move.source->catalog()));
-          keys.insert(std::move(mapped));
-        }
-      }
-      verifies[i]->forgive(keys);
-    }
-  }
+  for (const auto& verify : verifies) TRY(forgive_what_waits(*verify, direction));
   return {};
+}
+
+// What waits in a feed that nobody follows right now is no difference.
+Status Engine::forgive_what_waits(Verify& verify, Direction direction) {
+  const Move& move = verify.move();
+  const bool forward = direction == Direction::forward;
+  Store& store = forward ? *move.source : *move.target;
+  const std::string& table = (forward ? move.mapping.source : move.mapping.target).name;
+  if (!parts_.journal.state().confirmed("feed:" + feed_name(direction, store))) return {};
+  return make_follow(direction, store).look_ahead([&](const ChangeBatch& batch) -> Status {
+    std::set<Row, RowLess> keys;
+    for (const KeyChange& change : batch.changes) {
+      if (change.own || change.table != table) continue;
+      if (forward) {
+        keys.insert(change.key);
+        continue;
+      }
+      Result<Row> mapped = source_key_of(move.mapping, change.key, move.source->catalog());
+      if (mapped.ok()) keys.insert(std::move(mapped).value());  // else the source has no place
+    }
+    verify.forgive(keys);
+    return {};
+  });
 }
 
 Result<VerifyOutcome> Engine::compare_all(std::int64_t sample, bool follow, bool record) {
@@ -272,6 +298,12 @@ Result<VerifyOutcome> Engine::compare_all(std::int64_t sample, bool follow, bool
                                                 parts_.events));
     verifies.back()->put_back_before(std::move(put_back));
     verifies.back()->has_no_place_for(std::move(no_place));
+    const bool waits_in_a_feed = !follow && migration_.sync != Sync::dual;
+    if (waits_in_a_feed) {
+      verifies.back()->settle_early([this, direction, verify = verifies.back().get()] {
+        return forgive_what_waits(*verify, direction);
+      });
+    }
     Result<int> lanes = verifies.back()->open();
     if (!lanes.ok()) return std::move(lanes).error().within("comparing " + move.name);
     for (int lane = 0; lane < lanes.value(); ++lane) {
@@ -484,12 +516,18 @@ Result<std::vector<KeptRow>> Engine::put_back_some(const Move& move,
       continue;
     }
     std::vector<std::pair<std::string, Value>> values;
+    bool is_another_row = false;
     for (const Unheld& one : columns) {
       const int at = move.mapping.target.column_index(one.column);
       if (at < 0) continue;
       const Value& now = (*rows[i])[static_cast<std::size_t>(at)];
+      is_another_row = is_another_row || (one.tells_rows_apart() && !same(now, one.value));
       const bool free = !one.instead_of || same(now, *one.instead_of);
       if (free && !same(now, one.value)) values.emplace_back(one.column, one.value);
+    }
+    if (is_another_row) {
+      TRY(parts_.journal.forget_kept(move.index, notes[i].key));
+      continue;
     }
     if (values.empty()) continue;
     ASSIGN_OR_RETURN(const bool set, move.target->capture().put_back(

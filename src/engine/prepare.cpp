@@ -51,6 +51,7 @@ std::vector<std::string> Engine::tables_in(Direction direction, const Store& sto
   for (const Move& move : migration_.moves) {
     const bool forward = direction == Direction::forward;
     if ((forward ? move.source : move.target).get() != &store) continue;
+    if (!forward && left_out_.contains(move.index)) continue;
     tables.push_back(forward ? move.mapping.source.name : move.mapping.target.name);
   }
   return tables;
@@ -270,7 +271,7 @@ Status Engine::build_indexes() {
 // Numbers that one side has given must not be given again by the other.
 Status Engine::carry_numbers(Direction direction) {
   for (const Move& move : migration_.moves) {
-    if (!move.mapping.key_is_copied) continue;
+    if (!move.mapping.key_is_copied || left_out_.contains(move.index)) continue;
     const bool forward = direction == Direction::forward;
     Catalog& from = (forward ? move.source : move.target)->catalog();
     Catalog& to = (forward ? move.target : move.source)->catalog();

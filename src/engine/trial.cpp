@@ -45,7 +45,13 @@ std::vector<int> columns_of_parent_key(const Move& child, const Move& parent,
 Trial::Trial(const Migration& migration, Journal& journal, Events& events, const StopFlag* stop)
     : migration_(migration), journal_(journal), events_(events), stop_(stop) {}
 
-std::string Trial::id_of(const Move& move) const { return "trial:" + move.to; }
+std::string Trial::id_of(const Move& move, int part) {
+  return fmt::format("trial:{}{}", move.to, part == 0 ? "" : fmt::format("\n{}", part));
+}
+
+bool Trial::is_of(const Move& move, const Effect& effect) {
+  return effect.id == id_of(move, 0) || effect.id.starts_with(id_of(move, 0) + "\n");
+}
 
 bool Trial::has_leftovers() const { return !journal_.state().effects.empty(); }
 
@@ -163,7 +169,7 @@ Result<Trial::Lot> Trial::read(const Move& move, const Keys& keys) {
 }
 
 // Every row is named in the journal, with what will be written, before it is written.
-Status Trial::write(const Move& move, const Lot& lot, TriedTable& tried) {
+Status Trial::write(const Move& move, const Lot& lot, int part, TriedTable& tried) {
   Catalog& catalog = move.target->catalog();
   const bool makes = !catalog.describe(move.mapping.target.name).ok();
   std::vector<std::optional<Row>> there(lot.images.size());
@@ -194,13 +200,13 @@ Status Trial::write(const Move& move, const Lot& lot, TriedTable& tried) {
                                 shown(written_columns(move.mapping.forward), values)});
     }
   }
-  TRY(journal_.append(EffectIntended{id_of(move), undo.dump()}));
+  TRY(journal_.append(EffectIntended{id_of(move, part), undo.dump()}));
   TRY(catalog.create(move.mapping.target, true));
   ASSIGN_OR_RETURN(
       const auto writer,
       move.target->open_writer(move.mapping.target, written_columns(move.mapping.forward)));
   ASSIGN_OR_RETURN(const Applied applied, writer->apply(changes));
-  tried.rows = applied.written;
+  tried.rows += applied.written;
   tried.there += applied.refused;
   if (!applied.blocked_by.empty()) {
     return Error{ErrorCode::refused,
@@ -211,7 +217,7 @@ Status Trial::write(const Move& move, const Lot& lot, TriedTable& tried) {
   for (const Row& image : written) keys.push_back(key_of(image, move.mapping.target_key));
   ASSIGN_OR_RETURN(const auto reader, move.target->open_reader(move.mapping.target));
   ASSIGN_OR_RETURN(const auto found, reader->read_keys(keys));
-  TRY(journal_.append(EffectConfirmed{id_of(move), changed_by_target(move, written, found)}));
+  TRY(journal_.append(EffectConfirmed{id_of(move, part), changed_by_target(move, written, found)}));
   return compare(move, written, found);
 }
 
@@ -283,14 +289,43 @@ Result<std::int64_t> Trial::clean() {
   std::int64_t left_alone = 0;
   const State state = journal_.state();
   for (auto effect = state.effects.rbegin(); effect != state.effects.rend(); ++effect) {
+    bool is_known = false;
     for (const Move& move : migration_.moves) {
-      if (effect->id != id_of(move)) continue;
+      if (!is_of(move, *effect)) continue;
+      is_known = true;
       ASSIGN_OR_RETURN(const std::int64_t rows, take_away(move, *effect));
       left_alone += rows;
+    }
+    if (!is_known) {
+      const std::string table = effect->id.substr(std::string_view("trial:").size());
+      return Error{ErrorCode::refused,
+                   fmt::format("rows of an earlier trial are still in {}, which the plan no longer "
+                               "names as a target",
+                               table.substr(0, table.find('\n'))),
+                   "put the old plan back and say `whimbrel test`, which removes them; or remove "
+                   "them by hand, and trial.db in the state folder with them",
+                   "nothing was changed",
+                   {},
+                   ""};
     }
     TRY(journal_.append(EffectUndone{effect->id}));
   }
   return left_alone;
+}
+
+// In parts: the rows of a trial may be many.
+Status Trial::try_table(const Move& move, TriedTable& tried) {
+  constexpr std::ptrdiff_t rows_at_once = 5000;
+  const Keys& chosen = chosen_[move.index];
+  int part = 0;
+  for (auto from = chosen.begin(); from != chosen.end(); ++part) {
+    if (must_stop()) return Error{ErrorCode::cancelled, "stopped as asked"};
+    const auto to = std::next(from, std::min(rows_at_once, std::distance(from, chosen.end())));
+    ASSIGN_OR_RETURN(const Lot lot, read(move, Keys(from, to)));
+    TRY(write(move, lot, part, tried));
+    from = to;
+  }
+  return {};
 }
 
 Result<TrialOutcome> Trial::run(const std::string& table, std::int64_t limit, bool keep) {
@@ -309,9 +344,8 @@ Result<TrialOutcome> Trial::run(const std::string& table, std::int64_t limit, bo
       tried = Error{ErrorCode::cancelled, "stopped as asked"};
       break;
     }
-    Result<Lot> lot = read(move, chosen_[move.index]);
     TriedTable one{move.name, 0, 0, {}};
-    tried = lot.ok() ? write(move, lot.value(), one) : Status(lot.error());
+    tried = try_table(move, one);
     if (!tried.ok()) {
       tried = std::move(tried).error().within("trying " + move.name);
       break;

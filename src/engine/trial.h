@@ -59,7 +59,8 @@ class Trial {
   Status choose(const std::string& table, std::int64_t limit);
   Status follow_references();
   Result<Lot> read(const Move& move, const Keys& keys);
-  Status write(const Move& move, const Lot& lot, TriedTable& tried);
+  Status try_table(const Move& move, TriedTable& tried);
+  Status write(const Move& move, const Lot& lot, int part, TriedTable& tried);
   Result<Keys> referred_to(const Move& parent, const Move& child, const ForeignKey& reference,
                            const Lot& lot) const;
   static std::string changed_by_target(const Move& move, const std::vector<Row>& images,
@@ -67,7 +68,8 @@ class Trial {
   static Status compare(const Move& move, const std::vector<Row>& images,
                         const std::vector<std::optional<Row>>& found);
   Result<std::int64_t> take_away(const Move& move, const Effect& effect);
-  std::string id_of(const Move& move) const;
+  static std::string id_of(const Move& move, int part);
+  static bool is_of(const Move& move, const Effect& effect);
 
   const Migration& migration_;
   Journal& journal_;

@@ -90,6 +90,7 @@ Status Engine::switch_back() {
   }
   TRY(carry_late_writes(Direction::backward));
   TRY(wait_for_stragglers(Direction::backward));
+  TRY(bring_back_what_went_along());
   TRY(carry_numbers(Direction::backward));
   return cutover_.let_go(held);
 }
@@ -214,8 +215,9 @@ Status Engine::reopen() {
     }
   }
   if (!compared.ok()) {
-    return std::move(compared)
-        .error()
+    Error error = std::move(compared).error();
+    if (refused) error.code = ErrorCode::data_mismatch;  // the old table is there again
+    return std::move(error)
         .with_hint(
             "correct the row on the new side, or the constraint of the old table, then roll "
             "back again")
@@ -225,6 +227,7 @@ Status Engine::reopen() {
   }
   if (!compared.value()) return Error{ErrorCode::cancelled, "stopped as asked"};
   TRY(forget_what_is_gone());
+  TRY(give_no_number_again());
   return enter(Phase::watching, "the old side was brought back and up to date");
 }
 
@@ -301,6 +304,33 @@ Status Engine::can_finish(std::optional<Milliseconds> after) {
                ""};
 }
 
+// A table that comes back from a backup would give numbers again that it has given since.
+Status Engine::remember_numbers() {
+  if (parts_.journal.state().confirmed("numbers")) return {};
+  nlohmann::json numbers = nlohmann::json::object();
+  for (const Move& move : migration_.moves) {
+    ASSIGN_OR_RETURN(const std::int64_t last,
+                     move.source->catalog().last_number(move.mapping.source.name));
+    if (last > 0) numbers[std::to_string(move.index)] = last;
+  }
+  if (numbers.empty()) return {};
+  TRY(parts_.journal.append(EffectIntended{"numbers", "{}"}));
+  return parts_.journal.append(EffectConfirmed{"numbers", numbers.dump()});
+}
+
+Status Engine::give_no_number_again() {
+  const State state = parts_.journal.state();
+  const Effect* known = state.effect("numbers");
+  if (known == nullptr) return {};
+  const nlohmann::json numbers = nlohmann::json::parse(known->result, nullptr, false);
+  if (!numbers.is_object()) return {};
+  for (const Move& move : migration_.moves) {
+    const std::int64_t last = numbers.value(std::to_string(move.index), std::int64_t{0});
+    if (last > 0) TRY(move.source->catalog().raise_number(move.mapping.source.name, last));
+  }
+  return {};
+}
+
 Result<EngineOutcome> Engine::finish(std::optional<Milliseconds> after) {
   const State state = parts_.journal.state();
   const FinishPlan& plan = migration_.finish;
@@ -348,6 +378,7 @@ Result<EngineOutcome> Engine::finish(std::optional<Milliseconds> after) {
     }
   }
   if (parts_.archive) TRY(parts_.archive());
+  TRY(remember_numbers());
   if (!plan.rename_source_to.empty() || !plan.keep_source) {
     for (const auto& store : stores_of(Direction::forward)) {
       TRY(store->catalog().retire(retired_from(*store), plan.rename_source_to, plan.view));

@@ -3,11 +3,23 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <iterator>
 
 #include "follow/kept.h"
 #include "store/image.h"
 
 namespace whimbrel {
+
+namespace {
+// Whether these are what written_values() would give of the row.
+bool are_written_values(const Row& values, const std::vector<ColumnRule>& rules, const Row& row) {
+  if (values.size() != rules.size()) return false;
+  for (std::size_t i = 0; i < rules.size(); ++i) {
+    if (!same(values[i], row[static_cast<std::size_t>(rules[i].index)])) return false;
+  }
+  return true;
+}
+}  // namespace
 
 Follow::Follow(Direction direction, std::string feed, Store& store, const std::vector<Move>& moves,
                Journal& journal, Events& events, RejectRow reject)
@@ -38,7 +50,7 @@ Result<Follow::Lane*> Follow::lane_for(const std::string& table) {
     const bool forward = direction_ == Direction::forward;
     Store& from = forward ? *move.source : *move.target;
     const TableSchema& read = forward ? move.mapping.source : move.mapping.target;
-    if (&from != &store_ || read.name != table) continue;
+    if (&from != &store_ || read.name != table || left_out_.contains(move.index)) continue;
     Store& to = forward ? *move.target : *move.source;
     const TableSchema& written = forward ? move.mapping.target : move.mapping.source;
     const auto& rules = forward ? move.mapping.forward : move.mapping.backward;
@@ -156,18 +168,18 @@ Status Follow::compare(Lane& lane, const std::vector<Row>& keys,
                        const std::vector<std::optional<Row>>& rows,
                        const std::vector<Change>& changes,
                        const std::vector<std::optional<Row>>& found) {
-  ASSIGN_OR_RETURN(const std::vector<std::optional<Row>> again, lane.from->read_keys(keys));
   const bool forward = direction_ == Direction::forward;
   const Mapping& mapping = lane.move->mapping;
   const auto& rules = forward ? mapping.forward : mapping.backward;
   for (std::size_t i = 0; i < changes.size(); ++i) {
-    const bool stable =
-        again[i].has_value() == rows[i].has_value() && (!again[i] || same(*again[i], *rows[i]));
-    if (!stable) continue;  // it changed meanwhile: the feed has it, or will have it
     const bool equal = found[i].has_value() == changes[i].row.has_value() &&
-                       (!found[i] || same(written_values(rules, *found[i]), *changes[i].row));
+                       (!found[i] || are_written_values(*changes[i].row, rules, *found[i]));
     const bool has_own_triggers = !(forward ? mapping.target : mapping.source).triggers.empty();
     if (equal || (has_own_triggers && (found[i] || keeps_))) continue;  // they have the last word
+    ASSIGN_OR_RETURN(const auto again, lane.from->read_keys(std::span(keys).subspan(i, 1)));
+    const bool stable =
+        again[0].has_value() == rows[i].has_value() && (!again[0] || same(*again[0], *rows[i]));
+    if (!stable) continue;  // it changed meanwhile: the feed has it, or will have it
     return Error{ErrorCode::data_mismatch,
                  fmt::format("{}: key {} was carried over and is not there as written",
                              lane.move->name, show(changes[i].key)),
@@ -339,18 +351,21 @@ Result<std::int64_t> Follow::carry(Lane& lane, const std::vector<Row>& asked,
   } else {
     TRY(carry_backward(lane, keys, rows, removed, changes));
   }
+  // A row that was deleted and came back must not keep columns of the one before.
   std::vector<Change> batch;
   for (std::size_t i = 0; i < keys.size(); ++i) {
-    Change change = changes[i];
-    if (written_there_) change.only_if = there[i];
-    // A row that was deleted and came back must not keep columns of the one before.
-    if (rows[i] && removed.contains(keys[i])) {
-      batch.push_back({change.key, std::nullopt, change.only_if});
-      if (written_there_) change.only_if = std::optional<Row>();
-    }
-    batch.push_back(std::move(change));
+    if (written_there_) changes[i].only_if = std::move(there[i]);
+    if (!rows[i] || !removed.contains(keys[i])) continue;
+    batch.push_back({changes[i].key, std::nullopt, std::move(changes[i].only_if)});
+    changes[i].only_if =
+        written_there_ ? std::optional<std::optional<Row>>(std::in_place) : std::nullopt;
   }
+  // Each change is there once: a single row may be very large.
+  const auto removals = std::ssize(batch);
+  std::ranges::move(changes, std::back_inserter(batch));
   ASSIGN_OR_RETURN(const Applied applied, lane.writer->apply(batch));
+  changes.assign(std::make_move_iterator(batch.begin() + removals),
+                 std::make_move_iterator(batch.end()));
   if (!applied.blocked_by.empty()) return carry_with(lane, asked, applied.blocked_by, removed);
   if (applied.refused > 0) {
     // Two keys may be one on the other side, by a collation: there one row makes room for the
@@ -450,15 +465,23 @@ Result<std::int64_t> Follow::carry_keys(const Move& move, std::vector<Row> keys)
 
 Result<std::map<std::string, std::set<Row, RowLess>>> Follow::peek() {
   std::map<std::string, std::set<Row, RowLess>> keys;
+  TRY(look_ahead([&keys](const ChangeBatch& batch) {
+    for (const KeyChange& change : batch.changes) {
+      if (!change.own) keys[change.table].insert(change.key);
+    }
+    return Status();
+  }));
+  return keys;
+}
+
+Status Follow::look_ahead(const std::function<Status(const ChangeBatch& batch)>& see) {
   std::string at = position();
   while (true) {
     ASSIGN_OR_RETURN(const ChangeBatch batch,
                      store_.capture().read(feed_, at, changes_per_batch_max));
-    for (const KeyChange& change : batch.changes) {
-      if (!change.own) keys[change.table].insert(change.key);
-    }
+    TRY(see(batch));
     at = batch.position;
-    if (batch.at_end) return keys;
+    if (batch.at_end) return {};
   }
 }
 

@@ -55,11 +55,15 @@ class Follow {
   // What the other side cannot hold is kept in the journal, value by value where the rest of a row
   // fits, else the whole row; without this it is an error. Only on the way back.
   void keep_what_does_not_fit() { keeps_ = true; }
+  // Moves whose table is gone: changes of theirs are passed over.
+  void leave_out(std::set<int> moves) { left_out_ = std::move(moves); }
   // Makes the other side's rows for these keys (of the side that is read) what they should be, as
   // if a feed had named them. Gives the rows written. `unavailable` when a guarded row changed
   // meanwhile.
   Result<std::int64_t> carry_keys(const Move& move, std::vector<Row> keys);
-  // The application's changes from the journaled position to the end; applies nothing.
+  // What waits from the journaled position to the end, batch by batch; applies nothing.
+  Status look_ahead(const std::function<Status(const ChangeBatch& batch)>& see);
+  // The application's changes among it.
   Result<std::map<std::string, std::set<Row, RowLess>>> peek();
 
  private:
@@ -112,6 +116,7 @@ class Follow {
   bool other_side_serves_ = false;
   bool keeps_ = false;
   RejectRow conflict_;
+  std::set<int> left_out_;
 };
 
 }  // namespace whimbrel

@@ -545,10 +545,6 @@ class Binder {
         diagnostics_.add(at, fmt::format("{} is the target of `{}` as well", move.to, it->second),
                          "rows of two tables in one are not yet of this release");
       }
-      if (ascii_lower(move.mapping.target.name).starts_with("whimbrel_")) {
-        diagnostics_.add(at, "names that begin with `whimbrel_` are kept for what whimbrel makes",
-                         "choose another name");
-      }
     }
     archive_name();
     if (migration_.finish.view && !begun_with_) view();

@@ -243,6 +243,12 @@ class Parser {
     if (from && to && from->alias == to->alias && ascii_iequals(from->table, to->table)) {
       diagnostics_.add(to->at, "source and target are the same table");
     }
+    if (to && ascii_lower(to->table).starts_with("whimbrel_")) {
+      diagnostics_.add(to->at,
+                       "names that begin with `whimbrel_` are kept for what a migration makes for "
+                       "itself",
+                       "name another target");
+    }
     entry.as = reader_.text_at(node, "as").value_or(entry.from.table);
     if (const YAML::Node create = YamlReader::child(node, "create"); create.IsDefined()) {
       entry.create_at = YamlReader::place(create);

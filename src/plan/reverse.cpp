@@ -85,9 +85,14 @@ class Writer {
 
   void table(const Move& move) {
     const Mapping& mapping = move.mapping;
-    const std::string file = ddl_file_name(mapping.source.name);
+    std::string file = ddl_file_name(mapping.source.name);
+    if (out_.files.contains(file)) file = ddl_file_name(move.name + "-" + mapping.source.name);
     out_.files[file] = ddl_of(mapping.source);
+    const auto of_this_name = std::ranges::count_if(migration_.moves, [&](const Move& other) {
+      return other.mapping.target.name == mapping.target.name;
+    });
     line("  - from: " + quoted(move.to));
+    if (of_this_name > 1) line("    as: " + quoted(move.name));
     line("    to: " + quoted(move.from));
     line("    create: " + quoted(folder_ + "/" + file));
     line("    columns:");

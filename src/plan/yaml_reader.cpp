@@ -8,6 +8,7 @@
 #include <charconv>
 #include <cmath>
 #include <cstdlib>
+#include <optional>
 #include <set>
 #include <sstream>
 
@@ -75,6 +76,72 @@ bool is_finite(const YAML::Node& node, int depth, int& nodes_left) {
   return true;
 }
 
+struct Misread {
+  Place at;
+  std::string what;
+  std::string hint;
+};
+
+bool begins_a_value(const std::string& line, std::size_t at) {
+  return at == 0 || std::string_view(" \t:[{,").find(line[at - 1]) != std::string_view::npos;
+}
+
+// Where a `"` begins in this line that does not end in it.
+std::optional<std::size_t> open_quote(const std::string& line) {
+  std::optional<std::size_t> open;
+  for (std::size_t at = 0; at < line.size(); ++at) {
+    if (line[at] == '\\' && open) {
+      ++at;
+    } else if (line[at] == '"' && (open || begins_a_value(line, at))) {
+      open = open ? std::nullopt : std::optional(at);
+    } else if (line[at] == '#' && !open && begins_a_value(line, at)) {
+      break;
+    }
+  }
+  return open;
+}
+
+// The parser stops where it can make no sense of the text any more; the mistake is often before.
+Misread mistake_in(const std::string& text, const YAML::Exception& failure) {
+  Misread mistake{{std::max(1, failure.mark.line + 1), std::max(1, failure.mark.column + 1), 1},
+                  failure.msg,
+                  "check the indentation and the quotes at this place"};
+  std::vector<std::string> lines;
+  std::istringstream in(text);
+  for (std::string line; std::getline(in, line);) lines.push_back(line);
+  const auto line_of_it = static_cast<std::size_t>(mistake.at.line) - 1;
+  if (failure.msg.find("anchor is not defined") != std::string::npos && line_of_it < lines.size()) {
+    const std::string rest =
+        lines[line_of_it].substr(static_cast<std::size_t>(mistake.at.column) - 1);
+    const std::string name = rest.substr(0, rest.find_first_of(" ,]}\t\r")).substr(1);
+    mistake.at.length = static_cast<int>(name.size()) + 1;
+    mistake.what = "nothing has the anchor `&" + printable(name) + "`";
+    mistake.hint = "put `&" + printable(name) + "` before the value that is meant, further up";
+    return mistake;
+  }
+  for (std::size_t i = 0; i < lines.size() && i <= line_of_it; ++i) {
+    if (const auto at = open_quote(lines[i])) {
+      return {{static_cast<int>(i) + 1, static_cast<int>(*at) + 1, 1}, "a `\"` is not closed", ""};
+    }
+  }
+  if (failure.msg.find("illegal map value") != std::string::npos) {
+    for (std::size_t i = std::min(line_of_it, lines.size()); i > 0; --i) {
+      const std::string& line = lines[i - 1];
+      const std::size_t at = line.find_first_not_of(" \t");
+      if (at == std::string::npos || line[at] == '#') continue;
+      if (line[at] == '-' || line.find(':') != std::string::npos) break;
+      return {{static_cast<int>(i), static_cast<int>(at) + 1, 1},
+              "a key without its `:`",
+              "write KEY: VALUE, with a space after the colon"};
+    }
+  }
+  if (failure.msg.find("end of map") != std::string::npos ||
+      failure.msg.find("flow") != std::string::npos) {
+    mistake.hint = "a `{` or `[` is not closed, or a `,` is missing";
+  }
+  return mistake;
+}
+
 }  // namespace
 
 YAML::Node YamlReader::load(const std::string& text) {
@@ -97,13 +164,8 @@ YAML::Node YamlReader::load(const std::string& text) {
     }
     return node;
   } catch (const YAML::Exception& failure) {
-    const Place at{std::max(1, failure.mark.line + 1), std::max(1, failure.mark.column + 1), 1};
-    std::string hint = "check the indentation and the quotes at this place";
-    if (failure.msg.find("end of map") != std::string::npos ||
-        failure.msg.find("flow") != std::string::npos) {
-      hint = "a `{` or `[` is not closed, or a `,` is missing";
-    }
-    diagnostics_.add(at, "this is no YAML: " + failure.msg, hint);
+    const Misread mistake = mistake_in(text, failure);
+    diagnostics_.add(mistake.at, "this is no YAML: " + mistake.what, mistake.hint);
     return YAML::Node(YAML::NodeType::Undefined);
   }
 }

@@ -169,6 +169,7 @@ Status FileSidecar::kept(const Migration& migration, const std::vector<KeptRow>&
     json values = json::object();
     for (const Unheld& one : columns) {
       if (one.column.empty()) continue;  // a mark that this is a whole row
+      if (one.tells_rows_apart()) continue;
       const auto* text = one.value.get_if<std::string>();
       values[one.column] = text != nullptr && is_utf8(*text) ? *text : show(one.value, 1 << 20);
     }

@@ -3,6 +3,8 @@
 #include <fmt/format.h>
 #include <sys/stat.h>
 
+#include <set>
+
 #include "session/archive.h"
 #include "session/begin.h"
 #include "session/documents.h"
@@ -148,6 +150,18 @@ Result<Conducted> cut_over_migration(Session& session, const CutoverWanted& want
 
 namespace {
 
+// A row that the new side deleted may be one that tables outside the plan refer to.
+void tell_what_dangles(Session& session) {
+  std::set<std::string> all;
+  for (const Move& move : session.migration().moves) {
+    const auto dangling = move.source->catalog().dangling(move.mapping.source.name);
+    if (dangling.ok()) all.insert(dangling.value().begin(), dangling.value().end());
+  }
+  for (const std::string& one : all) {
+    session.host().warn(one, "the new side had no such reference: correct or remove them");
+  }
+}
+
 Result<Conducted> roll_back_finished(Session& session) {
   TRY(session.load_finished());
   if (session.is_dry_run()) return dry(session);
@@ -155,7 +169,9 @@ Result<Conducted> roll_back_finished(Session& session) {
   TRY(session.journal().lock_for_running());
   TRY(bring_back_old_tables(session));
   TRY(session.open_all());
-  return reported(session, session.make_engine().rollback());
+  ASSIGN_OR_RETURN(Conducted back, reported(session, session.make_engine().rollback()));
+  tell_what_dangles(session);
+  return back;
 }
 
 // Somebody may have dropped an old table: then it comes back from the backup, as after `finish`.
@@ -186,7 +202,9 @@ Result<Conducted> roll_back_migration(Session& session) {
     return asked(session, "rollback", "the runner rolls back; `whimbrel status` shows it",
                  Phase::rolled_back);
   }
-  return reported(session, session.make_engine().rollback());
+  ASSIGN_OR_RETURN(Conducted back, reported(session, session.make_engine().rollback()));
+  tell_what_dangles(session);
+  return back;
 }
 
 namespace {

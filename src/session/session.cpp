@@ -257,7 +257,7 @@ Result<std::string> Session::take_backups(const Migration& migration) {
 Engine Session::make_engine(std::function<Status()> archive) {
   const auto take = [this](const Migration& migration) { return take_backups(migration); };
   return Engine(migration_, {*journal_, clock_, random_, *executor_, headway_, stop_, *sidecar_,
-                             take, std::move(archive)});
+                             take, std::move(archive), settings_.force});
 }
 
 }  // namespace whimbrel

@@ -127,6 +127,17 @@ std::vector<Unheld> unheld(const Mapping& mapping, const Row& source, const Row&
       columns.push_back({column.name, target[i], expected.value()[i]});
     }
   }
+  // A row without a key is known by its number, and another row may get that number: what else was
+  // in it says which one is meant.
+  const bool is_numbered = !mapping.source.row_number().empty();
+  if (columns.empty() || !is_numbered || !expected.ok()) return columns;
+  for (const ColumnRule& rule : mapping.forward) {
+    const Value& value = target[static_cast<std::size_t>(rule.index)];
+    const bool is_there = std::ranges::count(columns, rule.column, &Unheld::column) > 0;
+    if (!is_there && !mapping.target.is_key(rule.column)) {
+      columns.push_back({rule.column, value, value});
+    }
+  }
   return columns;
 }
 

@@ -32,6 +32,9 @@ struct Unheld {
   std::string column;
   Value value;
   std::optional<Value> instead_of;  // what the mapping gives there; unset when no rule does
+
+  // Not to be put back: it only tells one row from another.
+  bool tells_rows_apart() const { return instead_of && same(value, *instead_of); }
 };
 std::vector<Unheld> unheld(const Mapping& mapping, const Row& source, const Row& target,
                            const Catalog& catalog);

@@ -197,6 +197,11 @@ class Catalog {
   }
   // Whether a table cannot be called so, because something else is.
   virtual bool name_is_taken(const std::string& name) { return describe(name).ok(); }
+  // Rows of this table, or of tables that refer to it, that refer to nothing; a sentence a table.
+  // Reads every row of those tables.
+  virtual Result<std::vector<std::string>> dangling(const std::string&) {
+    return std::vector<std::string>{};
+  }
   // The highest number that the store has ever given a row of this table by itself, where it
   // promises to give none twice; 0 where it gives none.
   virtual Result<std::int64_t> last_number(const std::string&) { return std::int64_t{0}; }

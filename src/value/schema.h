@@ -7,6 +7,7 @@
 #include <string_view>
 #include <vector>
 
+#include "base/text.h"
 #include "value/value.h"
 
 namespace whimbrel {
@@ -20,6 +21,7 @@ struct ColumnSchema {
   std::string collation;    // "" when the store compares by bytes
   Kind holds = Kind::null;  // what its values are; null where the store does not say
   bool hidden = false;      // the store's own number of a row, which serves a table without a key
+  std::string default_sql = {};  // the store's own text of its default; "" where it has none
 };
 
 struct ForeignKey {
@@ -28,6 +30,15 @@ struct ForeignKey {
   std::vector<std::string> parent_columns;
   std::string on_delete;
   std::string on_update;
+
+  // Whether a row that refers is changed or removed with the row that it refers to.
+  bool acts() const {
+    const auto does = [](const std::string& action) {
+      return !action.empty() && !ascii_iequals(action, "NO ACTION") &&
+             !ascii_iequals(action, "RESTRICT");
+    };
+    return does(on_delete) || does(on_update);
+  }
 };
 
 struct TableSchema {

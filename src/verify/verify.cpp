@@ -126,13 +126,25 @@ Status Verify::judge(const std::vector<Row>& source_keys) {
     ASSIGN_OR_RETURN(const std::string what, verdict(sources[i], targets[i], target_keys[i]));
     if (what.empty()) {
       suspects_.erase(source_keys[i]);
-    } else if (suspects_.size() < suspects_max || suspects_.contains(source_keys[i])) {
+      continue;
+    }
+    ASSIGN_OR_RETURN(const bool is_remembered, has_room());
+    if (is_remembered || suspects_.contains(source_keys[i])) {
       suspects_.insert(source_keys[i]);
     } else {
       ++suspects_beyond_;
     }
   }
   return {};
+}
+
+// Many suspects may be nothing but lag: then they need not be remembered.
+Result<bool> Verify::has_room() {
+  if (suspects_.size() >= suspects_max && settle_) {
+    TRY(settle_());
+    if (suspects_.size() > suspects_max / 2) settle_ = nullptr;  // they are not
+  }
+  return suspects_.size() < suspects_max;
 }
 
 Status Verify::suspect(const std::vector<Row>& source_keys) {

@@ -8,6 +8,7 @@
 // stepped.
 #pragma once
 
+#include <functional>
 #include <memory>
 #include <mutex>
 #include <set>
@@ -52,6 +53,10 @@ class Verify {
   // Suspects with these source keys are only waiting in a feed that nobody follows right now.
   void forgive(const std::set<Row, RowLess>& source_keys);
 
+  // Called when there are too many suspects to remember: it may forgive some of them.
+  void settle_early(std::function<Status()> settle) { settle_ = std::move(settle); }
+
+  const Move& move() const { return move_; }
   std::int64_t rows() const { return rows_; }
   std::int64_t lagging() const { return lagging_; }
   std::int64_t on_new_side() const { return on_new_side_; }
@@ -79,6 +84,7 @@ class Verify {
   // Sorts out which of these pairs differ; what is equal is forgotten.
   Status judge(const std::vector<Row>& source_keys);
   Status suspect(const std::vector<Row>& source_keys);
+  Result<bool> has_room();
   Result<bool> written_by_new_side(const Row& target_key);
   Result<std::string> verdict(const std::optional<Row>& source, const std::optional<Row>& target,
                               const Row& target_key);
@@ -97,10 +103,11 @@ class Verify {
   std::int64_t lagging_ = 0;
   Fingerprint expected_;
   Fingerprint found_;
-  std::set<Row, RowLess> new_side_;   // target keys
-  std::set<Row, RowLess> put_back_;   // target keys
-  std::set<Row, RowLess> no_place_;   // target keys
-  std::set<Row, RowLess> suspects_;   // source keys
+  std::set<Row, RowLess> new_side_;  // target keys
+  std::set<Row, RowLess> put_back_;  // target keys
+  std::set<Row, RowLess> no_place_;  // target keys
+  std::set<Row, RowLess> suspects_;  // source keys
+  std::function<Status()> settle_;
   std::int64_t suspects_beyond_ = 0;  // when there are too many to remember
   std::unique_ptr<SnapshotReader> source_;
   std::unique_ptr<SnapshotReader> target_;

@@ -1,9 +1,4 @@
-"""Checks that cannot be asked have failed; switches that cannot be flipped, or not be put back, are found in time.
-
-`python3 checks_and_switches.py --wanted` runs what whimbrel does not pass yet.
-"""
-import sys
-
+"""Checks that cannot be asked have failed; switches that cannot be flipped, or not be put back, are found in time."""
 from pair import PLAN_ERROR, Pair, are, changed, expect_words, main
 
 PLAIN = "CREATE TABLE {} (id INTEGER PRIMARY KEY, v TEXT);"
@@ -71,7 +66,6 @@ def a_switch_by_a_command_keeps_no_secret():
 TESTS = [a_check_that_cannot_start_is_no_success, a_check_whose_query_fails_is_no_refusal_before_anything,
          a_command_without_words_is_a_mistake_of_the_plan, a_program_that_is_not_there_leaves_no_switch_in_doubt,
          a_switch_that_would_never_be_found_again_is_refused, a_switch_by_a_command_keeps_no_secret]
-WANTED = []
 
 if __name__ == "__main__":
-    main(*(WANTED if "--wanted" in sys.argv else TESTS))
+    main(*TESTS)

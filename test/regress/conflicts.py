@@ -1,8 +1,4 @@
-"""What a constraint or a name would push aside in silence is refused, or told row by row.
-
-`python3 conflicts.py --wanted` runs what whimbrel does not pass yet.
-"""
-import sys
+"""What a constraint or a name would push aside in silence is refused, or told row by row."""
 
 from pair import Pair, main
 
@@ -53,7 +49,6 @@ TESTS = [a_constraint_that_gives_way_in_silence_is_refused_under_links,
          rows_that_become_one_in_the_target_are_found_by_the_analysis, an_index_whose_name_is_taken_is_refused_before,
          a_target_that_is_called_like_an_index_is_refused_before,
          a_file_of_another_encoding_is_found_before_anything_is_made]
-WANTED = []
 
 if __name__ == "__main__":
-    main(*(WANTED if "--wanted" in sys.argv else TESTS))
+    main(*TESTS)

@@ -1,12 +1,8 @@
-"""`finish`: it gives up the way back only when nothing stands in the way of the rest.
-
-`python3 finish.py --wanted` runs what whimbrel does not pass yet.
-"""
+"""`finish`: it gives up the way back only when nothing stands in the way of the rest."""
 import contextlib
 import datetime
 import shutil
 import sqlite3
-import sys
 
 from pair import Pair, are, changed, expect_words, main
 
@@ -89,7 +85,8 @@ def an_archive_that_was_begun_in_this_second_does_not_stop_finish():
         for second in range(60):
             stamp = (now + datetime.timedelta(seconds=second)).strftime("%Y%m%dT%H%M%SZ")
             assert len("archive-" + stamp) == len(archive.name), archive
-            shutil.copytree(archive, pair.state / ("archive-" + stamp), dirs_exist_ok=True)
+            if archive.name != "archive-" + stamp:
+                shutil.copytree(archive, pair.state / ("archive-" + stamp), dirs_exist_ok=True)
         pair.run("finish", "--yes")
         pair.run("rollback", "--yes")
         are(pair.old(), [(1, "a")])
@@ -109,8 +106,8 @@ TESTS = [a_broken_view_does_not_close_the_way_back, a_name_that_the_archive_cann
          a_name_that_was_taken_since_does_not_close_the_way_back,
          views_and_triggers_over_the_old_name_do_not_go_on_with_the_archive,
          views_and_triggers_over_the_old_name_outlive_the_way_back_after_finish,
-         an_archive_that_was_begun_in_this_second_does_not_stop_finish]
-WANTED = [an_old_table_that_comes_back_gives_no_number_again]
+         an_archive_that_was_begun_in_this_second_does_not_stop_finish,
+         an_old_table_that_comes_back_gives_no_number_again]
 
 if __name__ == "__main__":
-    main(*(WANTED if "--wanted" in sys.argv else TESTS))
+    main(*TESTS)

@@ -1,9 +1,4 @@
-"""Keys: two rows of one side are never one row of the other, and a key is what the application wrote.
-
-`python3 keys.py --wanted` runs what whimbrel does not pass yet.
-"""
-import sys
-
+"""Keys: two rows of one side are never one row of the other, and a key is what the application wrote."""
 from pair import PLAN_ERROR, Pair, are, main
 
 TEXT_KEY = "CREATE TABLE {} (id TEXT {} PRIMARY KEY NOT NULL, v TEXT);"
@@ -111,7 +106,6 @@ TESTS = [a_key_in_another_case_does_not_live_on_beside_its_row, keys_of_the_new_
          a_key_that_is_spelled_anew_is_carried_over, a_write_to_the_old_table_does_not_fail_for_the_key_of_the_new_one,
          a_column_called_without_does_not_make_a_key_of_texts, a_number_that_a_row_had_is_not_given_again,
          a_key_that_an_update_spells_anew_does_not_block_the_rollback]
-WANTED = []
 
 if __name__ == "__main__":
-    main(*(WANTED if "--wanted" in sys.argv else TESTS))
+    main(*TESTS)

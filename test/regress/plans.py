@@ -1,9 +1,5 @@
-"""Plans and databases that are refused before anything is made, because no run of them could end well.
-
-`python3 plans.py --wanted` runs what whimbrel does not pass yet.
-"""
+"""Plans and databases that are refused before anything is made, because no run of them could end well."""
 import os
-import sys
 
 from pair import PLAN_ERROR, Pair, are, changed, expect_words, main
 
@@ -91,8 +87,8 @@ def the_plan_that_reverse_prints_tells_tables_of_one_name_apart():
 
 TESTS = [one_table_into_two_is_refused, a_rollback_is_not_hidden_from_another_migration_of_the_table,
          a_column_that_comes_after_the_beginning_is_not_left_behind, a_plan_without_stores_moves_nothing_and_says_so,
-         two_names_of_one_file_are_one_database]
-WANTED = [the_plan_that_reverse_prints_tells_tables_of_one_name_apart]
+         two_names_of_one_file_are_one_database,
+         the_plan_that_reverse_prints_tells_tables_of_one_name_apart]
 
 if __name__ == "__main__":
-    main(*(WANTED if "--wanted" in sys.argv else TESTS))
+    main(*TESTS)

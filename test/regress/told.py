@@ -1,9 +1,4 @@
-"""What is told is true: exit codes, dry runs, who carries something out; and what must not be told is not.
-
-`python3 told.py --wanted` runs what whimbrel does not pass yet.
-"""
-import sys
-
+"""What is told is true: exit codes, dry runs, who carries something out; and what must not be told is not."""
 from pair import REFUSED, Pair, are, changed, main
 
 PLAIN = "CREATE TABLE {} (id {} PRIMARY KEY NOT NULL, v TEXT);"
@@ -81,8 +76,8 @@ def a_value_that_is_set_aside_is_not_told_under_redact():
 TESTS = [a_lock_that_cannot_be_taken_is_no_runner_at_work, a_dry_run_refuses_what_the_verb_itself_refuses,
          a_value_that_a_trial_refuses_is_not_told_under_redact,
          a_key_that_differs_is_not_told_under_redact,
-         a_value_that_is_set_aside_is_not_told_under_redact]
-WANTED = [changes_that_wait_are_no_differences]
+         a_value_that_is_set_aside_is_not_told_under_redact,
+         changes_that_wait_are_no_differences]
 
 if __name__ == "__main__":
-    main(*(WANTED if "--wanted" in sys.argv else TESTS))
+    main(*TESTS)

@@ -1,10 +1,6 @@
-"""`test`, the trial of a few rows: which rows it takes, that it can be stopped, and who can read what it keeps.
-
-`python3 trial.py --wanted` runs what whimbrel does not pass yet.
-"""
+"""`test`, the trial of a few rows: which rows it takes, that it can be stopped, and who can read what it keeps."""
 import os
 import signal
-import sys
 import time
 
 from pair import Pair, are, changed, expect_words, main
@@ -97,8 +93,8 @@ def a_trial_of_many_rows_takes_little_memory():
 TESTS = [a_first_row_that_is_set_aside_does_not_stop_the_migration, a_trial_takes_along_the_row_that_is_referred_to,
          a_trial_takes_along_no_row_that_is_not_referred_to, a_trial_of_several_tables_hears_the_signal,
          a_trial_of_one_table_hears_the_signal, what_a_trial_keeps_is_read_by_nobody_else,
-         a_trial_takes_along_what_a_unique_column_refers_to]
-WANTED = [a_trial_of_many_rows_takes_little_memory]
+         a_trial_takes_along_what_a_unique_column_refers_to,
+         a_trial_of_many_rows_takes_little_memory]
 
 if __name__ == "__main__":
-    main(*(WANTED if "--wanted" in sys.argv else TESTS))
+    main(*TESTS)

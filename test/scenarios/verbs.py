@@ -1,11 +1,7 @@
-"""`test` and `diff`: what they find, and that they leave no trace.
-
-`python3 verbs.py --wanted` runs what whimbrel does not pass yet.
-"""
+"""`test` and `diff`: what they find, and that they leave no trace."""
 import json
 import sqlite3
 import subprocess
-import sys
 import time
 
 from refusals import changed, expect_words
@@ -246,8 +242,8 @@ def diff_of_other_shapes():
 TESTS = [a_trial_moves_a_row_and_leaves_nothing, a_trial_follows_references, kept_rows_of_a_trial_make_way_for_the_run,
          a_killed_trial_is_cleaned_up_by_the_next, diff_tells_what_differs, diff_of_other_shapes,
          a_trial_leaves_rows_of_others_alone,
-         a_target_trigger_does_not_keep_the_rows_of_a_trial]
-WANTED = [kept_rows_are_not_forgotten_when_the_plan_changes]
+         a_target_trigger_does_not_keep_the_rows_of_a_trial,
+         kept_rows_are_not_forgotten_when_the_plan_changes]
 
 if __name__ == "__main__":
-    main(*(WANTED if "--wanted" in sys.argv else TESTS))
+    main(*TESTS)

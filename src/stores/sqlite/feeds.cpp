@@ -133,7 +133,9 @@ Result<bool> SqliteStore::feed_is_whole(const std::string& feed,
   ASSIGN_OR_RETURN(const auto connection, connect(Access::read));
   ASSIGN_OR_RETURN(bool whole, object_exists(*connection, "table", log_name(feed)));
   for (const std::string& name : tables) {
-    ASSIGN_OR_RETURN(const TableSchema table, sqlite::describe(*connection, name));
+    const Result<TableSchema> described = sqlite::describe(*connection, name);
+    if (!described.ok() && described.error().code == ErrorCode::not_found) return false;
+    ASSIGN_OR_RETURN(const TableSchema table, described);
     if (!table.row_number().empty()) {
       ASSIGN_OR_RETURN(const bool stands, witness_stands(*connection, witness_name(feed)));
       whole = whole && stands;
@@ -176,8 +178,11 @@ Result<ChangeBatch> SqliteStore::read(const std::string& feed, const std::string
     change.table = row[1].get<std::string>();
     change.removed = row[2].get<std::int64_t>() != 0;
     if (!widths.contains(change.table)) {
-      ASSIGN_OR_RETURN(const TableSchema schema, sqlite::describe(*connection, change.table));
-      widths[change.table] = schema.key.size();
+      const Result<TableSchema> schema = sqlite::describe(*connection, change.table);
+      const bool is_gone = !schema.ok() && schema.error().code == ErrorCode::not_found;
+      if (!schema.ok() && !is_gone) return schema.error();
+      // How wide its key was nobody knows any more; it still tells how many rows were written.
+      widths[change.table] = is_gone ? row.size() - 3 : schema.value().key.size();
     }
     change.key.assign(row.begin() + 3,
                       row.begin() + 3 + static_cast<std::ptrdiff_t>(widths[change.table]));

@@ -28,6 +28,23 @@ bool is_numbered(const Link& link) {
   return !link.mapping->source.row_number().empty() || !link.mapping->target.row_number().empty();
 }
 
+// A trigger of somebody else that was made after ours acts before them, and what it changes in the
+// row is then overwritten with what the row was.
+Result<bool> triggers_came_later(Connection& connection, const Link& link) {
+  ASSIGN_OR_RETURN(
+      const auto rows,
+      connection.query(
+          "SELECT 1 FROM sqlite_master WHERE type = 'trigger' AND tbl_name COLLATE "
+          "NOCASE IN (?1, ?2) AND substr(name, 1, ?4) <> ?3 AND rowid > (SELECT "
+          "max(rowid) FROM sqlite_master WHERE type = 'trigger' AND "
+          "substr(name, 1, ?6) = ?5) LIMIT 1",
+          {Value::text(link.mapping->source.name), Value::text(link.mapping->target.name),
+           Value::text(std::string(own_prefix)),
+           Value::integer(std::ssize(std::string(own_prefix))), Value::text(link_prefix(link)),
+           Value::integer(std::ssize(link_prefix(link)))}));
+  return !rows.empty();
+}
+
 Status remove_link(Connection& connection, const Link& link) {
   TRY(drop_triggers(connection, link_prefix(link)));
   for (const std::string& table : link_tables(link)) {
@@ -42,6 +59,9 @@ Status SqliteStore::link(const std::vector<Link>& links) {
   return in_transaction([&](Connection& connection) -> Status {
     TRY(make_guard(connection));
     for (const Link& one : links) {
+      // Made last they act first: a trigger of the application then changes rows that both sides
+      // have already.
+      TRY(drop_triggers(connection, link_prefix(one)));
       for (const std::string& ddl : link_tables_ddl(one)) TRY(connection.execute(ddl));
       ASSIGN_OR_RETURN(const std::vector<std::string> triggers, link_triggers(one));
       for (const std::string& ddl : triggers) TRY(connection.execute(ddl));
@@ -94,6 +114,8 @@ Result<bool> SqliteStore::links_are_whole(const std::vector<Link>& links) {
     for (const std::string& ddl : link_tables_ddl(one)) TRY(look("table", ddl));
     ASSIGN_OR_RETURN(const std::vector<std::string> triggers, link_triggers(one));
     for (const std::string& ddl : triggers) TRY(look("trigger", ddl));
+    ASSIGN_OR_RETURN(const bool came_later, triggers_came_later(*connection, one));
+    whole = whole && !came_later;
     if (!is_numbered(one)) continue;
     ASSIGN_OR_RETURN(const bool stands, witness_stands(*connection, witness_table(one)));
     whole = whole && stands;

@@ -130,16 +130,12 @@ class Review {
   // what our own write sets off.
   void cascades_only_on_the_old_side() {
     for (const ForeignKey& key : mapping_.source.foreign_keys) {
-      const auto acts = [](const std::string& action) {
-        return !action.empty() && !ascii_iequals(action, "NO ACTION") &&
-               !ascii_iequals(action, "RESTRICT");
-      };
-      if (!acts(key.on_delete) && !acts(key.on_update)) continue;
+      if (!key.acts()) continue;
       add(Weight::warning, "cascade_on_the_old_side",
           fmt::format(
               "{} refers to {} with ON DELETE {} ON UPDATE {}: where foreign keys are on, a "
               "row of {} that the new side deletes takes rows of {} with it, and the new side "
-              "keeps them",
+              "keeps them until a rollback brings them back",
               mapping_.source.name, key.parent, key.on_delete, key.on_update, key.parent,
               mapping_.source.name),
           "declare the same for the new tables, or say `sync: capture`");
@@ -256,6 +252,7 @@ class Review {
     }
     expressions_of_target();
     triggers_that_refuse();
+    triggers_that_write_their_table();
     key_of_target();
     for (const auto& unique : mapping_.target.uniques) unique_of_target(unique);
     for (const ForeignKey& key : mapping_.target.foreign_keys) foreign_key_of_target(key);
@@ -347,6 +344,31 @@ class Review {
           fmt::format("a column of {} computes {}, which can fail: so could a write to {}",
                       mapping_.target.name, call, mapping_.source.name),
           "say `sync: capture`: then such rows are refused or set aside outside of the write");
+    }
+  }
+
+  // Who may stand in the way of an OR REPLACE is noted before the write, and such a trigger would
+  // write between the note and the write.
+  void triggers_that_write_their_table() {
+    for (const TableSchema* table : {&mapping_.source, &mapping_.target}) {
+      if (in_the_way_of(*table, "").empty()) continue;
+      for (std::size_t i = 0; i < table->trigger_ddl.size(); ++i) {
+        const Tokens tokens = tokens_of(table->trigger_ddl[i]);
+        const auto begin =
+            std::ranges::find_if(tokens, [](auto word) { return ascii_iequals(word, "BEGIN"); });
+        const bool is_before = std::any_of(tokens.begin(), begin, [](auto word) {
+          return ascii_iequals(word, "BEFORE");
+        });
+        const bool names_it = std::any_of(begin, tokens.end(), [&](auto word) {
+          return ascii_iequals(word, table->name) || ascii_iequals(word, quote_name(table->name));
+        });
+        if (!is_before || !names_it) continue;
+        add(Weight::refusal, "trigger_writes_its_table",
+            fmt::format("the trigger {} on {} may write {} itself before each write: which row an "
+                        "OR REPLACE removes could not be told beside it",
+                        table->triggers[i], table->name, table->name),
+            "say `sync: capture`");
+      }
     }
   }
 

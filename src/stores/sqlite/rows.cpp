@@ -217,25 +217,27 @@ class Writer final : public BatchWriter {
 
   Status write(const Change& change, const std::optional<Row>& before, Batch& batch) {
     if (!change.row) return run(batch.erase.get(), change.key);
-    Row values = *change.row;
+    const Row* values = &*change.row;
+    Row whole;
     sqlite3_stmt* statement = batch.insert.get();
     if (before) {
       const bool same_key = same(key_of(*before, key_), change.key);
       statement = same_key ? batch.update.get() : batch.update_key.get();
     }
     if (const auto it = batch.taken_out.find(change.key); it != batch.taken_out.end()) {
-      values = whole_row(it->second, values);
+      whole = whole_row(it->second, *values);
+      values = &whole;
       statement = batch.insert_whole.get();
       batch.taken_out.erase(it);
     }
-    Status done = run(statement, values);
+    Status done = run(statement, *values);
     if (done.ok() || sqlite3_extended_errcode(connection_->raw()) != SQLITE_CONSTRAINT_UNIQUE) {
       return done;
     }
     // A value moves from one row to another, and this one is its new place.
     ASSIGN_OR_RETURN(const bool moved, make_room(change, batch));
     if (!moved) return done;
-    return batch.applied.blocked_by.empty() ? run(statement, values) : Status();
+    return batch.applied.blocked_by.empty() ? run(statement, *values) : Status();
   }
 
   // Those whose own change is still to come are taken out until then; the others are named. False

@@ -94,6 +94,7 @@ Status read_columns(Connection& connection, TableSchema& schema, bool without_ro
     // `NOT NULL DEFAULT NULL` is no default that a row could have.
     column.has_default =
         !row[3].is_null() && (column.nullable || !ascii_iequals(text(row[3]), "NULL"));
+    if (column.has_default) column.default_sql = text(row[3]);
     const char* collation = nullptr;
     if (sqlite3_table_column_metadata(connection.raw(), nullptr, schema.name.c_str(),
                                       column.name.c_str(), nullptr, &collation, nullptr, nullptr,

@@ -514,6 +514,31 @@ Status SqliteStore::put_number_back(const std::string& table, std::int64_t numbe
   });
 }
 
+Result<std::vector<std::string>> SqliteStore::dangling(const std::string& table) {
+  ASSIGN_OR_RETURN(const auto connection, connect(Access::read));
+  ASSIGN_OR_RETURN(
+      const std::vector<Row> children,
+      connection->query("SELECT DISTINCT m.name FROM sqlite_master AS m, "
+                        "pragma_foreign_key_list(m.name) AS f WHERE m.type = 'table' AND "
+                        "(f.\"table\" = ?1 COLLATE NOCASE OR m.name = ?1 COLLATE NOCASE)",
+                        {Value::text(table)}));
+  std::vector<std::string> told;
+  for (const Row& child : children) {
+    ASSIGN_OR_RETURN(
+        const std::vector<Row> parents,
+        connection->query("SELECT parent, count(*) FROM pragma_foreign_key_check(?1) GROUP BY 1",
+                          {child[0]}));
+    for (const Row& parent : parents) {
+      const auto rows = parent[1].get<std::int64_t>();
+      told.push_back(fmt::format("{} of {} {} to no row of {}",
+                                 rows == 1 ? "a row" : with_thousands(rows) + " rows",
+                                 child[0].get<std::string>(), rows == 1 ? "refers" : "refer",
+                                 parent[0].get<std::string>()));
+    }
+  }
+  return told;
+}
+
 Status SqliteStore::raise_number(const std::string& table, std::int64_t number) {
   return in_transaction([&](Connection& connection) -> Status {
     ASSIGN_OR_RETURN(const bool any, object_exists(connection, "table", "sqlite_sequence"));

@@ -105,13 +105,22 @@ std::vector<std::string> columns_read(const UniqueIndex& index, const TableSchem
   return columns;
 }
 
+// OR REPLACE puts the default where a column takes no null, before it looks who is in the way.
+std::string value_taken(const TableSchema& table, const std::string& column,
+                        const std::string& row) {
+  const std::string value = row + quote_name(column);
+  const ColumnSchema& schema = table.columns[static_cast<std::size_t>(table.column_index(column))];
+  const bool is_replaced = !schema.nullable && !schema.default_sql.empty();
+  return is_replaced ? fmt::format("coalesce({}, ({}))", value, schema.default_sql) : value;
+}
+
 // A condition over the table: rows that hold the place which `row` ("NEW.") would take. The
 // expressions are taken as they are: over the table, and over one row that has its columns.
 std::string holds_place_of(const UniqueIndex& index, const TableSchema& table,
                            const std::string& row) {
   std::vector<std::string> values;
   for (const std::string& column : columns_read(index, table)) {
-    values.push_back(fmt::format("{0}{1} AS {1}", row, quote_name(column)));
+    values.push_back(fmt::format("{} AS {}", value_taken(table, column, row), quote_name(column)));
   }
   if (values.empty()) values.emplace_back("1");
   std::vector<std::string> parts;
@@ -155,7 +164,7 @@ std::vector<std::string> in_the_way_of(const TableSchema& table, const std::stri
   for (const std::vector<std::string>& unique : table.uniques) {
     std::vector<std::string> equal;
     for (const std::string& column : unique) {
-      equal.push_back(fmt::format("{0} = {1}{0}", quote_name(column), row));
+      equal.push_back(fmt::format("{} = {}", quote_name(column), value_taken(table, column, row)));
     }
     conditions.push_back(join(equal, " AND ") + loaded);
   }
