@@ -72,6 +72,9 @@ int test(const Options& options) {
   if (!journal.ok()) return context.fail(journal.error());
   if (const Status locked = journal.value()->lock_for_running(); !locked.ok())
     return context.fail(locked.error());
+  // Nobody begins the migration meanwhile.
+  const auto nobody_runs = lock_of_runners(context.session());
+  if (!nobody_runs.ok()) return context.fail(nobody_runs.error());
   Trial trial(context.migration(), *journal.value(), context.progress(), &stop_flag());
   const Result<TrialOutcome> tried = trial.run(options.table, options.limit, options.keep);
   if (!tried.ok()) return context.fail(tried.error());

@@ -393,6 +393,7 @@ Status Engine::leave_out_what_is_gone() {
 
 Result<bool> Engine::capture_is_whole() {
   const State state = parts_.journal.state();
+  if (state.effect("mending") != nullptr) return false;
   if (migration_.sync == Sync::dual) {
     if (!state.confirmed("links")) return true;
     for (const auto& store : stores_of(Direction::backward)) {
@@ -448,6 +449,8 @@ Status Engine::mend(bool going_back) {
       Failed{"conflict",
              "writes may have gone unnoticed: what notes them was removed by somebody, or VACUUM "
              "numbered rows anew; it is made again, and every row is compared"}));
+  // Until every row was compared nothing is whole, whatever stands there again.
+  TRY(parts_.journal.append(EffectIntended{"mending", "{}"}));
   if (migration_.sync == Sync::dual) {
     TRY(link_all());
   } else {
@@ -456,14 +459,22 @@ Status Engine::mend(bool going_back) {
     }
   }
   drained_ = verified_ = false;
+  TRY(carry_what_went_unnoticed(state));
+  return parts_.journal.append(EffectUndone{"mending"});
+}
+
+Status Engine::carry_what_went_unnoticed(const State& state) {
   if (state.phase == Phase::prepared) return {};  // no row has moved
   // A plan without switches has been switched by whoever told the application.
   const bool switched =
       cutover_.any_switch_was_intended() || state.phase_times.contains(name_of(Phase::watching));
   if (state.phase == Phase::rolling_back && !switched) return {};  // the new side goes anyway
-  ASSIGN_OR_RETURN(const bool compared,
-                   reconcile(switched ? Direction::backward : Direction::forward, std::nullopt));
-  if (!compared) return cancelled();
+  for (const Move& move : migration_.moves) {
+    ASSIGN_OR_RETURN(const bool compared,
+                     reconcile(move, switched ? Direction::backward : Direction::forward,
+                               std::nullopt, switched));
+    if (!compared) return cancelled();
+  }
   return switched ? forget_what_is_gone() : Status();
 }
 

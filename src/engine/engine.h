@@ -96,6 +96,7 @@ class Engine {
   Status tables_must_be_there();
   Error a_table_is_gone() const;
   Status leave_out_what_is_gone();
+  Status carry_what_went_unnoticed(const State& state);
   std::shared_ptr<Store> store_of_the_archive();
   std::string why_given_up() const;
   Status mend_feeds(Direction direction);
@@ -144,7 +145,8 @@ class Engine {
   void guard(Follow& follow, Direction direction, bool other_side_serves);
   void guard_against_links(Follow& follow);
   Result<bool> reconcile(Direction direction, std::optional<TimePoint> until);
-  Result<bool> reconcile(const Move& move, Direction direction, std::optional<TimePoint> until);
+  Result<bool> reconcile(const Move& move, Direction direction, std::optional<TimePoint> until,
+                         bool keeps = false);
   Status bring_back_what_went_along();
   Status settle_without_feed(std::vector<std::unique_ptr<Verify>>& verifies, bool follow);
   Status window_is_wide_enough();
@@ -180,6 +182,7 @@ class Engine {
   std::vector<const Mapping*> retired_from(const Store& store) const;
   Status tables_can_go();
   Status switch_back();
+  Status no_key_is_null();
   Status undo_effect(const Effect& effect);
   Status unlink_all();
 

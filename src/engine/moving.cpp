@@ -116,10 +116,12 @@ Result<bool> Engine::reconcile(Direction direction, std::optional<TimePoint> unt
   return true;
 }
 
+// `keeps`: what the old side cannot hold waits in the journal instead of ending it.
 Result<bool> Engine::reconcile(const Move& move, Direction direction,
-                               std::optional<TimePoint> until) {
+                               std::optional<TimePoint> until, bool keeps) {
   Store& store = direction == Direction::forward ? *move.source : *move.target;
   Follow follow = make_follow(direction, store);
+  if (keeps) follow.keep_what_does_not_fit();
   // Triggers may write the other side at any time.
   if (migration_.sync == Sync::dual) guard_against_links(follow);
   Reconcile rows(direction, move, follow);
@@ -142,7 +144,7 @@ Status Engine::bring_back_what_went_along() {
     const bool acts = std::ranges::any_of(move.mapping.source.foreign_keys,
                                           [](const ForeignKey& key) { return key.acts(); });
     if (!acts || left_out_.contains(move.index)) continue;
-    ASSIGN_OR_RETURN(const bool compared, reconcile(move, Direction::backward, std::nullopt));
+    ASSIGN_OR_RETURN(const bool compared, reconcile(move, Direction::backward, std::nullopt, true));
     if (!compared) return Error{ErrorCode::cancelled, "stopped as asked"};
   }
   return {};

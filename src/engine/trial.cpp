@@ -180,6 +180,9 @@ Status Trial::write(const Move& move, const Lot& lot, int part, TriedTable& trie
     ASSIGN_OR_RETURN(there, reader->read_keys(keys));
   }
   json undo = {{"made", makes}, {"rows", json::array()}};
+  if (!makes) {
+    ASSIGN_OR_RETURN(undo["last_number"], catalog.last_number(move.mapping.target.name));
+  }
   std::vector<Row> written;
   std::vector<Change> changes;
   for (std::size_t i = 0; i < lot.images.size(); ++i) {
@@ -249,6 +252,18 @@ Status Trial::compare(const Move& move, const std::vector<Row>& images,
   return {};
 }
 
+// Only where the last number given is one of a row of the trial: the application may have made rows
+// since.
+Status Trial::put_number_back(const Move& move, const std::vector<Change>& removed,
+                              std::int64_t number) {
+  Catalog& catalog = move.target->catalog();
+  ASSIGN_OR_RETURN(const std::int64_t last, catalog.last_number(move.mapping.target.name));
+  const bool is_of_trial = std::ranges::any_of(removed, [&](const Change& change) {
+    return change.key.size() == 1 && same(change.key.front(), Value::integer(last));
+  });
+  return is_of_trial ? catalog.put_number_back(move.mapping.target.name, number) : Status();
+}
+
 Result<std::int64_t> Trial::take_away(const Move& move, const Effect& effect) {
   const json undo = json::parse(effect.undo, nullptr, false);
   const json result = json::parse(effect.result, nullptr, false);
@@ -281,6 +296,8 @@ Result<std::int64_t> Trial::take_away(const Move& move, const Effect& effect) {
   ASSIGN_OR_RETURN(const std::int64_t rows, reader->count());
   if (undo.value("made", false) && rows == 0) {
     TRY(move.target->catalog().drop(move.mapping.target.name));
+  } else if (undo.contains("last_number")) {
+    TRY(put_number_back(move, changes, undo["last_number"].get<std::int64_t>()));
   }
   return left_alone;
 }

@@ -67,6 +67,8 @@ class Trial {
                                        const std::vector<std::optional<Row>>& found);
   static Status compare(const Move& move, const std::vector<Row>& images,
                         const std::vector<std::optional<Row>>& found);
+  static Status put_number_back(const Move& move, const std::vector<Change>& removed,
+                                std::int64_t number);
   Result<std::int64_t> take_away(const Move& move, const Effect& effect);
   static std::string id_of(const Move& move, int part);
   static bool is_of(const Move& move, const Effect& effect);

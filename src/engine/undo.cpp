@@ -3,6 +3,7 @@
 
 #include <nlohmann/json.hpp>
 
+#include "base/counted.h"
 #include "base/text.h"
 #include "engine/engine.h"
 #include "follow/kept.h"
@@ -26,6 +27,11 @@ class KeepUnheld final : public PairSink {
       if (move.name != link.id) continue;
       const Row key = key_of(target, move.mapping.target_key);
       const Row nothing(move.mapping.source.columns.size());
+      if (!source ||
+          !key_that_leads_back(move.mapping, key, move.source->catalog(), move.target->catalog())) {
+        TRY(keep_whole_row(journal_, move, key, target));
+        continue;
+      }
       TRY(keep_unheld(
           journal_, move.index, key,
           unheld(move.mapping, source.value_or(nothing), target, move.target->catalog())));
@@ -54,8 +60,40 @@ class KeepUnheld final : public PairSink {
 
 }  // namespace
 
+// By a null no row is found again, and two rows may have one: a person has to say which is which.
+Status Engine::no_key_is_null() {
+  if (migration_.sync == Sync::dual) return {};
+  for (const Move& move : migration_.moves) {
+    const Dialect* dialect = move.target->dialect();
+    const TableSchema& table = move.mapping.target;
+    std::vector<std::string> nulls;
+    for (const std::string& column : table.key) {
+      const auto at = static_cast<std::size_t>(table.column_index(column));
+      if (!table.columns[at].nullable || table.columns[at].hidden || dialect == nullptr) continue;
+      nulls.push_back(dialect->quote(column) + " IS NULL");
+    }
+    if (nulls.empty() || left_out_.contains(move.index)) continue;
+    ASSIGN_OR_RETURN(const Value rows, move.target->ask(fmt::format(
+                                           "SELECT count(*) FROM {} WHERE {}",
+                                           dialect->quote(table.name), join(nulls, " OR "))));
+    const auto* count = rows.get_if<std::int64_t>();
+    if (count == nullptr || *count == 0) continue;
+    return Error{
+        ErrorCode::refused,
+        fmt::format("{} of {} with a null in the key: what the new side wrote there cannot "
+                    "be brought back",
+                    counted(*count, "row"), move.to),
+        "give each of them a key, or delete them; then roll back again",
+        "nothing is switched back; the new side still serves",
+        {},
+        ""};
+  }
+  return {};
+}
+
 // Hold the side that serves, carry its last writes back, put every switch back as it was found.
 Status Engine::switch_back() {
+  TRY(no_key_is_null());
   TRY(let_go_of_the_last_hold());
   const std::vector<HeldTables> held = tables_to_hold(Direction::backward);
   // What has waited for days is carried back before anybody is held.
@@ -377,7 +415,13 @@ Result<EngineOutcome> Engine::finish(std::optional<Milliseconds> after) {
       }
     }
   }
-  if (parts_.archive) TRY(parts_.archive());
+  if (Status archived = parts_.archive ? parts_.archive() : Status(); !archived.ok()) {
+    Error error = std::move(archived).error();
+    if (error.code == ErrorCode::refused) error.code = ErrorCode::unavailable;
+    error.safe =
+        "no table was removed: the old ones are as they were, and `whimbrel finish` goes on here";
+    return error;
+  }
   TRY(remember_numbers());
   if (!plan.rename_source_to.empty() || !plan.keep_source) {
     for (const auto& store : stores_of(Direction::forward)) {

@@ -193,13 +193,20 @@ Status Follow::compare(Lane& lane, const std::vector<Row>& keys,
 
 // A row whose key has no counterpart cannot be anywhere on the other side.
 Status Follow::set_aside_keys(const Lane& lane, std::vector<Row>& keys) {
-  if (lane.move->on_error == OnError::fail && !keeps_) return {};
+  const Move& move = *lane.move;
+  const bool backward = direction_ == Direction::backward;
+  if (move.on_error == OnError::fail && !backward) return {};
   std::vector<Row> kept;
   for (Row& key : keys) {
     const Result<Row> other = other_key(lane, key);
-    if (other.ok()) {
+    const bool has_null = backward && std::ranges::any_of(key, &Value::is_null);
+    if (has_null) continue;  // by a null no row is found again; a rollback looks for them
+    if (backward && other.ok() &&
+        !key_that_leads_back(move.mapping, key, move.source->catalog(), move.target->catalog())) {
+      TRY(keep_whole(lane, key));
+    } else if (other.ok()) {
       kept.push_back(std::move(key));
-    } else if (keeps_ && other.error().code == ErrorCode::refused) {
+    } else if (backward && other.error().code == ErrorCode::refused) {
       TRY(keep_whole(lane, key));
     } else if (lane.move->on_error == OnError::fail) {
       return other.error();

@@ -70,7 +70,6 @@ Error journal_error(sqlite3* database, const std::string& path) {
 
 Journal::~Journal() {
   if (database_ != nullptr) sqlite3_close_v2(database_);
-  if (lock_file_ >= 0) close(lock_file_);
 }
 
 Result<std::unique_ptr<Journal>> Journal::open(const std::string& path, Clock& clock,
@@ -263,9 +262,8 @@ Status Journal::replay(Reading reading) {
   return {};
 }
 
-Status Journal::lock_for_running() {
-  if (path_ == ":memory:" || lock_file_ >= 0) return {};
-  const std::string path = path_ + ".lock";
+Result<RunLock> RunLock::take(const std::string& journal_path) {
+  const std::string path = journal_path + ".lock";
   const int file = ::open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0600);
   if (file < 0) {
     return Error{ErrorCode::unavailable, fmt::format("{}: {}", path, std::strerror(errno))};
@@ -282,11 +280,22 @@ Status Journal::lock_for_running() {
                  {},
                  ""};
   }
-  lock_file_ = file;
+  RunLock lock(file);
   const std::string self = fmt::format("{}", getpid());
   if (ftruncate(file, 0) != 0 || pwrite(file, self.data(), self.size(), 0) < 0) {
     return Error{ErrorCode::unavailable, fmt::format("{}: {}", path, std::strerror(errno))};
   }
+  return lock;
+}
+
+RunLock::~RunLock() {
+  if (file_ >= 0) close(file_);
+}
+
+Status Journal::lock_for_running() {
+  if (path_ == ":memory:" || lock_) return {};
+  ASSIGN_OR_RETURN(RunLock lock, RunLock::take(path_));
+  lock_.emplace(std::move(lock));
   // Whoever had the lock until now may have written since the journal was opened.
   return replay(Reading::whole);
 }

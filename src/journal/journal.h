@@ -10,6 +10,7 @@
 #include <mutex>
 #include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "base/handle.h"
@@ -30,6 +31,20 @@ struct KeptRow {
   int move = 0;
   std::string key;      // hex of the canonical key
   std::string columns;  // JSON: column → hex of the canonical value
+};
+
+// Held by whoever drives a migration, and by a trial that nobody is to begin it beside.
+class RunLock {
+ public:
+  // `conflict` names the process that has it.
+  static Result<RunLock> take(const std::string& journal_path);
+  RunLock(RunLock&& other) noexcept : file_(std::exchange(other.file_, -1)) {}
+  RunLock& operator=(RunLock&&) = delete;
+  ~RunLock();
+
+ private:
+  explicit RunLock(int file) : file_(file) {}
+  int file_ = -1;
 };
 
 class Journal {
@@ -99,7 +114,7 @@ class Journal {
   std::string path_;
   Clock& clock_;
   sqlite3* database_ = nullptr;
-  int lock_file_ = -1;
+  std::optional<RunLock> lock_;
   mutable std::mutex mutex_;
   State state_;
   std::string id_;

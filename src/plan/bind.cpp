@@ -116,6 +116,10 @@ class Binder {
     }
     const std::filesystem::path path = std::filesystem::path(plan_.folder) / *entry.create_file;
     std::ifstream in(path, std::ios::binary);
+    // Made already: the file is no longer needed, and may not be on this machine.
+    if (!in && begun_with_ && there.ok()) {
+      return std::optional<TableSchema>(std::move(there).value());
+    }
     if (!in) {
       diagnostics_.add(
           entry.create_at, fmt::format("there is no file {}", *entry.create_file),
@@ -138,7 +142,11 @@ class Binder {
       live.index_ddl = wanted.index_ddl;  // some of them may still have to be built
       return std::optional<TableSchema>(std::move(live));
     }
-    if (there.ok()) compare(entry, wanted, there.value(), *entry.create_file);
+    if (there.ok()) {
+      compare(entry, wanted, there.value(), *entry.create_file);
+      wanted.triggers = there.value().triggers;
+      wanted.trigger_ddl = there.value().trigger_ddl;
+    }
     return std::optional<TableSchema>(std::move(wanted));
   }
 
@@ -416,6 +424,7 @@ class Binder {
       if (entry.rest != Rest::copy || moved.contains(column.name) || written.contains(column.name))
         continue;
       const std::string name = own_spelling(target, column.name);
+      if (name.empty() && lost(entry.to, column.name, entry.rest_at)) continue;
       if (name.empty()) {
         diagnostics_.add(entry.rest_at,
                          fmt::format("`rest: copy` moves `{}`, and {} has no such column",

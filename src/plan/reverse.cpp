@@ -74,7 +74,7 @@ class Writer {
     }
     out_.text += "tables:\n";
     for (const Move& move : migration_.moves) table(move);
-    out_.text += fmt::format("sync: {}\n", name_of(migration_.sync));
+    out_.text += fmt::format("sync: {}\n", name_of(reversed_sync()));
     switches();
     for (const std::string& text : print_measures(turned_round(plan_.measures))) line(text);
     return std::move(out_);
@@ -82,6 +82,17 @@ class Writer {
 
  private:
   void line(const std::string& text) { out_.text += text + "\n"; }
+
+  // What is computed back may come out as null, which triggers of links must not do to a column
+  // that takes none.
+  Sync reversed_sync() const {
+    const bool is_copied = std::ranges::all_of(migration_.moves, [](const Move& move) {
+      return std::ranges::all_of(move.mapping.backward, [](const ColumnRule& rule) {
+        return std::holds_alternative<ColumnRef>(rule.expr->node);
+      });
+    });
+    return migration_.sync == Sync::dual && !is_copied ? Sync::capture : migration_.sync;
+  }
 
   void table(const Move& move) {
     const Mapping& mapping = move.mapping;

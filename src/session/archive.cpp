@@ -1,11 +1,31 @@
 #include "session/archive.h"
 
 #include <filesystem>
+#include <fstream>
 #include <nlohmann/json.hpp>
 
 #include "backup/backup.h"
 
 namespace whimbrel {
+
+Status archive_has_a_place(Session& session, const FinishWanted& wanted) {
+  const Phase phase = session.journal().phase();
+  if (wanted.no_backup || wanted.archive.empty() || phase == Phase::finished) return {};
+  const std::filesystem::path folder = std::filesystem::absolute(wanted.archive);
+  std::error_code failure;
+  std::filesystem::create_directories(folder, failure);
+  const std::filesystem::path probe = folder / ".whimbrel-probe";
+  const bool written = !failure && std::ofstream(probe).put('1').flush().good();
+  std::filesystem::remove(probe, failure);
+  if (written) return {};
+  return Error{ErrorCode::refused,
+               "the archive cannot be written to " + folder.string(),
+               "name a folder that can be made and written to",
+               phase == Phase::watching ? "nothing was changed; the way back is open"
+                                        : "no table was removed",
+               {},
+               ""};
+}
 
 Status archive_first(Session& session, const FinishWanted& wanted) {
   const FinishPlan& plan = session.migration().finish;

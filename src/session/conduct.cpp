@@ -97,6 +97,11 @@ Result<std::optional<std::string>> ask_runner(Session& session, const std::strin
                "it carries the request out after the chunk it is in; `whimbrel status` shows it"};
 }
 
+Result<RunLock> lock_of_runners(Session& session) {
+  ASSIGN_OR_RETURN(const std::string folder, session.state_folder(true));
+  return RunLock::take(folder + "/journal.db");
+}
+
 Result<std::unique_ptr<Journal>> trial_journal(Session& session) {
   ASSIGN_OR_RETURN(const std::string folder, session.state_folder(true));
   const std::string path = folder + "/trial.db";
@@ -235,6 +240,7 @@ Result<Conducted> finish_migration(Session& session, const FinishWanted& wanted)
   }
   TRY(session.host().confirm("finish"));
   TRY(session.journal().lock_for_running());
+  TRY(archive_has_a_place(session, wanted));
   Engine engine =
       session.make_engine([&session, &wanted] { return archive_first(session, wanted); });
   return reported(session, engine.finish(wanted.after));

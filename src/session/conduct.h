@@ -56,5 +56,8 @@ Result<std::optional<std::string>> ask_runner(Session& session, const std::strin
 
 // The journal of `test`, beside the migration's own.
 Result<std::unique_ptr<Journal>> trial_journal(Session& session);
+// The lock that a runner would take, while there may be no journal yet. `conflict` names the
+// runner.
+Result<RunLock> lock_of_runners(Session& session);
 
 }  // namespace whimbrel

@@ -46,15 +46,19 @@ std::vector<Kept> kept_folders(const State& state, const std::string& state_fold
   return all;
 }
 
-Error nothing_to_restore(const std::string& why) {
+Error nothing_to_restore(Session& session, const std::string& why) {
+  const State state = session.journal().state();
+  const bool switched =
+      state.phase == Phase::finished || state.phase_times.contains(name_of(Phase::watching));
   return Error{
       ErrorCode::refused,
       "the old tables are gone" +
           (why.empty() ? std::string(", and there is neither an archive nor a backup of them")
                        : ": " + why),
-      "`whimbrel restore URL STORE` brings them back from a backup kept elsewhere; then "
-      "roll back",
-      "nothing was changed; the application uses the new side",
+      "if somebody renamed them, give them their names back; `whimbrel restore URL STORE` brings "
+      "them back from a backup kept elsewhere; then roll back",
+      switched ? "nothing was changed; the application uses the new side"
+               : "nothing was changed, and nothing is switched",
       {},
       ""};
 }
@@ -79,7 +83,7 @@ Status restore_kept(Session& session, const std::string& alias, Store& store) {
     if (!tables.ok()) return tables.error();
     return session.journal().append(EffectConfirmed{id, "{}"});
   }
-  return nothing_to_restore(why);
+  return nothing_to_restore(session, why);
 }
 
 // Looked at before anything is changed.
@@ -132,7 +136,7 @@ Status bring_back_old_tables(Session& session) {
     Catalog& catalog = move.source->catalog();
     TRY(catalog.revive(move.mapping.source.name, archive));  // it was archived under that name
     if (!catalog.describe(move.mapping.source.name).ok()) {
-      return nothing_to_restore("the archive does not hold " + move.from);
+      return nothing_to_restore(session, "the archive does not hold " + move.from);
     }
   }
   return {};

@@ -98,6 +98,16 @@ Result<Row> source_key_of(const Mapping& mapping, const Row& target_key, const C
   return key;
 }
 
+std::optional<Row> key_that_leads_back(const Mapping& mapping, const Row& target_key,
+                                       const Catalog& source, const Catalog& target) {
+  Result<Row> key = source_key_of(mapping, target_key, source);
+  if (!key.ok()) return std::nullopt;
+  if (mapping.key_is_copied) return std::move(key).value();
+  const Result<Row> again = target_key_of(mapping, key.value(), target);
+  if (!again.ok() || !same(again.value(), target_key)) return std::nullopt;
+  return std::move(key).value();
+}
+
 std::vector<std::string> differing(const std::vector<ColumnRule>& rules, const Row& expected,
                                    const Row& found) {
   std::vector<std::string> columns;

@@ -23,6 +23,11 @@ Row source_that_fits(const Mapping& mapping, const Row& target, const Row& old_s
 Result<Row> target_key_of(const Mapping& mapping, const Row& source_key, const Catalog& target);
 Result<Row> source_key_of(const Mapping& mapping, const Row& target_key, const Catalog& source);
 
+// The source's key, where it leads to this key of the target again; else the mapping cannot have
+// made it, and its row is on this side only.
+std::optional<Row> key_that_leads_back(const Mapping& mapping, const Row& target_key,
+                                       const Catalog& source, const Catalog& target);
+
 // The written columns in which two rows differ; JSON is compared by meaning, not by its text.
 std::vector<std::string> differing(const std::vector<ColumnRule>& rules, const Row& expected,
                                    const Row& found);

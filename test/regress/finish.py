@@ -102,7 +102,34 @@ def an_old_table_that_comes_back_gives_no_number_again():
         are(pair.old(), [(1, "a"), (51, "c")])
 
 
-TESTS = [a_broken_view_does_not_close_the_way_back, a_name_that_the_archive_cannot_have_is_refused_before,
+def what_looks_at_the_old_table_comes_back_with_it():
+    trigger = "CREATE TRIGGER noted AFTER UPDATE ON o BEGIN INSERT INTO log VALUES (NEW.id); END;"
+    view = "CREATE VIEW w AS SELECT id, v FROM o;"
+    for sync in ("dual", "capture"):
+        for ddl in (trigger, view, trigger + view):
+            for keep in ("rename_source_to: o_archive", "rename_source_to: o_archive, view: true"):
+                with Pair(ONE_ROW + "CREATE TABLE log (id INT);" + ddl, PLAIN.format("n"), sync) as pair:
+                    changed(pair, ARCHIVE, keep)
+                    pair.run("run", "--yes")
+                    pair.run("finish", "--yes")
+                    pair.run("rollback", "--yes")
+                    said = "SELECT name, replace(sql, '\"', '') FROM sqlite_master WHERE type IN ('view', 'trigger') ORDER BY 1"
+                    wanted = [(name, text.strip().rstrip(";").replace("END", "END")) for name, text in
+                              (("noted", trigger), ("w", view)) if text in ddl]
+                    are(pair.ask(said), wanted)
+                    pair.ask("UPDATE o SET v = 'x'")
+
+
+def an_archive_that_cannot_be_written_leaves_the_way_back_open():
+    with Pair(ONE_ROW, PLAIN.format("n"), "dual") as pair:
+        pair.run("run", "--yes")
+        printed = pair.run("finish", "--yes", "--backup", "file:/proc/nowhere/x", expect=3)
+        assert "cannot be written to /proc/nowhere/x" in printed and "the way back is open" in printed, printed
+        pair.run("rollback", "--yes")
+
+
+TESTS = [what_looks_at_the_old_table_comes_back_with_it,
+         an_archive_that_cannot_be_written_leaves_the_way_back_open, a_broken_view_does_not_close_the_way_back, a_name_that_the_archive_cannot_have_is_refused_before,
          a_name_that_was_taken_since_does_not_close_the_way_back,
          views_and_triggers_over_the_old_name_do_not_go_on_with_the_archive,
          views_and_triggers_over_the_old_name_outlive_the_way_back_after_finish,

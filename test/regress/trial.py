@@ -90,7 +90,31 @@ def a_trial_of_many_rows_takes_little_memory():
             assert megabytes < 140, "%s: %d MB" % (words, megabytes)
 
 
-TESTS = [a_first_row_that_is_set_aside_does_not_stop_the_migration, a_trial_takes_along_the_row_that_is_referred_to,
+def a_trial_and_a_run_are_not_at_work_at_once():
+    with Pair(PLAIN.format("o") + ROWS.format("o", 30000), PLAIN.format("n")) as pair:
+        trial = pair.start("test", "--yes", "--limit", "30000")
+        while not (pair.state / "trial.db").exists():
+            time.sleep(0.01)
+        time.sleep(0.2)
+        code, printed = pair.answer("run", "--yes")
+        trial.communicate()
+        assert (code, trial.returncode) in ((3, 0), (0, 0)), (code, trial.returncode, printed)
+        if code == 3:
+            assert "another runner is at work" in printed, printed
+            pair.run("run", "--yes")
+        are(pair.new(), pair.old())
+
+
+def a_trial_gives_back_the_numbers_that_it_took():
+    table = "CREATE TABLE {} (id INTEGER PRIMARY KEY AUTOINCREMENT, v TEXT);"
+    with Pair(table.format("o") + "INSERT INTO o VALUES (900, 'a');" + table.format("n"), table.format("n")) as pair:
+        before = pair.ask("SELECT * FROM sqlite_sequence ORDER BY 1")
+        pair.run("test", "--yes")
+        are(pair.ask("SELECT * FROM sqlite_sequence ORDER BY 1"), before)
+
+
+TESTS = [a_trial_and_a_run_are_not_at_work_at_once, a_trial_gives_back_the_numbers_that_it_took,
+         a_first_row_that_is_set_aside_does_not_stop_the_migration, a_trial_takes_along_the_row_that_is_referred_to,
          a_trial_takes_along_no_row_that_is_not_referred_to, a_trial_of_several_tables_hears_the_signal,
          a_trial_of_one_table_hears_the_signal, what_a_trial_keeps_is_read_by_nobody_else,
          a_trial_takes_along_what_a_unique_column_refers_to,

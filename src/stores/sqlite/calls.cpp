@@ -54,6 +54,19 @@ Tokens computed_part(std::string_view ddl) {
   return part;
 }
 
+std::vector<Tokens> checks_of(std::string_view ddl) {
+  const Tokens tokens = tokens_of(ddl);
+  std::vector<Tokens> all;
+  for (std::size_t i = 0; i + 1 < tokens.size(); ++i) {
+    if (!ascii_iequals(tokens[i], "CHECK") || tokens[i + 1] != "(") continue;
+    const std::size_t end = std::min(closing(tokens, i + 1), tokens.size());
+    all.emplace_back(tokens.begin() + static_cast<std::ptrdiff_t>(i) + 2,
+                     tokens.begin() + static_cast<std::ptrdiff_t>(end));
+    i = end;
+  }
+  return all;
+}
+
 std::vector<std::string> calls_that_can_fail(
     const Tokens& part, const std::function<std::string(std::string_view)>& source_name,
     const std::vector<std::string>& known) {

@@ -15,6 +15,9 @@ Tokens indexed_part(std::string_view ddl);
 // What stands in each AS (…) of a CREATE TABLE.
 Tokens computed_part(std::string_view ddl);
 
+// What stands in each CHECK (…) of a CREATE TABLE, one each.
+std::vector<Tokens> checks_of(std::string_view ddl);
+
 // Calls in `part` that can fail for some value, as they stand there; without those that a text of
 // `known`, with the names that `source_name` gives, makes as well: there they have succeeded.
 std::vector<std::string> calls_that_can_fail(

@@ -210,19 +210,25 @@ Status SqliteStore::hold(const std::vector<std::string>& tables, TimePoint until
     TRY(connection.execute(
         fmt::format("CREATE TABLE IF NOT EXISTS {} (name TEXT PRIMARY KEY, until INTEGER NOT NULL)",
                     holds_table)));
+    ASSIGN_OR_RETURN(const std::vector<Row> clock,
+                     connection.query(fmt::format("SELECT {}", now_ms), {}));
+    const auto now = clock.at(0).at(0).get<std::int64_t>();
+    const std::int64_t length = std::max<std::int64_t>(until.time_since_epoch().count() - now, 0);
     for (const std::string& table : tables) {
       const auto noted =
           connection.run(fmt::format("INSERT OR REPLACE INTO {} VALUES (?1, ?2)", holds_table),
                          {Value::text(table), Value::integer(until.time_since_epoch().count())});
       if (!noted.ok()) return noted.error();
       for (const char* event : {"INSERT", "UPDATE", "DELETE"}) {
+        const std::string name = quote_name(hold_prefix(table) + event);
+        TRY(connection.execute("DROP TRIGGER IF EXISTS " + name));
+        // A clock that was set back ends the hold as well.
         TRY(connection.execute(fmt::format(
-            "CREATE TRIGGER IF NOT EXISTS {} BEFORE {} ON {} WHEN {} AND {} < (SELECT until FROM "
-            "{} "
-            "WHERE name = {})"
+            "CREATE TRIGGER {} BEFORE {} ON {} WHEN {} AND {} < (SELECT until FROM {} WHERE "
+            "name = {}) AND {} > {}"
             " BEGIN SELECT RAISE(ABORT, 'whimbrel holds writes for a moment: try again'); END",
-            quote_name(hold_prefix(table) + event), event, quote_name(table), guard_is_off, now_ms,
-            holds_table, *sqlite::dialect().literal(Value::text(table)))));
+            name, event, quote_name(table), guard_is_off, now_ms, holds_table,
+            *sqlite::dialect().literal(Value::text(table)), now_ms, now - length)));
       }
     }
     return {};

@@ -58,6 +58,7 @@ Status remove_link(Connection& connection, const Link& link) {
 Status SqliteStore::link(const std::vector<Link>& links) {
   return in_transaction([&](Connection& connection) -> Status {
     TRY(make_guard(connection));
+    TRY(free_guard(connection));
     for (const Link& one : links) {
       // Made last they act first: a trigger of the application then changes rows that both sides
       // have already.
@@ -121,7 +122,8 @@ Result<bool> SqliteStore::links_are_whole(const std::vector<Link>& links) {
     whole = whole && stands;
   }
   ASSIGN_OR_RETURN(const bool guarded, has_guard(*connection));
-  return whole && guarded;
+  ASSIGN_OR_RETURN(const bool stuck, guard_is_stuck(*connection));
+  return whole && guarded && !stuck;
 }
 
 // Everything happens in one transaction: between the last look at what the new side wrote and the
@@ -140,9 +142,10 @@ Status SqliteStore::unlink(const std::vector<Link>& links, PairSink& sink) {
           TRY(sink.gone(one, key));
           continue;
         }
-        ASSIGN_OR_RETURN(const Row source_key, source_key_of(mapping, key, *this));
-        ASSIGN_OR_RETURN(const std::optional<Row> source,
-                         read_key(connection, mapping.source, source_key));
+        std::optional<Row> source;
+        if (const auto source_key = key_that_leads_back(mapping, key, *this, *this)) {
+          ASSIGN_OR_RETURN(source, read_key(connection, mapping.source, *source_key));
+        }
         TRY(sink.pair(one, source, *row));
       }
     }

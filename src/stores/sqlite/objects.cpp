@@ -15,6 +15,17 @@ Status make_guard(Connection& connection) {
       fmt::format("INSERT INTO {0} SELECT 0 WHERE NOT EXISTS (SELECT 1 FROM {0})", guard_table));
 }
 
+Result<bool> guard_is_stuck(Connection& connection) {
+  ASSIGN_OR_RETURN(const bool there, has_guard(connection));
+  if (!there) return false;
+  ASSIGN_OR_RETURN(
+      const std::vector<Row> rows,
+      connection.query(fmt::format("SELECT 1 FROM {} WHERE busy <> 0", guard_table), {}));
+  return !rows.empty();
+}
+
+Status free_guard(Connection& connection) { return connection.execute(guard_off); }
+
 Result<bool> has_guard(Connection& connection) {
   return object_exists(connection, "table", guard_table);
 }

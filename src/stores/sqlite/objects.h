@@ -10,7 +10,7 @@
 namespace whimbrel::sqlite {
 
 // The guard says that a write is our own: triggers of ours look at it and stand still. It is one
-// row, set and reset within one transaction, so nobody else ever sees it set.
+// row, set and reset within one statement, so nobody else sees it set; see guard_is_stuck().
 inline constexpr const char* guard_table = "whimbrel_guard";
 inline constexpr const char* guard_on = "UPDATE whimbrel_guard SET busy = 1";
 inline constexpr const char* guard_off = "UPDATE whimbrel_guard SET busy = 0";
@@ -20,6 +20,10 @@ Status make_guard(Connection& connection);
 // Removes the guard when no trigger of ours needs it any more.
 Status drop_guard_if_unused(Connection& connection);
 Result<bool> has_guard(Connection& connection);
+// An application's statement that fails by OR FAIL or RAISE(FAIL) keeps what it has done so far,
+// and with it a guard that was set and not reset: from then on no trigger of ours does anything.
+Result<bool> guard_is_stuck(Connection& connection);
+Status free_guard(Connection& connection);
 
 // A name of ours for something that belongs to `what`: whimbrel_3f9c2a11_kind.
 std::string own_name(const std::string& what, const std::string& kind);

@@ -255,6 +255,9 @@ class Review {
     triggers_that_write_their_table();
     key_of_target();
     for (const auto& unique : mapping_.target.uniques) unique_of_target(unique);
+    for (const auto& unique : mapping_.source.uniques) unique_of_source(unique);
+    for (const std::string& unique : mapping_.source.other_uniques) other_unique_of_source(unique);
+    for (const ColumnSchema& column : mapping_.target.columns) computed_not_null(column);
     for (const ForeignKey& key : mapping_.target.foreign_keys) foreign_key_of_target(key);
   }
 
@@ -356,9 +359,8 @@ class Review {
         const Tokens tokens = tokens_of(table->trigger_ddl[i]);
         const auto begin =
             std::ranges::find_if(tokens, [](auto word) { return ascii_iequals(word, "BEGIN"); });
-        const bool is_before = std::any_of(tokens.begin(), begin, [](auto word) {
-          return ascii_iequals(word, "BEFORE");
-        });
+        const bool is_before = std::any_of(tokens.begin(), begin,
+                                           [](auto word) { return ascii_iequals(word, "BEFORE"); });
         const bool names_it = std::any_of(begin, tokens.end(), [&](auto word) {
           return ascii_iequals(word, table->name) || ascii_iequals(word, quote_name(table->name));
         });
@@ -370,6 +372,39 @@ class Review {
             "say `sync: capture`");
       }
     }
+  }
+
+  // What a trigger of the target writes elsewhere is part of each write to the source.
+  Status triggers_that_write_elsewhere(Connection& connection) {
+    for (std::size_t i = 0; i < mapping_.target.trigger_ddl.size(); ++i) {
+      const Tokens tokens = tokens_of(mapping_.target.trigger_ddl[i]);
+      const auto begin =
+          std::ranges::find_if(tokens, [](auto word) { return ascii_iequals(word, "BEGIN"); });
+      for (auto word = begin; word != tokens.end() && word + 1 != tokens.end(); ++word) {
+        if (!ascii_iequals(*word, "INTO") && !ascii_iequals(*word, "UPDATE")) continue;
+        std::string name(*(word + 1));
+        if (!is_word(name) && name.size() > 2) name = name.substr(1, name.size() - 2);
+        const Result<TableSchema> table = sqlite::describe(connection, name);
+        if (!table.ok() || !may_refuse(table.value())) continue;
+        add(Weight::refusal, "target_trigger_writes",
+            fmt::format("the trigger {} on {} writes to {} within each write to {}, and its "
+                        "constraints could refuse that",
+                        mapping_.target.triggers[i], mapping_.target.name, name,
+                        mapping_.source.name),
+            "make that trigger after the migration is finished, or say `sync: capture`");
+        break;
+      }
+    }
+    return {};
+  }
+
+  static bool may_refuse(const TableSchema& table) {
+    const bool may_lack_nothing = std::ranges::any_of(table.columns, [&](const auto& column) {
+      const bool is_numbered = has_rowid_alias(table) && table.is_key(column.name);
+      return !column.nullable && !column.hidden && !is_numbered;
+    });
+    return may_lack_nothing || !table.uniques.empty() || !table.other_uniques.empty() ||
+           !table.foreign_keys.empty() || !checks_of(table.create_ddl).empty();
   }
 
   void triggers_that_refuse() {
@@ -394,6 +429,9 @@ class Review {
     const Affinity is = affinity_of(to.declared);
     const bool anything = was == Affinity::blob && !ascii_iequals(from.declared, "BLOB");
     if (is == Affinity::text && anything) return "TEXT, where 1 and '1' are one";
+    if (is == Affinity::real && (was == Affinity::integer || was == Affinity::numeric)) {
+      return fmt::format("{}, where whole numbers beyond 2^53 become one", to.declared);
+    }
     if (is != Affinity::text && is != Affinity::blob && (was == Affinity::text || anything)) {
       return fmt::format("{}, where '1' and '01' are one", to.declared);
     }
@@ -460,6 +498,88 @@ class Review {
         "make that index after the migration is finished, or say `sync: capture`");
   }
 
+  // What the new side may write and the old side may not would make a write of the new application
+  // fail, or under OR REPLACE push another row of the old side aside.
+  void unique_of_source(const std::vector<std::string>& unique) {
+    std::vector<std::string> targets;
+    for (const std::string& column : unique) {
+      const auto rule = std::ranges::find(mapping_.backward, column, &ColumnRule::column);
+      const ColumnSchema& schema =
+          mapping_.source.columns[static_cast<std::size_t>(mapping_.source.column_index(column))];
+      // A row made on the new side has a null there, which is equal to nothing.
+      if (rule == mapping_.backward.end() && schema.nullable && !schema.has_default) return;
+      if (rule == mapping_.backward.end()) continue;
+      const auto* copied = std::get_if<ColumnRef>(&rule->expr->node);
+      if (copied == nullptr) continue;
+      const auto at = static_cast<std::size_t>(copied->index);
+      if (merged_by(mapping_.target.columns[at], schema).empty()) {
+        targets.push_back(copied->column);
+      }
+    }
+    const auto is_among = [&](const std::vector<std::string>& known) {
+      return !known.empty() && std::ranges::all_of(known, [&](const std::string& column) {
+        return std::ranges::count(targets, column) > 0;
+      });
+    };
+    if (is_among(mapping_.target.key) || std::ranges::any_of(mapping_.target.uniques, is_among)) {
+      return;
+    }
+    add(Weight::refusal, "source_unique",
+        fmt::format("{} is unique over ({}), and {} does not promise that: a write of the new "
+                    "application could fail, or push another row of the old side aside",
+                    mapping_.source.name, join(unique, ", "), mapping_.target.name),
+        "make such an index on the new table, or say `sync: capture`");
+  }
+
+  void other_unique_of_source(const std::string& unique) {
+    const auto text_of = [](const std::string& ddl) {
+      const std::string lower = ascii_lower(ddl);
+      const std::size_t open = lower.find('(');
+      return open == std::string::npos ? lower : lower.substr(open);
+    };
+    std::string wanted;
+    for (const std::string& ddl : mapping_.source.index_ddl) {
+      if (ascii_iequals(name_made_by(ddl), unique)) wanted = text_of(ddl);
+    }
+    for (const std::string& ddl : mapping_.target.index_ddl) {
+      if (!wanted.empty() && text_of(ddl) == wanted && ascii_upper(ddl).find("UNIQUE") < 16) return;
+    }
+    add(Weight::refusal, "source_unique",
+        fmt::format("{} has the unique index {} over an expression or some rows only, and {} does "
+                    "not promise that: a write of the new application could fail, or push another "
+                    "row of the old side aside",
+                    mapping_.source.name, unique, mapping_.target.name),
+        "make such an index on the new table, or say `sync: capture`");
+  }
+
+  void computed_not_null(const ColumnSchema& column) {
+    if (!column.generated || column.nullable) return;
+    add(Weight::refusal, "computed_not_null",
+        fmt::format(
+            "{}.{} is computed and NOT NULL: where it comes out as null a write to {} would "
+            "fail",
+            mapping_.target.name, column.name, mapping_.source.name),
+        "take NOT NULL off until the migration is finished, or say `sync: capture`");
+  }
+
+  // Whether a row that one of them lets be is refused, changed or removed by the other.
+  bool is_kept_otherwise(const ForeignKey& key, const ForeignKey& known) const {
+    const auto action = [](const std::string& text) {
+      return text.empty() ? std::string("NO ACTION") : ascii_upper(text);
+    };
+    const auto is_deferred = [](const TableSchema& table) {
+      return ascii_lower(table.create_ddl).find("initially deferred") != std::string::npos;
+    };
+    for (std::size_t i = 0; i < key.parent_columns.size(); ++i) {
+      const std::string& here = key.parent_columns[i];
+      const std::string& there = known.parent_columns[i];
+      if (!here.empty() && !there.empty() && !ascii_iequals(here, there)) return true;
+    }
+    return action(key.on_delete) != action(known.on_delete) ||
+           action(key.on_update) != action(known.on_update) ||
+           (is_deferred(mapping_.source) && !is_deferred(mapping_.target));
+  }
+
   void foreign_key_of_target(const ForeignKey& key) {
     bool always_null = true;
     std::vector<std::string> sources;
@@ -472,7 +592,15 @@ class Review {
       sources.push_back(copied == nullptr ? "" : copied->column);
     }
     for (const ForeignKey& known : mapping_.source.foreign_keys) {
-      if (ascii_iequals(known.parent, key.parent) && known.columns == sources) return;
+      if (!ascii_iequals(known.parent, key.parent) || known.columns != sources) continue;
+      if (!is_kept_otherwise(key, known)) return;
+      add(Weight::refusal, "target_foreign_key",
+          fmt::format("{} refers to {} otherwise than {} does: where foreign keys are on, a write "
+                      "could fail, or remove a row that {} keeps",
+                      mapping_.target.name, key.parent, mapping_.source.name, mapping_.source.name),
+          "declare the same columns, ON DELETE, ON UPDATE and DEFERRABLE for both, or say "
+          "`sync: capture`");
+      return;
     }
     if (always_null) return;
     add(Weight::refusal, "target_foreign_key",
@@ -609,6 +737,7 @@ Result<std::vector<Finding>> SqliteStore::review(const Mapping& mapping, bool du
     review.silent_conflicts();
     review.cascades_only_on_the_old_side();
     review.writes_that_would_fail();
+    TRY(review.triggers_that_write_elsewhere(*connection));
   }
   review.way_back(dual);
   review.surroundings(dual);

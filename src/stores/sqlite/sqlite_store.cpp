@@ -417,6 +417,16 @@ Result<std::vector<Onlooker>> readers_beside(Connection& connection, const std::
   return readers;
 }
 
+bool names_table(const std::string& sql, const std::string& table) {
+  const Tokens tokens = tokens_of(sql);
+  return std::ranges::any_of(tokens, [&](std::string_view token) {
+    if (is_word(token)) return ascii_iequals(token, table);
+    if (token.size() < 3) return false;
+    return ascii_iequals(token.substr(1, token.size() - 2), table) ||
+           ascii_iequals(token, quote_name(table));
+  });
+}
+
 // Each that is no longer as it was is made again from its own words. A view takes its triggers with
 // it.
 Status restore_readers(Connection& connection, const std::vector<Onlooker>& before) {
@@ -568,7 +578,8 @@ Status SqliteStore::revive(const std::string& table, const std::string& archived
     // Nothing is called so for a moment, and SQLite renames no table while a view reads nothing.
     std::vector<Onlooker> aside;
     for (const Onlooker& one : readers) {
-      if (one.name == table || one.of == table) continue;
+      // What names the archive goes with it: renaming the table says the new name there as well.
+      if (one.name == table || one.of == table || names_table(one.sql, archived_as)) continue;
       aside.push_back(one);
       TRY(connection.execute(
           fmt::format("DROP {} IF EXISTS {}", ascii_upper(one.type), quote_name(one.name))));

@@ -4,9 +4,11 @@
 
 #include <algorithm>
 #include <map>
+#include <numeric>
 #include <set>
 
 #include "base/text.h"
+#include "stores/sqlite/affinity.h"
 #include "stores/sqlite/dialect.h"
 #include "stores/sqlite/objects.h"
 #include "stores/sqlite/unique_index.h"
@@ -44,12 +46,32 @@ struct Way {
   std::string replaced;  // the table where keys wait that INSERT OR REPLACE may remove
   std::string note;      // SQL that notes a key: \1 is the row, \2 where it is from; or ""
   bool insert_missing;   // an update of a row that the other side lacks brings the whole row
+  // A condition under which the key of a row (\1) leads to the other side and back again; "" when
+  // every key does. Else the row is on this side only.
+  std::string leads;
+
+  std::string leads_from(const char* row) const {
+    return leads.empty() ? "1" : substituted(leads, row, "");
+  }
+  // `when`, for rows of which this holds.
+  std::string where_it_leads(const std::string& when, std::initializer_list<const char*> of) const {
+    std::vector<std::string> parts;
+    if (!when.empty()) parts.push_back(when);
+    for (const char* row : of) {
+      if (!leads.empty()) parts.push_back(leads_from(row));
+    }
+    return join(parts, " AND ");
+  }
 
   std::string name(const std::string& kind) const { return quote_name(prefix + kind); }
   // Of one row, or of every row that a SELECT calls r.
   std::string noted(const char* row, const std::string& from = "") const {
+    return substituted(note, row, from);
+  }
+  static std::string substituted(const std::string& text, const char* row,
+                                 const std::string& from) {
     std::string sql;
-    for (const char c : note) {
+    for (const char c : text) {
       if (c == '\1') {
         sql += row;
       } else if (c == '\2') {
@@ -132,13 +154,14 @@ struct Way {
       ASSIGN_OR_RETURN(const std::string sets, assignments(others));
       update = fmt::format("UPDATE {} SET {} WHERE {}; ", quote_name(written.name), sets, match);
     }
-    return trigger("insert", "INSERT", "", update + insert + noted("NEW."));
+    return trigger("insert", "INSERT", where_it_leads("", {"NEW."}),
+                   update + insert + noted("NEW."));
   }
 
   Result<std::string> on_delete() const {
     ASSIGN_OR_RETURN(const std::string match, match_key(written, rules, "", "OLD."));
     return trigger(
-        "delete", "DELETE", "",
+        "delete", "DELETE", where_it_leads("", {"OLD."}),
         fmt::format("DELETE FROM {} WHERE {};", quote_name(written.name), match) + noted("OLD."));
   }
 
@@ -154,7 +177,7 @@ struct Way {
     const std::string make_room =
         fmt::format("DELETE FROM {0} WHERE {1} AND NOT EXISTS (SELECT 1 FROM {0} WHERE {2});",
                     quote_name(written.name), match_new, match);
-    return trigger("key", "UPDATE", key_changed(),
+    return trigger("key", "UPDATE", where_it_leads(key_changed(), {"OLD.", "NEW."}),
                    fmt::format("{} UPDATE OR REPLACE {} SET {} WHERE {}; {}", make_room,
                                quote_name(written.name), sets, match, insert) +
                        noted("OLD.") + noted("NEW."));
@@ -193,8 +216,28 @@ struct Way {
         std::ranges::any_of(group, [](const auto* c) { return c->generated; });
     return trigger(
         fmt::format("update{}", number), any_computed ? "UPDATE" : "UPDATE OF " + name_list(names),
-        "(" + join(changes, " OR ") + ") AND NOT " + key_changed(),
+        where_it_leads("(" + join(changes, " OR ") + ") AND NOT " + key_changed(), {"NEW."}),
         fmt::format("UPDATE {} SET {} WHERE {};", quote_name(written.name), sets, match));
+  }
+
+  // Rows whose key leads nowhere are noted, and are on this side only.
+  Status spell_strange(std::vector<std::string>& out) const {
+    const std::string old_leads = leads_from("OLD.");
+    const std::string new_leads = leads_from("NEW.");
+    ASSIGN_OR_RETURN(const std::string match_old, match_key(written, rules, "", "OLD."));
+    ASSIGN_OR_RETURN(const std::string match_new, match_key(written, rules, "", "NEW."));
+    ASSIGN_OR_RETURN(const std::string insert,
+                     insert_whole(fmt::format("{} AND NOT EXISTS (SELECT 1 FROM {} WHERE {})",
+                                              new_leads, quote_name(written.name), match_new)));
+    out.push_back(trigger("strange_insert", "INSERT", "NOT " + new_leads, noted("NEW.")));
+    out.push_back(trigger("strange_delete", "DELETE", "NOT " + old_leads, noted("OLD.")));
+    out.push_back(
+        trigger("strange_key", "UPDATE",
+                fmt::format("{} AND NOT ({} AND {})", key_changed(), old_leads, new_leads),
+                fmt::format("DELETE FROM {} WHERE {} AND {}; {}", quote_name(written.name),
+                            match_old, old_leads, insert) +
+                    noted("OLD.") + noted("NEW.")));
+    return {};
   }
 
   // A row that was not there when the copy passed, or is still to be copied.
@@ -216,10 +259,35 @@ struct Way {
     const std::size_t size =
         all.size() <= separate_max ? 1 : (all.size() + groups_max - 1) / groups_max;
     std::vector<Columns> out;
-    for (std::size_t i = 0; i < all.size(); ++i) {
-      if (i % size == 0) out.emplace_back();
-      out.back().push_back(all[i]);
+    for (Columns& together : classes(all)) {
+      const bool is_full = out.empty() || out.back().size() >= size;
+      if (is_full) out.emplace_back();
+      out.back().insert(out.back().end(), together.begin(), together.end());
     }
+    return out;
+  }
+
+  // What a constraint of the other side looks at together has to change there in one statement: in
+  // between the row may be one that it refuses, or one that stands in another's way.
+  std::vector<Columns> classes(const Columns& all) const {
+    std::vector<std::size_t> of(all.size());
+    std::iota(of.begin(), of.end(), std::size_t{0});
+    for (const std::vector<std::string>& bound : columns_bound_together(written)) {
+      std::optional<std::size_t> first;
+      for (const ColumnRule& rule : rules) {
+        if (std::ranges::count(bound, rule.column) == 0) continue;
+        const std::vector<std::string> reads = columns_of(*rule.expr);
+        for (std::size_t i = 0; i < all.size(); ++i) {
+          if (std::ranges::count(reads, all[i]->name) == 0) continue;
+          if (!first) first = of[i];
+          std::ranges::replace(of, std::size_t{of[i]}, *first);
+        }
+      }
+    }
+    std::map<std::size_t, Columns> by_class;
+    for (std::size_t i = 0; i < all.size(); ++i) by_class[of[i]].push_back(all[i]);
+    std::vector<Columns> out;
+    for (auto& [number, columns] : by_class) out.push_back(std::move(columns));
     return out;
   }
 
@@ -235,6 +303,7 @@ struct Way {
       ASSIGN_OR_RETURN(std::string update, on_update(group, ++number));
       if (!update.empty()) out.push_back(std::move(update));
     }
+    if (!leads.empty()) TRY(spell_strange(out));
     if (insert_missing) {
       ASSIGN_OR_RETURN(std::string missing, on_missing());
       out.push_back(std::move(missing));
@@ -279,8 +348,9 @@ struct Way {
     std::vector<std::string> values;
     for (const std::string& one : sql) values.push_back("+(" + one + ")");
     std::string sweep =
-        fmt::format("DELETE FROM {} WHERE ({}) IN (SELECT {} {});", quote_name(written.name),
-                    name_list(written.key), join(values, ", "), gone);
+        fmt::format("DELETE FROM {} WHERE ({}) IN (SELECT {} {}{});", quote_name(written.name),
+                    name_list(written.key), join(values, ", "), gone,
+                    leads.empty() ? "" : " AND " + leads_from("r."));
     sweep += noted("r.", fmt::format(" FROM (SELECT DISTINCT r.* {}) AS r", gone));
     sweep += fmt::format(" DELETE FROM {};", quote_name(replaced));
     const std::string any = fmt::format("EXISTS (SELECT 1 FROM {})", quote_name(replaced));
@@ -366,6 +436,58 @@ std::vector<std::string> link_tables_ddl(const Link& link) {
   return ddl;
 }
 
+namespace {
+
+// As a column of this type would hold it.
+std::string stored_as(const std::string& declared, const std::string& sql) {
+  switch (affinity_of(declared)) {
+    case Affinity::text:
+      return "CAST(" + sql + " AS TEXT)";
+    case Affinity::numeric:
+      return "CAST(" + sql + " AS NUMERIC)";
+    case Affinity::integer:
+      return "CAST(" + sql + " AS INTEGER)";
+    case Affinity::real:
+      return "CAST(" + sql + " AS REAL)";
+    case Affinity::blob:
+      break;
+  }
+  return sql;
+}
+
+// Whether the key of a row of the target (\1) is one that the mapping can have made: it leads to a
+// key of the source, and from there to itself. "" when keys are copied.
+Result<std::string> key_leads_back(const Mapping& mapping) {
+  std::vector<std::string> parts;
+  bool is_copied = true;
+  for (const ColumnRule& rule : key_rules(mapping.target, mapping.forward)) {
+    is_copied = is_copied && std::holds_alternative<ColumnRef>(rule.expr->node);
+    bool is_spelled = true;
+    const auto from_target = [&](std::string_view column) -> std::string {
+      for (const ColumnRule& back : mapping.backward) {
+        if (back.column != column) continue;
+        const auto sql = whimbrel::spell(*back.expr, dialect(), over("\1"));
+        is_spelled = is_spelled && sql.has_value();
+        const auto at = static_cast<std::size_t>(back.index);
+        return "(" + stored_as(mapping.source.columns[at].declared, sql.value_or("NULL")) + ")";
+      }
+      return "NULL";
+    };
+    const auto there_and_back = whimbrel::spell(*rule.expr, dialect(), from_target);
+    if (!there_and_back || !is_spelled) {
+      return Error{ErrorCode::refused,
+                   fmt::format("the way of `{}` there and back cannot be computed by a trigger",
+                               rule.column),
+                   "say `sync: capture`"};
+    }
+    parts.push_back(
+        fmt::format("\1{} IS ({}) COLLATE BINARY", quote_name(rule.column), *there_and_back));
+  }
+  return is_copied ? std::string() : "(" + join(parts, " AND ") + ")";
+}
+
+}  // namespace
+
 Result<std::vector<std::string>> link_triggers(const Link& link) {
   const Mapping& mapping = *link.mapping;
   std::vector<std::string> matches;
@@ -385,14 +507,17 @@ Result<std::vector<std::string>> link_triggers(const Link& link) {
                     prefix + "forward_",
                     replaced_table(link, "forward"),
                     "",
-                    true};
+                    true,
+                    ""};
+  ASSIGN_OR_RETURN(std::string leads, key_leads_back(mapping));
   const Way backward{mapping.target,
                      mapping.source,
                      mapping.backward,
                      prefix + "backward_",
                      replaced_table(link, "backward"),
                      note,
-                     false};
+                     false,
+                     std::move(leads)};
   std::vector<std::string> all;
   TRY(forward.spell(all));
   TRY(backward.spell(all));

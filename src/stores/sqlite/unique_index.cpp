@@ -6,6 +6,7 @@
 #include <set>
 
 #include "base/text.h"
+#include "stores/sqlite/calls.h"
 #include "stores/sqlite/dialect.h"
 #include "stores/sqlite/tokens.h"
 
@@ -194,6 +195,34 @@ std::string unique_columns(const TableSchema& table) {
     if (!column.generated && !column.hidden) all.push_back(column.name);
   }
   return name_list(all);
+}
+
+std::vector<std::vector<std::string>> columns_bound_together(const TableSchema& table) {
+  std::vector<std::vector<std::string>> all = table.uniques;
+  for (const UniqueIndex& index : indexes_with_terms(table)) {
+    all.push_back(columns_read(index, table));
+  }
+  for (const ForeignKey& key : table.foreign_keys) all.push_back(key.columns);
+  for (const Tokens& check : checks_of(table.create_ddl)) {
+    std::vector<std::string> named;
+    for (const ColumnSchema& column : table.columns) {
+      const bool is_named = std::ranges::any_of(check, [&](std::string_view token) {
+        return ascii_iequals(unquoted(token), column.name);
+      });
+      if (is_named) named.push_back(column.name);
+    }
+    all.push_back(std::move(named));
+  }
+  // What a computed column is made of is not known here: then it may be any.
+  for (std::vector<std::string>& columns : all) {
+    const bool any_computed = std::ranges::any_of(columns, [&](const std::string& name) {
+      const int at = table.column_index(name);
+      return at >= 0 && table.columns[static_cast<std::size_t>(at)].generated;
+    });
+    if (any_computed) columns = table.column_names();
+  }
+  std::erase_if(all, [](const auto& columns) { return columns.size() < 2; });
+  return all;
 }
 
 }  // namespace whimbrel::sqlite

@@ -18,4 +18,8 @@ std::string unique_columns(const TableSchema& table);
 // with a collation of its own has made has no text.
 std::vector<std::string> not_understood(const TableSchema& table);
 
+// Sets of columns that one constraint looks at: unique indexes, CHECK over several columns, and
+// references by several.
+std::vector<std::vector<std::string>> columns_bound_together(const TableSchema& table);
+
 }  // namespace whimbrel::sqlite
