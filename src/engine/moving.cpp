@@ -136,6 +136,31 @@ Result<bool> Engine::reconcile(const Move& move, Direction direction,
   return true;
 }
 
+namespace {
+
+// Whether the old side is unique over something that the new side may hold twice: an OR REPLACE of
+// the application is handed on to the link, and pushes a row aside there that the new side keeps.
+bool promises_less(const Mapping& mapping) {
+  if (!mapping.source.other_uniques.empty()) return true;
+  return std::ranges::any_of(mapping.source.uniques, [&](const std::vector<std::string>& unique) {
+    std::vector<std::string> targets;
+    for (const std::string& column : unique) {
+      const auto rule = std::ranges::find(mapping.backward, column, &ColumnRule::column);
+      const auto* copied =
+          rule == mapping.backward.end() ? nullptr : std::get_if<ColumnRef>(&rule->expr->node);
+      if (copied != nullptr) targets.push_back(copied->column);
+    }
+    const auto is_among = [&](const std::vector<std::string>& known) {
+      return !known.empty() && std::ranges::all_of(known, [&](const std::string& column) {
+        return std::ranges::count(targets, column) > 0;
+      });
+    };
+    return !is_among(mapping.target.key) && std::ranges::none_of(mapping.target.uniques, is_among);
+  });
+}
+
+}  // namespace
+
 // A reference of the old side that acts, set off by what a link carried there, takes rows along
 // that the new side keeps; the links stand still for it.
 Status Engine::bring_back_what_went_along() {
@@ -143,7 +168,8 @@ Status Engine::bring_back_what_went_along() {
   for (const Move& move : migration_.moves) {
     const bool acts = std::ranges::any_of(move.mapping.source.foreign_keys,
                                           [](const ForeignKey& key) { return key.acts(); });
-    if (!acts || left_out_.contains(move.index)) continue;
+    const bool may_differ = acts || promises_less(move.mapping);
+    if (!may_differ || left_out_.contains(move.index)) continue;
     ASSIGN_OR_RETURN(const bool compared, reconcile(move, Direction::backward, std::nullopt, true));
     if (!compared) return Error{ErrorCode::cancelled, "stopped as asked"};
   }

@@ -498,8 +498,7 @@ class Review {
         "make that index after the migration is finished, or say `sync: capture`");
   }
 
-  // What the new side may write and the old side may not would make a write of the new application
-  // fail, or under OR REPLACE push another row of the old side aside.
+  // What the new side may write and the old side may not.
   void unique_of_source(const std::vector<std::string>& unique) {
     std::vector<std::string> targets;
     for (const std::string& column : unique) {
@@ -524,9 +523,10 @@ class Review {
     if (is_among(mapping_.target.key) || std::ranges::any_of(mapping_.target.uniques, is_among)) {
       return;
     }
-    add(Weight::refusal, "source_unique",
-        fmt::format("{} is unique over ({}), and {} does not promise that: a write of the new "
-                    "application could fail, or push another row of the old side aside",
+    add(Weight::warning, "source_unique",
+        fmt::format("{} is unique over ({}), and {} does not promise that: a write on the new side "
+                    "that breaks it fails until the migration is finished, and under OR REPLACE "
+                    "pushes another row of the old side aside until a rollback looks for it",
                     mapping_.source.name, join(unique, ", "), mapping_.target.name),
         "make such an index on the new table, or say `sync: capture`");
   }
@@ -544,10 +544,11 @@ class Review {
     for (const std::string& ddl : mapping_.target.index_ddl) {
       if (!wanted.empty() && text_of(ddl) == wanted && ascii_upper(ddl).find("UNIQUE") < 16) return;
     }
-    add(Weight::refusal, "source_unique",
+    add(Weight::warning, "source_unique",
         fmt::format("{} has the unique index {} over an expression or some rows only, and {} does "
-                    "not promise that: a write of the new application could fail, or push another "
-                    "row of the old side aside",
+                    "not promise that: a write on the new side that breaks it fails until the "
+                    "migration is finished, and under OR REPLACE pushes another row of the old "
+                    "side aside until a rollback looks for it",
                     mapping_.source.name, unique, mapping_.target.name),
         "make such an index on the new table, or say `sync: capture`");
   }

@@ -11,6 +11,7 @@
 #include "stores/sqlite/affinity.h"
 #include "stores/sqlite/dialect.h"
 #include "stores/sqlite/objects.h"
+#include "stores/sqlite/schema.h"
 #include "stores/sqlite/unique_index.h"
 
 namespace whimbrel::sqlite {
@@ -438,30 +439,32 @@ std::vector<std::string> link_tables_ddl(const Link& link) {
 
 namespace {
 
-// As a column of this type would hold it.
-std::string stored_as(const std::string& declared, const std::string& sql) {
-  switch (affinity_of(declared)) {
-    case Affinity::text:
-      return "CAST(" + sql + " AS TEXT)";
-    case Affinity::numeric:
-      return "CAST(" + sql + " AS NUMERIC)";
-    case Affinity::integer:
-      return "CAST(" + sql + " AS INTEGER)";
-    case Affinity::real:
-      return "CAST(" + sql + " AS REAL)";
-    case Affinity::blob:
-      break;
+// As this column would hold it: a text that looks like a number becomes one in a column of numbers,
+// any other stays a text, but not as the number of a row.
+std::string stored_in(const TableSchema& table, const ColumnSchema& column,
+                      const std::string& sql) {
+  const Affinity affinity = affinity_of(column.declared);
+  if (affinity == Affinity::blob) return sql;
+  if (affinity == Affinity::text) {
+    return fmt::format(
+        "(SELECT CASE WHEN typeof(x) IN ('integer', 'real') THEN CAST(x AS TEXT) ELSE x END FROM "
+        "(SELECT {} AS x))",
+        sql);
   }
-  return sql;
+  const bool is_row_number = has_rowid_alias(table) && table.is_key(column.name);
+  const char* as = affinity == Affinity::real ? "REAL" : is_row_number ? "INTEGER" : "NUMERIC";
+  return fmt::format(
+      "(SELECT CASE WHEN CAST(x AS NUMERIC) = +x THEN CAST(x AS {}) ELSE {} END FROM "
+      "(SELECT {} AS x))",
+      as, is_row_number ? "NULL" : "x", sql);
 }
 
 // Whether the key of a row of the target (\1) is one that the mapping can have made: it leads to a
-// key of the source, and from there to itself. "" when keys are copied.
-Result<std::string> key_leads_back(const Mapping& mapping) {
+// key of the source, and from there to itself. "" when keys are copied, or when SQL cannot tell.
+std::string key_leads_back(const Mapping& mapping) {
   std::vector<std::string> parts;
-  bool is_copied = true;
   for (const ColumnRule& rule : key_rules(mapping.target, mapping.forward)) {
-    is_copied = is_copied && std::holds_alternative<ColumnRef>(rule.expr->node);
+    if (std::holds_alternative<ColumnRef>(rule.expr->node)) continue;
     bool is_spelled = true;
     const auto from_target = [&](std::string_view column) -> std::string {
       for (const ColumnRule& back : mapping.backward) {
@@ -469,21 +472,16 @@ Result<std::string> key_leads_back(const Mapping& mapping) {
         const auto sql = whimbrel::spell(*back.expr, dialect(), over("\1"));
         is_spelled = is_spelled && sql.has_value();
         const auto at = static_cast<std::size_t>(back.index);
-        return "(" + stored_as(mapping.source.columns[at].declared, sql.value_or("NULL")) + ")";
+        return stored_in(mapping.source, mapping.source.columns[at], sql.value_or("NULL"));
       }
       return "NULL";
     };
     const auto there_and_back = whimbrel::spell(*rule.expr, dialect(), from_target);
-    if (!there_and_back || !is_spelled) {
-      return Error{ErrorCode::refused,
-                   fmt::format("the way of `{}` there and back cannot be computed by a trigger",
-                               rule.column),
-                   "say `sync: capture`"};
-    }
+    if (!there_and_back || !is_spelled) return "";
     parts.push_back(
         fmt::format("\1{} IS ({}) COLLATE BINARY", quote_name(rule.column), *there_and_back));
   }
-  return is_copied ? std::string() : "(" + join(parts, " AND ") + ")";
+  return parts.empty() ? std::string() : "(" + join(parts, " AND ") + ")";
 }
 
 }  // namespace
@@ -509,7 +507,7 @@ Result<std::vector<std::string>> link_triggers(const Link& link) {
                     "",
                     true,
                     ""};
-  ASSIGN_OR_RETURN(std::string leads, key_leads_back(mapping));
+  std::string leads = key_leads_back(mapping);
   const Way backward{mapping.target,
                      mapping.source,
                      mapping.backward,
