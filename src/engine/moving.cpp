@@ -533,8 +533,9 @@ Result<std::vector<KeptRow>> Engine::put_back_some(const Move& move,
   for (std::size_t i = 0; i < notes.size(); ++i) {
     if (served.contains(keys[i])) continue;
     ASSIGN_OR_RETURN(const std::vector<Unheld> columns, columns_from(notes[i]));
-    if (!rows[i] && is_whole_row(columns)) {
-      TRY(make_again(move, keys[i], columns));
+    if (is_whole_row(columns)) {
+      // The old side had no such row then; one that came since is not to be written over.
+      if (!rows[i]) TRY(make_again(move, keys[i], columns));
       continue;
     }
     if (!rows[i]) {

@@ -37,6 +37,17 @@ def a_row_that_the_old_constraints_refuse_does_not_block_the_rollback():
             back_and_there_again(pair, [(1, "x"), (2, "fits")])
 
 
+def a_row_that_came_since_is_not_written_over_by_one_that_was_kept():
+    with Pair(ONE_VALUE.format("o", "INT CHECK (a < 10)") + "INSERT INTO o VALUES (1, 1);", ONE_VALUE.format("n", "INT")) as pair:
+        pair.run("run", "--yes")
+        pair.ask("INSERT INTO n VALUES (2, 100), (3, 300)")
+        pair.run("rollback", "--yes")
+        are(pair.old(), [(1, 1)])
+        pair.ask("INSERT INTO o VALUES (2, 5)")
+        pair.run("run", "--yes")
+        are(pair.new(), [(1, 1), (2, 5), (3, 300)])
+
+
 def a_constraint_of_the_old_table_removes_no_row_in_silence():
     for constraint, value in (("UNIQUE ON CONFLICT REPLACE", "'a'"), ("NOT NULL ON CONFLICT IGNORE", "NULL")):
         with Pair(ONE_VALUE.format("o", "TEXT " + constraint) + "INSERT INTO o VALUES (1, 'a'), (2, 'b');",
@@ -161,6 +172,7 @@ def a_giant_row_takes_no_more_than_three_times_its_size():
 
 TESTS = [a_value_that_the_old_column_cannot_hold_does_not_block_the_rollback,
          a_row_that_the_old_constraints_refuse_does_not_block_the_rollback,
+         a_row_that_came_since_is_not_written_over_by_one_that_was_kept,
          a_constraint_of_the_old_table_removes_no_row_in_silence,
          a_key_that_nothing_leads_back_from_leaves_no_rows_with_null_keys,
          an_update_that_a_trigger_of_the_old_table_ignores_is_kept,
