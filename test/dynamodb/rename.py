@@ -4,6 +4,7 @@ An application goes on writing; whimbrel is killed; everything is compared by a 
 with it. Runs under tools/servers/python, with WHIMBREL naming the binary.
 """
 
+import contextlib
 import json
 import os
 import pathlib
@@ -96,11 +97,16 @@ class World:
 
 
 class Application:
-    """Writes to the table that `serving` names: new items, changed items, deletions, hot keys."""
+    """Writes to the table that `serving` names: new items, changed items, deletions, hot keys.
 
-    def __init__(self, world, serving, threads=2):
+    `in_turn`: one write after the other, so that none is still on its way to the old table when the
+    new one is written.
+    """
+
+    def __init__(self, world, serving, threads=2, in_turn=False):
         self.world, self.serving, self.stop, self.writes, self.errors = world, serving, threading.Event(), 0, []
-        self.threads = [threading.Thread(target=self.write, args=(number,)) for number in range(threads)]
+        self.turn = threading.Lock() if in_turn else contextlib.nullcontext()
+        self.threads = [threading.Thread(target=self.write, args=(number,), daemon=True) for number in range(threads)]
         for thread in self.threads:
             thread.start()
 
@@ -109,11 +115,12 @@ class Application:
         while not self.stop.is_set():
             number = pick.randrange(20) if pick.random() < 0.2 else pick.randrange(self.world.items + 100)
             try:
-                if pick.random() < 0.25:
-                    ddb.delete_item(TableName=self.serving(), Key={"operationId": {"S": "op-%05d" % number}})
-                else:
-                    ddb.put_item(TableName=self.serving(), Item=self.world.item(number, live={"N": str(self.writes)}))
-                self.writes += 1
+                with self.turn:
+                    if pick.random() < 0.25:
+                        ddb.delete_item(TableName=self.serving(), Key={"operationId": {"S": "op-%05d" % number}})
+                    else:
+                        ddb.put_item(TableName=self.serving(), Item=self.world.item(number, live={"N": str(self.writes)}))
+                    self.writes += 1
             except Exception as error:  # told by end()
                 self.errors.append(str(error))
             time.sleep(0.02)
@@ -172,7 +179,7 @@ def the_switch_leads_over_and_the_way_back_loses_nothing(tables, functions):
     def serving():
         return variables(functions, FUNCTIONS[0]).get("WORKFLOWS_TABLE", OLD)
     table = [OLD]
-    application = Application(world, lambda: table[0])
+    application = Application(world, lambda: table[0], in_turn=True)
     runner = world.start("run", "--yes")
     while runner.poll() is None:
         table[0] = serving()

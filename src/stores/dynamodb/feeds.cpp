@@ -177,7 +177,7 @@ Status DynamoStore::list_shards(Feed& feed, Followed& table) {
       return lost(table.about.table, "a part of its stream went before it was read to the end");
     }
   }
-  table.listed = true;
+  table.listed = !table.places.empty();  // a young stream may not say yet what it has
   table.listed_at = clock_.monotonic();
   return {};
 }
