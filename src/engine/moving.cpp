@@ -150,12 +150,7 @@ bool promises_less(const Mapping& mapping) {
           rule == mapping.backward.end() ? nullptr : std::get_if<ColumnRef>(&rule->expr->node);
       if (copied != nullptr) targets.push_back(copied->column);
     }
-    const auto is_among = [&](const std::vector<std::string>& known) {
-      return !known.empty() && std::ranges::all_of(known, [&](const std::string& column) {
-        return std::ranges::count(targets, column) > 0;
-      });
-    };
-    return !is_among(mapping.target.key) && std::ranges::none_of(mapping.target.uniques, is_among);
+    return !is_unique_among(mapping.target, targets);
   });
 }
 

@@ -26,15 +26,13 @@ class KeepUnheld final : public PairSink {
     for (const Move& move : migration_.moves) {
       if (move.name != link.id) continue;
       const Row key = key_of(target, move.mapping.target_key);
-      const Row nothing(move.mapping.source.columns.size());
       if (!source ||
           !key_that_leads_back(move.mapping, key, move.source->catalog(), move.target->catalog())) {
         TRY(keep_whole_row(journal_, move, key, target));
         continue;
       }
-      TRY(keep_unheld(
-          journal_, move.index, key,
-          unheld(move.mapping, source.value_or(nothing), target, move.target->catalog())));
+      TRY(keep_unheld(journal_, move.index, key,
+                      unheld(move.mapping, *source, target, move.target->catalog())));
     }
     return {};
   }
@@ -65,14 +63,15 @@ Status Engine::no_key_is_null() {
   if (migration_.sync == Sync::dual) return {};
   for (const Move& move : migration_.moves) {
     const Dialect* dialect = move.target->dialect();
+    if (dialect == nullptr || left_out_.contains(move.index)) continue;
     const TableSchema& table = move.mapping.target;
     std::vector<std::string> nulls;
     for (const std::string& column : table.key) {
       const auto at = static_cast<std::size_t>(table.column_index(column));
-      if (!table.columns[at].nullable || table.columns[at].hidden || dialect == nullptr) continue;
+      if (!table.columns[at].nullable || table.columns[at].hidden) continue;
       nulls.push_back(dialect->quote(column) + " IS NULL");
     }
-    if (nulls.empty() || left_out_.contains(move.index)) continue;
+    if (nulls.empty()) continue;
     ASSIGN_OR_RETURN(const Value rows, move.target->ask(fmt::format(
                                            "SELECT count(*) FROM {} WHERE {}",
                                            dialect->quote(table.name), join(nulls, " OR "))));
@@ -82,7 +81,7 @@ Status Engine::no_key_is_null() {
         ErrorCode::refused,
         fmt::format("{} of {} with a null in the key: what the new side wrote there cannot "
                     "be brought back",
-                    counted(*count, "row"), move.to),
+                    rows_text(*count), move.to),
         "give each of them a key, or delete them; then roll back again",
         "nothing is switched back; the new side still serves",
         {},

@@ -19,6 +19,16 @@ bool are_written_values(const Row& values, const std::vector<ColumnRule>& rules,
   }
   return true;
 }
+
+bool same_rows(const std::optional<Row>& a, const std::optional<Row>& b) {
+  return a.has_value() == b.has_value() && (!a || same(*a, *b));
+}
+
+bool is_as_written(const std::optional<Row>& found, const Change& change,
+                   const std::vector<ColumnRule>& rules) {
+  return found.has_value() == change.row.has_value() &&
+         (!found || are_written_values(*change.row, rules, *found));
+}
 }  // namespace
 
 Follow::Follow(Direction direction, std::string feed, Store& store, const std::vector<Move>& moves,
@@ -169,20 +179,15 @@ Result<bool> Follow::stands_as_carried(Lane& lane, const Row& key, const std::op
   constexpr int looks_max = 5;
   const auto& rules =
       direction_ == Direction::forward ? lane.move->mapping.forward : lane.move->mapping.backward;
-  const auto equal = [](const std::optional<Row>& a, const std::optional<Row>& b) {
-    return a.has_value() == b.has_value() && (!a || same(*a, *b));
-  };
   const std::vector<Row> keys = {key};
   const std::vector<Row> other_keys = {change.key};
   for (int look = 0; look < looks_max; ++look) {
     ASSIGN_OR_RETURN(const auto before, lane.from->read_keys(keys));
-    if (!equal(before[0], row)) return true;
+    if (!same_rows(before[0], row)) return true;
     ASSIGN_OR_RETURN(const auto found, lane.to->read_keys(other_keys));
-    const bool is_there = found[0].has_value() == change.row.has_value() &&
-                          (!found[0] || are_written_values(*change.row, rules, *found[0]));
-    if (is_there) return true;
+    if (is_as_written(found[0], change, rules)) return true;
     ASSIGN_OR_RETURN(const auto after, lane.from->read_keys(keys));
-    if (equal(after[0], row)) return false;
+    if (same_rows(after[0], row)) return false;
   }
   return true;
 }
@@ -197,8 +202,7 @@ Status Follow::compare(Lane& lane, const std::vector<Row>& keys,
   const Mapping& mapping = lane.move->mapping;
   const auto& rules = forward ? mapping.forward : mapping.backward;
   for (std::size_t i = 0; i < changes.size(); ++i) {
-    const bool equal = found[i].has_value() == changes[i].row.has_value() &&
-                       (!found[i] || are_written_values(*changes[i].row, rules, *found[i]));
+    const bool equal = is_as_written(found[i], changes[i], rules);
     const bool has_own_triggers = !(forward ? mapping.target : mapping.source).triggers.empty();
     if (equal || (has_own_triggers && (found[i] || keeps_))) continue;  // they have the last word
     ASSIGN_OR_RETURN(const bool stands, stands_as_carried(lane, keys[i], rows[i], changes[i]));
@@ -310,9 +314,7 @@ Result<std::int64_t> Follow::carry_what_moved(Lane& lane, const std::vector<Row>
   ASSIGN_OR_RETURN(const std::vector<std::optional<Row>> now, lane.from->read_keys(keys));
   std::vector<Row> moved;
   for (std::size_t i = 0; i < keys.size(); ++i) {
-    const bool still =
-        now[i].has_value() == rows[i].has_value() && (!now[i] || same(*now[i], *rows[i]));
-    if (!still) moved.push_back(keys[i]);
+    if (!same_rows(now[i], rows[i])) moved.push_back(keys[i]);
   }
   if (moved.empty()) return std::int64_t{0};
   if (looks == looks_max) {

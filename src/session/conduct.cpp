@@ -167,6 +167,12 @@ void tell_what_dangles(Session& session) {
   }
 }
 
+Result<Conducted> go_back(Session& session) {
+  ASSIGN_OR_RETURN(Conducted back, reported(session, session.make_engine().rollback()));
+  tell_what_dangles(session);
+  return back;
+}
+
 Result<Conducted> roll_back_finished(Session& session) {
   TRY(session.load_finished());
   if (session.is_dry_run()) return dry(session);
@@ -174,9 +180,7 @@ Result<Conducted> roll_back_finished(Session& session) {
   TRY(session.journal().lock_for_running());
   TRY(bring_back_old_tables(session));
   TRY(session.open_all());
-  ASSIGN_OR_RETURN(Conducted back, reported(session, session.make_engine().rollback()));
-  tell_what_dangles(session);
-  return back;
+  return go_back(session);
 }
 
 // Somebody may have dropped an old table: then it comes back from the backup, as after `finish`.
@@ -207,9 +211,7 @@ Result<Conducted> roll_back_migration(Session& session) {
     return asked(session, "rollback", "the runner rolls back; `whimbrel status` shows it",
                  Phase::rolled_back);
   }
-  ASSIGN_OR_RETURN(Conducted back, reported(session, session.make_engine().rollback()));
-  tell_what_dangles(session);
-  return back;
+  return go_back(session);
 }
 
 namespace {

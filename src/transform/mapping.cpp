@@ -211,6 +211,15 @@ Result<Row> unmap_key(const Mapping& mapping, const Row& target_key) {
   return key_of(out, mapping.source_key);
 }
 
+bool is_unique_among(const TableSchema& table, const std::vector<std::string>& columns) {
+  const auto is_among = [&](const std::vector<std::string>& known) {
+    return !known.empty() && std::ranges::all_of(known, [&](const std::string& column) {
+      return std::ranges::count(columns, column) > 0;
+    });
+  };
+  return is_among(table.key) || std::ranges::any_of(table.uniques, is_among);
+}
+
 Row key_of(const Row& row, const std::vector<int>& key) {
   Row out;
   out.reserve(key.size());

@@ -52,5 +52,8 @@ Result<Row> unmap_row(const Mapping& mapping, const Row& target, const Row* old_
 Result<Row> unmap_key(const Mapping& mapping, const Row& target_key);
 
 Row key_of(const Row& row, const std::vector<int>& key);
+// Whether no two rows of the table have the same values in all of these columns, by its key or by a
+// unique index over some of them.
+bool is_unique_among(const TableSchema& table, const std::vector<std::string>& columns);
 
 }  // namespace whimbrel

@@ -202,11 +202,12 @@ Result<bool> Verify::source_chunk(Lane& lane) {
 }
 
 // A row whose key leads nowhere: kept already, or under links made there by the application.
-bool Verify::is_on_new_side_only(const Row& target_key) {
+Result<bool> Verify::is_on_new_side_only(const Row& target_key) {
   const std::lock_guard lock(mutex_);
   if (!no_place_.contains(target_key)) {
-    const Result<bool> written = written_by_new_side(target_key);
-    if (!written.ok() || !written.value() || pairing_ != Pairing::linked) return false;
+    if (pairing_ != Pairing::linked) return false;
+    ASSIGN_OR_RETURN(const bool written, written_by_new_side(target_key));
+    if (!written) return false;
   }
   ++on_new_side_;
   return true;
@@ -222,8 +223,11 @@ Result<bool> Verify::target_chunk(Lane& lane) {
     if (strangers) {
       for (const Row& key : strangers->keys) {
         Result<Row> source_key = source_key_of(move_.mapping, key, move_.source->catalog());
-        if (!source_key.ok() && is_on_new_side_only(key)) continue;
-        if (!source_key.ok()) return std::move(source_key).error();
+        if (!source_key.ok()) {
+          ASSIGN_OR_RETURN(const bool is_there_only, is_on_new_side_only(key));
+          if (is_there_only) continue;
+          return std::move(source_key).error();
+        }
         suspects.push_back(std::move(source_key).value());
       }
       TRY(suspect(suspects));
@@ -236,8 +240,11 @@ Result<bool> Verify::target_chunk(Lane& lane) {
   for (const Row& row : chunk.rows) {
     const Row target_key = key_of(row, move_.mapping.target_key);
     Result<Row> key = source_key_of(move_.mapping, target_key, move_.source->catalog());
-    if (!key.ok() && is_on_new_side_only(target_key)) continue;
-    if (!key.ok()) return std::move(key).error();
+    if (!key.ok()) {
+      ASSIGN_OR_RETURN(const bool is_there_only, is_on_new_side_only(target_key));
+      if (is_there_only) continue;
+      return std::move(key).error();
+    }
     keys.push_back(std::move(key).value());
   }
   ASSIGN_OR_RETURN(const auto sources, lane.source->read_keys(keys));

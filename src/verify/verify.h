@@ -86,7 +86,7 @@ class Verify {
   Status suspect(const std::vector<Row>& source_keys);
   Result<bool> has_room();
   Result<bool> written_by_new_side(const Row& target_key);
-  bool is_on_new_side_only(const Row& target_key);
+  Result<bool> is_on_new_side_only(const Row& target_key);
   Result<std::string> verdict(const std::optional<Row>& source, const std::optional<Row>& target,
                               const Row& target_key);
   bool sampled_enough();

@@ -361,10 +361,7 @@ class Review {
             std::ranges::find_if(tokens, [](auto word) { return ascii_iequals(word, "BEGIN"); });
         const bool is_before = std::any_of(tokens.begin(), begin,
                                            [](auto word) { return ascii_iequals(word, "BEFORE"); });
-        const bool names_it = std::any_of(begin, tokens.end(), [&](auto word) {
-          return ascii_iequals(word, table->name) || ascii_iequals(word, quote_name(table->name));
-        });
-        if (!is_before || !names_it) continue;
+        if (!is_before || !any_names(begin, tokens.end(), table->name)) continue;
         add(Weight::refusal, "trigger_writes_its_table",
             fmt::format("the trigger {} on {} may write {} itself before each write: which row an "
                         "OR REPLACE removes could not be told beside it",
@@ -375,15 +372,14 @@ class Review {
   }
 
   // What a trigger of the target writes elsewhere is part of each write to the source.
-  Status triggers_that_write_elsewhere(Connection& connection) {
+  void triggers_that_write_elsewhere(Connection& connection) {
     for (std::size_t i = 0; i < mapping_.target.trigger_ddl.size(); ++i) {
       const Tokens tokens = tokens_of(mapping_.target.trigger_ddl[i]);
       const auto begin =
           std::ranges::find_if(tokens, [](auto word) { return ascii_iequals(word, "BEGIN"); });
       for (auto word = begin; word != tokens.end() && word + 1 != tokens.end(); ++word) {
         if (!ascii_iequals(*word, "INTO") && !ascii_iequals(*word, "UPDATE")) continue;
-        std::string name(*(word + 1));
-        if (!is_word(name) && name.size() > 2) name = name.substr(1, name.size() - 2);
+        const std::string name = unquoted(*(word + 1));
         const Result<TableSchema> table = sqlite::describe(connection, name);
         if (!table.ok() || !may_refuse(table.value())) continue;
         add(Weight::refusal, "target_trigger_writes",
@@ -395,7 +391,6 @@ class Review {
         break;
       }
     }
-    return {};
   }
 
   static bool may_refuse(const TableSchema& table) {
@@ -515,14 +510,7 @@ class Review {
         targets.push_back(copied->column);
       }
     }
-    const auto is_among = [&](const std::vector<std::string>& known) {
-      return !known.empty() && std::ranges::all_of(known, [&](const std::string& column) {
-        return std::ranges::count(targets, column) > 0;
-      });
-    };
-    if (is_among(mapping_.target.key) || std::ranges::any_of(mapping_.target.uniques, is_among)) {
-      return;
-    }
+    if (is_unique_among(mapping_.target, targets)) return;
     add(Weight::warning, "source_unique",
         fmt::format("{} is unique over ({}), and {} does not promise that: a write on the new side "
                     "that breaks it fails until the migration is finished, and under OR REPLACE "
@@ -738,7 +726,7 @@ Result<std::vector<Finding>> SqliteStore::review(const Mapping& mapping, bool du
     review.silent_conflicts();
     review.cascades_only_on_the_old_side();
     review.writes_that_would_fail();
-    TRY(review.triggers_that_write_elsewhere(*connection));
+    review.triggers_that_write_elsewhere(*connection);
   }
   review.way_back(dual);
   review.surroundings(dual);

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <filesystem>
 
+#include "base/counted.h"
 #include "base/text.h"
 #include "stores/sqlite/affinity.h"
 #include "stores/sqlite/dialect.h"
@@ -419,12 +420,7 @@ Result<std::vector<Onlooker>> readers_beside(Connection& connection, const std::
 
 bool names_table(const std::string& sql, const std::string& table) {
   const Tokens tokens = tokens_of(sql);
-  return std::ranges::any_of(tokens, [&](std::string_view token) {
-    if (is_word(token)) return ascii_iequals(token, table);
-    if (token.size() < 3) return false;
-    return ascii_iequals(token.substr(1, token.size() - 2), table) ||
-           ascii_iequals(token, quote_name(table));
-  });
+  return any_names(tokens.begin(), tokens.end(), table);
 }
 
 // Each that is no longer as it was is made again from its own words. A view takes its triggers with
@@ -540,8 +536,7 @@ Result<std::vector<std::string>> SqliteStore::dangling(const std::string& table)
                           {child[0]}));
     for (const Row& parent : parents) {
       const auto rows = parent[1].get<std::int64_t>();
-      told.push_back(fmt::format("{} of {} {} to no row of {}",
-                                 rows == 1 ? "a row" : with_thousands(rows) + " rows",
+      told.push_back(fmt::format("{} of {} {} to no row of {}", rows_text(rows),
                                  child[0].get<std::string>(), rows == 1 ? "refers" : "refer",
                                  parent[0].get<std::string>()));
     }

@@ -4,6 +4,8 @@
 #include <cctype>
 #include <string>
 
+#include "base/text.h"
+
 namespace whimbrel::sqlite {
 
 namespace {
@@ -53,5 +55,21 @@ Tokens tokens_of(std::string_view sql) {
 }
 
 bool is_word(std::string_view token) { return in_word(token.front()); }
+
+std::string unquoted(std::string_view token) {
+  const char c = token.front();
+  if (c != '"' && c != '`' && c != '[' && c != '\'') return std::string(token);
+  std::string name;
+  for (std::size_t i = 1; i + 1 < token.size(); ++i) {
+    name += token[i];
+    if (token[i] == c && c != '[') ++i;
+  }
+  return name;
+}
+
+bool any_names(Tokens::const_iterator begin, Tokens::const_iterator end, std::string_view name) {
+  return std::any_of(
+      begin, end, [name](std::string_view token) { return ascii_iequals(unquoted(token), name); });
+}
 
 }  // namespace whimbrel::sqlite

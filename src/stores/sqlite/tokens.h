@@ -1,6 +1,7 @@
 // SQL text in pieces, as far as names, keywords and operators go.
 #pragma once
 
+#include <string>
 #include <string_view>
 #include <vector>
 
@@ -13,5 +14,9 @@ using Tokens = std::vector<std::string_view>;
 Tokens tokens_of(std::string_view sql);
 // Whether a token is a word, outside of quotes.
 bool is_word(std::string_view token);
+// The name that a token spells, in whichever quotes.
+std::string unquoted(std::string_view token);
+// Whether one of them spells this name.
+bool any_names(Tokens::const_iterator begin, Tokens::const_iterator end, std::string_view name);
 
 }  // namespace whimbrel::sqlite

@@ -14,17 +14,6 @@ namespace whimbrel::sqlite {
 
 namespace {
 
-std::string unquoted(std::string_view token) {
-  const char c = token.front();
-  if (c != '"' && c != '`' && c != '[' && c != '\'') return std::string(token);
-  std::string name;
-  for (std::size_t i = 1; i + 1 < token.size(); ++i) {
-    name += token[i];
-    if (token[i] == c && c != '[') ++i;
-  }
-  return name;
-}
-
 // As it stands in the DDL: operators of two characters stay together.
 std::string joined(Tokens::const_iterator begin, Tokens::const_iterator end) {
   if (begin == end) return "";
@@ -206,10 +195,7 @@ std::vector<std::vector<std::string>> columns_bound_together(const TableSchema& 
   for (const Tokens& check : checks_of(table.create_ddl)) {
     std::vector<std::string> named;
     for (const ColumnSchema& column : table.columns) {
-      const bool is_named = std::ranges::any_of(check, [&](std::string_view token) {
-        return ascii_iequals(unquoted(token), column.name);
-      });
-      if (is_named) named.push_back(column.name);
+      if (any_names(check.begin(), check.end(), column.name)) named.push_back(column.name);
     }
     all.push_back(std::move(named));
   }
