@@ -38,7 +38,7 @@ class World:
     def __init__(self, tables, functions, items=1200, quiet="2s"):
         self.tables, self.items = tables, items
         self.ddb = tables.client("dynamodb")
-        self.functions = functions
+        self.functions, self.runners, self.applications = functions, [], []
         self.folder = pathlib.Path(tempfile.mkdtemp(prefix="whimbrel-dynamodb-"))
         for file in ("migration.yaml", "workflow_config.env"):
             shutil.copy(ROOT / "examples" / "operations-to-workflows" / file, self.folder / file)
@@ -83,8 +83,9 @@ class World:
         return done.stdout + done.stderr
 
     def start(self, *words):
-        return subprocess.Popen([BINARY, words[0], "migration.yaml", *words[1:], "--var", "environment=dev", "--state", "state"], cwd=self.folder,
-                                env=self.environment, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        self.runners.append(subprocess.Popen([BINARY, words[0], "migration.yaml", *words[1:], "--var", "environment=dev", "--state", "state"], cwd=self.folder,
+                                             env=self.environment, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL))
+        return self.runners[-1]
 
     def compare(self, what):
         old, new = self.scan(OLD), self.scan(NEW)
@@ -92,7 +93,17 @@ class World:
         stale = sorted(key for key in old if key in new and old[key] != new[key])
         assert not (missing or back or stale), "%s: missing %s, back again %s, stale %s" % (what, missing[:3], back[:3], stale[:3])
 
-    def close(self):
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        """Nothing of a scenario that failed goes on beside the next one."""
+        for runner in self.runners:
+            if runner.poll() is None:
+                runner.kill()
+                runner.wait()
+        for application in self.applications:
+            application.halt()
         shutil.rmtree(self.folder, ignore_errors=True)
 
 
@@ -100,61 +111,70 @@ class Application:
     """Writes to the table that `serving` names: new items, changed items, deletions, hot keys.
 
     `in_turn`: one write after the other, so that none is still on its way to the old table when the
-    new one is written.
+    new one is written; and an item that was just written on the old side is left alone on the new one,
+    because a stream does not tell which of the two came last: that is for the scenario of the straggler.
     """
 
     def __init__(self, world, serving, threads=2, in_turn=False):
         self.world, self.serving, self.stop, self.writes, self.errors = world, serving, threading.Event(), 0, []
         self.turn = threading.Lock() if in_turn else contextlib.nullcontext()
+        self.in_turn, self.last_on_old = in_turn, {}
+        world.applications.append(self)
         self.threads = [threading.Thread(target=self.write, args=(number,), daemon=True) for number in range(threads)]
         for thread in self.threads:
             thread.start()
 
     def write(self, seed):
         ddb, pick = self.world.tables.client("dynamodb"), random.Random(seed)
-        while not self.stop.is_set():
+        while not self.stop.wait(0.02):
             number = pick.randrange(20) if pick.random() < 0.2 else pick.randrange(self.world.items + 100)
             try:
                 with self.turn:
+                    table = self.serving()
+                    if table == OLD:
+                        self.last_on_old[number] = time.monotonic()
+                    elif self.in_turn and time.monotonic() - self.last_on_old.get(number, -10) < 10:
+                        continue
                     if pick.random() < 0.25:
-                        ddb.delete_item(TableName=self.serving(), Key={"operationId": {"S": "op-%05d" % number}})
+                        ddb.delete_item(TableName=table, Key={"operationId": {"S": "op-%05d" % number}})
                     else:
-                        ddb.put_item(TableName=self.serving(), Item=self.world.item(number, live={"N": str(self.writes)}))
+                        ddb.put_item(TableName=table, Item=self.world.item(number, live={"N": str(self.writes)}))
                     self.writes += 1
             except Exception as error:  # told by end()
                 self.errors.append(str(error))
-            time.sleep(0.02)
 
-    def end(self):
+    def halt(self):
         self.stop.set()
         for thread in self.threads:
             thread.join()
+
+    def end(self):
+        self.halt()
         assert not self.errors, self.errors[:2]
         return self.writes
 
 
 def a_table_moves_under_writers_and_a_kill_and_goes_back(tables, _):
-    world = World(tables, None)
-    before = world.scan(OLD)
-    world.run("run", "--dry-run")
-    assert NEW not in world.ddb.list_tables()["TableNames"] and world.scan(OLD) == before
-    application = Application(world, lambda: OLD)
-    runner = world.start("run", "--yes", "--until", "verify")
-    time.sleep(1.5)
-    runner.kill()
-    runner.wait()
-    world.run("run", "--yes", "--until", "verify")
-    writes = application.end()
-    world.run("run", "--yes", "--until", "verify")
-    world.compare("after %d writes" % writes)
-    described = world.ddb.describe_table(TableName=NEW)["Table"]
-    assert [index["IndexName"] for index in described["GlobalSecondaryIndexes"]] == ["UserIndex"]
-    world.run("verify")
-    last = world.scan(OLD)
-    world.run("rollback", "--yes")
-    assert NEW not in world.ddb.list_tables()["TableNames"] and world.scan(OLD) == last
-    assert not world.ddb.describe_table(TableName=OLD)["Table"].get("StreamSpecification", {}).get("StreamEnabled"), "a stream of ours is left"
-    world.close()
+    with World(tables, None) as world:
+        before = world.scan(OLD)
+        world.run("run", "--dry-run")
+        assert NEW not in world.ddb.list_tables()["TableNames"] and world.scan(OLD) == before
+        application = Application(world, lambda: OLD)
+        runner = world.start("run", "--yes", "--until", "verify")
+        time.sleep(1.5)
+        runner.kill()
+        runner.wait()
+        world.run("run", "--yes", "--until", "verify")
+        writes = application.end()
+        world.run("run", "--yes", "--until", "verify")
+        world.compare("after %d writes" % writes)
+        described = world.ddb.describe_table(TableName=NEW)["Table"]
+        assert [index["IndexName"] for index in described["GlobalSecondaryIndexes"]] == ["UserIndex"]
+        world.run("verify")
+        last = world.scan(OLD)
+        world.run("rollback", "--yes")
+        assert NEW not in world.ddb.list_tables()["TableNames"] and world.scan(OLD) == last
+        assert not world.ddb.describe_table(TableName=OLD)["Table"].get("StreamSpecification", {}).get("StreamEnabled"), "a stream of ours is left"
 
 
 def variables(functions, name):
@@ -173,66 +193,64 @@ def make_functions(functions, prefix=""):
 
 def the_switch_leads_over_and_the_way_back_loses_nothing(tables, functions):
     make_functions(functions)
-    world = World(tables, functions)
-    before = (world.folder / "workflow_config.env").read_text()
+    with World(tables, functions) as world:
+        before = (world.folder / "workflow_config.env").read_text()
 
-    def serving():
-        return variables(functions, FUNCTIONS[0]).get("WORKFLOWS_TABLE", OLD)
-    table = [OLD]
-    application = Application(world, lambda: table[0], in_turn=True)
-    runner = world.start("run", "--yes")
-    while runner.poll() is None:
-        table[0] = serving()
-        time.sleep(0.2)
-    assert runner.returncode == 0, world.run("status")
-    assert table[0] == NEW or serving() == NEW
-    for name in FUNCTIONS:
-        assert variables(functions, name) == {"WORKFLOWS_TABLE": NEW, "KEPT": "as it is"}, variables(functions, name)
-    config = (world.folder / "workflow_config.env").read_text()
-    assert "WORKFLOWS_TABLE=" + NEW in config and "OPERATIONS_TABLE" not in config.replace("# ", "#"), config
-    table[0] = NEW
-    time.sleep(1)
-    writes = application.end()
-    newest = world.scan(NEW)
-    assert writes > 50, writes
-    world.run("run", "--yes")  # carries back what was written meanwhile
-    world.compare("kept current after the switch")
-    assert world.scan(NEW) == newest
-    world.run("rollback", "--yes")
-    assert NEW not in world.ddb.list_tables()["TableNames"]
-    assert world.scan(OLD) == newest, "a write was lost on the way back"
-    for name in FUNCTIONS:
-        assert variables(functions, name) == {"OPERATIONS_TABLE": OLD, "KEPT": "as it is"}, variables(functions, name)
-    assert (world.folder / "workflow_config.env").read_text() == before
-    world.close()
+        def serving():
+            return variables(functions, FUNCTIONS[0]).get("WORKFLOWS_TABLE", OLD)
+        table = [OLD]
+        application = Application(world, lambda: table[0], in_turn=True)
+        runner = world.start("run", "--yes")
+        while runner.poll() is None:
+            table[0] = serving()
+            time.sleep(0.2)
+        assert runner.returncode == 0, world.run("status")
+        assert table[0] == NEW or serving() == NEW
+        for name in FUNCTIONS:
+            assert variables(functions, name) == {"WORKFLOWS_TABLE": NEW, "KEPT": "as it is"}, variables(functions, name)
+        config = (world.folder / "workflow_config.env").read_text()
+        assert "WORKFLOWS_TABLE=" + NEW in config and "OPERATIONS_TABLE" not in config.replace("# ", "#"), config
+        table[0] = NEW
+        time.sleep(1)
+        writes = application.end()
+        newest = world.scan(NEW)
+        assert writes > 50, writes
+        world.run("run", "--yes")  # carries back what was written meanwhile
+        world.compare("kept current after the switch")
+        assert world.scan(NEW) == newest
+        world.run("rollback", "--yes")
+        assert NEW not in world.ddb.list_tables()["TableNames"]
+        assert world.scan(OLD) == newest, "a write was lost on the way back"
+        for name in FUNCTIONS:
+            assert variables(functions, name) == {"OPERATIONS_TABLE": OLD, "KEPT": "as it is"}, variables(functions, name)
+        assert (world.folder / "workflow_config.env").read_text() == before
 
 
 def what_both_sides_wrote_stops_for_a_person(tables, functions):
     """A function that has not heard of the switch changes an item that another has changed on the new side."""
     make_functions(functions, "told-")
-    world = World(tables, functions, items=60, quiet="4s")
-    plan = world.folder / "migration.yaml"
-    plan.write_text(plan.read_text().replace('"housef3-${environment}-file-operations", "housef3-${environment}-operation-consumer"',
-                                             ", ".join('"told-%s"' % name for name in FUNCTIONS)))
-    runner = world.start("run", "--yes")
-    while "WORKFLOWS_TABLE" not in variables(functions, "told-" + FUNCTIONS[0]):
-        assert runner.poll() is None, "it ended before the switch"
-        time.sleep(0.05)
-    world.ddb.put_item(TableName=NEW, Item=world.item(7, by={"S": "the new side"}))
-    world.ddb.put_item(TableName=OLD, Item=world.item(7, by={"S": "a straggler"}))
-    world.ddb.put_item(TableName=OLD, Item=world.item(8, by={"S": "a straggler"}))
-    assert runner.wait(timeout=120) == 1, runner.returncode
-    runner, number = world.start("run", "--yes"), 900  # somebody has looked
-    while runner.poll() is None:
-        number += 1  # a check of the plan waits for new items
-        world.ddb.put_item(TableName=NEW, Item=world.item(number))
-        time.sleep(0.3)
-    assert runner.returncode == 0, world.run("status")
-    new = world.scan(NEW)
-    assert new["op-00007"]["by"] == {"S": "the new side"} and new["op-00008"]["by"] == {"S": "a straggler"}
-    assert "op-00007" in (world.folder / "state" / "rejected.jsonl").read_text()
-    world.run("rollback", "--yes")
-    world.close()
+    with World(tables, functions, items=60, quiet="4s") as world:
+        plan = world.folder / "migration.yaml"
+        plan.write_text(plan.read_text().replace('"housef3-${environment}-file-operations", "housef3-${environment}-operation-consumer"',
+                                                 ", ".join('"told-%s"' % name for name in FUNCTIONS)))
+        runner = world.start("run", "--yes")
+        while "WORKFLOWS_TABLE" not in variables(functions, "told-" + FUNCTIONS[0]):
+            assert runner.poll() is None, "it ended before the switch"
+            time.sleep(0.05)
+        world.ddb.put_item(TableName=NEW, Item=world.item(7, by={"S": "the new side"}))
+        world.ddb.put_item(TableName=OLD, Item=world.item(7, by={"S": "a straggler"}))
+        world.ddb.put_item(TableName=OLD, Item=world.item(8, by={"S": "a straggler"}))
+        assert runner.wait(timeout=120) == 1, runner.returncode
+        runner, number = world.start("run", "--yes"), 900  # somebody has looked
+        while runner.poll() is None:
+            number += 1  # a check of the plan waits for new items
+            world.ddb.put_item(TableName=NEW, Item=world.item(number))
+            time.sleep(0.3)
+        assert runner.returncode == 0, world.run("status")
+        new = world.scan(NEW)
+        assert new["op-00007"]["by"] == {"S": "the new side"} and new["op-00008"]["by"] == {"S": "a straggler"}
+        assert "op-00007" in (world.folder / "state" / "rejected.jsonl").read_text()
+        world.run("rollback", "--yes")
 
 
 if __name__ == "__main__":

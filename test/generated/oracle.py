@@ -8,7 +8,7 @@ import sqlite3
 
 import transforms as t
 from schema import quote
-from values import decode, exact, same
+from values import decode, encode, exact, holds_surrogate, same
 
 
 class Different(Exception):
@@ -32,6 +32,13 @@ def read(connection, table, prefix="main."):
     sql = "SELECT %s FROM %s%s" % (", ".join(quote(name) for name in names), prefix, quote(table.name))
     rows = [dict(zip(names, row)) for row in connection.execute(sql)]
     return {exact_key(row[name] for name in table.key): row for row in rows}
+
+
+def placeholder(value):
+    """How a value is bound: text that is no UTF-8 goes as its bytes."""
+    if isinstance(value, str) and holds_surrogate(value):
+        return "CAST(? AS TEXT)", encode(value)
+    return "?", value
 
 
 def show(value, limit=200):
@@ -183,7 +190,9 @@ class Oracle:
         if any(pair.source.name == name and pair.source.key_style == "numbered" for pair in self.migration.pairs):
             columns.append("rowid")
         rows = source.execute("SELECT %s FROM main.%s" % (", ".join(columns), quote(name)))
-        target.executemany("INSERT INTO %s (%s) VALUES (%s)" % (quote(name), ", ".join(columns), ", ".join("?" * len(columns))), rows)
+        for row in rows:
+            spelled, bound = zip(*(placeholder(value) for value in row))
+            target.execute("INSERT INTO %s (%s) VALUES (%s)" % (quote(name), ", ".join(columns), ", ".join(spelled)), bound)
 
     def written_on_old_side(self, number, source_row, moved=False):
         """What was kept of a row that the old side has written since is only partly put back; with a new key it may travel along."""

@@ -5,7 +5,7 @@
 import datetime
 import json
 
-from values import is_negative_zero, is_tame, same
+from values import encode, is_negative_zero, is_tame, same
 
 
 class Refused(Exception):
@@ -349,7 +349,7 @@ class Cast(Expression):
         if isinstance(value, bytes):
             return value
         if isinstance(value, str):
-            return value.encode()
+            return encode(value)
         raise Refused("a number as bytes")
 
     @staticmethod

@@ -34,6 +34,10 @@ def decode(data):
     return data.decode("utf-8", "surrogateescape")
 
 
+def encode(text):
+    return text.encode("utf-8", "surrogateescape")
+
+
 class Storage:
     """Asks SQLite what a column of a type makes of a value."""
 
