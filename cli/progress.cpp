@@ -57,6 +57,13 @@ std::string sentence(const Event& event) {
     return "somebody removed triggers of ours, or rows were numbered anew: writes may have gone "
            "unnoticed; what is missing is made again, and every row is compared";
   }
+  if (event.name == "references_resolve") {
+    return fmt::format("{}: {} lead to a row of the new side", event.text("table"),
+                       counted(event.whole("references"), "reference"));
+  }
+  if (event.name == "row_left_alone") {
+    return event.text("table") + ": a row was changed by somebody since, and was left alone";
+  }
   if (event.name == "effect_undone") return "undone: " + effect_words(event.text("effect"));
   return "";
 }

@@ -11,6 +11,7 @@
 
 #include "aws/http.h"
 #include "base/clock.h"
+#include "base/sha256.h"
 
 namespace whimbrel::aws {
 
@@ -49,8 +50,6 @@ class Signer {
   std::string key_made_of_;
 };
 
-std::string sha256(std::string_view bytes);      // 32 bytes
-std::string sha256_hex(std::string_view bytes);  // 64 digits
 std::string hmac_sha256(std::string_view key, std::string_view message);
 // RFC 3986: all but letters, digits and -._~ as %XX; a slash stays where `keep_slash`.
 std::string uri_encode(std::string_view text, bool keep_slash = false);

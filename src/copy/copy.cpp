@@ -65,6 +65,9 @@ Status Copy::open_rows() {
   ASSIGN_OR_RETURN(reader_, move_.source->open_reader(move_.mapping.source));
   ASSIGN_OR_RETURN(writer_, move_.target->open_writer(move_.mapping.target,
                                                       written_columns(move_.mapping.forward)));
+  if (move_.own != nullptr) {
+    ASSIGN_OR_RETURN(target_, move_.target->open_reader(move_.mapping.target));
+  }
   return {};
 }
 
@@ -135,6 +138,7 @@ Result<Copy::Outcome> Copy::copy_rows(const ChunkLimits& limits) {
   outcome.through = chunk.range.through;
   outcome.read = std::ssize(chunk.rows);
   std::vector<Change> changes;
+  std::vector<Row> source_keys;
   for (const Row& row : chunk.rows) {
     outcome.bytes += size_of(row);
     Result<Row> image = image_of(move_.mapping, row, move_.target->catalog());
@@ -148,8 +152,19 @@ Result<Copy::Outcome> Copy::copy_rows(const ChunkLimits& limits) {
     }
     changes.push_back({key_of(image.value(), move_.mapping.target_key),
                        written_values(move_.mapping.forward, image.value())});
+    source_keys.push_back(key_of(row, move_.mapping.source_key));
   }
   if (changes.empty()) return outcome;
+  if (move_.own != nullptr) {
+    std::vector<OwnChange> own;
+    for (std::size_t i = 0; i < changes.size(); ++i) {
+      own.push_back({std::move(source_keys[i]), std::move(changes[i])});
+    }
+    ASSIGN_OR_RETURN(const Applied applied, write_own(*move_.own, *target_, *writer_,
+                                                      move_.mapping.forward, move_.to, own));
+    outcome.written = applied.written;
+    return outcome;
+  }
   ASSIGN_OR_RETURN(const Applied applied, write(std::move(changes)));
   outcome.written = applied.written;
   return outcome;

@@ -68,6 +68,7 @@ class Copy {
   std::unique_ptr<InsideCopier> inside_;
   std::unique_ptr<SnapshotReader> reader_;
   std::unique_ptr<BatchWriter> writer_;
+  std::unique_ptr<SnapshotReader> target_;  // where rows of ours lie among rows of others
 };
 
 }  // namespace whimbrel

@@ -40,6 +40,7 @@ std::string tables_json(const Migration& migration) {
                          {"losses", losses},
                          {"sync", name_of(migration.sync)},
                          {"switches", migration.switches.size()},
+                         {"only_copies", migration.only_copies},
                          {"finish_after_ms", migration.finish.after.count()}})
       .dump(-1, ' ', false, nlohmann::json::error_handler_t::replace);
 }
@@ -183,6 +184,7 @@ Result<bool> Engine::act(const Decision& decision) {
             {},
             ""};
       }
+      if (migration_.verifies_references) TRY(references_resolve());
       verified_ = true;
       return true;
     }
@@ -767,6 +769,11 @@ Status Engine::hours_are_right() {
 }
 
 Status Engine::can_cut_over() {
+  if (migration_.only_copies) {
+    return Error{ErrorCode::refused, "a copy with new ids has nobody to switch over",
+                 "`whimbrel run` copies and compares; the application is told which side to use",
+                 "nothing was changed"};
+  }
   TRY(hours_are_right());
   const Phase phase = parts_.journal.phase();
   if (phase == Phase::verified || phase == Phase::fenced || phase == Phase::watching) return {};

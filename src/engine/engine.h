@@ -170,6 +170,7 @@ class Engine {
   Result<std::vector<KeptRow>> put_back_some(const Move& move, const std::vector<KeptRow>& notes);
   Status make_again(const Move& move, const Row& key, const std::vector<Unheld>& columns);
   Result<bool> source_has(const Move& move, const Row& target_key) const;
+  Status references_resolve();
   std::vector<HeldTables> tables_to_hold(Direction direction) const;
   Status let_go_of_the_last_hold();
 
@@ -184,6 +185,7 @@ class Engine {
   Status switch_back();
   Status no_key_is_null();
   Status undo_effect(const Effect& effect);
+  Status take_away(const Move& move);
   Status unlink_all();
 
   const Migration& migration_;

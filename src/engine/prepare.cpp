@@ -111,7 +111,7 @@ Status Engine::prepare_target(const Move& move) {
     if (there.ok()) {
       ASSIGN_OR_RETURN(const auto reader, move.target->open_reader(there.value()));
       ASSIGN_OR_RETURN(const std::int64_t rows, reader->count());
-      if (rows > 0) {
+      if (rows > 0 && !move.mapping.key_goes_one_way) {
         return Error{
             ErrorCode::refused,
             fmt::format("{} has {} already", move.to, rows_text(rows)),

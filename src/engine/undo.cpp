@@ -140,6 +140,22 @@ Status Engine::unlink_all() {
   return {};
 }
 
+// Among rows of others; what somebody changed since is his.
+Status Engine::take_away(const Move& move) {
+  ASSIGN_OR_RETURN(const auto reader, move.target->open_reader(move.mapping.target));
+  ASSIGN_OR_RETURN(
+      const auto writer,
+      move.target->open_writer(move.mapping.target, written_columns(move.mapping.forward)));
+  return take_away_own(
+      *move.own, *reader, *writer, move.mapping.forward, [&](const OwnRow& row) -> Status {
+        parts_.events.emit({"row_left_alone", {{"table", move.to}}});
+        return reject(
+            move, row.source_key,
+            Error{ErrorCode::conflict, "its row " + show(row.target_key) + " of " + move.to +
+                                           " was changed by somebody: it was left alone"});
+      });
+}
+
 Status Engine::undo_effect(const Effect& effect) {
   const std::string_view id = effect.id;
   if (id == "hold") return let_go_of_the_last_hold();
@@ -166,6 +182,7 @@ Status Engine::undo_effect(const Effect& effect) {
       Catalog& catalog = move.target->catalog();
       const bool made = effect.undo.find("\"made\":true") != std::string::npos;
       if (made) return catalog.drop(move.mapping.target.name);
+      if (move.own != nullptr) return take_away(move);
       TRY(catalog.clear(move.mapping.target.name));
       const nlohmann::json before = nlohmann::json::parse(effect.undo, nullptr, false);
       const bool is_told = before.is_object() && before.contains("last_number");

@@ -346,11 +346,25 @@ Status Follow::spell_as_they_are(Lane& lane, std::vector<Row>& keys) {
   return {};
 }
 
+// Forward only: nothing leads back.
+Result<std::int64_t> Follow::carry_own(Lane& lane, const std::vector<Row>& keys) {
+  ASSIGN_OR_RETURN(const std::vector<std::optional<Row>> rows, lane.from->read_keys(keys));
+  std::vector<Change> changes;
+  TRY(carry_forward(lane, keys, rows, changes));
+  std::vector<OwnChange> own;
+  for (std::size_t i = 0; i < keys.size(); ++i) own.push_back({keys[i], std::move(changes[i])});
+  const Move& move = *lane.move;
+  ASSIGN_OR_RETURN(const Applied applied, write_own(*move.own, *lane.to, *lane.writer,
+                                                    move.mapping.forward, move.to, own));
+  return applied.written;
+}
+
 Result<std::int64_t> Follow::carry(Lane& lane, const std::vector<Row>& asked,
                                    const std::set<Row, RowLess>& removed, int looks) {
   std::vector<Row> keys = asked;
   TRY(set_aside_keys(lane, keys));
   TRY(spell_as_they_are(lane, keys));
+  if (lane.move->own != nullptr) return carry_own(lane, keys);
   std::vector<std::optional<Row>> there;
   if (written_there_) {
     // What is there is looked at before it is asked who wrote it: a later write is then noticed.

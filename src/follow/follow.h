@@ -97,6 +97,7 @@ class Follow {
                  const std::vector<std::optional<Row>>& found);
   Result<std::int64_t> carry_what_moved(Lane& lane, const std::vector<Row>& keys,
                                         const std::vector<std::optional<Row>>& rows, int looks);
+  Result<std::int64_t> carry_own(Lane& lane, const std::vector<Row>& keys);
   Result<bool> stands_as_carried(Lane& lane, const Row& key, const std::optional<Row>& row,
                                  const Change& change);
   Status keep_beside_defaults(Lane& lane, const std::vector<Row>& keys,

@@ -8,6 +8,7 @@ namespace whimbrel {
 
 namespace {
 constexpr ChunkLimits chunk_limits{1000, std::int64_t{8} << 20};
+constexpr std::int64_t own_rows_at_once = 1000;
 }  // namespace
 
 Reconcile::Reconcile(Direction direction, const Move& move, Follow& follow)
@@ -73,7 +74,23 @@ Result<std::optional<Row>> Reconcile::serving_key_of(const Row& other_row) const
   return std::optional<Row>(std::move(key));
 }
 
+// Rows of others in the target are nobody's business here.
+Result<bool> Reconcile::own_chunk() {
+  ASSIGN_OR_RETURN(const std::vector<OwnRow> rows, move_.own->following(after_, own_rows_at_once));
+  std::vector<Row> keys;
+  for (const OwnRow& row : rows) keys.push_back(row.source_key);
+  ASSIGN_OR_RETURN(const auto found, serving_->read_keys(keys));
+  std::vector<Row> gone;
+  for (std::size_t i = 0; i < keys.size(); ++i) {
+    if (!found[i]) gone.push_back(keys[i]);
+  }
+  TRY(carry(std::move(gone)));
+  after_ = rows.empty() ? std::nullopt : std::optional(rows.back().target_key);
+  return rows.empty();
+}
+
 Result<bool> Reconcile::other_chunk() {
+  if (move_.own != nullptr) return own_chunk();
   ASSIGN_OR_RETURN(const ChunkOfRows chunk, other_->read_after(after_, chunk_limits));
   std::vector<Row> keys;
   for (const Row& row : chunk.rows) {

@@ -33,6 +33,7 @@ class Reconcile {
   Result<bool> serving_chunk();
   Result<bool> differing_chunk();  // inside one store only keys that differ are carried
   Result<bool> other_chunk();
+  Result<bool> own_chunk();
   Status carry(std::vector<Row> keys);
   // The key on the serving side of a row on the other; unset for a row that was set aside.
   Result<std::optional<Row>> serving_key_of(const Row& other_row) const;

@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "base/clock.h"
+#include "store/own_rows.h"
 #include "store/store.h"
 #include "transform/mapping.h"
 
@@ -41,6 +42,9 @@ struct Move {
   Indexes indexes = Indexes::online;
   OnError on_error = OnError::fail;
   Orphans orphans = Orphans::fail;
+  // Which rows of the target are this migration's, where keys lead nowhere back; else null. Opened
+  // with the state folder.
+  std::shared_ptr<OwnBook> own = nullptr;
 };
 
 struct RowSwitch {
@@ -155,7 +159,10 @@ struct Migration {
   FinishPlan finish;
   bool roll_back_on_failure = false;
   bool production = false;  // `protect: production`
-  std::string folder;       // of the plan file: commands start here
+  // Ids are computed: nothing leads back, so this is a copy, and nobody is switched over.
+  bool only_copies = false;
+  bool verifies_references = false;
+  std::string folder;  // of the plan file: commands start here
   // Columns that somebody added to a source under `rest: forbid` since it began: nothing moves
   // them.
   std::vector<std::string> added_since;

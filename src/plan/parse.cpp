@@ -21,11 +21,11 @@ namespace whimbrel {
 namespace {
 
 const std::vector<std::string> top_keys = {
-    "whimbrel", "migration",  "vars",     "variant",     "dry_run",  "log",
-    "stores",   "tables",     "sync",     "limits",      "verify",   "backup",
-    "cutover",  "checks",     "queries",  "criteria",    "advisory", "finish",
-    "protect",  "on_failure", "on_error", "on_conflict", "orphans"};
-const std::vector<std::string> top_later = {"ids", "references", "retype", "watch", "rehearsal"};
+    "whimbrel",    "migration", "vars",     "variant",   "dry_run", "log",        "stores",
+    "tables",      "sync",      "limits",   "verify",    "backup",  "cutover",    "checks",
+    "queries",     "criteria",  "advisory", "finish",    "protect", "on_failure", "on_error",
+    "on_conflict", "orphans",   "ids",      "references"};
+const std::vector<std::string> top_later = {"retype", "watch", "rehearsal"};
 
 // What a variant may say: all but which variant it is.
 std::vector<std::string> variant_keys() {
@@ -64,6 +64,8 @@ class Parser {
     reader_.check_keys(root, "a plan", top_keys, top_later);
     head(root);
     stores(YamlReader::child(root, "stores"));
+    ids(YamlReader::child(root, "ids"));
+    references(YamlReader::child(root, "references"));
     tables(root);
     settings(root);
     backup(YamlReader::child(root, "backup"));
@@ -220,12 +222,109 @@ class Parser {
     }
   }
 
+  void ids(const YAML::Node& node) {
+    if (!node.IsDefined() ||
+        !reader_.check_keys(node, "`ids`", {"column", "format", "prefix", "from"})) {
+      return;
+    }
+    IdsEntry ids;
+    ids.at = YamlReader::place(node);
+    ids.column = reader_.text_at(node, "column").value_or("id");
+    ids.prefix = reader_.text_at(node, "prefix").value_or("");
+    const std::string format =
+        reader_.word_at(node, "format", {"short", "uuid", "hex", "prefixed"}).value_or("short");
+    ids.format = format == "uuid"  ? IdFormat::uuid
+                 : format == "hex" ? IdFormat::hex
+                                   : IdFormat::groups;
+    if ((format == "prefixed") != !ids.prefix.empty()) {
+      diagnostics_.add(ids.at,
+                       ids.prefix.empty() ? "`format: prefixed` needs `prefix:`"
+                                          : "`prefix:` is for `format: prefixed`",
+                       "like {format: prefixed, prefix: \"usr_\"}");
+    }
+    bool has_id = false;
+    const YAML::Node from = YamlReader::child(node, "from");
+    if (!from.IsDefined() || !from.IsSequence()) {
+      diagnostics_.add(ids.at, "`ids` needs `from:`, what an id is computed of",
+                       "like [name, id, \"production\"]: the table's name, the old id, and a text");
+      return;
+    }
+    for (const YAML::Node& part : from) {
+      const std::string text = reader_.text(part);
+      const bool is_word = !YamlReader::is_quoted(part);
+      if (is_word && text == "name") {
+        ids.from.emplace_back(IdsEntry::Part::name, "");
+      } else if (is_word && (text == "id" || text == ids.column)) {
+        ids.from.emplace_back(IdsEntry::Part::id, "");
+        has_id = true;
+      } else {
+        ids.from.emplace_back(IdsEntry::Part::text, text);
+      }
+    }
+    if (!has_id) {
+      diagnostics_.add(YamlReader::place(from), "without `id` every row would get the same new id",
+                       "like [name, id]");
+    }
+    plan_.ids = std::move(ids);
+  }
+
+  void references(const YAML::Node& node) {
+    if (!node.IsDefined() || !reader_.check_keys(node, "`references`", {}, {},
+                                                 "like {orders: {customer_id: customers}}")) {
+      return;
+    }
+    for (const auto& table : node) {
+      if (!reader_.check_keys(table.second, "`" + reader_.text(table.first) + "`", {}, {},
+                              "like {customer_id: customers}")) {
+        continue;
+      }
+      for (const auto& column : table.second) {
+        ReferenceEntry entry{reader_.text(table.first), reader_.text(column.first),
+                             reader_.text(column.second), YamlReader::place(column.first),
+                             YamlReader::place(column.second)};
+        if (entry.column.find_first_of(".[{#") != std::string::npos) {
+          diagnostics_.not_yet(entry.at, "a reference inside of a value");
+          continue;
+        }
+        plan_.references.push_back(std::move(entry));
+      }
+    }
+  }
+
+  // `names:` and the `{name}` that they are put into.
+  void names(const YAML::Node& node, TableEntry& entry) {
+    const auto has_place = [](const TableAddress& address) {
+      return address.table.find("{name}") != std::string::npos;
+    };
+    const YAML::Node names = YamlReader::child(node, "names");
+    if (!names.IsDefined()) {
+      if (has_place(entry.from) || has_place(entry.to)) {
+        diagnostics_.add(entry.from.at, "`{name}` needs `names:`",
+                         "a list of names and patterns, like [orders, \"Back*\"]");
+      }
+      return;
+    }
+    for (const TableAddress* address : {&entry.from, &entry.to}) {
+      if (has_place(*address)) continue;
+      diagnostics_.add(address->at, "`names:` are put where `{name}` stands, and it stands nowhere",
+                       "like ALIAS/{name}-production");
+    }
+    if (!names.IsSequence() || names.size() == 0) {
+      diagnostics_.add(YamlReader::place(names), "`names` must be a list",
+                       "of names and patterns, like [orders, \"Back*\"]");
+      return;
+    }
+    for (const YAML::Node& one : names) {
+      entry.names.push_back({reader_.text(one), YamlReader::place(one)});
+    }
+  }
+
   void table(const YAML::Node& node) {
     const std::size_t known = diagnostics_.mistakes().size();
     if (!reader_.check_keys(node, "a table",
                             {"as", "from", "to", "create", "columns", "same", "rest", "indexes",
-                             "on_error", "on_conflict", "orphans", "health"},
-                            {"names", "items", "group", "where", "limit", "mask", "id"})) {
+                             "on_error", "on_conflict", "orphans", "health", "names", "id"},
+                            {"items", "group", "where", "limit", "mask"})) {
       return;
     }
     TableEntry entry;
@@ -259,6 +358,8 @@ class Parser {
         entry.create_file = how;
       }
     }
+    names(node, entry);
+    entry.keeps_ids = reader_.word_at(node, "id", {"keep", "new"}) == "keep";
     const YAML::Node columns_node = YamlReader::child(node, "columns");
     entry.has_columns = columns_node.IsDefined();
     entry.rest = entry.has_columns ? Rest::forbid : Rest::copy;
@@ -399,7 +500,8 @@ class Parser {
     }
     limits(YamlReader::child(root, "limits"));
     if (const YAML::Node verify = YamlReader::child(root, "verify");
-        verify.IsDefined() && reader_.check_keys(verify, "`verify`", {"full"}, {"references"})) {
+        verify.IsDefined() && reader_.check_keys(verify, "`verify`", {"full", "references"})) {
+      plan_.verifies_references = reader_.flag_at(verify, "references").value_or(false);
       if (!reader_.flag_at(verify, "full").value_or(true)) {
         diagnostics_.add(YamlReader::place(verify), "what is not compared is not switched over",
                          "leave `verify` out, or say `full: true`");
@@ -559,7 +661,7 @@ class Parser {
   // What is right by itself and wrong together.
   void agree() {
     const bool none = plan_.sync == Sync::none;
-    if (none && !plan_.has_window) {
+    if (none && !plan_.has_window && !plan_.ids) {
       diagnostics_.add(plan_.sync_at,
                        "under `sync: none` everything is compared while writers are held, and the "
                        "plan does not say for how long they may be",

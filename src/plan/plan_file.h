@@ -45,8 +45,28 @@ struct HealthPlan {
   Place at;
 };
 
+// Ids computed from the old ones (`ids:`), and the columns that refer to them.
+struct IdsEntry {
+  enum class Part { name, id, text };
+  std::string column;
+  IdFormat format = IdFormat::groups;
+  std::string prefix;
+  std::vector<std::pair<Part, std::string>> from;
+  Place at;
+};
+struct ReferenceEntry {
+  std::string table;  // a table's name, or a pattern with `*`
+  std::string column;
+  std::string parent;
+  Place at;
+  Place parent_at;
+};
+
 struct TableEntry {
   std::string as;
+  // `from` and `to` hold `{name}`: one table for each of these, patterns among them.
+  std::vector<NamedPlace> names;
+  bool keeps_ids = false;
   TableAddress from;
   TableAddress to;
   std::optional<std::string> create_file;  // relative to the plan
@@ -84,6 +104,9 @@ struct PlanFile {
   std::string resolved;  // JSON, variables filled in
   std::vector<StoreEntry> stores;
   std::vector<TableEntry> tables;
+  std::optional<IdsEntry> ids;
+  std::vector<ReferenceEntry> references;
+  bool verifies_references = false;
   std::optional<Sync> sync;
   Place sync_at;
   LimitsPlan limits;

@@ -102,7 +102,11 @@ std::string plan_schema() {
       "type": "object",
       "additionalProperties": false,
       "properties": {
-        "full": {"const": true, "description": "Every row. There is no other way.", "default": true}},
+        "full": {"const": true, "description": "Every row. There is no other way.", "default": true},
+        "references": {
+          "type": "boolean",
+          "description": "Under `ids`: also that each reference of a copied row leads to a row of the new side.",
+          "default": false}},
       "description": "How much is compared before the switch."},
     "backup": {
       "oneOf": [
@@ -220,6 +224,34 @@ std::string plan_schema() {
       "enum": ["fail", "reject"],
       "description": "For all tables: rows that cannot be converted stop it before it starts, or are set aside in `rejected.jsonl`.",
       "default": "fail"},
+    "ids": {
+      "type": "object",
+      "required": ["from"],
+      "additionalProperties": false,
+      "properties": {
+        "column": {
+          "type": "string",
+          "description": "The key column that gets new ids, in each table that has it.",
+          "default": "id"},
+        "format": {
+          "enum": ["short", "uuid", "hex", "prefixed"],
+          "description": "`short`: two groups of eight in `[0-9a-z]`; `uuid`: RFC 9562, version 8; `hex`: 32 digits; `prefixed`: `prefix` and a short one.",
+          "default": "short"},
+        "prefix": {
+          "type": "string",
+          "description": "What a `prefixed` id begins with."},
+        "from": {
+          "type": "array",
+          "items": {"type": ["string", "number", "boolean"]},
+          "description": "What an id is computed of: `name` (the table's), `id` (the old id), and texts. SHA-256 of these gives the same id every time."}},
+      "description": "Rows get new ids, computed from the old ones. Nothing leads back, so this is a copy: it needs `sync: none`, and nobody is switched over."},
+    "references": {
+      "type": "object",
+      "additionalProperties": {
+        "type": "object",
+        "additionalProperties": {"type": "string", "description": "The table that the column refers to."},
+        "description": "The columns of one table, or of all whose name fits a pattern with `*`."},
+      "description": "Which columns hold ids of other tables: they get the new ones. References that the source declares need not be said."},
     "on_conflict": {
       "const": "fail",
       "description": "For all tables: keys that are in the target already.",
@@ -287,6 +319,14 @@ std::string plan_schema() {
           "enum": ["fail", "keep"],
           "description": "Rows that refer to rows that are not there.",
           "default": "that of the plan"},
+        "names": {
+          "type": "array",
+          "items": {"type": "string"},
+          "description": "One table for each of these, put where `{name}` stands in `from` and `to`. A name has to be there; a pattern with `*` may match nothing; `!` before one takes tables out again."},
+        "id": {
+          "enum": ["keep", "new"],
+          "description": "Under `ids`: whether rows of this table get new ids.",
+          "default": "new"},
         "health": {
           "type": "object",
           "additionalProperties": false,

@@ -3,8 +3,10 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <cmath>
 #include <functional>
 #include <map>
+#include <set>
 
 #include "base/counted.h"
 #include "base/text.h"
@@ -126,6 +128,7 @@ class TableAnalysis {
       ASSIGN_OR_RETURN(ChunkOfRows chunk, reader->read_after(after, {5000, std::int64_t{8} << 20}));
       std::vector<Row> keys;
       std::vector<Row> images;
+      std::vector<std::vector<Row>> old_parents;
       rows += std::ssize(chunk.rows);
       for (Row& row : chunk.rows) {
         bytes += size_of(row);
@@ -133,9 +136,10 @@ class TableAnalysis {
         if (!image) continue;
         keys.push_back(key_of(row, move_.mapping.source_key));
         images.push_back(*std::move(image));
+        old_parents.push_back(parents_before(row));
         row.clear();  // a giant row is not held twice
       }
-      TRY(look_for_parents(keys, images));
+      TRY(look_for_parents(keys, images, old_parents));
       TRY(rehearse(keys, std::move(images)));
       events.emit({"analyzed", {{"table", move_.name}, {"rows", rows}}});
       after = chunk.range.through;
@@ -212,7 +216,13 @@ class TableAnalysis {
     ASSIGN_OR_RETURN(const auto reader, move_.target->open_reader(*there));
     ASSIGN_OR_RETURN(const std::int64_t rows, reader->count());
     document_["target_rows"] = rows;
-    if (rows > 0) {
+    if (rows > 0 && move_.mapping.key_goes_one_way) {
+      add_finding({Finding::Weight::note, "target_has_rows",
+                   fmt::format("{} has {} already: they stay as they are, and a key among them is "
+                               "never overwritten",
+                               move_.to, rows_text(rows)),
+                   ""});
+    } else if (rows > 0) {
       add_finding(
           {Finding::Weight::refusal, "target_has_rows",
            fmt::format("{} has {} already", move_.to, rows_text(rows)),
@@ -264,6 +274,7 @@ class TableAnalysis {
     std::vector<int> columns;  // of the target, in the order of the parent's key
     const Move* move = nullptr;
     std::unique_ptr<SnapshotReader> reader;
+    std::vector<int> of_source = {};  // where the parents get new ids: of the source
   };
 
   Status find_parents() {
@@ -301,19 +312,52 @@ class TableAnalysis {
       // A reference to something else than the key is the database's own to check.
       const bool by_key =
           reference.columns.size() == parent.key.size() && key.columns.size() == parent.key.size();
-      if (by_key) references_.push_back(std::move(reference));
+      if (!by_key) continue;
+      if (reference.move != nullptr && reference.move->mapping.key_goes_one_way) {
+        reference.of_source = columns_of_source(reference.columns);
+        if (reference.of_source.empty()) continue;
+      }
+      references_.push_back(std::move(reference));
     }
     return {};
   }
 
-  Status look_for_parents(const std::vector<Row>& keys, const std::vector<Row>& images) {
+  // Which columns of the source these are made of; empty where one is made of several.
+  std::vector<int> columns_of_source(const std::vector<int>& of_target) const {
+    std::vector<int> all;
+    for (const int at : of_target) {
+      const auto rule = std::ranges::find(move_.mapping.forward, at, &ColumnRule::index);
+      if (rule == move_.mapping.forward.end()) return {};
+      const std::vector<std::string> read = columns_of(*rule->expr);
+      if (read.size() != 1) return {};
+      all.push_back(move_.mapping.source.column_index(read.front()));
+    }
+    return all;
+  }
+
+  // What the row refers to before ids are computed anew: by reference, empty where nothing leads
+  // back from the image anyway.
+  std::vector<Row> parents_before(const Row& row) const {
+    std::vector<Row> all;
     for (const Reference& reference : references_) {
+      Row& parent = all.emplace_back();
+      for (const int at : reference.of_source) parent.push_back(row[static_cast<std::size_t>(at)]);
+    }
+    return all;
+  }
+
+  Status look_for_parents(const std::vector<Row>& keys, const std::vector<Row>& images,
+                          const std::vector<std::vector<Row>>& before) {
+    for (std::size_t number = 0; number < references_.size(); ++number) {
+      const Reference& reference = references_[number];
       std::vector<Row> wanted;
       std::vector<std::size_t> of;
       for (std::size_t i = 0; i < images.size(); ++i) {
         Row parent = key_of(images[i], reference.columns);
         if (std::ranges::any_of(parent, &Value::is_null)) continue;
-        if (reference.move != nullptr) {
+        if (!reference.of_source.empty()) {
+          parent = before[i][number];
+        } else if (reference.move != nullptr) {
           Result<Row> source =
               source_key_of(reference.move->mapping, parent, reference.move->source->catalog());
           if (source.ok()) parent = std::move(source).value();
@@ -384,7 +428,7 @@ class TableAnalysis {
     std::vector<Error> errors;
     if (!is_whole) errors = wrong_columns(row);
     if (!image.ok() && errors.empty()) errors.push_back(image.error());
-    if (errors.empty()) {
+    if (errors.empty() && !move_.mapping.key_goes_one_way) {
       const Result<Row> back = source_key_of(
           move_.mapping, key_of(image.value(), move_.mapping.target_key), move_.source->catalog());
       if (!back.ok() || !same(back.value(), key)) {
@@ -462,12 +506,31 @@ class TableAnalysis {
     return reasons;
   }
 
+  // By the birthday bound: n²/2 pairs, each equal once in 2^bits.
+  void new_ids(std::int64_t rows) {
+    for (const ColumnRule& rule : move_.mapping.forward) {
+      const auto* id = std::get_if<HashId>(&rule.expr->node);
+      if (id == nullptr || !move_.mapping.target.is_key(rule.column)) continue;
+      const double bits = id->format == IdFormat::groups ? 16 * std::log2(36.0)
+                          : id->format == IdFormat::uuid ? 122
+                                                         : 128;
+      const double n = static_cast<double>(std::max<std::int64_t>(rows, 1));
+      const double chance = n * n / 2 / std::exp2(bits);
+      document_["new_ids"] = {{"column", rule.column}, {"collision_probability", chance}};
+      line(
+          "  new ids     {} of {}: that two of them are equal has a chance of {:.1g}, and would "
+          "stop the copy",
+          rule.column, move_.to, chance);
+    }
+  }
+
   void told(std::int64_t rows, std::int64_t bytes, Milliseconds took, const Refusals& refusals) {
     document_["rows"] = rows;
     document_["bytes"] = bytes;
     document_["read_ms"] = took.count();
     document_["samples"] = samples_;
     line("  rows        {} ({} of values)", with_thousands(rows), in_bytes(bytes));
+    new_ids(rows);
     estimate(rows, bytes, took);
     tell_mapping(refusals, rows);
     document_["refused_rows"] = refusals.rows;
@@ -609,10 +672,14 @@ json plan_part(const Migration& migration) {
   if (numbered) {
     objects.push_back("whimbrel_…_witness: shows whether rows without a key were numbered anew");
   }
+  if (migration.only_copies) {
+    objects = {"whimbrel_claims: which journal drives the migration",
+               "own-rows.db in the state folder: which rows of the new side are ours"};
+  }
   const bool has_triggers = std::ranges::any_of(migration.moves, [](const Move& move) {
     return move.source->capabilities().holds || move.target->capabilities().holds;
   });
-  if (!has_triggers) objects = objects_beside(migration);
+  if (!has_triggers && !migration.only_copies) objects = objects_beside(migration);
   json switches = json::array();
   for (const SwitchPlan& one : migration.switches) switches.push_back(one.name);
   return {
@@ -657,6 +724,50 @@ std::string sum_up(json& document, std::vector<Matter> matters) {
   return text;
 }
 
+// Which tables refer to which, as far as the plan moves them: a table's level is one more than the
+// highest that it refers to. Those that refer to each other in a circle have one level.
+std::string levels_of(const Migration& migration, json& document) {
+  const auto count = std::ssize(migration.moves);
+  std::vector<std::set<int>> parents(static_cast<std::size_t>(count));
+  for (const Move& move : migration.moves) {
+    for (const ForeignKey& key : move.mapping.target.foreign_keys) {
+      for (const Move& other : migration.moves) {
+        const bool is_it = other.index != move.index && other.target == move.target &&
+                           ascii_iequals(other.mapping.target.name, key.parent);
+        if (is_it) parents[static_cast<std::size_t>(move.index)].insert(other.index);
+      }
+    }
+  }
+  std::vector<int> level(static_cast<std::size_t>(count), 0);
+  int assigned = 0;
+  for (int now = 1; assigned < count; ++now) {
+    std::vector<std::size_t> here;
+    for (std::size_t i = 0; i < level.size(); ++i) {
+      const bool is_ready = level[i] == 0 && std::ranges::all_of(parents[i], [&](int parent) {
+                              return level[static_cast<std::size_t>(parent)] != 0;
+                            });
+      if (is_ready) here.push_back(i);
+    }
+    const bool is_circle = here.empty();  // it, and what refers to it
+    for (std::size_t i = 0; i < level.size() && is_circle; ++i) {
+      if (level[i] == 0) here.push_back(i);
+    }
+    for (const std::size_t i : here) level[i] = now;
+    assigned += static_cast<int>(here.size());
+  }
+  std::map<int, std::vector<std::string>> tables;
+  for (std::size_t i = 0; i < level.size(); ++i)
+    tables[level[i]].push_back(migration.moves[i].name);
+  std::string text = "levels, each referring only to those above it:\n";
+  json levels = json::array();
+  for (const auto& [number, names] : tables) {
+    text += fmt::format("  {}. {}\n", number, join(names, ", "));
+    levels.push_back(names);
+  }
+  document["levels"] = levels;
+  return text;
+}
+
 Result<Analysis> run(const Migration& migration, const Standing& standing, Clock& clock,
                      Events* events, const StopFlag* stop, bool redact) {
   Analysis analysis;
@@ -677,7 +788,9 @@ Result<Analysis> run(const Migration& migration, const Standing& standing, Clock
   if (events != nullptr) {
     analysis.text = sum_up(analysis.document, std::move(matters)) + analysis.text;
   }
-  if (migration.switches.empty()) {
+  if (migration.only_copies) {
+    analysis.text += levels_of(migration, analysis.document);
+  } else if (migration.switches.empty()) {
     analysis.text +=
         "warning: the plan names no switch: at the moment of the cutover somebody has to tell the "
         "application\n";

@@ -37,6 +37,12 @@ std::string first_line(const State& state, const json& about) {
   const bool dual = about.value("sync", "") == "dual";
   const bool window = about.value("sync", "") == "none";
   const bool by_hand = planned(state, nullptr).switches.empty();
+  if (about.value("only_copies", false)) {
+    if (state.phase == Phase::rolled_back) {
+      return "What was copied was taken away again; what others wrote is as they wrote it.";
+    }
+    return "A copy with new ids: whoever uses either side goes on using it.";
+  }
   switch (state.phase) {
     case Phase::watching:
       if (by_hand) {
@@ -448,6 +454,9 @@ std::vector<NextStep> next_steps(const State& state, const std::string& plan, Be
     case Phase::fenced:
       return {step("run", "go on from here"), step("rollback", "undo everything so far")};
     case Phase::verified:
+      if (tables_of(state).value("only_copies", false)) {
+        return {step("verify", "compare again"), step("rollback", "take away what was written")};
+      }
       return {step("cutover", planned(state, nullptr).switches.empty()
                                   ? "hand over; you lead the application across"
                                   : "switch over"),

@@ -68,6 +68,7 @@ bool is_held_by_a_runner(Session& session, const Status& locked) {
 
 Goal goal_of(Session& session, const RunWanted& wanted) {
   if (wanted.goal) return *wanted.goal;
+  if (session.migration().only_copies) return Goal::verify;
   const bool waits = session.plan().start_manually && session.journal().phase() != Phase::watching;
   return waits ? Goal::verify : Goal::watch;
 }

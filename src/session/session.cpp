@@ -9,6 +9,7 @@
 
 #include "backup/backup.h"
 #include "base/text.h"
+#include "follow/own_file.h"
 #include "stores/registry.h"
 
 namespace whimbrel {
@@ -212,6 +213,7 @@ Result<std::int64_t> Session::rows_of(const Move& move) {
 Status Session::open_all() {
   TRY(load());
   TRY(open_journal(true));
+  TRY(open_own_books());
   return host_.opened();
 }
 
@@ -252,6 +254,16 @@ Result<std::string> Session::take_backups(const Migration& migration) {
     TRY(verify_backup(place));
   }
   return nlohmann::json({{"folder", below_state(folder)}}).dump();
+}
+
+// Which rows are ours is kept beside the journal.
+Status Session::open_own_books() {
+  if (!migration_.only_copies) return {};
+  ASSIGN_OR_RETURN(const std::shared_ptr<OwnFile> file, OwnFile::open(folder_ + "/own-rows.db"));
+  for (Move& move : migration_.moves) {
+    if (move.mapping.key_goes_one_way) move.own = OwnFile::book(file, move.index);
+  }
+  return {};
 }
 
 Engine Session::make_engine(std::function<Status()> archive) {

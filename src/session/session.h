@@ -86,6 +86,7 @@ class Session {
   void look_on(Diagnostics& diagnostics);
   Status open_stores();
   Status give_folder_to_stores();
+  Status open_own_books();
   std::string url_of(const StoreEntry& entry) const;
   std::optional<KnownColumns> begun_with() const;
   Result<std::string> take_backups(const Migration& migration);

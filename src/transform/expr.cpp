@@ -210,6 +210,7 @@ std::string describe(const Expr& expr) {
           },
           [](const TimeConversion& node) { return "time of " + describe(*node.of); },
           [](const Between& node) { return "inner part of " + describe(*node.of); },
+          [](const HashId& node) { return "new id for " + describe(*node.of); },
       },
       expr.node);
 }

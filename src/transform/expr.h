@@ -83,10 +83,23 @@ struct Between {
   std::string prefix;
   std::string suffix;
 };
+// An id computed from another: SHA-256 over the parts as UTF-8, each behind its length as four
+// bytes, the highest first. The same id every time, on every machine; nothing leads back.
+enum class IdFormat {
+  groups,  // two groups of eight in [0-9a-z]: each from eight bytes of the digest, modulo 36^8
+  uuid,    // RFC 9562, version 8
+  hex,     // 32 digits
+};
+struct HashId {
+  ExprPtr of;
+  std::vector<std::optional<std::string>> parts;  // unset: the value itself, as text
+  IdFormat format;
+  std::string prefix;
+};
 
 struct Expr {
   std::variant<ColumnRef, Constant, CaseOf, Template, Cast, JsonObject, JsonArray, JsonExtract,
-               MapValues, Coalesce, Split, TimeConversion, IfNull, Between>
+               MapValues, Coalesce, Split, TimeConversion, IfNull, Between, HashId>
       node;
 };
 

@@ -67,6 +67,7 @@ Status check_key(const Mapping& mapping) {
           "rows could change places while they are moved: map keys from keys"};
     }
   }
+  if (mapping.key_goes_one_way) return {};
   for (const std::string& column : mapping.source.key) {
     const ColumnRule* rule = rule_for(mapping.backward, column);
     const std::vector<std::string> read =
@@ -178,7 +179,10 @@ Result<Mapping> make_mapping(TableSchema source, TableSchema target,
     ASSIGN_OR_RETURN(ExprPtr resolved, resolve(expr, mapping.source));
     mapping.forward.push_back({name, index, std::move(resolved)});
   }
-  derive_backward(mapping, mapping.forward);
+  mapping.key_goes_one_way = std::ranges::any_of(mapping.forward, [&](const ColumnRule& rule) {
+    return mapping.target.is_key(rule.column) && std::holds_alternative<HashId>(rule.expr->node);
+  });
+  if (!mapping.key_goes_one_way) derive_backward(mapping, mapping.forward);
   TRY(check_key(mapping));
   mapping.key_is_copied = mapping.source.key.size() == mapping.target.key.size();
   for (std::size_t i = 0; mapping.key_is_copied && i < mapping.target.key.size(); ++i) {
@@ -205,6 +209,10 @@ Result<Row> map_key(const Mapping& mapping, const Row& source_key) {
 }
 
 Result<Row> unmap_key(const Mapping& mapping, const Row& target_key) {
+  if (mapping.key_goes_one_way) {
+    return Error{ErrorCode::refused,
+                 fmt::format("nothing leads back from the id {}", show(target_key))};
+  }
   const Row row = spread(target_key, mapping.target_key, mapping.target.columns.size());
   ASSIGN_OR_RETURN(const Row out, apply(key_rules(mapping.backward, mapping.source), mapping.source,
                                         row, nullptr));

@@ -159,6 +159,8 @@ struct Speller {
   Spelled operator()(const Cast&) const { return std::nullopt; }
   Spelled operator()(const Split&) const { return std::nullopt; }
   Spelled operator()(const TimeConversion&) const { return std::nullopt; }
+  // No database computes it.
+  Spelled operator()(const HashId&) const { return std::nullopt; }
 };
 
 }  // namespace

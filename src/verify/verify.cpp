@@ -201,6 +201,22 @@ Result<bool> Verify::source_chunk(Lane& lane) {
   return !lane.after.has_value();
 }
 
+// Rows of ours whose row of the source is gone. Those of others are no differences.
+Result<bool> Verify::own_chunk(Lane& lane) {
+  ASSIGN_OR_RETURN(const std::vector<OwnRow> rows,
+                   move_.own->following(lane.after, lane.rows_per_chunk));
+  std::vector<Row> keys;
+  for (const OwnRow& row : rows) keys.push_back(row.source_key);
+  ASSIGN_OR_RETURN(const auto sources, lane.source->read_keys(keys));
+  std::vector<Row> suspects;
+  for (std::size_t i = 0; i < keys.size(); ++i) {
+    if (!sources[i]) suspects.push_back(keys[i]);
+  }
+  TRY(suspect(suspects));
+  lane.after = rows.empty() ? std::nullopt : std::optional(rows.back().target_key);
+  return rows.empty();
+}
+
 // A row whose key leads nowhere: kept already, or under links made there by the application.
 Result<bool> Verify::is_on_new_side_only(const Row& target_key) {
   const std::lock_guard lock(mutex_);
@@ -235,6 +251,7 @@ Result<bool> Verify::target_chunk(Lane& lane) {
       return !lane.after.has_value();
     }
   }
+  if (move_.own != nullptr) return own_chunk(lane);
   ASSIGN_OR_RETURN(const ChunkOfRows chunk, lane.target->read_after(lane.after, limits));
   std::vector<Row> keys;
   for (const Row& row : chunk.rows) {

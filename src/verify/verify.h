@@ -81,6 +81,7 @@ class Verify {
   Result<bool> source_chunk(Lane& lane);
   Result<bool> source_chunk_inside(Lane& lane);
   Result<bool> target_chunk(Lane& lane);
+  Result<bool> own_chunk(Lane& lane);
   // Sorts out which of these pairs differ; what is equal is forgotten.
   Status judge(const std::vector<Row>& source_keys);
   Status suspect(const std::vector<Row>& source_keys);

@@ -601,6 +601,7 @@ class Review {
 
   // What the new application will notice on the way back.
   void way_back(bool dual) {
+    if (mapping_.key_goes_one_way) return;
     for (const ColumnSchema& column : mapping_.source.columns) {
       if (column.nullable || column.generated) continue;
       const auto rule = std::ranges::find(mapping_.backward, column.name, &ColumnRule::column);

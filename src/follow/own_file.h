@@ -1,0 +1,37 @@
+// The book of rows that are ours (store/own_rows.h), in a file of the state folder beside the
+// journal; all tables of a migration are in one.
+#pragma once
+
+#include <memory>
+#include <mutex>
+#include <string>
+
+#include "store/own_rows.h"
+
+struct sqlite3;
+
+namespace whimbrel {
+
+class OwnFile {
+ public:
+  // Made when it is not there; readable by its owner alone.
+  static Result<std::shared_ptr<OwnFile>> open(const std::string& path);
+  ~OwnFile();
+  OwnFile(const OwnFile&) = delete;
+  OwnFile& operator=(const OwnFile&) = delete;
+
+  // The rows of one move. The file lives as long as the book does.
+  static std::shared_ptr<OwnBook> book(const std::shared_ptr<OwnFile>& file, int move);
+
+ private:
+  friend class OwnFileBook;
+  explicit OwnFile(std::string path) : path_(std::move(path)) {}
+  Status execute(const char* sql);
+  Error error() const;
+
+  std::string path_;
+  sqlite3* database_ = nullptr;
+  std::mutex mutex_;
+};
+
+}  // namespace whimbrel

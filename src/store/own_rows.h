@@ -1,0 +1,59 @@
+// Rows of ours among rows of others, in a table whose keys lead nowhere back.
+//
+// A book says which rows are ours, for which row of the source each stands, and what was written
+// into it. It is written before the rows are: after a crash it may name a row that is not there,
+// never the other way round. So a key that others wrote is never overwritten, what we wrote can be
+// taken away again exactly, and a row that somebody changed since is left alone.
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <optional>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "store/store.h"
+
+namespace whimbrel {
+
+struct OwnRow {
+  Row target_key;
+  Row source_key;
+  std::string written;  // a digest of the written columns
+  std::string before;   // of what was written there the last time; ""
+};
+
+// Threads: any, one call at a time is carried out. Errors: those of the file that it is kept in.
+class OwnBook {
+ public:
+  virtual ~OwnBook() = default;
+  // One entry a key, in the same order; unset where the row is none of ours.
+  virtual Result<std::vector<std::optional<OwnRow>>> find(std::span<const Row> target_keys) = 0;
+  // In the order of the keys; from the first without `after`.
+  virtual Result<std::vector<OwnRow>> following(const std::optional<Row>& after,
+                                                std::int64_t rows_max) = 0;
+  // Durable when they return.
+  virtual Status note(std::span<const OwnRow> rows) = 0;
+  virtual Status forget(std::span<const Row> target_keys) = 0;
+};
+
+struct OwnChange {
+  Row source_key;
+  Change change;  // without `only_if`
+};
+
+// Writes or deletes rows of ours. `refused` when a key is somebody else's, when a row of ours was
+// changed by somebody since, or when two source rows would become one; `unavailable` when a row
+// changed meanwhile: nothing was written then, and it can be tried again.
+Result<Applied> write_own(OwnBook& book, SnapshotReader& target, BatchWriter& writer,
+                          const std::vector<ColumnRule>& rules, std::string_view table,
+                          const std::vector<OwnChange>& changes);
+
+// Takes away every row of ours that is still as we wrote it; the others are named to `left_alone`
+// and stay. Goes on where it was after a crash.
+Status take_away_own(OwnBook& book, SnapshotReader& target, BatchWriter& writer,
+                     const std::vector<ColumnRule>& rules,
+                     const std::function<Status(const OwnRow& row)>& left_alone);
+
+}  // namespace whimbrel

@@ -1,0 +1,201 @@
+"""New ids: every reference follows, rows of others are left alone, and what was written goes away to the row."""
+import hashlib
+import pathlib
+import shutil
+import sqlite3
+import subprocess
+import tempfile
+
+from pair import BINARY, are, main
+
+PLAN = """whimbrel: 1
+migration: copy
+stores: {dev: "sqlite:dev.db", prod: "sqlite:prod.db"}
+ids: {column: id, format: FORMAT, from: [name, id, "prod"]}
+tables:
+  - from: dev/{name}_dev
+    to: prod/{name}_prod
+    create: exists
+    names: NAMES
+    rest: copy
+references:
+  orders: {boss: users}
+  items: {order_id: orders, parent_id: items}
+sync: none
+on_failure: rollback
+backup: {of: [target], to: "file:backup"}
+verify: {full: true, references: true}
+"""
+TABLES = """CREATE TABLE users_{0} (id TEXT PRIMARY KEY, name TEXT);
+CREATE TABLE orders_{0} (id TEXT PRIMARY KEY, user_id TEXT REFERENCES users_{0} (id), boss TEXT, total REAL);
+CREATE TABLE items_{0} (id TEXT PRIMARY KEY, order_id TEXT NOT NULL, parent_id TEXT, qty INTEGER);"""
+DIGITS = "0123456789abcdefghijklmnopqrstuvwxyz"
+
+
+def new_id(table, old, target="prod", form="short"):
+    """As the guide says it, computed apart from whimbrel."""
+    if old is None:
+        return None
+    digest = hashlib.sha256(b"".join(len(p.encode()).to_bytes(4, "big") + p.encode() for p in (table, old, target))).digest()
+
+    def group(part):
+        number, text = int.from_bytes(part, "big"), ""
+        for _ in range(8):
+            number, digit = divmod(number, 36)
+            text = DIGITS[digit] + text
+        return text
+    if form == "short":
+        return group(digest[:8]) + "-" + group(digest[8:16])
+    if form == "hex":
+        return digest[:16].hex()
+    raw = bytearray(digest[:16])
+    raw[6], raw[8] = raw[6] & 15 | 0x80, raw[8] & 63 | 0x80
+    text = bytes(raw).hex()
+    return "-".join((text[:8], text[8:12], text[12:16], text[16:20], text[20:]))
+
+
+class Copy:
+    def __init__(self, form="short", names='[users, "*"]', rows=300):
+        self.folder = pathlib.Path(tempfile.mkdtemp(prefix="whimbrel-regress-"))
+        self.form = form
+        (self.folder / "plan.yaml").write_text(PLAN.replace("FORMAT", form).replace("NAMES", names))
+        for name in ("dev", "prod"):
+            self.connect(name).executescript(TABLES.format(name))
+        dev = self.connect("dev")
+        dev.executemany("INSERT INTO users_dev VALUES (?, ?)", [("u%d" % i, "é%d" % i) for i in range(rows)])
+        dev.executemany("INSERT INTO orders_dev VALUES (?, ?, ?, ?)",
+                        [("o%d" % i, "u%d" % (i % rows) if i % 7 else None, "u%d" % (i % 13), i / 3) for i in range(rows)])
+        dev.executemany("INSERT INTO items_dev VALUES (?, ?, ?, ?)",
+                        [("i%d" % i, "o%d" % (i % rows), "i%d" % (i - 1) if i % 2 else None, i) for i in range(3 * rows)])
+        dev.commit()
+        self.ask("prod", "INSERT INTO users_prod VALUES ('already', 'here')")
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+    def connect(self, name):
+        return sqlite3.connect(self.folder / (name + ".db"), timeout=20)
+
+    def ask(self, name, sql):
+        connection = self.connect(name)
+        try:
+            rows = connection.execute(sql).fetchall()
+            connection.commit()
+            return rows
+        finally:
+            connection.close()
+
+    def run(self, verb, *words, expect=0):
+        done = subprocess.run([BINARY, verb, str(self.folder / "plan.yaml"), *words], stdin=subprocess.DEVNULL,
+                              capture_output=True, text=True, timeout=120)
+        printed = done.stdout + done.stderr
+        assert done.returncode == expect, "%s gave %d, not %d:\n%s" % ((verb, *words), done.returncode, expect, printed)
+        return printed
+
+    def wanted(self, table):
+        made = {"users": lambda r: (self.of("users", r[0]), r[1]),
+                "orders": lambda r: (self.of("orders", r[0]), self.of("users", r[1]), self.of("users", r[2]), r[3]),
+                "items": lambda r: (self.of("items", r[0]), self.of("orders", r[1]), self.of("items", r[2]), r[3])}
+        return sorted(made[table](row) for row in self.ask("dev", "SELECT * FROM %s_dev" % table))
+
+    def of(self, table, old):
+        return new_id(table, old, form=self.form)
+
+    def is_copied(self):
+        for table in ("users", "orders", "items"):
+            are(sorted(self.ask("prod", "SELECT * FROM %s_prod WHERE id <> 'already'" % table)), self.wanted(table), table)
+        are(self.ask("prod", "SELECT * FROM users_prod WHERE id = 'already'"), [("already", "here")])
+
+
+def every_reference_follows_in_each_format():
+    for form in ("short", "uuid", "hex"):
+        with Copy(form) as copy:
+            said = copy.run("analyze")
+            assert "1. users" in said and "2. orders" in said and "3. items" in said, said
+            copy.run("run", "--yes")
+            copy.is_copied()
+            copy.run("verify")
+
+
+def a_second_run_carries_what_came_went_and_changed():
+    with Copy() as copy:
+        copy.run("run", "--yes")
+        dev = copy.connect("dev")
+        dev.executescript("UPDATE users_dev SET name = 'new' WHERE id = 'u5'; INSERT INTO users_dev VALUES ('u999', 'late');"
+                          "DELETE FROM items_dev WHERE id = 'i899'; UPDATE orders_dev SET boss = 'u999' WHERE id = 'o1';")
+        dev.close()
+        copy.run("run", "--yes")
+        copy.is_copied()
+
+
+def a_rollback_takes_away_what_was_written_and_nothing_else():
+    with Copy() as copy:
+        copy.run("run", "--yes")
+        changed = new_id("users", "u3")
+        copy.ask("prod", "UPDATE users_prod SET name = 'mine now' WHERE id = '%s'" % changed)
+        copy.ask("prod", "INSERT INTO users_prod VALUES ('theirs', 'too')")
+        copy.run("rollback", "--yes")
+        are(sorted(copy.ask("prod", "SELECT * FROM users_prod")),
+            sorted([("already", "here"), ("theirs", "too"), (changed, "mine now")]))
+        are(copy.ask("prod", "SELECT count(*) FROM items_prod"), [(0,)])
+
+
+def a_key_of_somebody_else_is_never_overwritten():
+    with Copy() as copy:
+        taken = new_id("users", "u7")
+        copy.ask("prod", "INSERT INTO users_prod VALUES ('%s', 'theirs')" % taken)
+        printed = copy.run("run", "--yes", expect=4)  # `on_failure: rollback`
+        assert "it is none of this migration" in printed, printed
+        are(copy.ask("prod", "SELECT * FROM users_prod ORDER BY 1"), sorted([("already", "here"), (taken, "theirs")]))
+
+
+def a_row_that_refers_to_nothing_is_refused_before():
+    with Copy() as copy:
+        copy.ask("dev", "UPDATE items_dev SET order_id = 'nowhere' WHERE id = 'i4'")
+        printed = copy.run("run", "--yes", expect=3)
+        assert "refers to 'nowhere'" in printed, printed
+        are(copy.ask("prod", "SELECT count(*) FROM users_prod"), [(1,)])
+
+
+def a_trial_takes_along_what_is_referred_to():
+    with Copy() as copy:
+        printed = copy.run("test", "--limit", "2", "--yes")
+        assert "references followed" in printed, printed
+        are(copy.ask("prod", "SELECT count(*) FROM users_prod"), [(1,)])
+
+
+def names_that_are_not_there_are_told():
+    with Copy(names="[usres]") as copy:
+        printed = copy.run("check", expect=2)
+        assert "there is no table `usres_dev`" in printed and "did you mean `users`?" in printed, printed
+    with Copy(names='["*", "!items"]') as copy:
+        copy.run("run", "--yes")
+        are(copy.ask("prod", "SELECT count(*) FROM items_prod"), [(0,)])
+
+
+def killed_at_any_moment_it_goes_on():
+    for milliseconds in (60, 120, 200, 350):
+        with Copy(rows=2000) as copy:
+            process = subprocess.Popen([BINARY, "run", str(copy.folder / "plan.yaml"), "--yes"], stdin=subprocess.DEVNULL,
+                                       stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+            try:
+                process.wait(milliseconds / 1000)
+            except subprocess.TimeoutExpired:
+                process.kill()
+                process.wait()
+            copy.run("run", "--yes")
+            copy.is_copied()
+            copy.run("rollback", "--yes")
+            are(copy.ask("prod", "SELECT * FROM users_prod"), [("already", "here")])
+
+
+TESTS = [every_reference_follows_in_each_format, a_second_run_carries_what_came_went_and_changed,
+         a_rollback_takes_away_what_was_written_and_nothing_else, a_key_of_somebody_else_is_never_overwritten,
+         a_row_that_refers_to_nothing_is_refused_before, a_trial_takes_along_what_is_referred_to,
+         names_that_are_not_there_are_told, killed_at_any_moment_it_goes_on]
+
+if __name__ == "__main__":
+    main(*TESTS)
