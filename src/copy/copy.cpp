@@ -29,8 +29,9 @@ constexpr std::int64_t batches_per_chunk_max = 16;
 bool takes_locks(const Move& move) { return move.target->capabilities().writers_max <= 1; }
 }  // namespace
 
-Copy::Copy(const Move& move, bool rows_may_pass, const LimitsPlan& limits, Journal& journal,
-           Clock& clock, Events& events, RejectRow reject)
+Copy::Copy(std::span<const Move> moves, const Move& move, bool rows_may_pass,
+           const LimitsPlan& limits, Journal& journal, Clock& clock, Events& events,
+           RejectRow reject)
     : move_(move),
       rows_may_pass_(rows_may_pass),
       limits_(limits),
@@ -38,7 +39,8 @@ Copy::Copy(const Move& move, bool rows_may_pass, const LimitsPlan& limits, Journ
       clock_(clock),
       events_(events),
       reject_(std::move(reject)),
-      rows_per_batch_(std::min<std::int64_t>(limits.batch_size.value_or(1000), 1000)) {
+      rows_per_batch_(std::min<std::int64_t>(limits.batch_size.value_or(1000), 1000)),
+      selection_(moves, move) {
   bounds_.wanted = move.inside ? batch_alone : batch_beside_writers;
   if (takes_locks(move)) return;
   bounds_ = {rows_without_locks_min, bounds_.rows_max, batch_without_locks};
@@ -137,8 +139,11 @@ Result<Copy::Outcome> Copy::copy_rows(const ChunkLimits& limits) {
   Outcome outcome;
   outcome.through = chunk.range.through;
   outcome.read = std::ssize(chunk.rows);
+  if (move_.own != nullptr) {
+    TRY(copy_own(chunk.rows, outcome));
+    return outcome;
+  }
   std::vector<Change> changes;
-  std::vector<Row> source_keys;
   for (const Row& row : chunk.rows) {
     outcome.bytes += size_of(row);
     Result<Row> image = image_of(move_.mapping, row, move_.target->catalog());
@@ -152,22 +157,41 @@ Result<Copy::Outcome> Copy::copy_rows(const ChunkLimits& limits) {
     }
     changes.push_back({key_of(image.value(), move_.mapping.target_key),
                        written_values(move_.mapping.forward, image.value())});
-    source_keys.push_back(key_of(row, move_.mapping.source_key));
   }
   if (changes.empty()) return outcome;
-  if (move_.own != nullptr) {
-    std::vector<OwnChange> own;
-    for (std::size_t i = 0; i < changes.size(); ++i) {
-      own.push_back({std::move(source_keys[i]), std::move(changes[i])});
-    }
-    ASSIGN_OR_RETURN(const Applied applied, write_own(*move_.own, *target_, *writer_,
-                                                      move_.mapping.forward, move_.to, own));
-    outcome.written = applied.written;
-    return outcome;
-  }
   ASSIGN_OR_RETURN(const Applied applied, write(std::move(changes)));
   outcome.written = applied.written;
   return outcome;
+}
+
+// Among rows of others, and perhaps not every row.
+Status Copy::copy_own(const std::vector<Row>& rows, Outcome& outcome) {
+  ASSIGN_OR_RETURN(const std::vector<Selection::Pick> picks, selection_.pick(rows));
+  std::vector<OwnChange> own;
+  for (std::size_t i = 0; i < rows.size(); ++i) {
+    outcome.bytes += size_of(rows[i]);
+    if (picks[i].fate == Selection::Fate::left_out) continue;
+    Row key = key_of(rows[i], move_.mapping.source_key);
+    Result<Row> image = picks[i].fate == Selection::Fate::taken
+                            ? image_of(move_.mapping, picks[i].row, move_.target->catalog())
+                            : Result<Row>(picks[i].error);
+    if (!image.ok()) {
+      const bool is_orphan = picks[i].fate == Selection::Fate::set_aside;
+      Error error = std::move(image).error().within(fmt::format("converting key {}", show(key)));
+      if (move_.on_error == OnError::fail && !is_orphan) return error;
+      TRY(reject_(move_, key, error));
+      ++outcome.rejected;
+      continue;
+    }
+    Change change{key_of(image.value(), move_.mapping.target_key),
+                  written_values(move_.mapping.forward, image.value())};
+    own.push_back({std::move(key), std::move(change)});
+  }
+  if (own.empty()) return {};
+  const OwnPlace place{*move_.own, *target_, *writer_, move_.mapping, move_.to, move_.on_conflict};
+  ASSIGN_OR_RETURN(const Applied applied, write_own(place, own));
+  outcome.written = applied.written;
+  return {};
 }
 
 Status Copy::copy_batch(Outcome& chunk) {

@@ -10,6 +10,7 @@
 
 #include <functional>
 #include <memory>
+#include <span>
 
 #include "base/clock.h"
 #include "base/events.h"
@@ -17,6 +18,7 @@
 #include "copy/pace.h"
 #include "journal/journal.h"
 #include "plan/migration.h"
+#include "plan/selection.h"
 
 namespace whimbrel {
 
@@ -27,8 +29,8 @@ class Copy {
  public:
   // `rows_may_pass`: rows of a chunk that the store cannot copy by itself may be read and written
   // one by one, which is safe only where a feed repairs what changes in between.
-  Copy(const Move& move, bool rows_may_pass, const LimitsPlan& limits, Journal& journal,
-       Clock& clock, Events& events, RejectRow reject);
+  Copy(std::span<const Move> moves, const Move& move, bool rows_may_pass, const LimitsPlan& limits,
+       Journal& journal, Clock& clock, Events& events, RejectRow reject);
   // Copies the next chunk. Errors carry the chunk; what was journaled stays valid.
   Result<Step> step();
 
@@ -48,6 +50,7 @@ class Copy {
   Status open();
   Result<Outcome> copy_inside(const ChunkLimits& limits);
   Result<Outcome> copy_rows(const ChunkLimits& limits);
+  Status copy_own(const std::vector<Row>& rows, Outcome& outcome);
   Status open_rows();
   Result<Applied> write(std::vector<Change> changes);
   // The change that brings this target row up to date with the source.
@@ -68,7 +71,9 @@ class Copy {
   std::unique_ptr<InsideCopier> inside_;
   std::unique_ptr<SnapshotReader> reader_;
   std::unique_ptr<BatchWriter> writer_;
-  std::unique_ptr<SnapshotReader> target_;  // where rows of ours lie among rows of others
+  // Where rows of ours lie among rows of others.
+  std::unique_ptr<SnapshotReader> target_;
+  Selection selection_;
 };
 
 }  // namespace whimbrel

@@ -83,7 +83,7 @@ TEST(CopyResume, ContinuesAfterTheLastJournaledChunk) {
   const LimitsPlan limits{10, std::nullopt, 1};
   const auto reject = [](const Move&, const Row&, const Error&) { return Status(); };
   for (int i = 0; i < 3; ++i) {  // three lives of one chunk each
-    Copy copy(move, true, limits, *journal.value(), clock, events, reject);
+    Copy copy({&move, 1}, move, true, limits, *journal.value(), clock, events, reject);
     ASSERT_TRUE(copy.step().ok());
   }
   EXPECT_EQ(store->rows("new0").size(), 30U);

@@ -171,6 +171,9 @@ class Engine {
   Status make_again(const Move& move, const Row& key, const std::vector<Unheld>& columns);
   Result<bool> source_has(const Move& move, const Row& target_key) const;
   Status references_resolve();
+  // How many were looked up.
+  Result<std::int64_t> resolves(const Move& move, const Reference& reference,
+                                const std::vector<std::optional<Row>>& rows);
   std::vector<HeldTables> tables_to_hold(Direction direction) const;
   Status let_go_of_the_last_hold();
 

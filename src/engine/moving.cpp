@@ -317,8 +317,8 @@ Result<VerifyOutcome> Engine::compare_all(std::int64_t sample, bool follow, bool
       if (is_whole_row(columns)) no_place.insert(key);
       put_back.insert(std::move(key));
     }
-    verifies.push_back(std::make_unique<Verify>(move, pairing, sample, parts_.journal, parts_.clock,
-                                                parts_.events));
+    verifies.push_back(std::make_unique<Verify>(migration_.moves, move, pairing, sample,
+                                                parts_.journal, parts_.clock, parts_.events));
     verifies.back()->put_back_before(std::move(put_back));
     verifies.back()->has_no_place_for(std::move(no_place));
     const bool waits_in_a_feed = !follow && migration_.sync != Sync::dual;
@@ -366,22 +366,10 @@ Result<VerifyOutcome> Engine::compare_all(std::int64_t sample, bool follow, bool
 
 // Each reference of a row of ours leads to a row of the new side.
 Status Engine::references_resolve() {
-  constexpr std::int64_t rows_at_once = 1000;
   for (const Move& move : migration_.moves) {
     if (move.own == nullptr || move.orphans == Orphans::keep) continue;
+    constexpr std::int64_t rows_at_once = 1000;
     ASSIGN_OR_RETURN(const auto reader, move.target->open_reader(move.mapping.target));
-    std::vector<std::pair<int, std::unique_ptr<SnapshotReader>>> parents;  // by column
-    for (const ForeignKey& key : move.mapping.target.foreign_keys) {
-      for (const Move& parent : migration_.moves) {
-        const bool is_it = parent.target == move.target && key.columns.size() == 1 &&
-                           parent.mapping.target.key.size() == 1 &&
-                           ascii_iequals(parent.mapping.target.name, key.parent);
-        if (!is_it) continue;
-        ASSIGN_OR_RETURN(auto there, parent.target->open_reader(parent.mapping.target));
-        parents.emplace_back(move.mapping.target.column_index(key.columns.front()),
-                             std::move(there));
-      }
-    }
     std::int64_t references = 0;
     std::optional<Row> after;
     while (true) {
@@ -390,32 +378,46 @@ Status Engine::references_resolve() {
       std::vector<Row> keys;
       for (const OwnRow& row : own) keys.push_back(row.target_key);
       ASSIGN_OR_RETURN(const auto rows, reader->read_keys(keys));
-      for (const auto& [column, parent] : parents) {
-        std::vector<Row> wanted;
-        std::vector<Row> of;
-        for (const std::optional<Row>& row : rows) {
-          if (!row || (*row)[static_cast<std::size_t>(column)].is_null()) continue;
-          wanted.push_back({(*row)[static_cast<std::size_t>(column)]});
-          of.push_back(key_of(*row, move.mapping.target_key));
-        }
-        ASSIGN_OR_RETURN(const auto found, parent->read_keys(wanted));
-        references += std::ssize(wanted);
-        for (std::size_t i = 0; i < found.size(); ++i) {
-          if (found[i]) continue;
-          return Error{ErrorCode::data_mismatch,
-                       fmt::format("the row {} of {} refers to {}, which is not there", show(of[i]),
-                                   move.to, show(wanted[i])),
-                       "`whimbrel analyze` names every row of the source that refers to nothing",
-                       "nothing is switched; `whimbrel rollback` takes away what was written",
-                       {},
-                       ""};
-        }
+      for (const Reference& reference : move.references) {
+        ASSIGN_OR_RETURN(const std::int64_t looked_up, resolves(move, reference, rows));
+        references += looked_up;
       }
       after = own.back().target_key;
     }
     parts_.events.emit({"references_resolve", {{"table", move.name}, {"references", references}}});
   }
   return {};
+}
+
+Result<std::int64_t> Engine::resolves(const Move& move, const Reference& reference,
+                                      const std::vector<std::optional<Row>>& rows) {
+  const Move& parent = migration_.moves[static_cast<std::size_t>(reference.parent)];
+  if (parent.mapping.target.key.size() != 1) return std::int64_t{0};
+  ASSIGN_OR_RETURN(const auto there, parent.target->open_reader(parent.mapping.target));
+  std::vector<Row> wanted;
+  std::vector<Row> of;
+  for (const std::optional<Row>& row : rows) {
+    if (!row) continue;
+    const Value& value = (*row)[static_cast<std::size_t>(reference.becomes)];
+    ASSIGN_OR_RETURN(const std::vector<Value> ids, ids_in(reference.place, value));
+    for (const Value& id : ids) {
+      if (id.is_null()) continue;
+      wanted.push_back({id});
+      of.push_back(key_of(*row, move.mapping.target_key));
+    }
+  }
+  ASSIGN_OR_RETURN(const auto found, there->read_keys(wanted));
+  for (std::size_t i = 0; i < found.size(); ++i) {
+    if (found[i]) continue;
+    return Error{ErrorCode::data_mismatch,
+                 fmt::format("{} of the row {} of {} leads to {}, which is not there",
+                             reference.said, show(of[i]), move.to, show(wanted[i])),
+                 "`whimbrel analyze` names every row of the source that refers to nothing",
+                 "nothing is switched; `whimbrel rollback` takes away what was written",
+                 {},
+                 ""};
+  }
+  return std::ssize(wanted);
 }
 
 std::vector<HeldTables> Engine::tables_to_hold(Direction direction) const {

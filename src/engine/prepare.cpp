@@ -111,7 +111,7 @@ Status Engine::prepare_target(const Move& move) {
     if (there.ok()) {
       ASSIGN_OR_RETURN(const auto reader, move.target->open_reader(there.value()));
       ASSIGN_OR_RETURN(const std::int64_t rows, reader->count());
-      if (rows > 0 && !move.mapping.key_goes_one_way) {
+      if (rows > 0 && !move.among_others) {
         return Error{
             ErrorCode::refused,
             fmt::format("{} has {} already", move.to, rows_text(rows)),
@@ -198,7 +198,8 @@ Status Engine::copy() {
     if (it != state.copies.end() && it->second.at_end) continue;
     const int lane = move.index % std::max(move.target->capabilities().writers_max, 1);
     lanes[{move.target->identity(), lane}].push_back(std::make_shared<Copy>(
-        move, migration_.sync != Sync::dual, limits_, parts_.journal, parts_.clock, parts_.events,
+        migration_.moves, move, migration_.sync != Sync::dual, limits_, parts_.journal,
+        parts_.clock, parts_.events,
         [this](const Move& m, const Row& key, const Error& why) { return reject(m, key, why); }));
   }
   std::vector<Task> tasks;

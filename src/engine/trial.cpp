@@ -6,6 +6,7 @@
 #include <nlohmann/json.hpp>
 
 #include "base/text.h"
+#include "plan/selection.h"
 #include "store/image.h"
 
 namespace whimbrel {
@@ -61,17 +62,22 @@ Status Trial::choose(const std::string& table, std::int64_t limit) {
     names.push_back(move.name);
     if (!table.empty() && move.name != table) continue;
     ASSIGN_OR_RETURN(const auto reader, move.source->open_reader(move.mapping.source));
-    // Rows that would be set aside are no trial of anything: others are taken instead.
-    const bool picks = move.on_error == OnError::reject;
+    // Rows that would be set aside or left out are no trial of anything: others are taken instead.
+    const bool picks = move.on_error == OnError::reject || move.among_others;
     Keys& chosen = chosen_[move.index];
     std::optional<Row> after;
     do {
       ASSIGN_OR_RETURN(
           const ChunkOfRows chunk,
           reader->read_after(after, {limit - std::ssize(chosen), std::int64_t{64} << 20}));
-      for (const Row& row : chunk.rows) {
-        if (picks && !image_of(move.mapping, row, move.target->catalog()).ok()) continue;
-        chosen.insert(key_of(row, move.mapping.source_key));
+      ASSIGN_OR_RETURN(const auto taken, Selection(migration_.moves, move).pick(chunk.rows));
+      for (std::size_t i = 0; i < taken.size(); ++i) {
+        if (taken[i].fate != Selection::Fate::taken) continue;
+        const bool skips_wrong = move.on_error == OnError::reject;
+        if (skips_wrong && !image_of(move.mapping, taken[i].row, move.target->catalog()).ok()) {
+          continue;
+        }
+        chosen.insert(key_of(chunk.rows[i], move.mapping.source_key));
       }
       after = chunk.range.through;
     } while (picks && after && std::ssize(chosen) < limit && !must_stop());
@@ -89,6 +95,7 @@ Status Trial::follow_references() {
     for (const auto& [index, keys] : open) {
       const Move& child = migration_.moves[static_cast<std::size_t>(index)];
       ASSIGN_OR_RETURN(const Lot lot, read(child, keys));
+      TRY(follow_inner(child, lot, found));
       for (const ForeignKey& reference : child.mapping.source.foreign_keys) {
         for (const Move& parent : migration_.moves) {
           const bool refers = parent.source == child.source &&
@@ -113,6 +120,23 @@ Status Trial::follow_references() {
       }
     }
     open = std::move(found);
+  }
+  return {};
+}
+
+// References inside of values: a foreign key says nothing of them.
+Status Trial::follow_inner(const Move& child, const Lot& lot, std::map<int, Keys>& found) {
+  for (const Reference& reference : child.references) {
+    if (reference.place.is_whole_value()) continue;
+    for (const Row& row : lot.source_rows) {
+      ASSIGN_OR_RETURN(const std::vector<Value> ids,
+                       ids_in(reference.place, row[static_cast<std::size_t>(reference.column)]));
+      for (const Value& id : ids) {
+        if (id.is_null()) continue;
+        ++references_;
+        if (chosen_[reference.parent].insert({id}).second) found[reference.parent].insert({id});
+      }
+    }
   }
   return {};
 }
@@ -154,9 +178,10 @@ Result<Trial::Lot> Trial::read(const Move& move, const Keys& keys) {
   ASSIGN_OR_RETURN(const auto reader, move.source->open_reader(move.mapping.source));
   const std::vector<Row> list(keys.begin(), keys.end());
   ASSIGN_OR_RETURN(auto rows, reader->read_keys(list));
+  if (move.among_others) TRY(leave_out(move, rows));
   Lot lot;
   for (std::size_t i = 0; i < rows.size(); ++i) {
-    if (!rows[i]) continue;  // an orphan's parent, or deleted just now
+    if (!rows[i]) continue;  // an orphan's parent, left out, or deleted just now
     Result<Row> image = image_of(move.mapping, *rows[i], move.target->catalog());
     if (!image.ok()) {
       return std::move(image).error().within(
@@ -166,6 +191,17 @@ Result<Trial::Lot> Trial::read(const Move& move, const Keys& keys) {
     lot.images.push_back(std::move(image).value());
   }
   return lot;
+}
+
+Status Trial::leave_out(const Move& move, std::vector<std::optional<Row>>& rows) const {
+  Selection selection(migration_.moves, move);
+  for (std::optional<Row>& row : rows) {
+    if (!row) continue;
+    ASSIGN_OR_RETURN(const auto picks, selection.pick({&*row, 1}));
+    row = picks.front().fate == Selection::Fate::taken ? std::optional(picks.front().row)
+                                                       : std::nullopt;
+  }
+  return {};
 }
 
 // Every row is named in the journal, with what will be written, before it is written.

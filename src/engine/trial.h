@@ -58,6 +58,8 @@ class Trial {
   bool must_stop() const { return stop_ != nullptr && stop_->requested(); }
   Status choose(const std::string& table, std::int64_t limit);
   Status follow_references();
+  Status follow_inner(const Move& child, const Lot& lot, std::map<int, Keys>& found);
+  Status leave_out(const Move& move, std::vector<std::optional<Row>>& rows) const;
   Result<Lot> read(const Move& move, const Keys& keys);
   Status try_table(const Move& move, TriedTable& tried);
   Status write(const Move& move, const Lot& lot, int part, TriedTable& tried);

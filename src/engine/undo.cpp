@@ -146,14 +146,13 @@ Status Engine::take_away(const Move& move) {
   ASSIGN_OR_RETURN(
       const auto writer,
       move.target->open_writer(move.mapping.target, written_columns(move.mapping.forward)));
-  return take_away_own(
-      *move.own, *reader, *writer, move.mapping.forward, [&](const OwnRow& row) -> Status {
-        parts_.events.emit({"row_left_alone", {{"table", move.to}}});
-        return reject(
-            move, row.source_key,
-            Error{ErrorCode::conflict, "its row " + show(row.target_key) + " of " + move.to +
-                                           " was changed by somebody: it was left alone"});
-      });
+  const OwnPlace place{*move.own, *reader, *writer, move.mapping, move.to, move.on_conflict};
+  return take_away_own(place, [&](const OwnRow& row) -> Status {
+    parts_.events.emit({"row_left_alone", {{"table", move.to}}});
+    return reject(move, row.source_key,
+                  Error{ErrorCode::conflict, "its row " + show(row.target_key) + " of " + move.to +
+                                                 " was changed by somebody: it was left alone"});
+  });
 }
 
 Status Engine::undo_effect(const Effect& effect) {

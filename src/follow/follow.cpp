@@ -6,6 +6,7 @@
 #include <iterator>
 
 #include "follow/kept.h"
+#include "plan/selection.h"
 #include "store/image.h"
 
 namespace whimbrel {
@@ -348,14 +349,27 @@ Status Follow::spell_as_they_are(Lane& lane, std::vector<Row>& keys) {
 
 // Forward only: nothing leads back.
 Result<std::int64_t> Follow::carry_own(Lane& lane, const std::vector<Row>& keys) {
-  ASSIGN_OR_RETURN(const std::vector<std::optional<Row>> rows, lane.from->read_keys(keys));
+  const Move& move = *lane.move;
+  ASSIGN_OR_RETURN(std::vector<std::optional<Row>> rows, lane.from->read_keys(keys));
+  std::vector<Row> there;
+  for (const std::optional<Row>& row : rows) {
+    if (row) there.push_back(*row);
+  }
+  Selection selection(moves_, move);
+  ASSIGN_OR_RETURN(const std::vector<Selection::Pick> picks, selection.pick(there));
+  std::size_t next = 0;
+  for (std::size_t i = 0; i < rows.size(); ++i) {
+    if (!rows[i]) continue;
+    const Selection::Pick& pick = picks[next++];
+    if (pick.fate == Selection::Fate::set_aside) TRY(reject_(move, keys[i], pick.error));
+    rows[i] = pick.fate == Selection::Fate::taken ? std::optional(pick.row) : std::nullopt;
+  }
   std::vector<Change> changes;
   TRY(carry_forward(lane, keys, rows, changes));
   std::vector<OwnChange> own;
   for (std::size_t i = 0; i < keys.size(); ++i) own.push_back({keys[i], std::move(changes[i])});
-  const Move& move = *lane.move;
-  ASSIGN_OR_RETURN(const Applied applied, write_own(*move.own, *lane.to, *lane.writer,
-                                                    move.mapping.forward, move.to, own));
+  const OwnPlace place{*move.own, *lane.to, *lane.writer, move.mapping, move.to, move.on_conflict};
+  ASSIGN_OR_RETURN(const Applied applied, write_own(place, own));
   return applied.written;
 }
 

@@ -58,6 +58,7 @@ Result<std::shared_ptr<OwnFile>> OwnFile::open(const std::string& path) {
       file->execute("PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL;"
                     "CREATE TABLE IF NOT EXISTS own (move INTEGER NOT NULL, target BLOB NOT NULL,"
                     " source BLOB NOT NULL, written TEXT NOT NULL, before TEXT NOT NULL,"
+                    " original BLOB NOT NULL,"
                     " PRIMARY KEY (move, target)) WITHOUT ROWID"));
   return file;
 }
@@ -69,8 +70,8 @@ class OwnFileBook final : public OwnBook {
   Result<std::vector<std::optional<OwnRow>>> find(std::span<const Row> target_keys) override {
     const std::lock_guard lock(file_->mutex_);
     ASSIGN_OR_RETURN(const OwnStatement select,
-                     prepare("SELECT target, source, written, before FROM own WHERE move = ?1 AND "
-                             "target = ?2"));
+                     prepare("SELECT target, source, written, before, original FROM own "
+                             "WHERE move = ?1 AND target = ?2"));
     std::vector<std::optional<OwnRow>> rows;
     for (const Row& key : target_keys) {
       sqlite3_reset(select.get());
@@ -86,8 +87,8 @@ class OwnFileBook final : public OwnBook {
                                         std::int64_t rows_max) override {
     const std::lock_guard lock(file_->mutex_);
     ASSIGN_OR_RETURN(const OwnStatement select,
-                     prepare("SELECT target, source, written, before FROM own WHERE move = ?1 AND "
-                             "target > ?2 ORDER BY target LIMIT ?3"));
+                     prepare("SELECT target, source, written, before, original FROM own "
+                             "WHERE move = ?1 AND target > ?2 ORDER BY target LIMIT ?3"));
     sqlite3_bind_int(select.get(), 1, move_);
     bind_bytes(select.get(), 2, after ? canonical(*after) : std::string());
     sqlite3_bind_int64(select.get(), 3, rows_max);
@@ -101,13 +102,15 @@ class OwnFileBook final : public OwnBook {
 
   Status note(std::span<const OwnRow> rows) override {
     return in_transaction(
-        "INSERT INTO own VALUES (?1, ?2, ?3, ?4, ?5) ON CONFLICT (move, target) DO UPDATE SET "
-        "source = excluded.source, written = excluded.written, before = excluded.before",
+        "INSERT INTO own VALUES (?1, ?2, ?3, ?4, ?5, ?6) ON CONFLICT (move, target) DO UPDATE SET "
+        "source = excluded.source, written = excluded.written, before = excluded.before, "
+        "original = excluded.original",
         std::ssize(rows), [&](sqlite3_stmt* statement, std::size_t i) {
           bind_bytes(statement, 2, canonical(rows[i].target_key));
           bind_bytes(statement, 3, canonical(rows[i].source_key));
           sqlite3_bind_text(statement, 4, rows[i].written.c_str(), -1, SQLITE_TRANSIENT);
           sqlite3_bind_text(statement, 5, rows[i].before.c_str(), -1, SQLITE_TRANSIENT);
+          bind_bytes(statement, 6, rows[i].original);
         });
   }
 
@@ -136,6 +139,7 @@ class OwnFileBook final : public OwnBook {
     ASSIGN_OR_RETURN(row.source_key, row_from_canonical(bytes_at(select, 1)));
     row.written = bytes_at(select, 2);
     row.before = bytes_at(select, 3);
+    row.original = bytes_at(select, 4);
     return std::optional<OwnRow>(std::move(row));
   }
 

@@ -9,6 +9,8 @@
 #include <sstream>
 
 #include "base/text.h"
+#include "plan/names.h"
+#include "plan/new_ids.h"
 #include "plan/open_tables.h"
 #include "plan/plan_file.h"
 
@@ -56,8 +58,10 @@ class Binder {
     migration_.folder = plan_.folder;
     migration_.sync = plan_.sync.value_or(Sync::capture);
     migration_.verifies_references = plan_.verifies_references;
-    TRY(expand());
+    ASSIGN_OR_RETURN(entries_, tables_by_name(plan_, stores_, begun_with_, diagnostics_));
+    migration_.only_copies = plan_.only_copies();
     for (const TableEntry& entry : entries_) TRY(table(entry));
+    connect_references();
     for (const SwitchEntry& entry : plan_.switches) TRY(bind_switch(entry));
     for (std::size_t i = 0; i < plan_.checks.size(); ++i) bind_check(i);
     tables_together();
@@ -67,7 +71,10 @@ class Binder {
   }
 
   void look_at_columns() {
-    (void)expand().ok();
+    Result<std::vector<TableEntry>> entries =
+        tables_by_name(plan_, stores_, begun_with_, diagnostics_);
+    if (!entries.ok()) return;
+    entries_ = std::move(entries).value();
     for (const TableEntry& entry : entries_) {
       const bool are_there = stores_.contains(entry.from.alias) && stores_.contains(entry.to.alias);
       const bool is_one =
@@ -78,216 +85,6 @@ class Binder {
   }
 
  private:
-  static bool is_pattern(const std::string& name) { return name.find('*') != std::string::npos; }
-
-  static bool matches(std::string_view pattern, std::string_view name) {
-    const std::size_t star = pattern.find('*');
-    if (star == std::string_view::npos) return pattern == name;
-    if (!name.starts_with(pattern.substr(0, star))) return false;
-    const std::string_view rest = pattern.substr(star + 1);
-    for (std::size_t at = star; at <= name.size(); ++at) {
-      if (matches(rest, name.substr(at))) return true;
-    }
-    return false;
-  }
-
-  static std::string with_name(const std::string& address, const std::string& name) {
-    std::string text = address;
-    const std::string place = "{name}";
-    for (std::size_t at = text.find(place); at != std::string::npos;
-         at = text.find(place, at + name.size())) {
-      text.replace(at, place.size(), name);
-    }
-    return text;
-  }
-
-  bool is_one_of(const TableEntry& entry) const {
-    return !begun_with_ ||
-           begun_with_->contains(ascii_lower(entry.from.alias + "/" + entry.from.table));
-  }
-
-  // A line with `{name}` is as many tables. What came after the migration had begun is none of it.
-  Status expand() {
-    std::set<std::string> named;  // by alias/table: a pattern leaves to others what they name
-    for (const TableEntry& entry : plan_.tables) {
-      if (entry.names.empty()) named.insert(entry.from.alias + "/" + entry.from.table);
-      for (const NamedPlace& one : entry.names) {
-        if (!is_pattern(one.name)) {
-          named.insert(entry.from.alias + "/" + with_name(entry.from.table, one.name));
-        }
-      }
-    }
-    for (const TableEntry& entry : plan_.tables) {
-      if (entry.names.empty()) {
-        entries_.push_back(entry);
-      } else if (stores_.contains(entry.from.alias)) {
-        TRY(expand(entry, named));
-      }
-    }
-    return {};
-  }
-
-  Status expand(const TableEntry& entry, const std::set<std::string>& named) {
-    const std::size_t place = entry.from.table.find("{name}");
-    if (place == std::string::npos) return {};
-    const std::string before = entry.from.table.substr(0, place);
-    const std::string after = entry.from.table.substr(place + std::string_view("{name}").size());
-    ASSIGN_OR_RETURN(const std::vector<std::string> tables,
-                     stores_.at(entry.from.alias)->catalog().tables());
-    std::set<std::string> there;
-    for (const std::string& table : tables) {
-      if (table.size() <= before.size() + after.size()) continue;
-      if (!table.starts_with(before) || !table.ends_with(after)) continue;
-      there.insert(table.substr(before.size(), table.size() - before.size() - after.size()));
-    }
-    std::vector<std::string> chosen;
-    const auto choose = [&](const std::string& name) {
-      if (std::ranges::count(chosen, name) == 0) chosen.push_back(name);
-    };
-    for (const NamedPlace& one : entry.names) {
-      if (one.name.starts_with("!")) {
-        std::erase_if(chosen,
-                      [&](const std::string& name) { return matches(one.name.substr(1), name); });
-      } else if (is_pattern(one.name)) {
-        for (const std::string& name : there) {
-          const bool is_others = named.contains(entry.from.alias + "/" + before + name + after);
-          const bool is_this_ones = std::ranges::count(chosen, name) > 0;
-          if (matches(one.name, name) && !is_others && !is_this_ones) choose(name);
-        }
-      } else if (there.contains(one.name) || begun_with_) {
-        choose(one.name);
-      } else {
-        const std::string near = did_you_mean(one.name, {there.begin(), there.end()});
-        diagnostics_.add(
-            one.at, fmt::format("there is no table `{}`", printable(before + one.name + after)),
-            near.empty() ? "take it out of `names`, or make that table" : near);
-      }
-    }
-    for (const std::string& name : chosen) {
-      TableEntry made = entry;
-      made.as = name;
-      made.names.clear();
-      made.from.table = with_name(entry.from.table, name);
-      made.to.table = with_name(entry.to.table, name);
-      if (is_one_of(made)) entries_.push_back(std::move(made));
-    }
-    return {};
-  }
-
-  ExprPtr new_id(const std::string& table, const std::string& column) const {
-    HashId id{make_expr(ColumnRef{column}), {}, plan_.ids->format, plan_.ids->prefix};
-    for (const auto& [part, text] : plan_.ids->from) {
-      switch (part) {
-        case IdsEntry::Part::name:
-          id.parts.emplace_back(table);
-          break;
-        case IdsEntry::Part::id:
-          id.parts.emplace_back(std::nullopt);
-          break;
-        case IdsEntry::Part::text:
-          id.parts.emplace_back(text);
-          break;
-      }
-    }
-    return make_expr(std::move(id));
-  }
-
-  const TableEntry* entry_called(const std::string& name) const {
-    const auto it = std::ranges::find(entries_, name, &TableEntry::as);
-    return it == entries_.end() ? nullptr : &*it;
-  }
-
-  static bool names_column(const TableEntry& entry, const std::string& column) {
-    return std::ranges::count(entry.columns, column, &ColumnEntry::target) > 0 ||
-           std::ranges::count(entry.same, column, &NamedPlace::name) > 0;
-  }
-
-  // What refers to what: as the plan says, then as the source declares it.
-  std::vector<ReferenceEntry> references_of(const TableEntry& entry, const TableSchema& source) {
-    std::vector<ReferenceEntry> all;
-    const bool is_open = !source.rest_column.empty();
-    for (const ReferenceEntry& one : plan_.references) {
-      if (!matches(one.table, entry.as)) continue;
-      const std::string column = is_open ? one.column : own_spelling(source, one.column);
-      if (column.empty()) {
-        if (is_pattern(one.table)) continue;
-        diagnostics_.add(one.at,
-                         fmt::format("{} has no column `{}`", source.name, printable(one.column)),
-                         did_you_mean(one.column, source.column_names()));
-        continue;
-      }
-      const bool is_known =
-          std::ranges::any_of(all, [&](const auto& other) { return other.column == column; });
-      if (is_known) continue;
-      if (entry_called(one.parent) == nullptr) {
-        if (begun_with_) continue;
-        std::vector<std::string> names;
-        for (const TableEntry& other : entries_) names.push_back(other.as);
-        const std::string near = did_you_mean(one.parent, names);
-        diagnostics_.add(one.parent_at,
-                         fmt::format("no table of the plan is called `{}`", printable(one.parent)),
-                         near.empty() ? "its rows get no new ids here" : near);
-        continue;
-      }
-      all.push_back(one);
-      all.back().column = column;
-    }
-    for (const ForeignKey& key : source.foreign_keys) {
-      if (key.columns.size() != 1) continue;
-      const bool is_known = std::ranges::any_of(
-          all, [&](const auto& other) { return other.column == key.columns.front(); });
-      for (const TableEntry& parent : entries_) {
-        const bool is_it = parent.from.alias == entry.from.alias &&
-                           ascii_iequals(parent.from.table, key.parent) &&
-                           (key.parent_columns.front().empty() ||
-                            ascii_iequals(key.parent_columns.front(), plan_.ids->column));
-        if (is_it && !is_known) {
-          all.push_back({entry.as, key.columns.front(), parent.as, entry.at, entry.at});
-        }
-      }
-    }
-    return all;
-  }
-
-  // Columns with new ids, as if the plan had written them.
-  TableEntry with_new_ids(const TableEntry& entry, TableSchema& source) {
-    TableEntry with = entry;
-    if (!plan_.ids) return with;
-    const std::string id = own_spelling(source, plan_.ids->column);
-    if (!id.empty() && !entry.keeps_ids && !names_column(entry, id)) {
-      with.columns.push_back({id, new_id(entry.as, id), plan_.ids->at, plan_.ids->at});
-    }
-    for (const ReferenceEntry& one : references_of(entry, source)) {
-      const TableEntry& parent = *entry_called(one.parent);
-      const bool is_declared = std::ranges::any_of(source.foreign_keys, [&](const ForeignKey& key) {
-        return key.columns == std::vector<std::string>{one.column};
-      });
-      if (!is_declared) {
-        source.foreign_keys.push_back(
-            {{one.column}, parent.from.table, {plan_.ids->column}, "", ""});
-      }
-      if (parent.keeps_ids || names_column(entry, one.column)) continue;
-      with.columns.push_back({one.column, new_id(one.parent, one.column), one.at, one.at});
-    }
-    return with;
-  }
-
-  // Declared by the plan only: the target is looked after as if it had said so itself.
-  void refer(const TableSchema& source, TableSchema& target) const {
-    if (!plan_.ids) return;
-    for (const ForeignKey& key : source.foreign_keys) {
-      const auto parent = std::ranges::find_if(entries_, [&](const TableEntry& one) {
-        return ascii_iequals(one.from.table, key.parent);
-      });
-      const bool is_declared = std::ranges::any_of(
-          target.foreign_keys,
-          [&](const ForeignKey& other) { return other.columns == key.columns; });
-      if (parent == entries_.end() || is_declared || key.columns.size() != 1) continue;
-      if (target.column_index(key.columns.front()) < 0) continue;
-      target.foreign_keys.push_back({key.columns, parent->to.table, {plan_.ids->column}, "", ""});
-    }
-  }
-
   Result<std::optional<TableSchema>> source_schema(const TableEntry& entry) {
     if (old_ddl_ != nullptr) {
       const auto it = old_ddl_->find(ascii_lower(entry.from.alias + "/" + entry.from.table));
@@ -468,12 +265,14 @@ class Binder {
   Status table(const TableEntry& as_written) {
     ASSIGN_OR_RETURN(std::optional<TableSchema> source, source_schema(as_written));
     if (!source) return {};
-    const TableEntry entry = with_new_ids(as_written, *source);
+    const NewIds ids(plan_, entries_, begun_with_.has_value(), diagnostics_);
+    const NewIds::Found found = ids.of(as_written, *source);
+    const TableEntry& entry = found.entry;
     ASSIGN_OR_RETURN(std::optional<TableSchema> target, target_schema(entry, *source));
     if (!target) return {};
     if (entry.health) health(*entry.health, *source);
     open_up(entry, *source, *target);
-    refer(*source, *target);
+    ids.declare(*source, *target);
     const std::size_t known = diagnostics_.mistakes().size();
     std::vector<std::pair<std::string, ExprPtr>> columns = mapped(entry, *source, *target);
     if (!entry.is_whole) return {};  // what is missing may stand in what was not understood
@@ -483,7 +282,7 @@ class Binder {
       required(entry, *target, columns);
     }
     if (diagnostics_.mistakes().size() > known) return {};
-    Result<Mapping> mapping = make_mapping(*source, *target, columns);
+    Result<Mapping> mapping = make_mapping(*source, *target, columns, !migration_.only_copies);
     if (!mapping.ok()) {
       diagnostics_.add(entry.at, mapping.error().message, mapping.error().hint);
       return {};
@@ -500,15 +299,58 @@ class Binder {
     move.creates_target = entry.create_file.has_value() || entry.create_like_source;
     move.indexes = entry.indexes;
     move.on_error = entry.on_error;
+    move.on_conflict = entry.on_conflict;
     move.orphans = entry.orphans;
-    migration_.only_copies = migration_.only_copies || move.mapping.key_goes_one_way;
-    move.inside = move.target->copies_inside(move.mapping, *move.source);
+    move.orphans_to = entry.orphans_to;
+    move.where = conditions(entry, move.mapping.source);
+    move.among_others = migration_.only_copies;
+    move.inside = !move.among_others && move.target->copies_inside(move.mapping, *move.source);
     const int compared_max = move.target->capabilities().compared_columns_max;
     const auto compared = std::ssize(move.mapping.forward) + std::ssize(move.mapping.source.key);
     move.compares_inside = move.inside && move.target->capabilities().compares_inside &&
                            (compared_max == 0 || compared <= compared_max);
     migration_.moves.push_back(std::move(move));
+    references_.push_back(found.references);
     return {};
+  }
+
+  std::vector<Condition> conditions(const TableEntry& entry, const TableSchema& source) {
+    std::vector<Condition> all;
+    for (const auto& [condition, at] : entry.where) {
+      all.push_back(condition);
+      all.back().column = source.own_spelling(condition.column);
+      if (!all.back().column.empty()) continue;
+      const std::string near = did_you_mean(condition.column, source.column_names());
+      diagnostics_.add(
+          at, fmt::format("{} has no column `{}`", source.name, printable(condition.column)),
+          near.empty() ? "its columns: " + join(source.column_names(), ", ") : near);
+    }
+    return all;
+  }
+
+  // A row is looked up by its key, so only references to such keys can be followed.
+  void connect_references() {
+    for (Move& move : migration_.moves) {
+      for (const NamedReference& one : references_[static_cast<std::size_t>(move.index)]) {
+        const auto parent = std::ranges::find(migration_.moves, one.parent, &Move::name);
+        const int column = move.mapping.source.column_index(one.column);
+        if (parent == migration_.moves.end() || column < 0) continue;
+        const std::vector<std::string>& key = parent->mapping.source.key;
+        const bool is_by_key =
+            key.size() == 1 && (!plan_.ids || ascii_iequals(key.front(), plan_.ids->column));
+        const int becomes = moved_to(move.mapping, one.column);
+        if (is_by_key && becomes >= 0) {
+          move.references.push_back({one.said, column, becomes, one.place, parent->index});
+        }
+      }
+    }
+  }
+
+  static int moved_to(const Mapping& mapping, const std::string& column) {
+    const auto it = std::ranges::find_if(mapping.forward, [&](const ColumnRule& rule) {
+      return copied_column(*rule.expr) == column;
+    });
+    return it == mapping.forward.end() ? -1 : it->index;
   }
 
   // In a table that is open any name may be one of a value.
@@ -517,7 +359,7 @@ class Binder {
     std::vector<std::string> names = {health.newest, health.groups};
     for (const auto& [name, values] : health.stuck) names.push_back(name);
     for (const std::string& name : names) {
-      if (name.empty() || !own_spelling(source, name).empty()) continue;
+      if (name.empty() || !source.own_spelling(name).empty()) continue;
       const std::string near = did_you_mean(name, source.column_names());
       diagnostics_.add(health.at,
                        fmt::format("{} has no column `{}`", source.name, printable(name)),
@@ -525,25 +367,12 @@ class Binder {
     }
   }
 
-  // Names are matched as the store matches them: without regard to ASCII case, unless a table is
-  // open.
-  static std::string own_spelling(const TableSchema& schema, const std::string& name) {
-    for (const ColumnSchema& column : schema.columns) {
-      if (column.name == name) return name;
-    }
-    if (!schema.rest_column.empty()) return "";
-    for (const ColumnSchema& column : schema.columns) {
-      if (ascii_iequals(column.name, name)) return column.name;
-    }
-    return "";
-  }
-
   std::vector<std::pair<std::string, ExprPtr>> mapped(const TableEntry& entry,
                                                       const TableSchema& source,
                                                       const TableSchema& target) {
     std::vector<std::pair<std::string, ExprPtr>> columns;
     const auto write = [&](const std::string& name, Place at) -> std::optional<std::string> {
-      const std::string column = own_spelling(target, name);
+      const std::string column = target.own_spelling(name);
       if (column.empty() && lost(entry.to, name, at)) return std::nullopt;
       if (column.empty()) {
         const std::string near = did_you_mean(name, target.column_names());
@@ -581,7 +410,7 @@ class Binder {
     }
     for (const NamedPlace& same : entry.same) {
       const auto name = write(same.name, same.at);
-      const std::string read = own_spelling(source, same.name);
+      const std::string read = source.own_spelling(same.name);
       if (read.empty() && lost(entry.from, same.name, same.at)) continue;
       if (read.empty()) {
         const std::string near = did_you_mean(same.name, source.column_names());
@@ -626,7 +455,7 @@ class Binder {
       if (is_new(entry.from, column.name)) {
         // Under `rest: copy` it would have moved, had it been there.
         const bool would_move =
-            entry.rest == Rest::copy && !own_spelling(target, column.name).empty();
+            entry.rest == Rest::copy && !target.own_spelling(column.name).empty();
         const bool moves = (entry.rest == Rest::forbid || would_move) && !column.generated;
         if (moves) migration_.added_since.push_back(source.name + "." + column.name);
         continue;
@@ -639,7 +468,7 @@ class Binder {
       }
       if (entry.rest != Rest::copy || moved.contains(column.name) || written.contains(column.name))
         continue;
-      const std::string name = own_spelling(target, column.name);
+      const std::string name = target.own_spelling(column.name);
       if (name.empty() && lost(entry.to, column.name, entry.rest_at)) continue;
       if (name.empty()) {
         diagnostics_.add(entry.rest_at,
@@ -974,20 +803,26 @@ class Binder {
 
   // Nothing written on the new side could find its row on the old one.
   void nobody_is_switched() {
+    const std::string why = plan_.ids ? "new ids lead nowhere back"
+                                      : "`where`, `on_conflict` and `orphans` leave rows out";
     if (migration_.sync != Sync::none) {
-      diagnostics_.add(plan_.sync_at,
-                       "new ids lead nowhere back: such a copy follows nobody while it is there",
+      diagnostics_.add(plan_.sync_at, why + ": such a copy follows nobody while it is there",
                        "say `sync: none`");
     }
     if (!plan_.switches.empty()) {
       diagnostics_.add(plan_.switches.front().at,
-                       "new ids lead nowhere back: after such a copy nobody is switched over",
-                       "leave `switches` out");
+                       why + ": after such a copy nobody is switched over", "leave `switches` out");
     }
   }
 
   Status sync() {
-    if (plan_.ids && !migration_.only_copies && !migration_.moves.empty()) {
+    const bool makes_ids = std::ranges::any_of(migration_.moves, [](const Move& move) {
+      return std::ranges::any_of(move.mapping.forward, [&](const ColumnRule& rule) {
+        return move.mapping.target.is_key(rule.column) &&
+               !std::holds_alternative<ColumnRef>(rule.expr->node);
+      });
+    });
+    if (plan_.ids && !makes_ids && !migration_.moves.empty()) {
       diagnostics_.add(
           plan_.ids->at,
           fmt::format("no table has a key column `{}` that would get a new id", plan_.ids->column),
@@ -1079,6 +914,7 @@ class Binder {
   Diagnostics& diagnostics_;
   Migration migration_;
   std::vector<TableEntry> entries_;
+  std::vector<std::vector<NamedReference>> references_;  // by move
   std::string ddl_texts_;
 };
 

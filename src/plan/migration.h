@@ -25,7 +25,31 @@ enum class Sync {
 };
 const char* name_of(Sync sync);
 enum class OnError { fail, reject };
-enum class Orphans { fail, keep };  // rows that refer to rows that are not there
+// Rows that refer to rows that are not there. All but the first two are for copies.
+enum class Orphans {
+  fail,
+  keep,
+  null,    // the reference becomes null
+  reject,  // the row is set aside
+  remove,  // the row is left out
+  assign,  // the reference leads to a row that the plan names
+};
+// A row of the source is taken when every condition holds. Numbers are compared by value, texts by
+// bytes; values of different kinds, and null, are only ever unequal.
+struct Condition {
+  enum class Is { one_of, none_of, at_least, above, at_most, below, begins_with };
+  std::string column;
+  Is is = Is::one_of;
+  std::vector<Value> values;
+};
+// A column of the source holds keys of rows of another move.
+struct Reference {
+  std::string said;  // as the plan spells it, or the column's name
+  int column = -1;   // of the source
+  int becomes = -1;  // the column of the target that it is moved to
+  IdPlace place;
+  int parent = -1;  // the move; its source has a key of one column
+};
 enum class Indexes { online, after };
 
 struct Move {
@@ -42,9 +66,13 @@ struct Move {
   Indexes indexes = Indexes::online;
   OnError on_error = OnError::fail;
   Orphans orphans = Orphans::fail;
-  // Which rows of the target are this migration's, where keys lead nowhere back; else null. Opened
-  // with the state folder.
-  std::shared_ptr<OwnBook> own = nullptr;
+  // A copy into a table in which others have rows as well: `own` says which are this migration's.
+  bool among_others = false;
+  OnConflict on_conflict = OnConflict::fail;
+  Value orphans_to = {};
+  std::vector<Condition> where = {};
+  std::vector<Reference> references = {};
+  std::shared_ptr<OwnBook> own = nullptr;  // opened with the state folder
 };
 
 struct RowSwitch {
@@ -159,7 +187,7 @@ struct Migration {
   FinishPlan finish;
   bool roll_back_on_failure = false;
   bool production = false;  // `protect: production`
-  // Ids are computed: nothing leads back, so this is a copy, and nobody is switched over.
+  // New ids lead nowhere back, or not every row moves: a copy, after which nobody is switched over.
   bool only_copies = false;
   bool verifies_references = false;
   std::string folder;  // of the plan file: commands start here

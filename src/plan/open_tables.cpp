@@ -51,6 +51,7 @@ void open_up(const TableEntry& entry, TableSchema& source, TableSchema& target) 
     written.insert(same.name);
     read.insert(same.name);
   }
+  for (const auto& [condition, at] : entry.where) read.insert(condition.column);
   if (is_open(source)) add_columns(source, read);
   if (is_open(target)) add_columns(target, written);
   if (entry.rest != Rest::copy) return;

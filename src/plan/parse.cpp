@@ -208,8 +208,8 @@ class Parser {
       return;
     }
     default_on_error_ = reader_.word_at(root, "on_error", {"fail", "reject"}).value_or("fail");
-    (void)reader_.word_at(root, "on_conflict", {"fail"}, {"skip", "overwrite", "merge"});
-    default_orphans_ = orphans_at(root, Orphans::fail);
+    default_on_conflict_ = on_conflict_at(root, OnConflict::fail);
+    default_orphans_ = orphans_at(root, {Orphans::fail, {}});
     std::set<std::string> names;
     for (const YAML::Node& item : node) {
       table(item);
@@ -279,16 +279,42 @@ class Parser {
         continue;
       }
       for (const auto& column : table.second) {
-        ReferenceEntry entry{reader_.text(table.first), reader_.text(column.first),
-                             reader_.text(column.second), YamlReader::place(column.first),
-                             YamlReader::place(column.second)};
-        if (entry.column.find_first_of(".[{#") != std::string::npos) {
-          diagnostics_.not_yet(entry.at, "a reference inside of a value");
+        const std::string of = reader_.text(table.first);
+        if (!column.second.IsSequence()) {
+          reference(of, column.first, column.second);
           continue;
         }
-        plan_.references.push_back(std::move(entry));
+        for (const YAML::Node& one : column.second) reference(of, column.first, one);
       }
     }
+  }
+
+  // `customer_id: customers`, or `pk: {to: customers, as: "CUSTOMER#{id}"}`.
+  void reference(const std::string& table, const YAML::Node& column, const YAML::Node& node) {
+    ReferenceEntry entry{table, reader_.text(column), "", YamlReader::place(column),
+                         YamlReader::place(node)};
+    if (!node.IsMap()) {
+      entry.parent = reader_.text(node);
+      plan_.references.push_back(std::move(entry));
+      return;
+    }
+    if (!reader_.check_keys(node, "a reference", {"to", "as"})) return;
+    entry.parent = reader_.text_at(node, "to").value_or("");
+    const std::string spelled = reader_.text_at(node, "as").value_or("{id}");
+    const std::string id = "{id}";
+    const std::size_t at = spelled.find(id);
+    const bool is_once =
+        at != std::string::npos && spelled.find(id, at + id.size()) == std::string::npos;
+    if (entry.parent.empty() || !is_once) {
+      diagnostics_.add(entry.parent_at,
+                       entry.parent.empty() ? "a reference needs `to:`, the table it leads to"
+                                            : "`as:` needs `{id}` once, where the id stands",
+                       "like {to: customers, as: \"CUSTOMER#{id}\"}");
+      return;
+    }
+    entry.prefix = spelled.substr(0, at);
+    entry.suffix = spelled.substr(at + id.size());
+    plan_.references.push_back(std::move(entry));
   }
 
   // `names:` and the `{name}` that they are put into.
@@ -321,10 +347,11 @@ class Parser {
 
   void table(const YAML::Node& node) {
     const std::size_t known = diagnostics_.mistakes().size();
-    if (!reader_.check_keys(node, "a table",
-                            {"as", "from", "to", "create", "columns", "same", "rest", "indexes",
-                             "on_error", "on_conflict", "orphans", "health", "names", "id"},
-                            {"items", "group", "where", "limit", "mask"})) {
+    if (!reader_.check_keys(
+            node, "a table",
+            {"as", "from", "to", "create", "columns", "same", "rest", "indexes", "on_error",
+             "on_conflict", "orphans", "health", "names", "id", "where"},
+            {"items", "group", "limit", "mask"})) {
       return;
     }
     TableEntry entry;
@@ -376,18 +403,82 @@ class Parser {
     const std::string on_error =
         reader_.word_at(node, "on_error", {"fail", "reject"}).value_or(default_on_error_);
     entry.on_error = on_error == "reject" ? OnError::reject : OnError::fail;
-    (void)reader_.word_at(node, "on_conflict", {"fail"}, {"skip", "overwrite", "merge"});
-    entry.orphans = orphans_at(node, default_orphans_);
+    entry.on_conflict = on_conflict_at(node, default_on_conflict_);
+    std::tie(entry.orphans, entry.orphans_to) = orphans_at(node, default_orphans_);
+    where(YamlReader::child(node, "where"), entry);
     entry.health = health(YamlReader::child(node, "health"));
     entry.is_whole = diagnostics_.mistakes().size() == known;
     if (from && to) plan_.tables.push_back(std::move(entry));
   }
 
-  Orphans orphans_at(const YAML::Node& node, Orphans otherwise) {
-    const auto word =
-        reader_.word_at(node, "orphans", {"fail", "keep"}, {"null", "reject", "delete", "assign"});
+  OnConflict on_conflict_at(const YAML::Node& node, OnConflict otherwise) {
+    const auto word = reader_.word_at(node, "on_conflict", {"fail", "skip", "overwrite", "merge"});
     if (!word) return otherwise;
-    return *word == "keep" ? Orphans::keep : Orphans::fail;
+    return *word == "skip"        ? OnConflict::skip
+           : *word == "overwrite" ? OnConflict::overwrite
+           : *word == "merge"     ? OnConflict::merge
+                                  : OnConflict::fail;
+  }
+
+  using OrphansAndValue = std::pair<Orphans, Value>;
+  OrphansAndValue orphans_at(const YAML::Node& node, const OrphansAndValue& otherwise) {
+    const YAML::Node said = YamlReader::child(node, "orphans");
+    if (!said.IsDefined()) return otherwise;
+    if (said.IsMap()) {
+      const bool is_known = reader_.check_keys(said, "`orphans`", {"assign"});
+      const YAML::Node to = YamlReader::child(said, "assign");
+      if (!is_known || !to.IsDefined()) return otherwise;
+      return {Orphans::assign, reader_.value(to)};
+    }
+    if (said.IsNull()) return {Orphans::null, {}};  // YAML reads the bare word so
+    const std::map<std::string, Orphans> words = {{"fail", Orphans::fail},
+                                                  {"keep", Orphans::keep},
+                                                  {"null", Orphans::null},
+                                                  {"reject", Orphans::reject},
+                                                  {"delete", Orphans::remove}};
+    const auto it = words.find(reader_.text(said));
+    if (it != words.end()) return {it->second, {}};
+    diagnostics_.add(YamlReader::place(said),
+                     fmt::format("`orphans: {}` is not known", printable(reader_.text(said))),
+                     "one of fail, keep, null, reject, delete, or {assign: ID}");
+    return otherwise;
+  }
+
+  // `where: {status: [open, waiting], created_at: {at_least: 2024}}`: all of them hold.
+  void where(const YAML::Node& node, TableEntry& entry) {
+    if (!node.IsDefined() ||
+        !reader_.check_keys(node, "`where`", {}, {}, "like {status: [open, waiting]}")) {
+      return;
+    }
+    const auto values = [&](const YAML::Node& of) {
+      std::vector<Value> all;
+      if (of.IsSequence()) {
+        for (const YAML::Node& one : of) all.push_back(reader_.value(one));
+      } else {
+        all.push_back(reader_.value(of));
+      }
+      return all;
+    };
+    const std::map<std::string, Condition::Is> words = {
+        {"not", Condition::Is::none_of}, {"at_least", Condition::Is::at_least},
+        {"above", Condition::Is::above}, {"at_most", Condition::Is::at_most},
+        {"below", Condition::Is::below}, {"begins_with", Condition::Is::begins_with}};
+    for (const auto& item : node) {
+      const std::string column = reader_.text(item.first);
+      const Place at = YamlReader::place(item.first);
+      if (!item.second.IsMap()) {
+        entry.where.emplace_back(Condition{column, Condition::Is::one_of, values(item.second)}, at);
+        continue;
+      }
+      if (!reader_.check_keys(item.second, "a condition",
+                              {"not", "at_least", "above", "at_most", "below", "begins_with"})) {
+        continue;
+      }
+      for (const auto& part : item.second) {
+        entry.where.emplace_back(
+            Condition{column, words.at(reader_.text(part.first)), values(part.second)}, at);
+      }
+    }
   }
 
   void columns(const YAML::Node& node, TableEntry& entry) {
@@ -661,7 +752,7 @@ class Parser {
   // What is right by itself and wrong together.
   void agree() {
     const bool none = plan_.sync == Sync::none;
-    if (none && !plan_.has_window && !plan_.ids) {
+    if (none && !plan_.has_window && !plan_.only_copies()) {
       diagnostics_.add(plan_.sync_at,
                        "under `sync: none` everything is compared while writers are held, and the "
                        "plan does not say for how long they may be",
@@ -817,7 +908,8 @@ class Parser {
   Diagnostics& diagnostics_;
   PlanFile plan_;
   std::string default_on_error_ = "fail";
-  Orphans default_orphans_ = Orphans::fail;
+  OnConflict default_on_conflict_ = OnConflict::fail;
+  OrphansAndValue default_orphans_{Orphans::fail, {}};
 };
 
 }  // namespace

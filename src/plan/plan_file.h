@@ -1,6 +1,7 @@
 // A plan as it is written: parsed and checked in itself, before any store is opened.
 #pragma once
 
+#include <algorithm>
 #include <map>
 #include <optional>
 #include <string>
@@ -60,6 +61,9 @@ struct ReferenceEntry {
   std::string parent;
   Place at;
   Place parent_at;
+  // What a text has before and behind the id.
+  std::string prefix = {};
+  std::string suffix = {};
 };
 
 struct TableEntry {
@@ -81,7 +85,10 @@ struct TableEntry {
   bool is_whole = true;  // else a mistake in it has left something out
   Indexes indexes = Indexes::online;
   OnError on_error = OnError::fail;
+  OnConflict on_conflict = OnConflict::fail;
   Orphans orphans = Orphans::fail;
+  Value orphans_to;  // `orphans: {assign: …}`
+  std::vector<std::pair<Condition, Place>> where;
   std::optional<HealthPlan> health;
 };
 struct RowSwitchEntry {
@@ -134,6 +141,15 @@ struct PlanFile {
   bool dry_run = false;
   std::string log_level = "info";
   std::string log_file;
+
+  // New ids, or not every row moves, or not every key is free: a copy among rows of others, after
+  // which nobody is led from one side to the other.
+  bool only_copies() const {
+    return ids || std::ranges::any_of(tables, [](const TableEntry& table) {
+             return !table.where.empty() || table.on_conflict != OnConflict::fail ||
+                    (table.orphans != Orphans::fail && table.orphans != Orphans::keep);
+           });
+  }
 };
 
 struct PlanSource {

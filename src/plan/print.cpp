@@ -235,6 +235,7 @@ struct Printer {
     return "{" + inside + ", if_null: " + *otherwise + "}";
   }
   Printed operator()(const HashId&) const { return std::nullopt; }
+  Printed operator()(const NewIdsInside&) const { return std::nullopt; }
   Printed operator()(const Between& node) const {
     return Map()
         .put("between", print_value(*node.of))

@@ -10,6 +10,7 @@
 
 #include "base/counted.h"
 #include "base/text.h"
+#include "plan/selection.h"
 #include "report/headline.h"
 #include "report/headway.h"
 #include "store/image.h"
@@ -78,7 +79,11 @@ struct Refusals {
 class TableAnalysis {
  public:
   TableAnalysis(const Migration& migration, const Move& move, const Standing& standing, bool redact)
-      : migration_(migration), move_(move), standing_(standing), redact_(redact) {}
+      : migration_(migration),
+        move_(move),
+        standing_(standing),
+        redact_(redact),
+        selection_(migration.moves, move) {}
 
   Status describe() {
     document_ = {
@@ -130,6 +135,7 @@ class TableAnalysis {
       std::vector<Row> images;
       std::vector<std::vector<Row>> old_parents;
       rows += std::ssize(chunk.rows);
+      if (move_.among_others) TRY(select(chunk.rows));
       for (Row& row : chunk.rows) {
         bytes += size_of(row);
         std::optional<Row> image = look_at(row, refusals);
@@ -140,6 +146,7 @@ class TableAnalysis {
         row.clear();  // a giant row is not held twice
       }
       TRY(look_for_parents(keys, images, old_parents));
+      TRY(look_for_others(keys, images));
       TRY(rehearse(keys, std::move(images)));
       events.emit({"analyzed", {{"table", move_.name}, {"rows", rows}}});
       after = chunk.range.through;
@@ -216,11 +223,16 @@ class TableAnalysis {
     ASSIGN_OR_RETURN(const auto reader, move_.target->open_reader(*there));
     ASSIGN_OR_RETURN(const std::int64_t rows, reader->count());
     document_["target_rows"] = rows;
-    if (rows > 0 && move_.mapping.key_goes_one_way) {
+    if (rows > 0 && move_.among_others) {
+      ASSIGN_OR_RETURN(target_, move_.target->open_reader(move_.mapping.target));
+      const char* equal_keys =
+          move_.on_conflict == OnConflict::fail ? "one with a key of ours stops it"
+          : move_.on_conflict == OnConflict::skip
+              ? "ours is left out for one with its key"
+              : "one with a key of ours is written over, and put back by a rollback";
       add_finding({Finding::Weight::note, "target_has_rows",
-                   fmt::format("{} has {} already: they stay as they are, and a key among them is "
-                               "never overwritten",
-                               move_.to, rows_text(rows)),
+                   fmt::format("{} has {} already: they stay as they are, and {}", move_.to,
+                               rows_text(rows), equal_keys),
                    ""});
     } else if (rows > 0) {
       add_finding(
@@ -267,6 +279,65 @@ class TableAnalysis {
     return {};
   }
 
+  // Only rows that the copy takes go on, with references as they will be.
+  Status select(std::vector<Row>& rows) {
+    std::vector<Row> wanted;
+    for (Row& row : rows) {
+      if (selection_.is_wanted(row)) {
+        wanted.push_back(std::move(row));
+      } else {
+        ++left_out_;
+      }
+    }
+    ASSIGN_OR_RETURN(const auto missing, selection_.missing(wanted));
+    for (const Selection::Missing& one : missing) {
+      const std::string& parent =
+          migration_.moves[static_cast<std::size_t>(one.reference->parent)].name;
+      orphan(key_of(wanted[one.row], move_.mapping.source_key), one.reference->said, show(one.id),
+             parent);
+    }
+    ASSIGN_OR_RETURN(std::vector<Selection::Pick> picks, selection_.pick(wanted));
+    rows.clear();
+    for (Selection::Pick& pick : picks) {
+      if (pick.fate == Selection::Fate::taken) rows.push_back(std::move(pick.row));
+    }
+    return {};
+  }
+
+  void orphan(const Row& key, const std::string& column, const std::string& id,
+              const std::string& parent) {
+    const std::string by = column.empty() ? "" : column + " ";
+    orphans_.add(key, Error{ErrorCode::refused,
+                            fmt::format("{}refers to {} of {}, which is not there", by, id, parent),
+                            "",
+                            "",
+                            {fmt::format("a reference to {} that is not there", parent)},
+                            ""});
+    if (redact_) orphans_.forget_examples();
+  }
+
+  // Keys of ours that rows of others have already.
+  Status look_for_others(const std::vector<Row>& keys, const std::vector<Row>& images) {
+    if (!move_.among_others || standing_.begun || target_ == nullptr) return {};
+    std::vector<Row> target_keys;
+    for (const Row& image : images) {
+      target_keys.push_back(key_of(image, move_.mapping.target_key));
+    }
+    ASSIGN_OR_RETURN(const auto there, target_->read_keys(target_keys));
+    for (std::size_t i = 0; i < there.size(); ++i) {
+      if (!there[i]) continue;
+      others_.add(keys[i],
+                  Error{ErrorCode::refused,
+                        fmt::format("{} has a row {} already", move_.to, show(target_keys[i])),
+                        "",
+                        "",
+                        {"a key that a row of others has"},
+                        ""});
+      if (redact_) others_.forget_examples();
+    }
+    return {};
+  }
+
   // A foreign key of the target, and where its parents are looked for: in the source of the move
   // that makes the parent table, or in the parent table as it is.
   struct Reference {
@@ -286,6 +357,8 @@ class TableAnalysis {
                               ascii_iequals(other.mapping.target.name, key.parent);
         if (makes_it) reference.move = &other;
       }
+      // Looked at where rows are selected.
+      if (reference.move != nullptr && move_.among_others && key.columns.size() == 1) continue;
       if (reference.move != nullptr) {
         parent = reference.move->mapping.target;
         ASSIGN_OR_RETURN(reference.reader,
@@ -368,15 +441,7 @@ class TableAnalysis {
       ASSIGN_OR_RETURN(const auto found, reference.reader->read_keys(wanted));
       for (std::size_t i = 0; i < found.size(); ++i) {
         if (found[i]) continue;
-        orphans_.add(keys[of[i]],
-                     Error{ErrorCode::refused,
-                           fmt::format("refers to {} of {}, which is not there", show(wanted[i]),
-                                       reference.parent),
-                           "",
-                           "",
-                           {fmt::format("a reference to {} that is not there", reference.parent)},
-                           ""});
-        if (redact_) orphans_.forget_examples();
+        orphan(keys[of[i]], "", show(wanted[i]), reference.parent);
       }
     }
     return {};
@@ -506,14 +571,50 @@ class TableAnalysis {
     return reasons;
   }
 
+  static const char* what_becomes_of(Orphans orphans) {
+    switch (orphans) {
+      case Orphans::fail:
+        return "cannot be moved";
+      case Orphans::keep:
+        return "would be moved without what they refer to";
+      case Orphans::null:
+        return "would be moved with null instead of what they refer to";
+      case Orphans::reject:
+        return "would be set aside";
+      case Orphans::remove:
+        return "would be left out";
+      case Orphans::assign:
+        return "would be given to the row that `assign` names";
+    }
+    return "";
+  }
+
+  void tell_others() {
+    const bool stops = move_.on_conflict == OnConflict::fail;
+    document_["conflicting_rows"] = others_.rows;
+    document_["conflicting_reasons"] = tell(stops ? "refused" : "conflicts", others_);
+    const char* what =
+        move_.on_conflict == OnConflict::skip        ? "would be left out for rows of others"
+        : move_.on_conflict == OnConflict::overwrite ? "would be written over rows of others"
+        : move_.on_conflict == OnConflict::merge     ? "would be merged into rows of others"
+                                                     : "with a key of others";
+    matter(stops, others_, what);
+    if (others_.rows == 0 || !stops) return;
+    refused_ = true;
+    line(
+        "  hint        say `on_conflict: skip`, `overwrite` or `merge`, or remove these rows from "
+        "{}",
+        move_.to);
+  }
+
   // By the birthday bound: n²/2 pairs, each equal once in 2^bits.
   void new_ids(std::int64_t rows) {
     for (const ColumnRule& rule : move_.mapping.forward) {
       const auto* id = std::get_if<HashId>(&rule.expr->node);
       if (id == nullptr || !move_.mapping.target.is_key(rule.column)) continue;
-      const double bits = id->format == IdFormat::groups ? 16 * std::log2(36.0)
-                          : id->format == IdFormat::uuid ? 122
-                                                         : 128;
+      const double bits = id->recipe.format == IdFormat::groups ? 16 * std::log2(36.0)
+                          : id->recipe.format == IdFormat::uuid ? 122
+                                                                : 128;
       const double n = static_cast<double>(std::max<std::int64_t>(rows, 1));
       const double chance = n * n / 2 / std::exp2(bits);
       document_["new_ids"] = {{"column", rule.column}, {"collision_probability", chance}};
@@ -539,13 +640,14 @@ class TableAnalysis {
     document_["constraint_reasons"] = tell("refused", constraints_);
     document_["orphan_rows"] = orphans_.rows;
     document_["orphan_reasons"] =
-        tell(move_.orphans == Orphans::keep ? "orphans" : "refused", orphans_);
+        tell(move_.orphans == Orphans::fail ? "refused" : "orphans", orphans_);
+    document_["rows_left_out"] = left_out_;
+    if (left_out_ > 0) line("  where       leaves out {}", rows_text(left_out_));
+    tell_others();
     const bool sets_aside = move_.on_error == OnError::reject;
-    const bool keeps = move_.orphans == Orphans::keep;
     matter(!sets_aside, refusals, sets_aside ? "would be set aside" : "cannot be moved");
     matter(true, constraints_, "would not be taken by the target");
-    matter(!keeps, orphans_,
-           keeps ? "would be moved without what they refer to" : "cannot be moved");
+    matter(move_.orphans == Orphans::fail, orphans_, what_becomes_of(move_.orphans));
     if (constraints_.rows > 0) {
       refused_ = true;
       line(
@@ -554,7 +656,9 @@ class TableAnalysis {
     }
     if (orphans_.rows > 0 && move_.orphans == Orphans::fail) {
       refused_ = true;
-      line("  hint        correct these rows, or say `orphans: keep` to move them as they are");
+      line(
+          "  hint        correct these rows, or say what becomes of them: `orphans: keep`, `null`, "
+          "`reject`, `delete` or `{{assign: ID}}`");
     }
     if (refusals.rows > 0 && move_.on_error == OnError::fail) {
       refused_ = true;
@@ -612,6 +716,10 @@ class TableAnalysis {
   std::vector<Reference> references_;
   Refusals constraints_;
   Refusals orphans_;
+  Refusals others_;
+  Selection selection_;
+  std::unique_ptr<SnapshotReader> target_;  // where it is there
+  std::int64_t left_out_ = 0;
   json document_;
   std::vector<json> samples_;
   std::string sample_key_;  // of the first of them

@@ -261,7 +261,7 @@ Status Session::open_own_books() {
   if (!migration_.only_copies) return {};
   ASSIGN_OR_RETURN(const std::shared_ptr<OwnFile> file, OwnFile::open(folder_ + "/own-rows.db"));
   for (Move& move : migration_.moves) {
-    if (move.mapping.key_goes_one_way) move.own = OwnFile::book(file, move.index);
+    if (move.among_others) move.own = OwnFile::book(file, move.index);
   }
   return {};
 }

@@ -17,11 +17,20 @@
 
 namespace whimbrel {
 
+// What becomes of a row of others that has the key of one of ours.
+enum class OnConflict {
+  fail,       // it stops the copy
+  skip,       // it stays, and ours is left out
+  overwrite,  // ours is written over it; an undo puts it back
+  merge,      // as overwrite, but what ours leaves null stays as it is there
+};
+
 struct OwnRow {
   Row target_key;
   Row source_key;
-  std::string written;  // a digest of the written columns
-  std::string before;   // of what was written there the last time; ""
+  std::string written;   // a digest of the written columns
+  std::string before;    // of what was there before that; "" for no row
+  std::string original;  // canonical: the row of others that it was written over; "" for none
 };
 
 // Threads: any, one call at a time is carried out. Errors: those of the file that it is kept in.
@@ -38,22 +47,34 @@ class OwnBook {
   virtual Status forget(std::span<const Row> target_keys) = 0;
 };
 
+// Where rows of ours are written.
+struct OwnPlace {
+  OwnBook& book;
+  SnapshotReader& target;
+  BatchWriter& writer;  // of the written columns
+  const Mapping& mapping;
+  std::string_view table;  // as a person reads it
+  OnConflict on_conflict = OnConflict::fail;
+};
+
 struct OwnChange {
   Row source_key;
   Change change;  // without `only_if`
 };
 
-// Writes or deletes rows of ours. `refused` when a key is somebody else's, when a row of ours was
-// changed by somebody since, or when two source rows would become one; `unavailable` when a row
-// changed meanwhile: nothing was written then, and it can be tried again.
-Result<Applied> write_own(OwnBook& book, SnapshotReader& target, BatchWriter& writer,
-                          const std::vector<ColumnRule>& rules, std::string_view table,
-                          const std::vector<OwnChange>& changes);
+// Writes or deletes rows of ours; what was written over is put back where ours goes. `skipped`
+// counts rows that were left out for a row of others. Errors: `refused` when a key is somebody
+// else's under `fail`, when a row of ours was changed by somebody since, or when two source rows
+// would become one; `unavailable` when a row changed meanwhile: nothing was written then, and it
+// can be tried again.
+Result<Applied> write_own(const OwnPlace& place, const std::vector<OwnChange>& changes);
 
-// Takes away every row of ours that is still as we wrote it; the others are named to `left_alone`
-// and stay. Goes on where it was after a crash.
-Status take_away_own(OwnBook& book, SnapshotReader& target, BatchWriter& writer,
-                     const std::vector<ColumnRule>& rules,
+// Takes away every row of ours that is still as we wrote it, and puts back what was written over;
+// the others are named to `left_alone` and stay. Goes on where it was after a crash.
+Status take_away_own(const OwnPlace& place,
                      const std::function<Status(const OwnRow& row)>& left_alone);
+
+// The image of a row of ours where `known` says what it was merged into: with what it left null.
+Result<Row> merged_image(const Mapping& mapping, Row image, const OwnRow& known);
 
 }  // namespace whimbrel

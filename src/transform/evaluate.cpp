@@ -8,7 +8,6 @@
 
 #include "base/clock.h"
 #include "base/handle.h"
-#include "base/sha256.h"
 #include "base/text.h"
 #include "transform/expr.h"
 
@@ -83,7 +82,8 @@ bool reads_as(const std::string& text, double number) {
   return sqlite3_step(s) == SQLITE_ROW && sqlite3_column_double(s, 0) == number;
 }
 
-// The same where the value has to be found in the text again: as a part of a key, after a cast.
+}  // namespace
+
 Result<std::string> faithful_text_of(const Value& value) {
   if (value.kind() == Kind::bytes) {
     return refuse("bytes would become text", "say `cast: text` if they are text");
@@ -95,6 +95,8 @@ Result<std::string> faithful_text_of(const Value& value) {
       fmt::format("{} would become the text {}, which is another number", show(value), text),
       "set such rows aside with `on_error: reject`, or correct them first");
 }
+
+namespace {
 
 // A giant text takes its own length here, not the next power of two.
 std::size_t json_length(std::string_view text) {
@@ -339,40 +341,6 @@ std::string change_case(const std::string& text, TextCase how) {
   return text.substr(begin, text.find_last_not_of(' ') - begin + 1);
 }
 
-std::string length_of(std::string_view part) {
-  const auto size = static_cast<std::uint32_t>(part.size());
-  return {static_cast<char>(size >> 24), static_cast<char>(size >> 16),
-          static_cast<char>(size >> 8), static_cast<char>(size)};
-}
-
-// Eight digits of a number that eight bytes make.
-std::string group_of_eight(std::string_view bytes) {
-  constexpr std::string_view digits = "0123456789abcdefghijklmnopqrstuvwxyz";
-  std::uint64_t number = 0;
-  for (const char c : bytes) number = number << 8 | static_cast<unsigned char>(c);
-  std::string text(8, '0');
-  for (auto at = text.rbegin(); at != text.rend(); ++at) {
-    *at = digits[number % digits.size()];
-    number /= digits.size();
-  }
-  return text;
-}
-
-std::string formatted_id(std::string bytes, IdFormat format) {
-  if (format == IdFormat::groups) {
-    const std::string_view all = bytes;
-    return group_of_eight(all.substr(0, 8)) + "-" + group_of_eight(all.substr(8, 8));
-  }
-  if (format == IdFormat::uuid) {
-    bytes[6] = static_cast<char>((static_cast<unsigned char>(bytes[6]) & 0x0f) | 0x80);
-    bytes[8] = static_cast<char>((static_cast<unsigned char>(bytes[8]) & 0x3f) | 0x80);
-  }
-  std::string hex = to_hex(std::string_view(bytes).substr(0, 16));
-  if (format == IdFormat::hex) return hex;
-  for (const int at : {20, 16, 12, 8}) hex.insert(static_cast<std::size_t>(at), "-");
-  return hex;
-}
-
 struct Evaluator {
   const Row& row;
 
@@ -489,14 +457,12 @@ struct Evaluator {
   }
   Result<Value> operator()(const HashId& node) const {
     ASSIGN_OR_RETURN(const Value value, evaluate(*node.of, row));
-    if (value.is_null()) return value;
-    ASSIGN_OR_RETURN(const std::string text, faithful_text_of(value));
-    std::string hashed;
-    for (const std::optional<std::string>& part : node.parts) {
-      const std::string& one = part ? *part : text;
-      hashed += length_of(one) + one;
-    }
-    return Value::text(node.prefix + formatted_id(sha256(hashed), node.format));
+    return new_id(node.recipe, value);
+  }
+  Result<Value> operator()(const NewIdsInside& node) const {
+    ASSIGN_OR_RETURN(const Value value, evaluate(*node.of, row));
+    return with_ids_replaced(node.place, value,
+                             [&](const Value& old) { return new_id(node.recipe, old); });
   }
   Result<Value> operator()(const Between& node) const {
     ASSIGN_OR_RETURN(const Value value, evaluate(*node.of, row));

@@ -110,6 +110,13 @@ Result<ExprPtr> resolve(const ExprPtr& expr, const TableSchema& schema) {
                     expr->node);
 }
 
+std::string copied_column(const Expr& expr) {
+  if (const auto* bare = std::get_if<ColumnRef>(&expr.node)) return bare->column;
+  if (const auto* id = std::get_if<HashId>(&expr.node)) return copied_column(*id->of);
+  const auto* inside = std::get_if<NewIdsInside>(&expr.node);
+  return inside == nullptr ? "" : copied_column(*inside->of);
+}
+
 bool gives_json(const Expr& expr) {
   if (const auto* node = std::get_if<IfNull>(&expr.node)) return gives_json(*node->of);
   if (const auto* node = std::get_if<Constant>(&expr.node)) return node->value.kind() == Kind::json;
@@ -211,6 +218,7 @@ std::string describe(const Expr& expr) {
           [](const TimeConversion& node) { return "time of " + describe(*node.of); },
           [](const Between& node) { return "inner part of " + describe(*node.of); },
           [](const HashId& node) { return "new id for " + describe(*node.of); },
+          [](const NewIdsInside& node) { return "new ids in " + describe(*node.of); },
       },
       expr.node);
 }

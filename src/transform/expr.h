@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "base/error.h"
+#include "transform/ids.h"
 #include "value/schema.h"
 #include "value/value.h"
 
@@ -83,23 +84,20 @@ struct Between {
   std::string prefix;
   std::string suffix;
 };
-// An id computed from another: SHA-256 over the parts as UTF-8, each behind its length as four
-// bytes, the highest first. The same id every time, on every machine; nothing leads back.
-enum class IdFormat {
-  groups,  // two groups of eight in [0-9a-z]: each from eight bytes of the digest, modulo 36^8
-  uuid,    // RFC 9562, version 8
-  hex,     // 32 digits
-};
 struct HashId {
   ExprPtr of;
-  std::vector<std::optional<std::string>> parts;  // unset: the value itself, as text
-  IdFormat format;
-  std::string prefix;
+  IdRecipe recipe;
+};
+// A value in which the ids of one place get new ones; the rest of it stays.
+struct NewIdsInside {
+  ExprPtr of;
+  IdPlace place;
+  IdRecipe recipe;
 };
 
 struct Expr {
   std::variant<ColumnRef, Constant, CaseOf, Template, Cast, JsonObject, JsonArray, JsonExtract,
-               MapValues, Coalesce, Split, TimeConversion, IfNull, Between, HashId>
+               MapValues, Coalesce, Split, TimeConversion, IfNull, Between, HashId, NewIdsInside>
       node;
 };
 
@@ -120,7 +118,12 @@ bool may_be_null(const Expr& expr, const TableSchema& schema);
 std::string describe(const Expr& expr);
 
 // How a map compares: where a store has no truth values they are numbers, and JSON is text.
+// The column that a value copies, as it is or with new ids; else "".
+std::string copied_column(const Expr& expr);
 Value comparable(const Value& value);
+// The text of a value that has to be found in the text again: as a part of a key, after a cast.
+// Errors: `refused` for what has none, or where another number would be read from it.
+Result<std::string> faithful_text_of(const Value& value);
 
 // The value for one row. Errors are `refused`: a value that cannot be converted without loss.
 // Needs a resolved tree. Any thread.

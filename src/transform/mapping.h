@@ -42,9 +42,10 @@ struct Mapping {
 
 // Errors: not_found for an unknown column; refused where rows could not be told apart afterwards:
 // each key column of the target has to follow from the source's key, and lead back to it unless it
-// is a computed id.
+// is a computed id, or `leads_back` is false: a copy asks for no way back.
 Result<Mapping> make_mapping(TableSchema source, TableSchema target,
-                             const std::vector<std::pair<std::string, ExprPtr>>& columns);
+                             const std::vector<std::pair<std::string, ExprPtr>>& columns,
+                             bool leads_back = true);
 
 // The target row for a source row, in target column order; columns without a rule are null.
 // Before the target's types are applied.

@@ -161,6 +161,7 @@ struct Speller {
   Spelled operator()(const TimeConversion&) const { return std::nullopt; }
   // No database computes it.
   Spelled operator()(const HashId&) const { return std::nullopt; }
+  Spelled operator()(const NewIdsInside&) const { return std::nullopt; }
 };
 
 }  // namespace

@@ -70,6 +70,16 @@ struct TableSchema {
     }
     return -1;
   }
+  // Names are matched as the store matches them: without regard to ASCII case, unless rows may have
+  // values that no column names. "" when there is no such column.
+  std::string own_spelling(std::string_view wanted) const {
+    if (column_index(wanted) >= 0) return std::string(wanted);
+    if (!rest_column.empty()) return "";
+    for (const ColumnSchema& column : columns) {
+      if (ascii_iequals(column.name, wanted)) return column.name;
+    }
+    return "";
+  }
   std::vector<std::string> column_names() const {
     std::vector<std::string> names;
     for (const ColumnSchema& column : columns) names.push_back(column.name);

@@ -24,9 +24,10 @@ bool trigger_may_change(const TableSchema& table, const std::string& column) {
 }
 }  // namespace
 
-Verify::Verify(const Move& move, Pairing pairing, std::int64_t sample, Journal& journal,
-               Clock& clock, Events& events)
-    : move_(move),
+Verify::Verify(std::span<const Move> moves, const Move& move, Pairing pairing, std::int64_t sample,
+               Journal& journal, Clock& clock, Events& events)
+    : moves_(moves),
+      move_(move),
       pairing_(pairing),
       sample_(sample),
       journal_(journal),
@@ -41,6 +42,7 @@ Result<Verify::Lane> Verify::make_lane(bool of_target) const {
   if (move_.compares_inside) {
     ASSIGN_OR_RETURN(lane.inside, move_.target->open_inside(move_.mapping, *move_.source));
   }
+  if (move_.own != nullptr) lane.own = std::make_unique<OwnComparison>(moves_, move_);
   return lane;
 }
 
@@ -48,6 +50,7 @@ Result<Verify::Lane> Verify::make_lane(bool of_target) const {
 Result<int> Verify::open() {
   ASSIGN_OR_RETURN(source_, move_.source->open_reader(move_.mapping.source));
   ASSIGN_OR_RETURN(target_, move_.target->open_reader(move_.mapping.target));
+  if (move_.own != nullptr) own_ = std::make_unique<OwnComparison>(moves_, move_);
   ASSIGN_OR_RETURN(Lane first, make_lane(false));
   if (first.inside != nullptr && sample_ == 0) {
     ASSIGN_OR_RETURN(first.until, first.inside->middle());
@@ -114,7 +117,14 @@ Result<std::string> Verify::verdict(const std::optional<Row>& source,
   return join(columns, ", ");
 }
 
-Status Verify::judge(const std::vector<Row>& source_keys) {
+Result<std::vector<std::string>> Verify::verdicts(const std::vector<Row>& source_keys) {
+  std::vector<std::string> all;
+  if (own_ != nullptr) {
+    ASSIGN_OR_RETURN(const auto rows, source_->read_keys(source_keys));
+    ASSIGN_OR_RETURN(const auto pairs, own_->compare(source_keys, rows, *target_));
+    for (const OwnComparison::Pair& pair : pairs) all.push_back(pair.differs);
+    return all;
+  }
   std::vector<Row> target_keys;
   for (const Row& key : source_keys) {
     ASSIGN_OR_RETURN(Row target_key, target_key_of(move_.mapping, key, move_.target->catalog()));
@@ -123,8 +133,16 @@ Status Verify::judge(const std::vector<Row>& source_keys) {
   ASSIGN_OR_RETURN(const auto sources, source_->read_keys(source_keys));
   ASSIGN_OR_RETURN(const auto targets, target_->read_keys(target_keys));
   for (std::size_t i = 0; i < source_keys.size(); ++i) {
-    ASSIGN_OR_RETURN(const std::string what, verdict(sources[i], targets[i], target_keys[i]));
-    if (what.empty()) {
+    ASSIGN_OR_RETURN(std::string what, verdict(sources[i], targets[i], target_keys[i]));
+    all.push_back(std::move(what));
+  }
+  return all;
+}
+
+Status Verify::judge(const std::vector<Row>& source_keys) {
+  ASSIGN_OR_RETURN(const std::vector<std::string> all, verdicts(source_keys));
+  for (std::size_t i = 0; i < source_keys.size(); ++i) {
+    if (all[i].empty()) {
       suspects_.erase(source_keys[i]);
       continue;
     }
@@ -189,6 +207,36 @@ Result<bool> Verify::source_chunk(Lane& lane) {
     const bool equal = image.ok() && targets[i] &&
                        differing(move_.mapping.forward, image.value(), *targets[i]).empty();
     if (!equal) suspects.push_back(keys[i]);
+  }
+  {
+    const std::lock_guard lock(mutex_);
+    rows_ += std::ssize(keys);
+    expected_.merge(expected);
+    found_.merge(found);
+  }
+  TRY(suspect(suspects));
+  lane.after = chunk.range.through;
+  return !lane.after.has_value();
+}
+
+Result<bool> Verify::source_chunk_of_own(Lane& lane) {
+  ASSIGN_OR_RETURN(ChunkOfRows chunk,
+                   lane.source->read_after(lane.after, {lane.rows_per_chunk, bytes_per_chunk}));
+  std::vector<Row> keys;
+  std::vector<std::optional<Row>> rows;
+  for (Row& row : chunk.rows) {
+    keys.push_back(key_of(row, move_.mapping.source_key));
+    rows.emplace_back(std::move(row));
+  }
+  ASSIGN_OR_RETURN(const auto pairs, lane.own->compare(keys, rows, *lane.target));
+  Fingerprint expected;
+  Fingerprint found;
+  std::vector<Row> suspects;
+  for (std::size_t i = 0; i < keys.size(); ++i) {
+    const auto& [image, target, differs] = pairs[i];
+    if (image) expected.add(written_values(move_.mapping.forward, *image));
+    if (target) found.add(written_values(move_.mapping.forward, *target));
+    if (!differs.empty()) suspects.push_back(keys[i]);
   }
   {
     const std::lock_guard lock(mutex_);
@@ -282,6 +330,7 @@ Result<Step> Verify::step(int number) {
   Lane& lane = lanes_[static_cast<std::size_t>(number)];
   const Milliseconds began = clock_.monotonic();
   Result<bool> ended = lane.of_target          ? target_chunk(lane)
+                       : lane.own != nullptr   ? source_chunk_of_own(lane)
                        : move_.compares_inside ? source_chunk_inside(lane)
                                                : source_chunk(lane);
   if (!ended.ok()) return std::move(ended).error().within("comparing " + move_.name);
@@ -325,18 +374,8 @@ std::vector<Difference> Verify::differences(std::size_t at_most) {
   std::vector<Difference> all;
   for (const Row& key : suspects_) {
     if (all.size() >= at_most) break;
-    std::string what = "differs";
-    const std::vector<Row> keys = {key};
-    const auto target_key = target_key_of(move_.mapping, key, move_.target->catalog());
-    if (target_key.ok()) {
-      const std::vector<Row> target_keys = {target_key.value()};
-      const auto source = source_->read_keys(keys);
-      const auto target = target_->read_keys(target_keys);
-      if (source.ok() && target.ok()) {
-        const auto verdict_now = verdict(source.value()[0], target.value()[0], target_key.value());
-        if (verdict_now.ok()) what = verdict_now.value();
-      }
-    }
+    const Result<std::vector<std::string>> now = verdicts({key});
+    const std::string what = now.ok() && !now.value().empty() ? now.value().front() : "differs";
     all.push_back({move_.name, show(key), what});
   }
   return all;

@@ -12,6 +12,7 @@
 #include <memory>
 #include <mutex>
 #include <set>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -20,6 +21,7 @@
 #include "base/executor.h"
 #include "journal/journal.h"
 #include "plan/migration.h"
+#include "verify/own_comparison.h"
 
 namespace whimbrel {
 
@@ -38,8 +40,8 @@ enum class Pairing {
 class Verify {
  public:
   // `sample`: compare about this many rows instead of all; 0 for all.
-  Verify(const Move& move, Pairing pairing, std::int64_t sample, Journal& journal, Clock& clock,
-         Events& events);
+  Verify(std::span<const Move> moves, const Move& move, Pairing pairing, std::int64_t sample,
+         Journal& journal, Clock& clock, Events& events);
   // How many lanes there are: parts of the source, and the target for rows that only it has.
   Result<int> open();
   // The next chunk of a lane; when all of them are done, every row was looked at once.
@@ -75,6 +77,7 @@ class Verify {
     std::unique_ptr<SnapshotReader> source;
     std::unique_ptr<SnapshotReader> target;
     std::unique_ptr<InsideCopier> inside;
+    std::unique_ptr<OwnComparison> own;  // among rows of others
   };
   Result<Lane> make_lane(bool of_target) const;
   // True at the lane's end.
@@ -82,8 +85,10 @@ class Verify {
   Result<bool> source_chunk_inside(Lane& lane);
   Result<bool> target_chunk(Lane& lane);
   Result<bool> own_chunk(Lane& lane);
+  Result<bool> source_chunk_of_own(Lane& lane);
   // Sorts out which of these pairs differ; what is equal is forgotten.
   Status judge(const std::vector<Row>& source_keys);
+  Result<std::vector<std::string>> verdicts(const std::vector<Row>& source_keys);
   Status suspect(const std::vector<Row>& source_keys);
   Result<bool> has_room();
   Result<bool> written_by_new_side(const Row& target_key);
@@ -92,6 +97,7 @@ class Verify {
                               const Row& target_key);
   bool sampled_enough();
 
+  std::span<const Move> moves_;
   const Move& move_;
   Pairing pairing_;
   std::int64_t sample_;
@@ -113,6 +119,7 @@ class Verify {
   std::int64_t suspects_beyond_ = 0;  // when there are too many to remember
   std::unique_ptr<SnapshotReader> source_;
   std::unique_ptr<SnapshotReader> target_;
+  std::unique_ptr<OwnComparison> own_;  // among rows of others
 };
 
 }  // namespace whimbrel

@@ -1,0 +1,133 @@
+#include "plan/names.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <set>
+
+#include "base/text.h"
+
+namespace whimbrel {
+
+bool is_pattern(std::string_view name) { return name.find('*') != std::string_view::npos; }
+
+bool matches(std::string_view pattern, std::string_view name) {
+  const std::size_t star = pattern.find('*');
+  if (star == std::string_view::npos) return pattern == name;
+  if (!name.starts_with(pattern.substr(0, star))) return false;
+  const std::string_view rest = pattern.substr(star + 1);
+  for (std::size_t at = star; at <= name.size(); ++at) {
+    if (matches(rest, name.substr(at))) return true;
+  }
+  return false;
+}
+
+namespace {
+
+constexpr std::string_view place_of_name = "{name}";
+
+std::string with_name(const std::string& address, const std::string& name) {
+  std::string text = address;
+  for (std::size_t at = text.find(place_of_name); at != std::string::npos;
+       at = text.find(place_of_name, at + name.size())) {
+    text.replace(at, place_of_name.size(), name);
+  }
+  return text;
+}
+
+class NamedTables {
+ public:
+  NamedTables(const PlanFile& plan, const std::map<std::string, std::shared_ptr<Store>>& stores,
+              const std::optional<KnownColumns>& begun_with, Diagnostics& diagnostics)
+      : plan_(plan), stores_(stores), begun_with_(begun_with), diagnostics_(diagnostics) {}
+
+  // A line with `{name}` is as many tables. What came after the migration had begun is none of it.
+  Result<std::vector<TableEntry>> expand() {
+    std::set<std::string> named;  // by alias/table: a pattern leaves to others what they name
+    for (const TableEntry& entry : plan_.tables) {
+      if (entry.names.empty()) named.insert(entry.from.alias + "/" + entry.from.table);
+      for (const NamedPlace& one : entry.names) {
+        if (!is_pattern(one.name)) {
+          named.insert(entry.from.alias + "/" + with_name(entry.from.table, one.name));
+        }
+      }
+    }
+    for (const TableEntry& entry : plan_.tables) {
+      if (entry.names.empty()) {
+        entries_.push_back(entry);
+      } else if (stores_.contains(entry.from.alias)) {
+        TRY(expand(entry, named));
+      }
+    }
+    return std::move(entries_);
+  }
+
+ private:
+  bool is_one_of(const TableEntry& entry) const {
+    return !begun_with_ ||
+           begun_with_->contains(ascii_lower(entry.from.alias + "/" + entry.from.table));
+  }
+
+  Status expand(const TableEntry& entry, const std::set<std::string>& named) {
+    const std::size_t place = entry.from.table.find(place_of_name);
+    if (place == std::string::npos) return {};
+    const std::string before = entry.from.table.substr(0, place);
+    const std::string after = entry.from.table.substr(place + place_of_name.size());
+    ASSIGN_OR_RETURN(const std::vector<std::string> tables,
+                     stores_.at(entry.from.alias)->catalog().tables());
+    std::set<std::string> there;
+    for (const std::string& table : tables) {
+      if (table.size() <= before.size() + after.size()) continue;
+      if (!table.starts_with(before) || !table.ends_with(after)) continue;
+      there.insert(table.substr(before.size(), table.size() - before.size() - after.size()));
+    }
+    std::vector<std::string> chosen;
+    const auto choose = [&](const std::string& name) {
+      if (std::ranges::count(chosen, name) == 0) chosen.push_back(name);
+    };
+    for (const NamedPlace& one : entry.names) {
+      if (one.name.starts_with("!")) {
+        std::erase_if(chosen,
+                      [&](const std::string& name) { return matches(one.name.substr(1), name); });
+      } else if (is_pattern(one.name)) {
+        for (const std::string& name : there) {
+          const bool is_others = named.contains(entry.from.alias + "/" + before + name + after);
+          const bool is_this_ones = std::ranges::count(chosen, name) > 0;
+          if (matches(one.name, name) && !is_others && !is_this_ones) choose(name);
+        }
+      } else if (there.contains(one.name) || begun_with_) {
+        choose(one.name);
+      } else {
+        const std::string near = did_you_mean(one.name, {there.begin(), there.end()});
+        diagnostics_.add(
+            one.at, fmt::format("there is no table `{}`", printable(before + one.name + after)),
+            near.empty() ? "take it out of `names`, or make that table" : near);
+      }
+    }
+    for (const std::string& name : chosen) {
+      TableEntry made = entry;
+      made.as = name;
+      made.names.clear();
+      made.from.table = with_name(entry.from.table, name);
+      made.to.table = with_name(entry.to.table, name);
+      if (is_one_of(made)) entries_.push_back(std::move(made));
+    }
+    return {};
+  }
+
+  const PlanFile& plan_;
+  const std::map<std::string, std::shared_ptr<Store>>& stores_;
+  const std::optional<KnownColumns>& begun_with_;
+  Diagnostics& diagnostics_;
+  std::vector<TableEntry> entries_;
+};
+
+}  // namespace
+
+Result<std::vector<TableEntry>> tables_by_name(
+    const PlanFile& plan, const std::map<std::string, std::shared_ptr<Store>>& stores,
+    const std::optional<KnownColumns>& begun_with, Diagnostics& diagnostics) {
+  return NamedTables(plan, stores, begun_with, diagnostics).expand();
+}
+
+}  // namespace whimbrel

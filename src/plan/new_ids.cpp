@@ -1,0 +1,173 @@
+#include "plan/new_ids.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <functional>
+
+#include "base/text.h"
+#include "plan/names.h"
+
+namespace whimbrel {
+
+namespace {
+
+// Where the plan copies the column, under whatever name, `with` is copied instead. What the plan
+// computes of it is the plan's own word.
+void put_instead(TableEntry& entry, const std::string& column, Place at,
+                 const std::function<ExprPtr(const ExprPtr& of)>& with) {
+  const auto same = std::ranges::find(entry.same, column, &NamedPlace::name);
+  const bool stays = same != entry.same.end();
+  if (stays) entry.same.erase(same);
+  bool is_mentioned = false;
+  for (ColumnEntry& one : entry.columns) {
+    const std::vector<std::string> read = columns_of(*one.expr);
+    is_mentioned = is_mentioned || one.target == column || std::ranges::count(read, column) > 0;
+    if (copied_column(*one.expr) == column) one.expr = with(one.expr);
+  }
+  if (!stays && (is_mentioned || entry.rest == Rest::drop)) return;
+  entry.columns.push_back({column, with(make_expr(ColumnRef{column})), at, at});
+}
+
+}  // namespace
+
+IdRecipe NewIds::recipe_for(const std::string& table) const {
+  IdRecipe recipe{{}, plan_.ids->format, plan_.ids->prefix};
+  for (const auto& [part, text] : plan_.ids->from) {
+    switch (part) {
+      case IdsEntry::Part::name:
+        recipe.parts.emplace_back(table);
+        break;
+      case IdsEntry::Part::id:
+        recipe.parts.emplace_back(std::nullopt);
+        break;
+      case IdsEntry::Part::text:
+        recipe.parts.emplace_back(text);
+        break;
+    }
+  }
+  return recipe;
+}
+
+const TableEntry* NewIds::called(const std::string& name) const {
+  const auto it = std::ranges::find(tables_, name, &TableEntry::as);
+  return it == tables_.end() ? nullptr : &*it;
+}
+
+bool NewIds::is_a_table(const ReferenceEntry& one) const {
+  if (called(one.parent) != nullptr) return true;
+  if (has_begun_) return false;
+  std::vector<std::string> names;
+  for (const TableEntry& other : tables_) names.push_back(other.as);
+  const std::string near = did_you_mean(one.parent, names);
+  diagnostics_.add(one.parent_at,
+                   fmt::format("no table of the plan is called `{}`", printable(one.parent)),
+                   near.empty() ? "its rows are not moved here" : near);
+  return false;
+}
+
+void NewIds::said_by_the_plan(const TableEntry& entry, const TableSchema& source,
+                              std::vector<NamedReference>& all) const {
+  const bool is_open = !source.rest_column.empty();
+  for (const ReferenceEntry& one : plan_.references) {
+    if (!matches(one.table, entry.as)) continue;
+    ColumnPath path{source.own_spelling(one.column), {}};
+    if (path.column.empty()) {
+      Result<ColumnPath> parsed = column_path(one.column);
+      if (!parsed.ok()) {
+        diagnostics_.add(one.at, parsed.error().message, parsed.error().hint);
+        continue;
+      }
+      path = std::move(parsed).value();
+      const std::string own = source.own_spelling(path.column);
+      if (!own.empty()) path.column = own;
+      if (own.empty() && !is_open) {
+        if (is_pattern(one.table)) continue;
+        diagnostics_.add(one.at,
+                         fmt::format("{} has no column `{}`", source.name, printable(path.column)),
+                         did_you_mean(path.column, source.column_names()));
+        continue;
+      }
+    }
+    // What is said first of a place holds; a pattern says it for those that say nothing.
+    const bool is_known = std::ranges::any_of(all, [&](const NamedReference& other) {
+      return other.column == path.column && other.place.steps == path.steps &&
+             other.place.prefix == one.prefix && other.place.suffix == one.suffix;
+    });
+    if (is_known || !is_a_table(one)) continue;
+    all.push_back({one.column, path.column, {path.steps, one.prefix, one.suffix}, one.parent});
+  }
+}
+
+void NewIds::declared_by_the_source(const TableEntry& entry, const TableSchema& source,
+                                    std::vector<NamedReference>& all) const {
+  for (const ForeignKey& key : source.foreign_keys) {
+    if (key.columns.size() != 1) continue;
+    const std::string& column = key.columns.front();
+    if (std::ranges::count(all, column, &NamedReference::column) > 0) continue;
+    const auto parent = std::ranges::find_if(tables_, [&](const TableEntry& one) {
+      const std::string& of = key.parent_columns.front();
+      return one.from.alias == entry.from.alias && ascii_iequals(one.from.table, key.parent) &&
+             (of.empty() || key_of_parent().empty() || ascii_iequals(of, key_of_parent()));
+    });
+    if (parent != tables_.end()) all.push_back({column, column, {}, parent->as});
+  }
+}
+
+std::vector<NamedReference> NewIds::references_of(const TableEntry& entry,
+                                                  const TableSchema& source) const {
+  std::vector<NamedReference> all;
+  said_by_the_plan(entry, source, all);
+  declared_by_the_source(entry, source, all);
+  return all;
+}
+
+// Several references may stand in one value, each in a place of its own.
+void NewIds::remap(const NamedReference& one, TableEntry& entry) const {
+  put_instead(entry, one.column, plan_.ids->at, [&](const ExprPtr& of) {
+    return one.place.is_whole_value()
+               ? make_expr(HashId{of, recipe_for(one.parent)})
+               : make_expr(NewIdsInside{of, one.place, recipe_for(one.parent)});
+  });
+}
+
+NewIds::Found NewIds::of(const TableEntry& entry, TableSchema& source) const {
+  Found found{entry, references_of(entry, source)};
+  TableEntry& with = found.entry;
+  if (plan_.ids) {
+    const std::string id = source.own_spelling(plan_.ids->column);
+    const bool is_of_another =
+        std::ranges::count(found.references, id, &NamedReference::column) > 0;
+    if (!id.empty() && !entry.keeps_ids && !is_of_another) remap({id, id, {}, entry.as}, with);
+  }
+  for (const NamedReference& one : found.references) {
+    const TableEntry& parent = *called(one.parent);
+    const bool is_declared = std::ranges::any_of(source.foreign_keys, [&](const ForeignKey& key) {
+      return key.columns == std::vector<std::string>{one.column};
+    });
+    if (!is_declared && one.place.is_whole_value() && plan_.ids) {
+      source.foreign_keys.push_back({{one.column}, parent.from.table, {plan_.ids->column}, "", ""});
+    }
+    if (plan_.ids && !parent.keeps_ids) {
+      remap(one, with);
+    } else if (!source.rest_column.empty()) {  // named, so that it can be looked at
+      put_instead(with, one.column, entry.at, [](const ExprPtr& of) { return of; });
+    }
+  }
+  return found;
+}
+
+void NewIds::declare(const TableSchema& source, TableSchema& target) const {
+  if (!plan_.ids) return;
+  for (const ForeignKey& key : source.foreign_keys) {
+    const auto parent = std::ranges::find_if(
+        tables_, [&](const TableEntry& one) { return ascii_iequals(one.from.table, key.parent); });
+    const bool is_declared = std::ranges::any_of(
+        target.foreign_keys, [&](const ForeignKey& other) { return other.columns == key.columns; });
+    if (parent == tables_.end() || is_declared || key.columns.size() != 1) continue;
+    if (target.column_index(key.columns.front()) < 0) continue;
+    target.foreign_keys.push_back({key.columns, parent->to.table, {plan_.ids->column}, "", ""});
+  }
+}
+
+}  // namespace whimbrel

@@ -1,0 +1,55 @@
+// `ids:` and `references:`: which columns get new ids, as if the plan had written them.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "plan/plan_file.h"
+
+namespace whimbrel {
+
+// A reference before the moves have their numbers.
+struct NamedReference {
+  std::string said;    // as the plan spells it, or the column's name
+  std::string column;  // of the source
+  IdPlace place;
+  std::string parent;  // a table of the plan
+};
+
+class NewIds {
+ public:
+  // `tables` are all of the plan. `has_begun`: what is no longer there is not asked for again.
+  NewIds(const PlanFile& plan, const std::vector<TableEntry>& tables, bool has_begun,
+         Diagnostics& diagnostics)
+      : plan_(plan), tables_(tables), has_begun_(has_begun), diagnostics_(diagnostics) {}
+
+  struct Found {
+    TableEntry entry;  // with the columns that get new ids
+    std::vector<NamedReference> references;
+  };
+  // References that only the plan knows are added to the source's own. Mistakes go to
+  // `diagnostics`.
+  Found of(const TableEntry& entry, TableSchema& source) const;
+  // The target refers to the targets of what its source refers to.
+  void declare(const TableSchema& source, TableSchema& target) const;
+
+ private:
+  IdRecipe recipe_for(const std::string& table) const;
+  const TableEntry* called(const std::string& name) const;
+  std::vector<NamedReference> references_of(const TableEntry& entry,
+                                            const TableSchema& source) const;
+  void said_by_the_plan(const TableEntry& entry, const TableSchema& source,
+                        std::vector<NamedReference>& all) const;
+  void declared_by_the_source(const TableEntry& entry, const TableSchema& source,
+                              std::vector<NamedReference>& all) const;
+  bool is_a_table(const ReferenceEntry& one) const;
+  void remap(const NamedReference& one, TableEntry& entry) const;
+  std::string key_of_parent() const { return plan_.ids ? plan_.ids->column : ""; }
+
+  const PlanFile& plan_;
+  const std::vector<TableEntry>& tables_;
+  bool has_begun_;
+  Diagnostics& diagnostics_;
+};
+
+}  // namespace whimbrel

@@ -1,0 +1,206 @@
+#include "plan/selection.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "base/text.h"
+
+namespace whimbrel {
+
+namespace {
+
+// Rows that refer to rows that refer to rows …: beyond this it is enough that a row is there.
+constexpr int depth_max = 30;
+constexpr std::size_t remembered_max = 200'000;
+
+std::optional<double> number_of(const Value& value) {
+  if (const auto* flag = value.get_if<bool>()) return *flag ? 1 : 0;
+  if (const auto* number = value.get_if<std::int64_t>()) return static_cast<double>(*number);
+  if (const auto* real = value.get_if<double>()) return *real;
+  if (const auto* decimal = value.get_if<Decimal>())
+    return std::strtod(decimal->text.c_str(), nullptr);
+  return std::nullopt;
+}
+
+// Below, equal or above zero; unset for values that have no order between them.
+std::optional<int> order_of(const Value& a, const Value& b) {
+  if (a.kind() == b.kind()) return compare(a, b);
+  const auto left = number_of(a);
+  const auto right = number_of(b);
+  if (!left || !right) return std::nullopt;
+  return *left < *right ? -1 : *left > *right ? 1 : 0;
+}
+
+bool is_equal(const Value& a, const Value& b) {
+  if (a.is_null() || b.is_null()) return a.is_null() && b.is_null();
+  return order_of(a, b) == 0;
+}
+
+bool may_leave_out(const Move& move) {
+  return !move.where.empty() || move.on_error == OnError::reject ||
+         move.orphans == Orphans::reject || move.orphans == Orphans::remove;
+}
+
+}  // namespace
+
+bool holds(const Condition& condition, const TableSchema& table, const Row& row) {
+  const int at = table.column_index(condition.column);
+  const Value none;
+  const Value& value = at < 0 ? none : row[static_cast<std::size_t>(at)];
+  const auto any = [&](auto test) { return std::ranges::any_of(condition.values, test); };
+  const auto ordered = [&](auto test) {
+    return any([&](const Value& limit) {
+      const auto order = order_of(value, limit);
+      return order && !value.is_null() && test(*order);
+    });
+  };
+  switch (condition.is) {
+    case Condition::Is::one_of:
+      return any([&](const Value& one) { return is_equal(value, one); });
+    case Condition::Is::none_of:
+      return !any([&](const Value& one) { return is_equal(value, one); });
+    case Condition::Is::at_least:
+      return ordered([](int order) { return order >= 0; });
+    case Condition::Is::above:
+      return ordered([](int order) { return order > 0; });
+    case Condition::Is::at_most:
+      return ordered([](int order) { return order <= 0; });
+    case Condition::Is::below:
+      return ordered([](int order) { return order < 0; });
+    case Condition::Is::begins_with:
+      return any([&](const Value& one) {
+        const auto* text = value.get_if<std::string>();
+        const auto* begin = one.get_if<std::string>();
+        return text != nullptr && begin != nullptr && text->starts_with(*begin);
+      });
+  }
+  return false;
+}
+
+bool Selection::is_wanted(const Row& row) const {
+  return std::ranges::all_of(
+      move_.where, [&](const Condition& one) { return holds(one, move_.mapping.source, row); });
+}
+
+// Whether these rows, where they are there at all, are taken by their own move.
+Result<std::vector<bool>> Selection::are_taken(const std::vector<std::optional<Row>>& rows) {
+  std::vector<bool> taken(rows.size(), false);
+  std::vector<Row> there;
+  std::vector<std::size_t> of;
+  for (std::size_t i = 0; i < rows.size(); ++i) {
+    if (!rows[i]) continue;
+    taken[i] = true;
+    there.push_back(*rows[i]);
+    of.push_back(i);
+  }
+  if (!may_leave_out(move_) || depth_ > depth_max) return taken;
+  ASSIGN_OR_RETURN(const std::vector<Pick> picks, pick(there));
+  for (std::size_t i = 0; i < picks.size(); ++i) taken[of[i]] = picks[i].fate == Fate::taken;
+  return taken;
+}
+
+Status Selection::look_up(const Reference& reference, std::vector<Value> ids) {
+  const Move& to = moves_[static_cast<std::size_t>(reference.parent)];
+  Parent& parent = parents_[reference.parent];
+  if (parent.reader == nullptr) {
+    ASSIGN_OR_RETURN(parent.reader, to.source->open_reader(to.mapping.source));
+    parent.selection = std::make_unique<Selection>(moves_, to);
+    parent.selection->depth_ = depth_ + 1;
+  }
+  if (parent.taken.size() > remembered_max) parent.taken.clear();
+  std::vector<Row> keys;
+  for (Value& id : ids) {
+    Row key{std::move(id)};
+    if (parent.taken.emplace(key, false).second) keys.push_back(std::move(key));
+  }
+  if (keys.empty()) return {};
+  ASSIGN_OR_RETURN(const auto rows, parent.reader->read_keys(keys));
+  ASSIGN_OR_RETURN(const std::vector<bool> taken, parent.selection->are_taken(rows));
+  for (std::size_t i = 0; i < keys.size(); ++i) parent.taken[keys[i]] = taken[i];
+  return {};
+}
+
+Result<std::vector<Selection::Missing>> Selection::missing(std::span<const Row> rows) {
+  std::vector<Missing> all;
+  for (const Reference& reference : move_.references) {
+    std::vector<std::vector<Value>> by_row;
+    std::vector<Value> ids;
+    for (const Row& row : rows) {
+      const Value& value = row[static_cast<std::size_t>(reference.column)];
+      Result<std::vector<Value>> found = ids_in(reference.place, value);
+      // What the mapping refuses anyway refers to nothing.
+      by_row.push_back(found.ok() ? std::move(found).value() : std::vector<Value>{});
+      std::erase_if(by_row.back(), [](const Value& id) { return id.is_null(); });
+      ids.insert(ids.end(), by_row.back().begin(), by_row.back().end());
+    }
+    TRY(look_up(reference, std::move(ids)));
+    const auto& taken = parents_[reference.parent].taken;
+    for (std::size_t i = 0; i < by_row.size(); ++i) {
+      for (Value& id : by_row[i]) {
+        if (!taken.at({id})) all.push_back({i, &reference, std::move(id)});
+      }
+    }
+  }
+  return all;
+}
+
+// What becomes of a row that refers to nothing in these places.
+Status Selection::settle(Pick& pick, const std::vector<const Missing*>& missing) {
+  if (missing.empty()) return {};
+  const Missing& first = *missing.front();
+  const std::string& parent = moves_[static_cast<std::size_t>(first.reference->parent)].name;
+  switch (move_.orphans) {
+    case Orphans::fail:
+    case Orphans::keep:
+      return {};
+    case Orphans::remove:
+      pick.fate = Fate::left_out;
+      return {};
+    case Orphans::reject:
+      pick.fate = Fate::set_aside;
+      pick.error = Error{ErrorCode::refused,
+                         fmt::format("{} refers to {} of {}, which is not there or not moved",
+                                     first.reference->said, show(first.id), parent)};
+      return {};
+    case Orphans::null:
+    case Orphans::assign:
+      break;
+  }
+  const Value instead = move_.orphans == Orphans::assign ? move_.orphans_to : Value();
+  for (const Missing* one : missing) {
+    Value& value = pick.row[static_cast<std::size_t>(one->reference->column)];
+    ASSIGN_OR_RETURN(value, with_ids_replaced(one->reference->place, value,
+                                              [&](const Value& id) -> Result<Value> {
+                                                return same(id, one->id) ? instead : id;
+                                              }));
+  }
+  return {};
+}
+
+Result<std::vector<Selection::Pick>> Selection::pick(std::span<const Row> rows) {
+  std::vector<Pick> picks;
+  std::vector<Row> wanted;
+  std::vector<std::size_t> of;
+  const bool looks =
+      move_.orphans != Orphans::fail && move_.orphans != Orphans::keep && !move_.references.empty();
+  for (std::size_t i = 0; i < rows.size(); ++i) {
+    Pick& pick = picks.emplace_back();
+    if (!is_wanted(rows[i])) {
+      pick.fate = Fate::left_out;
+      continue;
+    }
+    pick.row = rows[i];
+    if (!looks) continue;
+    wanted.push_back(rows[i]);
+    of.push_back(i);
+  }
+  if (!looks) return picks;
+  ASSIGN_OR_RETURN(const std::vector<Missing> gone, missing(wanted));
+  std::vector<std::vector<const Missing*>> by_row(wanted.size());
+  for (const Missing& one : gone) by_row[one.row].push_back(&one);
+  for (std::size_t i = 0; i < wanted.size(); ++i) TRY(settle(picks[of[i]], by_row[i]));
+  return picks;
+}
+
+}  // namespace whimbrel

@@ -1,0 +1,57 @@
+// Which rows of the source a copy among rows of others takes: `where` and `orphans`.
+#pragma once
+
+#include <map>
+#include <memory>
+#include <optional>
+#include <span>
+#include <vector>
+
+#include "plan/migration.h"
+
+namespace whimbrel {
+
+bool holds(const Condition& condition, const TableSchema& table, const Row& row);
+
+// Threads: one at a time. Errors: those of the sources.
+class Selection {
+ public:
+  // `moves` are all of the migration, and outlive the selection.
+  Selection(std::span<const Move> moves, const Move& move) : moves_(moves), move_(move) {}
+
+  enum class Fate { taken, left_out, set_aside };
+  struct Pick {
+    Fate fate = Fate::taken;
+    Row row;      // of the source, with references as they are to be; only of a row that is taken
+    Error error;  // why a row is set aside
+  };
+  // One for each row. Under `orphans: fail` and `keep` references are not looked at.
+  Result<std::vector<Pick>> pick(std::span<const Row> rows);
+
+  struct Missing {
+    std::size_t row = 0;
+    const Reference* reference = nullptr;
+    Value id;
+  };
+  // The references of these rows that lead to no row which is taken.
+  Result<std::vector<Missing>> missing(std::span<const Row> rows);
+  // Every condition of `where` holds.
+  bool is_wanted(const Row& row) const;
+
+ private:
+  Status look_up(const Reference& reference, std::vector<Value> ids);
+  Result<std::vector<bool>> are_taken(const std::vector<std::optional<Row>>& rows);
+  Status settle(Pick& pick, const std::vector<const Missing*>& missing);
+
+  struct Parent {
+    std::unique_ptr<SnapshotReader> reader;
+    std::unique_ptr<Selection> selection;
+    std::map<Row, bool, RowLess> taken;  // by key; of rows that were looked at
+  };
+  std::span<const Move> moves_;
+  const Move& move_;
+  std::map<int, Parent> parents_;  // by move
+  int depth_ = 0;
+};
+
+}  // namespace whimbrel

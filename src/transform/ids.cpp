@@ -1,0 +1,290 @@
+#include "transform/ids.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <charconv>
+#include <nlohmann/json.hpp>
+#include <span>
+
+#include "base/sha256.h"
+#include "base/text.h"
+#include "transform/expr.h"
+
+namespace whimbrel {
+
+namespace {
+
+constexpr std::string_view each_item = "[]";
+
+std::string length_of(std::string_view part) {
+  const auto size = static_cast<std::uint32_t>(part.size());
+  return {static_cast<char>(size >> 24), static_cast<char>(size >> 16),
+          static_cast<char>(size >> 8), static_cast<char>(size)};
+}
+
+// Eight digits of a number that eight bytes make.
+std::string group_of_eight(std::string_view bytes) {
+  constexpr std::string_view digits = "0123456789abcdefghijklmnopqrstuvwxyz";
+  std::uint64_t number = 0;
+  for (const char c : bytes) number = number << 8 | static_cast<unsigned char>(c);
+  std::string text(8, '0');
+  for (auto at = text.rbegin(); at != text.rend(); ++at) {
+    *at = digits[number % digits.size()];
+    number /= digits.size();
+  }
+  return text;
+}
+
+std::string formatted_id(std::string bytes, IdFormat format) {
+  if (format == IdFormat::groups) {
+    const std::string_view all = bytes;
+    return group_of_eight(all.substr(0, 8)) + "-" + group_of_eight(all.substr(8, 8));
+  }
+  if (format == IdFormat::uuid) {
+    bytes[6] = static_cast<char>((static_cast<unsigned char>(bytes[6]) & 0x0f) | 0x80);
+    bytes[8] = static_cast<char>((static_cast<unsigned char>(bytes[8]) & 0x3f) | 0x80);
+  }
+  std::string hex = to_hex(std::string_view(bytes).substr(0, 16));
+  if (format == IdFormat::hex) return hex;
+  for (const int at : {20, 16, 12, 8}) hex.insert(static_cast<std::size_t>(at), "-");
+  return hex;
+}
+
+using Steps = std::span<const std::string>;
+
+// What stands in the place itself: a whole value, or the inner part of a text.
+Result<Value> replaced_here(const IdPlace& place, const Value& value, const ReplaceId& replace) {
+  if (value.is_null()) return value;
+  if (place.prefix.empty() && place.suffix.empty()) return replace(value);
+  const auto* text = value.get_if<std::string>();
+  const std::size_t around = place.prefix.size() + place.suffix.size();
+  const bool fits = text != nullptr && text->size() > around && text->starts_with(place.prefix) &&
+                    text->ends_with(place.suffix);
+  if (!fits) return value;
+  const Value inner = Value::text(text->substr(place.prefix.size(), text->size() - around));
+  ASSIGN_OR_RETURN(const Value made, replace(inner));
+  if (made.is_null()) return made;
+  ASSIGN_OR_RETURN(const std::string id, faithful_text_of(made));
+  return Value::text(place.prefix + id + place.suffix);
+}
+
+// Copies valid JSON byte by byte, but for the values that the steps lead to.
+class JsonCopier {
+ public:
+  JsonCopier(std::string_view text, const IdPlace& place, const ReplaceId& replace)
+      : text_(text), place_(place), replace_(replace) {}
+
+  Result<std::string> copy() {
+    TRY(value(place_.steps, true));
+    space();
+    return std::move(out_);
+  }
+
+ private:
+  char next() const { return text_[at_]; }
+  void take() { out_ += text_[at_++]; }
+  void space() {
+    while (at_ < text_.size() && std::string_view(" \t\r\n").find(next()) != std::string::npos) {
+      take();
+    }
+  }
+
+  std::string_view token() {
+    const std::size_t begin = at_;
+    if (next() == '"') {
+      ++at_;
+      while (next() != '"') at_ += next() == '\\' ? 2 : 1;
+      ++at_;
+    } else {
+      while (at_ < text_.size() &&
+             std::string_view(",]} \t\r\n").find(next()) == std::string::npos) {
+        ++at_;
+      }
+    }
+    return text_.substr(begin, at_ - begin);
+  }
+
+  Status value(Steps steps, bool leads_here) {
+    space();
+    if (next() == '{') return members('}', steps, leads_here);
+    if (next() == '[') return members(']', steps, leads_here);
+    const std::string_view raw = token();
+    if (!leads_here || !steps.empty()) {
+      out_ += raw;
+      return {};
+    }
+    const Value old = scalar(raw);
+    ASSIGN_OR_RETURN(const Value made, replaced_here(place_, old, replace_));
+    if (same(made, old)) {
+      out_ += raw;
+      return {};
+    }
+    ASSIGN_OR_RETURN(const std::string written, as_json(made));
+    out_ += written;
+    return {};
+  }
+
+  Status members(char end, Steps steps, bool leads_here) {
+    const bool is_list = end == ']';
+    take();
+    space();
+    while (next() != end) {
+      bool goes_on = leads_here && !steps.empty() && is_list && steps.front() == each_item;
+      if (!is_list) {
+        const std::string_view raw = token();
+        out_ += raw;
+        goes_on = leads_here && !steps.empty() &&
+                  nlohmann::json::parse(raw).get<std::string>() == steps.front();
+        space();
+        take();  // the colon
+      }
+      TRY(value(goes_on ? steps.subspan(1) : steps, goes_on));
+      space();
+      if (next() == ',') {
+        take();
+        space();
+      }
+    }
+    take();
+    return {};
+  }
+
+  static Value scalar(std::string_view raw) {
+    if (raw.front() == '"') {
+      return Value::text(nlohmann::json::parse(raw).get<std::string>());
+    }
+    if (raw == "null") return {};
+    std::int64_t number = 0;
+    const auto [end, failure] = std::from_chars(raw.data(), raw.data() + raw.size(), number);
+    const bool is_integer = failure == std::errc() && end == raw.data() + raw.size();
+    return is_integer ? Value::integer(number) : Value::text(raw);
+  }
+
+  static Result<std::string> as_json(const Value& value) {
+    if (value.is_null()) return std::string("null");
+    if (const auto* number = value.get_if<std::int64_t>()) return fmt::format("{}", *number);
+    ASSIGN_OR_RETURN(const std::string text, faithful_text_of(value));
+    return nlohmann::json(text).dump(-1, ' ', false, nlohmann::json::error_handler_t::replace);
+  }
+
+  std::string_view text_;
+  std::size_t at_ = 0;
+  const IdPlace& place_;
+  const ReplaceId& replace_;
+  std::string out_;
+};
+
+Result<std::string> in_json(const IdPlace& place, const std::string& text,
+                            const ReplaceId& replace) {
+  if (!nlohmann::json::accept(text)) {
+    return Error{ErrorCode::refused,         "a text that is no JSON: " + printable(text),
+                 "correct such rows first",  "",
+                 {"a text that is no JSON"}, ""};
+  }
+  return JsonCopier(text, place, replace).copy();
+}
+
+Result<Value> in_structure(const IdPlace& place, Steps steps, const Value& value,
+                           const ReplaceId& replace) {
+  if (steps.empty()) return replaced_here(place, value, replace);
+  const bool items = steps.front() == each_item;
+  if (const auto* map = value.get_if<Map>(); map != nullptr && !items) {
+    Map made = *map;
+    for (auto& [name, field] : made.fields) {
+      if (name != steps.front()) continue;
+      ASSIGN_OR_RETURN(field, in_structure(place, steps.subspan(1), field, replace));
+    }
+    return Value(Value::Storage(std::move(made)));
+  }
+  if (const auto* list = value.get_if<List>(); list != nullptr && items) {
+    List made = *list;
+    for (Value& item : made.items) {
+      ASSIGN_OR_RETURN(item, in_structure(place, steps.subspan(1), item, replace));
+    }
+    return Value(Value::Storage(std::move(made)));
+  }
+  if (const auto* set = value.get_if<TextSet>(); set != nullptr && items && steps.size() == 1) {
+    TextSet made;
+    for (const std::string& member : set->members) {
+      ASSIGN_OR_RETURN(const Value one, replaced_here(place, Value::text(member), replace));
+      if (one.is_null()) continue;  // a set holds no null
+      ASSIGN_OR_RETURN(std::string text, faithful_text_of(one));
+      made.members.push_back(std::move(text));
+    }
+    std::ranges::sort(made.members);
+    const auto repeated = std::ranges::unique(made.members);
+    made.members.erase(repeated.begin(), repeated.end());
+    if (made.members.empty()) return Value();  // no store of sets has an empty one
+    return Value(Value::Storage(std::move(made)));
+  }
+  return value;
+}
+
+}  // namespace
+
+Result<Value> new_id(const IdRecipe& recipe, const Value& old) {
+  if (old.is_null()) return old;
+  ASSIGN_OR_RETURN(const std::string text, faithful_text_of(old));
+  std::string hashed;
+  for (const std::optional<std::string>& part : recipe.parts) {
+    const std::string& one = part ? *part : text;
+    hashed += length_of(one) + one;
+  }
+  return Value::text(recipe.prefix + formatted_id(sha256(hashed), recipe.format));
+}
+
+Result<Value> with_ids_replaced(const IdPlace& place, const Value& value,
+                                const ReplaceId& replace) {
+  if (value.is_null()) return value;
+  if (!place.steps.empty()) {
+    if (const auto* json = value.get_if<Json>()) {
+      ASSIGN_OR_RETURN(std::string text, in_json(place, json->text, replace));
+      return Value::json(std::move(text));
+    }
+    if (const auto* text = value.get_if<std::string>()) {
+      ASSIGN_OR_RETURN(const std::string made, in_json(place, *text, replace));
+      return Value::text(made);
+    }
+  }
+  return in_structure(place, place.steps, value, replace);
+}
+
+Result<std::vector<Value>> ids_in(const IdPlace& place, const Value& value) {
+  std::vector<Value> ids;
+  const ReplaceId note = [&](const Value& id) -> Result<Value> {
+    ids.push_back(id);
+    return id;
+  };
+  TRY(with_ids_replaced(place, value, note));
+  return ids;
+}
+
+Result<ColumnPath> column_path(std::string_view text) {
+  ColumnPath path;
+  std::size_t at = std::min(text.find_first_of(".["), text.size());
+  path.column = text.substr(0, at);
+  const auto wrong = [&] {
+    return Error{ErrorCode::invalid_plan,
+                 fmt::format("`{}` is no path", printable(std::string(text))),
+                 "a column, then `.name` for a field and `[]` for each item of a list, like "
+                 "items[].product_id"};
+  };
+  if (path.column.empty()) return wrong();
+  while (at < text.size()) {
+    if (text.substr(at).starts_with(each_item)) {
+      path.steps.emplace_back(each_item);
+      at += each_item.size();
+      continue;
+    }
+    if (text[at] != '.') return wrong();
+    const std::size_t end = std::min(text.find_first_of(".[", at + 1), text.size());
+    const std::string_view name = text.substr(at + 1, end - at - 1);
+    if (name.empty()) return wrong();
+    path.steps.emplace_back(name);
+    at = end;
+  }
+  return path;
+}
+
+}  // namespace whimbrel

@@ -1,0 +1,75 @@
+#include "verify/own_comparison.h"
+
+#include "base/text.h"
+#include "store/image.h"
+
+namespace whimbrel {
+
+Result<std::vector<std::optional<Row>>> OwnComparison::images_of(
+    const std::vector<std::optional<Row>>& sources) {
+  std::vector<Row> there;
+  for (const std::optional<Row>& row : sources) {
+    if (row) there.push_back(*row);
+  }
+  ASSIGN_OR_RETURN(const std::vector<Selection::Pick> picks, selection_.pick(there));
+  std::vector<std::optional<Row>> images(sources.size());
+  std::size_t next = 0;
+  for (std::size_t i = 0; i < sources.size(); ++i) {
+    if (!sources[i]) continue;
+    const Selection::Pick& pick = picks[next++];
+    if (pick.fate != Selection::Fate::taken) continue;
+    Result<Row> image = image_of(move_.mapping, pick.row, move_.target->catalog());
+    if (image.ok()) {
+      images[i] = std::move(image).value();
+    } else if (move_.on_error == OnError::fail) {
+      return image.error();
+    }
+  }
+  return images;
+}
+
+Status OwnComparison::judge(Pair& pair, const std::optional<OwnRow>& known) const {
+  if (!known && pair.target && pair.image && move_.on_conflict == OnConflict::skip) {
+    pair.image = pair.target;  // a row of others, which stays
+  } else if (!known) {
+    pair.target.reset();
+  } else if (pair.image && move_.on_conflict == OnConflict::merge) {
+    ASSIGN_OR_RETURN(pair.image, merged_image(move_.mapping, *std::move(pair.image), *known));
+  }
+  if (!pair.image) {
+    // What was written over stands there again.
+    const bool is_theirs = known && !known->original.empty();
+    if (pair.target && !is_theirs) pair.differs = "extra";
+    return {};
+  }
+  pair.differs = !pair.target
+                     ? "missing"
+                     : join(differing(move_.mapping.forward, *pair.image, *pair.target), ", ");
+  return {};
+}
+
+Result<std::vector<OwnComparison::Pair>> OwnComparison::compare(
+    std::span<const Row> source_keys, const std::vector<std::optional<Row>>& sources,
+    SnapshotReader& target) {
+  ASSIGN_OR_RETURN(auto images, images_of(sources));
+  std::vector<Row> keys;
+  for (std::size_t i = 0; i < images.size(); ++i) {
+    if (images[i]) {
+      keys.push_back(key_of(*images[i], move_.mapping.target_key));
+      continue;
+    }
+    ASSIGN_OR_RETURN(Row key,
+                     target_key_of(move_.mapping, source_keys[i], move_.target->catalog()));
+    keys.push_back(std::move(key));
+  }
+  ASSIGN_OR_RETURN(auto targets, target.read_keys(keys));
+  ASSIGN_OR_RETURN(const auto known, move_.own->find(keys));
+  std::vector<Pair> pairs;
+  for (std::size_t i = 0; i < keys.size(); ++i) {
+    Pair& pair = pairs.emplace_back(Pair{std::move(images[i]), std::move(targets[i]), ""});
+    TRY(judge(pair, known[i]));
+  }
+  return pairs;
+}
+
+}  // namespace whimbrel

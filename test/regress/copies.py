@@ -1,0 +1,185 @@
+"""Copies among rows of others: what is taken (`where`), what an equal key does (`on_conflict`), what refers to nothing
+(`orphans`), and ids that stand inside of values."""
+import json
+import pathlib
+import shutil
+import sqlite3
+import subprocess
+import tempfile
+
+from ids import new_id
+from pair import BINARY, REFUSED, are, main
+
+PLAN = """whimbrel: 1
+migration: copy
+stores: {dev: "sqlite:dev.db", prod: "sqlite:prod.db"}
+%s
+tables:
+  - {from: "dev/{name}", to: "prod/{name}", create: exists, names: ["*"]}
+sync: none
+verify: {references: true}
+"""
+TABLES = """CREATE TABLE people (id TEXT PRIMARY KEY, name TEXT, mail TEXT, age INTEGER);
+CREATE TABLE notes (id TEXT PRIMARY KEY, person TEXT REFERENCES people (id), text TEXT);"""
+
+
+class Copy:
+    def __init__(self, top, tables=TABLES, rows=(), theirs=(), plan=PLAN):
+        self.folder = pathlib.Path(tempfile.mkdtemp(prefix="whimbrel-regress-"))
+        (self.folder / "plan.yaml").write_text(plan % top)
+        for name, all_rows in (("dev", rows), ("prod", theirs)):
+            connection = self.connect(name)
+            connection.executescript(tables)
+            for sql, values in all_rows:
+                connection.execute(sql, values)
+            connection.commit()
+            connection.close()
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+    def connect(self, name):
+        return sqlite3.connect(self.folder / (name + ".db"), timeout=20)
+
+    def ask(self, name, sql, *values):
+        connection = self.connect(name)
+        try:
+            rows = connection.execute(sql, values).fetchall()
+            connection.commit()
+            return rows
+        finally:
+            connection.close()
+
+    def run(self, verb, *words, expect=0):
+        done = subprocess.run([BINARY, verb, str(self.folder / "plan.yaml"), *words], stdin=subprocess.DEVNULL,
+                              capture_output=True, text=True, timeout=120)
+        printed = done.stdout + done.stderr
+        assert done.returncode == expect, "%s gave %d, not %d:\n%s" % ((verb, *words), done.returncode, expect, printed)
+        return printed
+
+
+PERSON = "INSERT INTO people VALUES (?, ?, ?, ?)"
+NOTE = "INSERT INTO notes VALUES (?, ?, ?)"
+OURS = [(PERSON, ("a", "Ann", None, 30)), (PERSON, ("b", "Bob", "bob@new", 40)), (PERSON, ("c", "Cy", "cy@new", None))]
+THEIRS = [(PERSON, ("b", "Robert", "bob@old", 41)), (PERSON, ("c", "Cyril", None, 9)), (PERSON, ("z", "Zoe", "z@z", 1))]
+BEFORE = [row for _, row in THEIRS]
+
+
+def an_equal_key_is_treated_as_the_plan_says():
+    wanted = {"skip": [("a", "Ann", None, 30), ("b", "Robert", "bob@old", 41), ("c", "Cyril", None, 9)],
+              "overwrite": [("a", "Ann", None, 30), ("b", "Bob", "bob@new", 40), ("c", "Cy", "cy@new", None)],
+              "merge": [("a", "Ann", None, 30), ("b", "Bob", "bob@new", 40), ("c", "Cy", "cy@new", 9)]}
+    for policy, rows in wanted.items():
+        with Copy("on_conflict: " + policy, rows=OURS, theirs=THEIRS) as copy:
+            printed = copy.run("analyze")
+            assert "2 rows" in printed, printed
+            for _ in range(2):  # running twice gives the same
+                copy.run("run", "--yes")
+                are(copy.ask("prod", "SELECT * FROM people ORDER BY id"), rows + [("z", "Zoe", "z@z", 1)], policy)
+            copy.run("verify")
+            copy.ask("dev", "UPDATE people SET age = 77 WHERE id = 'b'")
+            copy.ask("dev", "DELETE FROM people WHERE id = 'c'")
+            copy.run("run", "--yes")
+            age, theirs = (41 if policy == "skip" else 77), copy.ask("prod", "SELECT * FROM people WHERE id = 'c'")
+            are(copy.ask("prod", "SELECT age FROM people WHERE id = 'b'"), [(age,)], policy)
+            are(theirs, [("c", "Cyril", None, 9)], policy + ": ours is gone, theirs is back")
+            copy.ask("prod", "UPDATE people SET name = 'changed since' WHERE id = 'a'")
+            copy.run("rollback", "--yes")
+            are(copy.ask("prod", "SELECT * FROM people ORDER BY id"), [("a", "changed since", None, 30)] + BEFORE, policy)
+
+
+def without_a_word_an_equal_key_is_refused_before():
+    with Copy("ids: {from: [name, id]}", rows=OURS, theirs=[(PERSON, (new_id_of("people", "b"), "x", "y", 1))]) as copy:
+        printed = copy.run("run", "--yes", expect=REFUSED)
+        assert "on_conflict: skip" in printed, printed
+        are(copy.ask("prod", "SELECT count(*) FROM people"), [(1,)])
+
+
+def new_id_of(table, old):
+    """Without a third part."""
+    return new_id(table, old, target=None)
+
+
+def conditions_choose_rows_and_references_are_closed_over():
+    rows = [(PERSON, ("p%d" % i, "n%d" % i, None, i)) for i in range(50)]
+    rows += [(NOTE, ("n%d" % i, "p%d" % i, "t")) for i in range(50)] + [(NOTE, ("alone", None, "t"))]
+    top = """orphans: %s
+tables:
+  - {from: dev/people, to: prod/people, where: {age: {at_least: 10, below: 20}, name: {not: [n12]}}}
+  - {from: dev/notes, to: prod/notes}
+references: {notes: {person: people}}
+sync: none
+verify: {references: true}
+"""
+    plan = PLAN.split("%s")[0] + "%s"
+    kept = {"p%d" % i for i in range(10, 20)} - {"p12"}
+    for policy, count in (("delete", 10), ("null", 51), ("reject", 10), ("keep", 51), ("{assign: p15}", 51)):
+        with Copy(top % policy, rows=rows, plan=plan) as copy:
+            copy.run("run", "--yes")
+            are({row[0] for row in copy.ask("prod", "SELECT id FROM people")}, kept)
+            notes = dict(copy.ask("prod", "SELECT id, person FROM notes"))
+            are(len(notes), count, policy)
+            led = {"null": None, "keep": "p3", "{assign: p15}": "p15"}
+            if count == 51:
+                are(notes["n3"], led[policy], policy)
+            are(notes["n11"], "p11")
+            are(copy.ask("prod", "SELECT count(*) FROM notes WHERE id = 'alone'"), [(1,)])
+            if policy == "reject":
+                rejected = (copy.folder / ".whimbrel" / "copy" / "rejected.jsonl").read_text()
+                assert "n3" in rejected and "p3" in rejected, rejected[:300]
+            copy.run("verify")
+            copy.ask("dev", "UPDATE people SET age = 99 WHERE id = 'p11'")  # it is no longer taken
+            copy.run("run", "--yes")
+            are(copy.ask("prod", "SELECT count(*) FROM people WHERE id = 'p11'"), [(0,)])
+            copy.run("rollback", "--yes")
+            are(copy.ask("prod", "SELECT count(*) FROM people"), [(0,)])
+    with Copy(top % "fail", rows=rows, plan=plan) as copy:
+        printed = copy.run("run", "--yes", expect=REFUSED)
+        assert "41 rows" in printed and "delete" in printed, printed
+
+
+def ids_inside_of_values_are_followed():
+    tables = TABLES + "CREATE TABLE bags (id TEXT PRIMARY KEY, pk TEXT, content JSON, tags TEXT);"
+    content = '{ "big": 12345678901234567890.10, "items": [ {"person": "a", "n": 1.50}, {"person":"b"}, {"person": null}, {} ], "x": "a" }'
+    rows = OURS + [("INSERT INTO bags VALUES (?, ?, ?, ?)", ("1", "PERSON#b#X", content, '["a","b"]')),
+                   ("INSERT INTO bags VALUES (?, ?, ?, ?)", ("2", "OTHER#b", None, "[]"))]
+    top = """ids: {format: uuid, from: [name, id, "prod"]}
+references:
+  bags: {"content.items[].person": people, "tags[]": people, pk: [{to: people, as: "PERSON#{id}#X"}]}
+"""
+    with Copy(top, tables=tables, rows=rows) as copy:
+        copy.run("test", "bags", "--limit", "1", "--yes")
+        are(copy.ask("prod", "SELECT count(*) FROM people"), [(0,)])
+        copy.run("run", "--yes")
+
+        def person(old):
+            return new_id("people", old, form="uuid")
+        (first, second) = (copy.ask("prod", "SELECT pk, content, tags FROM bags WHERE id = ?", new_id("bags", one, form="uuid"))[0] for one in "12")
+        are(first, ("PERSON#%s#X" % person("b"), content.replace('"person": "a"', '"person": "%s"' % person("a"))
+                    .replace('"person":"b"', '"person":"%s"' % person("b")), json.dumps([person("a"), person("b")], separators=(",", ":"))))
+        are(second, ("OTHER#b", None, "[]"))
+        copy.run("verify")
+        copy.run("rollback", "--yes")
+    rows[-2] = (rows[-2][0], ("1", "PERSON#gone#X", content, '["a","nobody"]'))
+    with Copy(top, tables=tables, rows=rows) as copy:
+        printed = copy.run("analyze", expect=REFUSED)
+        assert "tags[] refers to 'nobody'" in printed and "'gone'" in printed, printed
+
+
+def what_a_plan_for_a_copy_may_not_say():
+    for top, words in (("on_conflict: skip\ncutover: {switches: [{row: dev/f, key: {a: 1}, set: {b: 1}, create: true}]}", "nobody is switched over"),
+                       ("references: {notes: {\"person..x\": people}}", "is no path"),
+                       ("references: {notes: {person: {to: people, as: \"P#\"}}}", "`as:` needs `{id}` once"),
+                       ("orphans: sometimes", "is not known"),
+                       ("on_conflict: maybe", "on_conflict")):
+        with Copy(top, rows=OURS) as copy:
+            printed = copy.run("check", expect=2)
+            assert words in printed, (top, printed)
+
+
+if __name__ == "__main__":
+    main(an_equal_key_is_treated_as_the_plan_says, without_a_word_an_equal_key_is_refused_before,
+         conditions_choose_rows_and_references_are_closed_over, ids_inside_of_values_are_followed, what_a_plan_for_a_copy_may_not_say)
