@@ -65,6 +65,7 @@ struct Options {
   std::string what;
   std::string html;
   bool runbook = false;
+  std::string id;  // `report --id`
 };
 
 // Asked by SIGINT and SIGTERM; a second one ends the process at once.

@@ -203,11 +203,14 @@ int dispatch(int argc, char** argv) {
   CLI::App* report_verb =
       with_plan(verb("report", "the audit trail, a page for the manager, the runbook",
                      "  whimbrel report migration.yaml --html report.html\n"
-                     "  whimbrel report migration.yaml --runbook > runbook.md",
+                     "  whimbrel report migration.yaml --runbook > runbook.md\n"
+                     "  whimbrel report migration.yaml --id 4711",
                      [&] { return report(options); }));
   report_verb->add_option("--html", options.html, "write the page to this file as well");
   report_verb->add_flag("--runbook", options.runbook,
                         "print the runbook: what to do, and what really happened");
+  report_verb->add_option("--id", options.id,
+                          "in a copy with new ids: what became of this id, or what it was before");
   with_plan(verb("reverse", "after `finish`: prints the plan for the way back",
                  "  whimbrel reverse migration.yaml > back.yaml",
                  [&] { return reverse(options); }));

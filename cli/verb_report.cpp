@@ -7,6 +7,8 @@
 #include <fstream>
 
 #include "base/text.h"
+#include "report/id_mappings.h"
+#include "report/json_text.h"
 #include "report/page.h"
 #include "report/runbook.h"
 #include "reporting.h"
@@ -147,8 +149,30 @@ int tell_runbook(Context& context, const std::string& text) {
 
 }  // namespace
 
+// One id's mapping.
+int report_id(Context& context, const std::string& id, bool as_json) {
+  if (const Status opened = context.open_journal(false); !opened.ok()) {
+    return context.fail(opened.error());
+  }
+  const Result<std::string> folder = context.session().state_folder(true);
+  if (!folder.ok()) return context.fail(folder.error());
+  const Result<std::vector<IdMapping>> found =
+      look_up_id(folder.value(), context.journal().state(), id);
+  if (!found.ok()) return context.fail(found.error());
+  for (const IdMapping& one : found.value()) {
+    context.say(fmt::format("{}  {} → {}\n", one.table, one.from, one.to));
+    if (!as_json) continue;
+    std::printf("%s\n", dumped({{"table", one.table}, {"from", one.from}, {"to", one.to}}).c_str());
+  }
+  const bool any = !found.value().empty();
+  return context.finish(any ? done : failed, any ? "reported" : "unknown",
+                        any ? "the whole list is id-mappings.jsonl.zst in the state folder"
+                            : "no row of this migration has the id " + printable(id));
+}
+
 int report(const Options& options) {
   Context context(options);
+  if (!options.id.empty()) return report_id(context, options.id, options.json);
   Result<PlanAsWritten> plan = plan_as_written(context);
   Result<bool> begun = context.has_journal();
   if (!begun.ok()) return context.fail(begun.error());

@@ -59,7 +59,9 @@ Result<std::shared_ptr<OwnFile>> OwnFile::open(const std::string& path) {
                     "CREATE TABLE IF NOT EXISTS own (move INTEGER NOT NULL, target BLOB NOT NULL,"
                     " source BLOB NOT NULL, written TEXT NOT NULL, before TEXT NOT NULL,"
                     " original BLOB NOT NULL,"
-                    " PRIMARY KEY (move, target)) WITHOUT ROWID"));
+                    " PRIMARY KEY (move, target)) WITHOUT ROWID;"
+                    "CREATE INDEX IF NOT EXISTS own_by_source ON own (source);"
+                    "CREATE INDEX IF NOT EXISTS own_by_target ON own (target)"));
   return file;
 }
 
@@ -169,6 +171,27 @@ class OwnFileBook final : public OwnBook {
   std::shared_ptr<OwnFile> file_;
   int move_;
 };
+
+Result<std::vector<OwnFile::Pair>> OwnFile::with_key(const Row& key) {
+  const std::lock_guard lock(mutex_);
+  sqlite3_stmt* raw = nullptr;
+  const char* sql =
+      "SELECT move, source, target FROM own WHERE source = ?1 UNION "
+      "SELECT move, source, target FROM own WHERE target = ?1 ORDER BY 1";
+  if (sqlite3_prepare_v2(database_, sql, -1, &raw, nullptr) != SQLITE_OK) return error();
+  const OwnStatement select(raw);
+  bind_bytes(select.get(), 1, canonical(key));
+  std::vector<Pair> pairs;
+  while (true) {
+    const int code = sqlite3_step(select.get());
+    if (code == SQLITE_DONE) return pairs;
+    if (code != SQLITE_ROW) return error();
+    Pair& pair = pairs.emplace_back();
+    pair.move = sqlite3_column_int(select.get(), 0);
+    ASSIGN_OR_RETURN(pair.source_key, row_from_canonical(bytes_at(select.get(), 1)));
+    ASSIGN_OR_RETURN(pair.target_key, row_from_canonical(bytes_at(select.get(), 2)));
+  }
+}
 
 std::shared_ptr<OwnBook> OwnFile::book(const std::shared_ptr<OwnFile>& file, int move) {
   return std::make_shared<OwnFileBook>(file, move);

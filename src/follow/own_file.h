@@ -5,6 +5,7 @@
 #include <memory>
 #include <mutex>
 #include <string>
+#include <vector>
 
 #include "store/own_rows.h"
 
@@ -22,6 +23,14 @@ class OwnFile {
 
   // The rows of one move. The file lives as long as the book does.
   static std::shared_ptr<OwnBook> book(const std::shared_ptr<OwnFile>& file, int move);
+
+  struct Pair {
+    int move = 0;
+    Row source_key;
+    Row target_key;
+  };
+  // Rows of all moves with this key, on either side.
+  Result<std::vector<Pair>> with_key(const Row& key);
 
  private:
   friend class OwnFileBook;

@@ -131,6 +131,44 @@ void NewIds::remap(const NamedReference& one, TableEntry& entry) const {
   });
 }
 
+void NewIds::mask(const TableSchema& source, TableEntry& entry) const {
+  for (const MaskEntry& one : std::vector<MaskEntry>(entry.masks)) {
+    ColumnPath path{source.own_spelling(one.path), {}};
+    if (path.column.empty()) {
+      Result<ColumnPath> parsed = column_path(one.path);
+      if (!parsed.ok()) {
+        diagnostics_.add(one.at, parsed.error().message, parsed.error().hint);
+        continue;
+      }
+      path = std::move(parsed).value();
+    }
+    const std::string own = source.own_spelling(path.column);
+    if (!own.empty()) path.column = own;
+    if (own.empty() && source.rest_column.empty()) {
+      diagnostics_.add(one.at,
+                       fmt::format("{} has no column `{}`", source.name, printable(path.column)),
+                       did_you_mean(path.column, source.column_names()));
+      continue;
+    }
+    if (source.is_key(path.column)) {
+      diagnostics_.add(one.at, fmt::format("`{}` is the key of {}", path.column, source.name),
+                       "give it new ids with `ids:`");
+      continue;
+    }
+    for (const ColumnEntry& other : entry.columns) {
+      const std::vector<std::string> read = columns_of(*other.expr);
+      if (std::ranges::count(read, path.column) == 0) continue;
+      if (copied_column(*other.expr) == path.column) continue;
+      diagnostics_.add(other.at,
+                       fmt::format("this is made of `{}`, which `mask` is to hide", path.column),
+                       "copy that column as it is, or leave this one out");
+    }
+    put_instead(entry, path.column, one.at, [&](const ExprPtr& of) {
+      return make_expr(Masked{of, {path.steps, "", ""}, one.as});
+    });
+  }
+}
+
 NewIds::Found NewIds::of(const TableEntry& entry, TableSchema& source) const {
   Found found{entry, references_of(entry, source)};
   TableEntry& with = found.entry;
@@ -154,6 +192,7 @@ NewIds::Found NewIds::of(const TableEntry& entry, TableSchema& source) const {
       put_instead(with, one.column, entry.at, [](const ExprPtr& of) { return of; });
     }
   }
+  mask(source, with);
   return found;
 }
 

@@ -1,4 +1,4 @@
-// `ids:` and `references:`: which columns get new ids, as if the plan had written them.
+// `ids:`, `references:` and `mask:`: which columns get new values, as if the plan had written them.
 #pragma once
 
 #include <string>
@@ -43,6 +43,7 @@ class NewIds {
   void declared_by_the_source(const TableEntry& entry, const TableSchema& source,
                               std::vector<NamedReference>& all) const;
   bool is_a_table(const ReferenceEntry& one) const;
+  void mask(const TableSchema& source, TableEntry& entry) const;
   void remap(const NamedReference& one, TableEntry& entry) const;
   std::string key_of_parent() const { return plan_.ids ? plan_.ids->column : ""; }
 

@@ -350,8 +350,8 @@ class Parser {
     if (!reader_.check_keys(
             node, "a table",
             {"as", "from", "to", "create", "columns", "same", "rest", "indexes", "on_error",
-             "on_conflict", "orphans", "health", "names", "id", "where"},
-            {"items", "group", "limit", "mask"})) {
+             "on_conflict", "orphans", "health", "names", "id", "where", "mask"},
+            {"items", "group", "limit"})) {
       return;
     }
     TableEntry entry;
@@ -406,6 +406,7 @@ class Parser {
     entry.on_conflict = on_conflict_at(node, default_on_conflict_);
     std::tie(entry.orphans, entry.orphans_to) = orphans_at(node, default_orphans_);
     where(YamlReader::child(node, "where"), entry);
+    masks(YamlReader::child(node, "mask"), entry);
     entry.health = health(YamlReader::child(node, "health"));
     entry.is_whole = diagnostics_.mistakes().size() == known;
     if (from && to) plan_.tables.push_back(std::move(entry));
@@ -478,6 +479,21 @@ class Parser {
         entry.where.emplace_back(
             Condition{column, words.at(reader_.text(part.first)), values(part.second)}, at);
       }
+    }
+  }
+
+  void masks(const YAML::Node& node, TableEntry& entry) {
+    if (!node.IsDefined() || !reader_.check_keys(node, "`mask`", {}, {}, "like {email: email}")) {
+      return;
+    }
+    for (const auto& item : node) {
+      const std::string path = reader_.text(item.first);
+      const auto as = reader_.word_at(node, path, {"email", "name", "phone"});
+      if (!as) continue;
+      const MaskAs mask = *as == "email"  ? MaskAs::email
+                          : *as == "name" ? MaskAs::name
+                                          : MaskAs::phone;
+      entry.masks.push_back({path, mask, YamlReader::place(item.first)});
     }
   }
 

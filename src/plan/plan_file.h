@@ -66,6 +66,12 @@ struct ReferenceEntry {
   std::string suffix = {};
 };
 
+struct MaskEntry {
+  std::string path;
+  MaskAs as;
+  Place at;
+};
+
 struct TableEntry {
   std::string as;
   // `from` and `to` hold `{name}`: one table for each of these, patterns among them.
@@ -89,6 +95,7 @@ struct TableEntry {
   Orphans orphans = Orphans::fail;
   Value orphans_to;  // `orphans: {assign: …}`
   std::vector<std::pair<Condition, Place>> where;
+  std::vector<MaskEntry> masks;
   std::optional<HealthPlan> health;
 };
 struct RowSwitchEntry {
@@ -146,7 +153,8 @@ struct PlanFile {
   // which nobody is led from one side to the other.
   bool only_copies() const {
     return ids || std::ranges::any_of(tables, [](const TableEntry& table) {
-             return !table.where.empty() || table.on_conflict != OnConflict::fail ||
+             return !table.where.empty() || !table.masks.empty() ||
+                    table.on_conflict != OnConflict::fail ||
                     (table.orphans != Orphans::fail && table.orphans != Orphans::keep);
            });
   }

@@ -249,18 +249,41 @@ std::string plan_schema() {
       "type": "object",
       "additionalProperties": {
         "type": "object",
-        "additionalProperties": {"type": "string", "description": "The table that the column refers to."},
-        "description": "The columns of one table, or of all whose name fits a pattern with `*`."},
+        "additionalProperties": {"$ref": "#/$defs/reference"},
+        "description": "The columns of one table, or of all whose name fits a pattern with `*`. A path leads into a value: `items[].product_id`."},
       "description": "Which columns hold ids of other tables: they get the new ones. References that the source declares need not be said."},
-    "on_conflict": {
-      "const": "fail",
-      "description": "For all tables: keys that are in the target already.",
-      "default": "fail"},
-    "orphans": {
-      "enum": ["fail", "keep"],
-      "description": "For all tables: rows that refer to rows that are not there. `keep` moves them as they are.",
-      "default": "fail"}},
+    "on_conflict": {"$ref": "#/$defs/on_conflict", "description": "For all tables: what an equal key in the target does.", "default": "fail"},
+    "orphans": {"$ref": "#/$defs/orphans", "description": "For all tables: what becomes of rows that refer to nothing.", "default": "fail"}},
   "$defs": {
+    "on_conflict": {
+      "enum": ["fail", "skip", "overwrite", "merge"],
+      "description": "What an equal key in the target does, in a copy among rows of others: it stops the copy before it begins; it stays, and ours is left out; ours is written over it; or ours is, except where ours is null. A rollback puts back what was written over."},
+    "orphans": {
+      "oneOf": [
+        {"enum": ["fail", "keep", "null", "reject", "delete", null]},
+        {"type": "object", "required": ["assign"], "additionalProperties": false,
+         "properties": {"assign": {"description": "The key, on the old side, of the row that they are given to."}}}],
+      "description": "Rows that refer to rows that are not there, or not taken: they stop it before it starts, move as they are, with null in that place, are set aside, left out, or given to another row. All but the first two make the migration a copy."},
+    "condition": {
+      "oneOf": [
+        {"type": ["string", "number", "boolean", "null"]},
+        {"type": "array"},
+        {"type": "object", "additionalProperties": false, "properties": {
+          "not": {"description": "None of these."},
+          "at_least": {"description": "This or more."},
+          "above": {"description": "More than this."},
+          "at_most": {"description": "This or less."},
+          "below": {"description": "Less than this."},
+          "begins_with": {"description": "Texts that begin so."}}}],
+      "description": "A value, a list of which one has to be equal, or a map of comparisons. Numbers are compared by value, texts by bytes; null is equal to null alone."},
+    "reference": {
+      "oneOf": [
+        {"type": "string"},
+        {"type": "object", "required": ["to"], "additionalProperties": false, "properties": {
+          "to": {"type": "string", "description": "The table that it leads to."},
+          "as": {"type": "string", "description": "What the text is around the id, with `{id}` once."}}},
+        {"type": "array", "items": {"$ref": "#/$defs/reference"}}],
+      "description": "The table that a column refers to, or a map where the id is only a part of the text."},
     "amount": {
       "oneOf": [{"type": "number", "exclusiveMinimum": 0}, {"type": "string", "pattern": "^\\$\\{"}],
       "description": "A number greater than 0."},
@@ -311,14 +334,16 @@ std::string plan_schema() {
           "enum": ["fail", "reject"],
           "description": "Rows that cannot be converted: stop before it starts, or set aside. `reject` not under `sync: dual`.",
           "default": "that of the plan"},
-        "on_conflict": {
-          "const": "fail",
-          "description": "Keys that are in the target already.",
-          "default": "that of the plan"},
-        "orphans": {
-          "enum": ["fail", "keep"],
-          "description": "Rows that refer to rows that are not there.",
-          "default": "that of the plan"},
+        "on_conflict": {"$ref": "#/$defs/on_conflict", "description": "What an equal key in the target does.", "default": "that of the plan"},
+        "orphans": {"$ref": "#/$defs/orphans", "description": "What becomes of rows that refer to nothing.", "default": "that of the plan"},
+        "mask": {
+          "type": "object",
+          "additionalProperties": {"enum": ["email", "name", "phone"]},
+          "description": "Columns, or paths into them, whose personal data becomes unreadable: the same value always becomes the same, in the same format. It makes the migration a copy."},
+        "where": {
+          "type": "object",
+          "additionalProperties": {"$ref": "#/$defs/condition"},
+          "description": "Only rows for which every condition holds are taken; it makes the migration a copy. A row that is left out is not there for the rows that refer to it: see `orphans`."},
         "names": {
           "type": "array",
           "items": {"type": "string"},

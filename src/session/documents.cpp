@@ -1,6 +1,7 @@
 #include "session/documents.h"
 
 #include "report/files.h"
+#include "report/id_mappings.h"
 #include "report/status.h"
 
 namespace whimbrel {
@@ -36,6 +37,7 @@ Status write_documents(Session& session) {
   const nlohmann::json plan = nlohmann::json::parse(session.plan().resolved, nullptr, false);
   ASSIGN_OR_RETURN(const ReportFacts facts,
                    gather(session.journal(), report_wanted(session, plan)));
+  TRY(write_id_mappings(folder.value(), session.migration()));
   return write_reports(session.journal(), facts);
 }
 

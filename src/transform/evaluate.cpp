@@ -464,6 +464,11 @@ struct Evaluator {
     return with_ids_replaced(node.place, value,
                              [&](const Value& old) { return new_id(node.recipe, old); });
   }
+  Result<Value> operator()(const Masked& node) const {
+    ASSIGN_OR_RETURN(const Value value, evaluate(*node.of, row));
+    return with_ids_replaced(node.place, value,
+                             [&](const Value& old) { return masked(node.as, old); });
+  }
   Result<Value> operator()(const Between& node) const {
     ASSIGN_OR_RETURN(const Value value, evaluate(*node.of, row));
     if (value.is_null()) return value;

@@ -113,6 +113,7 @@ Result<ExprPtr> resolve(const ExprPtr& expr, const TableSchema& schema) {
 std::string copied_column(const Expr& expr) {
   if (const auto* bare = std::get_if<ColumnRef>(&expr.node)) return bare->column;
   if (const auto* id = std::get_if<HashId>(&expr.node)) return copied_column(*id->of);
+  if (const auto* hidden = std::get_if<Masked>(&expr.node)) return copied_column(*hidden->of);
   const auto* inside = std::get_if<NewIdsInside>(&expr.node);
   return inside == nullptr ? "" : copied_column(*inside->of);
 }
@@ -218,6 +219,7 @@ std::string describe(const Expr& expr) {
           [](const TimeConversion& node) { return "time of " + describe(*node.of); },
           [](const Between& node) { return "inner part of " + describe(*node.of); },
           [](const HashId& node) { return "new id for " + describe(*node.of); },
+          [](const Masked& node) { return "masked " + describe(*node.of); },
           [](const NewIdsInside& node) { return "new ids in " + describe(*node.of); },
       },
       expr.node);

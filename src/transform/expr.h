@@ -13,6 +13,7 @@
 
 #include "base/error.h"
 #include "transform/ids.h"
+#include "transform/mask.h"
 #include "value/schema.h"
 #include "value/value.h"
 
@@ -95,9 +96,17 @@ struct NewIdsInside {
   IdRecipe recipe;
 };
 
+// Personal data made unreadable, in the whole value or in one place of it.
+struct Masked {
+  ExprPtr of;
+  IdPlace place;
+  MaskAs as;
+};
+
 struct Expr {
   std::variant<ColumnRef, Constant, CaseOf, Template, Cast, JsonObject, JsonArray, JsonExtract,
-               MapValues, Coalesce, Split, TimeConversion, IfNull, Between, HashId, NewIdsInside>
+               MapValues, Coalesce, Split, TimeConversion, IfNull, Between, HashId, NewIdsInside,
+               Masked>
       node;
 };
 

@@ -162,6 +162,7 @@ struct Speller {
   // No database computes it.
   Spelled operator()(const HashId&) const { return std::nullopt; }
   Spelled operator()(const NewIdsInside&) const { return std::nullopt; }
+  Spelled operator()(const Masked&) const { return std::nullopt; }
 };
 
 }  // namespace

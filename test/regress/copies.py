@@ -169,6 +169,41 @@ references:
         assert "tags[] refers to 'nobody'" in printed and "'gone'" in printed, printed
 
 
+def personal_data_is_masked_and_keeps_its_format():
+    tables = "CREATE TABLE people (id INTEGER PRIMARY KEY, name TEXT, mail TEXT UNIQUE, phone TEXT UNIQUE, profile JSON, office INTEGER);"
+    people = [(i, "Ann-Marie O'Neil %s" % "é" if i % 2 else "bob", "p%d@corp.org" % i, "+49 (30) %07d" % i, '{"contact": {"mail": "p%d@corp.org"}, "x": 1.10}' % i, 1000 + i)
+              for i in range(3000)] + [(5000, None, None, None, None, None), (5001, "", "", "", "{}", 7)]
+    top = """tables:
+  - {from: dev/people, to: prod/people, mask: {name: name, mail: email, phone: phone, profile.contact.mail: email, office: phone}}
+sync: none
+%s"""
+    plan = PLAN.split("%s")[0] + "%s"
+    with Copy(top % "", tables=tables, rows=[("INSERT INTO people VALUES (?, ?, ?, ?, ?, ?)", row) for row in people], plan=plan) as copy:
+        copy.run("run", "--yes")
+        rows = copy.ask("prod", "SELECT * FROM people ORDER BY id")
+        are(len(rows), len(people))
+        for (number, name, mail, phone, profile, office), old in zip(rows, people):
+            are(number, old[0])
+            if number >= 5000:
+                are((name, mail, phone, profile), old[1:5])
+                continue
+            assert [len(word) for word in name.split(" ")] == [len(word) for word in old[1].split(" ")] and name != old[1], name
+            assert name[0].isupper() == old[1][0].isupper(), name
+            local, domain = mail.split("@")
+            assert domain == "example.com" and len(local) == 16 and local.isalnum(), mail
+            assert phone[:1] + phone[3:5] == "+ (" and phone[7:9] == ") " and len(phone) == len(old[3]), phone
+            are(profile, old[4].replace(old[2], mail))
+            assert 1000 <= office <= 9999, office
+        are(len({row[3] for row in rows}), len({row[3] for row in people}), "no two numbers became one")
+        for old in people[:2000]:
+            assert old[3] not in {row[3] for row in rows if row[0] == old[0]}, old
+        copy.run("verify")
+    made = top.replace("mask:", "columns: {mail: \"<{mail}>\"}, rest: drop, mask:")
+    with Copy(made % "", tables=tables, plan=plan) as copy:
+        printed = copy.run("check", expect=2)
+        assert "which `mask` is to hide" in printed, printed
+
+
 def what_a_plan_for_a_copy_may_not_say():
     for top, words in (("on_conflict: skip\ncutover: {switches: [{row: dev/f, key: {a: 1}, set: {b: 1}, create: true}]}", "nobody is switched over"),
                        ("references: {notes: {\"person..x\": people}}", "is no path"),
@@ -182,4 +217,5 @@ def what_a_plan_for_a_copy_may_not_say():
 
 if __name__ == "__main__":
     main(an_equal_key_is_treated_as_the_plan_says, without_a_word_an_equal_key_is_refused_before,
-         conditions_choose_rows_and_references_are_closed_over, ids_inside_of_values_are_followed, what_a_plan_for_a_copy_may_not_say)
+         conditions_choose_rows_and_references_are_closed_over, ids_inside_of_values_are_followed,
+         personal_data_is_masked_and_keeps_its_format, what_a_plan_for_a_copy_may_not_say)

@@ -1,5 +1,6 @@
 """New ids: every reference follows, rows of others are left alone, and what was written goes away to the row."""
 import hashlib
+import json
 import pathlib
 import shutil
 import sqlite3
@@ -167,6 +168,27 @@ def a_trial_takes_along_what_is_referred_to():
         are(copy.ask("prod", "SELECT count(*) FROM users_prod"), [(1,)])
 
 
+def an_id_is_found_in_both_directions():
+    with Copy() as copy:
+        copy.run("run", "--yes")
+        made = new_id("users", "u3")
+        for asked in ("u3", made):
+            printed = copy.run("report", "--id", asked)
+            assert "users  'u3' → '%s'" % made in printed, printed
+        printed = copy.run("report", "--id", made, "--json")
+        assert json.loads(printed.splitlines()[0]) == {"table": "users", "from": "'u3'", "to": "'%s'" % made}, printed
+        copy.run("report", "--id", "nobody", expect=1)
+        listed = subprocess.run(["zstd", "-dc", copy.folder / ".whimbrel" / "copy" / "id-mappings.jsonl.zst"], capture_output=True, check=True)
+        lines = [json.loads(line) for line in listed.stdout.splitlines()]
+        are(len(lines), 300 + 300 + 900)
+        assert {"table": "users", "from": "u3", "to": made} in lines, lines[:2]
+        # From a copy of the folder alone, on another machine.
+        shutil.move(copy.folder / ".whimbrel" / "copy", copy.folder / "elsewhere")
+        copy.run("rollback", "--yes", "--checkpoint", str(copy.folder / "elsewhere" / "migration-checkpoint-latest.json"))
+        are(copy.ask("prod", "SELECT * FROM users_prod"), [("already", "here")])
+        are(copy.ask("prod", "SELECT count(*) FROM items_prod"), [(0,)])
+
+
 def names_that_are_not_there_are_told():
     with Copy(names="[usres]") as copy:
         printed = copy.run("check", expect=2)
@@ -195,6 +217,7 @@ def killed_at_any_moment_it_goes_on():
 TESTS = [every_reference_follows_in_each_format, a_second_run_carries_what_came_went_and_changed,
          a_rollback_takes_away_what_was_written_and_nothing_else, a_key_of_somebody_else_is_never_overwritten,
          a_row_that_refers_to_nothing_is_refused_before, a_trial_takes_along_what_is_referred_to,
+         an_id_is_found_in_both_directions,
          names_that_are_not_there_are_told, killed_at_any_moment_it_goes_on]
 
 if __name__ == "__main__":

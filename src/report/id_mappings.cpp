@@ -1,0 +1,88 @@
+#include "report/id_mappings.h"
+
+#include <charconv>
+#include <filesystem>
+#include <nlohmann/json.hpp>
+
+#include "backup/zstd_lines.h"
+#include "follow/own_file.h"
+#include "report/json_text.h"
+
+namespace whimbrel {
+
+namespace {
+
+using nlohmann::json;
+
+json key_as_json(const Row& key) {
+  json parts = json::array();
+  for (const Value& part : key) {
+    const auto* text = part.get_if<std::string>();
+    const auto* number = part.get_if<std::int64_t>();
+    parts.push_back(text != nullptr     ? json(*text)
+                    : number != nullptr ? json(*number)
+                                        : json(show(part, 1 << 20)));
+  }
+  return parts.size() == 1 ? parts.front() : parts;
+}
+
+std::string book_in(const std::string& folder) { return folder + "/own-rows.db"; }
+
+std::string name_of_move(const State& state, int move) {
+  const json about = json::parse(state.tables, nullptr, false);
+  if (!about.is_object() || !about.contains("tables")) return "";
+  const json& tables = about["tables"];
+  const auto at = static_cast<std::size_t>(move);
+  return at < tables.size() ? tables[at].value("name", "") : "";
+}
+
+}  // namespace
+
+Status write_id_mappings(const std::string& folder, const Migration& migration) {
+  constexpr std::int64_t rows_at_once = 2000;
+  if (!migration.only_copies) return {};
+  ASSIGN_OR_RETURN(const auto lines, ZstdLinesWriter::create(folder + "/id-mappings.jsonl.zst"));
+  for (const Move& move : migration.moves) {
+    if (move.own == nullptr) continue;
+    std::optional<Row> after;
+    while (true) {
+      ASSIGN_OR_RETURN(const std::vector<OwnRow> rows, move.own->following(after, rows_at_once));
+      if (rows.empty()) break;
+      for (const OwnRow& row : rows) {
+        TRY(lines->write(dumped({{"table", move.name},
+                                 {"from", key_as_json(row.source_key)},
+                                 {"to", key_as_json(row.target_key)}})));
+      }
+      after = rows.back().target_key;
+    }
+  }
+  const Result<std::string> digest = lines->finish();
+  return digest.ok() ? Status() : Status(digest.error());
+}
+
+Result<std::vector<IdMapping>> look_up_id(const std::string& folder, const State& state,
+                                          const std::string& id) {
+  if (!std::filesystem::exists(book_in(folder))) {
+    return Error{
+        ErrorCode::not_found, "this migration keeps no list of ids",
+        "only a copy with `ids:`, `where:`, `orphans:` or `on_conflict:` does; elsewhere a "
+        "key follows from the plan's columns"};
+  }
+  ASSIGN_OR_RETURN(const std::shared_ptr<OwnFile> file, OwnFile::open(book_in(folder)));
+  std::vector<Row> keys = {{Value::text(id)}};
+  std::int64_t number = 0;
+  const auto [end, failure] = std::from_chars(id.data(), id.data() + id.size(), number);
+  if (failure == std::errc() && end == id.data() + id.size()) {
+    keys.push_back({Value::integer(number)});
+  }
+  std::vector<IdMapping> all;
+  for (const Row& key : keys) {
+    ASSIGN_OR_RETURN(const auto found, file->with_key(key));
+    for (const OwnFile::Pair& pair : found) {
+      all.push_back({name_of_move(state, pair.move), show(pair.source_key), show(pair.target_key)});
+    }
+  }
+  return all;
+}
+
+}  // namespace whimbrel
