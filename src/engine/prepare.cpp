@@ -115,7 +115,7 @@ Status Engine::prepare_target(const Move& move) {
         return Error{
             ErrorCode::refused,
             fmt::format("{} has {} already", move.to, rows_text(rows)),
-            "empty it, or name another target; merging into rows of others is not yet there",
+            "empty it, name another target, or make it a copy: `sync: none` and `on_conflict:`",
             "nothing was changed",
             {},
             ""};

@@ -238,7 +238,7 @@ class TableAnalysis {
       add_finding(
           {Finding::Weight::refusal, "target_has_rows",
            fmt::format("{} has {} already", move_.to, rows_text(rows)),
-           "empty it, or name another target; merging into rows of others is not yet there"});
+           "empty it, name another target, or make it a copy: `sync: none` and `on_conflict:`"});
     }
     return {};
   }

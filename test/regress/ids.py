@@ -121,6 +121,13 @@ def every_reference_follows_in_each_format():
             copy.run("verify")
 
 
+def the_guide_says_the_same():
+    page = (pathlib.Path(__file__).resolve().parents[2] / "docs" / "guide" / "copies.md").read_text()
+    rows = [[cell.strip().strip("`") for cell in line.strip("|").split("|")] for line in page.split("| table | old id |")[1].splitlines()[2:5]]
+    are(rows, [[table, old] + [new_id(table, old, form=form) for form in ("short", "uuid", "hex")]
+               for table, old in (("customers", "1"), ("orders", "a-17"), ("Contacts", "é漢🜁"))])
+
+
 def a_second_run_carries_what_came_went_and_changed():
     with Copy() as copy:
         copy.run("run", "--yes")
@@ -214,7 +221,7 @@ def killed_at_any_moment_it_goes_on():
             are(copy.ask("prod", "SELECT * FROM users_prod"), [("already", "here")])
 
 
-TESTS = [every_reference_follows_in_each_format, a_second_run_carries_what_came_went_and_changed,
+TESTS = [every_reference_follows_in_each_format, the_guide_says_the_same, a_second_run_carries_what_came_went_and_changed,
          a_rollback_takes_away_what_was_written_and_nothing_else, a_key_of_somebody_else_is_never_overwritten,
          a_row_that_refers_to_nothing_is_refused_before, a_trial_takes_along_what_is_referred_to,
          an_id_is_found_in_both_directions,
