@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 #include <sqlite3.h>
 
+#include <algorithm>
 #include <cmath>
 #include <cstdlib>
 
@@ -105,6 +106,57 @@ Result<Value> to_text(Value value) {
   return text;
 }
 
+// A number's sign, its digits without zeros around them, and the power of ten behind the last one:
+// two spellings of one number have these in common.
+struct Digits {
+  bool is_negative = false;
+  std::string digits;
+  long exponent = 0;
+
+  explicit Digits(std::string_view text) {
+    const std::size_t mark = std::min(text.find_first_of("eE"), text.size());
+    if (mark < text.size())
+      exponent = std::strtol(std::string(text.substr(mark + 1)).c_str(), nullptr, 10);
+    for (const char c : text.substr(0, mark)) {
+      is_negative = is_negative || c == '-';
+      if (c >= '0' && c <= '9') digits += c;
+    }
+    const std::size_t point = text.substr(0, mark).find('.');
+    if (point != std::string_view::npos) exponent -= static_cast<long>(mark - point - 1);
+    digits.erase(0, std::min(digits.find_first_not_of('0'), digits.size()));
+    while (digits.ends_with('0')) {
+      digits.pop_back();
+      ++exponent;
+    }
+    if (digits.empty()) exponent = 0;
+  }
+  bool operator==(const Digits&) const = default;
+};
+
+// Exactly, or not at all: a whole number, a real whose shortest spelling is this number, or in a
+// column of text the number as it is spelled.
+Result<Value> of_decimal(Affinity affinity, const std::string& text) {
+  constexpr long int64_digits_max = 18;
+  const Digits number(text);
+  if (affinity == Affinity::text) return Value::text(text);
+  const long whole = static_cast<long>(number.digits.size()) + number.exponent;
+  if (number.exponent >= 0 && whole <= int64_digits_max) {
+    std::string digits =
+        number.digits + std::string(static_cast<std::size_t>(number.exponent), '0');
+    if (digits.empty()) digits = "0";
+    return Value::integer(
+        std::strtoll(((number.is_negative ? "-" : "") + digits).c_str(), nullptr, 10));
+  }
+  const double real = std::strtod(text.c_str(), nullptr);
+  if (std::isfinite(real) && Digits(fmt::format("{}", real)) == number) return Value::real(real);
+  return Error{ErrorCode::refused,
+               fmt::format("the number {} has more digits than a number can have here", text),
+               "say `cast: text` in the plan, or move it into a column of type TEXT",
+               "",
+               {"a number with more digits than a number can have here"},
+               ""};
+}
+
 }  // namespace
 
 bool could_be_number(std::string_view text) {
@@ -142,6 +194,10 @@ Result<Value> settle(Affinity affinity, Value value) {
       return Value();
     case Kind::boolean:
       return settle(affinity, Value::integer(value.get<bool>() ? 1 : 0));
+    case Kind::decimal: {
+      ASSIGN_OR_RETURN(Value number, of_decimal(affinity, value.get<Decimal>().text));
+      return settle(affinity, std::move(number));
+    }
     case Kind::json:
       return settle(affinity, Value(std::get<Json>(std::move(value).take()).text));
     case Kind::real:
