@@ -55,9 +55,9 @@ TEST(ThreadsCopy, TablesCopiedSideBySideAllArriveWhole) {
   const LimitsPlan limits{7, std::nullopt, 4};
   std::vector<Task> tasks;
   for (const Move& move : moves) {
-    auto copy =
-        std::make_shared<Copy>(move, true, limits, *journal.value(), clock, events,
-                               [](const Move&, const Row&, const Error&) { return Status(); });
+    auto copy = std::make_shared<Copy>(
+        std::span(&move, 1), move, true, limits, *journal.value(), clock, events,
+        [](const Move&, const Row&, const Error&) { return Status(); });
     tasks.push_back([copy] { return copy->step(); });
   }
   ASSERT_TRUE(ThreadExecutor(4).run(std::move(tasks)).ok());

@@ -445,7 +445,7 @@ class Parser {
     return otherwise;
   }
 
-  // `where: {status: [open, waiting], created_at: {at_least: 2024}}`: all of them hold.
+  // `where: {status: [open, waiting], weight: {at_least: 20}}`: all of them hold.
   void where(const YAML::Node& node, TableEntry& entry) {
     if (!node.IsDefined() ||
         !reader_.check_keys(node, "`where`", {}, {}, "like {status: [open, waiting]}")) {
