@@ -29,6 +29,8 @@ class OwnFile {
     Row source_key;
     Row target_key;
   };
+  // Before the first search; else that one takes as long as it takes to read all rows.
+  Status can_be_searched();
   // Rows of all moves with this key, on either side.
   Result<std::vector<Pair>> with_key(const Row& key);
 

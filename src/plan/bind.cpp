@@ -803,15 +803,16 @@ class Binder {
 
   // Nothing written on the new side could find its row on the old one.
   void nobody_is_switched() {
-    const std::string why = plan_.ids ? "new ids lead nowhere back"
-                                      : "`where`, `on_conflict` and `orphans` leave rows out";
+    const std::string why = plan_.ids
+                                ? "new ids lead nowhere back, so this is a copy"
+                                : "`where`, `mask`, `on_conflict` or `orphans` make this a copy";
     if (migration_.sync != Sync::none) {
-      diagnostics_.add(plan_.sync_at, why + ": such a copy follows nobody while it is there",
+      diagnostics_.add(plan_.sync_at, why + ", which follows nobody while it runs",
                        "say `sync: none`");
     }
     if (!plan_.switches.empty()) {
-      diagnostics_.add(plan_.switches.front().at,
-                       why + ": after such a copy nobody is switched over", "leave `switches` out");
+      diagnostics_.add(plan_.switches.front().at, why + ", after which nobody is switched over",
+                       "leave `switches` out");
     }
   }
 

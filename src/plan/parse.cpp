@@ -10,6 +10,7 @@
 
 #include "base/text.h"
 #include "plan/parse_check.h"
+#include "plan/parse_copies.h"
 #include "plan/parse_measures.h"
 #include "plan/parse_setting.h"
 #include "plan/parse_value.h"
@@ -64,8 +65,8 @@ class Parser {
     reader_.check_keys(root, "a plan", top_keys, top_later);
     head(root);
     stores(YamlReader::child(root, "stores"));
-    ids(YamlReader::child(root, "ids"));
-    references(YamlReader::child(root, "references"));
+    plan_.ids = parse_ids(reader_, YamlReader::child(root, "ids"));
+    plan_.references = parse_references(reader_, YamlReader::child(root, "references"));
     tables(root);
     settings(root);
     backup(YamlReader::child(root, "backup"));
@@ -208,8 +209,8 @@ class Parser {
       return;
     }
     default_on_error_ = reader_.word_at(root, "on_error", {"fail", "reject"}).value_or("fail");
-    default_on_conflict_ = on_conflict_at(root, OnConflict::fail);
-    default_orphans_ = orphans_at(root, {Orphans::fail, {}});
+    default_on_conflict_ = parse_on_conflict(reader_, root, OnConflict::fail);
+    default_orphans_ = parse_orphans(reader_, root, {Orphans::fail, {}});
     std::set<std::string> names;
     for (const YAML::Node& item : node) {
       table(item);
@@ -220,101 +221,6 @@ class Parser {
                          "give one of them `as:`");
       }
     }
-  }
-
-  void ids(const YAML::Node& node) {
-    if (!node.IsDefined() ||
-        !reader_.check_keys(node, "`ids`", {"column", "format", "prefix", "from"})) {
-      return;
-    }
-    IdsEntry ids;
-    ids.at = YamlReader::place(node);
-    ids.column = reader_.text_at(node, "column").value_or("id");
-    ids.prefix = reader_.text_at(node, "prefix").value_or("");
-    const std::string format =
-        reader_.word_at(node, "format", {"short", "uuid", "hex", "prefixed"}).value_or("short");
-    ids.format = format == "uuid"  ? IdFormat::uuid
-                 : format == "hex" ? IdFormat::hex
-                                   : IdFormat::groups;
-    if ((format == "prefixed") != !ids.prefix.empty()) {
-      diagnostics_.add(ids.at,
-                       ids.prefix.empty() ? "`format: prefixed` needs `prefix:`"
-                                          : "`prefix:` is for `format: prefixed`",
-                       "like {format: prefixed, prefix: \"usr_\"}");
-    }
-    bool has_id = false;
-    const YAML::Node from = YamlReader::child(node, "from");
-    if (!from.IsDefined() || !from.IsSequence()) {
-      diagnostics_.add(ids.at, "`ids` needs `from:`, what an id is computed of",
-                       "like [name, id, \"production\"]: the table's name, the old id, and a text");
-      return;
-    }
-    for (const YAML::Node& part : from) {
-      const std::string text = reader_.text(part);
-      const bool is_word = !YamlReader::is_quoted(part);
-      if (is_word && text == "name") {
-        ids.from.emplace_back(IdsEntry::Part::name, "");
-      } else if (is_word && (text == "id" || text == ids.column)) {
-        ids.from.emplace_back(IdsEntry::Part::id, "");
-        has_id = true;
-      } else {
-        ids.from.emplace_back(IdsEntry::Part::text, text);
-      }
-    }
-    if (!has_id) {
-      diagnostics_.add(YamlReader::place(from), "without `id` every row would get the same new id",
-                       "like [name, id]");
-    }
-    plan_.ids = std::move(ids);
-  }
-
-  void references(const YAML::Node& node) {
-    if (!node.IsDefined() || !reader_.check_keys(node, "`references`", {}, {},
-                                                 "like {orders: {customer_id: customers}}")) {
-      return;
-    }
-    for (const auto& table : node) {
-      if (!reader_.check_keys(table.second, "`" + reader_.text(table.first) + "`", {}, {},
-                              "like {customer_id: customers}")) {
-        continue;
-      }
-      for (const auto& column : table.second) {
-        const std::string of = reader_.text(table.first);
-        if (!column.second.IsSequence()) {
-          reference(of, column.first, column.second);
-          continue;
-        }
-        for (const YAML::Node& one : column.second) reference(of, column.first, one);
-      }
-    }
-  }
-
-  // `customer_id: customers`, or `pk: {to: customers, as: "CUSTOMER#{id}"}`.
-  void reference(const std::string& table, const YAML::Node& column, const YAML::Node& node) {
-    ReferenceEntry entry{table, reader_.text(column), "", YamlReader::place(column),
-                         YamlReader::place(node)};
-    if (!node.IsMap()) {
-      entry.parent = reader_.text(node);
-      plan_.references.push_back(std::move(entry));
-      return;
-    }
-    if (!reader_.check_keys(node, "a reference", {"to", "as"})) return;
-    entry.parent = reader_.text_at(node, "to").value_or("");
-    const std::string spelled = reader_.text_at(node, "as").value_or("{id}");
-    const std::string id = "{id}";
-    const std::size_t at = spelled.find(id);
-    const bool is_once =
-        at != std::string::npos && spelled.find(id, at + id.size()) == std::string::npos;
-    if (entry.parent.empty() || !is_once) {
-      diagnostics_.add(entry.parent_at,
-                       entry.parent.empty() ? "a reference needs `to:`, the table it leads to"
-                                            : "`as:` needs `{id}` once, where the id stands",
-                       "like {to: customers, as: \"CUSTOMER#{id}\"}");
-      return;
-    }
-    entry.prefix = spelled.substr(0, at);
-    entry.suffix = spelled.substr(at + id.size());
-    plan_.references.push_back(std::move(entry));
   }
 
   // `names:` and the `{name}` that they are put into.
@@ -403,98 +309,13 @@ class Parser {
     const std::string on_error =
         reader_.word_at(node, "on_error", {"fail", "reject"}).value_or(default_on_error_);
     entry.on_error = on_error == "reject" ? OnError::reject : OnError::fail;
-    entry.on_conflict = on_conflict_at(node, default_on_conflict_);
-    std::tie(entry.orphans, entry.orphans_to) = orphans_at(node, default_orphans_);
-    where(YamlReader::child(node, "where"), entry);
-    masks(YamlReader::child(node, "mask"), entry);
+    entry.on_conflict = parse_on_conflict(reader_, node, default_on_conflict_);
+    std::tie(entry.orphans, entry.orphans_to) = parse_orphans(reader_, node, default_orphans_);
+    entry.where = parse_where(reader_, YamlReader::child(node, "where"));
+    entry.masks = parse_masks(reader_, YamlReader::child(node, "mask"));
     entry.health = health(YamlReader::child(node, "health"));
     entry.is_whole = diagnostics_.mistakes().size() == known;
     if (from && to) plan_.tables.push_back(std::move(entry));
-  }
-
-  OnConflict on_conflict_at(const YAML::Node& node, OnConflict otherwise) {
-    const auto word = reader_.word_at(node, "on_conflict", {"fail", "skip", "overwrite", "merge"});
-    if (!word) return otherwise;
-    return *word == "skip"        ? OnConflict::skip
-           : *word == "overwrite" ? OnConflict::overwrite
-           : *word == "merge"     ? OnConflict::merge
-                                  : OnConflict::fail;
-  }
-
-  using OrphansAndValue = std::pair<Orphans, Value>;
-  OrphansAndValue orphans_at(const YAML::Node& node, const OrphansAndValue& otherwise) {
-    const YAML::Node said = YamlReader::child(node, "orphans");
-    if (!said.IsDefined()) return otherwise;
-    if (said.IsMap()) {
-      const bool is_known = reader_.check_keys(said, "`orphans`", {"assign"});
-      const YAML::Node to = YamlReader::child(said, "assign");
-      if (!is_known || !to.IsDefined()) return otherwise;
-      return {Orphans::assign, reader_.value(to)};
-    }
-    if (said.IsNull()) return {Orphans::null, {}};  // YAML reads the bare word so
-    const std::map<std::string, Orphans> words = {{"fail", Orphans::fail},
-                                                  {"keep", Orphans::keep},
-                                                  {"null", Orphans::null},
-                                                  {"reject", Orphans::reject},
-                                                  {"delete", Orphans::remove}};
-    const auto it = words.find(reader_.text(said));
-    if (it != words.end()) return {it->second, {}};
-    diagnostics_.add(YamlReader::place(said),
-                     fmt::format("`orphans: {}` is not known", printable(reader_.text(said))),
-                     "one of fail, keep, null, reject, delete, or {assign: ID}");
-    return otherwise;
-  }
-
-  // `where: {status: [open, waiting], weight: {at_least: 20}}`: all of them hold.
-  void where(const YAML::Node& node, TableEntry& entry) {
-    if (!node.IsDefined() ||
-        !reader_.check_keys(node, "`where`", {}, {}, "like {status: [open, waiting]}")) {
-      return;
-    }
-    const auto values = [&](const YAML::Node& of) {
-      std::vector<Value> all;
-      if (of.IsSequence()) {
-        for (const YAML::Node& one : of) all.push_back(reader_.value(one));
-      } else {
-        all.push_back(reader_.value(of));
-      }
-      return all;
-    };
-    const std::map<std::string, Condition::Is> words = {
-        {"not", Condition::Is::none_of}, {"at_least", Condition::Is::at_least},
-        {"above", Condition::Is::above}, {"at_most", Condition::Is::at_most},
-        {"below", Condition::Is::below}, {"begins_with", Condition::Is::begins_with}};
-    for (const auto& item : node) {
-      const std::string column = reader_.text(item.first);
-      const Place at = YamlReader::place(item.first);
-      if (!item.second.IsMap()) {
-        entry.where.emplace_back(Condition{column, Condition::Is::one_of, values(item.second)}, at);
-        continue;
-      }
-      if (!reader_.check_keys(item.second, "a condition",
-                              {"not", "at_least", "above", "at_most", "below", "begins_with"})) {
-        continue;
-      }
-      for (const auto& part : item.second) {
-        entry.where.emplace_back(
-            Condition{column, words.at(reader_.text(part.first)), values(part.second)}, at);
-      }
-    }
-  }
-
-  void masks(const YAML::Node& node, TableEntry& entry) {
-    if (!node.IsDefined() || !reader_.check_keys(node, "`mask`", {}, {}, "like {email: email}")) {
-      return;
-    }
-    for (const auto& item : node) {
-      const std::string path = reader_.text(item.first);
-      const auto as = reader_.word_at(node, path, {"email", "name", "phone"});
-      if (!as) continue;
-      const MaskAs mask = *as == "email"  ? MaskAs::email
-                          : *as == "name" ? MaskAs::name
-                                          : MaskAs::phone;
-      entry.masks.push_back({path, mask, YamlReader::place(item.first)});
-    }
   }
 
   void columns(const YAML::Node& node, TableEntry& entry) {

@@ -656,9 +656,10 @@ class TableAnalysis {
     }
     if (orphans_.rows > 0 && move_.orphans == Orphans::fail) {
       refused_ = true;
-      line(
-          "  hint        correct these rows, or say what becomes of them: `orphans: keep`, `null`, "
-          "`reject`, `delete` or `{{assign: ID}}`");
+      line("  hint        correct these rows, or say {}",
+           move_.among_others ? "what becomes of them: `orphans: keep`, `null`, `reject`, `delete` "
+                                "or `{assign: ID}`"
+                              : "`orphans: keep` to move them as they are");
     }
     if (refusals.rows > 0 && move_.on_error == OnError::fail) {
       refused_ = true;

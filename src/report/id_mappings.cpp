@@ -56,6 +56,8 @@ Status write_id_mappings(const std::string& folder, const Migration& migration) 
       after = rows.back().target_key;
     }
   }
+  ASSIGN_OR_RETURN(const std::shared_ptr<OwnFile> file, OwnFile::open(book_in(folder)));
+  TRY(file->can_be_searched());
   const Result<std::string> digest = lines->finish();
   return digest.ok() ? Status() : Status(digest.error());
 }

@@ -148,6 +148,7 @@ class OwnBatch {
       merge_into(place_.mapping, values, original);
     }
     row.written = digest_hex(canonical(values));
+    if (there && known && now == row.written) return {};  // as it should be
     noted_.push_back(std::move(row));
     batch_.push_back({key, std::move(values), std::optional<std::optional<Row>>(there)});
     return {};

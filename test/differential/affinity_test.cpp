@@ -166,7 +166,15 @@ TEST(Affinities, KnownCasesAreDecidedAsPeopleExpect) {
       {"TEXT", Value::real(std::nan("")), std::nullopt},
       {"", Value(Value::Storage(true)), Value::integer(1)},
       {"TEXT", Value::json("{}"), Value::text("{}")},
-      {"TEXT", Value(Value::Storage(Decimal{"1.5"})), std::nullopt},
+      {"TEXT", Value(Value::Storage(Decimal{"1.50"})), Value::text("1.50")},
+      {"REAL", Value(Value::Storage(Decimal{"1.50"})), Value::real(1.5)},
+      {"REAL", Value(Value::Storage(Decimal{"4"})), Value::real(4.0)},
+      {"INTEGER", Value(Value::Storage(Decimal{"-4E+3"})), Value::integer(-4000)},
+      {"INTEGER", Value(Value::Storage(Decimal{"0.00"})), Value::integer(0)},
+      {"", Value(Value::Storage(Decimal{"0.1"})), Value::real(0.1)},
+      {"", Value(Value::Storage(Decimal{"1E+100"})), Value::real(1e100)},
+      {"NUMERIC", Value(Value::Storage(Decimal{"0.1000000000000000000000001"})), std::nullopt},
+      {"INTEGER", Value(Value::Storage(Decimal{"12345678901234567890"})), std::nullopt},
   };
   for (const Case& one : cases) {
     const Result<Value> settled = sqlite::settle(sqlite::affinity_of(one.type), one.value);

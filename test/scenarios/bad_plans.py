@@ -461,13 +461,13 @@ error: `cast` needs `to:`
 hint: one of integer, real, text, bytes
 safe: nothing was changed
 '''),
-    Case("conflict_word_of_a_later_release",
+    Case("a_word_that_makes_it_a_copy",
          edit=[("    columns", "    on_conflict: overwrite\n    columns")], text=r'''
-error: `on_conflict: overwrite` is part of the grammar, but not yet of this release
-  at plan.yaml:8:18
-      8 |     on_conflict: overwrite
-        |                  ^~~~~~~~~
-hint: leave it out, or wait for a release that carries it out
+error: `where`, `mask`, `on_conflict` or `orphans` make this a copy, which follows nobody while it runs
+  at plan.yaml:10:7
+     10 | sync: dual
+        |       ^~~~
+hint: say `sync: none`
 safe: nothing was changed
 '''),
     Case("error_word_unknown", edit=[("    columns", "    on_error: ignore\n    columns")], text=r'''
