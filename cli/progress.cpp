@@ -58,11 +58,14 @@ std::string sentence(const Event& event) {
            "unnoticed; what is missing is made again, and every row is compared";
   }
   if (event.name == "references_resolve") {
-    return fmt::format("{}: {} lead to a row of the new side", event.text("table"),
+    return fmt::format("{}: {} looked up on the new side", event.text("table"),
                        counted(event.whole("references"), "reference"));
   }
   if (event.name == "row_left_alone") {
     return event.text("table") + ": a row was changed by somebody since, and was left alone";
+  }
+  if (event.name == "table_left") {
+    return event.text("table") + ": the copy made it, and others have rows in it: it stays";
   }
   if (event.name == "effect_undone") return "undone: " + effect_words(event.text("effect"));
   return "";

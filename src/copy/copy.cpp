@@ -190,6 +190,7 @@ Status Copy::copy_own(const std::vector<Row>& rows, Outcome& outcome) {
   if (own.empty()) return {};
   const OwnPlace place{*move_.own, *target_, *writer_, move_.mapping, move_.to, move_.on_conflict};
   ASSIGN_OR_RETURN(const Applied applied, write_own(place, own));
+  if (!applied.blocked_by.empty()) return unique_to_another(move_.to, applied.blocked_by.front());
   outcome.written = applied.written;
   return {};
 }

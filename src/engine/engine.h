@@ -189,6 +189,7 @@ class Engine {
   Status no_key_is_null();
   Status undo_effect(const Effect& effect);
   Status take_away(const Move& move);
+  Status drop_if_empty(const Move& move);
   Status unlink_all();
 
   const Migration& migration_;

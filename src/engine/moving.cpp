@@ -246,6 +246,10 @@ Status Engine::settle_without_feed(std::vector<std::unique_ptr<Verify>>& verifie
       if (!carried.ok()) return carried.error();
       TRY(verifies[i]->recheck());
     }
+    if (move.among_others) {
+      if (!follow) TRY(verifies[i]->forgive_what_waits());
+      continue;
+    }
     const std::vector<Row> left = verifies[i]->suspect_keys();
     verifies[i]->forgive({left.begin(), left.end()});
   }

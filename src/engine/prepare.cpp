@@ -137,6 +137,9 @@ Status Engine::prepare_target(const Move& move) {
 // The first row that can be moved: others may have been set aside by then.
 Result<std::string> Engine::try_one_row(const Move& move) {
   constexpr std::int64_t rows_looked_at = 1000;
+  if (move.among_others && !move.mapping.target.uniques.empty()) {
+    return std::string("nothing: a row of others may hold a value that ours is to have");
+  }
   ASSIGN_OR_RETURN(const auto reader, move.source->open_reader(move.mapping.source));
   ASSIGN_OR_RETURN(const ChunkOfRows chunk,
                    reader->read_after(std::nullopt, {rows_looked_at, std::int64_t{8} << 20}));

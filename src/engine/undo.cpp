@@ -155,6 +155,18 @@ Status Engine::take_away(const Move& move) {
   });
 }
 
+// A table that the copy made, and in which others have rows by now, is theirs.
+Status Engine::drop_if_empty(const Move& move) {
+  Catalog& catalog = move.target->catalog();
+  const Result<TableSchema> there = catalog.describe(move.mapping.target.name);
+  if (!there.ok()) return there.error().code == ErrorCode::not_found ? Status() : there.error();
+  ASSIGN_OR_RETURN(const auto reader, move.target->open_reader(there.value()));
+  ASSIGN_OR_RETURN(const std::int64_t rows, reader->count());
+  if (rows == 0) return catalog.drop(move.mapping.target.name);
+  parts_.events.emit({"table_left", {{"table", move.to}, {"rows", rows}}});
+  return {};
+}
+
 Status Engine::undo_effect(const Effect& effect) {
   const std::string_view id = effect.id;
   if (id == "hold") return let_go_of_the_last_hold();
@@ -180,8 +192,11 @@ Status Engine::undo_effect(const Effect& effect) {
       if (id != fmt::format("target:{}", move.index)) continue;
       Catalog& catalog = move.target->catalog();
       const bool made = effect.undo.find("\"made\":true") != std::string::npos;
+      if (move.own != nullptr) {
+        if (catalog.describe(move.mapping.target.name).ok()) TRY(take_away(move));
+        return made ? drop_if_empty(move) : Status();
+      }
       if (made) return catalog.drop(move.mapping.target.name);
-      if (move.own != nullptr) return take_away(move);
       TRY(catalog.clear(move.mapping.target.name));
       const nlohmann::json before = nlohmann::json::parse(effect.undo, nullptr, false);
       const bool is_told = before.is_object() && before.contains("last_number");

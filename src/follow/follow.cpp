@@ -370,7 +370,18 @@ Result<std::int64_t> Follow::carry_own(Lane& lane, const std::vector<Row>& keys)
   for (std::size_t i = 0; i < keys.size(); ++i) own.push_back({keys[i], std::move(changes[i])});
   const OwnPlace place{*move.own, *lane.to, *lane.writer, move.mapping, move.to, move.on_conflict};
   ASSIGN_OR_RETURN(const Applied applied, write_own(place, own));
-  return applied.written;
+  if (applied.blocked_by.empty()) return applied.written;
+  // A unique value moves between rows of ours: they go together.
+  ASSIGN_OR_RETURN(const auto holders, move.own->find(applied.blocked_by));
+  std::vector<Row> together = keys;
+  for (const std::optional<OwnRow>& holder : holders) {
+    const bool is_new = holder && std::ranges::none_of(keys, [&](const Row& key) {
+                          return same(key, holder->source_key);
+                        });
+    if (!is_new) return unique_to_another(move.to, applied.blocked_by.front());
+    together.push_back(holder->source_key);
+  }
+  return carry_own(lane, together);
 }
 
 Result<std::int64_t> Follow::carry(Lane& lane, const std::vector<Row>& asked,

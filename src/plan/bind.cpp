@@ -60,6 +60,7 @@ class Binder {
     migration_.verifies_references = plan_.verifies_references;
     ASSIGN_OR_RETURN(entries_, tables_by_name(plan_, stores_, begun_with_, diagnostics_));
     migration_.only_copies = plan_.only_copies();
+    if (migration_.only_copies) learn_schemas();
     for (const TableEntry& entry : entries_) TRY(table(entry));
     connect_references();
     for (const SwitchEntry& entry : plan_.switches) TRY(bind_switch(entry));
@@ -75,6 +76,7 @@ class Binder {
         tables_by_name(plan_, stores_, begun_with_, diagnostics_);
     if (!entries.ok()) return;
     entries_ = std::move(entries).value();
+    if (plan_.only_copies()) learn_schemas();
     for (const TableEntry& entry : entries_) {
       const bool are_there = stores_.contains(entry.from.alias) && stores_.contains(entry.to.alias);
       const bool is_one =
@@ -265,7 +267,7 @@ class Binder {
   Status table(const TableEntry& as_written) {
     ASSIGN_OR_RETURN(std::optional<TableSchema> source, source_schema(as_written));
     if (!source) return {};
-    const NewIds ids(plan_, entries_, begun_with_.has_value(), diagnostics_);
+    const NewIds ids(plan_, entries_, schemas_, begun_with_.has_value(), diagnostics_);
     const NewIds::Found found = ids.of(as_written, *source);
     const TableEntry& entry = found.entry;
     ASSIGN_OR_RETURN(std::optional<TableSchema> target, target_schema(entry, *source));
@@ -314,6 +316,16 @@ class Binder {
     return {};
   }
 
+  // What cannot be described is told when its own table is bound.
+  void learn_schemas() {
+    for (const TableEntry& entry : entries_) {
+      const auto store = stores_.find(entry.from.alias);
+      if (store == stores_.end()) continue;
+      Result<TableSchema> schema = store->second->catalog().describe(entry.from.table);
+      if (schema.ok()) schemas_.emplace(entry.as, std::move(schema).value());
+    }
+  }
+
   std::vector<Condition> conditions(const TableEntry& entry, const TableSchema& source) {
     std::vector<Condition> all;
     for (const auto& [condition, at] : entry.where) {
@@ -336,8 +348,7 @@ class Binder {
         const int column = move.mapping.source.column_index(one.column);
         if (parent == migration_.moves.end() || column < 0) continue;
         const std::vector<std::string>& key = parent->mapping.source.key;
-        const bool is_by_key =
-            key.size() == 1 && (!plan_.ids || ascii_iequals(key.front(), plan_.ids->column));
+        const bool is_by_key = key.size() == 1;
         const int becomes = moved_to(move.mapping, one.column);
         if (is_by_key && becomes >= 0) {
           move.references.push_back({one.said, column, becomes, one.place, parent->index});
@@ -916,6 +927,7 @@ class Binder {
   Migration migration_;
   std::vector<TableEntry> entries_;
   std::vector<std::vector<NamedReference>> references_;  // by move
+  std::map<std::string, TableSchema> schemas_;           // of the sources, by name
   std::string ddl_texts_;
 };
 

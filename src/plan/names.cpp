@@ -71,6 +71,10 @@ class NamedTables {
   Status expand(const TableEntry& entry, const std::set<std::string>& named) {
     const std::size_t place = entry.from.table.find(place_of_name);
     if (place == std::string::npos) return {};
+    if (entry.from.table.find(place_of_name, place + 1) != std::string::npos) {
+      diagnostics_.add(entry.from.at, "`{name}` stands twice in `from`", "say it once");
+      return {};
+    }
     const std::string before = entry.from.table.substr(0, place);
     const std::string after = entry.from.table.substr(place + place_of_name.size());
     ASSIGN_OR_RETURN(const std::vector<std::string> tables,

@@ -14,10 +14,13 @@ namespace {
 
 // Where the plan copies the column, under whatever name, `with` is copied instead. What the plan
 // computes of it is the plan's own word.
-void put_instead(TableEntry& entry, const std::string& column, Place at,
+void put_instead(TableEntry& entry, const TableSchema& source, const std::string& column, Place at,
                  const std::function<ExprPtr(const ExprPtr& of)>& with) {
-  const auto same = std::ranges::find(entry.same, column, &NamedPlace::name);
+  const auto same = std::ranges::find_if(entry.same, [&](const NamedPlace& one) {
+    return one.name == column || source.own_spelling(one.name) == column;
+  });
   const bool stays = same != entry.same.end();
+  const std::string name = stays ? same->name : column;
   if (stays) entry.same.erase(same);
   bool is_mentioned = false;
   for (ColumnEntry& one : entry.columns) {
@@ -26,7 +29,7 @@ void put_instead(TableEntry& entry, const std::string& column, Place at,
     if (copied_column(*one.expr) == column) one.expr = with(one.expr);
   }
   if (!stays && (is_mentioned || entry.rest == Rest::drop)) return;
-  entry.columns.push_back({column, with(make_expr(ColumnRef{column})), at, at});
+  entry.columns.push_back({name, with(make_expr(ColumnRef{column})), at, at});
 }
 
 }  // namespace
@@ -106,11 +109,14 @@ void NewIds::declared_by_the_source(const TableEntry& entry, const TableSchema& 
     const std::string& column = key.columns.front();
     if (std::ranges::count(all, column, &NamedReference::column) > 0) continue;
     const auto parent = std::ranges::find_if(tables_, [&](const TableEntry& one) {
-      const std::string& of = key.parent_columns.front();
-      return one.from.alias == entry.from.alias && ascii_iequals(one.from.table, key.parent) &&
-             (of.empty() || key_of_parent().empty() || ascii_iequals(of, key_of_parent()));
+      return one.from.alias == entry.from.alias && ascii_iequals(one.from.table, key.parent);
     });
-    if (parent != tables_.end()) all.push_back({column, column, {}, parent->as});
+    const TableSchema* schema = parent == tables_.end() ? nullptr : schema_of(parent->as);
+    const std::string& of = key.parent_columns.front();
+    const bool is_to_the_key = schema != nullptr && schema->key.size() == 1 &&
+                               (of.empty() || ascii_iequals(of, schema->key.front()));
+    if (!is_to_the_key) continue;
+    all.push_back({column, column, {}, parent->as});
   }
 }
 
@@ -123,11 +129,40 @@ std::vector<NamedReference> NewIds::references_of(const TableEntry& entry,
 }
 
 // Several references may stand in one value, each in a place of its own.
-void NewIds::remap(const NamedReference& one, TableEntry& entry) const {
-  put_instead(entry, one.column, plan_.ids->at, [&](const ExprPtr& of) {
-    return one.place.is_whole_value()
-               ? make_expr(HashId{of, recipe_for(one.parent)})
-               : make_expr(NewIdsInside{of, one.place, recipe_for(one.parent)});
+const TableSchema* NewIds::schema_of(const std::string& table) const {
+  const auto it = schemas_.find(table);
+  return it == schemas_.end() ? nullptr : &it->second;
+}
+
+bool NewIds::gets_ids(const std::string& table) const {
+  const TableEntry* entry = called(table);
+  const TableSchema* schema = schema_of(table);
+  if (!plan_.ids || entry == nullptr || entry->keeps_ids || schema == nullptr) return false;
+  return schema->is_key(schema->own_spelling(plan_.ids->column));
+}
+
+std::string NewIds::root_of(const std::string& table) const {
+  std::string root = table;
+  for (std::size_t step = 0; step < tables_.size(); ++step) {  // a circle ends somewhere
+    const TableEntry* entry = called(root);
+    const TableSchema* schema = schema_of(root);
+    if (entry == nullptr || schema == nullptr || schema->key.size() != 1) return root;
+    const auto all = references_of(*entry, *schema);
+    const auto up = std::ranges::find_if(all, [&](const NamedReference& one) {
+      return one.column == schema->key.front() && one.place.is_whole_value() && one.parent != root;
+    });
+    if (up == all.end() || !gets_ids(up->parent)) return root;
+    root = up->parent;
+  }
+  return root;
+}
+
+// Several references may stand in one value, each in a place of its own.
+void NewIds::remap(const TableSchema& source, const NamedReference& one, TableEntry& entry) const {
+  const IdRecipe recipe = recipe_for(root_of(one.parent));
+  put_instead(entry, source, one.column, plan_.ids->at, [&](const ExprPtr& of) {
+    return one.place.is_whole_value() ? make_expr(HashId{of, recipe})
+                                      : make_expr(NewIdsInside{of, one.place, recipe});
   });
 }
 
@@ -163,7 +198,7 @@ void NewIds::mask(const TableSchema& source, TableEntry& entry) const {
                        fmt::format("this is made of `{}`, which `mask` is to hide", path.column),
                        "copy that column as it is, or leave this one out");
     }
-    put_instead(entry, path.column, one.at, [&](const ExprPtr& of) {
+    put_instead(entry, source, path.column, one.at, [&](const ExprPtr& of) {
       return make_expr(Masked{of, {path.steps, "", ""}, one.as});
     });
   }
@@ -174,22 +209,28 @@ NewIds::Found NewIds::of(const TableEntry& entry, TableSchema& source) const {
   TableEntry& with = found.entry;
   if (plan_.ids) {
     const std::string id = source.own_spelling(plan_.ids->column);
-    const bool is_of_another =
-        std::ranges::count(found.references, id, &NamedReference::column) > 0;
-    if (!id.empty() && !entry.keeps_ids && !is_of_another) remap({id, id, {}, entry.as}, with);
+    const bool is_of_another = std::ranges::any_of(
+        found.references,
+        [&](const NamedReference& one) { return one.column == id && gets_ids(one.parent); });
+    if (gets_ids(entry.as) && !is_of_another) {
+      remap(source, {id, id, {}, entry.as}, with);
+    }
   }
   for (const NamedReference& one : found.references) {
     const TableEntry& parent = *called(one.parent);
+    const TableSchema* schema = schema_of(one.parent);
     const bool is_declared = std::ranges::any_of(source.foreign_keys, [&](const ForeignKey& key) {
       return key.columns == std::vector<std::string>{one.column};
     });
-    if (!is_declared && one.place.is_whole_value() && plan_.ids) {
-      source.foreign_keys.push_back({{one.column}, parent.from.table, {plan_.ids->column}, "", ""});
+    const bool has_one_key = schema != nullptr && schema->key.size() == 1;
+    if (!is_declared && one.place.is_whole_value() && has_one_key) {
+      source.foreign_keys.push_back(
+          {{one.column}, parent.from.table, {schema->key.front()}, "", ""});
     }
-    if (plan_.ids && !parent.keeps_ids) {
-      remap(one, with);
+    if (gets_ids(one.parent)) {
+      remap(source, one, with);
     } else if (!source.rest_column.empty()) {  // named, so that it can be looked at
-      put_instead(with, one.column, entry.at, [](const ExprPtr& of) { return of; });
+      put_instead(with, source, one.column, entry.at, [](const ExprPtr& of) { return of; });
     }
   }
   mask(source, with);
@@ -205,7 +246,8 @@ void NewIds::declare(const TableSchema& source, TableSchema& target) const {
         target.foreign_keys, [&](const ForeignKey& other) { return other.columns == key.columns; });
     if (parent == tables_.end() || is_declared || key.columns.size() != 1) continue;
     if (target.column_index(key.columns.front()) < 0) continue;
-    target.foreign_keys.push_back({key.columns, parent->to.table, {plan_.ids->column}, "", ""});
+    target.foreign_keys.push_back(
+        {key.columns, parent->to.table, {key.parent_columns.front()}, "", ""});
   }
 }
 

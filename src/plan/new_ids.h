@@ -1,6 +1,7 @@
 // `ids:`, `references:` and `mask:`: which columns get new values, as if the plan had written them.
 #pragma once
 
+#include <map>
 #include <string>
 #include <vector>
 
@@ -19,9 +20,16 @@ struct NamedReference {
 class NewIds {
  public:
   // `tables` are all of the plan. `has_begun`: what is no longer there is not asked for again.
-  NewIds(const PlanFile& plan, const std::vector<TableEntry>& tables, bool has_begun,
+  // `schemas` are those of the sources, by the names of the plan's tables, as far as they are
+  // there.
+  NewIds(const PlanFile& plan, const std::vector<TableEntry>& tables,
+         const std::map<std::string, TableSchema>& schemas, bool has_begun,
          Diagnostics& diagnostics)
-      : plan_(plan), tables_(tables), has_begun_(has_begun), diagnostics_(diagnostics) {}
+      : plan_(plan),
+        tables_(tables),
+        schemas_(schemas),
+        has_begun_(has_begun),
+        diagnostics_(diagnostics) {}
 
   struct Found {
     TableEntry entry;  // with the columns that get new ids
@@ -44,11 +52,16 @@ class NewIds {
                               std::vector<NamedReference>& all) const;
   bool is_a_table(const ReferenceEntry& one) const;
   void mask(const TableSchema& source, TableEntry& entry) const;
-  void remap(const NamedReference& one, TableEntry& entry) const;
-  std::string key_of_parent() const { return plan_.ids ? plan_.ids->column : ""; }
+  void remap(const TableSchema& source, const NamedReference& one, TableEntry& entry) const;
+  const TableSchema* schema_of(const std::string& table) const;
+  // Whether the rows of the table get new ids.
+  bool gets_ids(const std::string& table) const;
+  // The table whose ids these are: where a key refers to another table's key, that one.
+  std::string root_of(const std::string& table) const;
 
   const PlanFile& plan_;
   const std::vector<TableEntry>& tables_;
+  const std::map<std::string, TableSchema>& schemas_;
   bool has_begun_;
   Diagnostics& diagnostics_;
 };

@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <map>
 
 #include "base/text.h"
@@ -178,6 +179,17 @@ std::vector<std::pair<Condition, Place>> parse_where(YamlReader& reader, const Y
     for (const auto& part : item.second) {
       conditions.emplace_back(
           Condition{column, words.at(reader.text(part.first)), values(part.second)}, at);
+    }
+  }
+  for (const auto& [condition, at] : conditions) {
+    const bool compares =
+        condition.is != Condition::Is::one_of && condition.is != Condition::Is::none_of;
+    if (condition.values.empty()) {
+      reader.diagnostics().add(at, "an empty list: this would hold for no row, or for every one",
+                               "name at least one value");
+    } else if (compares && std::ranges::any_of(condition.values, &Value::is_null)) {
+      reader.diagnostics().add(at, "nothing is more or less than null",
+                               "say `not: null` for rows that have a value");
     }
   }
   return conditions;

@@ -5,21 +5,23 @@
 #include <algorithm>
 
 #include "base/text.h"
+#include "store/image.h"
 
 namespace whimbrel {
 
 namespace {
 
 // Rows that refer to rows that refer to rows …: beyond this it is enough that a row is there.
-constexpr int depth_max = 30;
+constexpr int depth_max = 200;
 constexpr std::size_t remembered_max = 200'000;
 
-std::optional<double> number_of(const Value& value) {
+// Wide enough for every whole number of 64 bits.
+std::optional<long double> number_of(const Value& value) {
   if (const auto* flag = value.get_if<bool>()) return *flag ? 1 : 0;
-  if (const auto* number = value.get_if<std::int64_t>()) return static_cast<double>(*number);
+  if (const auto* number = value.get_if<std::int64_t>()) return static_cast<long double>(*number);
   if (const auto* real = value.get_if<double>()) return *real;
   if (const auto* decimal = value.get_if<Decimal>())
-    return std::strtod(decimal->text.c_str(), nullptr);
+    return std::strtold(decimal->text.c_str(), nullptr);
   return std::nullopt;
 }
 
@@ -35,6 +37,20 @@ std::optional<int> order_of(const Value& a, const Value& b) {
 bool is_equal(const Value& a, const Value& b) {
   if (a.is_null() || b.is_null()) return a.is_null() && b.is_null();
   return order_of(a, b) == 0;
+}
+
+// Equal to the store alone, like 1.0 to 1, it would get another new id than its parent.
+bool leads_to_its_new_id(const Move& parent, const Row& asked, const Row& found) {
+  const std::string& key = parent.mapping.source.key.front();
+  const bool stays = std::ranges::any_of(parent.mapping.forward, [&](const ColumnRule& rule) {
+    const auto* bare = std::get_if<ColumnRef>(&rule.expr->node);
+    return bare != nullptr && bare->column == key;
+  });
+  if (stays) return true;
+  const Result<std::string> one = faithful_text_of(asked.front());
+  const Result<std::string> other =
+      faithful_text_of(key_of(found, parent.mapping.source_key).front());
+  return one.ok() && other.ok() && one.value() == other.value();
 }
 
 bool may_leave_out(const Move& move) {
@@ -94,31 +110,46 @@ Result<std::vector<bool>> Selection::are_taken(const std::vector<std::optional<R
     there.push_back(*rows[i]);
     of.push_back(i);
   }
-  if (!may_leave_out(move_) || depth_ > depth_max) return taken;
-  ASSIGN_OR_RETURN(const std::vector<Pick> picks, pick(there));
-  for (std::size_t i = 0; i < picks.size(); ++i) taken[of[i]] = picks[i].fate == Fate::taken;
+  if (!may_leave_out(move_) || known_->depth > depth_max) return taken;
+  ++known_->depth;
+  Result<std::vector<Pick>> picks = pick(there);
+  --known_->depth;
+  if (!picks.ok()) return std::move(picks).error();
+  for (std::size_t i = 0; i < there.size(); ++i) {
+    const Pick& one = picks.value()[i];
+    taken[of[i]] =
+        one.fate == Fate::taken && (move_.on_error != OnError::reject ||
+                                    image_of(move_.mapping, one.row, move_.target->catalog()).ok());
+  }
   return taken;
 }
 
 Status Selection::look_up(const Reference& reference, std::vector<Value> ids) {
   const Move& to = moves_[static_cast<std::size_t>(reference.parent)];
-  Parent& parent = parents_[reference.parent];
+  Parent& parent = known_->parents[reference.parent];
   if (parent.reader == nullptr) {
     ASSIGN_OR_RETURN(parent.reader, to.source->open_reader(to.mapping.source));
-    parent.selection = std::make_unique<Selection>(moves_, to);
-    parent.selection->depth_ = depth_ + 1;
   }
-  if (parent.taken.size() > remembered_max) parent.taken.clear();
+  if (parent.taken.size() > remembered_max && known_->depth == 0) parent.taken.clear();
   std::vector<Row> keys;
   for (Value& id : ids) {
     Row key{std::move(id)};
-    if (parent.taken.emplace(key, false).second) keys.push_back(std::move(key));
+    if (parent.taken.emplace(key, true).second) keys.push_back(std::move(key));
   }
   if (keys.empty()) return {};
-  ASSIGN_OR_RETURN(const auto rows, parent.reader->read_keys(keys));
-  ASSIGN_OR_RETURN(const std::vector<bool> taken, parent.selection->are_taken(rows));
+  ASSIGN_OR_RETURN(auto rows, parent.reader->read_keys(keys));
+  for (std::size_t i = 0; i < keys.size(); ++i) {
+    if (rows[i] && !leads_to_its_new_id(to, keys[i], *rows[i])) rows[i].reset();
+  }
+  Selection of_parent(moves_, to, known_);
+  ASSIGN_OR_RETURN(const std::vector<bool> taken, of_parent.are_taken(rows));
   for (std::size_t i = 0; i < keys.size(); ++i) parent.taken[keys[i]] = taken[i];
   return {};
+}
+
+Result<bool> Selection::is_taken(const Reference& reference, const Value& id) {
+  TRY(look_up(reference, {id}));
+  return known_->parents[reference.parent].taken.at({id});
 }
 
 Result<std::vector<Selection::Missing>> Selection::missing(std::span<const Row> rows) {
@@ -135,7 +166,7 @@ Result<std::vector<Selection::Missing>> Selection::missing(std::span<const Row> 
       ids.insert(ids.end(), by_row.back().begin(), by_row.back().end());
     }
     TRY(look_up(reference, std::move(ids)));
-    const auto& taken = parents_[reference.parent].taken;
+    const auto& taken = known_->parents[reference.parent].taken;
     for (std::size_t i = 0; i < by_row.size(); ++i) {
       for (Value& id : by_row[i]) {
         if (!taken.at({id})) all.push_back({i, &reference, std::move(id)});

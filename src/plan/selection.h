@@ -17,7 +17,8 @@ bool holds(const Condition& condition, const TableSchema& table, const Row& row)
 class Selection {
  public:
   // `moves` are all of the migration, and outlive the selection.
-  Selection(std::span<const Move> moves, const Move& move) : moves_(moves), move_(move) {}
+  Selection(std::span<const Move> moves, const Move& move)
+      : Selection(moves, move, std::make_shared<Known>()) {}
 
   enum class Fate { taken, left_out, set_aside };
   struct Pick {
@@ -37,21 +38,29 @@ class Selection {
   Result<std::vector<Missing>> missing(std::span<const Row> rows);
   // Every condition of `where` holds.
   bool is_wanted(const Row& row) const;
+  // Whether the row that a reference would lead to by this id is taken.
+  Result<bool> is_taken(const Reference& reference, const Value& id);
 
  private:
+  // What was looked at, for all moves together: a circle of references ends where it began.
+  struct Parent {
+    std::unique_ptr<SnapshotReader> reader;
+    std::map<Row, bool, RowLess> taken;  // by key; true while it is being looked at
+  };
+  struct Known {
+    std::map<int, Parent> parents;  // by move
+    int depth = 0;
+  };
+  Selection(std::span<const Move> moves, const Move& move, std::shared_ptr<Known> known)
+      : moves_(moves), move_(move), known_(std::move(known)) {}
+
   Status look_up(const Reference& reference, std::vector<Value> ids);
   Result<std::vector<bool>> are_taken(const std::vector<std::optional<Row>>& rows);
   Status settle(Pick& pick, const std::vector<const Missing*>& missing);
 
-  struct Parent {
-    std::unique_ptr<SnapshotReader> reader;
-    std::unique_ptr<Selection> selection;
-    std::map<Row, bool, RowLess> taken;  // by key; of rows that were looked at
-  };
   std::span<const Move> moves_;
   const Move& move_;
-  std::map<int, Parent> parents_;  // by move
-  int depth_ = 0;
+  std::shared_ptr<Known> known_;
 };
 
 }  // namespace whimbrel

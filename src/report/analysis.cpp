@@ -117,8 +117,36 @@ class TableAnalysis {
     return {};
   }
 
+  // The row that orphans are given to has to be one that moves.
+  Status look_for_the_assigned() {
+    if (move_.orphans != Orphans::assign) return {};
+    for (const whimbrel::Reference& reference : move_.references) {
+      ASSIGN_OR_RETURN(const bool is_taken, selection_.is_taken(reference, move_.orphans_to));
+      if (is_taken) continue;
+      const std::string& parent = migration_.moves[static_cast<std::size_t>(reference.parent)].name;
+      add_finding(
+          {Finding::Weight::refusal, "nothing_to_assign",
+           fmt::format("`orphans: {{assign: …}}` names {} of {} for {}, which is not there or "
+                       "not taken",
+                       spelled_out(move_.orphans_to), parent, reference.said),
+           "name the key of a row that moves, as the old side has it"});
+    }
+    return {};
+  }
+
+  // Numbers that the store gave mean nothing on the other side.
+  void look_for_a_key() {
+    if (!move_.among_others || move_.mapping.target.row_number().empty()) return;
+    add_finding(
+        {Finding::Weight::refusal, "no_key_among_others",
+         fmt::format("{} has no key: a row of ours could not be told from one of others", move_.to),
+         "give it a primary key, or leave the table out"});
+  }
+
   Status read_all(Clock& clock, Events& events, const StopFlag& stop) {
     ASSIGN_OR_RETURN(const auto reader, move_.source->open_reader(move_.mapping.source));
+    look_for_a_key();
+    TRY(look_for_the_assigned());
     if (!standing_.begun) {
       ASSIGN_OR_RETURN(rehearsal_, move_.target->rehearse(move_.mapping));
     }

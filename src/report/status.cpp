@@ -41,7 +41,7 @@ std::string first_line(const State& state, const json& about) {
     if (state.phase == Phase::rolled_back) {
       return "What was copied was taken away again; what others wrote is as they wrote it.";
     }
-    return "A copy with new ids: whoever uses either side goes on using it.";
+    return "A copy: whoever uses either side goes on using it.";
   }
   switch (state.phase) {
     case Phase::watching:

@@ -2,7 +2,9 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <map>
+#include <utility>
 
 #include "base/text.h"
 #include "store/image.h"
@@ -44,11 +46,21 @@ Error changed_since(std::string_view table, const Row& key) {
                ""};
 }
 
+Error other_spelling(std::string_view table, const Row& ours, const Row& theirs) {
+  return Error{ErrorCode::refused,
+               fmt::format("{} has the key {} already, spelled {}: to its collation they are one",
+                           table, show(ours), show(theirs)),
+               "say `on_conflict: skip`, or rename one of them",
+               "that row was not touched",
+               {},
+               ""};
+}
+
 Error two_of_one(const Row& one, const Row& other, const Row& key) {
   return Error{ErrorCode::refused,
-               fmt::format("two rows of the source would get one id: {} and {} both become {}",
+               fmt::format("two rows of the source would become one: {} and {} both get the key {}",
                            show(one), show(other), show(key)),
-               "take a longer format under `ids:`",
+               "correct one of them, or take a longer format under `ids:`",
                "neither was written over the other",
                {},
                ""};
@@ -84,25 +96,57 @@ class OwnBatch {
     return one.change.row ? writes(one, known, there) : goes(one.change.key, known, there);
   }
 
+  // `refused` and `blocked_by` as the writer says them; then nothing is noted that was not written.
   Result<Applied> apply() {
     TRY(place_.book.note(noted_));
     ASSIGN_OR_RETURN(Applied applied, place_.writer.apply(batch_));
-    if (!applied.blocked_by.empty()) {
-      return Error{ErrorCode::refused,
-                   fmt::format("the row {} of {} holds a value that has to be unique, and a row of "
-                               "the source is to have it as well",
-                               show(applied.blocked_by.front()), place_.table)};
-    }
-    if (applied.refused > 0) {
-      return Error{ErrorCode::unavailable,
-                   fmt::format("a row of {} was written by somebody meanwhile", place_.table)};
+    applied.skipped += left_out_;
+    const bool is_done = applied.blocked_by.empty() && applied.refused == 0;
+    if (!is_done) {
+      TRY(take_notes_back());
+      return applied;
     }
     TRY(place_.book.forget(gone_));
-    applied.skipped += left_out_;
+    if (!place_.mapping.target.triggers.empty()) TRY(note_what_became());
     return applied;
   }
 
  private:
+  // A row that is not as it was to be is what it was before, in the book too.
+  Status take_notes_back() {
+    std::vector<Row> keys;
+    for (const OwnRow& row : noted_) keys.push_back(row.target_key);
+    ASSIGN_OR_RETURN(const auto there, place_.target.read_keys(keys));
+    std::vector<OwnRow> as_before;
+    std::vector<Row> new_ones;
+    for (std::size_t i = 0; i < noted_.size(); ++i) {
+      if (there[i] && digest_of(place_.mapping, *there[i]) == noted_[i].written) continue;
+      if (known_[i]) {
+        as_before.push_back(*known_[i]);
+      } else {
+        new_ones.push_back(keys[i]);
+      }
+    }
+    TRY(place_.book.note(as_before));
+    return place_.book.forget(new_ones);
+  }
+
+  // What the target's own triggers have made of the rows is ours as well.
+  Status note_what_became() {
+    std::vector<Row> keys;
+    for (const OwnRow& row : noted_) keys.push_back(row.target_key);
+    ASSIGN_OR_RETURN(const auto there, place_.target.read_keys(keys));
+    std::vector<OwnRow> changed;
+    for (std::size_t i = 0; i < noted_.size(); ++i) {
+      if (!there[i]) continue;
+      std::string now = digest_of(place_.mapping, *there[i]);
+      if (now == noted_[i].written) continue;
+      changed.push_back(noted_[i]);
+      changed.back().before = std::exchange(changed.back().written, std::move(now));
+    }
+    return place_.book.note(changed);
+  }
+
   Status goes(const Row& key, const std::optional<OwnRow>& known, const std::optional<Row>& there) {
     if (!known) return {};
     if (there) {
@@ -110,11 +154,12 @@ class OwnBatch {
       if (!ours) return {};
     }
     gone_.push_back(key);
+    if (!there) return {};  // whoever removed it, it is not ours to bring back
     if (!known->original.empty()) {
       ASSIGN_OR_RETURN(const Row original, row_from_canonical(known->original));
       batch_.push_back({key, written_values(place_.mapping.forward, original),
                         std::optional<std::optional<Row>>(there)});
-    } else if (there) {
+    } else {
       batch_.push_back({key, std::nullopt, there});
     }
     return {};
@@ -141,6 +186,9 @@ class OwnBatch {
         ++left_out_;
         return {};
       }
+      if (!same(key_of(*there, place_.mapping.target_key), key)) {
+        return other_spelling(place_.table, key, key_of(*there, place_.mapping.target_key));
+      }
       row.original = canonical(*there);
     }
     if (!row.original.empty() && place_.on_conflict == OnConflict::merge) {
@@ -150,12 +198,14 @@ class OwnBatch {
     row.written = digest_hex(canonical(values));
     if (there && known && now == row.written) return {};  // as it should be
     noted_.push_back(std::move(row));
+    known_.push_back(known);
     batch_.push_back({key, std::move(values), std::optional<std::optional<Row>>(there)});
     return {};
   }
 
   const OwnPlace& place_;
   std::vector<OwnRow> noted_;
+  std::vector<std::optional<OwnRow>> known_;  // what the book said of these before
   std::vector<Row> gone_;
   std::vector<Change> batch_;
   std::map<Row, Row, RowLess> made_of_;
@@ -164,50 +214,143 @@ class OwnBatch {
 
 }  // namespace
 
-Result<Applied> write_own(const OwnPlace& place, const std::vector<OwnChange>& changes) {
+namespace {
+
+// By the keys of the rows that are there: under a collation these may be spelled otherwise.
+Result<std::vector<std::optional<OwnRow>>> known_rows(
+    const OwnPlace& place, const std::vector<Row>& keys,
+    const std::vector<std::optional<Row>>& there) {
+  std::vector<Row> spelled;
+  for (std::size_t i = 0; i < keys.size(); ++i) {
+    spelled.push_back(there[i] ? key_of(*there[i], place.mapping.target_key) : keys[i]);
+  }
+  return place.book.find(spelled);
+}
+
+Result<Applied> write_once(const OwnPlace& place, const std::vector<OwnChange>& changes) {
   std::vector<Row> keys;
   for (const OwnChange& one : changes) keys.push_back(one.change.key);
-  ASSIGN_OR_RETURN(const auto known, place.book.find(keys));
   ASSIGN_OR_RETURN(const auto there, place.target.read_keys(keys));
+  ASSIGN_OR_RETURN(const auto known, known_rows(place, keys, there));
   OwnBatch batch(place);
   for (std::size_t i = 0; i < changes.size(); ++i) TRY(batch.add(changes[i], known[i], there[i]));
   return batch.apply();
 }
 
-Status take_away_own(const OwnPlace& place,
-                     const std::function<Status(const OwnRow& row)>& left_alone) {
-  constexpr std::int64_t rows_at_once = 500;
+}  // namespace
+
+Result<Applied> write_own(const OwnPlace& place, const std::vector<OwnChange>& changes) {
   constexpr int tries_max = 20;
-  std::optional<Row> after;
-  for (int tries = 0;;) {
-    ASSIGN_OR_RETURN(const std::vector<OwnRow> rows, place.book.following(after, rows_at_once));
-    if (rows.empty()) return {};
+  for (int tries = 0; tries < tries_max; ++tries) {
+    ASSIGN_OR_RETURN(Applied applied, write_once(place, changes));
+    if (applied.refused == 0) return applied;
+  }
+  return Error{ErrorCode::unavailable,
+               fmt::format("rows of {} change faster than they can be written", place.table)};
+}
+
+Error unique_to_another(std::string_view table, const Row& key) {
+  return Error{ErrorCode::refused,
+               fmt::format("the row {} of {} holds a value that has to be unique, and a row of the "
+                           "source is to have it as well",
+                           show(key), table),
+               "correct one of the two, or drop the unique index until the copy is made",
+               "neither was written over the other",
+               {},
+               ""};
+}
+
+namespace {
+
+using LeftAlone = std::function<Status(const OwnRow& row)>;
+
+// Ends the story of rows of ours: removed, or what they were written over put back.
+class TakingAway {
+ public:
+  TakingAway(const OwnPlace& place, const LeftAlone& left_alone)
+      : place_(place), left_alone_(left_alone) {}
+
+  Status take(std::vector<OwnRow> rows) {
+    constexpr int tries_max = 20;
+    for (int tries = 0; tries < tries_max && !rows.empty(); ++tries) {
+      ASSIGN_OR_RETURN(const Applied applied, try_all(rows));
+      if (applied.blocked_by.empty() && applied.refused == 0) return finish(rows);
+      if (applied.blocked_by.empty()) continue;  // somebody wrote a row meanwhile
+      ASSIGN_OR_RETURN(const bool grows, add_blocking(rows, applied.blocked_by));
+      if (!grows) break;
+    }
+    if (rows.size() > 1) {
+      for (OwnRow& row : rows) TRY(take({std::move(row)}));
+      return {};
+    }
+    // Its entry stays in the book: what it was written over is not lost.
+    return rows.empty() ? Status() : left_alone_(rows.front());
+  }
+
+ private:
+  Result<Applied> try_all(const std::vector<OwnRow>& rows) {
     std::vector<Row> keys;
     for (const OwnRow& row : rows) keys.push_back(row.target_key);
-    ASSIGN_OR_RETURN(const auto there, place.target.read_keys(keys));
+    ASSIGN_OR_RETURN(const auto there, place_.target.read_keys(keys));
     std::vector<Change> batch;
-    std::vector<const OwnRow*> changed;
+    changed_.clear();
     for (std::size_t i = 0; i < rows.size(); ++i) {
       bool ours = false;
       if (there[i]) {
-        ASSIGN_OR_RETURN(ours, is_as_written(place.mapping, rows[i], *there[i]));
+        ASSIGN_OR_RETURN(ours, is_as_written(place_.mapping, rows[i], *there[i]));
       }
       const bool was_over_another = !rows[i].original.empty();
       if (there[i] ? !ours : was_over_another) {
-        changed.push_back(&rows[i]);
+        changed_.push_back(rows[i]);
       } else if (was_over_another) {
         ASSIGN_OR_RETURN(const Row original, row_from_canonical(rows[i].original));
-        batch.push_back({keys[i], written_values(place.mapping.forward, original), there[i]});
+        batch.push_back({keys[i], written_values(place_.mapping.forward, original), there[i]});
       } else if (there[i]) {
         batch.push_back({keys[i], std::nullopt, there[i]});
       }
     }
-    ASSIGN_OR_RETURN(const Applied applied, place.writer.apply(batch));
-    if (applied.refused > 0 && ++tries < tries_max) continue;  // somebody wrote it meanwhile
-    for (const OwnRow* row : changed) TRY(left_alone(*row));
-    after = keys.back();
-    TRY(place.book.forget(keys));
-    tries = 0;
+    return place_.writer.apply(batch);
+  }
+
+  // Rows of ours that hold a unique value which one of these is to get back go along with them.
+  Result<bool> add_blocking(std::vector<OwnRow>& rows, const std::vector<Row>& blocked_by) {
+    ASSIGN_OR_RETURN(const auto known, place_.book.find(blocked_by));
+    bool grows = false;
+    for (const std::optional<OwnRow>& one : known) {
+      const bool is_new = one && std::ranges::none_of(rows, [&](const OwnRow& row) {
+                            return same(row.target_key, one->target_key);
+                          });
+      if (!is_new) return false;
+      rows.push_back(*one);
+      grows = true;
+    }
+    return grows;
+  }
+
+  Status finish(const std::vector<OwnRow>& rows) {
+    for (const OwnRow& row : changed_) TRY(left_alone_(row));
+    std::vector<Row> keys;
+    for (const OwnRow& row : rows) keys.push_back(row.target_key);
+    return place_.book.forget(keys);
+  }
+
+  const OwnPlace& place_;
+  const LeftAlone& left_alone_;
+  std::vector<OwnRow> changed_;  // by somebody, as the last try found them
+};
+
+}  // namespace
+
+Status take_away_own(const OwnPlace& place,
+                     const std::function<Status(const OwnRow& row)>& left_alone) {
+  constexpr std::int64_t rows_at_once = 500;
+  TakingAway taking(place, left_alone);
+  std::optional<Row> after;
+  while (true) {
+    ASSIGN_OR_RETURN(std::vector<OwnRow> rows, place.book.following(after, rows_at_once));
+    if (rows.empty()) return {};
+    after = rows.back().target_key;
+    TRY(taking.take(std::move(rows)));
   }
 }
 

@@ -63,11 +63,15 @@ struct OwnChange {
 };
 
 // Writes or deletes rows of ours; what was written over is put back where ours goes. `skipped`
-// counts rows that were left out for a row of others. Errors: `refused` when a key is somebody
-// else's under `fail`, when a row of ours was changed by somebody since, or when two source rows
-// would become one; `unavailable` when a row changed meanwhile: nothing was written then, and it
+// counts rows that were left out for a row of others. `blocked_by`: nothing was written, because
+// these rows hold a unique value. Errors: `refused` when a key is somebody else's under `fail`,
+// when a row of ours was changed by somebody since, or when two source rows would become one;
+// `unavailable` when rows change faster than they can be written: what was written is noted, and it
 // can be tried again.
 Result<Applied> write_own(const OwnPlace& place, const std::vector<OwnChange>& changes);
+
+// For `blocked_by`, where nobody makes room.
+Error unique_to_another(std::string_view table, const Row& key);
 
 // Takes away every row of ours that is still as we wrote it, and puts back what was written over;
 // the others are named to `left_alone` and stay. Goes on where it was after a crash.

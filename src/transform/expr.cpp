@@ -113,6 +113,8 @@ Result<ExprPtr> resolve(const ExprPtr& expr, const TableSchema& schema) {
 std::string copied_column(const Expr& expr) {
   if (const auto* bare = std::get_if<ColumnRef>(&expr.node)) return bare->column;
   if (const auto* id = std::get_if<HashId>(&expr.node)) return copied_column(*id->of);
+  const auto* filled = std::get_if<IfNull>(&expr.node);
+  if (filled != nullptr && filled->inputs.empty()) return copied_column(*filled->of);
   if (const auto* hidden = std::get_if<Masked>(&expr.node)) return copied_column(*hidden->of);
   const auto* inside = std::get_if<NewIdsInside>(&expr.node);
   return inside == nullptr ? "" : copied_column(*inside->of);

@@ -127,7 +127,9 @@ bool may_be_null(const Expr& expr, const TableSchema& schema);
 std::string describe(const Expr& expr);
 
 // How a map compares: where a store has no truth values they are numbers, and JSON is text.
-// The column that a value copies, as it is or with new ids; else "".
+// The column that a value copies, as it is, masked, with new ids or with another value for null;
+// else
+// "".
 std::string copied_column(const Expr& expr);
 Value comparable(const Value& value);
 // The text of a value that has to be found in the text again: as a part of a key, after a cast.

@@ -76,7 +76,7 @@ class JsonCopier {
       : text_(text), place_(place), replace_(replace) {}
 
   Result<std::string> copy() {
-    TRY(value(place_.steps, true));
+    TRY(value(place_.steps, true, 0));
     space();
     return std::move(out_);
   }
@@ -105,10 +105,14 @@ class JsonCopier {
     return text_.substr(begin, at_ - begin);
   }
 
-  Status value(Steps steps, bool leads_here) {
+  Status value(Steps steps, bool leads_here, int depth) {
+    constexpr int depth_max = 1000;
     space();
-    if (next() == '{') return members('}', steps, leads_here);
-    if (next() == '[') return members(']', steps, leads_here);
+    if (depth > depth_max) {
+      return Error{ErrorCode::refused, fmt::format("a JSON text nested deeper than {}", depth_max)};
+    }
+    if (next() == '{') return members('}', steps, leads_here, depth);
+    if (next() == '[') return members(']', steps, leads_here, depth);
     const std::string_view raw = token();
     if (!leads_here || !steps.empty()) {
       out_ += raw;
@@ -125,7 +129,7 @@ class JsonCopier {
     return {};
   }
 
-  Status members(char end, Steps steps, bool leads_here) {
+  Status members(char end, Steps steps, bool leads_here, int depth) {
     const bool is_list = end == ']';
     take();
     space();
@@ -139,7 +143,7 @@ class JsonCopier {
         space();
         take();  // the colon
       }
-      TRY(value(goes_on ? steps.subspan(1) : steps, goes_on));
+      TRY(value(goes_on ? steps.subspan(1) : steps, goes_on, depth + 1));
       space();
       if (next() == ',') {
         take();
@@ -177,7 +181,9 @@ class JsonCopier {
 
 Result<std::string> in_json(const IdPlace& place, const std::string& text,
                             const ReplaceId& replace) {
-  if (!nlohmann::json::accept(text)) {
+  // The parser would pass over a mark of byte order, and end at a NUL.
+  const bool has_more = text.starts_with("\xEF\xBB\xBF") || text.find('\0') != std::string::npos;
+  if (has_more || !nlohmann::json::accept(text)) {
     return Error{ErrorCode::refused,         "a text that is no JSON: " + printable(text),
                  "correct such rows first",  "",
                  {"a text that is no JSON"}, ""};

@@ -36,10 +36,11 @@ Status OwnComparison::judge(Pair& pair, const std::optional<OwnRow>& known) cons
   } else if (pair.image && move_.on_conflict == OnConflict::merge) {
     ASSIGN_OR_RETURN(pair.image, merged_image(move_.mapping, *std::move(pair.image), *known));
   }
+  const std::string now =
+      pair.target ? digest_hex(canonical(written_values(move_.mapping.forward, *pair.target))) : "";
+  pair.waits = known ? now == known->written : !pair.target;
   if (!pair.image) {
-    // What was written over stands there again.
-    const bool is_theirs = known && !known->original.empty();
-    if (pair.target && !is_theirs) pair.differs = "extra";
+    if (pair.target) pair.differs = "extra";
     return {};
   }
   pair.differs = !pair.target

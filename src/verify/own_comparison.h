@@ -21,6 +21,9 @@ class OwnComparison {
     std::optional<Row> image;   // as the target row should be; unset where none of ours should be
     std::optional<Row> target;  // ours, as it is
     std::string differs;        // "" for equal, else "missing", "extra" or the columns
+    // The source was written since the copy, and the target is as the copy left it: the next `run`
+    // carries it.
+    bool waits = false;
   };
   // One for each key; `sources` are their rows. Rows of others are no differences.
   Result<std::vector<Pair>> compare(std::span<const Row> source_keys,

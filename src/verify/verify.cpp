@@ -233,7 +233,7 @@ Result<bool> Verify::source_chunk_of_own(Lane& lane) {
   Fingerprint found;
   std::vector<Row> suspects;
   for (std::size_t i = 0; i < keys.size(); ++i) {
-    const auto& [image, target, differs] = pairs[i];
+    const auto& [image, target, differs, waits] = pairs[i];
     if (image) expected.add(written_values(move_.mapping.forward, *image));
     if (target) found.add(written_values(move_.mapping.forward, *target));
     if (!differs.empty()) suspects.push_back(keys[i]);
@@ -366,6 +366,19 @@ Status Verify::recheck() {
 void Verify::forgive(const std::set<Row, RowLess>& source_keys) {
   lagging_ += static_cast<std::int64_t>(
       std::erase_if(suspects_, [&](const Row& key) { return source_keys.contains(key); }));
+}
+
+Status Verify::forgive_what_waits() {
+  if (own_ == nullptr) return {};
+  const std::vector<Row> keys(suspects_.begin(), suspects_.end());
+  ASSIGN_OR_RETURN(const auto rows, source_->read_keys(keys));
+  ASSIGN_OR_RETURN(const auto pairs, own_->compare(keys, rows, *target_));
+  std::set<Row, RowLess> waiting;
+  for (std::size_t i = 0; i < keys.size(); ++i) {
+    if (pairs[i].waits) waiting.insert(keys[i]);
+  }
+  forgive(waiting);
+  return {};
 }
 
 std::int64_t Verify::suspects() const { return std::ssize(suspects_) + suspects_beyond_; }

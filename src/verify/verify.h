@@ -55,6 +55,9 @@ class Verify {
   // Suspects with these source keys are only waiting in a feed that nobody follows right now.
   void forgive(const std::set<Row, RowLess>& source_keys);
 
+  // Among rows of others: suspects that only the next `run` has to carry.
+  Status forgive_what_waits();
+
   // Called when there are too many suspects to remember: it may forgive some of them.
   void settle_early(std::function<Status()> settle) { settle_ = std::move(settle); }
 
