@@ -204,6 +204,142 @@ sync: none
         assert "which `mask` is to hide" in printed, printed
 
 
+def sqlite(top, tables, rows=(), theirs=(), target=None):
+    """A plan whose `tables:` are in `top`."""
+    copy = Copy(top, tables=tables, rows=rows, plan=PLAN.split("%s")[0] + "%s\nsync: none\n")
+    connection = copy.connect("prod")
+    if target is not None:
+        for (name,) in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table' AND name NOT LIKE 'sqlite_%'").fetchall():
+            connection.execute("DROP TABLE " + name)
+        connection.executescript(target)
+    for sql, values in theirs:
+        connection.execute(sql, values)
+    connection.commit()
+    connection.close()
+    return copy
+
+
+ONE = "tables: [{from: dev/p, to: prod/p%s}]\n"
+P = "CREATE TABLE p (id INTEGER PRIMARY KEY, mail TEXT UNIQUE, note TEXT);"
+INTO_P = "INSERT INTO p VALUES (?, ?, ?)"
+
+
+def a_rollback_puts_back_values_that_have_to_be_unique():
+    ours = [(INTO_P, (i, "m%d" % {2: 900, 900: 2}.get(i, i), "ours")) for i in range(1, 1001)]
+    theirs = [(INTO_P, (i, "m%d" % i, "theirs")) for i in range(1, 1001)]
+    with sqlite(ONE % "" + "on_conflict: overwrite", P, ours, theirs) as copy:
+        copy.run("run", "--yes")
+        are(copy.ask("prod", "SELECT mail, note FROM p WHERE id = 2"), [("m900", "ours")])
+        copy.run("rollback", "--yes")
+        are(copy.ask("prod", "SELECT * FROM p ORDER BY id"), [row for _, row in theirs])
+    with sqlite(ONE % "" + "on_conflict: overwrite", P, [(INTO_P, (1, "new", "ours")), (INTO_P, (2, "x", "ours"))], [(INTO_P, (1, "old", "theirs"))]) as copy:
+        copy.run("run", "--yes")
+        copy.ask("prod", "INSERT INTO p VALUES (3, 'old', 'took it')")
+        printed = copy.run("rollback", "--yes")
+        assert "was left alone" in printed, printed
+        are(copy.ask("prod", "SELECT * FROM p ORDER BY id"), [(1, "new", "ours"), (3, "old", "took it")])
+
+
+def unique_values_may_change_places():
+    with sqlite(ONE % "" + "on_conflict: overwrite", P, [(INTO_P, (i, "m%d" % i, None)) for i in range(1, 3000)]) as copy:
+        copy.run("run", "--yes")
+        for sql in ("UPDATE p SET mail = 'x' WHERE id = 1", "UPDATE p SET mail = 'm1' WHERE id = 2999", "UPDATE p SET mail = 'm2999' WHERE id = 1"):
+            copy.ask("dev", sql)
+        copy.run("run", "--yes")
+        are(copy.ask("prod", "SELECT id, mail FROM p WHERE id IN (1, 2999)"), [(1, "m2999"), (2999, "m1")])
+
+
+def what_somebody_did_to_our_rows_is_told():
+    with sqlite(ONE % "" + "on_conflict: overwrite", P, [(INTO_P, (i, "m%d" % i, None)) for i in range(1, 101)], [(INTO_P, (1, "theirs", "n"))]) as copy:
+        copy.run("run", "--yes")
+        copy.ask("prod", "DELETE FROM p WHERE id > 90")
+        copy.ask("prod", "UPDATE p SET note = 'mine' WHERE id = 50")
+        copy.ask("dev", "UPDATE p SET note = 'later' WHERE id = 60")
+        printed = copy.run("verify", expect=1)
+        assert "11 differ" in printed and "1 wait to be carried over" in printed, printed
+        copy.ask("prod", "DELETE FROM p WHERE id IN (1, 50)")
+        copy.ask("dev", "DELETE FROM p WHERE id = 1")
+        copy.run("run", "--yes")
+        are(copy.ask("prod", "SELECT count(*) FROM p WHERE id = 1"), [(0,)], "it was removed on both sides")
+        are(copy.ask("prod", "SELECT note FROM p WHERE id = 60"), [("later",)])
+
+
+def a_table_that_the_copy_made_stays_while_others_have_rows_in_it():
+    for inserts in (True, False):
+        with sqlite("tables: [{from: dev/p, to: prod/p, create: like-source, where: {id: {below: 5}}}]", P, [(INTO_P, (i, None, None)) for i in range(9)], target="") as copy:
+            copy.run("run", "--yes")
+            if inserts:
+                copy.ask("prod", "INSERT INTO p VALUES (99, 'theirs', NULL)")
+            copy.run("rollback", "--yes")
+            are(copy.ask("prod", "SELECT name FROM sqlite_master WHERE name = 'p'"), [("p",)] if inserts else [])
+            if inserts:
+                are(copy.ask("prod", "SELECT * FROM p"), [(99, "theirs", None)])
+
+
+def what_a_trigger_of_the_target_made_of_a_row_goes_with_it():
+    target = P + "CREATE TRIGGER upper AFTER INSERT ON p WHEN new.id > 5 BEGIN UPDATE p SET note = upper(note) WHERE id = new.id; END;"
+    with sqlite(ONE % ", where: {id: {above: 0}}", P, [(INTO_P, (i, None, "text")) for i in range(1, 11)], target=target) as copy:
+        copy.run("run", "--yes")
+        are(copy.ask("prod", "SELECT DISTINCT note FROM p"), [("text",)])
+        copy.run("rollback", "--yes")
+        are(copy.ask("prod", "SELECT count(*) FROM p"), [(0,)])
+    target = target.replace("AFTER INSERT", "AFTER UPDATE")
+    with sqlite(ONE % "" + "on_conflict: overwrite", P, [(INTO_P, (9, None, "text"))], [(INTO_P, (9, None, "theirs"))], target=target) as copy:
+        copy.run("run", "--yes", expect=1)  # what the trigger makes of it is not what the plan says
+        copy.run("rollback", "--yes")
+        are(copy.ask("prod", "SELECT note FROM p"), [("THEIRS",)])
+
+
+def keys_of_every_kind_lead_their_references():
+    tables = """CREATE TABLE users (id INTEGER PRIMARY KEY, mail TEXT UNIQUE);
+CREATE TABLE profiles (id INTEGER PRIMARY KEY REFERENCES users (id), country TEXT REFERENCES countries (code));
+CREATE TABLE countries (code TEXT PRIMARY KEY);
+CREATE TABLE pics (id INTEGER PRIMARY KEY, profile INTEGER REFERENCES profiles (id), mail TEXT REFERENCES users (mail));"""
+    target = tables.replace("id INTEGER PRIMARY KEY", "id TEXT PRIMARY KEY").replace("profile INTEGER", "profile TEXT")
+    rows = [("INSERT INTO users VALUES (1, 'u@x')", ()), ("INSERT INTO countries VALUES ('DE')", ()), ("INSERT INTO profiles VALUES (1, 'DE')", ()),
+            ("INSERT INTO pics VALUES (9, 1, 'u@x')", ())]
+    top = 'ids: {from: [name, id, "prod"]}\ntables: [{from: "dev/{name}", to: "prod/{name}", names: ["*"]}]\nverify: {references: true}'
+    with sqlite(top, tables, rows, target=target) as copy:
+        copy.run("run", "--yes")
+        user = new_id("users", "1")
+        are(copy.ask("prod", "SELECT * FROM profiles"), [(user, "DE")], "one key, one id")
+        are(copy.ask("prod", "SELECT * FROM pics"), [(new_id("pics", "9"), user, "u@x")])
+        are(copy.ask("prod", "PRAGMA foreign_key_check"), [])
+    for policy, left in (("delete", [("k", "a")]), ("null", [("k", "a"), ("l", None)]), ("reject", [("k", "a")])):
+        tables = "CREATE TABLE a (id TEXT PRIMARY KEY, n INTEGER); CREATE TABLE b (id TEXT PRIMARY KEY, a TEXT REFERENCES a (id));"
+        rows = [("INSERT INTO a VALUES ('a', '1'), ('w', 'wrong')", ()), ("INSERT INTO b VALUES ('k', 'a'), ('l', 'w')", ())]
+        with sqlite("tables: [{from: dev/a, to: prod/a, columns: {n: {cast: n, to: integer}}, same: [id], on_error: reject}, {from: dev/b, to: prod/b}]\norphans: " + policy, tables, rows) as copy:
+            copy.run("run", "--yes")
+            are(copy.ask("prod", "SELECT * FROM b ORDER BY id"), left, policy + ": what is set aside is not there")
+
+
+def circles_of_references_end():
+    tables = """CREATE TABLE a (id INTEGER PRIMARY KEY, a INTEGER REFERENCES a (id), b INTEGER REFERENCES b (id));
+CREATE TABLE b (id INTEGER PRIMARY KEY, a INTEGER REFERENCES a (id), b INTEGER REFERENCES b (id));"""
+    rows = [("INSERT INTO %s VALUES (?, ?, ?)" % t, (i, (i + 1) % 20, (i + 7) % 20)) for t in "ab" for i in range(20)]
+    with sqlite("tables: [{from: dev/a, to: prod/a}, {from: dev/b, to: prod/b}]\norphans: delete", tables, rows) as copy:
+        copy.run("run", "--yes")
+        are(copy.ask("prod", "SELECT (SELECT count(*) FROM a), (SELECT count(*) FROM b)"), [(20, 20)])
+
+
+def odd_values_are_refused_and_not_cut_off():
+    tables = "CREATE TABLE p (id INTEGER PRIMARY KEY, doc TEXT, mail TEXT);"
+    for doc in ("\ufeff{\"mail\": \"a@x\"}", "{\"p\": 1}\0rest", "[" * 100_000 + "]" * 100_000):
+        with sqlite(ONE % ", mask: {doc.mail: email}", tables, [(INTO_P, (1, doc, None))]) as copy:
+            printed = copy.run("run", "--yes", expect=REFUSED)
+            assert "JSON" in printed, printed[:500]
+    with sqlite(ONE % ", same: [id, MAIL], rest: drop, mask: {mail: email}", tables, [(INTO_P, (1, None, "ada@corp.org"))]) as copy:
+        copy.run("run", "--yes")
+        assert copy.ask("prod", "SELECT mail FROM p")[0][0].endswith("@example.com")
+    for top, words in (("where: {id: []}", "an empty list"), ("where: {id: {above: null}}", "more or less than null")):
+        with sqlite(ONE % (", " + top), tables) as copy:
+            printed = copy.run("check", expect=2)
+            assert words in printed, printed
+    with sqlite("tables: [{from: dev/p, to: prod/p}, {from: dev/c, to: prod/c}]\norphans: {assign: 77}", tables + "CREATE TABLE c (id INTEGER PRIMARY KEY, p INTEGER REFERENCES p (id));") as copy:
+        printed = copy.run("run", "--yes", expect=REFUSED)
+        assert "names 77 of p" in printed, printed
+
+
 def what_a_plan_for_a_copy_may_not_say():
     for top, words in (("on_conflict: skip\ncutover: {switches: [{row: dev/f, key: {a: 1}, set: {b: 1}, create: true}]}", "nobody is switched over"),
                        ("references: {notes: {\"person..x\": people}}", "is no path"),
@@ -218,4 +354,7 @@ def what_a_plan_for_a_copy_may_not_say():
 if __name__ == "__main__":
     main(an_equal_key_is_treated_as_the_plan_says, without_a_word_an_equal_key_is_refused_before,
          conditions_choose_rows_and_references_are_closed_over, ids_inside_of_values_are_followed,
-         personal_data_is_masked_and_keeps_its_format, what_a_plan_for_a_copy_may_not_say)
+         personal_data_is_masked_and_keeps_its_format, a_rollback_puts_back_values_that_have_to_be_unique, unique_values_may_change_places,
+         what_somebody_did_to_our_rows_is_told, a_table_that_the_copy_made_stays_while_others_have_rows_in_it,
+         what_a_trigger_of_the_target_made_of_a_row_goes_with_it, keys_of_every_kind_lead_their_references, circles_of_references_end,
+         odd_values_are_refused_and_not_cut_off, what_a_plan_for_a_copy_may_not_say)
