@@ -179,7 +179,9 @@ Result<bool> Engine::act(const Decision& decision) {
             ErrorCode::data_mismatch,
             fmt::format("{} of {} rows differ:{}", with_thousands(outcome.differing),
                         with_thousands(outcome.rows), examples),
-            "find what else writes to the target; `whimbrel verify --repair` puts it right",
+            migration_.only_copies
+                ? "a row that somebody changed stays his: put it back or remove it, then run again"
+                : "find what else writes to the target; `whimbrel verify --repair` puts it right",
             "nothing is switched; the application still uses the old side",
             {},
             ""};

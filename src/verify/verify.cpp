@@ -355,6 +355,8 @@ Result<Step> Verify::step(int number) {
 Status Verify::recheck() {
   const std::vector<Row> all(suspects_.begin(), suspects_.end());
   constexpr std::size_t at_once = 500;
+  // What it knows of other tables may be out of date by now.
+  if (own_ != nullptr) own_ = std::make_unique<OwnComparison>(moves_, move_);
   for (std::size_t begin = 0; begin < all.size(); begin += at_once) {
     const std::size_t end = std::min(begin + at_once, all.size());
     TRY(judge({all.begin() + static_cast<std::ptrdiff_t>(begin),
