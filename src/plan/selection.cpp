@@ -13,7 +13,7 @@ namespace {
 
 // Rows that refer to rows that refer to rows …: beyond this it is enough that a row is there.
 constexpr int depth_max = 200;
-constexpr std::size_t remembered_max = 200'000;
+constexpr std::size_t remembered_max = 1'000;
 
 // Wide enough for every whole number of 64 bits.
 std::optional<long double> number_of(const Value& value) {

@@ -40,6 +40,8 @@ class Selection {
   bool is_wanted(const Row& row) const;
   // Whether the row that a reference would lead to by this id is taken.
   Result<bool> is_taken(const Reference& reference, const Value& id);
+  // What was looked up, and the readers.
+  void forget() { known_->parents.clear(); }
 
  private:
   // What was looked at, for all moves together: a circle of references ends where it began.

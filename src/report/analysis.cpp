@@ -180,6 +180,7 @@ class TableAnalysis {
       after = chunk.range.through;
     } while (after);
     const Milliseconds took = clock.monotonic() - began;
+    selection_.forget();
     told(rows, bytes, took, refusals);
     return {};
   }
