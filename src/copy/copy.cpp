@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <iterator>
 #include <set>
 
 #include "base/text.h"
@@ -133,14 +134,13 @@ Result<Applied> Copy::write(std::vector<Change> changes) {
 }
 
 Result<Copy::Outcome> Copy::copy_rows(const ChunkLimits& limits) {
-  ASSIGN_OR_RETURN(const ChunkOfRows chunk, inside_ != nullptr
-                                                ? inside_->read_after(after_, limits)
-                                                : reader_->read_after(after_, limits));
+  ASSIGN_OR_RETURN(ChunkOfRows chunk, inside_ != nullptr ? inside_->read_after(after_, limits)
+                                                         : reader_->read_after(after_, limits));
   Outcome outcome;
   outcome.through = chunk.range.through;
   outcome.read = std::ssize(chunk.rows);
   if (move_.own != nullptr) {
-    TRY(copy_own(chunk.rows, outcome));
+    TRY(copy_own(std::move(chunk.rows), outcome));
     return outcome;
   }
   std::vector<Change> changes;
@@ -165,13 +165,19 @@ Result<Copy::Outcome> Copy::copy_rows(const ChunkLimits& limits) {
 }
 
 // Among rows of others, and perhaps not every row.
-Status Copy::copy_own(const std::vector<Row>& rows, Outcome& outcome) {
-  ASSIGN_OR_RETURN(const std::vector<Selection::Pick> picks, selection_.pick(rows));
+Status Copy::copy_own(std::vector<Row> rows, Outcome& outcome) {
+  std::vector<Row> keys;
+  for (const Row& row : rows) {
+    outcome.bytes += size_of(row);
+    keys.push_back(key_of(row, move_.mapping.source_key));
+  }
+  ASSIGN_OR_RETURN(const std::vector<Selection::Pick> picks,
+                   selection_.pick({std::make_move_iterator(rows.begin()),
+                                    std::make_move_iterator(rows.end())}));
   std::vector<OwnChange> own;
-  for (std::size_t i = 0; i < rows.size(); ++i) {
-    outcome.bytes += size_of(rows[i]);
+  for (std::size_t i = 0; i < picks.size(); ++i) {
     if (picks[i].fate == Selection::Fate::left_out) continue;
-    Row key = key_of(rows[i], move_.mapping.source_key);
+    Row& key = keys[i];
     Result<Row> image = picks[i].fate == Selection::Fate::taken
                             ? image_of(move_.mapping, picks[i].row, move_.target->catalog())
                             : Result<Row>(picks[i].error);

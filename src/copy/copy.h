@@ -50,7 +50,7 @@ class Copy {
   Status open();
   Result<Outcome> copy_inside(const ChunkLimits& limits);
   Result<Outcome> copy_rows(const ChunkLimits& limits);
-  Status copy_own(const std::vector<Row>& rows, Outcome& outcome);
+  Status copy_own(std::vector<Row> rows, Outcome& outcome);
   Status open_rows();
   Result<Applied> write(std::vector<Change> changes);
   // The change that brings this target row up to date with the source.

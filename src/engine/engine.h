@@ -173,6 +173,7 @@ class Engine {
   Status references_resolve();
   // How many were looked up.
   Result<std::int64_t> resolves(const Move& move, const Reference& reference,
+                                SnapshotReader& parents,
                                 const std::vector<std::optional<Row>>& rows);
   std::vector<HeldTables> tables_to_hold(Direction direction) const;
   Status let_go_of_the_last_hold();

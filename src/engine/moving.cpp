@@ -374,6 +374,12 @@ Status Engine::references_resolve() {
     if (move.own == nullptr || move.orphans == Orphans::keep) continue;
     constexpr std::int64_t rows_at_once = 1000;
     ASSIGN_OR_RETURN(const auto reader, move.target->open_reader(move.mapping.target));
+    std::vector<std::unique_ptr<SnapshotReader>> parents;  // by reference
+    for (const Reference& reference : move.references) {
+      const Move& parent = migration_.moves[static_cast<std::size_t>(reference.parent)];
+      ASSIGN_OR_RETURN(auto there, parent.target->open_reader(parent.mapping.target));
+      parents.push_back(std::move(there));
+    }
     std::int64_t references = 0;
     std::optional<Row> after;
     while (true) {
@@ -382,8 +388,9 @@ Status Engine::references_resolve() {
       std::vector<Row> keys;
       for (const OwnRow& row : own) keys.push_back(row.target_key);
       ASSIGN_OR_RETURN(const auto rows, reader->read_keys(keys));
-      for (const Reference& reference : move.references) {
-        ASSIGN_OR_RETURN(const std::int64_t looked_up, resolves(move, reference, rows));
+      for (std::size_t i = 0; i < parents.size(); ++i) {
+        ASSIGN_OR_RETURN(const std::int64_t looked_up,
+                         resolves(move, move.references[i], *parents[i], rows));
         references += looked_up;
       }
       after = own.back().target_key;
@@ -394,10 +401,10 @@ Status Engine::references_resolve() {
 }
 
 Result<std::int64_t> Engine::resolves(const Move& move, const Reference& reference,
+                                      SnapshotReader& parents,
                                       const std::vector<std::optional<Row>>& rows) {
   const Move& parent = migration_.moves[static_cast<std::size_t>(reference.parent)];
   if (parent.mapping.target.key.size() != 1) return std::int64_t{0};
-  ASSIGN_OR_RETURN(const auto there, parent.target->open_reader(parent.mapping.target));
   std::vector<Row> wanted;
   std::vector<Row> of;
   for (const std::optional<Row>& row : rows) {
@@ -410,7 +417,7 @@ Result<std::int64_t> Engine::resolves(const Move& move, const Reference& referen
       of.push_back(key_of(*row, move.mapping.target_key));
     }
   }
-  ASSIGN_OR_RETURN(const auto found, there->read_keys(wanted));
+  ASSIGN_OR_RETURN(const auto found, parents.read_keys(wanted));
   for (std::size_t i = 0; i < found.size(); ++i) {
     if (found[i]) continue;
     return Error{ErrorCode::data_mismatch,

@@ -70,7 +70,9 @@ Status Trial::choose(const std::string& table, std::int64_t limit) {
       ASSIGN_OR_RETURN(
           const ChunkOfRows chunk,
           reader->read_after(after, {limit - std::ssize(chosen), std::int64_t{64} << 20}));
-      ASSIGN_OR_RETURN(const auto taken, Selection(migration_.moves, move).pick(chunk.rows));
+      ASSIGN_OR_RETURN(
+          const auto taken,
+          Selection(migration_.moves, move).pick({chunk.rows.begin(), chunk.rows.end()}));
       for (std::size_t i = 0; i < taken.size(); ++i) {
         if (taken[i].fate != Selection::Fate::taken) continue;
         const bool skips_wrong = move.on_error == OnError::reject;
@@ -195,11 +197,11 @@ Result<Trial::Lot> Trial::read(const Move& move, const Keys& keys) {
 
 Status Trial::leave_out(const Move& move, std::vector<std::optional<Row>>& rows) const {
   Selection selection(migration_.moves, move);
-  for (std::optional<Row>& row : rows) {
-    if (!row) continue;
-    ASSIGN_OR_RETURN(const auto picks, selection.pick({&*row, 1}));
-    row = picks.front().fate == Selection::Fate::taken ? std::optional(picks.front().row)
-                                                       : std::nullopt;
+  const std::size_t count = rows.size();
+  ASSIGN_OR_RETURN(auto picks, selection.pick(std::move(rows)));
+  rows.assign(count, std::nullopt);
+  for (std::size_t i = 0; i < count; ++i) {
+    if (picks[i].fate == Selection::Fate::taken) rows[i] = std::move(picks[i].row);
   }
   return {};
 }

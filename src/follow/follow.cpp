@@ -350,19 +350,13 @@ Status Follow::spell_as_they_are(Lane& lane, std::vector<Row>& keys) {
 // Forward only: nothing leads back.
 Result<std::int64_t> Follow::carry_own(Lane& lane, const std::vector<Row>& keys) {
   const Move& move = *lane.move;
-  ASSIGN_OR_RETURN(std::vector<std::optional<Row>> rows, lane.from->read_keys(keys));
-  std::vector<Row> there;
-  for (const std::optional<Row>& row : rows) {
-    if (row) there.push_back(*row);
-  }
+  ASSIGN_OR_RETURN(std::vector<std::optional<Row>> read, lane.from->read_keys(keys));
   Selection selection(moves_, move);
-  ASSIGN_OR_RETURN(const std::vector<Selection::Pick> picks, selection.pick(there));
-  std::size_t next = 0;
-  for (std::size_t i = 0; i < rows.size(); ++i) {
-    if (!rows[i]) continue;
-    const Selection::Pick& pick = picks[next++];
-    if (pick.fate == Selection::Fate::set_aside) TRY(reject_(move, keys[i], pick.error));
-    rows[i] = pick.fate == Selection::Fate::taken ? std::optional(pick.row) : std::nullopt;
+  ASSIGN_OR_RETURN(std::vector<Selection::Pick> picks, selection.pick(std::move(read)));
+  std::vector<std::optional<Row>> rows(keys.size());
+  for (std::size_t i = 0; i < keys.size(); ++i) {
+    if (picks[i].fate == Selection::Fate::set_aside) TRY(reject_(move, keys[i], picks[i].error));
+    if (picks[i].fate == Selection::Fate::taken) rows[i] = std::move(picks[i].row);
   }
   std::vector<Change> changes;
   TRY(carry_forward(lane, keys, rows, changes));

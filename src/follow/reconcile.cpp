@@ -8,7 +8,6 @@ namespace whimbrel {
 
 namespace {
 constexpr ChunkLimits chunk_limits{1000, std::int64_t{8} << 20};
-constexpr std::int64_t own_rows_at_once = 1000;
 }  // namespace
 
 Reconcile::Reconcile(Direction direction, const Move& move, Follow& follow)
@@ -76,17 +75,11 @@ Result<std::optional<Row>> Reconcile::serving_key_of(const Row& other_row) const
 
 // Rows of others in the target are nobody's business here.
 Result<bool> Reconcile::own_chunk() {
-  ASSIGN_OR_RETURN(const std::vector<OwnRow> rows, move_.own->following(after_, own_rows_at_once));
-  std::vector<Row> keys;
-  for (const OwnRow& row : rows) keys.push_back(row.source_key);
-  ASSIGN_OR_RETURN(const auto found, serving_->read_keys(keys));
-  std::vector<Row> gone;
-  for (std::size_t i = 0; i < keys.size(); ++i) {
-    if (!found[i]) gone.push_back(keys[i]);
-  }
-  TRY(carry(std::move(gone)));
-  after_ = rows.empty() ? std::nullopt : std::optional(rows.back().target_key);
-  return rows.empty();
+  ASSIGN_OR_RETURN(OwnWithoutSource gone,
+                   own_without_source(*move_.own, *serving_, after_, chunk_limits.rows_max));
+  TRY(carry(std::move(gone.source_keys)));
+  after_ = gone.through;
+  return !after_.has_value();
 }
 
 Result<bool> Reconcile::other_chunk() {

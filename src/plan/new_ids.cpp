@@ -69,29 +69,38 @@ bool NewIds::is_a_table(const ReferenceEntry& one) const {
   return false;
 }
 
+// A name that is a column's as it stands is no path.
+std::optional<ColumnPath> NewIds::own_path(const TableSchema& source, const std::string& said,
+                                           Place at, bool may_lack) const {
+  const std::string whole = source.own_spelling(said);
+  if (!whole.empty()) return ColumnPath{whole, {}};
+  Result<ColumnPath> path = column_path(said);
+  if (!path.ok()) {
+    diagnostics_.add(at, path.error().message, path.error().hint);
+    return std::nullopt;
+  }
+  std::string& column = path.value().column;
+  const std::string own = source.own_spelling(column);
+  if (!own.empty()) {
+    column = own;
+  } else if (source.rest_column.empty()) {
+    if (!may_lack) {
+      diagnostics_.add(at, fmt::format("{} has no column `{}`", source.name, printable(column)),
+                       did_you_mean(column, source.column_names()));
+    }
+    return std::nullopt;
+  }
+  return std::move(path).value();
+}
+
 void NewIds::said_by_the_plan(const TableEntry& entry, const TableSchema& source,
                               std::vector<NamedReference>& all) const {
-  const bool is_open = !source.rest_column.empty();
   for (const ReferenceEntry& one : plan_.references) {
     if (!matches(one.table, entry.as)) continue;
-    ColumnPath path{source.own_spelling(one.column), {}};
-    if (path.column.empty()) {
-      Result<ColumnPath> parsed = column_path(one.column);
-      if (!parsed.ok()) {
-        diagnostics_.add(one.at, parsed.error().message, parsed.error().hint);
-        continue;
-      }
-      path = std::move(parsed).value();
-      const std::string own = source.own_spelling(path.column);
-      if (!own.empty()) path.column = own;
-      if (own.empty() && !is_open) {
-        if (is_pattern(one.table)) continue;
-        diagnostics_.add(one.at,
-                         fmt::format("{} has no column `{}`", source.name, printable(path.column)),
-                         did_you_mean(path.column, source.column_names()));
-        continue;
-      }
-    }
+    const std::optional<ColumnPath> found =
+        own_path(source, one.column, one.at, is_pattern(one.table));
+    if (!found) continue;
+    const ColumnPath& path = *found;
     // What is said first of a place holds; a pattern says it for those that say nothing.
     const bool is_known = std::ranges::any_of(all, [&](const NamedReference& other) {
       return other.column == path.column && other.place.steps == path.steps &&
@@ -128,7 +137,6 @@ std::vector<NamedReference> NewIds::references_of(const TableEntry& entry,
   return all;
 }
 
-// Several references may stand in one value, each in a place of its own.
 const TableSchema* NewIds::schema_of(const std::string& table) const {
   const auto it = schemas_.find(table);
   return it == schemas_.end() ? nullptr : &it->second;
@@ -167,24 +175,10 @@ void NewIds::remap(const TableSchema& source, const NamedReference& one, TableEn
 }
 
 void NewIds::mask(const TableSchema& source, TableEntry& entry) const {
-  for (const MaskEntry& one : std::vector<MaskEntry>(entry.masks)) {
-    ColumnPath path{source.own_spelling(one.path), {}};
-    if (path.column.empty()) {
-      Result<ColumnPath> parsed = column_path(one.path);
-      if (!parsed.ok()) {
-        diagnostics_.add(one.at, parsed.error().message, parsed.error().hint);
-        continue;
-      }
-      path = std::move(parsed).value();
-    }
-    const std::string own = source.own_spelling(path.column);
-    if (!own.empty()) path.column = own;
-    if (own.empty() && source.rest_column.empty()) {
-      diagnostics_.add(one.at,
-                       fmt::format("{} has no column `{}`", source.name, printable(path.column)),
-                       did_you_mean(path.column, source.column_names()));
-      continue;
-    }
+  for (const MaskEntry& one : entry.masks) {
+    const std::optional<ColumnPath> found = own_path(source, one.path, one.at, false);
+    if (!found) continue;
+    const ColumnPath& path = *found;
     if (source.is_key(path.column)) {
       diagnostics_.add(one.at, fmt::format("`{}` is the key of {}", path.column, source.name),
                        "give it new ids with `ids:`");

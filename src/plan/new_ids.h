@@ -46,6 +46,9 @@ class NewIds {
   const TableEntry* called(const std::string& name) const;
   std::vector<NamedReference> references_of(const TableEntry& entry,
                                             const TableSchema& source) const;
+  // Nothing for what is no path, or names no column; `may_lack`: then without a word.
+  std::optional<ColumnPath> own_path(const TableSchema& source, const std::string& said, Place at,
+                                     bool may_lack) const;
   void said_by_the_plan(const TableEntry& entry, const TableSchema& source,
                         std::vector<NamedReference>& all) const;
   void declared_by_the_source(const TableEntry& entry, const TableSchema& source,

@@ -58,8 +58,6 @@ bool may_leave_out(const Move& move) {
          move.orphans == Orphans::reject || move.orphans == Orphans::remove;
 }
 
-}  // namespace
-
 bool holds(const Condition& condition, const TableSchema& table, const Row& row) {
   const int at = table.column_index(condition.column);
   const Value none;
@@ -94,30 +92,25 @@ bool holds(const Condition& condition, const TableSchema& table, const Row& row)
   return false;
 }
 
+}  // namespace
+
 bool Selection::is_wanted(const Row& row) const {
   return std::ranges::all_of(
       move_.where, [&](const Condition& one) { return holds(one, move_.mapping.source, row); });
 }
 
 // Whether these rows, where they are there at all, are taken by their own move.
-Result<std::vector<bool>> Selection::are_taken(const std::vector<std::optional<Row>>& rows) {
-  std::vector<bool> taken(rows.size(), false);
-  std::vector<Row> there;
-  std::vector<std::size_t> of;
-  for (std::size_t i = 0; i < rows.size(); ++i) {
-    if (!rows[i]) continue;
-    taken[i] = true;
-    there.push_back(*rows[i]);
-    of.push_back(i);
-  }
+Result<std::vector<bool>> Selection::are_taken(std::vector<std::optional<Row>> rows) {
+  std::vector<bool> taken;
+  for (const std::optional<Row>& row : rows) taken.push_back(row.has_value());
   if (!may_leave_out(move_) || known_->depth > depth_max) return taken;
   ++known_->depth;
-  Result<std::vector<Pick>> picks = pick(there);
+  Result<std::vector<Pick>> picks = pick(std::move(rows));
   --known_->depth;
   if (!picks.ok()) return std::move(picks).error();
-  for (std::size_t i = 0; i < there.size(); ++i) {
+  for (std::size_t i = 0; i < taken.size(); ++i) {
     const Pick& one = picks.value()[i];
-    taken[of[i]] =
+    taken[i] =
         one.fate == Fate::taken && (move_.on_error != OnError::reject ||
                                     image_of(move_.mapping, one.row, move_.target->catalog()).ok());
   }
@@ -142,7 +135,7 @@ Status Selection::look_up(const Reference& reference, std::vector<Value> ids) {
     if (rows[i] && !leads_to_its_new_id(to, keys[i], *rows[i])) rows[i].reset();
   }
   Selection of_parent(moves_, to, known_);
-  ASSIGN_OR_RETURN(const std::vector<bool> taken, of_parent.are_taken(rows));
+  ASSIGN_OR_RETURN(const std::vector<bool> taken, of_parent.are_taken(std::move(rows)));
   for (std::size_t i = 0; i < keys.size(); ++i) parent.taken[keys[i]] = taken[i];
   return {};
 }
@@ -176,11 +169,9 @@ Result<std::vector<Selection::Missing>> Selection::missing(std::span<const Row> 
   return all;
 }
 
-// What becomes of a row that refers to nothing in these places.
-Status Selection::settle(Pick& pick, const std::vector<const Missing*>& missing) {
-  if (missing.empty()) return {};
-  const Missing& first = *missing.front();
-  const std::string& parent = moves_[static_cast<std::size_t>(first.reference->parent)].name;
+// What becomes of a row that refers to nothing in this place.
+Status Selection::settle(Pick& pick, const Missing& missing) const {
+  const Reference& reference = *missing.reference;
   switch (move_.orphans) {
     case Orphans::fail:
     case Orphans::keep:
@@ -188,49 +179,51 @@ Status Selection::settle(Pick& pick, const std::vector<const Missing*>& missing)
     case Orphans::remove:
       pick.fate = Fate::left_out;
       return {};
-    case Orphans::reject:
+    case Orphans::reject: {
+      if (pick.fate == Fate::set_aside) return {};  // the first reason is enough
+      const std::string& parent = moves_[static_cast<std::size_t>(reference.parent)].name;
       pick.fate = Fate::set_aside;
       pick.error = Error{ErrorCode::refused,
                          fmt::format("{} refers to {} of {}, which is not there or not moved",
-                                     first.reference->said, show(first.id), parent)};
+                                     reference.said, show(missing.id), parent)};
       return {};
+    }
     case Orphans::null:
     case Orphans::assign:
       break;
   }
   const Value instead = move_.orphans == Orphans::assign ? move_.orphans_to : Value();
-  for (const Missing* one : missing) {
-    Value& value = pick.row[static_cast<std::size_t>(one->reference->column)];
-    ASSIGN_OR_RETURN(value, with_ids_replaced(one->reference->place, value,
-                                              [&](const Value& id) -> Result<Value> {
-                                                return same(id, one->id) ? instead : id;
-                                              }));
-  }
+  Value& value = pick.row[static_cast<std::size_t>(reference.column)];
+  ASSIGN_OR_RETURN(value,
+                   with_ids_replaced(reference.place, value, [&](const Value& id) -> Result<Value> {
+                     return same(id, missing.id) ? instead : id;
+                   }));
   return {};
 }
 
-Result<std::vector<Selection::Pick>> Selection::pick(std::span<const Row> rows) {
-  std::vector<Pick> picks;
+Result<std::vector<Selection::Pick>> Selection::decide(std::vector<Row> wanted,
+                                                       const std::vector<Missing>& missing) const {
+  std::vector<Pick> picks(wanted.size());
+  for (std::size_t i = 0; i < wanted.size(); ++i) picks[i].row = std::move(wanted[i]);
+  for (const Missing& one : missing) TRY(settle(picks[one.row], one));
+  return picks;
+}
+
+Result<std::vector<Selection::Pick>> Selection::pick(std::vector<std::optional<Row>> rows) {
   std::vector<Row> wanted;
   std::vector<std::size_t> of;
-  const bool looks =
-      move_.orphans != Orphans::fail && move_.orphans != Orphans::keep && !move_.references.empty();
   for (std::size_t i = 0; i < rows.size(); ++i) {
-    Pick& pick = picks.emplace_back();
-    if (!is_wanted(rows[i])) {
-      pick.fate = Fate::left_out;
-      continue;
-    }
-    pick.row = rows[i];
-    if (!looks) continue;
-    wanted.push_back(rows[i]);
+    if (!rows[i] || !is_wanted(*rows[i])) continue;
+    wanted.push_back(*std::move(rows[i]));
     of.push_back(i);
   }
-  if (!looks) return picks;
-  ASSIGN_OR_RETURN(const std::vector<Missing> gone, missing(wanted));
-  std::vector<std::vector<const Missing*>> by_row(wanted.size());
-  for (const Missing& one : gone) by_row[one.row].push_back(&one);
-  for (std::size_t i = 0; i < wanted.size(); ++i) TRY(settle(picks[of[i]], by_row[i]));
+  std::vector<Missing> gone;
+  if (move_.orphans != Orphans::fail && move_.orphans != Orphans::keep) {
+    ASSIGN_OR_RETURN(gone, missing(wanted));
+  }
+  ASSIGN_OR_RETURN(std::vector<Pick> decided, decide(std::move(wanted), gone));
+  std::vector<Pick> picks(rows.size(), Pick{Fate::left_out, {}, {}});
+  for (std::size_t i = 0; i < of.size(); ++i) picks[of[i]] = std::move(decided[i]);
   return picks;
 }
 

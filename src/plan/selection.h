@@ -11,8 +11,6 @@
 
 namespace whimbrel {
 
-bool holds(const Condition& condition, const TableSchema& table, const Row& row);
-
 // Threads: one at a time. Errors: those of the sources.
 class Selection {
  public:
@@ -26,8 +24,9 @@ class Selection {
     Row row;      // of the source, with references as they are to be; only of a row that is taken
     Error error;  // why a row is set aside
   };
-  // One for each row. Under `orphans: fail` and `keep` references are not looked at.
-  Result<std::vector<Pick>> pick(std::span<const Row> rows);
+  // One for each row; one that is not there is left out. Under `orphans: fail` and `keep`
+  // references are not looked at.
+  Result<std::vector<Pick>> pick(std::vector<std::optional<Row>> rows);
 
   struct Missing {
     std::size_t row = 0;
@@ -36,6 +35,9 @@ class Selection {
   };
   // The references of these rows that lead to no row which is taken.
   Result<std::vector<Missing>> missing(std::span<const Row> rows);
+  // What becomes of rows that are wanted, when these references of theirs are missing.
+  Result<std::vector<Pick>> decide(std::vector<Row> wanted,
+                                   const std::vector<Missing>& missing) const;
   // Every condition of `where` holds.
   bool is_wanted(const Row& row) const;
   // Whether the row that a reference would lead to by this id is taken.
@@ -57,8 +59,8 @@ class Selection {
       : moves_(moves), move_(move), known_(std::move(known)) {}
 
   Status look_up(const Reference& reference, std::vector<Value> ids);
-  Result<std::vector<bool>> are_taken(const std::vector<std::optional<Row>>& rows);
-  Status settle(Pick& pick, const std::vector<const Missing*>& missing);
+  Result<std::vector<bool>> are_taken(std::vector<std::optional<Row>> rows);
+  Status settle(Pick& pick, const Missing& missing) const;
 
   std::span<const Move> moves_;
   const Move& move_;

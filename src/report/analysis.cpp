@@ -325,7 +325,8 @@ class TableAnalysis {
       orphan(key_of(wanted[one.row], move_.mapping.source_key), one.reference->said, show(one.id),
              parent);
     }
-    ASSIGN_OR_RETURN(std::vector<Selection::Pick> picks, selection_.pick(wanted));
+    ASSIGN_OR_RETURN(std::vector<Selection::Pick> picks,
+                     selection_.decide(std::move(wanted), missing));
     rows.clear();
     for (Selection::Pick& pick : picks) {
       if (pick.fate == Selection::Fate::taken) rows.push_back(std::move(pick.row));

@@ -212,10 +212,6 @@ class OwnBatch {
   std::int64_t left_out_ = 0;
 };
 
-}  // namespace
-
-namespace {
-
 // By the keys of the rows that are there: under a collation these may be spelled otherwise.
 Result<std::vector<std::optional<OwnRow>>> known_rows(
     const OwnPlace& place, const std::vector<Row>& keys,
@@ -236,31 +232,6 @@ Result<Applied> write_once(const OwnPlace& place, const std::vector<OwnChange>& 
   for (std::size_t i = 0; i < changes.size(); ++i) TRY(batch.add(changes[i], known[i], there[i]));
   return batch.apply();
 }
-
-}  // namespace
-
-Result<Applied> write_own(const OwnPlace& place, const std::vector<OwnChange>& changes) {
-  constexpr int tries_max = 20;
-  for (int tries = 0; tries < tries_max; ++tries) {
-    ASSIGN_OR_RETURN(Applied applied, write_once(place, changes));
-    if (applied.refused == 0) return applied;
-  }
-  return Error{ErrorCode::unavailable,
-               fmt::format("rows of {} change faster than they can be written", place.table)};
-}
-
-Error unique_to_another(std::string_view table, const Row& key) {
-  return Error{ErrorCode::refused,
-               fmt::format("the row {} of {} holds a value that has to be unique, and a row of the "
-                           "source is to have it as well",
-                           show(key), table),
-               "correct one of the two, or drop the unique index until the copy is made",
-               "neither was written over the other",
-               {},
-               ""};
-}
-
-namespace {
 
 using LeftAlone = std::function<Status(const OwnRow& row)>;
 
@@ -341,6 +312,27 @@ class TakingAway {
 
 }  // namespace
 
+Result<Applied> write_own(const OwnPlace& place, const std::vector<OwnChange>& changes) {
+  constexpr int tries_max = 20;
+  for (int tries = 0; tries < tries_max; ++tries) {
+    ASSIGN_OR_RETURN(Applied applied, write_once(place, changes));
+    if (applied.refused == 0) return applied;
+  }
+  return Error{ErrorCode::unavailable,
+               fmt::format("rows of {} change faster than they can be written", place.table)};
+}
+
+Error unique_to_another(std::string_view table, const Row& key) {
+  return Error{ErrorCode::refused,
+               fmt::format("the row {} of {} holds a value that has to be unique, and a row of the "
+                           "source is to have it as well",
+                           show(key), table),
+               "correct one of the two, or drop the unique index until the copy is made",
+               "neither was written over the other",
+               {},
+               ""};
+}
+
 Status take_away_own(const OwnPlace& place,
                      const std::function<Status(const OwnRow& row)>& left_alone) {
   constexpr std::int64_t rows_at_once = 500;
@@ -352,6 +344,21 @@ Status take_away_own(const OwnPlace& place,
     after = rows.back().target_key;
     TRY(taking.take(std::move(rows)));
   }
+}
+
+Result<OwnWithoutSource> own_without_source(OwnBook& book, SnapshotReader& source,
+                                            const std::optional<Row>& after,
+                                            std::int64_t rows_max) {
+  ASSIGN_OR_RETURN(const std::vector<OwnRow> rows, book.following(after, rows_max));
+  std::vector<Row> keys;
+  for (const OwnRow& row : rows) keys.push_back(row.source_key);
+  ASSIGN_OR_RETURN(const auto found, source.read_keys(keys));
+  OwnWithoutSource gone;
+  for (std::size_t i = 0; i < keys.size(); ++i) {
+    if (!found[i]) gone.source_keys.push_back(std::move(keys[i]));
+  }
+  if (!rows.empty()) gone.through = rows.back().target_key;
+  return gone;
 }
 
 Result<Row> merged_image(const Mapping& mapping, Row image, const OwnRow& known) {

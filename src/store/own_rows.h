@@ -57,6 +57,14 @@ struct OwnPlace {
   OnConflict on_conflict = OnConflict::fail;
 };
 
+// Rows of ours whose row of the source is no longer there, among the next `rows_max` of the book.
+struct OwnWithoutSource {
+  std::vector<Row> source_keys;
+  std::optional<Row> through;  // the last of the book that was looked at; unset at its end
+};
+Result<OwnWithoutSource> own_without_source(OwnBook& book, SnapshotReader& source,
+                                            const std::optional<Row>& after, std::int64_t rows_max);
+
 struct OwnChange {
   Row source_key;
   Change change;  // without `only_if`

@@ -160,11 +160,6 @@ std::vector<ColumnRule> key_rules(const std::vector<ColumnRule>& rules,
   return kept;
 }
 
-bool makes_ids(const Expr& expr) {
-  return std::holds_alternative<HashId>(expr.node) ||
-         std::holds_alternative<NewIdsInside>(expr.node);
-}
-
 }  // namespace
 
 Result<Mapping> make_mapping(TableSchema source, TableSchema target,
@@ -185,10 +180,7 @@ Result<Mapping> make_mapping(TableSchema source, TableSchema target,
     ASSIGN_OR_RETURN(ExprPtr resolved, resolve(expr, mapping.source));
     mapping.forward.push_back({name, index, std::move(resolved)});
   }
-  mapping.key_goes_one_way =
-      !leads_back || std::ranges::any_of(mapping.forward, [&](const ColumnRule& rule) {
-        return mapping.target.is_key(rule.column) && makes_ids(*rule.expr);
-      });
+  mapping.key_goes_one_way = !leads_back;
   if (!mapping.key_goes_one_way) derive_backward(mapping, mapping.forward);
   TRY(check_key(mapping));
   mapping.key_is_copied = mapping.source.key.size() == mapping.target.key.size();

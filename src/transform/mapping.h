@@ -29,7 +29,7 @@ struct Mapping {
   std::vector<Loss> losses;           // on the way back, by source column
   std::vector<std::string> new_only;  // target columns that the old shape cannot hold
   bool key_is_copied = false;         // the target's key is the source's, column by column
-  // A key is a computed id: nothing leads back to the source's. Which row a row of the target
+  // Nothing leads back from a key to the source's, as in a copy. Which row a row of the target
   // stands for is noted when it is made.
   bool key_goes_one_way = false;
   // A source row with values that no column names (`TableSchema::rest_column`) is refused.
@@ -41,8 +41,8 @@ struct Mapping {
 };
 
 // Errors: not_found for an unknown column; refused where rows could not be told apart afterwards:
-// each key column of the target has to follow from the source's key, and lead back to it unless it
-// is a computed id, or `leads_back` is false: a copy asks for no way back.
+// each key column of the target has to follow from the source's key, and lead back to it unless
+// `leads_back` is false: a copy asks for no way back.
 Result<Mapping> make_mapping(TableSchema source, TableSchema target,
                              const std::vector<std::pair<std::string, ExprPtr>>& columns,
                              bool leads_back = true);

@@ -6,19 +6,12 @@
 namespace whimbrel {
 
 Result<std::vector<std::optional<Row>>> OwnComparison::images_of(
-    const std::vector<std::optional<Row>>& sources) {
-  std::vector<Row> there;
-  for (const std::optional<Row>& row : sources) {
-    if (row) there.push_back(*row);
-  }
-  ASSIGN_OR_RETURN(const std::vector<Selection::Pick> picks, selection_.pick(there));
-  std::vector<std::optional<Row>> images(sources.size());
-  std::size_t next = 0;
-  for (std::size_t i = 0; i < sources.size(); ++i) {
-    if (!sources[i]) continue;
-    const Selection::Pick& pick = picks[next++];
-    if (pick.fate != Selection::Fate::taken) continue;
-    Result<Row> image = image_of(move_.mapping, pick.row, move_.target->catalog());
+    std::vector<std::optional<Row>> sources) {
+  ASSIGN_OR_RETURN(const std::vector<Selection::Pick> picks, selection_.pick(std::move(sources)));
+  std::vector<std::optional<Row>> images(picks.size());
+  for (std::size_t i = 0; i < picks.size(); ++i) {
+    if (picks[i].fate != Selection::Fate::taken) continue;
+    Result<Row> image = image_of(move_.mapping, picks[i].row, move_.target->catalog());
     if (image.ok()) {
       images[i] = std::move(image).value();
     } else if (move_.on_error == OnError::fail) {
@@ -50,9 +43,9 @@ Status OwnComparison::judge(Pair& pair, const std::optional<OwnRow>& known) cons
 }
 
 Result<std::vector<OwnComparison::Pair>> OwnComparison::compare(
-    std::span<const Row> source_keys, const std::vector<std::optional<Row>>& sources,
+    std::span<const Row> source_keys, std::vector<std::optional<Row>> sources,
     SnapshotReader& target) {
-  ASSIGN_OR_RETURN(auto images, images_of(sources));
+  ASSIGN_OR_RETURN(auto images, images_of(std::move(sources)));
   std::vector<Row> keys;
   for (std::size_t i = 0; i < images.size(); ++i) {
     if (images[i]) {

@@ -27,11 +27,11 @@ class OwnComparison {
   };
   // One for each key; `sources` are their rows. Rows of others are no differences.
   Result<std::vector<Pair>> compare(std::span<const Row> source_keys,
-                                    const std::vector<std::optional<Row>>& sources,
+                                    std::vector<std::optional<Row>> sources,
                                     SnapshotReader& target);
 
  private:
-  Result<std::vector<std::optional<Row>>> images_of(const std::vector<std::optional<Row>>& sources);
+  Result<std::vector<std::optional<Row>>> images_of(std::vector<std::optional<Row>> sources);
   Status judge(Pair& pair, const std::optional<OwnRow>& known) const;
 
   const Move& move_;

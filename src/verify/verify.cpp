@@ -117,11 +117,15 @@ Result<std::string> Verify::verdict(const std::optional<Row>& source,
   return join(columns, ", ");
 }
 
+Result<std::vector<OwnComparison::Pair>> Verify::own_pairs(const std::vector<Row>& source_keys) {
+  ASSIGN_OR_RETURN(auto rows, source_->read_keys(source_keys));
+  return own_->compare(source_keys, std::move(rows), *target_);
+}
+
 Result<std::vector<std::string>> Verify::verdicts(const std::vector<Row>& source_keys) {
   std::vector<std::string> all;
   if (own_ != nullptr) {
-    ASSIGN_OR_RETURN(const auto rows, source_->read_keys(source_keys));
-    ASSIGN_OR_RETURN(const auto pairs, own_->compare(source_keys, rows, *target_));
+    ASSIGN_OR_RETURN(const auto pairs, own_pairs(source_keys));
     for (const OwnComparison::Pair& pair : pairs) all.push_back(pair.differs);
     return all;
   }
@@ -171,17 +175,22 @@ Status Verify::suspect(const std::vector<Row>& source_keys) {
   return judge(source_keys);
 }
 
+Status Verify::note_chunk(std::int64_t rows, const Fingerprint& expected, const Fingerprint& found,
+                          const std::vector<Row>& suspects) {
+  {
+    const std::lock_guard lock(mutex_);
+    rows_ += rows;
+    expected_.merge(expected);
+    found_.merge(found);
+  }
+  return suspect(suspects);
+}
+
 Result<bool> Verify::source_chunk_inside(Lane& lane) {
   ASSIGN_OR_RETURN(
       const InsideComparison chunk,
       lane.inside->compare_after(lane.after, lane.until, {lane.rows_per_chunk, bytes_per_chunk}));
-  {
-    const std::lock_guard lock(mutex_);
-    rows_ += chunk.expected.rows();
-    expected_.merge(chunk.expected);
-    found_.merge(chunk.found);
-  }
-  TRY(suspect(chunk.differing));
+  TRY(note_chunk(chunk.expected.rows(), chunk.expected, chunk.found, chunk.differing));
   lane.after = chunk.range.through;
   return !lane.after.has_value();
 }
@@ -208,13 +217,7 @@ Result<bool> Verify::source_chunk(Lane& lane) {
                        differing(move_.mapping.forward, image.value(), *targets[i]).empty();
     if (!equal) suspects.push_back(keys[i]);
   }
-  {
-    const std::lock_guard lock(mutex_);
-    rows_ += std::ssize(keys);
-    expected_.merge(expected);
-    found_.merge(found);
-  }
-  TRY(suspect(suspects));
+  TRY(note_chunk(std::ssize(keys), expected, found, suspects));
   lane.after = chunk.range.through;
   return !lane.after.has_value();
 }
@@ -228,7 +231,7 @@ Result<bool> Verify::source_chunk_of_own(Lane& lane) {
     keys.push_back(key_of(row, move_.mapping.source_key));
     rows.emplace_back(std::move(row));
   }
-  ASSIGN_OR_RETURN(const auto pairs, lane.own->compare(keys, rows, *lane.target));
+  ASSIGN_OR_RETURN(const auto pairs, lane.own->compare(keys, std::move(rows), *lane.target));
   Fingerprint expected;
   Fingerprint found;
   std::vector<Row> suspects;
@@ -238,31 +241,18 @@ Result<bool> Verify::source_chunk_of_own(Lane& lane) {
     if (target) found.add(written_values(move_.mapping.forward, *target));
     if (!differs.empty()) suspects.push_back(keys[i]);
   }
-  {
-    const std::lock_guard lock(mutex_);
-    rows_ += std::ssize(keys);
-    expected_.merge(expected);
-    found_.merge(found);
-  }
-  TRY(suspect(suspects));
+  TRY(note_chunk(std::ssize(keys), expected, found, suspects));
   lane.after = chunk.range.through;
   return !lane.after.has_value();
 }
 
 // Rows of ours whose row of the source is gone. Those of others are no differences.
 Result<bool> Verify::own_chunk(Lane& lane) {
-  ASSIGN_OR_RETURN(const std::vector<OwnRow> rows,
-                   move_.own->following(lane.after, lane.rows_per_chunk));
-  std::vector<Row> keys;
-  for (const OwnRow& row : rows) keys.push_back(row.source_key);
-  ASSIGN_OR_RETURN(const auto sources, lane.source->read_keys(keys));
-  std::vector<Row> suspects;
-  for (std::size_t i = 0; i < keys.size(); ++i) {
-    if (!sources[i]) suspects.push_back(keys[i]);
-  }
-  TRY(suspect(suspects));
-  lane.after = rows.empty() ? std::nullopt : std::optional(rows.back().target_key);
-  return rows.empty();
+  ASSIGN_OR_RETURN(const OwnWithoutSource gone,
+                   own_without_source(*move_.own, *lane.source, lane.after, lane.rows_per_chunk));
+  TRY(suspect(gone.source_keys));
+  lane.after = gone.through;
+  return !lane.after.has_value();
 }
 
 // A row whose key leads nowhere: kept already, or under links made there by the application.
@@ -373,8 +363,7 @@ void Verify::forgive(const std::set<Row, RowLess>& source_keys) {
 Status Verify::forgive_what_waits() {
   if (own_ == nullptr) return {};
   const std::vector<Row> keys(suspects_.begin(), suspects_.end());
-  ASSIGN_OR_RETURN(const auto rows, source_->read_keys(keys));
-  ASSIGN_OR_RETURN(const auto pairs, own_->compare(keys, rows, *target_));
+  ASSIGN_OR_RETURN(const auto pairs, own_pairs(keys));
   std::set<Row, RowLess> waiting;
   for (std::size_t i = 0; i < keys.size(); ++i) {
     if (pairs[i].waits) waiting.insert(keys[i]);

@@ -89,6 +89,9 @@ class Verify {
   Result<bool> target_chunk(Lane& lane);
   Result<bool> own_chunk(Lane& lane);
   Result<bool> source_chunk_of_own(Lane& lane);
+  Status note_chunk(std::int64_t rows, const Fingerprint& expected, const Fingerprint& found,
+                    const std::vector<Row>& suspects);
+  Result<std::vector<OwnComparison::Pair>> own_pairs(const std::vector<Row>& source_keys);
   // Sorts out which of these pairs differ; what is equal is forgotten.
   Status judge(const std::vector<Row>& source_keys);
   Result<std::vector<std::string>> verdicts(const std::vector<Row>& source_keys);

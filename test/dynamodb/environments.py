@@ -4,7 +4,6 @@ Everything is compared by a reader that shares no code with whimbrel. Runs under
 WHIMBREL naming the binary.
 """
 import decimal
-import hashlib
 import os
 import pathlib
 import random
@@ -18,6 +17,7 @@ import time
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT / "test" / "support"))
+from new_ids import new_id  # noqa: E402
 from servers import dynamodb_local  # noqa: E402
 
 BINARY = os.environ.get("WHIMBREL", str(ROOT / "build" / "whimbrel"))
@@ -33,20 +33,6 @@ REFERENCES = {
     "ProjectComments": {"projectId": "Projects"}, "ProjectMilestones": {"projectId": "Projects"},
     "Quotes": {"projectId": "Projects", "agentContactId": "Contacts", "homeownerContactId": "Contacts", "addressId": "Properties"},
     "QuoteItems": {"projectId": "Projects", "quoteId": "Quotes"}}
-DIGITS = "0123456789abcdefghijklmnopqrstuvwxyz"
-
-
-def new_id(table, old, target):
-    digest = hashlib.sha256(b"".join(len(p.encode()).to_bytes(4, "big") + p.encode() for p in (table, old, target))).digest()
-
-    def group(part):
-        number, text = int.from_bytes(part, "big"), ""
-        for _ in range(8):
-            number, digit = divmod(number, 36)
-            text = DIGITS[digit] + text
-        return text
-    return group(digest[:8]) + "-" + group(digest[8:16])
-
 
 def plain(value):
     """An item as it compares: sets have no order."""

@@ -1,14 +1,8 @@
 """Copies among rows of others: what is taken (`where`), what an equal key does (`on_conflict`), what refers to nothing
 (`orphans`), and ids that stand inside of values."""
 import json
-import pathlib
-import shutil
-import sqlite3
-import subprocess
-import tempfile
 
-from ids import new_id
-from pair import BINARY, REFUSED, are, main
+from pair import REFUSED, Copying, are, main, new_id
 
 PLAN = """whimbrel: 1
 migration: copy
@@ -23,9 +17,9 @@ TABLES = """CREATE TABLE people (id TEXT PRIMARY KEY, name TEXT, mail TEXT, age 
 CREATE TABLE notes (id TEXT PRIMARY KEY, person TEXT REFERENCES people (id), text TEXT);"""
 
 
-class Copy:
+class Copy(Copying):
     def __init__(self, top, tables=TABLES, rows=(), theirs=(), plan=PLAN):
-        self.folder = pathlib.Path(tempfile.mkdtemp(prefix="whimbrel-regress-"))
+        super().__init__()
         (self.folder / "plan.yaml").write_text(plan % top)
         for name, all_rows in (("dev", rows), ("prod", theirs)):
             connection = self.connect(name)
@@ -34,31 +28,6 @@ class Copy:
                 connection.execute(sql, values)
             connection.commit()
             connection.close()
-
-    def __enter__(self):
-        return self
-
-    def __exit__(self, *_):
-        shutil.rmtree(self.folder, ignore_errors=True)
-
-    def connect(self, name):
-        return sqlite3.connect(self.folder / (name + ".db"), timeout=20)
-
-    def ask(self, name, sql, *values):
-        connection = self.connect(name)
-        try:
-            rows = connection.execute(sql, values).fetchall()
-            connection.commit()
-            return rows
-        finally:
-            connection.close()
-
-    def run(self, verb, *words, expect=0):
-        done = subprocess.run([BINARY, verb, str(self.folder / "plan.yaml"), *words], stdin=subprocess.DEVNULL,
-                              capture_output=True, text=True, timeout=120)
-        printed = done.stdout + done.stderr
-        assert done.returncode == expect, "%s gave %d, not %d:\n%s" % ((verb, *words), done.returncode, expect, printed)
-        return printed
 
 
 PERSON = "INSERT INTO people VALUES (?, ?, ?, ?)"

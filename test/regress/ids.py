@@ -1,13 +1,10 @@
 """New ids: every reference follows, rows of others are left alone, and what was written goes away to the row."""
-import hashlib
 import json
 import pathlib
 import shutil
-import sqlite3
 import subprocess
-import tempfile
 
-from pair import BINARY, are, main
+from pair import BINARY, Copying, are, main, new_id
 
 PLAN = """whimbrel: 1
 migration: copy
@@ -30,34 +27,10 @@ verify: {full: true, references: true}
 TABLES = """CREATE TABLE users_{0} (id TEXT PRIMARY KEY, name TEXT);
 CREATE TABLE orders_{0} (id TEXT PRIMARY KEY, user_id TEXT REFERENCES users_{0} (id), boss TEXT, total REAL);
 CREATE TABLE items_{0} (id TEXT PRIMARY KEY, order_id TEXT NOT NULL, parent_id TEXT, qty INTEGER);"""
-DIGITS = "0123456789abcdefghijklmnopqrstuvwxyz"
 
-
-def new_id(table, old, target="prod", form="short"):
-    """As the guide says it, computed apart from whimbrel."""
-    if old is None:
-        return None
-    digest = hashlib.sha256(b"".join(len(p.encode()).to_bytes(4, "big") + p.encode() for p in (table, old, target) if p is not None)).digest()
-
-    def group(part):
-        number, text = int.from_bytes(part, "big"), ""
-        for _ in range(8):
-            number, digit = divmod(number, 36)
-            text = DIGITS[digit] + text
-        return text
-    if form == "short":
-        return group(digest[:8]) + "-" + group(digest[8:16])
-    if form == "hex":
-        return digest[:16].hex()
-    raw = bytearray(digest[:16])
-    raw[6], raw[8] = raw[6] & 15 | 0x80, raw[8] & 63 | 0x80
-    text = bytes(raw).hex()
-    return "-".join((text[:8], text[8:12], text[12:16], text[16:20], text[20:]))
-
-
-class Copy:
+class Copy(Copying):
     def __init__(self, form="short", names='[users, "*"]', rows=300):
-        self.folder = pathlib.Path(tempfile.mkdtemp(prefix="whimbrel-regress-"))
+        super().__init__()
         self.form = form
         (self.folder / "plan.yaml").write_text(PLAN.replace("FORMAT", form).replace("NAMES", names))
         for name in ("dev", "prod"):
@@ -70,31 +43,6 @@ class Copy:
                         [("i%d" % i, "o%d" % (i % rows), "i%d" % (i - 1) if i % 2 else None, i) for i in range(3 * rows)])
         dev.commit()
         self.ask("prod", "INSERT INTO users_prod VALUES ('already', 'here')")
-
-    def __enter__(self):
-        return self
-
-    def __exit__(self, *_):
-        shutil.rmtree(self.folder, ignore_errors=True)
-
-    def connect(self, name):
-        return sqlite3.connect(self.folder / (name + ".db"), timeout=20)
-
-    def ask(self, name, sql):
-        connection = self.connect(name)
-        try:
-            rows = connection.execute(sql).fetchall()
-            connection.commit()
-            return rows
-        finally:
-            connection.close()
-
-    def run(self, verb, *words, expect=0):
-        done = subprocess.run([BINARY, verb, str(self.folder / "plan.yaml"), *words], stdin=subprocess.DEVNULL,
-                              capture_output=True, text=True, timeout=120)
-        printed = done.stdout + done.stderr
-        assert done.returncode == expect, "%s gave %d, not %d:\n%s" % ((verb, *words), done.returncode, expect, printed)
-        return printed
 
     def wanted(self, table):
         made = {"users": lambda r: (self.of("users", r[0]), r[1]),

@@ -10,8 +10,10 @@ import subprocess
 import sys
 import tempfile
 
-sys.path.append(str(pathlib.Path(__file__).resolve().parents[1] / "scenarios"))
+for folder in ("scenarios", "support"):
+    sys.path.append(str(pathlib.Path(__file__).resolve().parents[1] / folder))
 
+from new_ids import new_id  # noqa: E402, F401
 from refusals import changed, expect_words  # noqa: E402
 from whimbrel import BINARY, main  # noqa: E402
 
@@ -30,6 +32,38 @@ finish: {after: 0s, rename_source_to: o_archive}
 WAITS = {"dual": "start: auto", "capture": "max_hold: 2s", "none": "window: {max: 20s}"}
 FLAGS = "CREATE TABLE flags (name TEXT PRIMARY KEY, state INTEGER NOT NULL);"
 PLAN_ERROR, REFUSED = 2, 3
+
+
+class Copying:
+    """A folder with dev.db, prod.db and a plan that copies from one to the other."""
+
+    def __init__(self):
+        self.folder = pathlib.Path(tempfile.mkdtemp(prefix="whimbrel-regress-"))
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+    def connect(self, name):
+        return sqlite3.connect(self.folder / (name + ".db"), timeout=20)
+
+    def ask(self, name, sql, *values):
+        connection = self.connect(name)
+        try:
+            rows = connection.execute(sql, values).fetchall()
+            connection.commit()
+            return rows
+        finally:
+            connection.close()
+
+    def run(self, verb, *words, expect=0):
+        done = subprocess.run([BINARY, verb, str(self.folder / "plan.yaml"), *words], stdin=subprocess.DEVNULL,
+                              capture_output=True, text=True, timeout=120)
+        printed = done.stdout + done.stderr
+        assert done.returncode == expect, "%s gave %d, not %d:\n%s" % ((verb, *words), done.returncode, expect, printed)
+        return printed
 
 
 class Pair:

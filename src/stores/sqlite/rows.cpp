@@ -78,6 +78,13 @@ class Reader final : public SnapshotReader {
     return rows;
   }
 
+  Result<std::int64_t> count() override {
+    ASSIGN_OR_RETURN(const std::vector<Row> rows,
+                     connection_->query("SELECT count(*) FROM " + quote_name(table_.name), {}));
+    return rows.at(0).at(0).get<std::int64_t>();
+  }
+
+ private:
   Result<std::optional<Row>> read_one(sqlite3_stmt* statement, const Row& key) {
     int at = 0;
     for (const Value& value : key) TRY(bind(statement, ++at, value));
@@ -88,13 +95,6 @@ class Reader final : public SnapshotReader {
     return row;
   }
 
-  Result<std::int64_t> count() override {
-    ASSIGN_OR_RETURN(const std::vector<Row> rows,
-                     connection_->query("SELECT count(*) FROM " + quote_name(table_.name), {}));
-    return rows.at(0).at(0).get<std::int64_t>();
-  }
-
- private:
   std::unique_ptr<Connection> connection_;
   TableSchema table_;
   std::vector<int> key_;
