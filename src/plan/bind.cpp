@@ -89,13 +89,16 @@ class Binder {
  private:
   Result<std::optional<TableSchema>> source_schema(const TableEntry& entry) {
     if (old_ddl_ != nullptr) {
-      const auto it = old_ddl_->find(ascii_lower(entry.from.alias + "/" + entry.from.table));
+      const auto it = old_ddl_->find(entry.from.place());
       if (it != old_ddl_->end()) {
         ASSIGN_OR_RETURN(
             TableSchema then,
             stores_.at(entry.from.alias)->catalog().parse(it->second, entry.from.table));
         return std::optional<TableSchema>(std::move(then));
       }
+    }
+    if (const auto known = schemas_.find(&entry); known != schemas_.end()) {
+      return std::optional<TableSchema>(known->second);
     }
     Result<TableSchema> schema = stores_.at(entry.from.alias)->catalog().describe(entry.from.table);
     if (schema.ok()) return std::optional<TableSchema>(std::move(schema).value());
@@ -322,7 +325,7 @@ class Binder {
       const auto store = stores_.find(entry.from.alias);
       if (store == stores_.end()) continue;
       Result<TableSchema> schema = store->second->catalog().describe(entry.from.table);
-      if (schema.ok()) schemas_.emplace(entry.as, std::move(schema).value());
+      if (schema.ok()) schemas_.emplace(&entry, std::move(schema).value());
     }
   }
 
@@ -509,7 +512,7 @@ class Binder {
 
   const std::vector<std::string>* columns_then(const TableAddress& table) const {
     if (!begun_with_) return nullptr;
-    const auto it = begun_with_->find(ascii_lower(table.alias + "/" + table.table));
+    const auto it = begun_with_->find(table.place());
     return it == begun_with_->end() ? nullptr : &it->second;
   }
   // Added by somebody since the migration began: it does not move.
@@ -927,7 +930,7 @@ class Binder {
   Migration migration_;
   std::vector<TableEntry> entries_;
   std::vector<std::vector<NamedReference>> references_;  // by move
-  std::map<std::string, TableSchema> schemas_;           // of the sources, by name
+  SourceSchemas schemas_;                                // of a copy
   std::string ddl_texts_;
 };
 

@@ -64,8 +64,7 @@ class NamedTables {
 
  private:
   bool is_one_of(const TableEntry& entry) const {
-    return !begun_with_ ||
-           begun_with_->contains(ascii_lower(entry.from.alias + "/" + entry.from.table));
+    return !begun_with_ || begun_with_->contains(entry.from.place());
   }
 
   Status expand(const TableEntry& entry, const std::set<std::string>& named) {

@@ -138,7 +138,7 @@ std::vector<NamedReference> NewIds::references_of(const TableEntry& entry,
 }
 
 const TableSchema* NewIds::schema_of(const std::string& table) const {
-  const auto it = schemas_.find(table);
+  const auto it = schemas_.find(called(table));
   return it == schemas_.end() ? nullptr : &it->second;
 }
 

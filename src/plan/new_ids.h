@@ -17,14 +17,14 @@ struct NamedReference {
   std::string parent;  // a table of the plan
 };
 
+// Of the sources, as far as they are there; by the plan's entries, which stay where they are.
+using SourceSchemas = std::map<const TableEntry*, TableSchema>;
+
 class NewIds {
  public:
   // `tables` are all of the plan. `has_begun`: what is no longer there is not asked for again.
-  // `schemas` are those of the sources, by the names of the plan's tables, as far as they are
-  // there.
-  NewIds(const PlanFile& plan, const std::vector<TableEntry>& tables,
-         const std::map<std::string, TableSchema>& schemas, bool has_begun,
-         Diagnostics& diagnostics)
+  NewIds(const PlanFile& plan, const std::vector<TableEntry>& tables, const SourceSchemas& schemas,
+         bool has_begun, Diagnostics& diagnostics)
       : plan_(plan),
         tables_(tables),
         schemas_(schemas),
@@ -64,7 +64,7 @@ class NewIds {
 
   const PlanFile& plan_;
   const std::vector<TableEntry>& tables_;
-  const std::map<std::string, TableSchema>& schemas_;
+  const SourceSchemas& schemas_;
   bool has_begun_;
   Diagnostics& diagnostics_;
 };

@@ -7,6 +7,7 @@
 #include <string>
 #include <vector>
 
+#include "base/text.h"
 #include "plan/diagnostics.h"
 #include "plan/measures.h"
 #include "plan/migration.h"
@@ -23,6 +24,9 @@ struct TableAddress {
   std::string alias;
   std::string table;
   Place at;
+
+  // By which a table is known: names are matched without regard to ASCII case.
+  std::string place() const { return ascii_lower(alias + "/" + table); }
 };
 struct ColumnEntry {
   std::string target;
