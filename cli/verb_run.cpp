@@ -6,6 +6,7 @@
 #include "base/text.h"
 #include "report/analysis.h"
 #include "session/conduct.h"
+#include "session/look.h"
 #include "verbs.h"
 
 namespace whimbrel::cli {
@@ -43,9 +44,7 @@ bool is_dry(const Result<Conducted>& conducted) {
 }
 
 int dry_run(Context& context) {
-  const Result<Analysis> analysis =
-      analyze(context.migration(), context.standing(), context.clock(), context.progress(),
-              stop_flag(), context.options().redact);
+  const Result<Analysis> analysis = analysis_of(context.session());
   if (!analysis.ok()) return context.fail(analysis.error());
   context.say(analysis.value().text);
   return context.finish(analysis.value().refused ? refused : done, "dry run",

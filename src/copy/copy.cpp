@@ -65,7 +65,7 @@ Status Copy::open() {
 
 Status Copy::open_rows() {
   if (reader_ != nullptr) return {};
-  ASSIGN_OR_RETURN(reader_, move_.source->open_reader(move_.mapping.source));
+  ASSIGN_OR_RETURN(reader_, move_.source->open_reader_where(move_.mapping.source, move_.where));
   ASSIGN_OR_RETURN(writer_, move_.target->open_writer(move_.mapping.target,
                                                       written_columns(move_.mapping.forward)));
   if (move_.own != nullptr) {

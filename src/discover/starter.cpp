@@ -8,6 +8,7 @@
 #include "base/text.h"
 #include "discover/entry.h"
 #include "discover/plan_text.h"
+#include "discover/references.h"
 #include "discover/settings_text.h"
 #include "discover/side.h"
 #include "discover/skeleton.h"
@@ -39,6 +40,7 @@ class StarterWriter {
     TRY(entries());
     TRY(perhaps());
     skipped();
+    TRY(references());
     const std::string tables = tables_text();  // counts the last decisions
     const bool can_link = inside_ && old_.store->capabilities().dual;
     out_.text = head() + tables + settings_text(old_.alias, can_link, against_dual_);
@@ -270,6 +272,39 @@ class StarterWriter {
     }
   }
 
+  // For a copy with new ids, or of only some rows, which has to know every reference.
+  Status references() {
+    std::vector<MaybeChild> tables;
+    for (const TableSample& table : old_.tables) {
+      MaybeChild one{table.schema.name, old_.store, &table, {}};
+      for (const ForeignKey& key : table.schema.foreign_keys) {
+        one.said.insert(key.columns.begin(), key.columns.end());
+      }
+      tables.push_back(std::move(one));
+    }
+    ASSIGN_OR_RETURN(const std::vector<LikelyReference> likely, likely_references(tables));
+    std::string lines;
+    std::string of;
+    for (const LikelyReference& one : likely) {
+      const std::string& child = tables[static_cast<std::size_t>(one.child)].name;
+      const auto table = key_text(child);
+      const auto column = key_text(one.column);
+      const auto parent =
+          scalar_text(tables[static_cast<std::size_t>(one.parent)].name, uses_dollar_);
+      if (!table || !column || !parent) continue;
+      if (child != of) lines += fmt::format("#     {}:\n", *table);
+      lines += fmt::format("#       {}: {}  # {} of {} sampled values are keys there\n", *column,
+                           *parent, one.found, one.of);
+      of = child;
+    }
+    if (lines.empty()) return {};
+    references_ = comment("",
+                          "These columns look like references, and the database does not say so. A "
+                          "copy with new ids (`ids:`), or of only some rows, has to be told:") +
+                  "#   references:\n" + lines + "\n";
+    return {};
+  }
+
   void unused_targets() {
     std::vector<std::string> unused;
     for (int i = 0; i < std::ssize(new_.tables); ++i) {
@@ -324,7 +359,7 @@ class StarterWriter {
       ++out_.decisions;
       text += comment("", "DECIDE: nothing can move as it stands; the reasons are below.");
     }
-    return text + "tables:\n" + tables_ + proposals_;
+    return text + "tables:\n" + tables_ + proposals_ + references_;
   }
 
   const StarterRequest& r_;
@@ -338,6 +373,7 @@ class StarterWriter {
   std::set<int> used_;   // of the new side
   std::string tables_;
   std::string proposals_;
+  std::string references_;
   std::string against_dual_;
   bool uses_dollar_ = false;
   Starter out_;

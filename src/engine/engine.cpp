@@ -116,6 +116,7 @@ Facts Engine::facts() {
   facts.prepared = state.confirmed("prepared");
   facts.copied = state.confirmed("indexes");
   facts.drained = drained_;
+  facts.comparison_drains = copied_now_ && migration_.sync == Sync::none;
   facts.verified_by_this_run = verified_;
   facts.switched = cutover_.every_switch_is_on() && state.confirmed("switched");
   facts.rollback_asked = rollback_asked_;
@@ -165,7 +166,14 @@ Result<bool> Engine::act(const Decision& decision) {
     }
     case Act::verify: {
       TRY(mend(false));
+      const bool was_drained = drained_;
       ASSIGN_OR_RETURN(VerifyOutcome outcome, compare_all(0, true, true));
+      if (outcome.differing > 0 && !was_drained) {  // more than a comparison can carry
+        ASSIGN_OR_RETURN(const bool drained, drain(Direction::forward, std::nullopt));
+        if (!drained) return cancelled();
+        ASSIGN_OR_RETURN(outcome, compare_all(0, true, true));
+      }
+      copied_now_ = false;
       if (outcome.differing > 0 && target_is_numbered()) {
         TRY(number_target_again());
         ASSIGN_OR_RETURN(outcome, compare_all(0, true, true));
@@ -187,7 +195,7 @@ Result<bool> Engine::act(const Decision& decision) {
             ""};
       }
       if (migration_.verifies_references) TRY(references_resolve());
-      verified_ = true;
+      drained_ = verified_ = true;
       return true;
     }
     case Act::cut_over:

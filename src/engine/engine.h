@@ -171,10 +171,6 @@ class Engine {
   Status make_again(const Move& move, const Row& key, const std::vector<Unheld>& columns);
   Result<bool> source_has(const Move& move, const Row& target_key) const;
   Status references_resolve();
-  // How many were looked up.
-  Result<std::int64_t> resolves(const Move& move, const Reference& reference,
-                                SnapshotReader& parents,
-                                const std::vector<std::optional<Row>>& rows);
   std::vector<HeldTables> tables_to_hold(Direction direction) const;
   Status let_go_of_the_last_hold();
 
@@ -201,6 +197,7 @@ class Engine {
   std::string gone_;        // the table that tables_are_there() has missed last
   std::set<int> left_out_;  // moves without a target; only on the way back
   bool drained_ = false;
+  bool copied_now_ = false;             // by this run, and not compared since
   std::vector<std::string> contested_;  // rows that both sides wrote since the switch began
   std::map<std::string, std::int64_t> waiting_;  // by feed: what waited when its draining began
   bool verified_ = false;

@@ -9,6 +9,7 @@
 #include "follow/kept.h"
 #include "follow/reconcile.h"
 #include "store/image.h"
+#include "verify/references_of.h"
 
 namespace whimbrel {
 
@@ -370,65 +371,24 @@ Result<VerifyOutcome> Engine::compare_all(std::int64_t sample, bool follow, bool
 
 // Each reference of a row of ours leads to a row of the new side.
 Status Engine::references_resolve() {
+  std::vector<Task> tasks;
   for (const Move& move : migration_.moves) {
-    if (move.own == nullptr || move.orphans == Orphans::keep) continue;
-    constexpr std::int64_t rows_at_once = 1000;
-    ASSIGN_OR_RETURN(const auto reader, move.target->open_reader(move.mapping.target));
-    std::vector<std::unique_ptr<SnapshotReader>> parents;  // by reference
-    for (const Reference& reference : move.references) {
-      const Move& parent = migration_.moves[static_cast<std::size_t>(reference.parent)];
-      ASSIGN_OR_RETURN(auto there, parent.target->open_reader(parent.mapping.target));
-      parents.push_back(std::move(there));
-    }
-    std::int64_t references = 0;
-    std::optional<Row> after;
-    while (true) {
-      ASSIGN_OR_RETURN(const std::vector<OwnRow> own, move.own->following(after, rows_at_once));
-      if (own.empty()) break;
-      std::vector<Row> keys;
-      for (const OwnRow& row : own) keys.push_back(row.target_key);
-      ASSIGN_OR_RETURN(const auto rows, reader->read_keys(keys));
-      for (std::size_t i = 0; i < parents.size(); ++i) {
-        ASSIGN_OR_RETURN(const std::int64_t looked_up,
-                         resolves(move, move.references[i], *parents[i], rows));
-        references += looked_up;
-      }
-      after = own.back().target_key;
-    }
-    parts_.events.emit({"references_resolve", {{"table", move.name}, {"references", references}}});
+    const bool is_asked = move.own != nullptr && move.orphans != Orphans::keep;
+    if (!is_asked || move.references.empty()) continue;
+    tasks.push_back(
+        [this, &move, looking = std::shared_ptr<ReferencesOf>()]() mutable -> Result<Step> {
+          if (must_stop()) return Error{ErrorCode::cancelled, "stopped as asked"};
+          if (looking == nullptr) looking = std::make_shared<ReferencesOf>(migration_.moves, move);
+          ASSIGN_OR_RETURN(const Step step, looking->step());
+          if (step == Step::done) {
+            parts_.events.emit({"references_resolve",
+                                {{"table", move.name}, {"references", looking->references()}}});
+            looking.reset();
+          }
+          return step;
+        });
   }
-  return {};
-}
-
-Result<std::int64_t> Engine::resolves(const Move& move, const Reference& reference,
-                                      SnapshotReader& parents,
-                                      const std::vector<std::optional<Row>>& rows) {
-  const Move& parent = migration_.moves[static_cast<std::size_t>(reference.parent)];
-  if (parent.mapping.target.key.size() != 1) return std::int64_t{0};
-  std::vector<Row> wanted;
-  std::vector<Row> of;
-  for (const std::optional<Row>& row : rows) {
-    if (!row) continue;
-    const Value& value = (*row)[static_cast<std::size_t>(reference.becomes)];
-    ASSIGN_OR_RETURN(const std::vector<Value> ids, ids_in(reference.place, value));
-    for (const Value& id : ids) {
-      if (id.is_null()) continue;
-      wanted.push_back({id});
-      of.push_back(key_of(*row, move.mapping.target_key));
-    }
-  }
-  ASSIGN_OR_RETURN(const auto found, parents.read_keys(wanted));
-  for (std::size_t i = 0; i < found.size(); ++i) {
-    if (found[i]) continue;
-    return Error{ErrorCode::data_mismatch,
-                 fmt::format("{} of the row {} of {} leads to {}, which is not there",
-                             reference.said, show(of[i]), move.to, show(wanted[i])),
-                 "`whimbrel analyze` names every row of the source that refers to nothing",
-                 "nothing is switched; `whimbrel rollback` takes away what was written",
-                 {},
-                 ""};
-  }
-  return std::ssize(wanted);
+  return parts_.executor.run(std::move(tasks));
 }
 
 std::vector<HeldTables> Engine::tables_to_hold(Direction direction) const {

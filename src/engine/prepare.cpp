@@ -219,6 +219,7 @@ Status Engine::copy() {
   add_listeners(tasks);
   TRY(parts_.executor.run(std::move(tasks)));
   if (must_stop()) return {};
+  copied_now_ = true;
   return build_indexes();
 }
 

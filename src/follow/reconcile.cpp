@@ -15,7 +15,7 @@ Reconcile::Reconcile(Direction direction, const Move& move, Follow& follow)
 
 Status Reconcile::open() {
   const bool forward = direction_ == Direction::forward;
-  ASSIGN_OR_RETURN(auto source, move_.source->open_reader(move_.mapping.source));
+  ASSIGN_OR_RETURN(auto source, move_.source->open_reader_where(move_.mapping.source, move_.where));
   ASSIGN_OR_RETURN(auto target, move_.target->open_reader(move_.mapping.target));
   serving_ = std::move(forward ? source : target);
   other_ = std::move(forward ? target : source);
@@ -75,8 +75,10 @@ Result<std::optional<Row>> Reconcile::serving_key_of(const Row& other_row) const
 
 // Rows of others in the target are nobody's business here.
 Result<bool> Reconcile::own_chunk() {
-  ASSIGN_OR_RETURN(OwnWithoutSource gone,
-                   own_without_source(*move_.own, *serving_, after_, chunk_limits.rows_max));
+  ASSIGN_OR_RETURN(
+      OwnWithoutSource gone,
+      own_without_source(*move_.own, *serving_, after_, chunk_limits.rows_max,
+                         [this](const Row& row) { return follow_.is_wanted(move_, row); }));
   TRY(carry(std::move(gone.source_keys)));
   after_ = gone.through;
   return !after_.has_value();

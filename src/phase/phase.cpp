@@ -57,7 +57,9 @@ Decision decide(Phase phase, Goal goal, const Facts& facts) {
       if (goal == Goal::backup || goal == Goal::prepare || goal == Goal::copy) {
         return act(Act::stop, phase, "every chunk has moved");
       }
-      if (!facts.drained) return act(Act::drain, phase, "changes may be waiting");
+      if (!facts.drained && (goal == Goal::follow || !facts.comparison_drains)) {
+        return act(Act::drain, phase, "changes may be waiting");
+      }
       if (goal == Goal::follow) return act(Act::stop, phase, "the target is up to date");
       if (!facts.verified_by_this_run) return act(Act::verify, phase, "not compared yet");
       return enter(Phase::verified, "every row matches");

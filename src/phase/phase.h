@@ -93,9 +93,11 @@ static_assert(!is_edge(Phase::finished, Phase::rolling_back), "the old side is o
 // stores that changed nothing.
 struct Facts {
   bool backups_taken = false;
-  bool prepared = false;              // every prepare effect is confirmed
-  bool copied = false;                // every table's last chunk is journaled
-  bool drained = false;               // the feed was read to its end by this run
+  bool prepared = false;  // every prepare effect is confirmed
+  bool copied = false;    // every table's last chunk is journaled
+  bool drained = false;   // the feed was read to its end by this run
+  // Without a feed: the copy ended a moment ago, and the comparison carries over what differs.
+  bool comparison_drains = false;
   bool verified_by_this_run = false;  // a full comparison, or what changed since one, is clean
   bool switched = false;              // every switch is confirmed
   bool rollback_asked = false;

@@ -13,6 +13,7 @@
 #include "plan/new_ids.h"
 #include "plan/open_tables.h"
 #include "plan/plan_file.h"
+#include "plan/subset.h"
 
 namespace whimbrel {
 
@@ -63,6 +64,7 @@ class Binder {
     if (migration_.only_copies) learn_schemas();
     for (const TableEntry& entry : entries_) TRY(table(entry));
     connect_references();
+    subset();
     for (const SwitchEntry& entry : plan_.switches) TRY(bind_switch(entry));
     for (std::size_t i = 0; i < plan_.checks.size(); ++i) bind_check(i);
     tables_together();
@@ -308,6 +310,7 @@ class Binder {
     move.orphans = entry.orphans;
     move.orphans_to = entry.orphans_to;
     move.where = conditions(entry, move.mapping.source);
+    move.limit = entry.limit;
     move.among_others = migration_.only_copies;
     move.inside = !move.among_others && move.target->copies_inside(move.mapping, *move.source);
     const int compared_max = move.target->capabilities().compared_columns_max;
@@ -358,6 +361,27 @@ class Binder {
         }
       }
     }
+  }
+
+  void subset() {
+    for (const SampleEntry& one : plan_.sample) {
+      const auto move = std::ranges::find(migration_.moves, one.table, &Move::name);
+      if (move != migration_.moves.end()) {
+        move->sample = one.rows;
+        continue;
+      }
+      std::vector<std::string> names;
+      for (const Move& other : migration_.moves) names.push_back(other.name);
+      const std::string near = did_you_mean(one.table, names);
+      diagnostics_.add(one.at,
+                       fmt::format("no table of the plan is called `{}`", printable(one.table)),
+                       near.empty() ? "its tables: " + join(names, ", ") : near);
+    }
+    const bool wants_one = std::ranges::any_of(
+        migration_.moves, [](const Move& move) { return move.limit || move.sample; });
+    if (!wants_one) return;
+    const auto shared = std::make_shared<Subset>();
+    for (Move& move : migration_.moves) move.subset = shared;
   }
 
   static int moved_to(const Mapping& mapping, const std::string& column) {
@@ -817,9 +841,10 @@ class Binder {
 
   // Nothing written on the new side could find its row on the old one.
   void nobody_is_switched() {
-    const std::string why = plan_.ids
-                                ? "new ids lead nowhere back, so this is a copy"
-                                : "`where`, `mask`, `on_conflict` or `orphans` make this a copy";
+    const std::string why =
+        plan_.ids ? "new ids lead nowhere back, so this is a copy"
+                  : "`where`, `limit`, `sample`, `mask`, `on_conflict` or `orphans` make "
+                    "this a copy";
     if (migration_.sync != Sync::none) {
       diagnostics_.add(plan_.sync_at, why + ", which follows nobody while it runs",
                        "say `sync: none`");

@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "base/clock.h"
+#include "store/condition.h"
 #include "store/own_rows.h"
 #include "store/store.h"
 #include "transform/mapping.h"
@@ -34,14 +35,6 @@ enum class Orphans {
   remove,  // the row is left out
   assign,  // the reference leads to a row that the plan names
 };
-// A row of the source is taken when every condition holds. Numbers are compared by value, texts by
-// bytes; values of different kinds, and null, are only ever unequal.
-struct Condition {
-  enum class Is { one_of, none_of, at_least, above, at_most, below, begins_with };
-  std::string column;
-  Is is = Is::one_of;
-  std::vector<Value> values;
-};
 // A column of the source holds keys of rows of another move.
 struct Reference {
   std::string said;  // as the plan spells it, or the column's name
@@ -51,6 +44,8 @@ struct Reference {
   int parent = -1;  // the move; its source has a key of one column
 };
 enum class Indexes { online, after };
+
+class Subset;
 
 struct Move {
   int index = 0;
@@ -71,6 +66,9 @@ struct Move {
   OnConflict on_conflict = OnConflict::fail;
   Value orphans_to = {};
   std::vector<Condition> where = {};
+  std::optional<std::int64_t> limit = {};    // rows, of those that `where` leaves
+  std::optional<std::int64_t> sample = {};   // rows, with what they need and what belongs to them
+  std::shared_ptr<Subset> subset = nullptr;  // where the plan has a limit or a sample
   std::vector<Reference> references = {};
   std::shared_ptr<OwnBook> own = nullptr;  // opened with the state folder
 };

@@ -22,10 +22,10 @@ namespace whimbrel {
 namespace {
 
 const std::vector<std::string> top_keys = {
-    "whimbrel",    "migration", "vars",     "variant",   "dry_run", "log",        "stores",
-    "tables",      "sync",      "limits",   "verify",    "backup",  "cutover",    "checks",
-    "queries",     "criteria",  "advisory", "finish",    "protect", "on_failure", "on_error",
-    "on_conflict", "orphans",   "ids",      "references"};
+    "whimbrel",    "migration", "vars",     "variant",    "dry_run", "log",        "stores",
+    "tables",      "sync",      "limits",   "verify",     "backup",  "cutover",    "checks",
+    "queries",     "criteria",  "advisory", "finish",     "protect", "on_failure", "on_error",
+    "on_conflict", "orphans",   "ids",      "references", "sample"};
 const std::vector<std::string> top_later = {"retype", "watch", "rehearsal"};
 
 // What a variant may say: all but which variant it is.
@@ -67,6 +67,7 @@ class Parser {
     stores(YamlReader::child(root, "stores"));
     plan_.ids = parse_ids(reader_, YamlReader::child(root, "ids"));
     plan_.references = parse_references(reader_, YamlReader::child(root, "references"));
+    plan_.sample = parse_sample(reader_, YamlReader::child(root, "sample"));
     tables(root);
     settings(root);
     backup(YamlReader::child(root, "backup"));
@@ -256,8 +257,8 @@ class Parser {
     if (!reader_.check_keys(
             node, "a table",
             {"as", "from", "to", "create", "columns", "same", "rest", "indexes", "on_error",
-             "on_conflict", "orphans", "health", "names", "id", "where", "mask"},
-            {"items", "group", "limit"})) {
+             "on_conflict", "orphans", "health", "names", "id", "where", "limit", "mask"},
+            {"items", "group"})) {
       return;
     }
     TableEntry entry;
@@ -312,6 +313,7 @@ class Parser {
     entry.on_conflict = parse_on_conflict(reader_, node, default_on_conflict_);
     std::tie(entry.orphans, entry.orphans_to) = parse_orphans(reader_, node, default_orphans_);
     entry.where = parse_where(reader_, YamlReader::child(node, "where"));
+    entry.limit = parse_rows(reader_, node, "limit");
     entry.masks = parse_masks(reader_, YamlReader::child(node, "mask"));
     entry.health = health(YamlReader::child(node, "health"));
     entry.is_whole = diagnostics_.mistakes().size() == known;

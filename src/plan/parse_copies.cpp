@@ -195,6 +195,33 @@ std::vector<std::pair<Condition, Place>> parse_where(YamlReader& reader, const Y
   return conditions;
 }
 
+std::optional<std::int64_t> parse_rows(YamlReader& reader, const YAML::Node& node,
+                                       const std::string& key) {
+  const YAML::Node said = YamlReader::child(node, key.c_str());
+  if (!said.IsDefined()) return std::nullopt;
+  const Value value = reader.value(said);
+  const auto* rows = value.get_if<std::int64_t>();
+  if (rows != nullptr && *rows > 0) return *rows;
+  reader.diagnostics().add(
+      YamlReader::place(said),
+      fmt::format("`{}` must be a number of rows, at least 1", printable(key)));
+  return std::nullopt;
+}
+
+// `sample: {orders: 100}`
+std::vector<SampleEntry> parse_sample(YamlReader& reader, const YAML::Node& node) {
+  std::vector<SampleEntry> all;
+  if (!node.IsDefined() || !reader.check_keys(node, "`sample`", {}, {}, "like {orders: 100}")) {
+    return all;
+  }
+  for (const auto& item : node) {
+    const std::string table = reader.text(item.first);
+    const auto rows = parse_rows(reader, node, table);
+    if (rows) all.push_back({table, *rows, YamlReader::place(item.first)});
+  }
+  return all;
+}
+
 std::vector<MaskEntry> parse_masks(YamlReader& reader, const YAML::Node& node) {
   std::vector<MaskEntry> masks;
   if (!node.IsDefined() || !reader.check_keys(node, "`mask`", {}, {}, "like {email: email}")) {

@@ -70,6 +70,12 @@ struct ReferenceEntry {
   std::string suffix = {};
 };
 
+// So many rows of a table, with all that they need and all that belongs to them.
+struct SampleEntry {
+  std::string table;
+  std::int64_t rows = 0;
+  Place at;
+};
 struct MaskEntry {
   std::string path;
   MaskAs as;
@@ -99,6 +105,7 @@ struct TableEntry {
   Orphans orphans = Orphans::fail;
   Value orphans_to;  // `orphans: {assign: …}`
   std::vector<std::pair<Condition, Place>> where;
+  std::optional<std::int64_t> limit;
   std::vector<MaskEntry> masks;
   std::optional<HealthPlan> health;
 };
@@ -124,6 +131,7 @@ struct PlanFile {
   std::vector<TableEntry> tables;
   std::optional<IdsEntry> ids;
   std::vector<ReferenceEntry> references;
+  std::vector<SampleEntry> sample;
   bool verifies_references = false;
   std::optional<Sync> sync;
   Place sync_at;
@@ -156,8 +164,8 @@ struct PlanFile {
   // New ids, or not every row moves, or not every key is free: a copy among rows of others, after
   // which nobody is led from one side to the other.
   bool only_copies() const {
-    return ids || std::ranges::any_of(tables, [](const TableEntry& table) {
-             return !table.where.empty() || !table.masks.empty() ||
+    return ids || !sample.empty() || std::ranges::any_of(tables, [](const TableEntry& table) {
+             return !table.where.empty() || table.limit || !table.masks.empty() ||
                     table.on_conflict != OnConflict::fail ||
                     (table.orphans != Orphans::fail && table.orphans != Orphans::keep);
            });

@@ -252,6 +252,10 @@ std::string plan_schema() {
         "additionalProperties": {"$ref": "#/$defs/reference"},
         "description": "The columns of one table, or of all whose name fits a pattern with `*`. A path leads into a value: `items[].product_id`."},
       "description": "Which columns hold ids of other tables: they get the new ones. References that the source declares need not be said."},
+    "sample": {
+      "type": "object",
+      "additionalProperties": {"type": "integer", "minimum": 1},
+      "description": "So many rows of these tables, spread evenly and the same in every run; with them what refers to them, and so on, and then all that these refer to. Tables that no reference connects with them are taken whole. It makes the migration a copy."},
     "on_conflict": {"$ref": "#/$defs/on_conflict", "description": "For all tables: what an equal key in the target does.", "default": "fail"},
     "orphans": {"$ref": "#/$defs/orphans", "description": "For all tables: what becomes of rows that refer to nothing.", "default": "fail"}},
   "$defs": {
@@ -344,6 +348,10 @@ std::string plan_schema() {
           "type": "object",
           "additionalProperties": {"$ref": "#/$defs/condition"},
           "description": "Only rows for which every condition holds are taken; it makes the migration a copy. A row that is left out is not there for the rows that refer to it: see `orphans`."},
+        "limit": {
+          "type": "integer",
+          "minimum": 1,
+          "description": "At most so many rows, the first in the order of the store, of those that `where` leaves. It makes the migration a copy; what refers to the others is for `orphans`."},
         "names": {
           "type": "array",
           "items": {"type": "string"},

@@ -5,6 +5,7 @@
 #include <algorithm>
 
 #include "base/text.h"
+#include "plan/subset.h"
 #include "store/image.h"
 
 namespace whimbrel {
@@ -54,7 +55,7 @@ bool leads_to_its_new_id(const Move& parent, const Row& asked, const Row& found)
 }
 
 bool may_leave_out(const Move& move) {
-  return !move.where.empty() || move.on_error == OnError::reject ||
+  return !move.where.empty() || move.subset != nullptr || move.on_error == OnError::reject ||
          move.orphans == Orphans::reject || move.orphans == Orphans::remove;
 }
 
@@ -94,9 +95,14 @@ bool holds(const Condition& condition, const TableSchema& table, const Row& row)
 
 }  // namespace
 
-bool Selection::is_wanted(const Row& row) const {
+bool meets_conditions(const Move& move, const Row& row) {
   return std::ranges::all_of(
-      move_.where, [&](const Condition& one) { return holds(one, move_.mapping.source, row); });
+      move.where, [&](const Condition& one) { return holds(one, move.mapping.source, row); });
+}
+
+Result<bool> Selection::is_wanted(const Row& row) const {
+  if (!meets_conditions(move_, row)) return false;
+  return move_.subset == nullptr ? Result<bool>(true) : move_.subset->has(moves_, move_, row);
 }
 
 // Whether these rows, where they are there at all, are taken by their own move.
@@ -213,7 +219,9 @@ Result<std::vector<Selection::Pick>> Selection::pick(std::vector<std::optional<R
   std::vector<Row> wanted;
   std::vector<std::size_t> of;
   for (std::size_t i = 0; i < rows.size(); ++i) {
-    if (!rows[i] || !is_wanted(*rows[i])) continue;
+    if (!rows[i]) continue;
+    ASSIGN_OR_RETURN(const bool wanted_too, is_wanted(*rows[i]));
+    if (!wanted_too) continue;
     wanted.push_back(*std::move(rows[i]));
     of.push_back(i);
   }

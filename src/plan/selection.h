@@ -1,4 +1,5 @@
-// Which rows of the source a copy among rows of others takes: `where` and `orphans`.
+// Which rows of the source a copy among rows of others takes: `where`, `limit`, `sample`
+// and `orphans`.
 #pragma once
 
 #include <map>
@@ -38,8 +39,8 @@ class Selection {
   // What becomes of rows that are wanted, when these references of theirs are missing.
   Result<std::vector<Pick>> decide(std::vector<Row> wanted,
                                    const std::vector<Missing>& missing) const;
-  // Every condition of `where` holds.
-  bool is_wanted(const Row& row) const;
+  // Every condition of `where` holds, and it is of the subset where the plan wants one.
+  Result<bool> is_wanted(const Row& row) const;
   // Whether the row that a reference would lead to by this id is taken.
   Result<bool> is_taken(const Reference& reference, const Value& id);
   // What was looked up, and the readers.

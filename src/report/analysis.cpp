@@ -101,6 +101,10 @@ class TableAnalysis {
     ASSIGN_OR_RETURN(const std::vector<Finding> of_target,
                      move_.target->review_target(move_.mapping, migration_.sync == Sync::dual));
     findings.insert(findings.end(), of_target.begin(), of_target.end());
+    // Nobody leaves the old table of a copy: what refers to it stays right.
+    std::erase_if(findings, [this](const Finding& finding) {
+      return move_.among_others && (finding.code == "referenced" || finding.code == "view");
+    });
     std::ranges::stable_sort(findings, std::greater(), &Finding::weight);  // what matters is first
     for (const Finding& finding : findings) add_finding(finding);
     if (!standing_.begun) {
@@ -115,6 +119,16 @@ class TableAnalysis {
            "say `sync: capture`"});
     }
     return {};
+  }
+
+  void tell_unsaid(const UnsaidReference& one) {
+    add_finding({Finding::Weight::warning, "unsaid_reference",
+                 fmt::format("{} looks like a reference to {}, and nothing says so: {} of {} "
+                             "sampled values are keys there",
+                             printable(one.column), printable(one.parent), one.found, one.of),
+                 fmt::format("`references: {{{}: {{{}: {}}}}}`, if it is one; else it stays as it "
+                             "is, and is not looked at",
+                             printable(move_.name), printable(one.column), printable(one.parent))});
   }
 
   // The row that orphans are given to has to be one that moves.
@@ -312,7 +326,8 @@ class TableAnalysis {
   Status select(std::vector<Row>& rows) {
     std::vector<Row> wanted;
     for (Row& row : rows) {
-      if (selection_.is_wanted(row)) {
+      ASSIGN_OR_RETURN(const bool is_wanted, selection_.is_wanted(row));
+      if (is_wanted) {
         wanted.push_back(std::move(row));
       } else {
         ++left_out_;
@@ -655,13 +670,24 @@ class TableAnalysis {
     }
   }
 
+  // The words of the plan.
+  std::string what_leaves_out() const {
+    std::vector<std::string> words;
+    if (!move_.where.empty()) words.emplace_back("`where`");
+    if (move_.limit) words.emplace_back("`limit`");
+    const bool is_sampled = std::ranges::any_of(
+        migration_.moves, [](const Move& move) { return move.sample.has_value(); });
+    if (is_sampled) words.emplace_back("`sample`");
+    return join(words, ", ");
+  }
+
   void told(std::int64_t rows, std::int64_t bytes, Milliseconds took, const Refusals& refusals) {
     document_["rows"] = rows;
     document_["bytes"] = bytes;
     document_["read_ms"] = took.count();
     document_["samples"] = samples_;
     line("  rows        {} ({} of values)", with_thousands(rows), in_bytes(bytes));
-    new_ids(rows);
+    new_ids(rows - left_out_);
     estimate(rows, bytes, took);
     tell_mapping(refusals, rows);
     document_["refused_rows"] = refusals.rows;
@@ -672,7 +698,7 @@ class TableAnalysis {
     document_["orphan_reasons"] =
         tell(move_.orphans == Orphans::fail ? "refused" : "orphans", orphans_);
     document_["rows_left_out"] = left_out_;
-    if (left_out_ > 0) line("  where       leaves out {}", rows_text(left_out_));
+    if (left_out_ > 0) line("  left out    {}, by {}", rows_text(left_out_), what_leaves_out());
     tell_others();
     const bool sets_aside = move_.on_error == OnError::reject;
     matter(!sets_aside, refusals, sets_aside ? "would be set aside" : "cannot be moved");
@@ -908,7 +934,8 @@ std::string levels_of(const Migration& migration, json& document) {
 }
 
 Result<Analysis> run(const Migration& migration, const Standing& standing, Clock& clock,
-                     Events* events, const StopFlag* stop, bool redact) {
+                     Events* events, const StopFlag* stop, bool redact,
+                     std::span<const UnsaidReference> unsaid) {
   Analysis analysis;
   analysis.document = plan_part(migration);
   analysis.document["made_at"] = to_iso8601(clock.now());
@@ -918,6 +945,9 @@ Result<Analysis> run(const Migration& migration, const Standing& standing, Clock
   for (const Move& move : migration.moves) {
     TableAnalysis table(migration, move, standing, redact);
     TRY(table.describe());
+    for (const UnsaidReference& one : unsaid) {
+      if (one.move == move.index) table.tell_unsaid(one);
+    }
     if (events != nullptr) TRY(table.read_all(clock, *events, *stop));
     analysis.document["tables"].push_back(table.document());
     analysis.text += table.text();
@@ -946,12 +976,13 @@ Result<Analysis> run(const Migration& migration, const Standing& standing, Clock
 }  // namespace
 
 Result<Analysis> analyze(const Migration& migration, const Standing& standing, Clock& clock,
-                         Events& events, const StopFlag& stop, bool redact) {
-  return run(migration, standing, clock, &events, &stop, redact);
+                         Events& events, const StopFlag& stop, bool redact,
+                         std::span<const UnsaidReference> unsaid) {
+  return run(migration, standing, clock, &events, &stop, redact, unsaid);
 }
 
 Result<Analysis> check(const Migration& migration, const Standing& standing, Clock& clock) {
-  return run(migration, standing, clock, nullptr, nullptr, true);
+  return run(migration, standing, clock, nullptr, nullptr, true, {});
 }
 
 }  // namespace whimbrel

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <nlohmann/json.hpp>
+#include <span>
 #include <string>
 
 #include "base/clock.h"
@@ -18,6 +19,15 @@ struct Analysis {
   std::string text;         // what a person reads
 };
 
+// A column that looks like a reference, of which nothing is said.
+struct UnsaidReference {
+  int move = 0;
+  std::string column;
+  std::string parent;      // as the plan calls the table
+  std::int64_t found = 0;  // of the sampled values
+  std::int64_t of = 0;
+};
+
 // Where the migration stands: once it has begun, the rows in its targets are its own.
 struct Standing {
   bool begun = false;
@@ -27,7 +37,8 @@ struct Standing {
 // Reads every row of every source table. `redact`: neither keys nor values in what comes out.
 // `cancelled` when asked to stop.
 Result<Analysis> analyze(const Migration& migration, const Standing& standing, Clock& clock,
-                         Events& events, const StopFlag& stop, bool redact);
+                         Events& events, const StopFlag& stop, bool redact,
+                         std::span<const UnsaidReference> unsaid);
 // The quick part alone: schemas, rights, settings; no row is read but a first one.
 Result<Analysis> check(const Migration& migration, const Standing& standing, Clock& clock);
 

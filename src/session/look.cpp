@@ -2,16 +2,56 @@
 
 #include <nlohmann/json.hpp>
 
+#include "discover/references.h"
 #include "measure/measure.h"
 #include "report/files.h"
 
 namespace whimbrel {
 
+namespace {
+
+// Only a copy needs to know every reference: ids become others, or rows are left out.
+Result<std::vector<UnsaidReference>> unsaid_references(const Migration& migration) {
+  constexpr std::int64_t rows_sampled = 300;
+  if (!migration.only_copies) return std::vector<UnsaidReference>{};
+  std::vector<TableSample> samples;
+  samples.reserve(migration.moves.size());
+  std::vector<MaybeChild> tables;
+  for (const Move& move : migration.moves) {
+    ASSIGN_OR_RETURN(TableSample sample,
+                     take_sample(*move.source, move.mapping.source.name, rows_sampled));
+    samples.push_back(std::move(sample));
+    MaybeChild table{move.name, move.source.get(), &samples.back(), {}};
+    for (const Reference& reference : move.references) {
+      table.said.insert(
+          move.mapping.source.column_names()[static_cast<std::size_t>(reference.column)]);
+    }
+    for (const ForeignKey& key : move.mapping.source.foreign_keys) {
+      table.said.insert(key.columns.begin(), key.columns.end());
+    }
+    tables.push_back(std::move(table));
+  }
+  ASSIGN_OR_RETURN(const std::vector<LikelyReference> likely, likely_references(tables));
+  std::vector<UnsaidReference> unsaid;
+  for (const LikelyReference& one : likely) {
+    unsaid.push_back({one.child, one.column, tables[static_cast<std::size_t>(one.parent)].name,
+                      one.found, one.of});
+  }
+  return unsaid;
+}
+
+}  // namespace
+
+Result<Analysis> analysis_of(Session& session) {
+  ASSIGN_OR_RETURN(const std::vector<UnsaidReference> unsaid,
+                   unsaid_references(session.migration()));
+  return analyze(session.migration(), session.standing(), session.clock(), session.events(),
+                 session.stop(), session.settings().redact, unsaid);
+}
+
 Result<Analyzed> analyze_opened(Session& session) {
   ASSIGN_OR_RETURN(const std::string folder, session.state_folder(true));
-  ASSIGN_OR_RETURN(Analysis analysis,
-                   analyze(session.migration(), session.standing(), session.clock(),
-                           session.events(), session.stop(), session.settings().redact));
+  ASSIGN_OR_RETURN(Analysis analysis, analysis_of(session));
   const std::string text =
       analysis.document.dump(2, ' ', false, nlohmann::json::error_handler_t::replace) + "\n";
   ASSIGN_OR_RETURN(std::string file,

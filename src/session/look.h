@@ -13,6 +13,8 @@ struct Analyzed {
   std::string file;  // the document in the state folder
 };
 
+// Reads every row of a plan that is loaded, and leaves no document.
+Result<Analysis> analysis_of(Session& session);
 // Reads every row. The document is written into the state folder.
 Result<Analyzed> analyze_migration(Session& session);
 // The same of a session whose plan is loaded.

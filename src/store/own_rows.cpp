@@ -347,15 +347,19 @@ Status take_away_own(const OwnPlace& place,
 }
 
 Result<OwnWithoutSource> own_without_source(OwnBook& book, SnapshotReader& source,
-                                            const std::optional<Row>& after,
-                                            std::int64_t rows_max) {
+                                            const std::optional<Row>& after, std::int64_t rows_max,
+                                            const std::function<Result<bool>(const Row&)>& wanted) {
   ASSIGN_OR_RETURN(const std::vector<OwnRow> rows, book.following(after, rows_max));
   std::vector<Row> keys;
   for (const OwnRow& row : rows) keys.push_back(row.source_key);
   ASSIGN_OR_RETURN(const auto found, source.read_keys(keys));
   OwnWithoutSource gone;
   for (std::size_t i = 0; i < keys.size(); ++i) {
-    if (!found[i]) gone.source_keys.push_back(std::move(keys[i]));
+    if (found[i]) {
+      ASSIGN_OR_RETURN(const bool stays, wanted(*found[i]));
+      if (stays) continue;
+    }
+    gone.source_keys.push_back(std::move(keys[i]));
   }
   if (!rows.empty()) gone.through = rows.back().target_key;
   return gone;

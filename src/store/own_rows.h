@@ -57,13 +57,15 @@ struct OwnPlace {
   OnConflict on_conflict = OnConflict::fail;
 };
 
-// Rows of ours whose row of the source is no longer there, among the next `rows_max` of the book.
+// Rows of ours whose row of the source is no longer there, or no longer wanted, among the next
+// `rows_max` of the book.
 struct OwnWithoutSource {
   std::vector<Row> source_keys;
   std::optional<Row> through;  // the last of the book that was looked at; unset at its end
 };
 Result<OwnWithoutSource> own_without_source(OwnBook& book, SnapshotReader& source,
-                                            const std::optional<Row>& after, std::int64_t rows_max);
+                                            const std::optional<Row>& after, std::int64_t rows_max,
+                                            const std::function<Result<bool>(const Row&)>& wanted);
 
 struct OwnChange {
   Row source_key;

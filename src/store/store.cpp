@@ -5,6 +5,13 @@
 
 namespace whimbrel {
 
+Result<std::vector<bool>> SnapshotReader::has_keys(std::span<const Row> keys) {
+  ASSIGN_OR_RETURN(const auto rows, read_keys(keys));
+  std::vector<bool> all;
+  for (const std::optional<Row>& row : rows) all.push_back(row.has_value());
+  return all;
+}
+
 namespace {
 
 Error cannot_measure() {

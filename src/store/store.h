@@ -17,6 +17,7 @@
 
 #include "base/clock.h"
 #include "base/error.h"
+#include "store/condition.h"
 #include "store/queries.h"
 #include "transform/mapping.h"
 #include "transform/spell.h"
@@ -67,6 +68,8 @@ class SnapshotReader {
                                          const ChunkLimits& limits) = 0;
   // One entry a key, in the same order; unset where there is no such row.
   virtual Result<std::vector<std::optional<Row>>> read_keys(std::span<const Row> keys) = 0;
+  // Whether there are such rows, one entry a key.
+  virtual Result<std::vector<bool>> has_keys(std::span<const Row> keys);
   virtual Result<std::int64_t> count() = 0;
 };
 
@@ -325,6 +328,12 @@ class Store {
   // Before the first reader or writer is opened.
   virtual void keep_within(const StoreLimits&) {}
   virtual Result<std::unique_ptr<SnapshotReader>> open_reader(const TableSchema& table) = 0;
+  // One whose `read_after` may leave out rows for which a condition does not hold, as far as the
+  // store can be asked: whoever reads looks again. Its `read_keys` and `count` leave out none.
+  virtual Result<std::unique_ptr<SnapshotReader>> open_reader_where(const TableSchema& table,
+                                                                    std::span<const Condition>) {
+    return open_reader(table);
+  }
   virtual Result<std::unique_ptr<BatchWriter>> open_writer(
       const TableSchema& table, const std::vector<std::string>& columns) = 0;
   // Whether it can read the tables of `source` itself: its own, where it can copy inside at all.

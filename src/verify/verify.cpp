@@ -34,38 +34,41 @@ Verify::Verify(std::span<const Move> moves, const Move& move, Pairing pairing, s
       clock_(clock),
       events_(events) {}
 
-Result<Verify::Lane> Verify::make_lane(bool of_target) const {
-  Lane lane;
-  lane.of_target = of_target;
-  ASSIGN_OR_RETURN(lane.source, move_.source->open_reader(move_.mapping.source));
+Status Verify::open(Lane& lane) const {
+  ASSIGN_OR_RETURN(lane.source, move_.source->open_reader_where(move_.mapping.source, move_.where));
   ASSIGN_OR_RETURN(lane.target, move_.target->open_reader(move_.mapping.target));
   if (move_.compares_inside) {
     ASSIGN_OR_RETURN(lane.inside, move_.target->open_inside(move_.mapping, *move_.source));
   }
   if (move_.own != nullptr) lane.own = std::make_unique<OwnComparison>(moves_, move_);
-  return lane;
+  return {};
+}
+
+void Verify::close(Lane& lane) {
+  lane.source.reset();
+  lane.target.reset();
+  lane.inside.reset();
+  lane.own.reset();
 }
 
 // Two halves of the source, where the store can say what its middle is, keep two processors busy.
 Result<int> Verify::open() {
-  ASSIGN_OR_RETURN(source_, move_.source->open_reader(move_.mapping.source));
+  Lane& first = lanes_.emplace_back();
+  if (move_.compares_inside && sample_ == 0) {
+    ASSIGN_OR_RETURN(const auto inside, move_.target->open_inside(move_.mapping, *move_.source));
+    ASSIGN_OR_RETURN(first.until, inside->middle());
+  }
+  if (const std::optional<Row> middle = first.until) lanes_.emplace_back().after = middle;
+  if (sample_ == 0) lanes_.emplace_back().of_target = true;
+  return static_cast<int>(lanes_.size());
+}
+
+Status Verify::open_to_judge() {
+  if (source_ != nullptr) return {};
   ASSIGN_OR_RETURN(target_, move_.target->open_reader(move_.mapping.target));
   if (move_.own != nullptr) own_ = std::make_unique<OwnComparison>(moves_, move_);
-  ASSIGN_OR_RETURN(Lane first, make_lane(false));
-  if (first.inside != nullptr && sample_ == 0) {
-    ASSIGN_OR_RETURN(first.until, first.inside->middle());
-  }
-  lanes_.push_back(std::move(first));
-  if (lanes_.front().until) {
-    ASSIGN_OR_RETURN(Lane second, make_lane(false));
-    second.after = lanes_.front().until;
-    lanes_.push_back(std::move(second));
-  }
-  if (sample_ == 0) {
-    ASSIGN_OR_RETURN(Lane target, make_lane(true));
-    lanes_.push_back(std::move(target));
-  }
-  return static_cast<int>(lanes_.size());
+  ASSIGN_OR_RETURN(source_, move_.source->open_reader(move_.mapping.source));
+  return {};
 }
 
 Result<bool> Verify::written_by_new_side(const Row& target_key) {
@@ -118,11 +121,13 @@ Result<std::string> Verify::verdict(const std::optional<Row>& source,
 }
 
 Result<std::vector<OwnComparison::Pair>> Verify::own_pairs(const std::vector<Row>& source_keys) {
+  TRY(open_to_judge());
   ASSIGN_OR_RETURN(auto rows, source_->read_keys(source_keys));
   return own_->compare(source_keys, std::move(rows), *target_);
 }
 
 Result<std::vector<std::string>> Verify::verdicts(const std::vector<Row>& source_keys) {
+  TRY(open_to_judge());
   std::vector<std::string> all;
   if (own_ != nullptr) {
     ASSIGN_OR_RETURN(const auto pairs, own_pairs(source_keys));
@@ -248,8 +253,10 @@ Result<bool> Verify::source_chunk_of_own(Lane& lane) {
 
 // Rows of ours whose row of the source is gone. Those of others are no differences.
 Result<bool> Verify::own_chunk(Lane& lane) {
-  ASSIGN_OR_RETURN(const OwnWithoutSource gone,
-                   own_without_source(*move_.own, *lane.source, lane.after, lane.rows_per_chunk));
+  ASSIGN_OR_RETURN(
+      const OwnWithoutSource gone,
+      own_without_source(*move_.own, *lane.source, lane.after, lane.rows_per_chunk,
+                         [&lane](const Row& row) { return lane.own->is_wanted(row); }));
   TRY(suspect(gone.source_keys));
   lane.after = gone.through;
   return !lane.after.has_value();
@@ -319,6 +326,8 @@ bool Verify::sampled_enough() {
 Result<Step> Verify::step(int number) {
   Lane& lane = lanes_[static_cast<std::size_t>(number)];
   const Milliseconds began = clock_.monotonic();
+  // Among many tables only those that are being read take room.
+  if (lane.source == nullptr) TRY(open(lane));
   Result<bool> ended = lane.of_target          ? target_chunk(lane)
                        : lane.own != nullptr   ? source_chunk_of_own(lane)
                        : move_.compares_inside ? source_chunk_inside(lane)
@@ -339,7 +348,9 @@ Result<Step> Verify::step(int number) {
   if (took > Milliseconds(500)) {
     lane.rows_per_chunk = std::max<std::int64_t>(lane.rows_per_chunk / 4, 100);
   }
-  return ended.value() || sampled_enough() ? Step::done : Step::again;
+  if (!ended.value() && !sampled_enough()) return Step::again;
+  close(lane);
+  return Step::done;
 }
 
 Status Verify::recheck() {
@@ -361,7 +372,7 @@ void Verify::forgive(const std::set<Row, RowLess>& source_keys) {
 }
 
 Status Verify::forgive_what_waits() {
-  if (own_ == nullptr) return {};
+  if (move_.own == nullptr || suspects_.empty()) return {};
   const std::vector<Row> keys(suspects_.begin(), suspects_.end());
   ASSIGN_OR_RETURN(const auto pairs, own_pairs(keys));
   std::set<Row, RowLess> waiting;

@@ -82,7 +82,10 @@ class Verify {
     std::unique_ptr<InsideCopier> inside;
     std::unique_ptr<OwnComparison> own;  // among rows of others
   };
-  Result<Lane> make_lane(bool of_target) const;
+  Status open(Lane& lane) const;
+  static void close(Lane& lane);
+  // The readers for what is looked at twice; most tables need none.
+  Status open_to_judge();
   // True at the lane's end.
   Result<bool> source_chunk(Lane& lane);
   Result<bool> source_chunk_inside(Lane& lane);

@@ -1,8 +1,9 @@
 """Copies among rows of others: what is taken (`where`), what an equal key does (`on_conflict`), what refers to nothing
 (`orphans`), and ids that stand inside of values."""
 import json
+import subprocess
 
-from pair import REFUSED, Copying, are, main, new_id
+from pair import BINARY, REFUSED, Copying, are, main, new_id
 
 PLAN = """whimbrel: 1
 migration: copy
@@ -309,6 +310,26 @@ def odd_values_are_refused_and_not_cut_off():
         assert "names 77 of p" in printed, printed
 
 
+def references_that_nobody_has_said_are_asked_for():
+    tables = """CREATE TABLE contacts (id TEXT PRIMARY KEY, name TEXT);
+CREATE TABLE addresses (id TEXT PRIMARY KEY, street TEXT);
+CREATE TABLE deals (id TEXT PRIMARY KEY, agentContactId TEXT, place TEXT, state TEXT, pages INTEGER, lost TEXT);"""
+    rows = [("INSERT INTO contacts VALUES (?, ?)", ("c-%03d" % i, "n")) for i in range(60)]
+    rows += [("INSERT INTO addresses VALUES (?, ?)", ("a-%03d" % i, "s")) for i in range(60)]
+    rows += [("INSERT INTO deals VALUES (?, ?, ?, ?, ?, ?)",
+              ("d-%03d" % i, "c-%03d" % (i * 7 % 60) if i != 5 else "c-gone", "a-%03d" % (i * 11 % 60), "open", i, "c-%03d" % (i + 50)))
+             for i in range(60)]
+    top = "ids: {from: [name, id]}\nreferences: {deals: {place: addresses}}\norphans: keep\n"
+    with Copy(top, tables=tables, rows=rows) as copy:
+        printed = copy.run("analyze")
+        assert "agentContactId looks like a reference to contacts" in printed, printed
+        assert "`references: {deals: {agentContactId: contacts}}`" in printed, printed
+        are(printed.count("              hint: `references:"), 1, "neither what was said nor what is too often missing")
+        asked = subprocess.run([BINARY, "init", "sqlite:%s" % (copy.folder / "dev.db")], capture_output=True, text=True, timeout=60)
+        for line in ("#     deals:", "#       agentContactId: contacts  # 49 of 50", "#       place: addresses  # 50 of 50"):
+            assert line in asked.stdout, (line, asked.stdout)
+
+
 def what_a_plan_for_a_copy_may_not_say():
     for top, words in (("on_conflict: skip\ncutover: {switches: [{row: dev/f, key: {a: 1}, set: {b: 1}, create: true}]}", "nobody is switched over"),
                        ("references: {notes: {\"person..x\": people}}", "is no path"),
@@ -326,4 +347,5 @@ if __name__ == "__main__":
          personal_data_is_masked_and_keeps_its_format, a_rollback_puts_back_values_that_have_to_be_unique, unique_values_may_change_places,
          what_somebody_did_to_our_rows_is_told, a_table_that_the_copy_made_stays_while_others_have_rows_in_it,
          what_a_trigger_of_the_target_made_of_a_row_goes_with_it, keys_of_every_kind_lead_their_references, circles_of_references_end,
-         odd_values_are_refused_and_not_cut_off, what_a_plan_for_a_copy_may_not_say)
+         odd_values_are_refused_and_not_cut_off, references_that_nobody_has_said_are_asked_for,
+         what_a_plan_for_a_copy_may_not_say)

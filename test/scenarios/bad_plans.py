@@ -463,7 +463,7 @@ safe: nothing was changed
 '''),
     Case("a_word_that_makes_it_a_copy",
          edit=[("    columns", "    on_conflict: overwrite\n    columns")], text=r'''
-error: `where`, `mask`, `on_conflict` or `orphans` make this a copy, which follows nobody while it runs
+error: `where`, `limit`, `sample`, `mask`, `on_conflict` or `orphans` make this a copy, which follows nobody while it runs
   at plan.yaml:10:7
      10 | sync: dual
         |       ^~~~

@@ -405,6 +405,11 @@ Result<std::unique_ptr<SnapshotReader>> DynamoStore::open_reader(const TableSche
   return dynamodb::make_reader(*this, table);
 }
 
+Result<std::unique_ptr<SnapshotReader>> DynamoStore::open_reader_where(
+    const TableSchema& table, std::span<const Condition> where) {
+  return dynamodb::make_reader(*this, table, where);
+}
+
 Result<std::unique_ptr<BatchWriter>> DynamoStore::open_writer(
     const TableSchema& table, const std::vector<std::string>& columns) {
   return dynamodb::make_writer(*this, table, columns);

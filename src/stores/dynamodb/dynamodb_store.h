@@ -33,6 +33,8 @@ class DynamoStore final : public Store, private Catalog, private Capture, privat
   Holds& holds() override { return *this; }
   Status work_in(const std::string& folder) override;
   Result<std::unique_ptr<SnapshotReader>> open_reader(const TableSchema& table) override;
+  Result<std::unique_ptr<SnapshotReader>> open_reader_where(
+      const TableSchema& table, std::span<const Condition> where) override;
   Result<std::unique_ptr<BatchWriter>> open_writer(
       const TableSchema& table, const std::vector<std::string>& columns) override;
   bool reaches(const Store& source) const override;

@@ -24,10 +24,72 @@ constexpr std::int64_t count_segments = 8;
 constexpr std::size_t conditions_max = 80;
 constexpr std::size_t condition_bytes_max = 100'000;
 
+// The filter of a scan: members of the request, or "" where the service sees things otherwise.
+class Filter {
+ public:
+  explicit Filter(std::span<const Condition> where) {
+    for (const Condition& condition : where) add(condition);
+  }
+
+  std::string members() const {
+    if (expression_.empty()) return "";
+    return R"(,"FilterExpression":)" + in_quotes(expression_) + R"(,"ExpressionAttributeNames":{)" +
+           names_ + R"(},"ExpressionAttributeValues":{)" + values_ + "}";
+  }
+
+ private:
+  static std::string spelled(Condition::Is is) {
+    switch (is) {
+      case Condition::Is::one_of:
+        return "{} = {}";
+      case Condition::Is::at_least:
+        return "{} >= {}";
+      case Condition::Is::above:
+        return "{} > {}";
+      case Condition::Is::at_most:
+        return "{} <= {}";
+      case Condition::Is::below:
+        return "{} < {}";
+      case Condition::Is::begins_with:
+        return "begins_with({}, {})";
+      case Condition::Is::none_of:
+        break;
+    }
+    return "";
+  }
+
+  void add(const Condition& condition) {
+    constexpr std::size_t values_max = 90;  // of the service's 100 for each comparison
+    const std::string form = spelled(condition.is);
+    const bool can_be_asked = std::ranges::all_of(condition.values, [](const Value& value) {
+      const auto* text = value.get_if<std::string>();
+      return value.kind() == Kind::int64 || (text != nullptr && !text->empty());
+    });
+    if (form.empty() || !can_be_asked || condition.values.size() > values_max) return;
+    const std::string name = fmt::format("#f{}", names_count_++);
+    names_ += (names_.empty() ? "" : ",") + in_quotes(name) + ":" + in_quotes(condition.column);
+    std::string any;
+    for (const Value& value : condition.values) {
+      const std::string mark = fmt::format(":f{}", values_count_++);
+      values_ += (values_.empty() ? "" : ",") + in_quotes(mark) + ":";
+      append_value(values_, value);
+      any += (any.empty() ? "" : " OR ") + fmt::format(fmt::runtime(form), name, mark);
+    }
+    expression_ += (expression_.empty() ? "(" : " AND (") + any + ")";
+  }
+
+  std::string expression_;
+  std::string names_;
+  std::string values_;
+  int names_count_ = 0;
+  int values_count_ = 0;
+};
+
 class Reader final : public SnapshotReader {
  public:
-  Reader(DynamoStore& store, const TableSchema& table)
+  Reader(DynamoStore& store, const TableSchema& table, std::span<const Condition> where)
       : table_(table),
+        filter_(Filter(where).members()),
         pace_(store.pace(table.name, false)),
         client_(store.connect(&pace_)),
         items_(table),
@@ -43,7 +105,7 @@ class Reader final : public SnapshotReader {
       std::string body = "{\"TableName\":" + in_quotes(table_.name) +
                          fmt::format(",\"ConsistentRead\":true,\"Limit\":{}",
                                      std::clamp<std::int64_t>(limits.rows_max, 1, 1'000'000)) +
-                         R"(,"ReturnConsumedCapacity":"TOTAL")";
+                         R"(,"ReturnConsumedCapacity":"TOTAL")" + filter_;
       if (from) body += ",\"ExclusiveStartKey\":" + key_json(table_, *from);
       pace_.wait();
       ASSIGN_OR_RETURN(const std::string reply, client_->call("Scan", body + "}"));
@@ -146,6 +208,7 @@ class Reader final : public SnapshotReader {
   }
 
   TableSchema table_;
+  std::string filter_;
   Pace& pace_;
   std::unique_ptr<aws::Client> client_;
   ItemReader items_;
@@ -153,7 +216,7 @@ class Reader final : public SnapshotReader {
 };
 
 // A condition that holds only while the item is still this one, as far as its attributes go.
-struct Condition {
+struct ItemCondition {
   std::string expression;
   std::string names;   // "#c0":"a",…
   std::string values;  // ":c0":{…},…
@@ -255,14 +318,15 @@ class Writer final : public BatchWriter {
     return store_.spool()->note_own(table_.name, written);
   }
 
-  Result<std::string> put_request(const Row& key, const Plan& plan, const Condition& condition) {
+  Result<std::string> put_request(const Row& key, const Plan& plan,
+                                  const ItemCondition& condition) {
     ASSIGN_OR_RETURN(const std::string item, item_of(table_, columns_, *plan.values));
     (void)key;
     return "{\"TableName\":" + in_quotes(table_.name) + ",\"Item\":" + item +
            with(condition, "", "") + "}";
   }
 
-  static std::string with(const Condition& condition, const std::string& more_names,
+  static std::string with(const ItemCondition& condition, const std::string& more_names,
                           const std::string& more_values) {
     std::string json;
     std::string names = condition.names;
@@ -278,7 +342,8 @@ class Writer final : public BatchWriter {
   }
 
   // Only the writer's columns; what else the item has stays.
-  Result<std::string> update_request(const Row& key, const Plan& plan, const Condition& condition) {
+  Result<std::string> update_request(const Row& key, const Plan& plan,
+                                     const ItemCondition& condition) {
     std::string sets;
     std::string removes;
     std::string names;
@@ -313,8 +378,8 @@ class Writer final : public BatchWriter {
     return json + with(condition, names, values) + ",\"ReturnValues\":\"ALL_NEW\"}";
   }
 
-  Condition condition_for(const Row& key, const std::optional<Row>& wanted) const {
-    Condition condition;
+  ItemCondition condition_for(const Row& key, const std::optional<Row>& wanted) const {
+    ItemCondition condition;
     (void)key;
     if (!wanted) {
       condition.is_missing(table_.key.front());
@@ -351,8 +416,8 @@ class Writer final : public BatchWriter {
       std::vector<aws::Call> calls;
       for (std::size_t i = begin; i < end; ++i) {
         const auto& [key, plan] = singly[i];
-        const Condition condition =
-            plan->only_if ? condition_for(*key, *plan->only_if) : Condition();
+        const ItemCondition condition =
+            plan->only_if ? condition_for(*key, *plan->only_if) : ItemCondition();
         if (plan->values == nullptr) {
           calls.push_back({"DeleteItem", "{\"TableName\":" + in_quotes(table_.name) +
                                              ",\"Key\":" + key_json(table_, *key) +
@@ -429,8 +494,9 @@ class Writer final : public BatchWriter {
 
 }  // namespace
 
-std::unique_ptr<SnapshotReader> make_reader(DynamoStore& store, const TableSchema& table) {
-  return std::make_unique<Reader>(store, table);
+std::unique_ptr<SnapshotReader> make_reader(DynamoStore& store, const TableSchema& table,
+                                            std::span<const Condition> where) {
+  return std::make_unique<Reader>(store, table, where);
 }
 
 std::unique_ptr<BatchWriter> make_writer(DynamoStore& store, const TableSchema& table,

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <memory>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -10,7 +11,9 @@
 
 namespace whimbrel::dynamodb {
 
-std::unique_ptr<SnapshotReader> make_reader(DynamoStore& store, const TableSchema& table);
+// `where`: what the service is asked to leave out of a scan.
+std::unique_ptr<SnapshotReader> make_reader(DynamoStore& store, const TableSchema& table,
+                                            std::span<const Condition> where = {});
 std::unique_ptr<BatchWriter> make_writer(DynamoStore& store, const TableSchema& table,
                                          const std::vector<std::string>& columns);
 std::unique_ptr<InsideCopier> make_raw_copier(DynamoStore& store, DynamoStore& source,

@@ -1,6 +1,7 @@
 #include "stores/sqlite/connection.h"
 
 #include <fmt/format.h>
+#include <sys/stat.h>
 
 #include <cmath>
 #include <filesystem>
@@ -27,7 +28,39 @@ Result<std::unique_ptr<Connection>> Connection::open(const std::string& path, Ac
   sqlite3_extended_result_codes(raw, 1);
   TRY(connection->execute("PRAGMA foreign_keys = OFF"));
   if (access == Access::read) TRY(connection->execute("PRAGMA query_only = ON"));
+  struct stat file{};
+  if (stat(path.c_str(), &file) == 0) {
+    connection->device_ = file.st_dev;
+    connection->inode_ = file.st_ino;
+  }
   return connection;
+}
+
+bool Connection::is_of_this_file() const {
+  struct stat file{};
+  return stat(path_.c_str(), &file) == 0 && file.st_dev == device_ && file.st_ino == inode_;
+}
+
+std::unique_ptr<Connection> IdleConnections::take() {
+  const std::lock_guard lock(mutex_);
+  if (idle_.empty()) return nullptr;
+  std::unique_ptr<Connection> connection = std::move(idle_.back());
+  idle_.pop_back();
+  if (connection->is_of_this_file()) return connection;
+  idle_.clear();  // the others are of the old file as well
+  return nullptr;
+}
+
+void IdleConnections::give_back(std::unique_ptr<Connection> connection) {
+  constexpr std::size_t idle_max = 4;
+  if (sqlite3_get_autocommit(connection->raw()) == 0) return;
+  const std::lock_guard lock(mutex_);
+  if (idle_.size() < idle_max) idle_.push_back(std::move(connection));
+}
+
+void GiveBack::operator()(Connection* connection) const {
+  std::unique_ptr<Connection> own(connection);
+  if (idle != nullptr) idle->give_back(std::move(own));
 }
 
 Result<std::unique_ptr<Connection>> Connection::in_memory() {

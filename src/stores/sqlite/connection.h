@@ -5,7 +5,9 @@
 
 #include <sqlite3.h>
 
+#include <cstdint>
 #include <memory>
+#include <mutex>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -40,12 +42,35 @@ class Connection {
   Result<bool> step(sqlite3_stmt* statement);
   Error error(const std::string& doing) const;
   sqlite3* raw() const { return database_.get(); }
+  // Whether its path still names the file that it has opened.
+  bool is_of_this_file() const;
 
  private:
   explicit Connection(std::string path) : path_(std::move(path)) {}
   std::string path_;
+  std::uint64_t device_ = 0;
+  std::uint64_t inode_ = 0;
   std::unique_ptr<sqlite3, FreeWith<sqlite3_close_v2>> database_;
 };
+
+// Connections that are read from and that nobody uses right now: opening one means reading the
+// whole schema. Threads: any.
+class IdleConnections {
+ public:
+  // Null when there is none, or none of the file that the path names by now.
+  std::unique_ptr<Connection> take();
+  void give_back(std::unique_ptr<Connection> connection);
+
+ private:
+  std::mutex mutex_;
+  std::vector<std::unique_ptr<Connection>> idle_;
+};
+// Goes back to the others when nobody uses it any more; without others it is closed.
+struct GiveBack {
+  std::shared_ptr<IdleConnections> idle = nullptr;
+  void operator()(Connection* connection) const;
+};
+using ConnectionPtr = std::unique_ptr<Connection, GiveBack>;
 
 // Commits when told so, else rolls back at the end of its life.
 class Transaction {

@@ -94,7 +94,7 @@ bool append_settled(std::string& out, sqlite3_stmt* statement, int at, Affinity 
 
 class Inside final : public InsideCopier {
  public:
-  Inside(std::unique_ptr<Connection> connection, const Mapping& mapping, Claim claim, Clock& clock)
+  Inside(ConnectionPtr connection, const Mapping& mapping, Claim claim, Clock& clock)
       : connection_(std::move(connection)),
         mapping_(mapping),
         claim_(std::move(claim)),
@@ -492,7 +492,7 @@ class Inside final : public InsideCopier {
 
   std::unique_ptr<int> log_pages_;  // as of the last commit; outlives the connection
   bool syncs_itself_ = false;
-  std::unique_ptr<Connection> connection_;
+  ConnectionPtr connection_;
   const Mapping& mapping_;
   Claim claim_;
   Clock& clock_;
@@ -513,7 +513,7 @@ class Inside final : public InsideCopier {
 
 }  // namespace
 
-Result<std::unique_ptr<InsideCopier>> make_inside(std::unique_ptr<Connection> connection,
+Result<std::unique_ptr<InsideCopier>> make_inside(ConnectionPtr connection,
                                                   const std::string& source_file,
                                                   const Mapping& mapping, Claim claim,
                                                   Clock& clock) {

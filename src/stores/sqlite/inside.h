@@ -15,7 +15,7 @@ struct Claim {
 };
 
 // `connection` has the target; `source_file` is "" where it has the source as well.
-Result<std::unique_ptr<InsideCopier>> make_inside(std::unique_ptr<Connection> connection,
+Result<std::unique_ptr<InsideCopier>> make_inside(ConnectionPtr connection,
                                                   const std::string& source_file,
                                                   const Mapping& mapping, Claim claim,
                                                   Clock& clock);

@@ -136,8 +136,7 @@ class Runner final : public QueryRunner {
 
 class Probe final : public WriteProbe {
  public:
-  Probe(std::unique_ptr<Connection> connection, const TableSchema& table)
-      : connection_(std::move(connection)) {
+  Probe(ConnectionPtr connection, const TableSchema& table) : connection_(std::move(connection)) {
     const std::string key = name_list(table.key);
     std::string column = table.key.empty() ? "" : table.key.front();
     for (const ColumnSchema& one : table.columns) {
@@ -156,7 +155,7 @@ class Probe final : public WriteProbe {
   }
 
  private:
-  std::unique_ptr<Connection> connection_;
+  ConnectionPtr connection_;
   std::string update_;
 };
 
@@ -213,8 +212,8 @@ Result<std::unique_ptr<QueryRunner>> make_query_runner(std::unique_ptr<Connectio
       std::make_unique<Runner>(std::move(connection), std::move(prepared)));
 }
 
-std::unique_ptr<WriteProbe> make_write_probe(std::unique_ptr<Connection> connection,
-                                             const TableSchema& table, Milliseconds patience) {
+std::unique_ptr<WriteProbe> make_write_probe(ConnectionPtr connection, const TableSchema& table,
+                                             Milliseconds patience) {
   wait_at_most(*connection, patience);
   return std::make_unique<Probe>(std::move(connection), table);
 }
@@ -264,7 +263,7 @@ Result<RoomTaken> room_taken(Connection& connection, const TableSchema& table) {
 
 Result<std::unique_ptr<QueryRunner>> SqliteStore::open_queries(
     const std::vector<ReadingQuery>& queries, Milliseconds patience) {
-  ASSIGN_OR_RETURN(auto connection, connect(sqlite::Access::read));
+  ASSIGN_OR_RETURN(auto connection, sqlite::Connection::open(path_, sqlite::Access::read));
   return sqlite::make_query_runner(std::move(connection), queries, patience);
 }
 

@@ -13,8 +13,8 @@ namespace whimbrel::sqlite {
 Result<std::unique_ptr<QueryRunner>> make_query_runner(std::unique_ptr<Connection> connection,
                                                        const std::vector<ReadingQuery>& queries,
                                                        Milliseconds patience);
-std::unique_ptr<WriteProbe> make_write_probe(std::unique_ptr<Connection> connection,
-                                             const TableSchema& table, Milliseconds patience);
+std::unique_ptr<WriteProbe> make_write_probe(ConnectionPtr connection, const TableSchema& table,
+                                             Milliseconds patience);
 // Pages as `dbstat` counts them; estimated where SQLite was built without it.
 Result<RoomTaken> room_taken(Connection& connection, const TableSchema& table);
 // From the lengths of some of the rows' values.

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <functional>
 #include <map>
 #include <set>
 
@@ -27,17 +28,42 @@ std::string select_by_key(const TableSchema& table) {
                      quote_name(table.name), key_condition(table, 1));
 }
 
+// What SQLite is asked of a condition; "" where it sees things otherwise, or nothing is gained. The
+// plus keeps it from another order than the key's, and from converting what is compared.
+std::string condition_sql(const Condition& condition, Row& parameters) {
+  const char* comparison = condition.is == Condition::Is::one_of        ? "="
+                           : condition.is == Condition::Is::at_least    ? ">="
+                           : condition.is == Condition::Is::above       ? ">"
+                           : condition.is == Condition::Is::at_most     ? "<="
+                           : condition.is == Condition::Is::below       ? "<"
+                           : condition.is == Condition::Is::begins_with ? ">="
+                                                                        : nullptr;
+  if (comparison == nullptr) return "";
+  std::vector<std::string> any;
+  for (const Value& value : condition.values) {
+    if (value.kind() != Kind::text && value.kind() != Kind::int64) return "";
+    any.push_back(fmt::format("+{} COLLATE BINARY {} ?{}", quote_name(condition.column), comparison,
+                              parameters.size() + any.size() + 1));
+  }
+  parameters.insert(parameters.end(), condition.values.begin(), condition.values.end());
+  return "(" + join(any, " OR ") + ")";
+}
+
 class Reader final : public SnapshotReader {
  public:
-  Reader(std::unique_ptr<Connection> connection, const TableSchema& table)
-      : connection_(std::move(connection)), table_(table) {
+  Reader(ConnectionPtr connection, const TableSchema& table, std::span<const Condition> where)
+      : connection_(std::move(connection)), table_(table), conditions_(where.begin(), where.end()) {
     for (const std::string& name : table_.key) key_.push_back(table_.column_index(name));
   }
 
   Result<ChunkOfRows> read_after(const std::optional<Row>& after,
                                  const ChunkLimits& limits) override {
     Row parameters;
-    const std::string where = range_sql(table_.key, "", {after, std::nullopt}, parameters);
+    std::string where = range_sql(table_.key, "", {after, std::nullopt}, parameters);
+    for (const Condition& condition : conditions_) {
+      const std::string asked = condition_sql(condition, parameters);
+      if (!asked.empty()) where += " AND " + asked;
+    }
     const std::string sql =
         fmt::format("SELECT {} FROM {} WHERE {} ORDER BY {}", name_list(table_.column_names()),
                     quote_name(table_.name), where, name_list(table_.key));
@@ -61,21 +87,28 @@ class Reader final : public SnapshotReader {
   }
 
   Result<std::vector<std::optional<Row>>> read_keys(std::span<const Row> keys) override {
-    // A transaction saves taking the file's locks for each key; in a short one nobody waits long.
-    constexpr std::size_t keys_at_once = 64;
-    ASSIGN_OR_RETURN(const Statement statement, connection_->prepare(select_by_key(table_)));
+    if (by_key_ == nullptr) {
+      ASSIGN_OR_RETURN(by_key_, connection_->prepare(select_by_key(table_)));
+    }
     std::vector<std::optional<Row>> rows;
     rows.reserve(keys.size());
-    while (rows.size() < keys.size()) {
-      ASSIGN_OR_RETURN(Transaction transaction, Transaction::begin(*connection_, false));
-      const std::size_t end = std::min(rows.size() + keys_at_once, keys.size());
-      while (rows.size() < end) {
-        ASSIGN_OR_RETURN(std::optional<Row> row, read_one(statement.get(), keys[rows.size()]));
-        rows.push_back(std::move(row));
-      }
-      TRY(transaction.commit());
-    }
+    TRY(each_key(by_key_.get(), keys, [&](bool found) {
+      rows.emplace_back();
+      if (found) rows.back() = row_of(by_key_.get(), 0, static_cast<int>(table_.columns.size()));
+    }));
     return rows;
+  }
+
+  Result<std::vector<bool>> has_keys(std::span<const Row> keys) override {
+    if (has_key_ == nullptr) {
+      ASSIGN_OR_RETURN(has_key_, connection_->prepare(fmt::format("SELECT 1 FROM {} WHERE {}",
+                                                                  quote_name(table_.name),
+                                                                  key_condition(table_, 1))));
+    }
+    std::vector<bool> all;
+    all.reserve(keys.size());
+    TRY(each_key(has_key_.get(), keys, [&](bool found) { all.push_back(found); }));
+    return all;
   }
 
   Result<std::int64_t> count() override {
@@ -85,25 +118,35 @@ class Reader final : public SnapshotReader {
   }
 
  private:
-  Result<std::optional<Row>> read_one(sqlite3_stmt* statement, const Row& key) {
-    int at = 0;
-    for (const Value& value : key) TRY(bind(statement, ++at, value));
-    ASSIGN_OR_RETURN(const bool found, connection_->step(statement));
-    std::optional<Row> row;
-    if (found) row = row_of(statement, 0, static_cast<int>(table_.columns.size()));
-    sqlite3_reset(statement);
-    return row;
+  // A transaction saves taking the file's locks for each key; in a short one nobody waits long.
+  Status each_key(sqlite3_stmt* statement, std::span<const Row> keys,
+                  const std::function<void(bool found)>& look) {
+    constexpr std::size_t keys_at_once = 64;
+    for (std::size_t begin = 0; begin < keys.size(); begin += keys_at_once) {
+      ASSIGN_OR_RETURN(Transaction transaction, Transaction::begin(*connection_, false));
+      for (const Row& key : keys.subspan(begin, std::min(keys_at_once, keys.size() - begin))) {
+        int at = 0;
+        for (const Value& value : key) TRY(bind(statement, ++at, value));
+        ASSIGN_OR_RETURN(const bool found, connection_->step(statement));
+        look(found);
+        sqlite3_reset(statement);
+      }
+      TRY(transaction.commit());
+    }
+    return {};
   }
 
-  std::unique_ptr<Connection> connection_;
+  ConnectionPtr connection_;
+  Statement by_key_;
+  Statement has_key_;
   TableSchema table_;
+  std::vector<Condition> conditions_;
   std::vector<int> key_;
 };
 
 class Writer final : public BatchWriter {
  public:
-  Writer(std::unique_ptr<Connection> connection, const TableSchema& table,
-         std::vector<std::string> columns)
+  Writer(ConnectionPtr connection, const TableSchema& table, std::vector<std::string> columns)
       : connection_(std::move(connection)), table_(table), columns_(std::move(columns)) {
     for (const std::string& name : table_.key) key_.push_back(table_.column_index(name));
   }
@@ -328,7 +371,7 @@ class Writer final : public BatchWriter {
     return true;
   }
 
-  std::unique_ptr<Connection> connection_;
+  ConnectionPtr connection_;
   TableSchema table_;
   std::vector<std::string> columns_;
   std::vector<int> key_;
@@ -336,13 +379,12 @@ class Writer final : public BatchWriter {
 
 }  // namespace
 
-std::unique_ptr<SnapshotReader> make_reader(std::unique_ptr<Connection> connection,
-                                            const TableSchema& table) {
-  return std::make_unique<Reader>(std::move(connection), table);
+std::unique_ptr<SnapshotReader> make_reader(ConnectionPtr connection, const TableSchema& table,
+                                            std::span<const Condition> where) {
+  return std::make_unique<Reader>(std::move(connection), table, where);
 }
 
-std::unique_ptr<BatchWriter> make_writer(std::unique_ptr<Connection> connection,
-                                         const TableSchema& table,
+std::unique_ptr<BatchWriter> make_writer(ConnectionPtr connection, const TableSchema& table,
                                          const std::vector<std::string>& columns) {
   return std::make_unique<Writer>(std::move(connection), table, columns);
 }

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <map>
+#include <set>
 
 #include "base/text.h"
 #include "stores/sqlite/affinity.h"
@@ -195,13 +196,10 @@ std::string silent_conflict(const std::string& ddl) {
 }
 
 Status read_references(Connection& connection, TableSchema& schema) {
-  const auto list = [&](const std::string& table) {
-    return connection.query(
-        "SELECT id, \"table\", \"from\", \"to\", on_update, on_delete"
-        " FROM pragma_foreign_key_list(?1) ORDER BY id, seq",
-        named(table));
-  };
-  ASSIGN_OR_RETURN(const std::vector<Row> rows, list(schema.name));
+  ASSIGN_OR_RETURN(const std::vector<Row> rows,
+                   connection.query("SELECT id, \"table\", \"from\", \"to\", on_update, on_delete"
+                                    " FROM pragma_foreign_key_list(?1) ORDER BY id, seq",
+                                    named(schema.name)));
   std::map<std::int64_t, ForeignKey> keys;
   for (const Row& row : rows) {
     ForeignKey& key = keys[number(row[0])];
@@ -212,13 +210,18 @@ Status read_references(Connection& connection, TableSchema& schema) {
     key.on_delete = text(row[5]);
   }
   for (auto& [id, key] : keys) schema.foreign_keys.push_back(std::move(key));
+  // In one statement, and only where the DDL has the word: there may be hundreds of tables.
+  ASSIGN_OR_RETURN(
+      const std::vector<Row> others,
+      connection.query("SELECT DISTINCT m.name FROM sqlite_master AS m,"
+                       " pragma_foreign_key_list(m.name) AS f WHERE m.type = 'table'"
+                       " AND m.sql LIKE '%references%' AND lower(f.\"table\") = lower(?1)",
+                       named(schema.name)));
+  std::set<std::string> refer;
+  for (const Row& row : others) refer.insert(text(row[0]));
   ASSIGN_OR_RETURN(const std::vector<std::string> tables, table_names(connection));
-  for (const std::string& other : tables) {
-    ASSIGN_OR_RETURN(const std::vector<Row> references, list(other));
-    const bool refers = std::ranges::any_of(
-        references, [&](const Row& row) { return ascii_iequals(text(row[1]), schema.name); });
-    if (refers) schema.referenced_by.push_back(other);
-  }
+  std::ranges::copy_if(tables, std::back_inserter(schema.referenced_by),
+                       [&](const std::string& other) { return refer.contains(other); });
   return {};
 }
 

@@ -32,8 +32,13 @@ Result<std::shared_ptr<Store>> SqliteStore::open(const std::string& path, Clock&
   return std::shared_ptr<Store>(std::move(store));
 }
 
-Result<std::unique_ptr<Connection>> SqliteStore::connect(Access access) const {
-  return Connection::open(path_, access);
+Result<ConnectionPtr> SqliteStore::connect(Access access) const {
+  const auto idle = access == Access::read ? idle_ : nullptr;
+  std::unique_ptr<Connection> connection = idle == nullptr ? nullptr : idle->take();
+  if (connection == nullptr) {
+    ASSIGN_OR_RETURN(connection, Connection::open(path_, access));
+  }
+  return ConnectionPtr(connection.release(), GiveBack{idle});
 }
 
 Status SqliteStore::in_transaction(const std::function<Status(Connection&)>& work) const {
@@ -48,6 +53,12 @@ const Dialect* SqliteStore::dialect() const { return &sqlite::dialect(); }
 Result<std::unique_ptr<SnapshotReader>> SqliteStore::open_reader(const TableSchema& table) {
   ASSIGN_OR_RETURN(auto connection, connect(Access::read));
   return make_reader(std::move(connection), table);
+}
+
+Result<std::unique_ptr<SnapshotReader>> SqliteStore::open_reader_where(
+    const TableSchema& table, std::span<const Condition> where) {
+  ASSIGN_OR_RETURN(auto connection, connect(Access::read));
+  return make_reader(std::move(connection), table, where);
 }
 
 Result<std::unique_ptr<BatchWriter>> SqliteStore::open_writer(

@@ -27,6 +27,8 @@ class SqliteStore final : public Store, private Catalog, private Capture, privat
   Capture& capture() override { return *this; }
   Holds& holds() override { return *this; }
   Result<std::unique_ptr<SnapshotReader>> open_reader(const TableSchema& table) override;
+  Result<std::unique_ptr<SnapshotReader>> open_reader_where(
+      const TableSchema& table, std::span<const Condition> where) override;
   Result<std::unique_ptr<BatchWriter>> open_writer(
       const TableSchema& table, const std::vector<std::string>& columns) override;
   // Another file is attached.
@@ -56,7 +58,7 @@ class SqliteStore final : public Store, private Catalog, private Capture, privat
 
  private:
   SqliteStore(std::string path, Clock& clock) : path_(std::move(path)), clock_(clock) {}
-  Result<std::unique_ptr<sqlite::Connection>> connect(sqlite::Access access) const;
+  Result<sqlite::ConnectionPtr> connect(sqlite::Access access) const;
   // Runs `work` in one writing transaction.
   Status in_transaction(const std::function<Status(sqlite::Connection&)>& work) const;
 
@@ -108,6 +110,7 @@ class SqliteStore final : public Store, private Catalog, private Capture, privat
 
   std::string path_;
   Clock& clock_;
+  std::shared_ptr<sqlite::IdleConnections> idle_ = std::make_shared<sqlite::IdleConnections>();
   std::mutex claim_mutex_;
   std::string claimed_migration_;
   std::string claimed_journal_;

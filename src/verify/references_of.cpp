@@ -1,0 +1,76 @@
+#include "verify/references_of.h"
+
+#include <fmt/format.h>
+
+#include <map>
+
+#include "store/own_rows.h"
+
+namespace whimbrel {
+
+namespace {
+constexpr std::int64_t rows_at_once = 2000;
+}  // namespace
+
+Status ReferencesOf::open() {
+  for (const Reference& reference : move_.references) {
+    const Move& parent = moves_[static_cast<std::size_t>(reference.parent)];
+    ASSIGN_OR_RETURN(auto reader, parent.target->open_reader(parent.mapping.target));
+    parents_.push_back(std::move(reader));
+  }
+  ASSIGN_OR_RETURN(rows_, move_.target->open_reader(move_.mapping.target));
+  return {};
+}
+
+Result<Step> ReferencesOf::step() {
+  if (rows_ == nullptr) TRY(open());
+  ASSIGN_OR_RETURN(const std::vector<OwnRow> own, move_.own->following(after_, rows_at_once));
+  if (own.empty()) return Step::done;
+  std::vector<Row> keys;
+  for (const OwnRow& row : own) keys.push_back(row.target_key);
+  ASSIGN_OR_RETURN(const auto rows, rows_->read_keys(keys));
+  for (std::size_t i = 0; i < parents_.size(); ++i) {
+    TRY(follow(move_.references[i], *parents_[i], rows));
+  }
+  after_ = own.back().target_key;
+  return Step::again;
+}
+
+// Many rows refer to the same one: it is looked for once.
+Status ReferencesOf::follow(const Reference& reference, SnapshotReader& parents,
+                            const std::vector<std::optional<Row>>& rows) {
+  const Move& parent = moves_[static_cast<std::size_t>(reference.parent)];
+  if (parent.mapping.target.key.size() != 1) return {};
+  std::map<Row, const Row*, RowLess> wanted;  // and a row that refers to it
+  for (const std::optional<Row>& row : rows) {
+    if (!row) continue;
+    const Value& value = (*row)[static_cast<std::size_t>(reference.becomes)];
+    ASSIGN_OR_RETURN(const std::vector<Value> ids, ids_in(reference.place, value));
+    for (const Value& id : ids) {
+      if (id.is_null()) continue;
+      wanted.try_emplace({id}, &*row);
+      ++followed_;
+    }
+  }
+  std::vector<Row> keys;
+  std::vector<const Row*> of;
+  for (const auto& [key, row] : wanted) {
+    keys.push_back(key);
+    of.push_back(row);
+  }
+  ASSIGN_OR_RETURN(const std::vector<bool> found, parents.has_keys(keys));
+  for (std::size_t i = 0; i < keys.size(); ++i) {
+    if (found[i]) continue;
+    return Error{
+        ErrorCode::data_mismatch,
+        fmt::format("{} of the row {} of {} leads to {}, which is not there", reference.said,
+                    show(key_of(*of[i], move_.mapping.target_key)), move_.to, show(keys[i])),
+        "`whimbrel analyze` names every row of the source that refers to nothing",
+        "nothing is switched; `whimbrel rollback` takes away what was written",
+        {},
+        ""};
+  }
+  return {};
+}
+
+}  // namespace whimbrel
