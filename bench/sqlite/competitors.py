@@ -3,15 +3,17 @@
 Each gets a fresh copy of the same database in WAL mode and the defaults of its own SQLite
 (synchronous FULL, a cache of 2 MB, a checkpoint each 1000 pages) unless it sets others by itself.
 """
-import datetime
 import json
 import os
+import pathlib
 import sqlite3
 import sys
 
 import measuring
-from measuring import HERE, Failed
+import trail
+from measuring import Failed
 
+HERE = pathlib.Path(__file__).resolve().parent
 EXAMPLE = HERE.parent.parent / "examples" / "workflow-runs"
 
 # Rows that the new table lacks, has too much, or has otherwise than the old one.
@@ -121,52 +123,10 @@ class Whimbrel:
 
     def told(self, db, process, taken):
         report = self.documents(db, "report")
-        phases = phases_of(report, taken["began"], taken["began"] + taken["seconds"])
+        phases = trail.phases_of(report, taken["began"], taken["began"] + taken["seconds"])
         for name, window in phases["windows"].items():
             phases[f"{name}_cpu_s"] = process.cpu_between(*window)
         phases["move_cpu_s"] = phases.get("copy_cpu_s", 0) + phases.get("indexes_cpu_s", 0)
         return {**phases, "began": taken["began"], "ended": taken["began"] + taken["seconds"],
                 "chunks": sum(one.get("copied", {}).get("chunks", 0) for one in report["tables"]),
                 "phase": report["phase"]}
-
-
-def seconds_of(text):
-    return datetime.datetime.fromisoformat(text.replace("Z", "+00:00")).timestamp()
-
-
-def phases_of(report, began, ended):
-    """How long each part took, from the trail; `windows` are its begin and end on the clock."""
-    marks, effects, chunks = {}, {}, []
-    for entry in report["trail"]:
-        at, record, body = seconds_of(entry["at"]), entry["record"], entry["body"]
-        if record == "PlanAccepted":
-            marks.setdefault("accepted", at)
-        elif record == "PhaseEntered":
-            marks.setdefault(body["phase"], at)
-        elif record == "EffectIntended":
-            effects.setdefault(body["id"], [at, at])
-        elif record == "EffectConfirmed" and body["id"] in effects:
-            effects[body["id"]][1] = at
-        elif record == "ChunkCopied":
-            chunks.append(body["ms"])
-        elif record == "VerifyEnded":
-            marks["compared"], marks["compare_ms"] = at, body["ms"]
-    windows = {"analyze": (began, marks.get("accepted", began))}
-    if "backup" in effects:
-        windows["backup"] = tuple(effects["backup"])
-    if "following" in marks:
-        begin, end = marks["copying"], marks["following"]
-        indexes = effects.get("indexes", [end, end])
-        windows["copy"] = (begin, indexes[0])
-        windows["indexes"] = (indexes[0], indexes[1])
-    if "compared" in marks:
-        begin = marks["compared"] - marks["compare_ms"] / 1000
-        windows["follow"] = (marks["following"], max(begin, marks["following"]))
-        windows["verify"] = (begin, marks["compared"])
-    told = {f"{name}_s": max(0.0, end - begin) for name, (begin, end) in windows.items()}
-    told["other_s"] = max(0.0, ended - began - sum(told.values()))
-    told["move_s"] = told.get("copy_s", 0) + told.get("indexes_s", 0)
-    told["chunk_ms"] = {"p50": measuring.percentile(chunks, 50),
-                        "p99": measuring.percentile(chunks, 99), "max": max(chunks, default=None)}
-    told["windows"] = {name: list(window) for name, window in windows.items()}
-    return told

@@ -8,8 +8,7 @@ import sys
 import time
 
 import measuring
-from competitors import Whimbrel
-from measuring import HERE
+from competitors import HERE, Whimbrel
 
 
 # --- what a writer pays ---------------------------------------------------------------------------
@@ -31,7 +30,7 @@ def writer_cost(bench):
     for each, kind in ((1, "mix"), (500, "mix"), (1, "update"), (1, "insert"), (1, "delete")):
         tries = {name: [] for name in sides}
         for turn in range(3):
-            for name, db in rotated(list(sides.items()), turn):
+            for name, db in measuring.rotated(list(sides.items()), turn):
                 trial = pathlib.Path(str(db) + ".trial")
                 measuring.fresh_copy(db, trial)
                 done = json.loads(measuring.output_of(
@@ -47,11 +46,6 @@ def writer_cost(bench):
     for db in sides.values():
         measuring.remove(db)
     return measured
-
-
-def rotated(things, turn):
-    turn %= len(things)
-    return things[turn:] + things[:turn]
 
 
 # --- status ---------------------------------------------------------------------------------------

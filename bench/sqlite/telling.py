@@ -1,22 +1,5 @@
-"""The measured figures as goals that are met or not, as tables, and as a part of a document."""
-
-BEGIN, END = "<!-- bench/sqlite: begin -->", "<!-- bench/sqlite: end -->"
-
-
-def at(results, *path):
-    for name in path:
-        if not isinstance(results, dict) or results.get(name) is None:
-            return None
-        results = results[name]
-    return results
-
-
-def quotient(one, other):
-    return one / other if one is not None and other else None
-
-
-def plus(*values):
-    return None if any(value is None for value in values) else sum(values)
+"""The measured figures as goals that are met or not, and as tables."""
+from tables import at, figure, goal_table, of_the_machine, plus, quotient, table
 
 
 # --- goals ----------------------------------------------------------------------------------------
@@ -58,32 +41,7 @@ def goals(results):
     return found
 
 
-def verdict(value, limit):
-    if value is None:
-        return "not measured"
-    return "met" if value <= limit else "NOT met"
-
-
 # --- tables ---------------------------------------------------------------------------------------
-
-
-def table(head, rows):
-    """A Markdown table whose columns line up; everything but the first column to the right."""
-    cells = [head] + [[str(cell) for cell in row] for row in rows]
-    widths = [max(len(row[i]) for row in cells) for i in range(len(head))]
-
-    def line(row):
-        first = row[0].ljust(widths[0])
-        return "| " + " | ".join([first] + [cell.rjust(width) for cell, width
-                                            in zip(row[1:], widths[1:])]) + " |"
-
-    rule = "|" + "|".join(["-" * (widths[0] + 2)]
-                          + ["-" * (width + 1) + ":" for width in widths[1:]]) + "|"
-    return "\n".join([line(cells[0]), rule] + [line(row) for row in cells[1:]])
-
-
-def figure(value, form="{:.2f}"):
-    return "–" if value is None else form.format(value)
 
 
 def race_tables(results):
@@ -183,20 +141,12 @@ def estimate_table(results):
                   "off by, median", "`status` beside the runner"], rows)
 
 
-def goal_table(results):
-    return table(["goal", "measured", "limit", ""],
-                 [[what, figure(value, form), form.format(limit).replace("off by ", ""),
-                   verdict(value, limit)] for what, value, limit, form in goals(results)])
-
-
 def told(results):
     machine = results["machine"]
     parts = [f"{results['rows']:,} rows, median of {results['repeat']}; whimbrel "
              f"{results['version']}, SQLite {results['sqlite_shell']} in the shell and "
-             f"{machine['python_sqlite']} in Python; {machine['cores']} cores, "
-             f"{machine['memory_gb']} GB, {machine['file_system']}; load average "
-             f"{machine['load_before'][0]} before and {machine['load_after'][0]} after.",
-             goal_table(results)]
+             f"{machine['python_sqlite']} in Python; {of_the_machine(machine)}.",
+             goal_table(goals(results))]
     if results.get("race"):
         parts.append(race_tables(results))
     if results.get("writer_cost"):
@@ -215,11 +165,3 @@ def told(results):
     if results["missing"]:
         parts.append("Missing: " + "; ".join(results["missing"]) + ".")
     return "\n\n".join(parts) + "\n"
-
-
-def put_between_markers(document, text):
-    before, begin, rest = document.partition(BEGIN)
-    _, end, after = rest.partition(END)
-    if not begin or not end:
-        raise ValueError(f"the document lacks {BEGIN} or {END}")
-    return f"{before}{BEGIN}\n{text}{END}{after}"

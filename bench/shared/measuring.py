@@ -11,7 +11,6 @@ import sys
 import threading
 import time
 
-HERE = pathlib.Path(__file__).resolve().parent
 ENDINGS = ("", "-wal", "-shm", "-journal")
 
 
@@ -207,6 +206,11 @@ def median_of(results):
     figures = [one for one in results
                if isinstance(one, (int, float)) and not isinstance(one, bool)]
     return statistics.median(figures) if figures else first
+
+
+def rotated(things, turn):
+    turn %= len(things)
+    return things[turn:] + things[:turn]
 
 
 # --- the machine ----------------------------------------------------------------------------------
