@@ -107,6 +107,9 @@ Result<std::shared_ptr<Access>> Access::open(const Wanted& wanted, const Environ
     return Error{ErrorCode::invalid_plan, "no region is named for AWS",
                  "set AWS_REGION, or write it into the store: `dynamodb:eu-central-1`"};
   }
+  HttpSettings settings;
+  settings.ca_bundle = access->place_.ca_bundle;
+  access->connections_ = std::make_unique<HttpPool>(std::move(settings));
   access->credentials_ = std::make_unique<CredentialsSource>(
       environment, config, access->place_,
       CredentialsWanted{wanted.profile, wanted.role_arn, access->place_.region},
@@ -114,11 +117,7 @@ Result<std::shared_ptr<Access>> Access::open(const Wanted& wanted, const Environ
   return access;
 }
 
-std::unique_ptr<Http> Access::connect() const {
-  HttpSettings settings;
-  settings.ca_bundle = place_.ca_bundle;
-  return make_http(std::move(settings));
-}
+std::unique_ptr<Http> Access::connect() const { return connections_->take(); }
 
 bool Reply::throttled() const { return is_one_of(throttling_types, error) || status == 429; }
 

@@ -40,6 +40,7 @@ class Access {
 
  private:
   Place place_;
+  std::unique_ptr<HttpPool> connections_;
   std::unique_ptr<CredentialsSource> credentials_;
 };
 

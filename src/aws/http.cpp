@@ -178,6 +178,50 @@ std::unique_ptr<Http> make_http(HttpSettings settings) {
   return std::make_unique<CurlHttp>(std::move(settings));
 }
 
+struct HttpPool::Idle {
+  // Threads that work side by side, and one that looks.
+  static constexpr std::size_t kept_max = 4;
+  HttpSettings settings;
+  std::mutex mutex;
+  std::vector<std::unique_ptr<Http>> kept;
+
+  class Lent final : public Http {
+   public:
+    Lent(std::shared_ptr<Idle> idle, std::unique_ptr<Http> http)
+        : idle_(std::move(idle)), http_(std::move(http)) {}
+    Lent(const Lent&) = delete;
+    Lent& operator=(const Lent&) = delete;
+    ~Lent() override {
+      const std::lock_guard lock(idle_->mutex);
+      if (idle_->kept.size() < kept_max) idle_->kept.push_back(std::move(http_));
+    }
+    std::vector<Result<HttpResponse>> send(std::span<const HttpRequest> requests) override {
+      return http_->send(requests);
+    }
+
+   private:
+    std::shared_ptr<Idle> idle_;
+    std::unique_ptr<Http> http_;
+  };
+};
+
+HttpPool::HttpPool(HttpSettings settings) : idle_(std::make_shared<Idle>()) {
+  idle_->settings = std::move(settings);
+}
+
+std::unique_ptr<Http> HttpPool::take() const {
+  std::unique_ptr<Http> http;
+  {
+    const std::lock_guard lock(idle_->mutex);
+    if (!idle_->kept.empty()) {
+      http = std::move(idle_->kept.back());
+      idle_->kept.pop_back();
+    }
+  }
+  if (http == nullptr) http = make_http(idle_->settings);
+  return std::make_unique<Idle::Lent>(idle_, std::move(http));
+}
+
 Result<HttpResponse> send_one(Http& http, const HttpRequest& request) {
   return std::move(http.send(std::span(&request, 1)).front());
 }

@@ -48,6 +48,18 @@ struct HttpSettings {
 };
 std::unique_ptr<Http> make_http(HttpSettings settings);
 
+// Kept connections outlive whoever used them: opening one may mean a TLS handshake. Any thread.
+class HttpPool {
+ public:
+  explicit HttpPool(HttpSettings settings);
+  // Goes back when it is destroyed, also after the pool itself.
+  std::unique_ptr<Http> take() const;
+
+ private:
+  struct Idle;
+  std::shared_ptr<Idle> idle_;
+};
+
 // One request, one answer.
 Result<HttpResponse> send_one(Http& http, const HttpRequest& request);
 

@@ -59,7 +59,8 @@ class Binder {
     migration_.folder = plan_.folder;
     migration_.sync = plan_.sync.value_or(Sync::capture);
     migration_.verifies_references = plan_.verifies_references;
-    ASSIGN_OR_RETURN(entries_, tables_by_name(plan_, stores_, begun_with_, diagnostics_));
+    ASSIGN_OR_RETURN(
+        entries_, tables_by_name(plan_, stores_, begun_with_, diagnostics_, migration_.not_taken));
     migration_.only_copies = plan_.only_copies();
     if (migration_.only_copies) learn_schemas();
     for (const TableEntry& entry : entries_) TRY(table(entry));
@@ -75,7 +76,7 @@ class Binder {
 
   void look_at_columns() {
     Result<std::vector<TableEntry>> entries =
-        tables_by_name(plan_, stores_, begun_with_, diagnostics_);
+        tables_by_name(plan_, stores_, begun_with_, diagnostics_, migration_.not_taken);
     if (!entries.ok()) return;
     entries_ = std::move(entries).value();
     if (plan_.only_copies()) learn_schemas();

@@ -192,6 +192,8 @@ struct Migration {
   // Columns that somebody added to a source under `rest: forbid` since it began: nothing moves
   // them.
   std::vector<std::string> added_since;
+  // alias/table: could stand for `{name}`, and is neither taken nor left out by a word of the plan.
+  std::vector<std::string> not_taken;
 };
 
 }  // namespace whimbrel

@@ -59,8 +59,14 @@ class NamedTables {
         TRY(expand(entry, named));
       }
     }
+    for (const TableEntry& entry : entries_) {
+      could_be_.erase(entry.from.alias + "/" + entry.from.table);
+      could_be_.erase(entry.to.alias + "/" + entry.to.table);
+    }
     return std::move(entries_);
   }
+
+  std::vector<std::string> not_taken() const { return {could_be_.begin(), could_be_.end()}; }
 
  private:
   bool is_one_of(const TableEntry& entry) const {
@@ -78,11 +84,24 @@ class NamedTables {
     const std::string after = entry.from.table.substr(place + place_of_name.size());
     ASSIGN_OR_RETURN(const std::vector<std::string> tables,
                      stores_.at(entry.from.alias)->catalog().tables());
-    std::set<std::string> there;
-    for (const std::string& table : tables) {
-      if (table.size() <= before.size() + after.size()) continue;
-      if (!table.starts_with(before) || !table.ends_with(after)) continue;
-      there.insert(table.substr(before.size(), table.size() - before.size() - after.size()));
+    ASSIGN_OR_RETURN(const std::vector<std::string> plain_tables,
+                     stores_.at(entry.from.alias)->catalog().plain_tables());
+    const auto names_among = [&](const std::vector<std::string>& all) {
+      std::set<std::string> names;
+      for (const std::string& table : all) {
+        if (table.size() <= before.size() + after.size()) continue;
+        if (!table.starts_with(before) || !table.ends_with(after)) continue;
+        names.insert(table.substr(before.size(), table.size() - before.size() - after.size()));
+      }
+      return names;
+    };
+    const std::set<std::string> there = names_among(tables);
+    const std::set<std::string> plain = names_among(plain_tables);
+    for (const std::string& name : plain) {
+      const bool is_left_out = std::ranges::any_of(entry.names, [&](const NamedPlace& one) {
+        return one.name.starts_with("!") && matches(one.name.substr(1), name);
+      });
+      if (!is_left_out) could_be_.insert(entry.from.alias + "/" + before + name + after);
     }
     std::vector<std::string> chosen;
     const auto choose = [&](const std::string& name) {
@@ -93,7 +112,7 @@ class NamedTables {
         std::erase_if(chosen,
                       [&](const std::string& name) { return matches(one.name.substr(1), name); });
       } else if (is_pattern(one.name)) {
-        for (const std::string& name : there) {
+        for (const std::string& name : plain) {
           const bool is_others = named.contains(entry.from.alias + "/" + before + name + after);
           const bool is_this_ones = std::ranges::count(chosen, name) > 0;
           if (matches(one.name, name) && !is_others && !is_this_ones) choose(name);
@@ -123,14 +142,19 @@ class NamedTables {
   const std::optional<KnownColumns>& begun_with_;
   Diagnostics& diagnostics_;
   std::vector<TableEntry> entries_;
+  std::set<std::string> could_be_;
 };
 
 }  // namespace
 
 Result<std::vector<TableEntry>> tables_by_name(
     const PlanFile& plan, const std::map<std::string, std::shared_ptr<Store>>& stores,
-    const std::optional<KnownColumns>& begun_with, Diagnostics& diagnostics) {
-  return NamedTables(plan, stores, begun_with, diagnostics).expand();
+    const std::optional<KnownColumns>& begun_with, Diagnostics& diagnostics,
+    std::vector<std::string>& not_taken) {
+  NamedTables tables(plan, stores, begun_with, diagnostics);
+  ASSIGN_OR_RETURN(std::vector<TableEntry> entries, tables.expand());
+  not_taken = tables.not_taken();
+  return entries;
 }
 
 }  // namespace whimbrel

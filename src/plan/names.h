@@ -18,9 +18,11 @@ bool matches(std::string_view pattern, std::string_view name);
 
 // The plan's tables with one entry for each table that a line with `{name}` stands for, in the
 // order of the plan. What came after the migration had begun is none of it. Names that are not
-// there go to `diagnostics`; errors are those of stores.
+// there go to `diagnostics`; tables that could stand for `{name}`, and that the plan neither takes
+// nor leaves out by a word, to `not_taken`, as alias/table. Errors are those of stores.
 Result<std::vector<TableEntry>> tables_by_name(
     const PlanFile& plan, const std::map<std::string, std::shared_ptr<Store>>& stores,
-    const std::optional<KnownColumns>& begun_with, Diagnostics& diagnostics);
+    const std::optional<KnownColumns>& begun_with, Diagnostics& diagnostics,
+    std::vector<std::string>& not_taken);
 
 }  // namespace whimbrel

@@ -10,6 +10,7 @@
 
 #include "base/counted.h"
 #include "base/text.h"
+#include "plan/key_set.h"
 #include "plan/selection.h"
 #include "report/headline.h"
 #include "report/headway.h"
@@ -189,12 +190,14 @@ class TableAnalysis {
       }
       TRY(look_for_parents(keys, images, old_parents));
       TRY(look_for_others(keys, images));
+      TRY(look_for_equal_keys(keys, images));
       TRY(rehearse(keys, std::move(images)));
       events.emit({"analyzed", {{"table", move_.name}, {"rows", rows}}});
       after = chunk.range.through;
     } while (after);
     const Milliseconds took = clock.monotonic() - began;
     selection_.forget();
+    new_keys_.reset();
     told(rows, bytes, took, refusals);
     return {};
   }
@@ -492,6 +495,28 @@ class TableAnalysis {
     return {};
   }
 
+  // Two rows that would become one, where the target has no rehearsal that would notice.
+  Status look_for_equal_keys(const std::vector<Row>& keys, const std::vector<Row>& images) {
+    const bool is_noticed = rehearsal_ != nullptr && rehearsal_->notices_equal_keys();
+    if (is_noticed || standing_.begun || !move_.mapping.key_goes_one_way) return {};
+    if (new_keys_ == nullptr) {
+      ASSIGN_OR_RETURN(new_keys_, KeySet::open());
+    }
+    for (std::size_t i = 0; i < images.size(); ++i) {
+      const Row key = key_of(images[i], move_.mapping.target_key);
+      ASSIGN_OR_RETURN(const bool is_new, new_keys_->add(0, canonical(key)));
+      if (is_new) continue;
+      constraints_.add(keys[i], Error{ErrorCode::refused,
+                                      fmt::format("another row gets the key {} as well", show(key)),
+                                      "",
+                                      "",
+                                      {"a key that another row gets as well"},
+                                      ""});
+      if (redact_) constraints_.forget_examples();
+    }
+    return {};
+  }
+
   Error null_into(const ColumnRule& rule) const {
     return Error{ErrorCode::refused,
                  fmt::format("{}.{} is NOT NULL and would get a null", move_.mapping.target.name,
@@ -775,6 +800,7 @@ class TableAnalysis {
   Refusals orphans_;
   Refusals others_;
   Selection selection_;
+  std::unique_ptr<KeySet> new_keys_;
   std::unique_ptr<SnapshotReader> target_;  // where it is there
   std::int64_t left_out_ = 0;
   json document_;
@@ -956,6 +982,11 @@ Result<Analysis> run(const Migration& migration, const Standing& standing, Clock
   }
   if (events != nullptr) {
     analysis.text = sum_up(analysis.document, std::move(matters)) + analysis.text;
+  }
+  analysis.document["not_taken"] = migration.not_taken;
+  if (!migration.not_taken.empty()) {
+    analysis.text += fmt::format("stay where they are, for no name in the plan means them: {}\n",
+                                 join(migration.not_taken, ", "));
   }
   if (migration.only_copies) {
     analysis.text += levels_of(migration, analysis.document);

@@ -96,6 +96,8 @@ class Rehearsal {
   virtual ~Rehearsal() = default;
   // The written columns of one row each; unset where the table would take it, else why not.
   virtual Result<std::vector<std::optional<Error>>> offer(std::span<const Row> rows) = 0;
+  // Whether it remembers the keys of rows that were offered before.
+  virtual bool notices_equal_keys() const { return false; }
 };
 
 class BatchWriter {
@@ -162,6 +164,8 @@ class Catalog {
  public:
   virtual ~Catalog() = default;
   virtual Result<std::vector<std::string>> tables() = 0;
+  // Those that hold rows of their own and nothing else; what a pattern in a plan may mean.
+  virtual Result<std::vector<std::string>> plain_tables() { return tables(); }
   // not_found when there is no such table.
   virtual Result<TableSchema> describe(const std::string& table) = 0;
   // What `ddl` would make of `table`, without making it.

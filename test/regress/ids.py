@@ -148,7 +148,12 @@ def names_that_are_not_there_are_told():
     with Copy(names="[usres]") as copy:
         printed = copy.run("check", expect=2)
         assert "there is no table `usres_dev`" in printed and "did you mean `users`?" in printed, printed
+    with Copy(names="[users, orders]") as copy:
+        copy.ask("dev", "CREATE VIRTUAL TABLE words_dev USING fts5 (word)")
+        printed = copy.run("check")
+        assert "no name in the plan means them: dev/items_dev\n" in printed, printed
     with Copy(names='["*", "!items"]') as copy:
+        copy.ask("dev", "CREATE VIRTUAL TABLE words_dev USING fts5 (word)")  # which is no plain table
         copy.run("run", "--yes")
         are(copy.ask("prod", "SELECT count(*) FROM items_prod"), [(0,)])
 

@@ -38,6 +38,8 @@ class SqliteRehearsal final : public Rehearsal {
     return outcomes;
   }
 
+  bool notices_equal_keys() const override { return true; }
+
  private:
   Error refusal() const {
     const std::string what = sqlite3_errmsg(connection_->raw());

@@ -205,6 +205,22 @@ Result<std::vector<std::string>> SqliteStore::tables() {
   return table_names(*connection);
 }
 
+// Neither virtual ones nor those that these keep for themselves.
+Result<std::vector<std::string>> SqliteStore::plain_tables() {
+  ASSIGN_OR_RETURN(const auto connection, connect(Access::read));
+  ASSIGN_OR_RETURN(const std::vector<std::string> all, table_names(*connection));
+  ASSIGN_OR_RETURN(const auto rows,
+                   connection->query("SELECT name FROM pragma_table_list"
+                                     " WHERE schema = 'main' AND type IN ('virtual', 'shadow')",
+                                     {}));
+  std::vector<std::string> plain;
+  std::ranges::copy_if(all, std::back_inserter(plain), [&](const std::string& name) {
+    return std::ranges::none_of(rows,
+                                [&](const Row& row) { return row[0].get<std::string>() == name; });
+  });
+  return plain;
+}
+
 Result<TableSchema> SqliteStore::describe(const std::string& table) {
   ASSIGN_OR_RETURN(const auto connection, connect(Access::read));
   return sqlite::describe(*connection, table);

@@ -64,6 +64,7 @@ class SqliteStore final : public Store, private Catalog, private Capture, privat
 
   // Catalog
   Result<std::vector<std::string>> tables() override;
+  Result<std::vector<std::string>> plain_tables() override;
   Result<TableSchema> describe(const std::string& table) override;
   Result<TableSchema> parse(const std::string& ddl, const std::string& table) override;
   Result<TableSchema> sketch(const std::string& table,
