@@ -209,8 +209,10 @@ int dispatch(int argc, char** argv) {
   report_verb->add_option("--html", options.html, "write the page to this file as well");
   report_verb->add_flag("--runbook", options.runbook,
                         "print the runbook: what to do, and what really happened");
-  report_verb->add_option("--id", options.id,
-                          "in a copy with new ids: what became of this id, or what it was before");
+  report_verb->add_option(
+      "--id", options.id,
+      "in a copy: what became of this id, or what it was before; a key of several "
+      "columns as 4711,EU");
   with_plan(verb("reverse", "after `finish`: prints the plan for the way back",
                  "  whimbrel reverse migration.yaml > back.yaml",
                  [&] { return reverse(options); }));

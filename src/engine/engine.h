@@ -185,7 +185,7 @@ class Engine {
   Status switch_back();
   Status no_key_is_null();
   Status undo_effect(const Effect& effect);
-  Status take_away(const Move& move);
+  Status take_away(const Move& move, std::optional<std::int64_t> number);
   Status drop_if_empty(const Move& move);
   Status unlink_all();
 

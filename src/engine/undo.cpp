@@ -140,8 +140,18 @@ Status Engine::unlink_all() {
   return {};
 }
 
-// Among rows of others; what somebody changed since is his.
-Status Engine::take_away(const Move& move) {
+// Among rows of others; what somebody changed since is his. `number`: the last one that the table
+// had given before; it is that again unless somebody else got a higher one meanwhile.
+Status Engine::take_away(const Move& move, std::optional<std::int64_t> number) {
+  if (number) {
+    Catalog& catalog = move.target->catalog();
+    ASSIGN_OR_RETURN(const std::int64_t last, catalog.last_number(move.mapping.target.name));
+    const std::vector<Row> key = {{Value::integer(last)}};
+    ASSIGN_OR_RETURN(const auto ours, move.own->find(key));
+    // First: a rollback that is cut off would no longer know that it was ours.
+    const bool gives_it_back = last > *number && ours.front().has_value();
+    if (gives_it_back) TRY(catalog.put_number_back(move.mapping.target.name, *number));
+  }
   ASSIGN_OR_RETURN(const auto reader, move.target->open_reader(move.mapping.target));
   ASSIGN_OR_RETURN(
       const auto writer,
@@ -192,17 +202,18 @@ Status Engine::undo_effect(const Effect& effect) {
       if (id != fmt::format("target:{}", move.index)) continue;
       Catalog& catalog = move.target->catalog();
       const bool made = effect.undo.find("\"made\":true") != std::string::npos;
+      const nlohmann::json before = nlohmann::json::parse(effect.undo, nullptr, false);
+      std::optional<std::int64_t> number;
+      if (before.is_object() && before.contains("last_number")) {
+        number = before.value("last_number", std::int64_t{0});
+      }
       if (move.own != nullptr) {
-        if (catalog.describe(move.mapping.target.name).ok()) TRY(take_away(move));
+        if (catalog.describe(move.mapping.target.name).ok()) TRY(take_away(move, number));
         return made ? drop_if_empty(move) : Status();
       }
       if (made) return catalog.drop(move.mapping.target.name);
       TRY(catalog.clear(move.mapping.target.name));
-      const nlohmann::json before = nlohmann::json::parse(effect.undo, nullptr, false);
-      const bool is_told = before.is_object() && before.contains("last_number");
-      return is_told ? catalog.put_number_back(move.mapping.target.name,
-                                               before.value("last_number", std::int64_t{0}))
-                     : Status();
+      return number ? catalog.put_number_back(move.mapping.target.name, *number) : Status();
     }
   }
   if (id == "claim") {

@@ -62,6 +62,47 @@ Status write_id_mappings(const std::string& folder, const Migration& migration) 
   return digest.ok() ? Status() : Status(digest.error());
 }
 
+namespace {
+
+// A text, or the number that it spells.
+std::vector<Value> values_meant_by(const std::string& part) {
+  std::vector<Value> values = {Value::text(part)};
+  std::int64_t number = 0;
+  const auto [end, failure] = std::from_chars(part.data(), part.data() + part.size(), number);
+  if (failure == std::errc() && end == part.data() + part.size()) {
+    values.push_back(Value::integer(number));
+  }
+  return values;
+}
+
+// The parts of a key of several columns stand behind each other, with commas.
+std::vector<Row> keys_meant_by(const std::string& id) {
+  constexpr std::size_t parts_max = 6;
+  std::vector<Row> keys;
+  for (Value& value : values_meant_by(id)) keys.push_back({std::move(value)});
+  std::vector<Row> of_parts = {{}};
+  std::size_t begin = 0;
+  std::size_t parts = 0;
+  for (bool more = true; more; ++parts) {
+    const std::size_t comma = id.find(',', begin);
+    more = comma != std::string::npos;
+    std::vector<Row> longer;
+    for (const Value& value : values_meant_by(id.substr(begin, comma - begin))) {
+      for (Row key : of_parts) {
+        key.push_back(value);
+        longer.push_back(std::move(key));
+      }
+    }
+    of_parts = std::move(longer);
+    begin = comma + 1;
+    if (parts == parts_max) return keys;
+  }
+  if (parts > 1) keys.insert(keys.end(), of_parts.begin(), of_parts.end());
+  return keys;
+}
+
+}  // namespace
+
 Result<std::vector<IdMapping>> look_up_id(const std::string& folder, const State& state,
                                           const std::string& id) {
   if (!std::filesystem::exists(book_in(folder))) {
@@ -71,14 +112,8 @@ Result<std::vector<IdMapping>> look_up_id(const std::string& folder, const State
         "key follows from the plan's columns"};
   }
   ASSIGN_OR_RETURN(const std::shared_ptr<OwnFile> file, OwnFile::open(book_in(folder)));
-  std::vector<Row> keys = {{Value::text(id)}};
-  std::int64_t number = 0;
-  const auto [end, failure] = std::from_chars(id.data(), id.data() + id.size(), number);
-  if (failure == std::errc() && end == id.data() + id.size()) {
-    keys.push_back({Value::integer(number)});
-  }
   std::vector<IdMapping> all;
-  for (const Row& key : keys) {
+  for (const Row& key : keys_meant_by(id)) {
     ASSIGN_OR_RETURN(const auto found, file->with_key(key));
     for (const OwnFile::Pair& pair : found) {
       all.push_back({name_of_move(state, pair.move), show(pair.source_key), show(pair.target_key)});

@@ -19,7 +19,8 @@ struct IdMapping {
   std::string to;
 };
 // What became of a row with this key, and of what a row with this key was made; by an index, also
-// among millions. The id is looked for as a text and, where it is one, as a whole number.
+// among millions. The id is looked for as a text and, where it is one, as a whole number; a key of
+// several columns is spelled with commas between them.
 // Errors: not_found where the migration keeps no book; those of its file.
 Result<std::vector<IdMapping>> look_up_id(const std::string& folder, const State& state,
                                           const std::string& id);

@@ -330,6 +330,19 @@ CREATE TABLE deals (id TEXT PRIMARY KEY, agentContactId TEXT, place TEXT, state 
             assert line in asked.stdout, (line, asked.stdout)
 
 
+def a_rollback_gives_numbers_back():
+    tables = "CREATE TABLE n (id INTEGER PRIMARY KEY AUTOINCREMENT, a); CREATE TABLE two (a TEXT, b INTEGER, c, PRIMARY KEY (a, b));"
+    rows = [("INSERT INTO n VALUES (?, ?)", (i, "x")) for i in (50, 60, 70)] + [("INSERT INTO two VALUES ('x', 7, 'c')", ())]
+    for somebody_came in (False, True):
+        with Copy("on_conflict: skip", tables=tables, rows=rows, theirs=[("INSERT INTO n VALUES (?, ?)", (9, "theirs"))]) as copy:
+            copy.run("run", "--yes")
+            assert "two  ('x', 7) → ('x', 7)" in copy.run("report", "--id", "x,7"), copy.run("report", "--id", "x,7")
+            if somebody_came:
+                copy.ask("prod", "INSERT INTO n (a) VALUES ('theirs')")
+            copy.run("rollback", "--yes")
+            are(copy.ask("prod", "SELECT seq FROM sqlite_sequence WHERE name = 'n'"), [(71,) if somebody_came else (9,)])
+
+
 def what_a_plan_for_a_copy_may_not_say():
     for top, words in (("on_conflict: skip\ncutover: {switches: [{row: dev/f, key: {a: 1}, set: {b: 1}, create: true}]}", "nobody is switched over"),
                        ("references: {notes: {\"person..x\": people}}", "is no path"),
@@ -347,5 +360,5 @@ if __name__ == "__main__":
          personal_data_is_masked_and_keeps_its_format, a_rollback_puts_back_values_that_have_to_be_unique, unique_values_may_change_places,
          what_somebody_did_to_our_rows_is_told, a_table_that_the_copy_made_stays_while_others_have_rows_in_it,
          what_a_trigger_of_the_target_made_of_a_row_goes_with_it, keys_of_every_kind_lead_their_references, circles_of_references_end,
-         odd_values_are_refused_and_not_cut_off, references_that_nobody_has_said_are_asked_for,
+         odd_values_are_refused_and_not_cut_off, references_that_nobody_has_said_are_asked_for, a_rollback_gives_numbers_back,
          what_a_plan_for_a_copy_may_not_say)
