@@ -55,7 +55,7 @@ bool leads_to_its_new_id(const Move& parent, const Row& asked, const Row& found)
 }
 
 bool may_leave_out(const Move& move) {
-  return !move.where.empty() || move.subset != nullptr || move.on_error == OnError::reject ||
+  return leaves_out_rows(move) || move.on_error == OnError::reject ||
          move.orphans == Orphans::reject || move.orphans == Orphans::remove;
 }
 
@@ -94,6 +94,8 @@ bool holds(const Condition& condition, const TableSchema& table, const Row& row)
 }
 
 }  // namespace
+
+bool leaves_out_rows(const Move& move) { return !move.where.empty() || move.subset != nullptr; }
 
 bool meets_conditions(const Move& move, const Row& row) {
   return std::ranges::all_of(

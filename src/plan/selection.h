@@ -12,6 +12,9 @@
 
 namespace whimbrel {
 
+// Whether the plan leaves out rows of this table, for what they are.
+bool leaves_out_rows(const Move& move);
+
 // Threads: one at a time. Errors: those of the sources.
 class Selection {
  public:

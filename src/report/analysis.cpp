@@ -371,7 +371,7 @@ class TableAnalysis {
     for (const Row& image : images) {
       target_keys.push_back(key_of(image, move_.mapping.target_key));
     }
-    ASSIGN_OR_RETURN(const auto there, target_->read_keys(target_keys));
+    ASSIGN_OR_RETURN(const std::vector<bool> there, target_->has_keys(target_keys));
     for (std::size_t i = 0; i < there.size(); ++i) {
       if (!there[i]) continue;
       others_.add(keys[i],
@@ -486,7 +486,7 @@ class TableAnalysis {
         wanted.push_back(std::move(parent));
         of.push_back(i);
       }
-      ASSIGN_OR_RETURN(const auto found, reference.reader->read_keys(wanted));
+      ASSIGN_OR_RETURN(const std::vector<bool> found, reference.reader->has_keys(wanted));
       for (std::size_t i = 0; i < found.size(); ++i) {
         if (found[i]) continue;
         orphan(keys[of[i]], "", show(wanted[i]), reference.parent);

@@ -223,13 +223,19 @@ Result<std::vector<std::optional<OwnRow>>> known_rows(
   return place.book.find(spelled);
 }
 
+// In the order of the keys, which are random to the target where they were computed anew: its pages
+// are then written once and not again and again.
 Result<Applied> write_once(const OwnPlace& place, const std::vector<OwnChange>& changes) {
+  std::vector<const OwnChange*> sorted;
+  for (const OwnChange& one : changes) sorted.push_back(&one);
+  std::ranges::stable_sort(sorted, RowLess(),
+                           [](const OwnChange* one) -> const Row& { return one->change.key; });
   std::vector<Row> keys;
-  for (const OwnChange& one : changes) keys.push_back(one.change.key);
+  for (const OwnChange* one : sorted) keys.push_back(one->change.key);
   ASSIGN_OR_RETURN(const auto there, place.target.read_keys(keys));
   ASSIGN_OR_RETURN(const auto known, known_rows(place, keys, there));
   OwnBatch batch(place);
-  for (std::size_t i = 0; i < changes.size(); ++i) TRY(batch.add(changes[i], known[i], there[i]));
+  for (std::size_t i = 0; i < sorted.size(); ++i) TRY(batch.add(*sorted[i], known[i], there[i]));
   return batch.apply();
 }
 
@@ -352,14 +358,19 @@ Result<OwnWithoutSource> own_without_source(OwnBook& book, SnapshotReader& sourc
   ASSIGN_OR_RETURN(const std::vector<OwnRow> rows, book.following(after, rows_max));
   std::vector<Row> keys;
   for (const OwnRow& row : rows) keys.push_back(row.source_key);
-  ASSIGN_OR_RETURN(const auto found, source.read_keys(keys));
+  std::vector<bool> stays;
+  if (wanted == nullptr) {
+    ASSIGN_OR_RETURN(stays, source.has_keys(keys));
+  } else {
+    ASSIGN_OR_RETURN(const auto found, source.read_keys(keys));
+    for (const std::optional<Row>& row : found) {
+      ASSIGN_OR_RETURN(const bool is_wanted, row ? wanted(*row) : Result<bool>(false));
+      stays.push_back(is_wanted);
+    }
+  }
   OwnWithoutSource gone;
   for (std::size_t i = 0; i < keys.size(); ++i) {
-    if (found[i]) {
-      ASSIGN_OR_RETURN(const bool stays, wanted(*found[i]));
-      if (stays) continue;
-    }
-    gone.source_keys.push_back(std::move(keys[i]));
+    if (!stays[i]) gone.source_keys.push_back(std::move(keys[i]));
   }
   if (!rows.empty()) gone.through = rows.back().target_key;
   return gone;

@@ -58,7 +58,7 @@ struct OwnPlace {
 };
 
 // Rows of ours whose row of the source is no longer there, or no longer wanted, among the next
-// `rows_max` of the book.
+// `rows_max` of the book; without `wanted` all are that are there.
 struct OwnWithoutSource {
   std::vector<Row> source_keys;
   std::optional<Row> through;  // the last of the book that was looked at; unset at its end

@@ -27,7 +27,9 @@ Result<std::unique_ptr<Connection>> Connection::open(const std::string& path, Ac
   sqlite3_busy_timeout(raw, busy_timeout_ms);
   sqlite3_extended_result_codes(raw, 1);
   TRY(connection->execute("PRAGMA foreign_keys = OFF"));
-  if (access == Access::read) TRY(connection->execute("PRAGMA query_only = ON"));
+  if (access == Access::read) {
+    TRY(connection->execute("PRAGMA query_only = ON; PRAGMA cache_size = -4000"));
+  }
   struct stat file{};
   if (stat(path.c_str(), &file) == 0) {
     connection->device_ = file.st_dev;

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <functional>
 #include <map>
+#include <numeric>
 #include <set>
 
 #include "base/text.h"
@@ -90,11 +91,9 @@ class Reader final : public SnapshotReader {
     if (by_key_ == nullptr) {
       ASSIGN_OR_RETURN(by_key_, connection_->prepare(select_by_key(table_)));
     }
-    std::vector<std::optional<Row>> rows;
-    rows.reserve(keys.size());
-    TRY(each_key(by_key_.get(), keys, [&](bool found) {
-      rows.emplace_back();
-      if (found) rows.back() = row_of(by_key_.get(), 0, static_cast<int>(table_.columns.size()));
+    std::vector<std::optional<Row>> rows(keys.size());
+    TRY(each_key(by_key_.get(), keys, [&](std::size_t at) {
+      rows[at] = row_of(by_key_.get(), 0, static_cast<int>(table_.columns.size()));
     }));
     return rows;
   }
@@ -105,9 +104,8 @@ class Reader final : public SnapshotReader {
                                                                   quote_name(table_.name),
                                                                   key_condition(table_, 1))));
     }
-    std::vector<bool> all;
-    all.reserve(keys.size());
-    TRY(each_key(has_key_.get(), keys, [&](bool found) { all.push_back(found); }));
+    std::vector<bool> all(keys.size(), false);
+    TRY(each_key(has_key_.get(), keys, [&](std::size_t at) { all[at] = true; }));
     return all;
   }
 
@@ -118,17 +116,22 @@ class Reader final : public SnapshotReader {
   }
 
  private:
-  // A transaction saves taking the file's locks for each key; in a short one nobody waits long.
+  // Those that are found. In the order of the keys, so that a page is read once and not again and
+  // again. A transaction saves taking the file's locks for each key; in a short one nobody waits
+  // long.
   Status each_key(sqlite3_stmt* statement, std::span<const Row> keys,
-                  const std::function<void(bool found)>& look) {
+                  const std::function<void(std::size_t at)>& look) {
     constexpr std::size_t keys_at_once = 64;
-    for (std::size_t begin = 0; begin < keys.size(); begin += keys_at_once) {
+    std::vector<std::size_t> order(keys.size());
+    std::iota(order.begin(), order.end(), std::size_t{0});
+    std::ranges::sort(order, RowLess(), [&](std::size_t at) -> const Row& { return keys[at]; });
+    for (std::size_t begin = 0; begin < order.size(); begin += keys_at_once) {
       ASSIGN_OR_RETURN(Transaction transaction, Transaction::begin(*connection_, false));
-      for (const Row& key : keys.subspan(begin, std::min(keys_at_once, keys.size() - begin))) {
+      for (std::size_t i = begin; i < std::min(begin + keys_at_once, order.size()); ++i) {
         int at = 0;
-        for (const Value& value : key) TRY(bind(statement, ++at, value));
+        for (const Value& value : keys[order[i]]) TRY(bind(statement, ++at, value));
         ASSIGN_OR_RETURN(const bool found, connection_->step(statement));
-        look(found);
+        if (found) look(order[i]);
         sqlite3_reset(statement);
       }
       TRY(transaction.commit());
