@@ -176,7 +176,10 @@ Status Copy::copy_own(std::vector<Row> rows, Outcome& outcome) {
                                     std::make_move_iterator(rows.end())}));
   std::vector<OwnChange> own;
   for (std::size_t i = 0; i < picks.size(); ++i) {
-    if (picks[i].fate == Selection::Fate::left_out) continue;
+    if (picks[i].fate == Selection::Fate::left_out) {
+      --outcome.read;
+      continue;
+    }
     Row& key = keys[i];
     Result<Row> image = picks[i].fate == Selection::Fate::taken
                             ? image_of(move_.mapping, picks[i].row, move_.target->catalog())

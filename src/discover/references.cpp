@@ -24,7 +24,8 @@ void note(Column& column, const Value& value) {
   const auto* text = value.get_if<std::string>();
   const bool may_be_an_id =
       text != nullptr || value.kind() == Kind::int64 || value.kind() == Kind::uuid;
-  if (!may_be_an_id || column.values.size() >= values_max) return;
+  const bool is_empty = text != nullptr && text->empty();
+  if (!may_be_an_id || is_empty || column.values.size() >= values_max) return;
   column.values.insert({value});
   const bool is_short = text != nullptr && text->size() < nameless_text_min;
   if (is_short || value.kind() == Kind::int64) column.is_text = false;
@@ -134,6 +135,12 @@ class Search {
     ASSIGN_OR_RETURN(const auto reader, table.store->open_reader(table.sample->schema));
     LikelyReference reference{0, column.name, static_cast<int>(parent), 0, 0};
     std::vector<Row> keys(column.values.begin(), column.values.end());
+    // What does not look like a key there is not asked for: a store may have only texts as keys.
+    const auto fits = [&](const Row& key) {
+      return shapes_[parent].contains(shape_of(key.front()));
+    };
+    const std::int64_t strange = std::ssize(keys) - std::ranges::count_if(keys, fits);
+    std::erase_if(keys, [&](const Row& key) { return !fits(key); });
     for (std::size_t begin = 0; begin < keys.size();) {
       const std::size_t end = begin == 0 ? std::min(first_look, keys.size()) : keys.size();
       ASSIGN_OR_RETURN(const std::vector<bool> there,
@@ -145,6 +152,7 @@ class Search {
       begin = end;
     }
     // Some of them may be orphans.
+    reference.of += strange;
     if (reference.found * 10 < reference.of * 9) return std::optional<LikelyReference>{};
     return std::optional(reference);
   }

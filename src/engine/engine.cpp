@@ -78,19 +78,21 @@ Engine::Engine(const Migration& migration, Parts parts)
       cutover_(migration, parts_.journal, parts_.clock, parts_.events),
       limits_(migration.limits) {}
 
+Status Engine::must_be_the_plan(const State& state) const {
+  if (state.digest == migration_.digest) return {};
+  return Error{ErrorCode::refused,
+               "the plan is not the one this migration was started with:" +
+                   plan_difference(state.plan, migration_.resolved),
+               "put the old plan back, or roll back first: `whimbrel rollback`",
+               "nothing was changed by this command",
+               {},
+               ""};
+}
+
 Status Engine::accept_plan() {
   const State state = parts_.journal.state();
   const bool anew = !state.started || state.phase == Phase::rolled_back;
-  if (!anew) {
-    if (state.digest == migration_.digest) return {};
-    return Error{ErrorCode::refused,
-                 "the plan is not the one this migration was started with:" +
-                     plan_difference(state.plan, migration_.resolved),
-                 "put the old plan back, or roll back first: `whimbrel rollback`",
-                 "nothing was changed by this command",
-                 {},
-                 ""};
-  }
+  if (!anew) return must_be_the_plan(state);
   TRY(parts_.journal.append(PlanAccepted{state.attempt + 1, migration_.name, migration_.digest,
                                          migration_.resolved, tables_json(migration_)}));
   drained_ = verified_ = false;
@@ -811,11 +813,13 @@ Status must_be_comparable(const State& state) {
 
 Result<VerifyOutcome> Engine::verify(std::int64_t sample, bool record) {
   TRY(must_be_comparable(parts_.journal.state()));
+  TRY(must_be_the_plan(parts_.journal.state()));
   return compare_all(sample, false, record);
 }
 
 Result<VerifyOutcome> Engine::repair(std::int64_t sample) {
   TRY(must_be_comparable(parts_.journal.state()));
+  TRY(must_be_the_plan(parts_.journal.state()));
   TRY(reclaim(false));
   ASSIGN_OR_RETURN(const VerifyOutcome before, compare_all(sample, true, false));
   std::int64_t repaired = 0;

@@ -90,6 +90,7 @@ class Engine {
  private:
   // engine.cpp
   Status accept_plan();
+  Status must_be_the_plan(const State& state) const;
   Status reclaim(bool going_back);
   Status mark();
   Status mend(bool going_back);

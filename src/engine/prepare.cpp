@@ -276,7 +276,9 @@ Status Engine::build_indexes() {
 // Numbers that one side has given must not be given again by the other.
 Status Engine::carry_numbers(Direction direction) {
   for (const Move& move : migration_.moves) {
-    if (!move.mapping.key_is_copied || left_out_.contains(move.index)) continue;
+    // Among rows of others the target gives its own numbers.
+    const bool are_shared = move.mapping.key_is_copied && move.own == nullptr;
+    if (!are_shared || left_out_.contains(move.index)) continue;
     const bool forward = direction == Direction::forward;
     Catalog& from = (forward ? move.source : move.target)->catalog();
     Catalog& to = (forward ? move.target : move.source)->catalog();

@@ -413,9 +413,10 @@ Result<TrialOutcome> Trial::run(const std::string& table, std::int64_t limit, bo
   outcome.left_alone += left_alone;
   if (!tried.ok()) {
     return std::move(tried).error().saying_safe(
-        left_alone == 0 ? "the rows of the trial were removed again"
-                        : fmt::format("{} rows of the trial were changed since and are still there",
-                                      left_alone));
+        left_alone == 0
+            ? "the rows of the trial were removed again"
+            : fmt::format("rows of the trial that somebody changed since are still there: {}",
+                          with_thousands(left_alone)));
   }
   return outcome;
 }

@@ -153,7 +153,7 @@ Result<std::vector<TableEntry>> tables_by_name(
     std::vector<std::string>& not_taken) {
   NamedTables tables(plan, stores, begun_with, diagnostics);
   ASSIGN_OR_RETURN(std::vector<TableEntry> entries, tables.expand());
-  not_taken = tables.not_taken();
+  if (!begun_with) not_taken = tables.not_taken();
   return entries;
 }
 

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <utility>
 
 #include "base/text.h"
 #include "plan/subset.h"
@@ -12,9 +13,7 @@ namespace whimbrel {
 
 namespace {
 
-// Rows that refer to rows that refer to rows …: beyond this it is enough that a row is there.
-constexpr int depth_max = 200;
-constexpr std::size_t remembered_max = 1'000;
+constexpr std::size_t remembered_max = 20'000;
 
 // Wide enough for every whole number of 64 bits.
 std::optional<long double> number_of(const Value& value) {
@@ -52,11 +51,6 @@ bool leads_to_its_new_id(const Move& parent, const Row& asked, const Row& found)
   const Result<std::string> other =
       faithful_text_of(key_of(found, parent.mapping.source_key).front());
   return one.ok() && other.ok() && one.value() == other.value();
-}
-
-bool may_leave_out(const Move& move) {
-  return leaves_out_rows(move) || move.on_error == OnError::reject ||
-         move.orphans == Orphans::reject || move.orphans == Orphans::remove;
 }
 
 bool holds(const Condition& condition, const TableSchema& table, const Row& row) {
@@ -107,45 +101,163 @@ Result<bool> Selection::is_wanted(const Row& row) const {
   return move_.subset == nullptr ? Result<bool>(true) : move_.subset->has(moves_, move_, row);
 }
 
-// Whether these rows, where they are there at all, are taken by their own move.
-Result<std::vector<bool>> Selection::are_taken(std::vector<std::optional<Row>> rows) {
-  std::vector<bool> taken;
-  for (const std::optional<Row>& row : rows) taken.push_back(row.has_value());
-  if (!may_leave_out(move_) || known_->depth > depth_max) return taken;
-  ++known_->depth;
-  Result<std::vector<Pick>> picks = pick(std::move(rows));
-  --known_->depth;
-  if (!picks.ok()) return std::move(picks).error();
-  for (std::size_t i = 0; i < taken.size(); ++i) {
-    const Pick& one = picks.value()[i];
-    taken[i] =
-        one.fate == Fate::taken && (move_.on_error != OnError::reject ||
-                                    image_of(move_.mapping, one.row, move_.target->catalog()).ok());
+// Rows that are referred to, and the rows that these refer to, and so on, as far as it matters.
+//
+// A row is taken unless something speaks against it; a row that turns out not to be taken may turn
+// out others that refer to it. So all are taken first, and doubts go from row to row until there
+// are none. Rows in a circle are taken together or not at all.
+class Selection::Closure {
+ public:
+  Closure(std::span<const Move> moves, std::shared_ptr<Known> known)
+      : moves_(moves), known_(std::move(known)) {}
+
+  // What comes of it is known afterwards.
+  Status resolve(int move, std::vector<Row> keys) {
+    for (Row& key : keys) (void)node_of(move, std::move(key));
+    while (!open_.empty()) {
+      const std::map<int, std::vector<std::size_t>> now = std::exchange(open_, {});
+      for (const auto& [index, nodes] : now) TRY(read(moves_[at(index)], nodes));
+    }
+    for (std::size_t i = 0; i < nodes_.size(); ++i) doubted_.push_back(i);
+    while (!doubted_.empty()) {
+      const std::size_t node = doubted_.back();
+      doubted_.pop_back();
+      TRY(look_again(nodes_[node]));
+    }
+    for (auto& [index, numbers] : numbers_) {
+      auto& taken = known_->parents[index].taken;
+      for (const auto& [key, number] : numbers) taken[key] = nodes_[number].is_taken;
+    }
+    return {};
   }
-  return taken;
-}
+
+ private:
+  struct Link {
+    const Reference* reference = nullptr;
+    Value id;
+    std::optional<std::size_t> node;  // unset: it is known already not to be taken
+  };
+  struct Node {
+    int move = 0;
+    Row key;
+    bool is_taken = true;
+    std::optional<Row> row;  // where it has to be converted to know
+    std::vector<Link> links;
+    std::vector<std::size_t> referred_by;
+  };
+  // More rows than this are not held at once: what lies beyond is taken if it is there.
+  static constexpr std::size_t nodes_max = 50'000;
+  static constexpr std::size_t rows_max = 5'000;
+
+  static std::size_t at(int index) { return static_cast<std::size_t>(index); }
+
+  // Unset where there is no room for another.
+  std::optional<std::size_t> node_of(int move, Row key) {
+    const auto [it, is_new] = numbers_[move].try_emplace(std::move(key), nodes_.size());
+    if (!is_new) return it->second;
+    nodes_.push_back({move, it->first, true, {}, {}, {}});
+    open_[move].push_back(it->second);
+    return it->second;
+  }
+
+  Status read(const Move& move, const std::vector<std::size_t>& nodes) {
+    Parent& parent = known_->parents[move.index];
+    if (parent.reader == nullptr) {
+      ASSIGN_OR_RETURN(parent.reader, move.source->open_reader(move.mapping.source));
+    }
+    std::vector<Row> keys;
+    for (const std::size_t node : nodes) keys.push_back(nodes_[node].key);
+    ASSIGN_OR_RETURN(auto rows, parent.reader->read_keys(keys));
+    const Selection of_move(moves_, move, known_);
+    for (std::size_t i = 0; i < nodes.size(); ++i) {
+      bool wanted = rows[i].has_value() && leads_to_its_new_id(move, keys[i], *rows[i]);
+      if (wanted) {
+        ASSIGN_OR_RETURN(wanted, of_move.is_wanted(*rows[i]));
+      }
+      nodes_[nodes[i]].is_taken = wanted;
+      if (wanted) follow(move, nodes[i], *std::move(rows[i]));
+    }
+    return {};
+  }
+
+  // References matter where they decide about the row, or about whether it can be converted.
+  void follow(const Move& move, std::size_t node, Row row) {
+    const bool goes = move.orphans == Orphans::reject || move.orphans == Orphans::remove;
+    const bool converts = move.on_error == OnError::reject;
+    const bool changes = move.orphans == Orphans::null || move.orphans == Orphans::assign;
+    for (const Reference& reference : move.references) {
+      if (!goes && !(converts && changes)) break;
+      const Result<std::vector<Value>> ids = ids_in(reference.place, row[at(reference.column)]);
+      if (!ids.ok()) continue;  // what the mapping refuses anyway refers to nothing
+      for (const Value& id : ids.value()) {
+        if (!id.is_null()) link(node, reference, id);
+      }
+    }
+    if (converts) nodes_[node].row = std::move(row);
+  }
+
+  void link(std::size_t node, const Reference& reference, const Value& id) {
+    const auto& taken = known_->parents[reference.parent].taken;
+    if (const auto it = taken.find({id}); it != taken.end()) {
+      if (!it->second) nodes_[node].links.push_back({&reference, id, std::nullopt});
+      return;
+    }
+    const Move& parent = moves_[at(reference.parent)];
+    const bool is_large =
+        nodes_.size() >= (parent.on_error == OnError::reject ? rows_max : nodes_max);
+    if (is_large && !numbers_[reference.parent].contains({id})) return;
+    const std::size_t other = *node_of(reference.parent, {id});
+    nodes_[node].links.push_back({&reference, id, other});
+    nodes_[other].referred_by.push_back(node);
+  }
+
+  Status look_again(Node& node) {
+    const bool was_taken = node.is_taken;
+    if (was_taken) {
+      ASSIGN_OR_RETURN(node.is_taken, stays(node));
+    }
+    if (node.is_taken) return {};
+    // Those that were never taken have been asked about once, and that is enough.
+    for (const std::size_t other : std::exchange(node.referred_by, {})) doubted_.push_back(other);
+    return {};
+  }
+
+  Result<bool> stays(const Node& node) const {
+    const Move& move = moves_[at(node.move)];
+    std::vector<Missing> missing;
+    for (const Link& link : node.links) {
+      if (link.node && nodes_[*link.node].is_taken) continue;
+      missing.push_back({0, link.reference, link.id});
+    }
+    const bool goes = move.orphans == Orphans::reject || move.orphans == Orphans::remove;
+    if (goes && !missing.empty()) return false;
+    if (!node.row) return true;
+    ASSIGN_OR_RETURN(const std::vector<Pick> picks,
+                     Selection(moves_, move, known_).decide({*node.row}, missing));
+    return picks.front().fate == Fate::taken &&
+           image_of(move.mapping, picks.front().row, move.target->catalog()).ok();
+  }
+
+  std::span<const Move> moves_;
+  std::shared_ptr<Known> known_;
+  std::vector<Node> nodes_;
+  std::map<int, std::map<Row, std::size_t, RowLess>> numbers_;  // by move and key
+  std::map<int, std::vector<std::size_t>> open_;                // not read yet
+  std::vector<std::size_t> doubted_;
+};
 
 Status Selection::look_up(const Reference& reference, std::vector<Value> ids) {
-  const Move& to = moves_[static_cast<std::size_t>(reference.parent)];
   Parent& parent = known_->parents[reference.parent];
-  if (parent.reader == nullptr) {
-    ASSIGN_OR_RETURN(parent.reader, to.source->open_reader(to.mapping.source));
+  for (auto& [move, one] : known_->parents) {
+    if (one.taken.size() > remembered_max) one.taken.clear();
   }
-  if (parent.taken.size() > remembered_max && known_->depth == 0) parent.taken.clear();
   std::vector<Row> keys;
   for (Value& id : ids) {
     Row key{std::move(id)};
-    if (parent.taken.emplace(key, true).second) keys.push_back(std::move(key));
+    if (!parent.taken.contains(key)) keys.push_back(std::move(key));
   }
-  if (keys.empty()) return {};
-  ASSIGN_OR_RETURN(auto rows, parent.reader->read_keys(keys));
-  for (std::size_t i = 0; i < keys.size(); ++i) {
-    if (rows[i] && !leads_to_its_new_id(to, keys[i], *rows[i])) rows[i].reset();
-  }
-  Selection of_parent(moves_, to, known_);
-  ASSIGN_OR_RETURN(const std::vector<bool> taken, of_parent.are_taken(std::move(rows)));
-  for (std::size_t i = 0; i < keys.size(); ++i) parent.taken[keys[i]] = taken[i];
-  return {};
+  return keys.empty() ? Status()
+                      : Closure(moves_, known_).resolve(reference.parent, std::move(keys));
 }
 
 Result<bool> Selection::is_taken(const Reference& reference, const Value& id) {

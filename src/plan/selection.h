@@ -50,20 +50,19 @@ class Selection {
   void forget() { known_->parents.clear(); }
 
  private:
-  // What was looked at, for all moves together: a circle of references ends where it began.
+  // What was looked at, for all moves together.
   struct Parent {
     std::unique_ptr<SnapshotReader> reader;
-    std::map<Row, bool, RowLess> taken;  // by key; true while it is being looked at
+    std::map<Row, bool, RowLess> taken;  // by key
   };
   struct Known {
     std::map<int, Parent> parents;  // by move
-    int depth = 0;
   };
+  class Closure;
   Selection(std::span<const Move> moves, const Move& move, std::shared_ptr<Known> known)
       : moves_(moves), move_(move), known_(std::move(known)) {}
 
   Status look_up(const Reference& reference, std::vector<Value> ids);
-  Result<std::vector<bool>> are_taken(std::vector<std::optional<Row>> rows);
   Status settle(Pick& pick, const Missing& missing) const;
 
   std::span<const Move> moves_;

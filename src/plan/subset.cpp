@@ -1,7 +1,6 @@
 #include "plan/subset.h"
 
 #include <algorithm>
-#include <cstring>
 #include <functional>
 #include <queue>
 
@@ -26,7 +25,9 @@ std::string key_bytes(const Move& move, const Row& row) {
 // Where a key stands among all keys: a number that says nothing of it.
 std::uint64_t place_of(const std::string& key) {
   std::uint64_t place = 0;
-  std::memcpy(&place, sha256(key).data(), sizeof place);
+  for (const char byte : sha256(key).substr(0, sizeof place)) {
+    place = (place << 8) | static_cast<unsigned char>(byte);
+  }
   return place;
 }
 

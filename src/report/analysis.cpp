@@ -149,6 +149,32 @@ class TableAnalysis {
     return {};
   }
 
+  // Where rows of the other table may stay behind, references have to be followed, and these
+  // cannot.
+  void look_for_what_is_not_followed() {
+    if (!move_.among_others || move_.orphans == Orphans::keep) return;
+    for (const ForeignKey& key : move_.mapping.source.foreign_keys) {
+      for (const Move& parent : migration_.moves) {
+        const bool is_it =
+            parent.source == move_.source && ascii_iequals(parent.mapping.source.name, key.parent);
+        if (!is_it || !leaves_out_rows(parent)) continue;
+        const int column = move_.mapping.source.column_index(key.columns.front());
+        const bool is_followed =
+            key.columns.size() == 1 &&
+            std::ranges::any_of(move_.references, [&](const whimbrel::Reference& one) {
+              return one.column == column && one.parent == parent.index;
+            });
+        if (is_followed) continue;
+        add_finding({Finding::Weight::refusal, "reference_not_followed",
+                     fmt::format("{} refers to {} by {}, which is no key of one column: what its "
+                                 "rows need there cannot be found",
+                                 move_.name, parent.name, join(key.columns, ", ")),
+                     "copy all rows of " + parent.name +
+                         ", or say `orphans: keep` to leave such references as they are"});
+      }
+    }
+  }
+
   // Numbers that the store gave mean nothing on the other side.
   void look_for_a_key() {
     if (!move_.among_others || move_.mapping.target.row_number().empty()) return;
@@ -161,6 +187,7 @@ class TableAnalysis {
   Status read_all(Clock& clock, Events& events, const StopFlag& stop) {
     ASSIGN_OR_RETURN(const auto reader, move_.source->open_reader(move_.mapping.source));
     look_for_a_key();
+    look_for_what_is_not_followed();
     TRY(look_for_the_assigned());
     if (!standing_.begun) {
       ASSIGN_OR_RETURN(rehearsal_, move_.target->rehearse(move_.mapping));

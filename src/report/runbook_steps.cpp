@@ -3,6 +3,7 @@
 
 #include <algorithm>
 
+#include "base/counted.h"
 #include "base/text.h"
 #include "report/headline.h"
 #include "report/runbook.h"
@@ -147,9 +148,9 @@ RunbookStep copy(const ReportFacts& facts) {
   step.back = rollback_by(facts, "removes the new tables; the application never noticed them");
   if (const auto from = facts.story.first_in(Phase::copying)) {
     step.happened.push_back(
-        fmt::format("since {}: {} read, {} written in {} chunks, {} at work{}", to_day_text(*from),
+        fmt::format("since {}: {} read, {} written in {}, {} at work{}", to_day_text(*from),
                     rows_text(facts.rows_read()), with_thousands(facts.rows_written()),
-                    with_thousands(std::ssize(facts.story.chunks)), to_duration_text(measured),
+                    counted(std::ssize(facts.story.chunks), "chunk"), to_duration_text(measured),
                     ended ? "" : "; not ended yet"));
   }
   if (facts.state.rejected > 0) {

@@ -6,6 +6,7 @@
 #include <cmath>
 #include <filesystem>
 
+#include "base/counted.h"
 #include "base/text.h"
 #include "report/files.h"
 #include "report/headline.h"
@@ -208,9 +209,10 @@ std::string so_far(const json& table, bool with_rate) {
         with_rate
             ? fmt::format(", {} rows/s", with_thousands(copied["rows_per_s"].get<std::int64_t>()))
             : "";
-    text += fmt::format(
-        "    copied   {} in {} chunks{}{}\n", rows_text(copied["read"].get<std::int64_t>()),
-        copied["chunks"].get<std::int64_t>(), rate, copied["done"].get<bool>() ? "" : " so far");
+    text +=
+        fmt::format("    copied   {} in {}{}{}\n", rows_text(copied["read"].get<std::int64_t>()),
+                    counted(copied["chunks"].get<std::int64_t>(), "chunk"), rate,
+                    copied["done"].get<bool>() ? "" : " so far");
   }
   if (table.contains("compared")) {
     text += fmt::format("    compared {}, {} differ\n",

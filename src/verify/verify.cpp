@@ -35,12 +35,12 @@ Verify::Verify(std::span<const Move> moves, const Move& move, Pairing pairing, s
       events_(events) {}
 
 Status Verify::open(Lane& lane) const {
-  ASSIGN_OR_RETURN(lane.source, move_.source->open_reader_where(move_.mapping.source, move_.where));
   ASSIGN_OR_RETURN(lane.target, move_.target->open_reader(move_.mapping.target));
   if (move_.compares_inside) {
     ASSIGN_OR_RETURN(lane.inside, move_.target->open_inside(move_.mapping, *move_.source));
   }
   if (move_.own != nullptr) lane.own = std::make_unique<OwnComparison>(moves_, move_);
+  ASSIGN_OR_RETURN(lane.source, move_.source->open_reader_where(move_.mapping.source, move_.where));
   return {};
 }
 
@@ -240,13 +240,15 @@ Result<bool> Verify::source_chunk_of_own(Lane& lane) {
   Fingerprint expected;
   Fingerprint found;
   std::vector<Row> suspects;
+  std::int64_t compared = 0;
   for (std::size_t i = 0; i < keys.size(); ++i) {
     const auto& [image, target, differs, waits] = pairs[i];
+    if (image || target) ++compared;
     if (image) expected.add(written_values(move_.mapping.forward, *image));
     if (target) found.add(written_values(move_.mapping.forward, *target));
     if (!differs.empty()) suspects.push_back(keys[i]);
   }
-  TRY(note_chunk(std::ssize(keys), expected, found, suspects));
+  TRY(note_chunk(compared, expected, found, suspects));
   lane.after = chunk.range.through;
   return !lane.after.has_value();
 }

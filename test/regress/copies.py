@@ -1,6 +1,7 @@
 """Copies among rows of others: what is taken (`where`), what an equal key does (`on_conflict`), what refers to nothing
 (`orphans`), and ids that stand inside of values."""
 import json
+import random
 import subprocess
 
 from pair import BINARY, REFUSED, Copying, are, main, new_id
@@ -330,6 +331,59 @@ CREATE TABLE deals (id TEXT PRIMARY KEY, agentContactId TEXT, place TEXT, state 
             assert line in asked.stdout, (line, asked.stdout)
 
 
+def what_is_left_out_takes_along_what_refers_to_it():
+    """Rows that refer to rows of their own chunk, in chains and in circles."""
+    tables = """CREATE TABLE p (id INTEGER PRIMARY KEY, n INTEGER, up INTEGER REFERENCES p (id), q INTEGER REFERENCES q (id));
+CREATE TABLE q (id INTEGER PRIMARY KEY, p INTEGER REFERENCES p (id));"""
+    lines = 'tables:\n  - {from: dev/p, to: prod/p, where: {n: {not: 0}}}\n  - {from: dev/q, to: prod/q}\n'
+    head, tail = PLAN.split("tables:")[0], PLAN[PLAN.index("sync:"):]
+    rng = random.Random(4)
+    for policy in ("delete", "reject", "delete", "delete"):
+        count = 400
+        pick = lambda: rng.choice([None, rng.randrange(count), rng.randrange(count)])
+        p = {i: (rng.randrange(12), i - 1 if 0 < i < 100 else pick(), pick() if i % 3 == 0 else None) for i in range(count)}
+        q = {i: pick() for i in range(count)}
+        rows = [("INSERT INTO p VALUES (?, ?, ?, ?)", (i, *row)) for i, row in p.items()] + [("INSERT INTO q VALUES (?, ?)", row) for row in q.items()]
+        left_p, left_q = {i for i in p if p[i][0] != 0}, set(q)
+        while True:
+            now_p = {i for i in left_p if p[i][1] in left_p | {None} and p[i][2] in left_q | {None}}
+            now_q = {i for i in left_q if q[i] in left_p | {None}}
+            if (now_p, now_q) == (left_p, left_q):
+                break
+            left_p, left_q = now_p, now_q
+        with Copy("orphans: " + policy, tables=tables, rows=rows, plan=head + lines + tail) as copy:
+            copy.run("run", "--yes")
+            are({i for i, in copy.ask("prod", "SELECT id FROM p")}, left_p)
+            are({i for i, in copy.ask("prod", "SELECT id FROM q")}, left_q)
+            assert 3 < len(left_p) < count and len(left_q) < count, (len(left_p), len(left_q))
+            are(copy.ask("prod", "PRAGMA foreign_key_check"), [])
+            copy.run("verify")
+            are(copy.run("report").count(" 0 there already"), 2)
+
+
+def references_that_cannot_be_followed_are_refused_where_rows_stay_behind():
+    tables = "CREATE TABLE a (x INTEGER, y INTEGER, PRIMARY KEY (x, y)); CREATE TABLE b (id INTEGER PRIMARY KEY, x INTEGER, y INTEGER, FOREIGN KEY (x, y) REFERENCES a (x, y));"
+    rows = [("INSERT INTO a VALUES (?, ?)", (i, 1)) for i in range(4)] + [("INSERT INTO b VALUES (?, ?, 1)", (i, i)) for i in range(4)]
+    with Copy("sample: {a: 1}", tables=tables, rows=rows) as copy:
+        printed = copy.run("run", "--yes", expect=REFUSED)
+        assert "b refers to a by x, y" in printed, printed
+    with Copy("sample: {a: 1}\norphans: keep", tables=tables, rows=rows) as copy:
+        copy.run("run", "--yes")
+        are(copy.ask("prod", "SELECT (SELECT count(*) FROM a), (SELECT count(*) FROM b)"), [(1, 4)])
+
+
+def a_long_list_of_values_is_no_trouble():
+    rows = [(PERSON, ("p%d" % i, "n", None, i)) for i in range(1500)]
+    plan = PLAN.replace("exists, names", "exists, where: {age: [%s]}, names" % ", ".join(map(str, range(1200)))).replace('["*"]', "[people]")
+    with Copy("", rows=rows, plan=plan) as copy:
+        copy.run("run", "--yes")
+        are(copy.ask("prod", "SELECT count(*) FROM people"), [(1200,)])
+        text = (copy.folder / "plan.yaml").read_text()
+        (copy.folder / "plan.yaml").write_text(text.replace("where: {age: [0, ", "where: {age: ["))
+        for verb in (["verify"], ["run", "--yes"]):
+            assert "not the one this migration was started with" in copy.run(*verb, expect=REFUSED)
+
+
 def a_rollback_gives_numbers_back():
     tables = "CREATE TABLE n (id INTEGER PRIMARY KEY AUTOINCREMENT, a); CREATE TABLE two (a TEXT, b INTEGER, c, PRIMARY KEY (a, b));"
     rows = [("INSERT INTO n VALUES (?, ?)", (i, "x")) for i in (50, 60, 70)] + [("INSERT INTO two VALUES ('x', 7, 'c')", ())]
@@ -341,6 +395,9 @@ def a_rollback_gives_numbers_back():
                 copy.ask("prod", "INSERT INTO n (a) VALUES ('theirs')")
             copy.run("rollback", "--yes")
             are(copy.ask("prod", "SELECT seq FROM sqlite_sequence WHERE name = 'n'"), [(71,) if somebody_came else (9,)])
+    with Copy("", tables=tables, rows=rows, plan=PLAN.replace("exists, names", "exists, where: {id: 50}, names").replace('["*"]', "[n]")) as copy:
+        copy.run("run", "--yes")
+        are(copy.ask("prod", "SELECT seq FROM sqlite_sequence WHERE name = 'n'"), [(50,)])
 
 
 def what_a_plan_for_a_copy_may_not_say():
@@ -360,5 +417,6 @@ if __name__ == "__main__":
          personal_data_is_masked_and_keeps_its_format, a_rollback_puts_back_values_that_have_to_be_unique, unique_values_may_change_places,
          what_somebody_did_to_our_rows_is_told, a_table_that_the_copy_made_stays_while_others_have_rows_in_it,
          what_a_trigger_of_the_target_made_of_a_row_goes_with_it, keys_of_every_kind_lead_their_references, circles_of_references_end,
-         odd_values_are_refused_and_not_cut_off, references_that_nobody_has_said_are_asked_for, a_rollback_gives_numbers_back,
+         odd_values_are_refused_and_not_cut_off, references_that_nobody_has_said_are_asked_for, a_rollback_gives_numbers_back, what_is_left_out_takes_along_what_refers_to_it,
+         references_that_cannot_be_followed_are_refused_where_rows_stay_behind, a_long_list_of_values_is_no_trouble,
          what_a_plan_for_a_copy_may_not_say)

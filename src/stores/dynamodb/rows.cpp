@@ -59,13 +59,18 @@ class Filter {
   }
 
   void add(const Condition& condition) {
-    constexpr std::size_t values_max = 90;  // of the service's 100 for each comparison
+    // The service takes 300 operators and 4 KB in one expression.
+    constexpr int values_max = 60;
+    constexpr int value_bytes_max = 200;
     const std::string form = spelled(condition.is);
-    const bool can_be_asked = std::ranges::all_of(condition.values, [](const Value& value) {
+    const bool can_be_asked = std::ranges::all_of(condition.values, [&](const Value& value) {
       const auto* text = value.get_if<std::string>();
-      return value.kind() == Kind::int64 || (text != nullptr && !text->empty());
+      if (text == nullptr)
+        return value.kind() == Kind::int64 && condition.is != Condition::Is::begins_with;
+      return !text->empty() && std::ssize(*text) <= value_bytes_max;
     });
-    if (form.empty() || !can_be_asked || condition.values.size() > values_max) return;
+    const bool has_room = values_count_ + std::ssize(condition.values) <= values_max;
+    if (form.empty() || !can_be_asked || !has_room) return;
     const std::string name = fmt::format("#f{}", names_count_++);
     names_ += (names_.empty() ? "" : ",") + in_quotes(name) + ":" + in_quotes(condition.column);
     std::string any;
@@ -74,6 +79,14 @@ class Filter {
       values_ += (values_.empty() ? "" : ",") + in_quotes(mark) + ":";
       append_value(values_, value);
       any += (any.empty() ? "" : " OR ") + fmt::format(fmt::runtime(form), name, mark);
+    }
+    // To whimbrel true is also the number 1; whoever reads looks again.
+    const bool has_numbers = std::ranges::any_of(
+        condition.values, [](const Value& value) { return value.kind() == Kind::int64; });
+    if (has_numbers) {
+      const std::string mark = fmt::format(":f{}", values_count_++);
+      values_ += "," + in_quotes(mark) + R"(:{"S":"BOOL"})";
+      any += fmt::format(" OR attribute_type({}, {})", name, mark);
     }
     expression_ += (expression_.empty() ? "(" : " AND (") + any + ")";
   }

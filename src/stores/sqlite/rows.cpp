@@ -39,7 +39,8 @@ std::string condition_sql(const Condition& condition, Row& parameters) {
                            : condition.is == Condition::Is::below       ? "<"
                            : condition.is == Condition::Is::begins_with ? ">="
                                                                         : nullptr;
-  if (comparison == nullptr) return "";
+  constexpr std::size_t values_max = 200;
+  if (comparison == nullptr || condition.values.size() > values_max) return "";
   std::vector<std::string> any;
   for (const Value& value : condition.values) {
     if (value.kind() != Kind::text && value.kind() != Kind::int64) return "";
@@ -60,7 +61,11 @@ class Reader final : public SnapshotReader {
   Result<ChunkOfRows> read_after(const std::optional<Row>& after,
                                  const ChunkLimits& limits) override {
     Row parameters;
-    std::string where = range_sql(table_.key, "", {after, std::nullopt}, parameters);
+    KeyRange range{after, std::nullopt};
+    if (!conditions_.empty()) {
+      ASSIGN_OR_RETURN(range.through, end_of_scan(after, limits));
+    }
+    std::string where = range_sql(table_.key, "", range, parameters);
     for (const Condition& condition : conditions_) {
       const std::string asked = condition_sql(condition, parameters);
       if (!asked.empty()) where += " AND " + asked;
@@ -76,7 +81,10 @@ class Reader final : public SnapshotReader {
     std::int64_t bytes = 0;
     while (true) {
       ASSIGN_OR_RETURN(const bool more, connection_->step(statement.get()));
-      if (!more) return chunk;
+      if (!more) {
+        chunk.range.through = std::move(range.through);
+        return chunk;
+      }
       if (std::ssize(chunk.rows) >= limits.rows_max ||
           (bytes >= limits.bytes_max && !chunk.rows.empty())) {
         chunk.range.through = key_of(chunk.rows.back(), key_);
@@ -116,6 +124,14 @@ class Reader final : public SnapshotReader {
   }
 
  private:
+  // Where few rows are wanted, looking for them is not to hold the lock for the whole table.
+  Result<std::optional<Row>> end_of_scan(const std::optional<Row>& after,
+                                         const ChunkLimits& limits) {
+    constexpr std::int64_t times = 20;
+    return key_at(*connection_, table_.key, quote_name(table_.name), after,
+                  limits.rows_max * times);
+  }
+
   // Those that are found. In the order of the keys, so that a page is read once and not again and
   // again. A transaction saves taking the file's locks for each key; in a short one nobody waits
   // long.
@@ -128,6 +144,7 @@ class Reader final : public SnapshotReader {
     for (std::size_t begin = 0; begin < order.size(); begin += keys_at_once) {
       ASSIGN_OR_RETURN(Transaction transaction, Transaction::begin(*connection_, false));
       for (std::size_t i = begin; i < std::min(begin + keys_at_once, order.size()); ++i) {
+        sqlite3_reset(statement);  // a lock of somebody else may have ended the last call
         int at = 0;
         for (const Value& value : keys[order[i]]) TRY(bind(statement, ++at, value));
         ASSIGN_OR_RETURN(const bool found, connection_->step(statement));
