@@ -49,7 +49,7 @@ VARYING = [
     (r"^(copying|comparing|reading|feeding) .*[0-9].*$", "…"),
     (r"20[2-9][0-9]-[0-9]{2}-[0-9]{2}T[0-9:]+(\.[0-9]+)?Z?", "…"),
     (r"[0-9]{8}T[0-9]{6}Z", "…"),
-    (r"rows in [0-9]+ chunks?, [0-9,]+ rows/s", "rows in … chunks, … rows/s"),
+    (r"rows in [0-9]+ chunks?, [0-9,]+ rows/s", "rows in …, … rows/s"),
     (r"\bin [0-9.]+ (ms|s|min)\b", "in …"),
     (r"estimate .*", "estimate    …"),
     (r"\(([0-9.,]+) (B|kB|MB) of values\)", "(… of values)"),
