@@ -138,6 +138,15 @@ class Binder {
     if (!in && begun_with_ && there.ok()) {
       return std::optional<TableSchema>(std::move(there).value());
     }
+    std::error_code ignored;
+    if (!in && std::filesystem::exists(path, ignored)) {
+      return Error{ErrorCode::unavailable,
+                   fmt::format("the file {} is there and cannot be opened", *entry.create_file),
+                   "it may not be readable by this user, or too many files are open: `ulimit -n`",
+                   "nothing was changed",
+                   {},
+                   ""};
+    }
     if (!in) {
       diagnostics_.add(
           entry.create_at, fmt::format("there is no file {}", *entry.create_file),
