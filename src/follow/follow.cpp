@@ -347,10 +347,6 @@ Status Follow::spell_as_they_are(Lane& lane, std::vector<Row>& keys) {
   return {};
 }
 
-Result<bool> Follow::is_wanted(const Move& move, const Row& row) const {
-  return Selection(moves_, move).is_wanted(row);
-}
-
 // Forward only: nothing leads back.
 Result<std::int64_t> Follow::carry_own(Lane& lane, const std::vector<Row>& keys) {
   const Move& move = *lane.move;

@@ -11,6 +11,7 @@
 #include <map>
 #include <memory>
 #include <set>
+#include <span>
 #include <string>
 
 #include "base/events.h"
@@ -61,9 +62,8 @@ class Follow {
   // if a feed had named them. Gives the rows written. `unavailable` when a guarded row changed
   // meanwhile.
   Result<std::int64_t> carry_keys(const Move& move, std::vector<Row> keys);
-  // Among rows of others: whether the copy takes this row of the source, as far as it says so
-  // itself.
-  Result<bool> is_wanted(const Move& move, const Row& row) const;
+  // All of the migration.
+  std::span<const Move> moves() const { return moves_; }
   // What waits from the journaled position to the end, batch by batch; applies nothing.
   Status look_ahead(const std::function<Status(const ChangeBatch& batch)>& see);
   // The application's changes among it.

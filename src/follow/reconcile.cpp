@@ -2,8 +2,6 @@
 
 #include <fmt/format.h>
 
-#include <functional>
-
 #include "plan/selection.h"
 #include "store/image.h"
 
@@ -78,12 +76,9 @@ Result<std::optional<Row>> Reconcile::serving_key_of(const Row& other_row) const
 
 // Rows of others in the target are nobody's business here.
 Result<bool> Reconcile::own_chunk() {
-  std::function<Result<bool>(const Row&)> wanted;
-  if (leaves_out_rows(move_)) {
-    wanted = [this](const Row& row) { return follow_.is_wanted(move_, row); };
-  }
-  ASSIGN_OR_RETURN(OwnWithoutSource gone, own_without_source(*move_.own, *serving_, after_,
-                                                             chunk_limits.rows_max, wanted));
+  ASSIGN_OR_RETURN(OwnWithoutSource gone,
+                   own_without_source(*move_.own, *serving_, after_, chunk_limits.rows_max,
+                                      what_is_wanted(follow_.moves(), move_)));
   TRY(carry(std::move(gone.source_keys)));
   after_ = gone.through;
   return !after_.has_value();

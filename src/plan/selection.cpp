@@ -91,6 +91,20 @@ bool holds(const Condition& condition, const TableSchema& table, const Row& row)
 
 bool leaves_out_rows(const Move& move) { return !move.where.empty() || move.subset != nullptr; }
 
+std::function<Result<bool>(const Row&)> what_is_wanted(std::span<const Move> moves,
+                                                       const Move& move) {
+  if (!leaves_out_rows(move)) return nullptr;
+  return [selection = Selection(moves, move)](const Row& row) { return selection.is_wanted(row); };
+}
+
+std::vector<Value> ids_of(const Reference& reference, const Row& row) {
+  Result<std::vector<Value>> ids =
+      ids_in(reference.place, row[static_cast<std::size_t>(reference.column)]);
+  if (!ids.ok()) return {};
+  std::erase_if(ids.value(), [](const Value& id) { return id.is_null(); });
+  return std::move(ids).value();
+}
+
 bool meets_conditions(const Move& move, const Row& row) {
   return std::ranges::all_of(
       move.where, [&](const Condition& one) { return holds(one, move.mapping.source, row); });
@@ -187,11 +201,7 @@ class Selection::Closure {
     const bool changes = move.orphans == Orphans::null || move.orphans == Orphans::assign;
     for (const Reference& reference : move.references) {
       if (!goes && !(converts && changes)) break;
-      const Result<std::vector<Value>> ids = ids_in(reference.place, row[at(reference.column)]);
-      if (!ids.ok()) continue;  // what the mapping refuses anyway refers to nothing
-      for (const Value& id : ids.value()) {
-        if (!id.is_null()) link(node, reference, id);
-      }
+      for (const Value& id : ids_of(reference, row)) link(node, reference, id);
     }
     if (converts) nodes_[node].row = std::move(row);
   }
@@ -271,11 +281,7 @@ Result<std::vector<Selection::Missing>> Selection::missing(std::span<const Row> 
     std::vector<std::vector<Value>> by_row;
     std::vector<Value> ids;
     for (const Row& row : rows) {
-      const Value& value = row[static_cast<std::size_t>(reference.column)];
-      Result<std::vector<Value>> found = ids_in(reference.place, value);
-      // What the mapping refuses anyway refers to nothing.
-      by_row.push_back(found.ok() ? std::move(found).value() : std::vector<Value>{});
-      std::erase_if(by_row.back(), [](const Value& id) { return id.is_null(); });
+      by_row.push_back(ids_of(reference, row));
       ids.insert(ids.end(), by_row.back().begin(), by_row.back().end());
     }
     TRY(look_up(reference, std::move(ids)));

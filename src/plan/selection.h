@@ -2,6 +2,7 @@
 // and `orphans`.
 #pragma once
 
+#include <functional>
 #include <map>
 #include <memory>
 #include <optional>
@@ -14,6 +15,12 @@ namespace whimbrel {
 
 // Whether the plan leaves out rows of this table, for what they are.
 bool leaves_out_rows(const Move& move);
+// Whether a row of the source is wanted, for whoever asks of many; null where all are. `moves` are
+// all of the migration, and both outlive it. Any thread.
+std::function<Result<bool>(const Row&)> what_is_wanted(std::span<const Move> moves,
+                                                       const Move& move);
+// What this row of the source refers to. What the mapping refuses anyway refers to nothing.
+std::vector<Value> ids_of(const Reference& reference, const Row& row);
 
 // Threads: one at a time. Errors: those of the sources.
 class Selection {

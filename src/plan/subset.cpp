@@ -5,7 +5,7 @@
 #include <queue>
 
 #include "base/sha256.h"
-#include "transform/ids.h"
+#include "plan/selection.h"
 
 namespace whimbrel {
 
@@ -204,12 +204,8 @@ Result<bool> Subset::add_belonging_rows(std::span<const Move> moves, const Move&
       std::vector<std::size_t> of;
       for (std::size_t i = 0; i < rows.size(); ++i) {
         if (belongs[i]) continue;
-        const Result<std::vector<Value>> found =
-            ids_in(reference.place, rows[i][at(reference.column)]);
-        if (!found.ok()) continue;  // what the mapping refuses refers to nothing
-        for (const Value& id : found.value()) {
-          if (id.is_null()) continue;
-          ids.push_back({id});
+        for (Value& id : ids_of(reference, rows[i])) {
+          ids.push_back({std::move(id)});
           of.push_back(i);
         }
       }
@@ -261,12 +257,7 @@ Status Subset::add_parents(std::span<const Move> moves, const Move& move,
     std::vector<Row> ids;
     for (const std::optional<Row>& row : rows) {
       if (!row) continue;  // deleted a moment ago
-      const Result<std::vector<Value>> found =
-          ids_in(reference.place, (*row)[at(reference.column)]);
-      if (!found.ok()) continue;
-      for (const Value& id : found.value()) {
-        if (!id.is_null()) ids.push_back({id});
-      }
+      for (Value& id : ids_of(reference, *row)) ids.push_back({std::move(id)});
     }
     ASSIGN_OR_RETURN(const auto parents, parent.source->open_reader(parent.mapping.source));
     ASSIGN_OR_RETURN(const auto there, parents->read_keys(ids));

@@ -30,9 +30,6 @@ class OwnComparison {
                                     std::vector<std::optional<Row>> sources,
                                     SnapshotReader& target);
 
-  // Whether this row of the source is one that the copy takes, as far as it says so itself.
-  Result<bool> is_wanted(const Row& row) const { return selection_.is_wanted(row); }
-
  private:
   Result<std::vector<std::optional<Row>>> images_of(std::vector<std::optional<Row>> sources);
   Status judge(Pair& pair, const std::optional<OwnRow>& known) const;

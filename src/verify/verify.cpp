@@ -255,13 +255,9 @@ Result<bool> Verify::source_chunk_of_own(Lane& lane) {
 
 // Rows of ours whose row of the source is gone. Those of others are no differences.
 Result<bool> Verify::own_chunk(Lane& lane) {
-  std::function<Result<bool>(const Row&)> wanted;
-  if (leaves_out_rows(move_)) {
-    wanted = [&lane](const Row& row) { return lane.own->is_wanted(row); };
-  }
-  ASSIGN_OR_RETURN(
-      const OwnWithoutSource gone,
-      own_without_source(*move_.own, *lane.source, lane.after, lane.rows_per_chunk, wanted));
+  ASSIGN_OR_RETURN(const OwnWithoutSource gone,
+                   own_without_source(*move_.own, *lane.source, lane.after, lane.rows_per_chunk,
+                                      what_is_wanted(moves_, move_)));
   TRY(suspect(gone.source_keys));
   lane.after = gone.through;
   return !lane.after.has_value();
