@@ -20,7 +20,8 @@ target_include_directories(whimbrel_library INTERFACE
   $<INSTALL_INTERFACE:${CMAKE_INSTALL_INCLUDEDIR}>)
 # whimbrelConfig.cmake finds the same again.
 target_link_libraries(whimbrel_library PRIVATE fmt::fmt yaml-cpp PkgConfig::xxhash PkgConfig::zstd
-  PkgConfig::simdjson SQLite::SQLite3 CURL::libcurl OpenSSL::Crypto ZLIB::ZLIB Threads::Threads)
+  PkgConfig::simdjson SQLite::SQLite3 CURL::libcurl OpenSSL::Crypto PostgreSQL::PostgreSQL ZLIB::ZLIB
+  Threads::Threads)
 
 # The headers of include/whimbrel, and beside them the few of src/ that they include: an include in
 # quotes looks beside its own file first, and so finds these without another -I.

@@ -9,6 +9,9 @@ namespace {
 struct Maker {
   Clock& clock;
   std::unique_ptr<Switch> operator()(const RowSwitch& plan) const { return make_row_switch(plan); }
+  std::unique_ptr<Switch> operator()(const RetypeSwitch& plan) const {
+    return make_retype_switch(plan);
+  }
   std::unique_ptr<Switch> operator()(const CommandSwitch& plan) const {
     return make_command_switch(plan);
   }

@@ -10,6 +10,7 @@
 namespace whimbrel {
 
 std::unique_ptr<Switch> make_row_switch(const RowSwitch& plan);
+std::unique_ptr<Switch> make_retype_switch(const RetypeSwitch& plan);
 std::unique_ptr<Switch> make_command_switch(const CommandSwitch& plan);
 std::unique_ptr<Switch> make_env_file_switch(const EnvFileSwitch& plan);
 std::unique_ptr<Switch> make_file_switch(const FileSwitch& plan);

@@ -13,7 +13,7 @@ namespace {
 
 // Columns, types, NOT NULL, collations and the key: what the schema itself tells.
 std::string ddl_of(const TableSchema& source, const std::string& name, const Dialect& dialect) {
-  std::string ddl = fmt::format("CREATE TABLE {} (", dialect.quote(name));
+  std::string ddl = fmt::format("CREATE TABLE {} (", dialect.quote_table(name));
   for (const ColumnSchema& column : source.columns) {
     if (column.generated || column.hidden) continue;
     ddl += "\n  " + dialect.quote(column.name);

@@ -74,7 +74,7 @@ Status Engine::no_key_is_null() {
     if (nulls.empty()) continue;
     ASSIGN_OR_RETURN(const Value rows, move.target->ask(fmt::format(
                                            "SELECT count(*) FROM {} WHERE {}",
-                                           dialect->quote(table.name), join(nulls, " OR "))));
+                                           dialect->quote_table(table.name), join(nulls, " OR "))));
     const auto* count = rows.get_if<std::int64_t>();
     if (count == nullptr || *count == 0) continue;
     return Error{

@@ -64,7 +64,9 @@ class Reader {
   void let_go(TimePoint at) {
     if (!held_since_) return;
     const TimePoint end = std::max(std::min(at, deadline_), *held_since_);
-    writers_.held += end - *held_since_;
+    const Milliseconds held = end - *held_since_;
+    writers_.held += held;
+    writers_.longest = std::max(writers_.longest, held);
     last_release_ = std::max(last_release_, end);
     held_since_.reset();
   }

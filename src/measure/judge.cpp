@@ -178,6 +178,7 @@ class Judge {
     if (name == "lost") return lost();
     if (name == "errors") return errors();
     if (name == "writer_uptime") return writer_uptime();
+    if (name == "longest_stall") return longest_stall();
     if (name == "storage_change") return storage_change();
     if (name == "throughput_change") {
       const auto value =
@@ -244,6 +245,21 @@ class Judge {
     if (!found.value || (seen && *seen < *found.value)) {
       found = {seen, fmt::format("{} of {} writes failed", after_["probe"].value("failed", 0LL),
                                  after_["probe"].value("probes", 0LL))};
+    }
+    return found;
+  }
+
+  // The longest hold that the journal knows, or the slowest write that the probe saw.
+  Found longest_stall() const {
+    Found found{std::nullopt, "no migration, and no `--writes`"};
+    const json journal = after_document_.value("journal", json());
+    if (journal.is_object() && journal.contains("writers")) {
+      found = {number_at(journal["writers"], "longest_hold_ms"), "the longest hold"};
+    }
+    if (!after_.contains("probe") || after_["probe"].value("probes", 0LL) == 0) return found;
+    const std::optional<double> slowest = number_at(after_["probe"], "max_ms");
+    if (slowest && (!found.value || *slowest > *found.value)) {
+      found = {slowest, "the slowest write of the probe"};
     }
     return found;
   }

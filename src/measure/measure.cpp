@@ -131,6 +131,7 @@ json journal_document(const std::optional<JournalFacts>& journal) {
               {"writers",
                {{"holds", journal->writers.holds},
                 {"held_ms", journal->writers.held.count()},
+                {"longest_hold_ms", journal->writers.longest.count()},
                 {"migration_ms", journal->writers.migration.count()},
                 {"uptime_per_cent", rounded(journal->writers.uptime_per_cent())}}}};
   if (journal->verified) {
@@ -145,6 +146,41 @@ json criteria_document(const std::vector<Criterion>& criteria) {
   json all = json::object();
   for (const Criterion& one : criteria) all[one.kind->name] = one.written;
   return all;
+}
+
+// What the values of a parameter are where the plan takes them from a table: those of its first
+// rows, on the side that is asked.
+Status sample(const Migration& migration, Side side, std::vector<MeasuredQuery>& queries) {
+  constexpr std::int64_t rows_max = 1000;
+  for (MeasuredQuery& query : queries) {
+    for (const SampledParameter& one : query.samples) {
+      const auto move = std::ranges::find(migration.moves, one.table, &Move::name);
+      if (move == migration.moves.end()) {
+        return Error{ErrorCode::invalid_plan,
+                     fmt::format("no table of the plan is called `{}`", printable(one.table)),
+                     fmt::format("`:{}` of the query `{}` is to come from it", one.parameter,
+                                 query.name)};
+      }
+      const bool old_side = side == Side::old_side;
+      const TableSchema& table = old_side ? move->mapping.source : move->mapping.target;
+      const int at = table.column_index(table.own_spelling(one.column));
+      if (at < 0) {
+        return Error{ErrorCode::invalid_plan,
+                     fmt::format("{} has no column `{}`", table.name, printable(one.column)),
+                     did_you_mean(one.column, table.column_names())};
+      }
+      ASSIGN_OR_RETURN(const auto reader,
+                       (old_side ? move->source : move->target)->open_reader(table));
+      ASSIGN_OR_RETURN(const ChunkOfRows chunk, reader->read_after(std::nullopt, {rows_max}));
+      std::vector<Value> values;
+      for (const Row& row : chunk.rows) values.push_back(row[static_cast<std::size_t>(at)]);
+      if (values.empty()) values.emplace_back();
+      for (auto& [name, all] : query.with) {
+        if (name == one.parameter) all = values;
+      }
+    }
+  }
+  return {};
 }
 
 }  // namespace
@@ -194,10 +230,12 @@ Result<json> measure(const MeasureParts& parts, const std::vector<Side>& sides,
     ASSIGN_OR_RETURN(Store* const store, store_of(parts.migration, side));
     const std::vector<TableSchema> tables = tables_of(parts.migration, side);
     ThreadExecutor executor(settings.connections + (settings.writes ? 1 : 0));
+    std::vector<MeasuredQuery> queries = parts.plan.queries;
+    TRY(sample(parts.migration, side, queries));
     ASSIGN_OR_RETURN(const LoadOutcome outcome,
-                     put_load(*store, side, parts.plan.queries, tables, settings, parts.clock,
-                              executor, parts.stop));
-    json one = side_document(side, outcome, parts.plan.queries);
+                     put_load(*store, side, queries, tables, settings, parts.clock, executor,
+                              parts.stop));
+    json one = side_document(side, outcome, queries);
     ASSIGN_OR_RETURN(one["storage"], storage(*store, tables));
     parts.events.emit({"side_measured",
                        {{"side", std::string(name_of(side))},

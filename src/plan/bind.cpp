@@ -46,6 +46,14 @@ class Binder {
     migration_.stores = stores_;
     migration_.limits = plan_.limits;
     migration_.backup = plan_.backup;
+    if (!plan_.backup.schema.empty()) {
+      for (const auto& [alias, store] : stores_) {
+        if (store->capabilities().keeps_copies) continue;
+        diagnostics_.add(plan_.stores.front().at,
+                         fmt::format("`{}` has no schemas to keep a backup in", alias),
+                         "say `backup: {to: \"file:backup\"}`");
+      }
+    }
     migration_.start_manually = plan_.start_manually;
     migration_.hold_none = plan_.hold_none;
     migration_.stragglers_quiet = plan_.stragglers_quiet;
@@ -64,9 +72,11 @@ class Binder {
     migration_.only_copies = plan_.only_copies();
     if (migration_.only_copies) learn_schemas();
     for (const TableEntry& entry : entries_) TRY(table(entry));
+    TRY(retypes());
     connect_references();
     subset();
     for (const SwitchEntry& entry : plan_.switches) TRY(bind_switch(entry));
+    log_table();
     for (std::size_t i = 0; i < plan_.checks.size(); ++i) bind_check(i);
     tables_together();
     TRY(sync());
@@ -329,6 +339,101 @@ class Binder {
                            (compared_max == 0 || compared <= compared_max);
     migration_.moves.push_back(std::move(move));
     references_.push_back(found.references);
+    return {};
+  }
+
+  // Columns that get another type: each table of the closure moves to one beside it, which takes its
+  // name at the switch.
+  Status retypes() {
+    if (plan_.retypes.empty()) return {};
+    migration_.retypes = true;
+    const std::string& alias = plan_.retypes.front().table.alias;
+    const std::shared_ptr<Store>& store = stores_.at(alias);
+    std::vector<RetypedColumn> columns;
+    for (const RetypeEntry& entry : plan_.retypes) {
+      if (entry.table.alias != alias) {
+        diagnostics_.add(entry.table.at, "a plan gives other types in one store",
+                         "make a plan of its own for each store");
+        return {};
+      }
+      if (!retyped(entry, *store, columns)) return {};
+    }
+    Result<std::vector<RetypedTable>> tables = store->retyping()->tables(columns);
+    if (!tables.ok()) {
+      const ErrorCode code = tables.error().code;
+      if (code != ErrorCode::refused && code != ErrorCode::not_found) return tables.error();
+      diagnostics_.add(plan_.retypes.front().at, tables.error().message, tables.error().hint);
+      return {};
+    }
+    RetypeSwitch swap{store, {}};
+    for (RetypedTable& one : tables.value()) {
+      swap.tables.push_back(one.source.name);
+      TRY(retyped_table(alias, store, std::move(one)));
+    }
+    migration_.switches.push_back({"swap", std::move(swap)});
+    return {};
+  }
+
+  // Also the columns that follow it without a foreign key.
+  bool retyped(const RetypeEntry& entry, Store& store, std::vector<RetypedColumn>& columns) {
+    if (store.retyping() == nullptr) {
+      diagnostics_.add(entry.table.at,
+                       fmt::format("`{}` cannot give columns another type in place",
+                                   entry.table.alias),
+                       "make a table with the other types, and move the rows there: `tables:`");
+      return false;
+    }
+    columns.push_back({entry.table.table, entry.column, entry.to});
+    for (const RetypeEntry::Also& also : entry.also) {
+      columns.push_back({also.table.table, also.column, entry.to});
+    }
+    const std::size_t known = diagnostics_.mistakes().size();
+    const auto look = [&](const TableAddress& table, const std::string& column, Place at) {
+      const Result<TableSchema> there = store.catalog().describe(table.table);
+      if (!there.ok()) {
+        diagnostics_.add(table.at, there.error().message, there.error().hint);
+      } else if (there.value().column_index(column) < 0) {
+        diagnostics_.add(at,
+                         fmt::format("{} has no column `{}`", there.value().name,
+                                     printable(column)),
+                         did_you_mean(column, there.value().column_names()));
+      }
+    };
+    look(entry.table, entry.column, entry.column_at);
+    for (const RetypeEntry::Also& also : entry.also) look(also.table, also.column, also.table.at);
+    return diagnostics_.mistakes().size() == known;
+  }
+
+  Status retyped_table(const std::string& alias, const std::shared_ptr<Store>& store,
+                       RetypedTable table) {
+    std::vector<std::pair<std::string, ExprPtr>> columns;
+    for (const ColumnSchema& column : table.source.columns) {
+      if (!column.generated) columns.emplace_back(column.name, make_expr(ColumnRef{column.name}));
+    }
+    Move move;
+    move.index = static_cast<int>(migration_.moves.size());
+    const std::string& whole = table.source.name;
+    const std::size_t dot = whole.rfind('.');
+    move.name = dot == std::string::npos ? whole : whole.substr(dot + 1);
+    const bool taken = std::ranges::count(migration_.moves, move.name, &Move::name) > 0;
+    if (taken) move.name = whole;
+    move.from = alias + "/" + whole;
+    move.to = alias + "/" + table.target.name;
+    move.source = store;
+    move.target = store;
+    Result<Mapping> mapping =
+        make_mapping(std::move(table.source), std::move(table.target), columns);
+    if (!mapping.ok()) {
+      diagnostics_.add(plan_.retypes.front().at, mapping.error().message, mapping.error().hint);
+      return {};
+    }
+    move.mapping = std::move(mapping).value();
+    move.creates_target = true;
+    move.indexes = Indexes::after;
+    move.inside = store->copies_inside(move.mapping, *store);
+    move.compares_inside = move.inside && store->capabilities().compares_inside;
+    migration_.moves.push_back(std::move(move));
+    references_.emplace_back();
     return {};
   }
 
@@ -708,6 +813,16 @@ class Binder {
                        "insert it, or say `create: true` to have it made");
     }
     return {};
+  }
+
+  void log_table() {
+    if (!plan_.log_table) return;
+    migration_.log_store = stores_.at(plan_.log_table->alias);
+    migration_.log_table = plan_.log_table->table;
+    if (migration_.log_store->capabilities().logs) return;
+    diagnostics_.add(plan_.log_table->at,
+                     fmt::format("`{}` keeps no table of what was done", plan_.log_table->alias),
+                     "leave `table` out: `log: {file: …}` is kept in any case");
   }
 
   void bind_setting(const SwitchEntry& entry) {

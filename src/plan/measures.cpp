@@ -39,6 +39,8 @@ const std::vector<CriterionKind>& criterion_kinds() {
       {"p99", Unit::duration, Bound::at_most, "99th percentile", "50ms"},
       {"throughput_change", Unit::change, Bound::at_least, "change of queries a second", "20%"},
       {"storage_change", Unit::change, Bound::at_most, "change of the room taken", "-20%"},
+      {"longest_stall", Unit::duration, Bound::at_most, "longest time a writer was kept waiting",
+       "500ms"},
       {"writer_uptime", Unit::share, Bound::at_least, "time in which writers could write", "99.9%"},
   };
   return kinds;

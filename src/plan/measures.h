@@ -15,12 +15,20 @@
 
 namespace whimbrel {
 
+// A parameter whose values are those that some rows of a table have in a column.
+struct SampledParameter {
+  std::string parameter;
+  std::string column;
+  std::string table;  // as the plan calls it
+};
+
 // The same question to both sides, with the values that its parameters take.
 struct MeasuredQuery {
   std::string name;
   std::string old_sql;
   std::string new_sql;
   std::vector<std::pair<std::string, std::vector<Value>>> with;
+  std::vector<SampledParameter> samples;  // parameters of `with` that have no values yet
   Place old_at;
   Place new_at;
 };

@@ -111,10 +111,16 @@ struct FileSwitch {  // the whole file
   std::string text;
 };
 // Those that need no store.
+// New tables take the names of the old ones.
+struct RetypeSwitch {
+  std::shared_ptr<Store> store;
+  std::vector<std::string> tables;  // the old ones
+};
 using SettingSwitch = std::variant<EnvFileSwitch, LambdaSwitch, ParameterSwitch, FileSwitch>;
 struct SwitchPlan {
   std::string name;
-  std::variant<RowSwitch, CommandSwitch, EnvFileSwitch, LambdaSwitch, ParameterSwitch, FileSwitch>
+  std::variant<RowSwitch, CommandSwitch, EnvFileSwitch, LambdaSwitch, ParameterSwitch, FileSwitch,
+               RetypeSwitch>
       how;
 };
 
@@ -142,12 +148,15 @@ struct LimitsPlan {
   double rcu = 0;    // units of reading a second
   double wcu = 0;    // of writing
   double share = 0;  // of what the tables have, 0 to 1
+  std::optional<Milliseconds> replica_lag = {};  // of any replica, at most
+  std::optional<std::int64_t> wal_kept = {};     // bytes that a slot may keep back, at most
 };
 
 struct BackupPlan {
   bool source = false;
   bool target = false;
   std::string folder;  // absolute, or below the state folder
+  std::string schema;  // instead of a folder: of the tables' own database
 };
 
 // From one time of the day to another, in minutes since midnight of the machine's own time zone.
@@ -162,6 +171,7 @@ struct FinishPlan {
   bool keep_source = true;
   bool view = false;
   std::optional<Milliseconds> drop_after;
+  bool keep_backup = true;
 };
 
 struct Migration {
@@ -170,6 +180,7 @@ struct Migration {
   std::string resolved;  // the plan as JSON, variables filled in, secrets left out
   std::map<std::string, std::shared_ptr<Store>> stores;
   std::vector<Move> moves;
+  bool retypes = false;  // every move gives columns other types in place
   Sync sync = Sync::dual;
   LimitsPlan limits;
   BackupPlan backup;
@@ -189,6 +200,9 @@ struct Migration {
   bool only_copies = false;
   bool verifies_references = false;
   std::string folder;  // of the plan file: commands start here
+  // Where the store keeps a table of what was done, as the plan says it; null without.
+  std::shared_ptr<Store> log_store = nullptr;
+  std::string log_table = {};
   // Columns that somebody added to a source under `rest: forbid` since it began: nothing moves
   // them.
   std::vector<std::string> added_since;

@@ -12,6 +12,7 @@
 #include "plan/parse_check.h"
 #include "plan/parse_copies.h"
 #include "plan/parse_measures.h"
+#include "plan/parse_retype.h"
 #include "plan/parse_setting.h"
 #include "plan/parse_value.h"
 #include "plan/plan_file.h"
@@ -25,8 +26,8 @@ const std::vector<std::string> top_keys = {
     "whimbrel",    "migration", "vars",     "variant",    "dry_run", "log",        "stores",
     "tables",      "sync",      "limits",   "verify",     "backup",  "cutover",    "checks",
     "queries",     "criteria",  "advisory", "finish",     "protect", "on_failure", "on_error",
-    "on_conflict", "orphans",   "ids",      "references", "sample"};
-const std::vector<std::string> top_later = {"retype", "watch", "rehearsal"};
+    "on_conflict", "orphans",   "ids",      "references", "sample",   "retype"};
+const std::vector<std::string> top_later = {"watch", "rehearsal"};
 
 // What a variant may say: all but which variant it is.
 std::vector<std::string> variant_keys() {
@@ -68,6 +69,8 @@ class Parser {
     plan_.ids = parse_ids(reader_, YamlReader::child(root, "ids"));
     plan_.references = parse_references(reader_, YamlReader::child(root, "references"));
     plan_.sample = parse_sample(reader_, YamlReader::child(root, "sample"));
+    plan_.retypes = parse_retype(reader_, YamlReader::child(root, "retype"),
+                                 [this](const YAML::Node& node) { return address(node); });
     tables(root);
     settings(root);
     backup(YamlReader::child(root, "backup"));
@@ -162,8 +165,10 @@ class Parser {
     for (const auto& entry : node) {
       StoreEntry store{entry.first.Scalar(), "", "", YamlReader::place(entry.second)};
       if (entry.second.IsMap()) {
-        reader_.check_keys(entry.second, "`" + store.alias + "`", {"url"},
-                           {"lock_timeout", "statement_timeout"});
+        reader_.check_keys(entry.second, "`" + store.alias + "`",
+                           {"url", "lock_timeout", "statement_timeout"});
+        store.settings.lock_timeout = reader_.duration_at(entry.second, "lock_timeout");
+        store.settings.statement_timeout = reader_.duration_at(entry.second, "statement_timeout");
         store.url = reader_.text_at(entry.second, "url").value_or("");
         const YAML::Node url = YamlReader::child(entry.second, "url");
         store.written = url.IsDefined() && url.IsScalar() ? url.Scalar() : "";
@@ -203,6 +208,12 @@ class Parser {
 
   void tables(const YAML::Node& root) {
     const YAML::Node node = YamlReader::child(root, "tables");
+    if (const YAML::Node retype = YamlReader::child(root, "retype"); retype.IsDefined()) {
+      if (!node.IsDefined()) return;
+      diagnostics_.add(YamlReader::place(node), "a plan has `tables:` or `retype:`, not both",
+                       "make two plans of it");
+      return;
+    }
     if (!node.IsDefined() || !node.IsSequence() || node.size() == 0) {
       diagnostics_.add(node.IsDefined() ? YamlReader::place(node) : Place{1, 1, 1},
                        "the plan moves no tables",
@@ -402,13 +413,15 @@ class Parser {
   void limits(const YAML::Node& node) {
     if (!node.IsDefined() ||
         !reader_.check_keys(node, "`limits`",
-                            {"batch_size", "workers", "rows_per_s", "rcu", "wcu", "share"},
-                            {"replica_lag", "wal_kept"})) {
+                            {"batch_size", "workers", "rows_per_s", "rcu", "wcu", "share",
+                             "replica_lag", "wal_kept"})) {
       return;
     }
     plan_.limits.batch_size = reader_.whole_at(node, "batch_size", 1);
     plan_.limits.rows_per_s = reader_.whole_at(node, "rows_per_s", 1);
     plan_.limits.workers = static_cast<int>(reader_.whole_at(node, "workers", 1).value_or(2));
+    plan_.limits.replica_lag = reader_.duration_at(node, "replica_lag");
+    plan_.limits.wal_kept = reader_.bytes_at(node, "wal_kept");
     plan_.limits.rcu = reader_.amount_at(node, "rcu").value_or(0);
     plan_.limits.wcu = reader_.amount_at(node, "wcu").value_or(0);
     if (const auto share = reader_.text_at(node, "share")) {
@@ -438,7 +451,10 @@ class Parser {
       }
     }
     if (const YAML::Node log = YamlReader::child(root, "log");
-        log.IsDefined() && reader_.check_keys(log, "`log`", {"level", "file"}, {"table"})) {
+        log.IsDefined() && reader_.check_keys(log, "`log`", {"level", "file", "table"})) {
+      if (const YAML::Node table = YamlReader::child(log, "table"); table.IsDefined()) {
+        plan_.log_table = address(table);
+      }
       plan_.log_level =
           reader_.word_at(log, "level", {"debug", "info", "warning", "error"}).value_or("info");
       plan_.log_file = reader_.text_at(log, "file").value_or("");
@@ -479,6 +495,8 @@ class Parser {
     } else if (const std::string url = reader_.text(to);
                url.starts_with("file:") && url.size() > 5) {
       plan_.backup.folder = url.substr(5);
+    } else if (url.starts_with("schema:") && url.size() > 7) {
+      plan_.backup.schema = url.substr(7);
     } else if (const std::size_t colon = url.find(':'); colon != std::string::npos) {
       diagnostics_.not_yet(YamlReader::place(to), "backup to " + url.substr(0, colon) + ":");
     } else {
@@ -677,10 +695,13 @@ class Parser {
   }
 
   void finish(const YAML::Node& node) {
+    // An old table of which nobody knows is of no use.
+    plan_.finish.keep_source = plan_.retypes.empty();
     if (!node.IsDefined() ||
         !reader_.check_keys(node, "`finish`",
-                            {"after", "rename_source_to", "view", "drop_after", "keep_source"},
-                            {"clean_checks", "backup", "keep_backup"})) {
+                            {"after", "rename_source_to", "view", "drop_after", "keep_source",
+                             "keep_backup"},
+                            {"clean_checks", "backup"})) {
       return;
     }
     plan_.finish.after = reader_.duration_at(node, "after").value_or(Milliseconds(0));
@@ -689,7 +710,9 @@ class Parser {
     plan_.rename_at = YamlReader::place(YamlReader::child(node, "rename_source_to"));
     plan_.finish.view = reader_.flag_at(node, "view").value_or(false);
     plan_.finish.drop_after = reader_.duration_at(node, "drop_after");
-    plan_.finish.keep_source = reader_.flag_at(node, "keep_source").value_or(true);
+    plan_.finish.keep_source =
+        reader_.flag_at(node, "keep_source").value_or(plan_.retypes.empty());
+    plan_.finish.keep_backup = reader_.flag_at(node, "keep_backup").value_or(true);
     const bool frees_name = !plan_.finish.rename_source_to.empty() || !plan_.finish.keep_source;
     if (plan_.finish.view && !frees_name) {
       diagnostics_.add(YamlReader::place(YamlReader::child(node, "view")),

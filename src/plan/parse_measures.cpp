@@ -21,6 +21,7 @@ class MeasuresParser {
   explicit MeasuresParser(YamlReader& reader) : reader_(reader) {}
 
   MeasuresPlan parse(const YAML::Node& root) {
+    root_.reset(root);
     MeasuresPlan plan;
     if (const YAML::Node node = YamlReader::child(root, "queries");
         node.IsDefined() && reader_.check_keys(node, "`queries`", {})) {
@@ -46,7 +47,10 @@ class MeasuresParser {
     }
     if (!reader_.check_keys(node, what, {"old", "new", "with"})) return;
     query.old_sql = sql(name, node, "old", query.old_at);
-    query.new_sql = sql(name, node, "new", query.new_at);
+    // Where the tables keep their names, the same text is good on both sides.
+    const bool is_one = YamlReader::child(root_, "retype").IsDefined() &&
+                        !YamlReader::child(node, "new").IsDefined();
+    query.new_sql = is_one ? query.old_sql : sql(name, node, "new", query.new_at);
     if (query.old_sql.empty() || query.new_sql.empty()) return;
     if (const YAML::Node with = YamlReader::child(node, "with");
         with.IsDefined() && reader_.check_keys(with, "`with`", {})) {
@@ -94,9 +98,20 @@ class MeasuresParser {
         values.push_back(reader_.value(item));
       }
     }
-    if (values.empty()) {
+    if (node.IsMap()) {
+      if (!reader_.check_keys(node, "`" + parameter + "`", {"sample", "of"})) return;
+      const std::string column = reader_.text_at(node, "sample").value_or("");
+      const std::string table = reader_.text_at(node, "of").value_or("");
+      if (column.empty() || table.empty()) {
+        mistake(YamlReader::place(node),
+                fmt::format("`{}` needs `sample:` and `of:`", printable(parameter)),
+                "like {sample: id, of: users}");
+      }
+      query.samples.push_back({parameter, column, table});
+    } else if (values.empty()) {
       mistake(YamlReader::place(node),
-              fmt::format("`{}` needs a list of values", printable(parameter)), "like [1, 2, 3]");
+              fmt::format("`{}` needs a list of values", printable(parameter)),
+              "like [1, 2, 3], or {sample: id, of: users}");
     }
     query.with.emplace_back(std::move(parameter), std::move(values));
   }
@@ -204,6 +219,7 @@ class MeasuresParser {
     return *per_cent < -100 ? "cannot become less than nothing: -100% is the end" : "";
   }
 
+  YAML::Node root_;
   YamlReader& reader_;
 };
 

@@ -19,6 +19,7 @@ struct StoreEntry {
   std::string url;
   std::string written;  // the URL before variables are filled in
   Place at;
+  StoreSettings settings = {};
 };
 struct TableAddress {
   std::string alias;
@@ -109,6 +110,20 @@ struct TableEntry {
   std::vector<MaskEntry> masks;
   std::optional<HealthPlan> health;
 };
+// A column that gets another type in place, with all that refer to it.
+struct RetypeEntry {
+  struct Also {  // refers without a foreign key
+    TableAddress table;
+    std::string column;
+  };
+  TableAddress table;
+  std::string column;
+  std::string to;
+  std::vector<Also> also;
+  bool normalises = false;  // values whose text would change are converted all the same
+  Place at;
+  Place column_at;
+};
 struct RowSwitchEntry {
   TableAddress table;
   std::vector<std::pair<std::string, Value>> key;
@@ -129,6 +144,7 @@ struct PlanFile {
   std::string resolved;  // JSON, variables filled in
   std::vector<StoreEntry> stores;
   std::vector<TableEntry> tables;
+  std::vector<RetypeEntry> retypes;
   std::optional<IdsEntry> ids;
   std::vector<ReferenceEntry> references;
   std::vector<SampleEntry> sample;
@@ -160,6 +176,7 @@ struct PlanFile {
   bool dry_run = false;
   std::string log_level = "info";
   std::string log_file;
+  std::optional<TableAddress> log_table;
 
   // New ids, or not every row moves, or not every key is free: a copy among rows of others, after
   // which nobody is led from one side to the other.

@@ -8,7 +8,8 @@ std::string plan_schema() {
   "$schema": "https://json-schema.org/draft/2020-12/schema",
   "title": "whimbrel plan",
   "type": "object",
-  "required": ["whimbrel", "migration", "stores", "tables"],
+  "required": ["whimbrel", "migration", "stores"],
+  "oneOf": [{"required": ["tables"]}, {"required": ["retype"]}],
   "additionalProperties": false,
   "properties": {
     "whimbrel": {"const": 1, "description": "The grammar that the plan is written in."},
@@ -54,7 +55,10 @@ std::string plan_schema() {
         "file": {
           "type": "string",
           "description": "The log, relative to the state folder.",
-          "default": "migration.log"}},
+          "default": "migration.log"},
+        "table": {
+          "$ref": "#/$defs/address",
+          "description": "A table that gets a line for each operation (operation, status, started_at, completed_at, message); made where it is missing. PostgreSQL."}},
       "description": "Where and how much is logged. Values of rows never are."},
     "stores": {
       "type": "object",
@@ -66,13 +70,27 @@ std::string plan_schema() {
             "type": "object",
             "required": ["url"],
             "additionalProperties": false,
-            "properties": {"url": {"type": "string", "description": "The same, where a map is wanted."}}}]},
+            "properties": {
+              "url": {"type": "string", "description": "The same, where a map is wanted."},
+              "lock_timeout": {
+                "$ref": "#/$defs/duration",
+                "description": "How long a lock is waited for that others wait behind. PostgreSQL.",
+                "default": "200ms"},
+              "statement_timeout": {
+                "$ref": "#/$defs/duration",
+                "description": "How long a statement may take, but for index builds and validation. PostgreSQL.",
+                "default": "30s"}}}]},
       "description": "The databases, each under a name of your choice, as a URL: the kind of store, a colon, and where it is. A path is relative to the plan."},
     "tables": {
       "type": "array",
       "minItems": 1,
       "items": {"$ref": "#/$defs/table"},
       "description": "What moves where: a list, in any order."},
+    "retype": {
+      "type": "array",
+      "minItems": 1,
+      "items": {"$ref": "#/$defs/retype"},
+      "description": "Instead of `tables`: columns that get another type in place, with all that refer to them."},
     "sync": {
       "enum": ["dual", "capture", "none"],
       "description": "How both sides are kept equal: `dual` by triggers in the writer's transaction, `capture` by noting keys, `none` by a window.",
@@ -96,7 +114,13 @@ std::string plan_schema() {
         "share": {
           "type": "string",
           "pattern": "^([0-9]+(\\.[0-9]+)? ?%|\\$\\{.*)$",
-          "description": "The share of a table's capacity that may be used, like `50%`."}},
+          "description": "The share of a table's capacity that may be used, like `50%`."},
+        "replica_lag": {
+          "$ref": "#/$defs/duration",
+          "description": "Copying waits while a replica is further behind. PostgreSQL."},
+        "wal_kept": {
+          "type": ["string", "integer"],
+          "description": "Copying waits while a replication slot keeps more WAL back, like `10GB`. PostgreSQL."}},
       "description": "What the engine may use."},
     "verify": {
       "type": "object",
@@ -122,8 +146,8 @@ std::string plan_schema() {
               "description": "Which sides. Without it nothing is saved."},
             "to": {
               "type": "string",
-              "pattern": "^file:.",
-              "description": "`file:FOLDER`, below the state folder unless the path is absolute."}}}],
+              "pattern": "^(file|schema):.",
+              "description": "`file:FOLDER`, below the state folder unless the path is absolute; `schema:NAME`, in the database itself (PostgreSQL)."}}}],
       "description": "What is saved before anything is changed: `none`, or a map with `of` and `to`.",
       "default": "none"},
     "cutover": {
@@ -213,6 +237,10 @@ std::string plan_schema() {
         "keep_source": {
           "type": ["boolean", "string"],
           "description": "`false`: the old table is archived below the state folder and dropped, unless it is renamed.",
+          "default": true},
+        "keep_backup": {
+          "type": "boolean",
+          "description": "`false`: a backup in a schema of the database goes as well.",
           "default": true}},
       "description": "What `whimbrel finish` does with the old table."},
     "protect": {"const": "production", "description": "`--force` is refused."},
@@ -530,6 +558,32 @@ std::string plan_schema() {
             "file": {"type": "string", "description": "A file, relative to the plan."},
             "set": {"$ref": "#/$defs/scalar", "description": "Its whole text. The way back puts back what was there."}}}],
       "description": "A row, a command, or something outside of the stores. What was there before is put back on the way back."},
+    "retype": {
+      "type": "object",
+      "required": ["table", "column", "to"],
+      "additionalProperties": false,
+      "properties": {
+        "table": {"$ref": "#/$defs/address", "description": "The table."},
+        "column": {"type": "string", "description": "Its column."},
+        "to": {"type": "string", "description": "The type it gets, as the database spells it."},
+        "follow": {
+          "const": "references",
+          "description": "Columns that refer to it by a foreign key get the same type.",
+          "default": "references"},
+        "also": {
+          "type": "array",
+          "items": {"type": "string"},
+          "description": "Columns that refer to it without a foreign key, as `STORE/TABLE.COLUMN`."},
+        "on_invalid": {
+          "enum": ["fail", "normalise"],
+          "description": "Values whose text would be another one afterwards: refused, or converted.",
+          "default": "fail"},
+        "orphans": {"const": "fail", "description": "Rows that refer to nothing.", "default": "fail"},
+        "method": {
+          "enum": ["auto", "shadow_table"],
+          "description": "New tables beside the old ones, which take their names at the switch.",
+          "default": "auto"}},
+      "description": "One column, and what it becomes."},
     "settings": {
       "type": "object",
       "minProperties": 1,
@@ -538,19 +592,28 @@ std::string plan_schema() {
       "description": "Names and their values, at least one."},
     "query": {
       "type": "object",
-      "required": ["old", "new"],
+      "required": ["old"],
       "additionalProperties": false,
       "properties": {
         "old": {
           "type": "string",
           "minLength": 1,
           "description": "As it is asked of the old side. `:name` is a parameter."},
-        "new": {"type": "string", "minLength": 1, "description": "The same question, of the new side."},
+        "new": {"type": "string", "minLength": 1, "description": "The same question, of the new side. Under `retype` it may be left out: the text is the same."},
         "with": {
           "type": "object",
           "propertyNames": {"pattern": "^[A-Za-z_][A-Za-z0-9_]*$"},
-          "additionalProperties": {"type": "array", "minItems": 1, "items": {"$ref": "#/$defs/scalar"}},
-          "description": "The values that each parameter takes, in turn."}},
+          "additionalProperties": {
+            "oneOf": [
+              {"type": "array", "minItems": 1, "items": {"$ref": "#/$defs/scalar"}},
+              {
+                "type": "object",
+                "required": ["sample", "of"],
+                "additionalProperties": false,
+                "properties": {
+                  "sample": {"type": "string", "description": "A column."},
+                  "of": {"type": "string", "description": "A table, as the plan calls it."}}}]},
+          "description": "The values that each parameter takes, in turn: a list, or those of a column in some rows of a table."}},
       "description": "One question that the application asks, of either side."},
     "share": {
       "oneOf": [{"const": 0}, {"type": "string", "pattern": "^([0-9]+(\\.[0-9]+)? ?%|0|\\$\\{.*)$"}],
@@ -568,6 +631,9 @@ std::string plan_schema() {
             {"type": "string", "pattern": "^([0-9]+|\\$\\{.*)$"}],
           "description": "Rows that may be missing on the new side at the last full comparison."},
         "errors": {"$ref": "#/$defs/share", "description": "The share of queries that may fail."},
+        "longest_stall": {
+          "$ref": "#/$defs/duration",
+          "description": "How long any writer may be kept waiting."},
         "writer_uptime": {
           "$ref": "#/$defs/share",
           "description": "The share of the time in which writers were not held."},

@@ -322,6 +322,25 @@ std::optional<double> YamlReader::amount_at(const YAML::Node& map, const std::st
   return std::nullopt;
 }
 
+std::optional<std::int64_t> YamlReader::bytes_at(const YAML::Node& map, const std::string& key) {
+  const YAML::Node node = child(map, key);
+  if (!node.IsDefined()) return std::nullopt;
+  const std::string written = text(node);
+  std::size_t digits = 0;
+  while (digits < written.size() && written[digits] >= '0' && written[digits] <= '9') ++digits;
+  const std::string unit = ascii_lower(written.substr(digits));
+  const std::vector<std::string> units = {"", "kb", "mb", "gb", "tb"};
+  const auto known = std::ranges::find(units, unit == "b" ? std::string() : unit);
+  constexpr std::size_t digits_max = 9;
+  if (digits == 0 || digits > digits_max || known == units.end()) {
+    diagnostics_.add(place(node), fmt::format("`{}` must be a number of bytes", key),
+                     "like 500MB or 10GB");
+    return std::nullopt;
+  }
+  const auto shift = 10 * (known - units.begin());
+  return std::int64_t{std::stoll(written.substr(0, digits))} << shift;
+}
+
 std::optional<Milliseconds> YamlReader::duration_at(const YAML::Node& map, const std::string& key) {
   const YAML::Node node = child(map, key);
   if (!node.IsDefined()) return std::nullopt;

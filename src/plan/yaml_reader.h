@@ -46,6 +46,8 @@ class YamlReader {
                                        std::int64_t least);
   // A number greater than 0.
   std::optional<double> amount_at(const YAML::Node& map, const std::string& key);
+  // "500MB", "10GB", "64kB" or a plain number of bytes.
+  std::optional<std::int64_t> bytes_at(const YAML::Node& map, const std::string& key);
   std::optional<Milliseconds> duration_at(const YAML::Node& map, const std::string& key);
   // One of these words; notes a mistake for others.
   std::optional<std::string> word_at(const YAML::Node& map, const std::string& key,

@@ -40,7 +40,8 @@ std::vector<Activity> what_is_to_do(Session& session, Goal goal, bool analyzed) 
   std::vector<Activity> todo;
   const bool begins = !has_begun(state);
   if (begins && !analyzed) todo.push_back(Activity::reading);
-  if (begins && !session.plan().backup.folder.empty()) todo.push_back(Activity::backing_up);
+  const BackupPlan& backup = session.plan().backup;
+  if (begins && !(backup.folder.empty() && backup.schema.empty())) todo.push_back(Activity::backing_up);
   const bool copies = begins || state.phase == Phase::prepared || state.phase == Phase::copying;
   if (copies && goal >= Goal::copy) {
     todo.push_back(Activity::copying);

@@ -25,6 +25,11 @@ Conducted dry(Session& session) { return ended(session, Ending::dry_run, "nothin
 
 // Whatever came of it, there is a report of it.
 Result<Conducted> reported(Session& session, Result<EngineOutcome> outcome) {
+  if (outcome.ok()) {
+    session.log_table().complete(outcome.value().reason);
+  } else {
+    session.log_table().failed(outcome.error().message);
+  }
   Status documents = write_documents(session);
   if (!outcome.ok()) return std::move(outcome).error();
   EngineOutcome& value = outcome.value();

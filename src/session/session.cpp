@@ -27,7 +27,8 @@ Session::Session(SessionSettings settings, Host& host, Events& events, StopFlag&
     : settings_(std::move(settings)),
       host_(host),
       stop_(stop),
-      headway_(events, clock_),
+      log_table_(events, clock_),
+      headway_(log_table_, clock_),
       random_(seed()) {
   if (settings_.redact) redact_what_is_shown();
 }
@@ -83,7 +84,7 @@ Status Session::read_and_open(Diagnostics& diagnostics, const PlanSource& source
 
 Status Session::open_stores() {
   for (const StoreEntry& entry : plan_.stores) {
-    Result<std::shared_ptr<Store>> store = open_store(url_of(entry), clock_);
+    Result<std::shared_ptr<Store>> store = open_store(url_of(entry), clock_, entry.settings);
     if (!store.ok()) {
       ASSIGN_OR_RETURN(const PlanSource source, read_plan(plan_.path));
       Diagnostics diagnostics(std::filesystem::path(plan_.path).filename().string(), source.text);
@@ -124,8 +125,10 @@ Status Session::load() {
   if (settings_.batch_size > 0) migration_.limits.batch_size = settings_.batch_size;
   for (const auto& [alias, store] : stores_) {
     const LimitsPlan& limits = migration_.limits;
-    store->keep_within({limits.rcu, limits.wcu, limits.share});
+    store->keep_within(
+        {limits.rcu, limits.wcu, limits.share, limits.replica_lag, limits.wal_kept});
   }
+  if (!is_dry_run()) log_table_.write_to(migration_.log_store, migration_.log_table);
   executor_ = std::make_unique<ThreadExecutor>(migration_.limits.workers);
   return {};
 }
@@ -240,8 +243,20 @@ std::vector<std::string> tables_to_keep(const Migration& migration, const Store&
 
 }  // namespace
 
+// In the tables' own database.
+Result<std::string> Session::keep_copies(const Migration& migration) {
+  for (const auto& [alias, store] : migration.stores) {
+    for (const std::string& table : tables_to_keep(migration, *store)) {
+      ASSIGN_OR_RETURN(const std::int64_t rows, store->keep_copy(table, migration.backup.schema));
+      headway_.emit({"table_backed_up", {{"table", table}, {"rows", rows}}});
+    }
+  }
+  return nlohmann::json({{"schema", migration.backup.schema}}).dump();
+}
+
 // Backups go below the state folder, a folder an attempt.
 Result<std::string> Session::take_backups(const Migration& migration) {
+  if (!migration.backup.schema.empty()) return keep_copies(migration);
   if (migration.backup.folder.empty()) return std::string("{}");
   const std::filesystem::path base = std::filesystem::path(folder_) / migration.backup.folder;
   const std::string folder = (base / fmt::format("attempt-{}", journal_->state().attempt)).string();

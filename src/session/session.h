@@ -21,6 +21,7 @@
 #include "report/files.h"
 #include "session/headway_keeper.h"
 #include "session/host.h"
+#include "session/log_table.h"
 
 namespace whimbrel {
 
@@ -46,6 +47,7 @@ class Session {
   Clock& clock() { return clock_; }
   Host& host() { return host_; }
   Events& events() { return headway_; }
+  LogTable& log_table() { return log_table_; }
   HeadwayKeeper& headway() { return headway_; }
   StopFlag& stop() { return stop_; }
 
@@ -90,11 +92,13 @@ class Session {
   std::string url_of(const StoreEntry& entry) const;
   std::optional<KnownColumns> begun_with() const;
   Result<std::string> take_backups(const Migration& migration);
+  Result<std::string> keep_copies(const Migration& migration);
 
   SessionSettings settings_;
   Host& host_;
   StopFlag& stop_;
   SystemClock clock_;
+  LogTable log_table_;
   HeadwayKeeper headway_;
   std::map<int, std::int64_t> rows_;
   Random random_;

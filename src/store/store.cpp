@@ -39,6 +39,16 @@ Result<std::unique_ptr<WriteProbe>> Store::open_write_probe(const TableSchema&, 
   return cannot_measure();
 }
 
+Result<std::int64_t> Store::keep_copy(const std::string& table, const std::string&) {
+  return Error{ErrorCode::refused, "this store keeps no copy of " + table + " in a schema"};
+}
+
+Status Store::drop_copies(const std::vector<std::string>&, const std::string&) { return {}; }
+
+Status Store::log(const std::string& table, const LogLine&) {
+  return Error{ErrorCode::refused, "this store keeps no lines in " + table};
+}
+
 Result<RoomTaken> Store::room_taken(const TableSchema&) { return cannot_measure(); }
 
 }  // namespace whimbrel

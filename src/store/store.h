@@ -37,6 +37,14 @@ struct Capabilities {
   bool queries = false;          // runs an application's own queries, and tells what room it takes
   bool compares_inside = true;   // where it copies inside, it compares there as well
   bool holds = true;             // can refuse the application's writes for a while
+  bool keeps_copies = false;     // of its tables, in a schema of its own
+  bool logs = false;             // what was done, in a table
+};
+
+// What a plan says of a store besides its URL.
+struct StoreSettings {
+  std::optional<Milliseconds> lock_timeout = {};       // of any lock that others wait behind
+  std::optional<Milliseconds> statement_timeout = {};  // but of index builds and the like
 };
 
 // What the engine may use of a store that counts capacity; 0: as much as there is.
@@ -44,6 +52,9 @@ struct StoreLimits {
   double read_units_per_s = 0;
   double write_units_per_s = 0;
   double share = 0;  // of what a table has, where the two say nothing
+  // What may lag behind before copying waits; unset: not looked at.
+  std::optional<Milliseconds> replica_lag = {};
+  std::optional<std::int64_t> wal_kept = {};  // bytes
 };
 
 // Rows with after < key <= through; no bound where unset.
@@ -248,6 +259,15 @@ struct OtherUse {
   std::vector<std::string> migrations;  // that are at work in the store, as they call themselves
 };
 
+// What was done, for people who look into a table.
+struct LogLine {
+  std::string operation;
+  std::string status;  // "running", "completed", "failed", "rolled_back"
+  std::string message;
+  TimePoint started{};
+  std::optional<TimePoint> completed = {};
+};
+
 // Receives pairs the new side has written, while nobody can write; see unlink.
 class PairSink {
  public:
@@ -306,6 +326,34 @@ class Holds {
   virtual Status release(const std::vector<std::string>& tables) = 0;
 };
 
+// A column that is to have another type in place, as a plan says it.
+struct RetypedColumn {
+  std::string table;
+  std::string column;
+  std::string to;  // a type as the store spells it
+};
+// A table that is made anew beside the old one with other types, and takes its name at the switch.
+// Both keep the names they have here, for whoever asks the store, as long as it is under way.
+struct RetypedTable {
+  TableSchema source;
+  TableSchema target;
+  std::vector<std::string> columns;  // that get another type
+};
+
+// A store that can give columns another type while the application writes.
+class Retyping {
+ public:
+  virtual ~Retyping() = default;
+  // The tables with these columns and all that refer to them, parents first. `refused` for what
+  // cannot be done at all, with the reason.
+  virtual Result<std::vector<RetypedTable>> tables(const std::vector<RetypedColumn>& columns) = 0;
+  // Whether the new tables have the old ones' names; unset when some have and some have not.
+  virtual Result<std::optional<bool>> swapped(const std::vector<std::string>& sources) = 0;
+  // Exchanges the names and all that depends on the tables, in one transaction; a hold that was
+  // taken before ends with it. `back`: the other way round. Idempotent.
+  virtual Status swap(const std::vector<std::string>& sources, bool back) = 0;
+};
+
 // One thing a colleague would say before it starts.
 struct Finding {
   enum class Weight { note, warning, refusal };
@@ -327,6 +375,8 @@ class Store {
   virtual Catalog& catalog() = 0;
   virtual Capture& capture() = 0;
   virtual Holds& holds() = 0;
+  // Null where it cannot give columns another type in place.
+  virtual Retyping* retyping() { return nullptr; }
   // The migration's state folder: for a store that has to remember something beside its database.
   virtual Status work_in(const std::string&) { return {}; }
   // Before the first reader or writer is opened.
@@ -361,6 +411,15 @@ class Store {
   // Unset where this journal has no claim, or has never marked it.
   virtual Result<std::optional<std::int64_t>> marked(const std::string& migration,
                                                      const std::string& journal) = 0;
+  // A copy of a table as it is in one moment, in a schema that is made where it is missing, and
+  // compared with it; gives the rows. One that is there already stays. `refused` where
+  // `capabilities().keeps_copies` is false.
+  virtual Result<std::int64_t> keep_copy(const std::string& table, const std::string& schema);
+  // Such copies go, and the schema when nothing else is left in it.
+  virtual Status drop_copies(const std::vector<std::string>& tables, const std::string& schema);
+  // A line in a table of what was done, which is made where it is missing; the line of the same
+  // operation that was begun and not ended is ended by it. `completed`: unset while it runs.
+  virtual Status log(const std::string& table, const LogLine& line);
   // Removes what claim() has left for this journal; another journal's claim stays.
   virtual Status disown(const std::string& migration, const std::string& journal) = 0;
   // Inserts, reads, changes and deletes what becomes of one row of the source, in a transaction

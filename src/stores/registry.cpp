@@ -4,6 +4,7 @@
 
 #include "base/text.h"
 #include "stores/dynamodb/dynamodb_store.h"
+#include "stores/postgresql/postgresql_store.h"
 #include "stores/sqlite/sqlite_store.h"
 
 namespace whimbrel {
@@ -31,7 +32,8 @@ bool is_there(const std::string& path) {
 
 }  // namespace
 
-Result<std::shared_ptr<Store>> open_store(const std::string& url, Clock& clock) {
+Result<std::shared_ptr<Store>> open_store(const std::string& url, Clock& clock,
+                                          const StoreSettings& settings) {
   const std::string scheme = url.substr(0, url.find(':'));
   if (url.starts_with("sqlite://") && !is_there(url.substr(7))) {
     const std::string meant = meant_by(url);
@@ -46,9 +48,11 @@ Result<std::shared_ptr<Store>> open_store(const std::string& url, Clock& clock) 
     return DynamoStore::open(url.substr(scheme.size() + 1), clock);
   }
   if (scheme == "postgresql" || scheme == "postgres") {
-    return Error{ErrorCode::invalid_plan,
-                 "stores of kind `" + scheme + "` are not yet opened by this release",
-                 "this release moves data in SQLite and DynamoDB"};
+    postgresql::Settings wanted;
+    wanted.url = url;
+    wanted.lock_timeout = settings.lock_timeout.value_or(wanted.lock_timeout);
+    wanted.statement_timeout = settings.statement_timeout.value_or(wanted.statement_timeout);
+    return PostgresqlStore::open(std::move(wanted), clock);
   }
   const bool has_scheme = scheme.size() < url.size();
   const std::string meant = meant_by(url);

@@ -50,7 +50,7 @@ Gives gives(const Expr& expr) {
 }
 
 struct Speller {
-  const Dialect& dialect;
+  const Spelling& dialect;
   const SpellColumn& column;
 
   Spelled sub(const ExprPtr& expr) const { return spell(*expr, dialect, column); }
@@ -169,7 +169,11 @@ struct Speller {
 
 std::optional<std::string> spell(const Expr& expr, const Dialect& dialect,
                                  const SpellColumn& column) {
-  return std::visit(Speller{dialect, column}, expr.node);
+  if (const Spelling* spelling = dialect.spelling()) {
+    return std::visit(Speller{*spelling, column}, expr.node);
+  }
+  const auto* copied = std::get_if<ColumnRef>(&expr.node);
+  return copied == nullptr ? Spelled() : column(copied->column);
 }
 
 }  // namespace whimbrel

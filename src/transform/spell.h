@@ -13,11 +13,23 @@
 
 namespace whimbrel {
 
+class Spelling;
+
 // What differs between kinds of SQL. A store gives its own; see the store's folder.
 class Dialect {
  public:
   virtual ~Dialect() = default;
   virtual std::string quote(std::string_view identifier) const = 0;
+  // Of a table by the name that the store has given it.
+  virtual std::string quote_table(std::string_view table) const { return quote(table); }
+  // How expressions are spelled; null where only columns by their names are.
+  virtual const Spelling* spelling() const { return nullptr; }
+};
+
+// A dialect that spells expressions as well.
+class Spelling : public Dialect {
+ public:
+  const Spelling* spelling() const override { return this; }
   // Nothing for a value that the store cannot say in SQL so that it is read as the same, and for
   // JSON that it would write with other bytes.
   virtual std::optional<std::string> literal(const Value& value) const = 0;

@@ -16,6 +16,9 @@ class Fingerprint {
   void add(std::string_view canonical_row);
   void add(const Row& row) { add(canonical(row)); }
   void merge(const Fingerprint& other);
+  // Made by a store itself over digests of 64 bits of its own, which are compared with each other
+  // only: their sum as a whole number in decimal, and their exclusive or.
+  static Fingerprint of(std::int64_t rows, std::string_view sum, std::int64_t exclusive_or);
   std::int64_t rows() const { return rows_; }
   std::string to_text() const;  // "rows:sum:xor", hex
   bool operator==(const Fingerprint&) const = default;

@@ -5,7 +5,7 @@
 
 namespace whimbrel::sqlite {
 
-class SqliteDialect final : public Dialect {
+class SqliteDialect final : public Spelling {
  public:
   std::string quote(std::string_view identifier) const override;
   std::optional<std::string> literal(const Value& value) const override;

@@ -1,0 +1,95 @@
+#include "plan/parse_retype.h"
+
+#include <fmt/format.h>
+
+#include "base/text.h"
+
+namespace whimbrel {
+
+namespace {
+
+// ALIAS/TABLE.COLUMN, as the table's address with its last part taken off.
+std::optional<RetypeEntry::Also> column_of(YamlReader& reader, const YAML::Node& node,
+                                           const ReadAddress& address) {
+  std::optional<TableAddress> whole = address(node);
+  if (!whole) return std::nullopt;
+  const std::size_t dot = whole->table.rfind('.');
+  if (dot == std::string::npos || dot == 0 || dot + 1 == whole->table.size()) {
+    reader.diagnostics().add(whole->at,
+                             fmt::format("`{}` names no column", printable(reader.text(node))),
+                             "write ALIAS/TABLE.COLUMN");
+    return std::nullopt;
+  }
+  std::string column = whole->table.substr(dot + 1);
+  whole->table.resize(dot);
+  if (column.size() > 2 && column.front() == '"' && column.back() == '"') {
+    column = column.substr(1, column.size() - 2);
+  }
+  return RetypeEntry::Also{std::move(*whole), std::move(column)};
+}
+
+std::optional<RetypeEntry> entry_of(YamlReader& reader, const YAML::Node& node,
+                                    const ReadAddress& address) {
+  if (!reader.check_keys(node, "`retype`",
+                         {"table", "column", "to", "follow", "also", "on_invalid", "orphans",
+                          "method"},
+                         {"using", "inverse"})) {
+    return std::nullopt;
+  }
+  RetypeEntry entry;
+  entry.at = YamlReader::place(node);
+  for (const char* key : {"table", "column", "to"}) {
+    if (YamlReader::child(node, key).IsDefined()) continue;
+    reader.diagnostics().add(entry.at, fmt::format("a retype needs `{}:`", key),
+                             "like {table: ALIAS/TABLE, column: id, to: uuid}");
+    return std::nullopt;
+  }
+  const std::optional<TableAddress> table = address(YamlReader::child(node, "table"));
+  if (!table) return std::nullopt;
+  entry.table = *table;
+  entry.column = reader.text_at(node, "column").value_or("");
+  entry.column_at = YamlReader::place(YamlReader::child(node, "column"));
+  entry.to = reader.text_at(node, "to").value_or("");
+  reader.word_at(node, "follow", {"references"});
+  entry.normalises = reader.word_at(node, "on_invalid", {"fail", "normalise"}, {"map"}) ==
+                     "normalise";
+  reader.word_at(node, "orphans", {"fail"}, {"delete", "null", "assign"});
+  reader.word_at(node, "method", {"auto", "shadow_table"}, {"shadow_column", "rewrite"});
+  const YAML::Node also = YamlReader::child(node, "also");
+  if (also.IsDefined() && !also.IsSequence()) {
+    reader.diagnostics().add(YamlReader::place(also), "`also` must be a list",
+                             "of columns that refer without a foreign key: [ALIAS/TABLE.COLUMN]");
+    return entry;
+  }
+  for (std::size_t i = 0; also.IsDefined() && i < also.size(); ++i) {
+    std::optional<RetypeEntry::Also> one = column_of(reader, also[i], address);
+    if (!one) continue;
+    if (one->table.alias == entry.table.alias) {
+      entry.also.push_back(std::move(*one));
+    } else {
+      reader.diagnostics().add(one->table.at, "a column of another store cannot follow",
+                               "give it a retype of its own");
+    }
+  }
+  return entry;
+}
+
+}  // namespace
+
+std::vector<RetypeEntry> parse_retype(YamlReader& reader, const YAML::Node& node,
+                                      const ReadAddress& address) {
+  std::vector<RetypeEntry> all;
+  if (!node.IsDefined()) return all;
+  if (!node.IsSequence() || node.size() == 0) {
+    reader.diagnostics().add(YamlReader::place(node), "`retype` must be a list",
+                             "like [{table: ALIAS/TABLE, column: id, to: uuid}]");
+    return all;
+  }
+  for (const YAML::Node& item : node) {
+    std::optional<RetypeEntry> entry = entry_of(reader, item, address);
+    if (entry) all.push_back(std::move(*entry));
+  }
+  return all;
+}
+
+}  // namespace whimbrel

@@ -1,0 +1,211 @@
+#include "stores/postgresql/connection.h"
+
+#include <fmt/format.h>
+
+#include "base/text.h"
+#include "value/value.h"
+
+namespace whimbrel::postgresql {
+
+namespace {
+
+constexpr std::size_t idle_max = 8;
+
+// What libpq says, in one line and without the word before it.
+std::string one_line(const char* message) {
+  std::string text = message == nullptr ? "" : message;
+  while (!text.empty() && (text.back() == '\n' || text.back() == ' ')) text.pop_back();
+  for (char& c : text) {
+    if (c == '\n') c = ' ';
+  }
+  for (const std::string_view word : {"ERROR:  ", "FATAL:  "}) {
+    if (const std::size_t at = text.find(word); at != std::string::npos) {
+      text.erase(at, word.size());
+    }
+  }
+  return text;
+}
+
+ErrorCode code_of(const std::string& sqlstate) {
+  const std::string_view state_class = std::string_view(sqlstate).substr(0, 2);
+  // No reply, no room, a lock of somebody else, a deadlock, a server that goes or comes.
+  if (sqlstate.empty() || state_class == "08" || state_class == "53" || state_class == "40" ||
+      state_class == "57" || state_class == "58" || sqlstate == "55P03" || sqlstate == "25P03") {
+    return ErrorCode::unavailable;
+  }
+  if (sqlstate == "42P01" || sqlstate == "3F000") return ErrorCode::not_found;
+  return ErrorCode::refused;
+}
+
+std::string hint_of(const std::string& sqlstate) {
+  if (sqlstate == "55P03") return "a transaction of somebody else holds it: `pg_locks` says which";
+  if (sqlstate == "57014") return "raise `statement_timeout` of the store, or try at a quieter time";
+  if (sqlstate == "42501") return "this role needs the right to do so";
+  if (sqlstate.starts_with("53")) return "make room on the server, then run again";
+  if (sqlstate.starts_with("28")) return "look at the user, the password and pg_hba.conf";
+  return "";
+}
+
+}  // namespace
+
+Result<std::unique_ptr<Connection>> Connection::open(const Settings& settings) {
+  std::unique_ptr<Connection> made(new Connection());
+  // A parameter that comes later in an expanded `dbname` wins, so what a URL says of these stays.
+  const char* const keywords[] = {"fallback_application_name", "connect_timeout", "client_encoding",
+                                  "dbname", nullptr};
+  const char* const values[] = {"whimbrel", "10", "UTF8", settings.url.c_str(), nullptr};
+  made->connection_.reset(PQconnectdbParams(keywords, values, 1));
+  if (PQstatus(made->raw()) != CONNECTION_OK) {
+    const std::string said = one_line(PQerrorMessage(made->raw()));
+    const bool lets_nobody_in = said.find("password") != std::string::npos ||
+                                said.find("authentication") != std::string::npos ||
+                                said.find("pg_hba.conf") != std::string::npos ||
+                                said.find("does not exist") != std::string::npos ||
+                                said.find("invalid ") != std::string::npos;
+    return Error{lets_nobody_in ? ErrorCode::refused : ErrorCode::unavailable,
+                 "the PostgreSQL server does not let us in: " + said,
+                 "try the same URL with psql"};
+  }
+  ASSIGN_OR_RETURN(const auto path, made->query("SELECT current_setting('search_path')"));
+  made->search_path_ = path.at(0).at(0).value_or("");
+  TRY(made->execute(fmt::format(
+      "SET search_path = pg_catalog; SET client_encoding = 'UTF8'; SET DateStyle = 'ISO, MDY'; "
+      "SET TimeZone = 'UTC'; SET IntervalStyle = 'postgres'; SET extra_float_digits = 1; "
+      "SET bytea_output = 'hex'; SET xmloption = 'content'; SET client_min_messages = 'warning'; "
+      "SET standard_conforming_strings = on; SET row_security = off; "
+      "SET idle_in_transaction_session_timeout = 0; SET lock_timeout = {}; "
+      "SET statement_timeout = {}",
+      settings.lock_timeout.count(), settings.statement_timeout.count())));
+  return made;
+}
+
+Error Connection::error(const PGresult* answer, const std::string& sql) {
+  const char* state = answer == nullptr ? nullptr : PQresultErrorField(answer, PG_DIAG_SQLSTATE);
+  sqlstate_ = state == nullptr ? "" : state;
+  const char* primary =
+      answer == nullptr ? nullptr : PQresultErrorField(answer, PG_DIAG_MESSAGE_PRIMARY);
+  Error error{code_of(sqlstate_),
+              one_line(primary != nullptr ? primary : PQerrorMessage(connection_.get()))};
+  const char* detail =
+      answer == nullptr ? nullptr : PQresultErrorField(answer, PG_DIAG_MESSAGE_DETAIL);
+  // A detail may hold values of rows, which not everybody is to see.
+  if (detail != nullptr && !error.message.empty() && sqlstate_.starts_with("2B")) {
+    error.message += ": " + one_line(detail);
+  }
+  const bool names_values = sqlstate_.starts_with("22") || sqlstate_.starts_with("23");
+  if (names_values && what_is_shown_is_redacted()) {
+    error.message = fmt::format("the server refuses a value (SQLSTATE {})", sqlstate_);
+  }
+  if (error.message.empty()) error.message = "the connection to the server was lost";
+  error.hint = hint_of(sqlstate_);
+  return std::move(error).within("running " + printable(sql, 200));
+}
+
+Status Connection::execute(const std::string& sql) {
+  const Answer answer(PQexec(raw(), sql.c_str()));
+  const ExecStatusType status = PQresultStatus(answer.get());
+  if (status == PGRES_COMMAND_OK || status == PGRES_TUPLES_OK || status == PGRES_EMPTY_QUERY) {
+    return {};
+  }
+  return error(answer.get(), sql);
+}
+
+Result<Answer> Connection::ask(const std::string& sql, const Cells& parameters) {
+  std::vector<const char*> values;
+  values.reserve(parameters.size());
+  for (const Cell& cell : parameters) values.push_back(cell ? cell->c_str() : nullptr);
+  Answer answer(PQexecParams(raw(), sql.c_str(), static_cast<int>(values.size()), nullptr,
+                             values.data(), nullptr, nullptr, 0));
+  const ExecStatusType status = PQresultStatus(answer.get());
+  if (status == PGRES_COMMAND_OK || status == PGRES_TUPLES_OK) return answer;
+  return error(answer.get(), sql);
+}
+
+Result<std::vector<Cells>> Connection::query(const std::string& sql, const Cells& parameters) {
+  ASSIGN_OR_RETURN(const Answer answer, ask(sql, parameters));
+  const int columns = PQnfields(answer.get());
+  std::vector<Cells> rows(static_cast<std::size_t>(PQntuples(answer.get())));
+  for (std::size_t i = 0; i < rows.size(); ++i) {
+    for (int j = 0; j < columns; ++j) {
+      const int row = static_cast<int>(i);
+      rows[i].push_back(PQgetisnull(answer.get(), row, j) != 0
+                            ? Cell()
+                            : Cell(std::string(PQgetvalue(answer.get(), row, j),
+                                               static_cast<std::size_t>(
+                                                   PQgetlength(answer.get(), row, j)))));
+    }
+  }
+  return rows;
+}
+
+Result<std::int64_t> Connection::run(const std::string& sql, const Cells& parameters) {
+  ASSIGN_OR_RETURN(const Answer answer, ask(sql, parameters));
+  const std::string affected = PQcmdTuples(answer.get());
+  return affected.empty() ? std::int64_t{0} : std::int64_t{std::stoll(affected)};
+}
+
+Status Connection::patience(Milliseconds statement_timeout, Milliseconds lock_timeout) {
+  return execute(fmt::format("SET statement_timeout = {}; SET lock_timeout = {}",
+                             statement_timeout.count(), lock_timeout.count()));
+}
+
+bool Connection::is_idle() const {
+  return PQstatus(raw()) == CONNECTION_OK && PQtransactionStatus(raw()) == PQTRANS_IDLE;
+}
+
+std::string Connection::place() const {
+  const char* host = PQhost(raw());
+  return fmt::format("{}:{}/{}", host == nullptr || *host == 0 ? "local" : host, PQport(raw()),
+                     PQdb(raw()));
+}
+
+Result<ConnectionPtr> Sessions::take() {
+  constexpr std::chrono::seconds trusted_for{1};
+  const std::shared_ptr<Sessions> self = shared_from_this();
+  while (true) {
+    Idle one;
+    {
+      const std::lock_guard lock(mutex_);
+      if (idle_.empty()) break;
+      one = std::move(idle_.back());
+      idle_.pop_back();
+    }
+    // A server that was started anew is noticed here, and not by whoever wants to work.
+    const bool is_fresh = std::chrono::steady_clock::now() - one.since < trusted_for;
+    if (one.connection->is_idle() && (is_fresh || one.connection->execute("").ok())) {
+      return ConnectionPtr(one.connection.release(), GiveBack{self});
+    }
+  }
+  ASSIGN_OR_RETURN(auto made, open());
+  return ConnectionPtr(made.release(), GiveBack{self});
+}
+
+void Sessions::give_back(std::unique_ptr<Connection> connection) {
+  if (!connection->is_idle()) return;
+  const std::lock_guard lock(mutex_);
+  if (idle_.size() < idle_max) {
+    idle_.push_back({std::move(connection), std::chrono::steady_clock::now()});
+  }
+}
+
+void GiveBack::operator()(Connection* connection) const {
+  std::unique_ptr<Connection> own(connection);
+  if (to != nullptr) to->give_back(std::move(own));
+}
+
+Result<Transaction> Transaction::begin(Connection& connection, const std::string& how) {
+  TRY(connection.execute(how.empty() ? "BEGIN" : "BEGIN " + how));
+  return Transaction(connection);
+}
+
+Transaction::~Transaction() {
+  if (connection_ != nullptr) (void)connection_->execute("ROLLBACK").ok();
+}
+
+Status Transaction::commit() {
+  Connection& connection = *connection_;
+  connection_ = nullptr;
+  return connection.execute("COMMIT");
+}
+
+}  // namespace whimbrel::postgresql

@@ -1,0 +1,118 @@
+// One PostgreSQL session with values in and out as text, and errors a person can act on.
+//
+// Every session has the same settings, so that the text of a value does not depend on a role's or a
+// database's own: UTC, ISO dates, the shortest exact floats, an empty search path. Each waits for
+// locks no longer than `lock_timeout`.
+// Threads: one at a time uses a connection.
+#pragma once
+
+#include <libpq-fe.h>
+
+#include <atomic>
+#include <chrono>
+#include <cstdint>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "base/clock.h"
+#include "base/error.h"
+#include "base/handle.h"
+
+namespace whimbrel::postgresql {
+
+struct Settings {
+  std::string url;  // as libpq takes it; may hold a password
+  Milliseconds lock_timeout{200};
+  Milliseconds statement_timeout{30'000};
+};
+
+using Cell = std::optional<std::string>;  // unset: null
+using Cells = std::vector<Cell>;
+using Answer = std::unique_ptr<PGresult, FreeWith<PQclear>>;
+
+class Connection {
+ public:
+  // `unavailable` when the server does not answer, `refused` when it lets nobody in.
+  static Result<std::unique_ptr<Connection>> open(const Settings& settings);
+
+  // One statement or several; several are one transaction where they do not say otherwise.
+  Status execute(const std::string& sql);
+  // `$1` and so on are bound as text.
+  Result<std::vector<Cells>> query(const std::string& sql, const Cells& parameters = {});
+  // The number of rows it changed.
+  Result<std::int64_t> run(const std::string& sql, const Cells& parameters = {});
+  Result<Answer> ask(const std::string& sql, const Cells& parameters);
+  // How long a statement may take, and wait for a lock, from now on; 0: as long as it takes.
+  Status patience(Milliseconds statement_timeout, Milliseconds lock_timeout);
+  // Of the last error: five characters, "" where the server said nothing.
+  const std::string& sqlstate() const { return sqlstate_; }
+  // Nobody's transaction is open, and the server is there as far as we know.
+  bool is_idle() const;
+  const std::string& search_path() const { return search_path_; }
+  std::string place() const;  // host:port/database
+  PGconn* raw() const { return connection_.get(); }
+
+ private:
+  Connection() = default;
+  Error error(const PGresult* answer, const std::string& sql);
+
+  std::unique_ptr<PGconn, FreeWith<PQfinish>> connection_;
+  std::string search_path_;  // the role's own, for queries that a plan gives
+  std::string sqlstate_;
+};
+
+// The sessions of one store. Threads: any.
+class Sessions;
+struct GiveBack {
+  std::shared_ptr<Sessions> to = nullptr;
+  void operator()(Connection* connection) const;
+};
+using ConnectionPtr = std::unique_ptr<Connection, GiveBack>;
+
+class Sessions : public std::enable_shared_from_this<Sessions> {
+ public:
+  explicit Sessions(Settings settings) : settings_(std::move(settings)) {}
+  // One that nobody uses, or a new one; it comes back when its pointer ends.
+  Result<ConnectionPtr> take();
+  // One that stays with whoever asks.
+  Result<std::unique_ptr<Connection>> open() const { return Connection::open(settings_); }
+  const Settings& settings() const { return settings_; }
+  // Grows when tables change their names by our doing: what was looked up before is looked up again.
+  std::uint64_t generation() const { return generation_; }
+  void names_have_changed() { ++generation_; }
+
+ private:
+  friend struct GiveBack;
+  struct Idle {
+    std::unique_ptr<Connection> connection;
+    std::chrono::steady_clock::time_point since;
+  };
+  void give_back(std::unique_ptr<Connection> connection);
+
+  Settings settings_;
+  std::atomic<std::uint64_t> generation_{0};
+  std::mutex mutex_;
+  std::vector<Idle> idle_;
+};
+
+// Commits when told so, else rolls back at the end of its life.
+class Transaction {
+ public:
+  // `how`: what stands behind BEGIN, like "READ ONLY".
+  static Result<Transaction> begin(Connection& connection, const std::string& how = "");
+  Transaction(Transaction&& other) noexcept : connection_(other.connection_) {
+    other.connection_ = nullptr;
+  }
+  Transaction& operator=(Transaction&&) = delete;
+  ~Transaction();
+  Status commit();
+
+ private:
+  explicit Transaction(Connection& connection) : connection_(&connection) {}
+  Connection* connection_;
+};
+
+}  // namespace whimbrel::postgresql

@@ -1,0 +1,113 @@
+#include "stores/postgresql/hold.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "base/text.h"
+#include "stores/postgresql/names.h"
+#include "stores/postgresql/types.h"
+
+namespace whimbrel::postgresql {
+
+namespace {
+
+constexpr Milliseconds pause_first{20};
+
+bool is_for_a_lock(const std::string& sqlstate) {
+  return sqlstate == "55P03" || sqlstate == "40P01" || sqlstate == "57014";
+}
+
+}  // namespace
+
+std::string blockers_of(const Sessions& sessions, const std::vector<std::string>& places) {
+  Result<std::unique_ptr<Connection>> opened = sessions.open();
+  if (!opened.ok()) return "";
+  Cells names;
+  for (const std::string& place : places) names.emplace_back(place);
+  const auto rows = opened.value()->query(
+      "SELECT DISTINCT a.pid, coalesce(nullif(a.application_name, ''), '(unnamed)'), a.usename, "
+      "a.state, date_trunc('second', now() - a.xact_start)::text, left(a.query, 80) "
+      "FROM pg_locks l JOIN pg_stat_activity a ON a.pid = l.pid WHERE l.granted AND l.relation = "
+      "ANY (SELECT to_regclass(x)::oid FROM unnest($1::text[]) x) AND a.pid <> pg_backend_pid() "
+      "AND a.application_name <> 'whimbrel' ORDER BY 5 DESC NULLS LAST LIMIT 3",
+      {array_of(names)});
+  if (!rows.ok() || rows.value().empty()) return "";
+  std::vector<std::string> told;
+  for (const Cells& row : rows.value()) {
+    told.push_back(fmt::format("process {} ({}, {}, {} for {})", row[0].value_or("?"),
+                               printable(row[1].value_or("?")), printable(row[2].value_or("?")),
+                               row[3].value_or("?"), row[4].value_or("?")));
+  }
+  return join(told, "; ");
+}
+
+Status with_lock_retries(Clock& clock, Connection& connection,
+                         const std::function<Status()>& work) {
+  constexpr int attempts_max = 40;
+  Milliseconds pause = pause_first;
+  for (int attempt = 1;; ++attempt) {
+    Status done = work();
+    if (done.ok() || !is_for_a_lock(connection.sqlstate()) || attempt == attempts_max) return done;
+    clock.sleep_for(pause);
+    pause = std::min(pause * 2, Milliseconds(1000));
+  }
+}
+
+Result<std::unique_ptr<Hold>> Hold::take(const Sessions& sessions,
+                                         const std::vector<std::string>& tables, TimePoint until,
+                                         Clock& clock) {
+  ASSIGN_OR_RETURN(auto connection, sessions.open());
+  std::vector<std::string> places;
+  for (const std::string& table : tables) {
+    ASSIGN_OR_RETURN(const Place place, place_of(*connection, table));
+    places.push_back(place.sql());
+  }
+  std::ranges::sort(places);  // everybody who locks several takes them in one order
+  std::unique_ptr<Hold> hold(new Hold(std::move(connection), until, clock));
+  TRY(hold->connection().execute("BEGIN"));
+  // A vacuum that runs by itself makes way for whoever waits a second, and is kept off from then on;
+  // this lock keeps no writer waiting.
+  TRY(hold->connection().execute("SET LOCAL lock_timeout = 3000"));
+  Status locked = hold->connection().execute(
+      fmt::format("LOCK TABLE {} IN SHARE UPDATE EXCLUSIVE MODE", join(places, ", ")));
+  TRY(hold->connection().execute(
+      locked.ok() ? fmt::format("SET LOCAL lock_timeout = {}",
+                                sessions.settings().lock_timeout.count())
+                  : "ROLLBACK"));
+  if (locked.ok()) locked = hold->lock(places, "SHARE ROW EXCLUSIVE");
+  if (!locked.ok()) {
+    hold.reset();
+    const std::string who = blockers_of(sessions, places);
+    Error error = std::move(locked).error();
+    if (!who.empty()) error.message += "; it is held by " + who;
+    return error;
+  }
+  const Milliseconds left = until - clock.now();
+  TRY(hold->connection().execute(
+      fmt::format("SET LOCAL idle_in_transaction_session_timeout = {}", std::max<std::int64_t>(
+                                                                            left.count(), 1))));
+  return hold;
+}
+
+bool Hold::is_there() const {
+  return clock_.now() < until_ && connection_->execute("SELECT 1").ok();
+}
+
+// What is asked for again and again is asked for with pauses that are longer than the asking.
+Status Hold::lock(const std::vector<std::string>& places, const std::string& mode) {
+  Milliseconds pause = pause_first;
+  while (true) {
+    TRY(connection_->execute("SAVEPOINT whimbrel_lock"));
+    Status locked =
+        connection_->execute(fmt::format("LOCK TABLE {} IN {} MODE", join(places, ", "), mode));
+    if (locked.ok()) return connection_->execute("RELEASE SAVEPOINT whimbrel_lock");
+    if (!is_for_a_lock(connection_->sqlstate())) return locked;
+    TRY(connection_->execute("ROLLBACK TO SAVEPOINT whimbrel_lock"));
+    if (clock_.now() + pause >= until_) return locked;
+    clock_.sleep_for(pause);
+    pause = std::min(pause * 2, Milliseconds(1000));
+  }
+}
+
+}  // namespace whimbrel::postgresql

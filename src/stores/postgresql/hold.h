@@ -1,0 +1,45 @@
+// A session that keeps an application's writes out of some tables, by locks.
+//
+// SHARE ROW EXCLUSIVE lets everybody read and nobody write. Locks are asked for with a short
+// patience again and again, because whoever comes after a lock that is waited for waits as well.
+// The server ends the session by itself at the deadline, so that nobody is held when we are gone.
+// Threads: one at a time.
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "base/clock.h"
+#include "stores/postgresql/connection.h"
+
+namespace whimbrel::postgresql {
+
+class Hold {
+ public:
+  // `unavailable` when the locks were not to be had in time, with who has them.
+  static Result<std::unique_ptr<Hold>> take(const Sessions& sessions,
+                                            const std::vector<std::string>& tables, TimePoint until,
+                                            Clock& clock);
+  bool is_there() const;
+  Connection& connection() { return *connection_; }
+  // A stronger lock of more tables, each by its quoted name; what is held stays held when it fails.
+  Status lock(const std::vector<std::string>& places, const std::string& mode);
+  Status commit() { return connection_->execute("COMMIT"); }
+
+ private:
+  Hold(std::unique_ptr<Connection> connection, TimePoint until, Clock& clock)
+      : connection_(std::move(connection)), until_(until), clock_(clock) {}
+
+  std::unique_ptr<Connection> connection_;
+  TimePoint until_;
+  Clock& clock_;
+};
+
+// Who has locks on these tables that keep us waiting: process, application, query, age.
+std::string blockers_of(const Sessions& sessions, const std::vector<std::string>& places);
+// Runs `work` again while it fails for a lock, with growing pauses, for about half a minute.
+Status with_lock_retries(Clock& clock, Connection& connection, const std::function<Status()>& work);
+
+}  // namespace whimbrel::postgresql

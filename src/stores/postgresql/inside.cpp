@@ -1,0 +1,331 @@
+#include "stores/postgresql/inside.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "base/text.h"
+#include "stores/postgresql/rows.h"
+
+namespace whimbrel::postgresql {
+
+namespace {
+
+// Pairs of types between which the server's cast says what settle() says. Between any others rows
+// take the way through this program.
+bool server_converts(const ColumnSchema& from, const ColumnSchema& to) {
+  if (from.declared == to.declared) return true;
+  const Type source = type_of(from.declared);
+  const Type target = type_of(to.declared);
+  const auto is_text = [](const Type& type) {
+    return type.is == TypeClass::text || type.is == TypeClass::varchar;
+  };
+  const auto is_whole = [](const Type& type) {
+    return type.is == TypeClass::int2 || type.is == TypeClass::int4 || type.is == TypeClass::int8;
+  };
+  if (is_text(source) && target.is == TypeClass::uuid) return true;
+  // A cast cuts a text that is too long without a word.
+  const bool takes_all = target.is == TypeClass::text ||
+                         (target.is == TypeClass::varchar && target.length < 0);
+  if (takes_all) return is_text(source) || is_whole(source) || source.is == TypeClass::uuid;
+  if (source.is == TypeClass::uuid) return target.is == TypeClass::varchar && target.length >= 36;
+  return is_whole(source) && is_whole(target);
+}
+
+// What is compared of a column: types whose equal values may look otherwise are compared as text.
+std::string comparable(const std::string& sql, const ColumnSchema& column) {
+  switch (type_of(column.declared).is) {
+    case TypeClass::boolean:
+    case TypeClass::int2:
+    case TypeClass::int4:
+    case TypeClass::int8:
+    case TypeClass::bytea:
+    case TypeClass::uuid:
+    case TypeClass::date:
+    case TypeClass::timestamp:
+    case TypeClass::timestamp_tz:
+      return sql;
+    default:
+      return "(" + sql + ")::text COLLATE \"C\"";
+  }
+}
+
+class Inside final : public InsideCopier {
+ public:
+  Inside(std::shared_ptr<Sessions> sessions, const Mapping& mapping, Clock& clock)
+      : sessions_(std::move(sessions)),
+        mapping_(mapping),
+        clock_(clock),
+        source_(sessions_, mapping.source.name),
+        target_(sessions_, mapping.target.name),
+        reader_(make_reader(sessions_, mapping.source)) {
+    for (const std::string& name : mapping_.source.key) {
+      key_types_.push_back(type_of(column_of(mapping_.source, name).declared));
+    }
+  }
+
+  Status learn_row_size() {
+    ASSIGN_OR_RETURN(const ConnectionPtr connection, sessions_->take());
+    ASSIGN_OR_RETURN(const Place place, place_of(*connection, mapping_.source.name));
+    ASSIGN_OR_RETURN(
+        const auto rows,
+        connection->query("SELECT (pg_table_size(oid) / greatest(reltuples, 1))::bigint FROM "
+                          "pg_class WHERE oid = $1::oid",
+                          {place.oid}));
+    row_bytes_ = std::min<std::int64_t>(std::stoll(*rows.at(0).at(0)), 100'000);
+    return {};
+  }
+
+  Result<InsideCopy> copy_after(const std::optional<Row>& after,
+                                const ChunkLimits& limits) override {
+    const Milliseconds since = clock_.monotonic();
+    ASSIGN_OR_RETURN(const ConnectionPtr connection, sessions_->take());
+    InsideCopy copy;
+    copy.range.after = after;
+    ASSIGN_OR_RETURN(copy.range.through, end_of(*connection, after, std::nullopt, limits));
+    ASSIGN_OR_RETURN(const std::string source, source_.sql(*connection));
+    ASSIGN_OR_RETURN(const std::string target, target_.sql(*connection));
+    Cells parameters;
+    ASSIGN_OR_RETURN(const std::string where, range_sql(copy.range, parameters));
+    std::vector<std::string> columns;
+    for (const ColumnRule& rule : mapping_.forward) columns.push_back(rule.column);
+    ASSIGN_OR_RETURN(Transaction transaction, Transaction::begin(*connection));
+    TRY(connection->execute(mark_own));
+    const Result<std::vector<Cells>> copied = connection->query(
+        fmt::format("WITH of_source AS MATERIALIZED (SELECT {} FROM {} s WHERE {}), copied AS "
+                    "(INSERT INTO {} ({}) OVERRIDING SYSTEM VALUE SELECT * FROM of_source "
+                    "ON CONFLICT ({}) DO NOTHING RETURNING 1) "
+                    "SELECT (SELECT count(*) FROM of_source), (SELECT count(*) FROM copied)",
+                    converted_list(), source, where, target, name_list(columns),
+                    name_list(mapping_.target.key)),
+        parameters);
+    if (!copied.ok()) {
+      const std::string& state = connection->sqlstate();
+      // A value that does not convert, or has to be unique: row by row it can be said which.
+      if (!state.starts_with("22") && !state.starts_with("23")) return copied.error();
+      copy.blocked = true;
+      return copy;
+    }
+    TRY(transaction.commit());
+    copy.read = std::stoll(*copied.value().at(0).at(0));
+    copy.written = std::stoll(*copied.value().at(0).at(1));
+    copy.bytes = copy.read * row_bytes_;
+    copy.took = clock_.monotonic() - since;
+    return copy;
+  }
+
+  Result<ChunkOfRows> read_after(const std::optional<Row>& after,
+                                 const ChunkLimits& limits) override {
+    return reader_->read_after(after, limits);
+  }
+
+  Status make_durable() override { return {}; }
+
+  Result<InsideComparison> compare_after(const std::optional<Row>& after,
+                                         const std::optional<Row>& until,
+                                         const ChunkLimits& limits) override {
+    constexpr std::size_t differing_max = 100;
+    ASSIGN_OR_RETURN(const ConnectionPtr connection, sessions_->take());
+    InsideComparison comparison;
+    comparison.range.after = after;
+    ASSIGN_OR_RETURN(comparison.range.through, end_of(*connection, after, until, limits));
+    ASSIGN_OR_RETURN(const std::string source, source_.sql(*connection));
+    ASSIGN_OR_RETURN(const std::string target, target_.sql(*connection));
+    KeyRange range = comparison.range;
+    if (!range.through) range.through = until;
+    Cells parameters;
+    ASSIGN_OR_RETURN(const std::string where, range_sql(range, parameters));
+    std::vector<std::string> expected;
+    std::vector<std::string> found;
+    for (const ColumnRule& rule : mapping_.forward) {
+      const ColumnSchema& column = column_of(mapping_.target, rule.column);
+      expected.push_back(comparable(converted(rule), column));
+      found.push_back(comparable("t." + quote_name(rule.column), column));
+    }
+    std::vector<std::string> keys;
+    for (const std::string& name : mapping_.source.key) {
+      keys.push_back(fmt::format("s.{}::text", quote_name(name)));
+    }
+    // One statement, so one snapshot of both sides.
+    const std::string joined = fmt::format(
+        "SELECT ARRAY[{}] AS key, t.ctid IS NOT NULL AS there, "
+        "hash_record_extended(ROW({}), 0) AS expected, "
+        "CASE WHEN t.ctid IS NOT NULL THEN hash_record_extended(ROW({}), 0) END AS found, "
+        "t.ctid IS NULL OR ROW({}) IS DISTINCT FROM ROW({}) AS differs "
+        "FROM {} s LEFT JOIN {} t ON {} WHERE {}",
+        join(keys, ", "), join(expected, ", "), join(found, ", "), join(expected, ", "),
+        join(found, ", "), source, target, same_key(), where);
+    ASSIGN_OR_RETURN(
+        const auto rows,
+        connection->query(
+            fmt::format("WITH pairs AS MATERIALIZED ({}) SELECT count(*), count(found), "
+                        "count(*) FILTER (WHERE differs), coalesce(sum(expected), 0), "
+                        "coalesce(sum(found), 0), coalesce(bit_xor(expected), 0), "
+                        "coalesce(bit_xor(found), 0), (SELECT array_agg(key::text) FROM (SELECT "
+                        "key FROM pairs WHERE differs LIMIT {}) d) FROM pairs",
+                        joined, differing_max),
+            parameters));
+    const Cells& all = rows.at(0);
+    comparison.expected = Fingerprint::of(std::stoll(*all[0]), *all[3], std::stoll(*all[5]));
+    comparison.found = Fingerprint::of(std::stoll(*all[1]), *all[4], std::stoll(*all[6]));
+    comparison.differing_rows = std::stoll(*all[2]);
+    if (all[7]) {
+      for (const Cell& one : cells_of(*all[7])) comparison.differing.push_back(key_from(one));
+    }
+    return comparison;
+  }
+
+  Result<std::optional<Row>> middle() override { return std::optional<Row>(); }
+
+  // By an index of the source only where both keys are of the same types.
+  Result<std::optional<InsideStrangers>> strangers_after(const std::optional<Row>& after,
+                                                         const ChunkLimits& limits) override {
+    for (std::size_t i = 0; i < mapping_.target.key.size(); ++i) {
+      const ColumnSchema& target = column_of(mapping_.target, mapping_.target.key[i]);
+      const std::optional<std::string> source = source_of(mapping_.target.key[i]);
+      if (!source || column_of(mapping_.source, *source).declared != target.declared) {
+        return std::optional<InsideStrangers>();
+      }
+    }
+    ASSIGN_OR_RETURN(const ConnectionPtr connection, sessions_->take());
+    ASSIGN_OR_RETURN(const std::string source, source_.sql(*connection));
+    ASSIGN_OR_RETURN(const std::string target, target_.sql(*connection));
+    std::vector<std::string> keys;
+    std::vector<Type> types;
+    std::vector<std::string> order;
+    for (const std::string& name : mapping_.target.key) {
+      keys.push_back("t." + quote_name(name));
+      types.push_back(type_of(column_of(mapping_.target, name).declared));
+      order.push_back(quote_name(name));
+    }
+    Cells parameters;
+    std::string where = "true";
+    if (after) {
+      ASSIGN_OR_RETURN(where, after_key(mapping_.target, "t.", *after, parameters));
+    }
+    const std::int64_t rows_max = limits.rows_max * 10;  // keys alone are small
+    ASSIGN_OR_RETURN(
+        const auto rows,
+        connection->query(
+            fmt::format("SELECT {}, NOT EXISTS (SELECT FROM {} s WHERE {}) FROM {} t WHERE {} "
+                        "ORDER BY {} LIMIT {}",
+                        join(keys, ", "), source, same_key(), target, where, join(keys, ", "),
+                        rows_max),
+            parameters));
+    InsideStrangers strangers;
+    strangers.range.after = after;
+    Row key;
+    for (const Cells& cells : rows) {
+      key.clear();
+      for (std::size_t i = 0; i < types.size(); ++i) key.push_back(value_of(types[i], cells[i]));
+      if (cells.back() == "t") strangers.keys.push_back(key);
+    }
+    if (std::ssize(rows) == rows_max) strangers.range.through = key;
+    return std::optional(std::move(strangers));
+  }
+
+ private:
+  // The source column that a column of the target is copied from.
+  std::optional<std::string> source_of(const std::string& column) const {
+    for (const ColumnRule& rule : mapping_.forward) {
+      const auto* copied = std::get_if<ColumnRef>(&rule.expr->node);
+      if (rule.column == column && copied != nullptr) return copied->column;
+    }
+    return std::nullopt;
+  }
+
+  std::string converted(const ColumnRule& rule) const {
+    const std::string& from = std::get<ColumnRef>(rule.expr->node).column;
+    const std::string sql = "s." + quote_name(from);
+    const ColumnSchema& target = column_of(mapping_.target, rule.column);
+    return column_of(mapping_.source, from).declared == target.declared
+               ? sql
+               : "(" + sql + ")::" + target.declared;
+  }
+  std::string converted_list() const {
+    std::vector<std::string> all;
+    for (const ColumnRule& rule : mapping_.forward) all.push_back(converted(rule));
+    return join(all, ", ");
+  }
+  std::string same_key() const {
+    std::vector<std::string> parts;
+    for (const ColumnRule& rule : mapping_.forward) {
+      if (!mapping_.target.is_key(rule.column)) continue;
+      parts.push_back(fmt::format("t.{} = {}", quote_name(rule.column), converted(rule)));
+    }
+    return join(parts, " AND ");
+  }
+
+  Result<std::string> range_sql(const KeyRange& range, Cells& parameters) const {
+    std::string where = "true";
+    if (range.after) {
+      ASSIGN_OR_RETURN(where, after_key(mapping_.source, "s.", *range.after, parameters));
+    }
+    if (range.through) {
+      ASSIGN_OR_RETURN(const std::string behind,
+                       after_key(mapping_.source, "s.", *range.through, parameters));
+      where += " AND NOT " + behind;
+    }
+    return where;
+  }
+
+  // The key `rows_max` further on; unset when the end comes first. `until` ends a range as well.
+  Result<std::optional<Row>> end_of(Connection& connection, const std::optional<Row>& after,
+                                    const std::optional<Row>& until, const ChunkLimits& limits) {
+    ASSIGN_OR_RETURN(const std::string source, source_.sql(connection));
+    Cells parameters;
+    ASSIGN_OR_RETURN(const std::string where, range_sql({after, until}, parameters));
+    const std::int64_t fit = row_bytes_ > 0 ? limits.bytes_max / row_bytes_ + 1 : limits.rows_max;
+    ASSIGN_OR_RETURN(
+        const auto rows,
+        connection.query(fmt::format("SELECT {0} FROM {1} s WHERE {2} ORDER BY {0} OFFSET {3} "
+                                     "LIMIT 1",
+                                     name_list(mapping_.source.key), source, where,
+                                     std::max<std::int64_t>(std::min(limits.rows_max, fit), 1) - 1),
+                         parameters));
+    if (rows.empty()) return std::optional<Row>();
+    Row key;
+    for (std::size_t i = 0; i < key_types_.size(); ++i) {
+      key.push_back(value_of(key_types_[i], rows[0][i]));
+    }
+    return std::optional(std::move(key));
+  }
+
+  Row key_from(const Cell& array) const {
+    Row key;
+    const Cells cells = cells_of(array.value_or("{}"));
+    for (std::size_t i = 0; i < key_types_.size(); ++i) {
+      key.push_back(value_of(key_types_[i], cells.at(i)));
+    }
+    return key;
+  }
+
+  std::shared_ptr<Sessions> sessions_;
+  const Mapping& mapping_;
+  Clock& clock_;
+  Located source_;
+  Located target_;
+  std::unique_ptr<SnapshotReader> reader_;
+  std::vector<Type> key_types_;
+  std::int64_t row_bytes_ = 0;
+};
+
+}  // namespace
+
+bool can_copy_inside(const Mapping& mapping) {
+  return std::ranges::all_of(mapping.forward, [&](const ColumnRule& rule) {
+    const auto* copied = std::get_if<ColumnRef>(&rule.expr->node);
+    return copied != nullptr && mapping.source.column_index(copied->column) >= 0 &&
+           server_converts(column_of(mapping.source, copied->column),
+                           column_of(mapping.target, rule.column));
+  });
+}
+
+Result<std::unique_ptr<InsideCopier>> make_inside(std::shared_ptr<Sessions> sessions,
+                                                  const Mapping& mapping, Clock& clock) {
+  auto inside = std::make_unique<Inside>(std::move(sessions), mapping, clock);
+  TRY(inside->learn_row_size());
+  return std::unique_ptr<InsideCopier>(std::move(inside));
+}
+
+}  // namespace whimbrel::postgresql

@@ -1,0 +1,188 @@
+// An application's own queries, as far as they are measured.
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "base/text.h"
+#include "stores/postgresql/names.h"
+#include "stores/postgresql/postgresql_store.h"
+#include "stores/postgresql/types.h"
+
+namespace whimbrel {
+namespace postgresql {
+namespace {
+
+struct Prepared {
+  std::string sql;                      // with `$1` instead of `:name`
+  std::vector<std::string> parameters;  // by position
+};
+
+bool is_of_name(char c) {
+  return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_';
+}
+
+// Where a text, a quoted name or a comment that begins here ends; npos when none does.
+std::size_t end_of_literal(const std::string& sql, std::size_t at) {
+  const auto closed_by = [&](std::string_view end, std::size_t from) {
+    const std::size_t found = sql.find(end, from);
+    return found == std::string::npos ? sql.size() : found + end.size();
+  };
+  if (sql[at] == '\'' || sql[at] == '"') return closed_by(sql.substr(at, 1), at + 1);
+  if (sql.compare(at, 2, "--") == 0) return closed_by("\n", at);
+  if (sql.compare(at, 2, "/*") == 0) return closed_by("*/", at + 2);
+  if (sql[at] == '$') {
+    std::size_t tag_end = at + 1;
+    while (tag_end < sql.size() && is_of_name(sql[tag_end])) ++tag_end;
+    const bool opens = tag_end < sql.size() && sql[tag_end] == '$';
+    if (opens) return closed_by(sql.substr(at, tag_end - at + 1), tag_end + 1);
+  }
+  return std::string::npos;
+}
+
+Result<Prepared> prepare(const ReadingQuery& query) {
+  Prepared prepared;
+  for (std::size_t at = 0; at < query.sql.size();) {
+    if (const std::size_t end = end_of_literal(query.sql, at); end != std::string::npos) {
+      prepared.sql += query.sql.substr(at, end - at);
+      at = end;
+      continue;
+    }
+    if (query.sql.compare(at, 2, "::") == 0) {
+      prepared.sql += "::";
+      at += 2;
+      continue;
+    }
+    const bool begins = query.sql[at] == ':' && at + 1 < query.sql.size() &&
+                        is_of_name(query.sql[at + 1]) && (at == 0 || !is_of_name(query.sql[at - 1]));
+    if (!begins) {
+      prepared.sql += query.sql[at++];
+      continue;
+    }
+    std::size_t end = at + 1;
+    while (end < query.sql.size() && is_of_name(query.sql[end])) ++end;
+    const std::string name = query.sql.substr(at + 1, end - at - 1);
+    if (std::ranges::count(query.parameters, name) == 0) {
+      return Error{ErrorCode::refused,
+                   fmt::format("the parameter :{} has no values: {}", name,
+                               printable(query.sql, 200)),
+                   "name parameters with a colon, like :name, and their values under `with:`"};
+    }
+    auto known = std::ranges::find(prepared.parameters, name);
+    if (known == prepared.parameters.end()) {
+      prepared.parameters.push_back(name);
+      known = std::prev(prepared.parameters.end());
+    }
+    prepared.sql += fmt::format("${}", known - prepared.parameters.begin() + 1);
+    at = end;
+  }
+  return prepared;
+}
+
+// Every query in a transaction that only reads, so that none can write.
+class Runner final : public QueryRunner {
+ public:
+  Runner(std::unique_ptr<Connection> connection, std::vector<Prepared> queries)
+      : connection_(std::move(connection)), queries_(std::move(queries)) {}
+
+  Result<std::int64_t> run(std::size_t query, const QueryValues& values) override {
+    ASSIGN_OR_RETURN(const Answer answer, ask(query, values));
+    return std::int64_t{PQntuples(answer.get())};
+  }
+
+  Result<std::vector<Row>> rows(std::size_t query, const QueryValues& values,
+                                std::int64_t rows_max) override {
+    ASSIGN_OR_RETURN(const Answer answer, ask(query, values));
+    std::vector<Row> found;
+    for (int i = 0; i < PQntuples(answer.get()) && i < rows_max; ++i) {
+      Row row;
+      for (int j = 0; j < PQnfields(answer.get()); ++j) {
+        row.push_back(PQgetisnull(answer.get(), i, j) != 0
+                          ? Value()
+                          : value_of(type_of_oid(PQftype(answer.get(), j)),
+                                     Cell(std::string(PQgetvalue(answer.get(), i, j)))));
+      }
+      found.push_back(std::move(row));
+    }
+    return found;
+  }
+
+ private:
+  Result<Answer> ask(std::size_t query, const QueryValues& values) {
+    const Prepared& prepared = queries_.at(query);
+    Cells cells;
+    for (const std::string& parameter : prepared.parameters) {
+      const auto value = std::ranges::find(values, parameter, &QueryValues::value_type::first);
+      ASSIGN_OR_RETURN(Cell cell, cell_of(value == values.end() ? Value() : value->second));
+      cells.push_back(std::move(cell));
+    }
+    return connection_->ask(prepared.sql, cells);
+  }
+
+  std::unique_ptr<Connection> connection_;
+  std::vector<Prepared> queries_;
+};
+
+class Probe final : public WriteProbe {
+ public:
+  Probe(std::unique_ptr<Connection> connection, std::string update)
+      : connection_(std::move(connection)), update_(std::move(update)) {}
+
+  Status write() override {
+    ASSIGN_OR_RETURN(const Transaction transaction, Transaction::begin(*connection_));
+    return connection_->execute(update_);  // never committed
+  }
+
+ private:
+  std::unique_ptr<Connection> connection_;
+  std::string update_;
+};
+
+}  // namespace
+}  // namespace postgresql
+
+using namespace postgresql;  // NOLINT: this is the store's own namespace
+
+Result<std::unique_ptr<QueryRunner>> PostgresqlStore::open_queries(
+    const std::vector<ReadingQuery>& queries, Milliseconds patience) {
+  ASSIGN_OR_RETURN(auto connection, sessions_->open());
+  TRY(connection->patience(sessions_->settings().statement_timeout, patience));
+  TRY(connection->execute("SET default_transaction_read_only = on"));
+  TRY(connection->query("SELECT set_config('search_path', $1, false)",
+                        {connection->search_path()}));
+  std::vector<Prepared> prepared;
+  for (const ReadingQuery& query : queries) {
+    ASSIGN_OR_RETURN(Prepared one, prepare(query));
+    const Answer known(PQprepare(connection->raw(), "", one.sql.c_str(), 0, nullptr));
+    if (PQresultStatus(known.get()) != PGRES_COMMAND_OK) {
+      const char* said = PQresultErrorField(known.get(), PG_DIAG_MESSAGE_PRIMARY);
+      return Error{ErrorCode::refused,
+                   std::string(said == nullptr ? "the connection was lost" : said) + ": " +
+                       printable(query.sql, 200)};
+    }
+    prepared.push_back(std::move(one));
+  }
+  return std::unique_ptr<QueryRunner>(
+      std::make_unique<Runner>(std::move(connection), std::move(prepared)));
+}
+
+Result<std::unique_ptr<WriteProbe>> PostgresqlStore::open_write_probe(const TableSchema& table,
+                                                                      Milliseconds patience) {
+  if (table.key.empty()) {
+    return Error{ErrorCode::refused, table.name + " has no key to write one row by"};
+  }
+  ASSIGN_OR_RETURN(auto connection, sessions_->open());
+  TRY(connection->patience(sessions_->settings().statement_timeout, patience));
+  ASSIGN_OR_RETURN(const Place place, place_of(*connection, table.name));
+  std::string column = table.key.front();
+  for (const ColumnSchema& one : table.columns) {
+    if (one.generated || table.is_key(one.name)) continue;
+    column = one.name;
+    break;
+  }
+  return std::unique_ptr<WriteProbe>(std::make_unique<Probe>(
+      std::move(connection),
+      fmt::format("UPDATE {0} SET {1} = {1} WHERE ({2}) IN (SELECT {2} FROM {0} LIMIT 1)",
+                  place.sql(), quote_name(column), name_list(table.key))));
+}
+
+}  // namespace whimbrel

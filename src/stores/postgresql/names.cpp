@@ -1,0 +1,114 @@
+#include "stores/postgresql/names.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "base/text.h"
+
+namespace whimbrel::postgresql {
+
+std::string quote_name(std::string_view identifier) {
+  std::string out = "\"";
+  for (const char c : identifier) {
+    out += c;
+    if (c == '"') out += c;
+  }
+  return out + "\"";
+}
+
+std::string name_list(const std::vector<std::string>& identifiers) {
+  std::vector<std::string> all;
+  for (const std::string& one : identifiers) all.push_back(quote_name(one));
+  return join(all, ", ");
+}
+
+std::string quote_text(std::string_view text) {
+  std::string out = text.find('\\') == std::string_view::npos ? "'" : " E'";
+  for (const char c : text) {
+    out += c;
+    if (c == '\'' || c == '\\') out += c;
+  }
+  return out + "'";
+}
+
+TableName split_name(std::string_view name) {
+  std::vector<std::string> parts(1);
+  bool inside = false;
+  for (std::size_t i = 0; i < name.size(); ++i) {
+    const bool doubled = inside && name[i] == '"' && i + 1 < name.size() && name[i + 1] == '"';
+    if (doubled) {
+      parts.back() += name[++i];
+    } else if (name[i] == '"') {
+      inside = !inside;
+    } else if (name[i] == '.' && !inside && parts.size() == 1) {
+      parts.emplace_back();
+    } else {
+      parts.back() += name[i];
+    }
+  }
+  if (parts.size() == 1) return {"", parts[0]};
+  return {parts[0], parts[1]};
+}
+
+namespace {
+std::string plainly(const std::string& part) {
+  const bool plain = !part.empty() && std::ranges::all_of(part, [&](char c) {
+    return (c >= 'a' && c <= 'z') || c == '_' || (c >= '0' && c <= '9' && &c != part.data());
+  });
+  return plain && (part[0] < '0' || part[0] > '9') ? part : quote_name(part);
+}
+}  // namespace
+
+std::string spelled(const TableName& name) {
+  return (name.schema.empty() ? "" : plainly(name.schema) + ".") + plainly(name.table);
+}
+
+std::string quoted(const TableName& name) {
+  return (name.schema.empty() ? "" : quote_name(name.schema) + ".") + quote_name(name.table);
+}
+
+Result<bool> has_own(Connection& connection, const std::string& table) {
+  ASSIGN_OR_RETURN(const auto rows,
+                   connection.query("SELECT to_regclass($1) IS NOT NULL", {"whimbrel." + table}));
+  return rows.at(0).at(0) == "t";
+}
+
+Result<Place> place_of(Connection& connection, const std::string& name) {
+  const TableName wanted = split_name(name);
+  ASSIGN_OR_RETURN(const bool any_retyped, has_own(connection, "retyped"));
+  if (any_retyped) {
+    ASSIGN_OR_RETURN(
+        const auto rows,
+        connection.query("SELECT c.oid, n.nspname, c.relname FROM whimbrel.retyped r "
+                         "JOIN pg_class c ON c.oid = CASE WHEN r.source = $1 THEN r.source_oid "
+                         "ELSE r.target_oid END JOIN pg_namespace n ON n.oid = c.relnamespace "
+                         "WHERE $1 IN (r.source, r.target)",
+                         {spelled(wanted)}));
+    if (!rows.empty()) return Place{*rows[0][0], {*rows[0][1], *rows[0][2]}};
+  }
+  // Without a schema: as this role would find it.
+  ASSIGN_OR_RETURN(
+      const auto rows,
+      connection.query(
+          "SELECT c.oid, n.nspname, c.relname FROM pg_class c JOIN pg_namespace n "
+          "ON n.oid = c.relnamespace WHERE c.relkind IN ('r', 'p') AND c.relname = $2 "
+          "AND ($1 = n.nspname OR $1 = '' AND n.nspname !~ '^pg_(toast|temp)' AND n.nspname = ANY "
+          "(SELECT CASE x WHEN '$user' THEN current_user ELSE x END FROM unnest("
+          "string_to_array(replace(replace($3, '\"', ''), ' ', ''), ',')) x)) LIMIT 1",
+          {wanted.schema, wanted.table, connection.search_path()}));
+  if (!rows.empty()) return Place{*rows[0][0], {*rows[0][1], *rows[0][2]}};
+  ASSIGN_OR_RETURN(const auto others,
+                   connection.query("SELECT schemaname, tablename FROM pg_tables WHERE schemaname "
+                                    "NOT IN ('pg_catalog', 'information_schema')"));
+  std::vector<std::string> names;
+  for (const Cells& row : others) {
+    names.push_back(wanted.schema.empty() ? *row[1] : spelled({*row[0], *row[1]}));
+  }
+  return Error{ErrorCode::not_found, "there is no table " + printable(name, 200),
+               did_you_mean(name, names)};
+}
+
+std::string short_digest(const std::string& what) { return digest_hex(what).substr(0, 8); }
+
+}  // namespace whimbrel::postgresql

@@ -1,0 +1,776 @@
+#include "stores/postgresql/postgresql_store.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "base/text.h"
+#include "stores/postgresql/dialect.h"
+#include "stores/postgresql/inside.h"
+#include "stores/postgresql/notes.h"
+#include "stores/postgresql/retype.h"
+#include "stores/postgresql/rows.h"
+#include "stores/postgresql/schema.h"
+#include "stores/postgresql/swap.h"
+#include "stores/postgresql/types.h"
+
+namespace whimbrel {
+
+using namespace postgresql;  // NOLINT: this is the store's own namespace
+
+namespace {
+
+Error no_links() {
+  return Error{ErrorCode::refused, "PostgreSQL keeps no two tables in step by links",
+               "say `sync: capture`"};
+}
+
+// Two calls at the same moment may both find it missing.
+Status make_claims(Connection& connection) {
+  return connection.execute(
+      "CREATE SCHEMA IF NOT EXISTS whimbrel; CREATE TABLE IF NOT EXISTS whimbrel.claims ("
+      "migration text PRIMARY KEY, journal text NOT NULL, records bigint)");
+}
+
+}  // namespace
+
+Result<std::shared_ptr<Store>> PostgresqlStore::open(Settings settings, Clock& clock) {
+  auto sessions = std::make_shared<Sessions>(std::move(settings));
+  ASSIGN_OR_RETURN(const ConnectionPtr connection, sessions->take());
+  ASSIGN_OR_RETURN(const auto version,
+                   connection->query("SELECT current_setting('server_version_num')::integer"));
+  constexpr int oldest = 140'000;  // ranges of hidden numbers, digests of rows
+  if (std::stoi(*version.at(0).at(0)) < oldest) {
+    return Error{ErrorCode::refused, "this server is older than PostgreSQL 14",
+                 "move it to a newer version first"};
+  }
+  const std::string identity = "postgresql:" + connection->place();
+  return std::shared_ptr<Store>(
+      new PostgresqlStore(std::move(sessions), identity, clock));  // NOLINT: private
+}
+
+Capabilities PostgresqlStore::capabilities() const {
+  Capabilities all;
+  all.capture = true;
+  all.inside = true;
+  all.queries = true;
+  all.keeps_copies = true;
+  all.logs = true;
+  return all;
+}
+
+const Dialect* PostgresqlStore::dialect() const { return &postgresql::dialect(); }
+
+Status PostgresqlStore::change(const std::function<Status(Connection&)>& work) const {
+  ASSIGN_OR_RETURN(const ConnectionPtr connection, sessions_->take());
+  return with_lock_retries(clock_, *connection, [&] { return work(*connection); });
+}
+
+Result<std::unique_ptr<SnapshotReader>> PostgresqlStore::open_reader(const TableSchema& table) {
+  return make_reader(sessions_, table);
+}
+
+Result<std::unique_ptr<BatchWriter>> PostgresqlStore::open_writer(
+    const TableSchema& table, const std::vector<std::string>& columns) {
+  return make_writer(sessions_, table, columns);
+}
+
+bool PostgresqlStore::copies_inside(const Mapping& mapping, const Store& source) const {
+  return reaches(source) && can_copy_inside(mapping);
+}
+
+Result<std::unique_ptr<InsideCopier>> PostgresqlStore::open_inside(const Mapping& mapping,
+                                                                   const Store&) {
+  return make_inside(sessions_, mapping, clock_);
+}
+
+Status PostgresqlStore::claim(const std::string& migration, const std::string& journal) {
+  ASSIGN_OR_RETURN(const ConnectionPtr connection, sessions_->take());
+  TRY(make_claims(*connection));
+  TRY(connection->run("INSERT INTO whimbrel.claims (migration, journal) VALUES ($1, $2) ON "
+                      "CONFLICT DO NOTHING",
+                      {migration, journal}));
+  ASSIGN_OR_RETURN(const auto rows,
+                   connection->query("SELECT journal FROM whimbrel.claims WHERE migration = $1",
+                                     {migration}));
+  if (!rows.empty() && rows[0][0] == journal) return {};
+  return Error{ErrorCode::conflict,
+               "another journal drives " + migration + " in " + identity_,
+               "go on from its state folder, or roll back there first"};
+}
+
+Result<std::string> PostgresqlStore::claimed_by(const std::string& migration) {
+  ASSIGN_OR_RETURN(const ConnectionPtr connection, sessions_->take());
+  ASSIGN_OR_RETURN(const bool any, has_own(*connection, "claims"));
+  if (!any) return std::string();
+  ASSIGN_OR_RETURN(const auto rows,
+                   connection->query("SELECT journal FROM whimbrel.claims WHERE migration = $1",
+                                     {migration}));
+  return rows.empty() ? std::string() : *rows[0][0];
+}
+
+Status PostgresqlStore::mark(const std::string& migration, const std::string& journal,
+                             std::int64_t records) {
+  ASSIGN_OR_RETURN(const ConnectionPtr connection, sessions_->take());
+  const auto marked = connection->run(
+      "UPDATE whimbrel.claims SET records = $3::bigint WHERE migration = $1 AND journal = $2",
+      {migration, journal, std::to_string(records)});
+  return marked.ok() ? Status() : Status(marked.error());
+}
+
+Result<std::optional<std::int64_t>> PostgresqlStore::marked(const std::string& migration,
+                                                            const std::string& journal) {
+  ASSIGN_OR_RETURN(const ConnectionPtr connection, sessions_->take());
+  ASSIGN_OR_RETURN(const bool any, has_own(*connection, "claims"));
+  if (!any) return std::optional<std::int64_t>();
+  ASSIGN_OR_RETURN(const auto rows,
+                   connection->query("SELECT records FROM whimbrel.claims WHERE migration = $1 AND "
+                                     "journal = $2 AND records IS NOT NULL",
+                                     {migration, journal}));
+  if (rows.empty()) return std::optional<std::int64_t>();
+  return std::optional(std::int64_t{std::stoll(*rows[0][0])});
+}
+
+Status PostgresqlStore::disown(const std::string& migration, const std::string& journal) {
+  ASSIGN_OR_RETURN(const ConnectionPtr connection, sessions_->take());
+  ASSIGN_OR_RETURN(const bool any, has_own(*connection, "claims"));
+  if (any) {
+    TRY(connection->run("DELETE FROM whimbrel.claims WHERE migration = $1 AND journal = $2",
+                        {migration, journal}));
+  }
+  return tidy_up(*connection);
+}
+
+// Both are read in one transaction that sees one moment, so that what is compared is what was
+// copied. Only what has no digest of its own is compared as text.
+Result<std::int64_t> PostgresqlStore::keep_copy(const std::string& table,
+                                                const std::string& schema) {
+  ASSIGN_OR_RETURN(const auto connection, sessions_->open());
+  TRY(connection->patience(Milliseconds(0), sessions_->settings().lock_timeout));
+  ASSIGN_OR_RETURN(const Place place, place_of(*connection, table));
+  const std::string copy = quoted({schema, place.name.table});
+  ASSIGN_OR_RETURN(Transaction transaction,
+                   Transaction::begin(*connection, "ISOLATION LEVEL REPEATABLE READ"));
+  TRY(connection->execute("CREATE SCHEMA IF NOT EXISTS " + quote_name(schema)));
+  ASSIGN_OR_RETURN(const auto there,
+                   connection->query("SELECT to_regclass($1) IS NOT NULL", {copy}));
+  if (there.at(0).at(0) == "t") {
+    ASSIGN_OR_RETURN(const auto rows, connection->query("SELECT count(*) FROM " + copy));
+    return std::int64_t{std::stoll(*rows.at(0).at(0))};
+  }
+  TRY(connection->execute(fmt::format("CREATE TABLE {} AS TABLE {}", copy, place.sql())));
+  const auto digest = [](const std::string& of) {
+    return fmt::format("SELECT count(*), coalesce(sum(hashtextextended(t::text, 0)), 0) FROM {} t",
+                       of);
+  };
+  ASSIGN_OR_RETURN(const auto before, connection->query(digest(place.sql())));
+  ASSIGN_OR_RETURN(const auto after, connection->query(digest(copy)));
+  if (before != after) {
+    return Error{ErrorCode::data_mismatch, "the copy of " + table + " is not equal to it"};
+  }
+  TRY(transaction.commit());
+  return std::int64_t{std::stoll(*after.at(0).at(0))};
+}
+
+Status PostgresqlStore::drop_copies(const std::vector<std::string>& tables,
+                                    const std::string& schema) {
+  return change([&](Connection& connection) -> Status {
+    ASSIGN_OR_RETURN(Transaction transaction, Transaction::begin(connection));
+    for (const std::string& table : tables) {
+      TRY(connection.execute("DROP TABLE IF EXISTS " +
+                             quoted({schema, split_name(table).table})));
+    }
+    ASSIGN_OR_RETURN(const auto left,
+                     connection.query("SELECT EXISTS (SELECT FROM pg_class c JOIN pg_namespace n ON "
+                                      "n.oid = c.relnamespace WHERE n.nspname = $1)",
+                                      {schema}));
+    if (left.at(0).at(0) == "f") {
+      TRY(connection.execute("DROP SCHEMA IF EXISTS " + quote_name(schema)));
+    }
+    return transaction.commit();
+  });
+}
+
+Status PostgresqlStore::log(const std::string& table, const LogLine& line) {
+  ASSIGN_OR_RETURN(const ConnectionPtr connection, sessions_->take());
+  TableName name = split_name(table);
+  if (name.schema.empty()) name.schema = "public";
+  TRY(connection->execute(fmt::format(
+      "CREATE TABLE IF NOT EXISTS {} (id bigint GENERATED BY DEFAULT AS IDENTITY PRIMARY KEY, "
+      "operation text NOT NULL, status text NOT NULL, message text, started_at timestamptz NOT NULL "
+      "DEFAULT now(), completed_at timestamptz)",
+      quoted(name))));
+  const Cells values = {line.operation, line.status, line.message, to_iso8601(line.started),
+                        line.completed ? Cell(to_iso8601(*line.completed)) : Cell()};
+  ASSIGN_OR_RETURN(
+      const std::int64_t ended,
+      connection->run(fmt::format("UPDATE {} SET status = $2, message = $3, completed_at = "
+                                  "$4::timestamptz WHERE operation = $1 AND completed_at IS NULL",
+                                  quoted(name)),
+                      {values[0], values[1], values[2], values[4]}));
+  if (ended > 0) return {};
+  const auto made = connection->run(
+      fmt::format("INSERT INTO {} (operation, status, message, started_at, completed_at) VALUES "
+                  "($1, $2, $3, $4::timestamptz, $5::timestamptz)",
+                  quoted(name)),
+      values);
+  return made.ok() ? Status() : Status(made.error());
+}
+
+// Our schema goes with the last that needs it.
+Status PostgresqlStore::tidy_up(Connection& connection) const {
+  for (const char* table : {"retyped", "claims", "to_settle", "to_enable"}) {
+    ASSIGN_OR_RETURN(const bool there, has_own(connection, table));
+    if (!there) continue;
+    ASSIGN_OR_RETURN(const auto rows, connection.query(fmt::format(
+                                          "SELECT EXISTS (SELECT FROM whimbrel.{})", table)));
+    if (rows.at(0).at(0) == "t") return {};
+  }
+  ASSIGN_OR_RETURN(const auto logs,
+                   connection.query("SELECT EXISTS (SELECT FROM pg_tables WHERE schemaname = "
+                                    "'whimbrel' AND tablename LIKE 'log\\_%')"));
+  if (logs.at(0).at(0) == "t") return {};
+  ASSIGN_OR_RETURN(const auto schemas,
+                   connection.query("SELECT quote_ident(n.nspname) FROM pg_namespace n WHERE "
+                                    "n.nspname ~ '^whimbrel_(new|old)_' AND NOT EXISTS (SELECT FROM "
+                                    "pg_class c WHERE c.relnamespace = n.oid)"));
+  for (const Cells& schema : schemas) TRY(connection.execute("DROP SCHEMA " + *schema[0]));
+  return connection.execute("DROP SCHEMA IF EXISTS whimbrel CASCADE");
+}
+
+// In a transaction that is rolled back. For new tables of a retype the exchange is tried as well:
+// it is better to learn now that something of it would fail.
+Result<std::string> PostgresqlStore::self_test(const Mapping& mapping, bool,
+                                               const Row& source_row) {
+  ASSIGN_OR_RETURN(const Row image, map_row(mapping, source_row));
+  ASSIGN_OR_RETURN(const ConnectionPtr connection, sessions_->take());
+  ASSIGN_OR_RETURN(const Place place, place_of(*connection, mapping.target.name));
+  {
+    ASSIGN_OR_RETURN(const Transaction transaction, Transaction::begin(*connection));
+    TRY(connection->execute(mark_own));
+    std::vector<std::string> columns;
+    std::vector<std::string> marks;
+    Cells values;
+    for (const ColumnRule& rule : mapping.forward) {
+      const auto at = static_cast<std::size_t>(rule.index);
+      ASSIGN_OR_RETURN(const Value value, settle(mapping.target.columns[at], image[at]));
+      ASSIGN_OR_RETURN(Cell cell, cell_of(value));
+      values.push_back(std::move(cell));
+      columns.push_back(rule.column);
+      marks.push_back(fmt::format("${}::text::{}", values.size(), mapping.target.columns[at].declared));
+    }
+    ASSIGN_OR_RETURN(
+        const auto made,
+        connection->query(fmt::format("INSERT INTO {} ({}) OVERRIDING SYSTEM VALUE VALUES ({}) ON "
+                                      "CONFLICT DO NOTHING RETURNING ctid",
+                                      place.sql(), name_list(columns), join(marks, ", ")),
+                          values));
+    if (!made.empty()) {
+      TRY(connection->run(fmt::format("DELETE FROM {} WHERE ctid = $1::tid", place.sql()),
+                          {made[0][0]}));
+    }
+  }
+  TRY(look_whether_it_swaps());
+  return std::string("insert, delete");
+}
+
+Result<std::unique_ptr<Rehearsal>> PostgresqlStore::rehearse(const Mapping&) {
+  return std::unique_ptr<Rehearsal>();
+}
+
+namespace {
+
+// A plan's own query is understood as its author's session would.
+Result<Transaction> begin_as_the_role(Connection& connection) {
+  ASSIGN_OR_RETURN(Transaction transaction, Transaction::begin(connection, "READ ONLY"));
+  TRY(connection.query("SELECT set_config('search_path', $1, true)", {connection.search_path()}));
+  return transaction;
+}
+
+}  // namespace
+
+Status PostgresqlStore::understands(const std::string& query) {
+  ASSIGN_OR_RETURN(const ConnectionPtr connection, sessions_->take());
+  ASSIGN_OR_RETURN(const Transaction transaction, begin_as_the_role(*connection));
+  const Answer prepared(PQprepare(connection->raw(), "", query.c_str(), 0, nullptr));
+  if (PQresultStatus(prepared.get()) == PGRES_COMMAND_OK) return {};
+  const std::string said = PQresultErrorField(prepared.get(), PG_DIAG_MESSAGE_PRIMARY) != nullptr
+                               ? PQresultErrorField(prepared.get(), PG_DIAG_MESSAGE_PRIMARY)
+                               : "the connection was lost";
+  return Error{ErrorCode::refused, said};
+}
+
+Result<Value> PostgresqlStore::ask(const std::string& query) {
+  ASSIGN_OR_RETURN(const ConnectionPtr connection, sessions_->take());
+  ASSIGN_OR_RETURN(const Transaction transaction, begin_as_the_role(*connection));
+  ASSIGN_OR_RETURN(const Answer answer, connection->ask(query, {}));
+  if (PQnfields(answer.get()) != 1 || PQntuples(answer.get()) != 1) {
+    return Error{ErrorCode::refused, "the query gives not exactly one value: " +
+                                         printable(query, 200)};
+  }
+  if (PQgetisnull(answer.get(), 0, 0) != 0) return Value();
+  return value_of(type_of_oid(PQftype(answer.get(), 0)),
+                  Cell(std::string(PQgetvalue(answer.get(), 0, 0))));
+}
+
+Result<RoomTaken> PostgresqlStore::room_taken(const TableSchema& table) {
+  ASSIGN_OR_RETURN(const ConnectionPtr connection, sessions_->take());
+  ASSIGN_OR_RETURN(const Place place, place_of(*connection, table.name));
+  ASSIGN_OR_RETURN(const auto rows,
+                   connection->query("SELECT pg_table_size($1::oid), pg_indexes_size($1::oid), "
+                                     "(SELECT count(*) FROM pg_index WHERE indrelid = $1::oid)",
+                                     {place.oid}));
+  RoomTaken room;
+  room.table_bytes = std::stoll(*rows.at(0).at(0));
+  room.index_bytes = std::stoll(*rows.at(0).at(1));
+  room.indexes = std::stoll(*rows.at(0).at(2));
+  return room;
+}
+
+// ---------------------------------------------------------------- Catalog
+
+Result<std::vector<std::string>> PostgresqlStore::tables() {
+  ASSIGN_OR_RETURN(const ConnectionPtr connection, sessions_->take());
+  ASSIGN_OR_RETURN(
+      const auto rows,
+      connection->query("SELECT n.nspname, c.relname FROM pg_class c JOIN pg_namespace n ON n.oid = "
+                        "c.relnamespace WHERE c.relkind IN ('r', 'p') AND NOT c.relispartition AND "
+                        "n.nspname NOT IN ('pg_catalog', 'information_schema', 'whimbrel') AND "
+                        "n.nspname !~ '^(pg_toast|pg_temp|whimbrel_(new|old)_)' ORDER BY 1, 2"));
+  std::vector<std::string> names;
+  for (const Cells& row : rows) names.push_back(spelled({*row[0], *row[1]}));
+  return names;
+}
+
+Result<TableSchema> PostgresqlStore::describe(const std::string& table) {
+  ASSIGN_OR_RETURN(const ConnectionPtr connection, sessions_->take());
+  return postgresql::describe(*connection, table);
+}
+
+// Made, described, and rolled back.
+Result<TableSchema> PostgresqlStore::parse(const std::string& ddl, const std::string& table) {
+  ASSIGN_OR_RETURN(const ConnectionPtr connection, sessions_->take());
+  ASSIGN_OR_RETURN(const Transaction transaction, Transaction::begin(*connection));
+  const TableName name = split_name(table);
+  const std::string schema = name.schema.empty() ? "whimbrel_parsed" : name.schema;
+  TRY(connection->execute(fmt::format("CREATE SCHEMA IF NOT EXISTS {0}; SET LOCAL search_path = {0}, "
+                                      "pg_catalog",
+                                      quote_name(schema))));
+  TRY(connection->execute(ddl));
+  TRY(connection->execute("SET LOCAL search_path = pg_catalog"));
+  ASSIGN_OR_RETURN(TableSchema made,
+                   postgresql::describe(*connection, spelled({schema, name.table})));
+  made.name = spelled(name);
+  return made;
+}
+
+Result<TableSchema> PostgresqlStore::sketch(
+    const std::string& table, const std::vector<std::pair<std::string, Value>>& key,
+    const std::vector<std::pair<std::string, Value>>& others) {
+  std::vector<std::string> columns;
+  std::vector<std::string> keys;
+  const auto add = [&](const auto& pairs, const char* constraint) {
+    for (const auto& [name, value] : pairs) {
+      const char* type = value.kind() == Kind::int64     ? "bigint"
+                         : value.kind() == Kind::boolean ? "boolean"
+                         : value.kind() == Kind::real    ? "double precision"
+                         : value.kind() == Kind::json    ? "jsonb"
+                                                         : "text";
+      columns.push_back(fmt::format("{} {}{}", quote_name(name), type, constraint));
+    }
+  };
+  add(key, " NOT NULL");
+  add(others, "");
+  for (const auto& [name, value] : key) keys.push_back(name);
+  return parse(fmt::format("CREATE TABLE {} ({}, PRIMARY KEY ({}))", quoted(split_name(table)),
+                           join(columns, ", "), name_list(keys)),
+               table);
+}
+
+Result<std::string> PostgresqlStore::ddl_like(const TableSchema& table, const std::string& name) {
+  const std::size_t open = table.create_ddl.find(" (\n");
+  if (open == std::string::npos) {
+    return Error{ErrorCode::refused, "what " + table.name + " is made of is not known here"};
+  }
+  // Names of constraints are a schema's own; the new ones get theirs from the server.
+  std::string body;
+  for (std::size_t at = open; at < table.create_ddl.size();) {
+    const std::size_t end = std::min(table.create_ddl.find('\n', at), table.create_ddl.size());
+    std::string line = table.create_ddl.substr(at, end - at);
+    if (line.starts_with("  CONSTRAINT ")) {
+      std::size_t name_end = line.find(' ', 13);
+      if (line[13] == '"') name_end = line.find("\" ", 14) + 1;
+      line = "  " + line.substr(name_end + 1);
+    }
+    body += line + (end < table.create_ddl.size() ? "\n" : "");
+    at = end + 1;
+  }
+  return "CREATE TABLE " + quoted(split_name(name)) + body;
+}
+
+Result<Value> PostgresqlStore::settle(const ColumnSchema& column, Value value) const {
+  ASSIGN_OR_RETURN(std::optional<Value> known, settled(column, value));
+  if (known) return *std::move(known);
+  ASSIGN_OR_RETURN(const Cell cell, cell_of(value));
+  ASSIGN_OR_RETURN(const ConnectionPtr connection, sessions_->take());
+  const auto rows =
+      connection->query(fmt::format("SELECT $1::text::{}::text", column.declared), {cell});
+  if (rows.ok()) return value_of(type_of(column.declared), rows.value().at(0).at(0));
+  if (rows.error().code == ErrorCode::unavailable) return rows.error();
+  return Error{ErrorCode::refused, fmt::format("`{}` is {} and cannot hold {}", column.name,
+                                               column.declared, show(value))};
+}
+
+Status PostgresqlStore::create(const TableSchema& schema, bool with_indexes) {
+  return change([&](Connection& connection) -> Status {
+    const Result<Place> there = place_of(connection, schema.name);
+    if (there.ok()) return {};
+    if (there.error().code != ErrorCode::not_found) return there.error();
+    ASSIGN_OR_RETURN(Transaction transaction, Transaction::begin(connection));
+    const TableName name = split_name(schema.name);
+    if (!name.schema.empty()) {
+      TRY(connection.execute("SET LOCAL search_path = " + quote_name(name.schema) + ", pg_catalog"));
+    } else {
+      TRY(connection.query("SELECT set_config('search_path', $1, true)",
+                           {connection.search_path()}));
+    }
+    TRY(connection.execute(schema.create_ddl));
+    if (with_indexes) {
+      for (const std::string& ddl : schema.index_ddl) TRY(connection.execute(ddl));
+    }
+    return transaction.commit();
+  });
+}
+
+Status PostgresqlStore::create_index(const std::string& ddl) {
+  ASSIGN_OR_RETURN(const auto connection, sessions_->open());
+  TRY(connection->patience(Milliseconds(0), sessions_->settings().lock_timeout));
+  return with_lock_retries(clock_, *connection, [&]() -> Status {
+    const Status made = connection->execute(ddl);
+    const bool there = connection->sqlstate() == "42P07" || connection->sqlstate() == "42710" ||
+                       connection->sqlstate() == "42P16";
+    return made.ok() || there ? Status() : made;
+  });
+}
+
+// So that whoever reads it first has figures to plan with.
+Status PostgresqlStore::complete(const TableSchema& schema) {
+  ASSIGN_OR_RETURN(const auto connection, sessions_->open());
+  TRY(connection->patience(Milliseconds(0), sessions_->settings().lock_timeout));
+  ASSIGN_OR_RETURN(const Place place, place_of(*connection, schema.name));
+  return with_lock_retries(clock_, *connection,
+                           [&] { return connection->execute("ANALYZE " + place.sql()); });
+}
+
+Status PostgresqlStore::drop(const std::string& table) {
+  TRY(change([&](Connection& connection) -> Status {
+    const Result<Place> place = place_of(connection, table);
+    if (!place.ok()) {
+      return place.error().code == ErrorCode::not_found ? Status() : Status(place.error());
+    }
+    ASSIGN_OR_RETURN(Transaction transaction, Transaction::begin(connection));
+    TRY(connection.execute("DROP TABLE " + place.value().sql()));
+    ASSIGN_OR_RETURN(const bool any, has_own(connection, "retyped"));
+    if (any) TRY(forget_pair(connection, table));
+    return transaction.commit();
+  }));
+  sessions_->names_have_changed();
+  return {};
+}
+
+Status PostgresqlStore::clear(const std::string& table) {
+  return change([&](Connection& connection) -> Status {
+    ASSIGN_OR_RETURN(const Place place, place_of(connection, table));
+    ASSIGN_OR_RETURN(Transaction transaction, Transaction::begin(connection));
+    TRY(connection.execute(mark_own));
+    TRY(connection.execute("DELETE FROM " + place.sql()));
+    return transaction.commit();
+  });
+}
+
+Status PostgresqlStore::rename(const std::string& table, const std::string& to) {
+  return change([&](Connection& connection) -> Status {
+    ASSIGN_OR_RETURN(const Place place, place_of(connection, table));
+    return connection.execute(fmt::format("ALTER TABLE {} RENAME TO {}", place.sql(),
+                                          quote_name(split_name(to).table)));
+  });
+}
+
+Status PostgresqlStore::retire(const std::vector<const Mapping*>& mappings,
+                               const std::string& rename_to, bool view) {
+  if (view) {
+    return Error{ErrorCode::refused, "a view in the old table's place is not made in PostgreSQL",
+                 "leave `view` out"};
+  }
+  TRY(change([&](Connection& connection) -> Status {
+    ASSIGN_OR_RETURN(Transaction transaction, Transaction::begin(connection));
+    ASSIGN_OR_RETURN(const bool any_retyped, has_own(connection, "retyped"));
+    std::vector<std::string> gone;
+    for (const Mapping* mapping : mappings) {
+      const Result<Place> place = place_of(connection, mapping->source.name);
+      if (!place.ok() && place.error().code == ErrorCode::not_found) continue;
+      if (!place.ok()) return place.error();
+      if (!rename_to.empty()) {
+        const TableName known = split_name(mapping->source.name);
+        if (place.value().name.schema != known.schema && !known.schema.empty()) {
+          TRY(connection.execute(fmt::format("ALTER TABLE {} RENAME TO {}", place.value().sql(),
+                                             quote_name(split_name(rename_to).table))));
+          TRY(connection.execute(
+              fmt::format("ALTER TABLE {} SET SCHEMA {}",
+                          quoted({place.value().name.schema, split_name(rename_to).table}),
+                          quote_name(known.schema))));
+        } else {
+          TRY(connection.execute(fmt::format("ALTER TABLE {} RENAME TO {}", place.value().sql(),
+                                             quote_name(split_name(rename_to).table))));
+        }
+      } else {
+        gone.push_back(place.value().sql());
+      }
+      if (any_retyped) TRY(forget_pair(connection, mapping->source.name));
+    }
+    if (!gone.empty()) TRY(connection.execute("DROP TABLE " + join(gone, ", ")));
+    return transaction.commit();
+  }));
+  sessions_->names_have_changed();
+  return {};
+}
+
+bool PostgresqlStore::name_is_taken(const std::string& name) { return describe(name).ok(); }
+
+Status PostgresqlStore::revive(const std::string& table, const std::string& archived_as) {
+  if (archived_as.empty() || describe(table).ok() || !describe(archived_as).ok()) return {};
+  return rename(archived_as, table);
+}
+
+// ---------------------------------------------------------------- Capture
+
+Result<std::string> PostgresqlStore::start(const std::string& feed,
+                                           const std::vector<std::string>& tables) {
+  TRY(change([&](Connection& connection) { return make_log(connection, feed); }));
+  for (const std::string& table : tables) {
+    ASSIGN_OR_RETURN(const TableSchema schema, describe(table));
+    TRY(change(
+        [&](Connection& connection) { return make_trigger(connection, feed, schema); }));
+  }
+  return std::string(first_position);
+}
+
+Status PostgresqlStore::stop(const std::string& feed) {
+  std::vector<std::string> oids;
+  TRY(change([&](Connection& connection) -> Status {
+    ASSIGN_OR_RETURN(oids, watched_by(connection, feed));
+    return {};
+  }));
+  for (const std::string& oid : oids) {
+    TRY(change([&](Connection& connection) { return drop_trigger(connection, feed, oid); }));
+  }
+  return change([&](Connection& connection) { return drop_log(connection, feed); });
+}
+
+Result<bool> PostgresqlStore::feed_is_whole(const std::string& feed,
+                                            const std::vector<std::string>& tables) {
+  ASSIGN_OR_RETURN(const ConnectionPtr connection, sessions_->take());
+  ASSIGN_OR_RETURN(const bool log, has_own(*connection, log_of(feed).substr(9)));
+  if (!log) return false;
+  for (const std::string& table : tables) {
+    const Result<Place> place = place_of(*connection, table);
+    if (!place.ok() && place.error().code == ErrorCode::not_found) return false;
+    if (!place.ok()) return place.error();
+    ASSIGN_OR_RETURN(const bool there, has_trigger(*connection, feed, place.value().oid));
+    if (!there) return false;
+  }
+  return true;
+}
+
+Result<ChangeBatch> PostgresqlStore::read(const std::string& feed, const std::string& position,
+                                          std::int64_t changes_max) {
+  std::vector<TableSchema> tables;
+  {
+    const std::lock_guard lock(mutex_);
+    if (const auto it = fed_.find(feed); it != fed_.end()) tables = it->second;
+  }
+  ASSIGN_OR_RETURN(const ConnectionPtr connection, sessions_->take());
+  if (tables.empty()) {
+    ASSIGN_OR_RETURN(const bool log, has_own(*connection, log_of(feed).substr(9)));
+    if (!log) return Error{ErrorCode::position_lost, "the notes of " + feed + " are gone"};
+    ASSIGN_OR_RETURN(tables, tables_noted(*connection, feed));
+    const std::lock_guard lock(mutex_);
+    fed_[feed] = tables;
+  }
+  return read_notes(*connection, feed, position, changes_max, tables);
+}
+
+Result<std::int64_t> PostgresqlStore::waiting(const std::string& feed,
+                                              const std::string& position) {
+  ASSIGN_OR_RETURN(const ConnectionPtr connection, sessions_->take());
+  return notes_waiting(*connection, feed, position);
+}
+
+Status PostgresqlStore::link(const std::vector<Link>&) { return no_links(); }
+Result<OtherUse> PostgresqlStore::used_by_others(const Link&) { return OtherUse{}; }
+Result<bool> PostgresqlStore::links_are_whole(const std::vector<Link>&) { return no_links(); }
+Status PostgresqlStore::unlink(const std::vector<Link>&, PairSink&) { return no_links(); }
+Status PostgresqlStore::cut(const std::vector<Link>&) { return no_links(); }
+Result<std::vector<Row>> PostgresqlStore::written_on_new_side(const Link&) { return no_links(); }
+Result<bool> PostgresqlStore::put_back(const Link&, const Row&,
+                                       const std::vector<std::pair<std::string, Value>>&) {
+  return no_links();
+}
+
+// ---------------------------------------------------------------- Holds
+
+Status PostgresqlStore::hold(const std::vector<std::string>& tables, TimePoint until) {
+  TRY(release(tables));
+  ASSIGN_OR_RETURN(auto taken, Hold::take(*sessions_, tables, until, clock_));
+  const std::lock_guard lock(mutex_);
+  hold_ = std::move(taken);
+  return {};
+}
+
+Result<bool> PostgresqlStore::held(const std::vector<std::string>&) {
+  const std::lock_guard lock(mutex_);
+  return hold_ != nullptr && hold_->is_there();
+}
+
+Status PostgresqlStore::release(const std::vector<std::string>&) {
+  const std::lock_guard lock(mutex_);
+  hold_.reset();
+  return {};
+}
+
+// ---------------------------------------------------------------- Retyping
+
+Result<std::vector<RetypedTable>> PostgresqlStore::tables(
+    const std::vector<RetypedColumn>& columns) {
+  ASSIGN_OR_RETURN(const ConnectionPtr connection, sessions_->take());
+  return retyped_tables(*connection, columns);
+}
+
+namespace {
+
+Result<std::vector<RetypedPair>> pairs_with(Connection& connection,
+                                            const std::vector<std::string>& sources) {
+  ASSIGN_OR_RETURN(std::vector<RetypedPair> pairs, retyped_pairs(connection));
+  std::erase_if(pairs, [&](const RetypedPair& pair) {
+    return std::ranges::count(sources, pair.source) == 0;
+  });
+  return pairs;
+}
+
+}  // namespace
+
+Result<std::optional<bool>> PostgresqlStore::swapped(const std::vector<std::string>& sources) {
+  ASSIGN_OR_RETURN(const ConnectionPtr connection, sessions_->take());
+  ASSIGN_OR_RETURN(const auto pairs, pairs_with(*connection, sources));
+  const auto swapped = std::ranges::count(pairs, true, &RetypedPair::swapped);
+  if (swapped == 0) return std::optional(false);
+  return swapped == std::ssize(pairs) ? std::optional(true) : std::optional<bool>();
+}
+
+Status PostgresqlStore::swap(const std::vector<std::string>& sources, bool back) {
+  ASSIGN_OR_RETURN(const std::optional<bool> now, swapped(sources));
+  if (now != !back) {
+    std::unique_ptr<Hold> hold;
+    {
+      const std::lock_guard lock(mutex_);
+      hold = std::move(hold_);
+    }
+    std::vector<RetypedPair> pairs;
+    {
+      ASSIGN_OR_RETURN(const ConnectionPtr connection, sessions_->take());
+      ASSIGN_OR_RETURN(pairs, pairs_with(*connection, sources));
+    }
+    if (pairs.empty()) return {};
+    if (hold == nullptr || !hold->is_there()) {
+      return Error{ErrorCode::unavailable, "the writers are not held any more"};
+    }
+    Status done = swap_tables(*hold, pairs, back, SwapFor::good);
+    hold.reset();
+    sessions_->names_have_changed();
+    if (!done.ok()) {
+      std::vector<std::string> places;
+      for (const RetypedPair& pair : pairs) places.push_back(quoted(split_name(pair.source)));
+      Error error = std::move(done).error();
+      const std::string who =
+          error.code == ErrorCode::unavailable ? blockers_of(*sessions_, places) : "";
+      if (!who.empty()) error.message += "; it is held by " + who;
+      return error;
+    }
+  }
+  ASSIGN_OR_RETURN(const auto connection, sessions_->open());
+  return with_lock_retries(clock_, *connection, [&] { return settle_after_swap(*connection); });
+}
+
+// Once, when all new tables of a retype are there.
+Status PostgresqlStore::look_whether_it_swaps() {
+  ASSIGN_OR_RETURN(const ConnectionPtr connection, sessions_->take());
+  ASSIGN_OR_RETURN(std::vector<RetypedPair> pairs, retyped_pairs(*connection));
+  std::erase_if(pairs, [](const RetypedPair& pair) { return pair.swapped; });
+  {
+    const std::lock_guard lock(mutex_);
+    if (looked_whether_it_swaps_ || pairs.empty()) return {};
+    looked_whether_it_swaps_ = true;
+  }
+  constexpr Milliseconds at_most{2'000};
+  constexpr int tries_max = 5;
+  std::vector<std::string> sources;
+  for (const RetypedPair& pair : pairs) sources.push_back(pair.source);
+  Status looked;
+  for (int tries = 0; tries < tries_max; ++tries) {
+    Result<std::unique_ptr<Hold>> hold =
+        Hold::take(*sessions_, sources, clock_.now() + at_most, clock_);
+    looked = hold.ok() ? swap_tables(*hold.value(), pairs, false, SwapFor::a_look)
+                       : Status(hold.error());
+    if (looked.ok() || looked.error().code != ErrorCode::unavailable) break;
+  }
+  // Who is busy now may not be busy then.
+  if (looked.ok() || looked.error().code == ErrorCode::unavailable) return {};
+  return std::move(looked).error().within("trying the exchange of the tables, and rolling it back");
+}
+
+// What this store knows that a plan cannot.
+Result<std::vector<Finding>> PostgresqlStore::review(const Mapping& mapping, bool) {
+  std::vector<Finding> findings;
+  ASSIGN_OR_RETURN(const ConnectionPtr connection, sessions_->take());
+  const Result<Place> place = place_of(*connection, mapping.source.name);
+  if (!place.ok()) return place.error();
+  const bool is_retype = mapping.target.create_ddl.find("whimbrel.retyped") != std::string::npos;
+  if (is_retype) {
+    ASSIGN_OR_RETURN(const Dependents all, dependents_of(*connection, {place.value().oid}));
+    for (const std::string& one : all.rebuilt) {
+      findings.push_back({Finding::Weight::note, "rebuilt", one + " is made anew at the switch", ""});
+    }
+    for (const std::string& one : all.refused) {
+      findings.push_back({Finding::Weight::refusal, "cannot_be_rebuilt",
+                          fmt::format("{} depends on {} and cannot be made anew", one,
+                                      mapping.source.name),
+                          "drop it and make it again afterwards"});
+    }
+  }
+  ASSIGN_OR_RETURN(
+      const auto old,
+      connection->query("SELECT pid, coalesce(nullif(application_name, ''), '(unnamed)'), "
+                        "date_trunc('second', now() - xact_start)::text FROM pg_stat_activity WHERE "
+                        "xact_start < now() - interval '1 minute' AND datname = current_database() "
+                        "AND pid <> pg_backend_pid() AND backend_type = 'client backend'"));
+  for (const Cells& row : old) {
+    findings.push_back({Finding::Weight::warning, "long_transaction",
+                        fmt::format("process {} ({}) has had a transaction open for {}: the switch "
+                                    "waits for it where it uses {}",
+                                    *row[0], printable(*row[1]), *row[2], mapping.source.name),
+                        "end it before the switch"});
+  }
+  ASSIGN_OR_RETURN(const auto owner,
+                   connection->query("SELECT pg_has_role(relowner, 'USAGE') FROM pg_class WHERE oid "
+                                     "= $1::oid",
+                                     {place.value().oid}));
+  if (owner.at(0).at(0) != "t") {
+    findings.push_back({Finding::Weight::refusal, "not_the_owner",
+                        "this role is not the owner of " + mapping.source.name +
+                            ", and makes no triggers on it",
+                        "use its owner, or a role that is granted it"});
+  }
+  return findings;
+}
+
+}  // namespace whimbrel

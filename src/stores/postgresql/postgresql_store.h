@@ -1,0 +1,131 @@
+// PostgreSQL as a store: the tables of one database.
+//
+// What is made in it lies in the schema `whimbrel` and is removed again; triggers are called
+// whimbrel_…. Keys are noted by triggers in the writer's own transaction, writers are held by locks,
+// and columns get another type in new tables beside the old ones (retype.h, swap.h).
+// Threads: as the contract says; sessions are shared.
+#pragma once
+
+#include <functional>
+#include <map>
+#include <memory>
+#include <mutex>
+#include <string>
+
+#include "base/clock.h"
+#include "store/store.h"
+#include "stores/postgresql/connection.h"
+#include "stores/postgresql/hold.h"
+
+namespace whimbrel {
+
+class PostgresqlStore final : public Store,
+                              private Catalog,
+                              private Capture,
+                              private Holds,
+                              private Retyping {
+ public:
+  // `refused` where the server lets nobody in.
+  static Result<std::shared_ptr<Store>> open(postgresql::Settings settings, Clock& clock);
+
+  std::string identity() const override { return identity_; }
+  Capabilities capabilities() const override;
+  const Dialect* dialect() const override;
+  Catalog& catalog() override { return *this; }
+  Capture& capture() override { return *this; }
+  Holds& holds() override { return *this; }
+  Retyping* retyping() override { return this; }
+  Result<std::unique_ptr<SnapshotReader>> open_reader(const TableSchema& table) override;
+  Result<std::unique_ptr<BatchWriter>> open_writer(
+      const TableSchema& table, const std::vector<std::string>& columns) override;
+  bool reaches(const Store& source) const override { return this == &source; }
+  bool copies_inside(const Mapping& mapping, const Store& source) const override;
+  Result<std::unique_ptr<InsideCopier>> open_inside(const Mapping& mapping,
+                                                    const Store& source) override;
+  Status claim(const std::string& migration, const std::string& journal) override;
+  Result<std::string> claimed_by(const std::string& migration) override;
+  Status mark(const std::string& migration, const std::string& journal,
+              std::int64_t records) override;
+  Result<std::optional<std::int64_t>> marked(const std::string& migration,
+                                             const std::string& journal) override;
+  Status disown(const std::string& migration, const std::string& journal) override;
+  Result<std::int64_t> keep_copy(const std::string& table, const std::string& schema) override;
+  Status drop_copies(const std::vector<std::string>& tables, const std::string& schema) override;
+  Status log(const std::string& table, const LogLine& line) override;
+  Result<std::string> self_test(const Mapping& mapping, bool linked,
+                                const Row& source_row) override;
+  Result<std::unique_ptr<Rehearsal>> rehearse(const Mapping& mapping) override;
+  Status understands(const std::string& query) override;
+  Result<Value> ask(const std::string& query) override;
+  Result<std::unique_ptr<QueryRunner>> open_queries(const std::vector<ReadingQuery>& queries,
+                                                    Milliseconds patience) override;
+  Result<std::unique_ptr<WriteProbe>> open_write_probe(const TableSchema& table,
+                                                       Milliseconds patience) override;
+  Result<RoomTaken> room_taken(const TableSchema& table) override;
+  Result<std::vector<Finding>> review(const Mapping& mapping, bool dual) override;
+
+ private:
+  PostgresqlStore(std::shared_ptr<postgresql::Sessions> sessions, std::string identity,
+                  Clock& clock)
+      : sessions_(std::move(sessions)), identity_(std::move(identity)), clock_(clock) {}
+  // DDL on tables that others use: short patience, asked again.
+  Status change(const std::function<Status(postgresql::Connection&)>& work) const;
+  Status tidy_up(postgresql::Connection& connection) const;
+
+  // Catalog
+  Result<std::vector<std::string>> tables() override;
+  Result<TableSchema> describe(const std::string& table) override;
+  Result<TableSchema> parse(const std::string& ddl, const std::string& table) override;
+  Result<TableSchema> sketch(const std::string& table,
+                             const std::vector<std::pair<std::string, Value>>& key,
+                             const std::vector<std::pair<std::string, Value>>& others) override;
+  Result<std::string> ddl_like(const TableSchema& table, const std::string& name) override;
+  Result<Value> settle(const ColumnSchema& column, Value value) const override;
+  Status create(const TableSchema& schema, bool with_indexes) override;
+  Status create_index(const std::string& ddl) override;
+  Status complete(const TableSchema& schema) override;
+  Status drop(const std::string& table) override;
+  Status clear(const std::string& table) override;
+  Status rename(const std::string& table, const std::string& to) override;
+  Status retire(const std::vector<const Mapping*>& mappings, const std::string& rename_to,
+                bool view) override;
+  bool name_is_taken(const std::string& name) override;
+  Status revive(const std::string& table, const std::string& archived_as) override;
+  // Capture
+  Result<std::string> start(const std::string& feed,
+                            const std::vector<std::string>& tables) override;
+  Status stop(const std::string& feed) override;
+  Result<bool> feed_is_whole(const std::string& feed,
+                             const std::vector<std::string>& tables) override;
+  Result<ChangeBatch> read(const std::string& feed, const std::string& position,
+                           std::int64_t changes_max) override;
+  Result<std::int64_t> waiting(const std::string& feed, const std::string& position) override;
+  Status link(const std::vector<Link>& links) override;
+  Result<OtherUse> used_by_others(const Link& link) override;
+  Result<bool> links_are_whole(const std::vector<Link>& links) override;
+  Status unlink(const std::vector<Link>& links, PairSink& sink) override;
+  Status cut(const std::vector<Link>& links) override;
+  Result<std::vector<Row>> written_on_new_side(const Link& link) override;
+  Result<bool> put_back(const Link& link, const Row& target_row,
+                        const std::vector<std::pair<std::string, Value>>& columns) override;
+  // Holds
+  Status hold(const std::vector<std::string>& tables, TimePoint until) override;
+  Result<bool> held(const std::vector<std::string>& tables) override;
+  Status release(const std::vector<std::string>& tables) override;
+  // Retyping
+  Result<std::vector<RetypedTable>> tables(const std::vector<RetypedColumn>& columns) override;
+  Result<std::optional<bool>> swapped(const std::vector<std::string>& sources) override;
+  Status swap(const std::vector<std::string>& sources, bool back) override;
+
+  Status look_whether_it_swaps();
+
+  std::shared_ptr<postgresql::Sessions> sessions_;
+  std::string identity_;
+  Clock& clock_;
+  std::mutex mutex_;  // of what follows
+  std::unique_ptr<postgresql::Hold> hold_;
+  std::map<std::string, std::vector<TableSchema>> fed_;  // the tables of a feed
+  bool looked_whether_it_swaps_ = false;
+};
+
+}  // namespace whimbrel

@@ -1,0 +1,375 @@
+#include "stores/postgresql/retype.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <map>
+#include <set>
+
+#include "base/text.h"
+#include "stores/postgresql/names.h"
+#include "stores/postgresql/schema.h"
+#include "stores/postgresql/types.h"
+
+namespace whimbrel::postgresql {
+
+namespace {
+
+constexpr const char* registry_ddl =
+    "CREATE SCHEMA IF NOT EXISTS whimbrel;\n"
+    "CREATE TABLE IF NOT EXISTS whimbrel.retyped (root text NOT NULL, source text PRIMARY KEY, "
+    "target text NOT NULL UNIQUE, source_oid oid NOT NULL, target_oid oid NOT NULL, swapped "
+    "boolean NOT NULL DEFAULT false, columns text[] NOT NULL, types text[] NOT NULL);\n";
+
+std::string schema_of(const std::string& kind, const std::string& schema) {
+  constexpr std::size_t name_max = 63;
+  const std::string name = "whimbrel_" + kind + "_" + schema;
+  if (name.size() <= name_max) return name;
+  return "whimbrel_" + kind + "_" + short_digest(schema);
+}
+
+std::string root_of(const std::vector<RetypedColumn>& columns) {
+  std::vector<std::string> all;
+  for (const RetypedColumn& one : columns) {
+    all.push_back(one.table + "." + one.column + ":" + one.to);
+  }
+  std::ranges::sort(all);
+  return join(all, "\n");
+}
+
+struct ForeignKeyColumn {
+  std::string child;
+  std::string child_column;
+  std::string parent;
+  std::string parent_column;
+};
+
+Result<std::vector<ForeignKeyColumn>> foreign_key_columns(Connection& connection) {
+  ASSIGN_OR_RETURN(
+      const auto rows,
+      connection.query("SELECT f.conrelid, c.attname, f.confrelid, p.attname FROM pg_constraint f, "
+                       "unnest(f.conkey, f.confkey) k(child, parent) JOIN pg_attribute c ON true "
+                       "JOIN pg_attribute p ON true WHERE f.contype = 'f' AND c.attrelid = "
+                       "f.conrelid AND c.attnum = k.child AND p.attrelid = f.confrelid AND "
+                       "p.attnum = k.parent"));
+  std::vector<ForeignKeyColumn> all;
+  for (const Cells& row : rows) all.push_back({*row[0], *row[1], *row[2], *row[3]});
+  return all;
+}
+
+// As the catalogue spells it. What is put into the statement was read as a type and nothing else.
+Result<std::string> type_named(Connection& connection, const std::string& wanted) {
+  const Result<std::vector<Cells>> known =
+      connection.query("SELECT to_regtype($1) IS NOT NULL", {wanted});
+  if (!known.ok() || known.value().at(0).at(0) != "t") {
+    return Error{ErrorCode::refused, "the server knows no type `" + printable(wanted) + "`",
+                 "a type of a schema is written with it: `app.kind`"};
+  }
+  ASSIGN_OR_RETURN(const Answer answer, connection.ask("SELECT CAST(NULL AS " + wanted + ")", {}));
+  ASSIGN_OR_RETURN(const auto spelled_out,
+                   connection.query("SELECT format_type($1::oid, $2::integer)",
+                                    {std::to_string(PQftype(answer.get(), 0)),
+                                     std::to_string(PQfmod(answer.get(), 0))}));
+  return *spelled_out.at(0).at(0);
+}
+
+using Wanted = std::map<std::pair<std::string, std::string>, std::string>;  // oid, column: type
+
+// The closure over foreign keys; which table refers to which of it goes to `edges`.
+Result<Wanted> closure_of(Connection& connection, const std::vector<RetypedColumn>& columns,
+                          std::set<std::pair<std::string, std::string>>& edges) {
+  Wanted wanted;
+  std::vector<std::pair<std::string, std::string>> open;
+  for (const RetypedColumn& one : columns) {
+    ASSIGN_OR_RETURN(const Place place, place_of(connection, one.table));
+    ASSIGN_OR_RETURN(const std::string type, type_named(connection, one.to));
+    const auto [it, fresh] = wanted.emplace(std::pair{place.oid, one.column}, type);
+    if (fresh) open.push_back(it->first);
+  }
+  ASSIGN_OR_RETURN(const auto keys, foreign_key_columns(connection));
+  while (!open.empty()) {
+    const auto at = open.back();
+    open.pop_back();
+    const std::string type = wanted.at(at);
+    for (const ForeignKeyColumn& key : keys) {
+      if (std::pair{key.parent, key.parent_column} != at) continue;
+      const auto [it, fresh] = wanted.emplace(std::pair{key.child, key.child_column}, type);
+      if (fresh) open.push_back(it->first);
+    }
+  }
+  for (const ForeignKeyColumn& key : keys) {
+    const bool child = wanted.contains({key.child, key.child_column});
+    const bool parent = wanted.contains({key.parent, key.parent_column});
+    if (child && !parent) {
+      ASSIGN_OR_RETURN(const auto names,
+                       connection.query("SELECT $1::oid::regclass::text, $2::oid::regclass::text",
+                                        {key.child, key.parent}));
+      return Error{ErrorCode::refused,
+                   fmt::format("{}.{} refers to {}.{}, which would keep its type",
+                               *names.at(0).at(0), key.child_column, *names.at(0).at(1),
+                               key.parent_column),
+                   "give the column that is referred to the other type; those that refer follow"};
+    }
+    if (child && key.child != key.parent) edges.emplace(key.child, key.parent);
+  }
+  return wanted;
+}
+
+// Parents before children; a circle is broken somewhere.
+std::vector<std::string> parents_first(const std::set<std::string>& tables,
+                                       const std::set<std::pair<std::string, std::string>>& edges) {
+  std::vector<std::string> order;
+  std::set<std::string> left = tables;
+  while (!left.empty()) {
+    const auto free = std::ranges::find_if(left, [&](const std::string& table) {
+      return std::ranges::none_of(edges, [&](const auto& edge) {
+        return edge.first == table && left.contains(edge.second);
+      });
+    });
+    const auto next = free == left.end() ? left.begin() : free;
+    order.push_back(*next);
+    left.erase(next);
+  }
+  return order;
+}
+
+// A definition that names its table, for the table beside it. Unset when it does not read as the
+// catalogue writes it.
+std::optional<std::string> for_other_table(const std::string& index_ddl, const std::string& from,
+                                           const std::string& to) {
+  for (const std::string only : {"", "ONLY "}) {
+    const std::string wanted = " ON " + only + from + " USING ";
+    const std::size_t at = index_ddl.find(wanted);
+    if (at == std::string::npos) continue;
+    return index_ddl.substr(0, at) + " ON " + only + to + " USING " +
+           index_ddl.substr(at + wanted.size());
+  }
+  return std::nullopt;
+}
+
+// Of the target: the constraint or index that is its key, and the rest.
+struct IndexDdl {
+  std::string key;
+  std::vector<std::string> others;
+};
+Result<IndexDdl> indexes_for(Connection& connection, const TableSchema& source,
+                             const std::string& oid, const std::string& target) {
+  ASSIGN_OR_RETURN(
+      const auto rows,
+      connection.query(
+          "SELECT quote_ident(c.relname), x.conname IS NOT NULL, pg_get_constraintdef(x.oid), "
+          "pg_get_indexdef(i.indexrelid), i.indisprimary OR (SELECT array_agg(a.attname::text "
+          "ORDER BY k.at) FROM unnest(i.indkey[0:i.indnkeyatts - 1]) WITH ORDINALITY k(attnum, at) "
+          "JOIN pg_attribute a ON a.attrelid = i.indrelid AND a.attnum = k.attnum) = $2::text[] AND "
+          "i.indisunique AND i.indpred IS NULL, quote_ident(n.nspname) || '.' || "
+          "quote_ident(t.relname), c.reloptions::text "
+          "FROM pg_index i JOIN pg_class c ON c.oid = i.indexrelid JOIN pg_class t ON t.oid = "
+          "i.indrelid JOIN pg_namespace n ON n.oid = t.relnamespace LEFT JOIN pg_constraint x ON "
+          "x.conindid = i.indexrelid AND x.conrelid = i.indrelid AND x.contype IN ('p', 'u', 'x') "
+          "WHERE i.indrelid = $1::oid AND i.indisvalid ORDER BY i.indisprimary DESC, c.relname",
+          {oid, array_of(Cells(source.key.begin(), source.key.end()))}));
+  IndexDdl all;
+  for (const Cells& row : rows) {
+    std::string ddl;
+    if (row[1] == "t") {
+      ddl = fmt::format("ALTER TABLE {} ADD CONSTRAINT {} {}", target, *row[0], *row[2]);
+    } else {
+      const std::optional<std::string> moved = for_other_table(*row[3], *row[5], target);
+      if (!moved) return Error{ErrorCode::internal, "an index cannot be read: " + *row[3]};
+      ddl = *moved;
+    }
+    if (row[4] == "t" && all.key.empty()) {
+      all.key = ddl;
+    } else {
+      all.others.push_back(ddl);
+    }
+  }
+  return all;
+}
+
+Result<RetypedTable> retyped_table(Connection& connection, const std::string& oid,
+                                   const Wanted& wanted, const std::string& root) {
+  ASSIGN_OR_RETURN(
+      const auto place,
+      connection.query("SELECT n.nspname, c.relname, c.relkind, c.relispartition OR EXISTS (SELECT "
+                       "FROM pg_inherits WHERE inhrelid = c.oid OR inhparent = c.oid), "
+                       "c.relpersistence, array_to_string(c.reloptions, ', ') FROM pg_class c JOIN "
+                       "pg_namespace n ON n.oid = c.relnamespace WHERE c.oid = $1::oid",
+                       {oid}));
+  const Cells& row = place.at(0);
+  RetypedTable made;
+  ASSIGN_OR_RETURN(made.source, describe(connection, spelled({*row[0], *row[1]})));
+  if (row[2] != "r" || row[3] == "t") {
+    return Error{ErrorCode::refused,
+                 made.source.name + " has partitions or inherits: its columns keep their types",
+                 "tables of this kind are not yet given other types by this release"};
+  }
+  if (made.source.key.empty()) {
+    return Error{ErrorCode::refused,
+                 made.source.name + " has no primary key, and no unique index over columns that "
+                                    "are never null",
+                 "give it one: by it rows are carried over that change meanwhile"};
+  }
+  made.target = made.source;
+  TableSchema& target = made.target;
+  const TableName name{new_schema(*row[0]), *row[1]};
+  target.name = spelled(name);
+  target.triggers.clear();
+  target.trigger_ddl.clear();
+  target.views.clear();
+  target.foreign_keys.clear();
+  target.referenced_by.clear();
+  const std::string sql = quoted(name);
+  const std::string old_sql = quoted({*row[0], *row[1]});
+  std::string ddl = registry_ddl;
+  ddl += fmt::format("CREATE SCHEMA IF NOT EXISTS {};\n", quote_name(name.schema));
+  ddl += fmt::format(
+      "CREATE {}TABLE {} (LIKE {} INCLUDING DEFAULTS INCLUDING CONSTRAINTS INCLUDING GENERATED "
+      "INCLUDING IDENTITY INCLUDING STORAGE INCLUDING COMPRESSION INCLUDING COMMENTS){};\n",
+      row[4] == "u" ? "UNLOGGED " : "", sql, old_sql,
+      row[5].value_or("").empty() ? "" : " WITH (" + *row[5] + ")");
+  Cells columns;
+  Cells types;
+  for (ColumnSchema& column : target.columns) {
+    const auto it = wanted.find({oid, column.name});
+    if (it == wanted.end()) continue;
+    if (column.generated) {
+      return Error{ErrorCode::refused,
+                   fmt::format("{}.{} is computed", made.source.name, column.name),
+                   "give the columns that it is computed from the other type"};
+    }
+    const std::string& name_of_type = it->second;
+    made.columns.push_back(column.name);
+    columns.emplace_back(column.name);
+    types.emplace_back(name_of_type);
+    const std::string quoted_column = quote_name(column.name);
+    const bool keeps_default = !column.default_sql.empty();
+    ddl += fmt::format("ALTER TABLE {} {}ALTER COLUMN {} TYPE {} USING {}::{}{};\n", sql,
+                       keeps_default ? "ALTER COLUMN " + quoted_column + " DROP DEFAULT, " : "",
+                       quoted_column, name_of_type, quoted_column, name_of_type,
+                       keeps_default ? fmt::format(", ALTER COLUMN {} SET DEFAULT ({})::{}",
+                                                   quoted_column, column.default_sql, name_of_type)
+                                     : "");
+    column.declared = name_of_type;
+    column.holds = kind_of(type_of(column.declared));
+    column.collation.clear();
+  }
+  ASSIGN_OR_RETURN(const IndexDdl indexes, indexes_for(connection, made.source, oid, sql));
+  ddl += indexes.key + ";\n";
+  ddl += fmt::format(
+      "INSERT INTO whimbrel.retyped (root, source, target, source_oid, target_oid, columns, types) "
+      "VALUES ({}, {}, {}, {}, {}::regclass, {}::text[], {}::text[])",
+      quote_text(root), quote_text(made.source.name), quote_text(target.name), oid, quote_text(sql),
+      quote_text(array_of(columns)), quote_text(array_of(types)));
+  target.create_ddl = std::move(ddl);
+  target.index_ddl = indexes.others;
+  return made;
+}
+
+// The tables of a retype that was begun: what they are is known, whatever they are called.
+Result<std::vector<RetypedTable>> begun_tables(Connection& connection, const std::string& root) {
+  std::vector<RetypedTable> all;
+  ASSIGN_OR_RETURN(const auto rows,
+                   connection.query("SELECT source, target, columns FROM whimbrel.retyped WHERE "
+                                    "root = $1 AND swapped ORDER BY ctid",
+                                    {root}));
+  for (const Cells& row : rows) {
+    RetypedTable one;
+    ASSIGN_OR_RETURN(one.source, describe(connection, *row[0]));
+    ASSIGN_OR_RETURN(one.target, describe(connection, *row[1]));
+    for (Cell& column : cells_of(*row[2])) one.columns.push_back(std::move(column).value_or(""));
+    all.push_back(std::move(one));
+  }
+  return all;
+}
+
+}  // namespace
+
+std::string new_schema(const std::string& schema) { return schema_of("new", schema); }
+std::string old_schema(const std::string& schema) { return schema_of("old", schema); }
+
+Result<std::vector<RetypedTable>> retyped_tables(Connection& connection,
+                                                 const std::vector<RetypedColumn>& columns) {
+  const std::string root = root_of(columns);
+  ASSIGN_OR_RETURN(const bool begun, has_own(connection, "retyped"));
+  if (begun) {
+    ASSIGN_OR_RETURN(std::vector<RetypedTable> known, begun_tables(connection, root));
+    if (!known.empty()) return known;
+  }
+  std::set<std::pair<std::string, std::string>> edges;
+  ASSIGN_OR_RETURN(const Wanted wanted, closure_of(connection, columns, edges));
+  std::set<std::string> tables;
+  for (const auto& [column, type] : wanted) tables.insert(column.first);
+  std::vector<RetypedTable> all;
+  for (const std::string& oid : parents_first(tables, edges)) {
+    ASSIGN_OR_RETURN(RetypedTable one, retyped_table(connection, oid, wanted, root));
+    all.push_back(std::move(one));
+  }
+  return all;
+}
+
+Result<Dependents> dependents_of(Connection& connection, const std::vector<std::string>& oids) {
+  Dependents all;
+  const Cells list(oids.begin(), oids.end());
+  ASSIGN_OR_RETURN(
+      const auto rows,
+      connection.query(
+          // What is made anew with its table; indexes, defaults and checks are part of it.
+          "SELECT 'foreign key ' || quote_ident(conname) || ' of ' || conrelid::regclass::text, "
+          "false FROM pg_constraint WHERE contype = 'f' AND conparentid = 0 AND (conrelid = ANY "
+          "($1::oid[]) OR confrelid = ANY ($1::oid[])) "
+          "UNION SELECT CASE c.relkind WHEN 'm' THEN 'materialised view ' ELSE 'view ' END || "
+          "c.oid::regclass::text, false FROM pg_depend d JOIN pg_rewrite r ON r.oid = d.objid JOIN "
+          "pg_class c ON c.oid = r.ev_class WHERE d.classid = 'pg_rewrite'::regclass AND d.refclassid "
+          "= 'pg_class'::regclass AND d.refobjid = ANY ($1::oid[]) AND c.relkind IN ('v', 'm') "
+          "UNION SELECT 'trigger ' || quote_ident(tgname) || ' of ' || tgrelid::regclass::text, false "
+          "FROM pg_trigger WHERE tgrelid = ANY ($1::oid[]) AND NOT tgisinternal AND tgname NOT LIKE "
+          "'whimbrel\\_%' "
+          "UNION SELECT 'rule ' || quote_ident(rulename) || ' of ' || ev_class::regclass::text, false "
+          "FROM pg_rewrite WHERE ev_class = ANY ($1::oid[]) "
+          "UNION SELECT 'policy ' || quote_ident(polname) || ' of ' || polrelid::regclass::text, false "
+          "FROM pg_policy WHERE polrelid = ANY ($1::oid[]) "
+          "UNION SELECT 'publication ' || quote_ident(p.pubname) || ' with ' || "
+          "r.prrelid::regclass::text, false FROM pg_publication_rel r JOIN pg_publication p ON p.oid "
+          "= r.prpubid WHERE r.prrelid = ANY ($1::oid[]) "
+          "UNION SELECT 'statistics ' || stxnamespace::regnamespace::text || '.' || "
+          "quote_ident(stxname), false FROM pg_statistic_ext WHERE stxrelid = ANY ($1::oid[]) "
+          // What we do not know how to make anew.
+          "UNION SELECT pg_describe_object(d.classid, d.objid, d.objsubid), true FROM pg_depend d "
+          "WHERE (d.refclassid = 'pg_class'::regclass AND d.refobjid = ANY ($1::oid[]) OR "
+          "d.refclassid = 'pg_type'::regclass AND d.refobjid IN (SELECT unnest(ARRAY[t.oid, "
+          "t.typarray]) FROM pg_type t WHERE t.typrelid = ANY ($1::oid[]))) AND d.deptype NOT IN "
+          "('i', 'a') AND d.classid NOT IN ('pg_constraint'::regclass, 'pg_trigger'::regclass, "
+          "'pg_policy'::regclass, 'pg_publication_rel'::regclass, 'pg_statistic_ext'::regclass, "
+          "'pg_attrdef'::regclass) AND NOT (d.classid = 'pg_rewrite'::regclass AND EXISTS (SELECT "
+          "FROM pg_rewrite r JOIN pg_class c ON c.oid = r.ev_class WHERE r.oid = d.objid AND "
+          "(c.relkind IN ('v', 'm') AND r.rulename = '_RETURN' OR c.oid = ANY ($1::oid[])))) "
+          "UNION SELECT 'subscription ' || s.subname, true FROM pg_subscription_rel x JOIN "
+          "pg_subscription s ON s.oid = x.srsubid WHERE x.srrelid = ANY ($1::oid[]) ORDER BY 1",
+          {array_of(list)}));
+  for (const Cells& row : rows) {
+    (row[1] == "t" ? all.refused : all.rebuilt).push_back(*row[0]);
+  }
+  return all;
+}
+
+Result<std::vector<RetypedPair>> retyped_pairs(Connection& connection) {
+  std::vector<RetypedPair> pairs;
+  ASSIGN_OR_RETURN(const bool any, has_own(connection, "retyped"));
+  if (!any) return pairs;
+  ASSIGN_OR_RETURN(const auto rows,
+                   connection.query("SELECT source, target, source_oid, target_oid, swapped FROM "
+                                    "whimbrel.retyped ORDER BY source"));
+  for (const Cells& row : rows) {
+    pairs.push_back({*row[0], *row[1], *row[2], *row[3], row[4] == "t"});
+  }
+  return pairs;
+}
+
+Status forget_pair(Connection& connection, const std::string& target) {
+  const auto gone =
+      connection.run("DELETE FROM whimbrel.retyped WHERE $1 IN (target, source)", {target});
+  return gone.ok() ? Status() : Status(gone.error());
+}
+
+}  // namespace whimbrel::postgresql

@@ -1,0 +1,38 @@
+// Other types in place: which tables that concerns, and the new ones beside the old.
+//
+// A column's type is shared by all that refer to it, so the whole closure of foreign keys is made
+// anew in schemas of our own, with the names that constraints and indexes have now. What the plan
+// calls the new table is its name there.
+#pragma once
+
+#include "store/store.h"
+#include "stores/postgresql/connection.h"
+
+namespace whimbrel::postgresql {
+
+// Where the new tables of a schema are made, and where its old ones are kept.
+std::string new_schema(const std::string& schema);
+std::string old_schema(const std::string& schema);
+
+Result<std::vector<RetypedTable>> retyped_tables(Connection& connection,
+                                                 const std::vector<RetypedColumn>& columns);
+// What hangs on these tables and will be made anew with them, and what cannot be: a sentence each.
+struct Dependents {
+  std::vector<std::string> rebuilt;
+  std::vector<std::string> refused;
+};
+Result<Dependents> dependents_of(Connection& connection, const std::vector<std::string>& oids);
+
+// One table of a retype under way.
+struct RetypedPair {
+  std::string source;  // as the plan knows it
+  std::string target;
+  std::string source_oid;
+  std::string target_oid;
+  bool swapped = false;
+};
+// All of the database, or those with these sources.
+Result<std::vector<RetypedPair>> retyped_pairs(Connection& connection);
+Status forget_pair(Connection& connection, const std::string& source);
+
+}  // namespace whimbrel::postgresql

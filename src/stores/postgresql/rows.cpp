@@ -1,0 +1,393 @@
+#include "stores/postgresql/rows.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <map>
+#include <set>
+
+#include "base/text.h"
+
+namespace whimbrel::postgresql {
+
+namespace {
+
+Row row_of(const std::vector<Type>& types, const Cells& cells) {
+  Row row;
+  row.reserve(cells.size());
+  for (std::size_t i = 0; i < types.size(); ++i) row.push_back(value_of(types[i], cells[i]));
+  return row;
+}
+
+// The values of some columns of many rows, an array of texts a column.
+Result<Cells> arrays_of(std::span<const Row> rows, std::size_t columns) {
+  std::vector<Cells> cells(columns);
+  for (const Row& row : rows) {
+    for (std::size_t i = 0; i < columns; ++i) {
+      ASSIGN_OR_RETURN(Cell cell, cell_of(row[i]));
+      cells[i].push_back(std::move(cell));
+    }
+  }
+  Cells arrays;
+  for (const Cells& one : cells) arrays.emplace_back(array_of(one));
+  return arrays;
+}
+
+// `unnest($1::text[], $2::text[]) WITH ORDINALITY given("v0", "v1", "at")`
+std::string given(std::size_t columns) {
+  std::vector<std::string> arrays;
+  std::vector<std::string> names;
+  for (std::size_t i = 0; i < columns; ++i) {
+    arrays.push_back(fmt::format("${}::text[]", i + 1));
+    names.push_back(fmt::format("v{}", i));
+  }
+  return fmt::format("unnest({}) WITH ORDINALITY given({}, at)", join(arrays, ", "),
+                     join(names, ", "));
+}
+
+// `t."a" = given.v0::uuid AND …` for these columns, which are the first of the given ones.
+std::string matches(const TableSchema& table, const std::vector<std::string>& columns,
+                    const std::vector<std::size_t>& at) {
+  std::vector<std::string> parts;
+  for (std::size_t i = 0; i < columns.size(); ++i) {
+    parts.push_back(fmt::format("t.{} = given.v{}::{}", quote_name(columns[i]), at[i],
+                                column_of(table, columns[i]).declared));
+  }
+  return join(parts, " AND ");
+}
+std::vector<std::size_t> first(std::size_t count) {
+  std::vector<std::size_t> all(count);
+  for (std::size_t i = 0; i < count; ++i) all[i] = i;
+  return all;
+}
+
+std::string qualified(const std::vector<std::string>& columns, const std::string& qualifier) {
+  std::vector<std::string> all;
+  for (const std::string& column : columns) all.push_back(qualifier + quote_name(column));
+  return join(all, ", ");
+}
+
+class Reader final : public SnapshotReader {
+ public:
+  Reader(std::shared_ptr<Sessions> sessions, const TableSchema& table)
+      : sessions_(std::move(sessions)),
+        table_(table),
+        place_(sessions_, table.name),
+        types_(types_of(table)) {
+    for (const std::string& name : table_.key) key_.push_back(table_.column_index(name));
+  }
+
+  // How many rows are asked for at once follows from how large they have been.
+  Result<ChunkOfRows> read_after(const std::optional<Row>& after,
+                                 const ChunkLimits& limits) override {
+    ASSIGN_OR_RETURN(const ConnectionPtr connection, sessions_->take());
+    ASSIGN_OR_RETURN(const std::string place, place_.sql(*connection));
+    ChunkOfRows chunk;
+    chunk.range.after = after;
+    std::int64_t bytes = 0;
+    std::optional<Row> from = after;
+    while (true) {
+      const std::int64_t room = std::max<std::int64_t>(limits.bytes_max - bytes, 1);
+      const std::int64_t fits = row_bytes_ > 0 ? room / row_bytes_ + 1 : first_rows;
+      const std::int64_t wanted =
+          std::max<std::int64_t>(std::min(limits.rows_max - std::ssize(chunk.rows), fits), 0) + 1;
+      Cells parameters;
+      std::string where = "true";
+      if (from) {
+        ASSIGN_OR_RETURN(where, after_key(table_, "", *from, parameters));
+      }
+      ASSIGN_OR_RETURN(
+          const auto rows,
+          connection->query(fmt::format("SELECT {} FROM {} WHERE {} ORDER BY {} LIMIT {}",
+                                        name_list(table_.column_names()), place, where,
+                                        name_list(table_.key), wanted),
+                            parameters));
+      for (const Cells& cells : rows) {
+        const bool full = std::ssize(chunk.rows) >= limits.rows_max ||
+                          (bytes >= limits.bytes_max && !chunk.rows.empty());
+        if (full) {
+          chunk.range.through = key_of(chunk.rows.back(), key_);
+          return chunk;
+        }
+        chunk.rows.push_back(row_of(types_, cells));
+        bytes += size_of(chunk.rows.back());
+      }
+      if (std::ssize(rows) < wanted) return chunk;
+      row_bytes_ = std::max<std::int64_t>(bytes / std::ssize(chunk.rows), 1);
+      from = key_of(chunk.rows.back(), key_);
+    }
+  }
+
+  Result<std::vector<std::optional<Row>>> read_keys(std::span<const Row> keys) override {
+    std::vector<std::optional<Row>> found(keys.size());
+    if (keys.empty()) return found;
+    ASSIGN_OR_RETURN(const ConnectionPtr connection, sessions_->take());
+    ASSIGN_OR_RETURN(const std::string place, place_.sql(*connection));
+    ASSIGN_OR_RETURN(const Cells arrays, arrays_of(keys, table_.key.size()));
+    ASSIGN_OR_RETURN(
+        const auto rows,
+        connection->query(
+            fmt::format("SELECT given.at, {} FROM {} JOIN {} t ON {}",
+                        qualified(table_.column_names(), "t."), given(table_.key.size()), place,
+                        matches(table_, table_.key, first(table_.key.size()))),
+            arrays));
+    for (const Cells& row : rows) {
+      found.at(static_cast<std::size_t>(std::stoll(*row[0]) - 1)) =
+          row_of(types_, Cells(row.begin() + 1, row.end()));
+    }
+    return found;
+  }
+
+  Result<std::int64_t> count() override {
+    ASSIGN_OR_RETURN(const ConnectionPtr connection, sessions_->take());
+    ASSIGN_OR_RETURN(const std::string place, place_.sql(*connection));
+    ASSIGN_OR_RETURN(const auto rows, connection->query("SELECT count(*) FROM " + place));
+    return std::int64_t{std::stoll(*rows.at(0).at(0))};
+  }
+
+ private:
+  static constexpr std::int64_t first_rows = 100;
+  std::shared_ptr<Sessions> sessions_;
+  TableSchema table_;
+  Located place_;
+  std::vector<Type> types_;
+  std::vector<int> key_;
+  std::int64_t row_bytes_ = 0;
+};
+
+class Writer final : public BatchWriter {
+ public:
+  Writer(std::shared_ptr<Sessions> sessions, const TableSchema& table,
+         std::vector<std::string> columns)
+      : sessions_(std::move(sessions)),
+        table_(table),
+        place_(sessions_, table.name),
+        columns_(std::move(columns)),
+        types_(types_of(table)) {
+    for (const std::string& name : columns_) at_.push_back(table_.column_index(name));
+  }
+
+  Result<Applied> apply(std::span<const Change> changes) override {
+    ASSIGN_OR_RETURN(const ConnectionPtr connection, sessions_->take());
+    ASSIGN_OR_RETURN(const std::string place, place_.sql(*connection));
+    ASSIGN_OR_RETURN(Transaction transaction, Transaction::begin(*connection));
+    TRY(connection->execute(mark_own));
+    Applied applied;
+    std::map<Row, const Change*, RowLess> last;  // the same key may come again
+    for (const bool deletes : {true, false}) {
+      for (const Change& change : changes) {
+        if (change.row.has_value() != deletes) last[change.key] = &change;
+      }
+    }
+    ASSIGN_OR_RETURN(const Batch batch, look(*connection, place, last, applied));
+    TRY(erase(*connection, place, batch.gone));
+    ASSIGN_OR_RETURN(const bool done, put(*connection, place, batch, last, applied));
+    if (!done) {
+      Applied blocked;
+      blocked.blocked_by = std::move(applied.blocked_by);
+      return blocked;  // and everything is rolled back
+    }
+    TRY(transaction.commit());
+    return applied;
+  }
+
+ private:
+  struct Batch {
+    std::vector<Row> gone;
+    std::vector<Row> rows;  // of the written columns
+    std::vector<Row> keys;  // of these
+  };
+
+  // What has to be done, with the rows locked that are there.
+  Result<Batch> look(Connection& connection, const std::string& place,
+                     const std::map<Row, const Change*, RowLess>& last, Applied& applied) {
+    Batch batch;
+    std::vector<Row> keys;
+    for (const auto& [key, change] : last) keys.push_back(key);
+    if (keys.empty()) return batch;
+    ASSIGN_OR_RETURN(const Cells arrays, arrays_of(keys, table_.key.size()));
+    ASSIGN_OR_RETURN(
+        const auto rows,
+        connection.query(
+            fmt::format("SELECT given.at, {} FROM {} JOIN {} t ON {} FOR UPDATE OF t",
+                        qualified(table_.column_names(), "t."), given(table_.key.size()), place,
+                        matches(table_, table_.key, first(table_.key.size()))),
+            arrays));
+    std::vector<std::optional<Row>> found(keys.size());
+    for (const Cells& row : rows) {
+      found.at(static_cast<std::size_t>(std::stoll(*row[0]) - 1)) =
+          row_of(types_, Cells(row.begin() + 1, row.end()));
+    }
+    for (std::size_t i = 0; i < keys.size(); ++i) {
+      const Change& change = *last.at(keys[i]);
+      const std::optional<Row>& before = found[i];
+      if (change.only_if) {
+        const std::optional<Row>& wanted = *change.only_if;
+        if (before.has_value() != wanted.has_value() || (before && !same(*before, *wanted))) {
+          ++applied.refused;
+          continue;
+        }
+      }
+      if (is_so(before, change)) {
+        ++applied.skipped;
+      } else if (change.row) {
+        ++applied.written;
+        batch.rows.push_back(*change.row);
+        batch.keys.push_back(keys[i]);
+      } else {
+        ++applied.written;
+        batch.gone.push_back(keys[i]);
+      }
+    }
+    return batch;
+  }
+
+  bool is_so(const std::optional<Row>& before, const Change& change) const {
+    if (!before || !change.row) return !before && !change.row;
+    for (std::size_t i = 0; i < at_.size(); ++i) {
+      if (!same((*before)[static_cast<std::size_t>(at_[i])], (*change.row)[i])) return false;
+    }
+    return true;
+  }
+
+  Status erase(Connection& connection, const std::string& place, const std::vector<Row>& keys) {
+    if (keys.empty()) return {};
+    ASSIGN_OR_RETURN(const Cells arrays, arrays_of(keys, table_.key.size()));
+    const auto erased = connection.run(
+        fmt::format("DELETE FROM {} t USING {} WHERE {}", place, given(table_.key.size()),
+                    matches(table_, table_.key, first(table_.key.size()))),
+        arrays);
+    return erased.ok() ? Status() : Status(erased.error());
+  }
+
+  // False when a row that is not among the changes holds a value that has to be unique.
+  Result<bool> put(Connection& connection, const std::string& place, const Batch& batch,
+                   const std::map<Row, const Change*, RowLess>& last, Applied& applied) {
+    if (batch.rows.empty()) return true;
+    ASSIGN_OR_RETURN(const Cells arrays, arrays_of(batch.rows, columns_.size()));
+    const bool may_move = !table_.uniques.empty() || !table_.other_uniques.empty();
+    if (may_move) TRY(connection.execute("SAVEPOINT whimbrel_put"));
+    Result<std::int64_t> put = connection.run(upsert_sql(place), arrays);
+    if (put.ok()) return true;
+    if (!may_move || connection.sqlstate() != "23505") {
+      return std::move(put).error().within("writing " + table_.name);
+    }
+    // A value moves from one row to another: all of them give way first.
+    TRY(connection.execute("ROLLBACK TO SAVEPOINT whimbrel_put"));
+    ASSIGN_OR_RETURN(applied.blocked_by, blockers(connection, place, batch, last, arrays));
+    if (!applied.blocked_by.empty()) return false;
+    if (!can_give_way()) return std::move(put).error().within("writing " + table_.name);
+    TRY(erase(connection, place, batch.keys));
+    TRY(connection.run(upsert_sql(place), arrays));
+    return true;
+  }
+
+  // Whether a row can be deleted and inserted again: nothing of it is lost, nothing goes with it.
+  bool can_give_way() const {
+    return table_.referenced_by.empty() &&
+           std::ranges::none_of(table_.foreign_keys,
+                                [&](const ForeignKey& key) { return key.parent == table_.name; }) &&
+           std::ranges::all_of(table_.columns, [&](const ColumnSchema& column) {
+             return column.generated || std::ranges::count(columns_, column.name) > 0;
+           });
+  }
+
+  Result<std::vector<Row>> blockers(Connection& connection, const std::string& place,
+                                    const Batch& batch,
+                                    const std::map<Row, const Change*, RowLess>& last,
+                                    const Cells& arrays) {
+    std::set<Row, RowLess> found;
+    for (const std::vector<std::string>& unique : table_.uniques) {
+      std::vector<std::size_t> at;
+      for (const std::string& name : unique) {
+        const auto it = std::ranges::find(columns_, name);
+        if (it != columns_.end()) at.push_back(static_cast<std::size_t>(it - columns_.begin()));
+      }
+      if (at.size() != unique.size()) continue;
+      ASSIGN_OR_RETURN(const auto rows,
+                       connection.query(fmt::format("SELECT {} FROM {} JOIN {} t ON {}",
+                                                    qualified(table_.key, "t."),
+                                                    given(columns_.size()), place,
+                                                    matches(table_, unique, at)),
+                                        arrays));
+      for (const Cells& cells : rows) {
+        Row key;
+        for (std::size_t i = 0; i < table_.key.size(); ++i) {
+          key.push_back(value_of(type_of(column_of(table_, table_.key[i]).declared), cells[i]));
+        }
+        const bool is_of_batch = std::ranges::any_of(
+            batch.keys, [&](const Row& one) { return same(one, key); });
+        if (!is_of_batch && !last.contains(key)) found.insert(std::move(key));
+      }
+    }
+    return std::vector<Row>(found.begin(), found.end());
+  }
+
+  std::string upsert_sql(const std::string& place) const {
+    std::vector<std::string> values;
+    std::vector<std::string> sets;
+    for (std::size_t i = 0; i < columns_.size(); ++i) {
+      values.push_back(fmt::format("given.v{}::{}", i, column_of(table_, columns_[i]).declared));
+      if (table_.is_key(columns_[i])) continue;
+      sets.push_back(fmt::format("{0} = excluded.{0}", quote_name(columns_[i])));
+    }
+    return fmt::format(
+        "INSERT INTO {} ({}) OVERRIDING SYSTEM VALUE SELECT {} FROM {} ON CONFLICT ({}) DO {}",
+        place, name_list(columns_), join(values, ", "), given(columns_.size()),
+        name_list(table_.key), sets.empty() ? "NOTHING" : "UPDATE SET " + join(sets, ", "));
+  }
+
+  std::shared_ptr<Sessions> sessions_;
+  TableSchema table_;
+  Located place_;
+  std::vector<std::string> columns_;
+  std::vector<int> at_;
+  std::vector<Type> types_;
+};
+
+}  // namespace
+
+Result<std::string> Located::sql(Connection& connection) {
+  const std::uint64_t now = sessions_->generation();
+  if (sql_.empty() || generation_ != now) {
+    ASSIGN_OR_RETURN(const Place place, place_of(connection, name_));
+    sql_ = place.sql();
+    generation_ = now;
+  }
+  return sql_;
+}
+
+const ColumnSchema& column_of(const TableSchema& table, const std::string& name) {
+  return table.columns[static_cast<std::size_t>(table.column_index(name))];
+}
+
+std::vector<Type> types_of(const TableSchema& table) {
+  std::vector<Type> types;
+  for (const ColumnSchema& column : table.columns) types.push_back(type_of(column.declared));
+  return types;
+}
+
+Result<std::string> after_key(const TableSchema& table, const std::string& qualifier,
+                              const Row& after, Cells& parameters) {
+  std::vector<std::string> marks;
+  for (std::size_t i = 0; i < table.key.size(); ++i) {
+    ASSIGN_OR_RETURN(Cell cell, cell_of(after[i]));
+    parameters.push_back(std::move(cell));
+    marks.push_back(
+        fmt::format("${}::text::{}", parameters.size(), column_of(table, table.key[i]).declared));
+  }
+  return fmt::format("({}) > ({})", qualified(table.key, qualifier), join(marks, ", "));
+}
+
+std::unique_ptr<SnapshotReader> make_reader(std::shared_ptr<Sessions> sessions,
+                                            const TableSchema& table) {
+  return std::make_unique<Reader>(std::move(sessions), table);
+}
+
+std::unique_ptr<BatchWriter> make_writer(std::shared_ptr<Sessions> sessions,
+                                         const TableSchema& table,
+                                         const std::vector<std::string>& columns) {
+  return std::make_unique<Writer>(std::move(sessions), table, columns);
+}
+
+}  // namespace whimbrel::postgresql

@@ -1,0 +1,45 @@
+// Reading and writing rows of one table.
+#pragma once
+
+#include <memory>
+#include <span>
+
+#include "store/store.h"
+#include "stores/postgresql/connection.h"
+#include "stores/postgresql/names.h"
+#include "stores/postgresql/types.h"
+
+namespace whimbrel::postgresql {
+
+// A table as somebody knows it, found again after its name has changed.
+class Located {
+ public:
+  Located(std::shared_ptr<Sessions> sessions, std::string name)
+      : sessions_(std::move(sessions)), name_(std::move(name)) {}
+  // Quoted, as SQL takes it right now.
+  Result<std::string> sql(Connection& connection);
+
+ private:
+  std::shared_ptr<Sessions> sessions_;
+  std::string name_;
+  std::string sql_;
+  std::uint64_t generation_ = 0;
+};
+
+std::unique_ptr<SnapshotReader> make_reader(std::shared_ptr<Sessions> sessions,
+                                            const TableSchema& table);
+std::unique_ptr<BatchWriter> make_writer(std::shared_ptr<Sessions> sessions,
+                                         const TableSchema& table,
+                                         const std::vector<std::string>& columns);
+// Said at the beginning of a transaction that writes for us: what notes an application's writes
+// tells ours from them.
+inline constexpr const char* mark_own = "SET LOCAL whimbrel.own = 'on'";
+
+// Of a table that has it.
+const ColumnSchema& column_of(const TableSchema& table, const std::string& name);
+std::vector<Type> types_of(const TableSchema& table);
+// `("a", "b") > ($1::integer, $2::text)`; parameters are appended.
+Result<std::string> after_key(const TableSchema& table, const std::string& qualifier,
+                              const Row& after, Cells& parameters);
+
+}  // namespace whimbrel::postgresql

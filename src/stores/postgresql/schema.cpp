@@ -1,0 +1,179 @@
+#include "stores/postgresql/schema.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "base/text.h"
+#include "stores/postgresql/types.h"
+
+namespace whimbrel::postgresql {
+
+namespace {
+
+constexpr const char* columns_sql =
+    "SELECT a.attname, format_type(a.atttypid, a.atttypmod), a.attnotnull OR t.typnotnull, "
+    "a.atthasdef AND a.attgenerated = '' OR a.attidentity <> '', a.attgenerated <> '', "
+    "CASE WHEN c.collisdeterministic THEN '' ELSE coalesce(c.collname, '') END, "
+    "CASE WHEN a.attgenerated = '' THEN pg_get_expr(d.adbin, d.adrelid) END "
+    "FROM pg_attribute a JOIN pg_type t ON t.oid = a.atttypid "
+    "LEFT JOIN pg_collation c ON c.oid = a.attcollation "
+    "LEFT JOIN pg_attrdef d ON d.adrelid = a.attrelid AND d.adnum = a.attnum "
+    "WHERE a.attrelid = $1::oid AND a.attnum > 0 AND NOT a.attisdropped ORDER BY a.attnum";
+
+// Of indexes over columns alone their columns by name; else null.
+constexpr const char* indexes_sql =
+    "SELECT i.indisprimary, i.indisunique, i.indimmediate AND i.indisvalid, "
+    "i.indpred IS NULL AND NOT 0 = ANY (i.indkey), c.relname, pg_get_indexdef(i.indexrelid), "
+    "(SELECT array_agg(a.attname::text ORDER BY k.at) FROM unnest(i.indkey[0:i.indnkeyatts - 1]) "
+    "WITH ORDINALITY k(attnum, at) JOIN pg_attribute a ON a.attrelid = i.indrelid "
+    "AND a.attnum = k.attnum), EXISTS (SELECT FROM pg_constraint x WHERE x.conindid = c.oid "
+    "AND x.contype IN ('p', 'u', 'x') AND x.conrelid = i.indrelid) "
+    "FROM pg_index i JOIN pg_class c ON c.oid = i.indexrelid WHERE i.indrelid = $1::oid "
+    "ORDER BY i.indisprimary DESC, i.indnkeyatts, c.relname";
+
+constexpr const char* foreign_keys_sql =
+    "SELECT (SELECT array_agg(a.attname::text ORDER BY k.at) FROM unnest(f.conkey) WITH ORDINALITY "
+    "k(attnum, at) JOIN pg_attribute a ON a.attrelid = f.conrelid AND a.attnum = k.attnum), "
+    "n.nspname, c.relname, (SELECT array_agg(a.attname::text ORDER BY k.at) FROM unnest(f.confkey) "
+    "WITH ORDINALITY k(attnum, at) JOIN pg_attribute a ON a.attrelid = f.confrelid AND a.attnum = "
+    "k.attnum), CASE f.confdeltype WHEN 'c' THEN 'CASCADE' WHEN 'n' THEN 'SET NULL' WHEN 'd' THEN "
+    "'SET DEFAULT' WHEN 'r' THEN 'RESTRICT' ELSE 'NO ACTION' END, CASE f.confupdtype WHEN 'c' THEN "
+    "'CASCADE' WHEN 'n' THEN 'SET NULL' WHEN 'd' THEN 'SET DEFAULT' WHEN 'r' THEN 'RESTRICT' ELSE "
+    "'NO ACTION' END FROM pg_constraint f JOIN pg_class c ON c.oid = f.confrelid "
+    "JOIN pg_namespace n ON n.oid = c.relnamespace WHERE f.contype = 'f' AND f.conrelid = $1::oid "
+    "ORDER BY f.conname";
+
+bool yes(const Cell& cell) { return cell == "t"; }
+
+std::vector<std::string> names_of(const Cell& array) {
+  std::vector<std::string> names;
+  if (!array) return names;
+  for (Cell& name : cells_of(*array)) names.push_back(std::move(name).value_or(""));
+  return names;
+}
+
+Status learn_indexes(Connection& connection, const Place& place, TableSchema& table) {
+  ASSIGN_OR_RETURN(const auto indexes, connection.query(indexes_sql, {place.oid}));
+  const auto is_never_null = [&](const std::vector<std::string>& columns) {
+    return std::ranges::none_of(columns, [&](const std::string& name) {
+      const int at = table.column_index(name);
+      return at < 0 || table.columns[static_cast<std::size_t>(at)].nullable;
+    });
+  };
+  for (const Cells& index : indexes) {
+    const bool plain = yes(index[3]);
+    const std::vector<std::string> columns = names_of(index[6]);
+    const bool backs_constraint = yes(index[7]);
+    if (!yes(index[0]) && !backs_constraint) table.index_ddl.push_back(*index[5]);
+    if (!yes(index[1])) continue;
+    if (!plain) {
+      table.other_uniques.push_back(*index[4]);
+    } else if (table.key.empty() && yes(index[2]) && is_never_null(columns)) {
+      table.key = columns;
+      if (!backs_constraint) table.key_index_ddl = *index[5];
+    } else {
+      table.uniques.push_back(columns);
+    }
+  }
+  return {};
+}
+
+Status learn_relations(Connection& connection, const Place& place, TableSchema& table) {
+  ASSIGN_OR_RETURN(const auto foreign_keys, connection.query(foreign_keys_sql, {place.oid}));
+  for (const Cells& one : foreign_keys) {
+    table.foreign_keys.push_back({names_of(one[0]), spelled({*one[1], *one[2]}), names_of(one[3]),
+                                  *one[4], *one[5]});
+  }
+  ASSIGN_OR_RETURN(const auto children,
+                   connection.query("SELECT DISTINCT n.nspname, c.relname FROM pg_constraint f "
+                                    "JOIN pg_class c ON c.oid = f.conrelid JOIN pg_namespace n ON "
+                                    "n.oid = c.relnamespace WHERE f.contype = 'f' AND "
+                                    "f.confrelid = $1::oid AND f.conrelid <> f.confrelid",
+                                    {place.oid}));
+  for (const Cells& one : children) table.referenced_by.push_back(spelled({*one[0], *one[1]}));
+  ASSIGN_OR_RETURN(
+      const auto triggers,
+      connection.query("SELECT t.tgname, pg_get_triggerdef(t.oid) FROM pg_trigger t WHERE "
+                       "t.tgrelid = $1::oid AND NOT t.tgisinternal AND t.tgname NOT LIKE "
+                       "'whimbrel\\_%' ORDER BY t.tgname",
+                       {place.oid}));
+  for (const Cells& one : triggers) {
+    table.triggers.push_back(*one[0]);
+    table.trigger_ddl.push_back(*one[1]);
+  }
+  ASSIGN_OR_RETURN(
+      const auto views,
+      connection.query("SELECT DISTINCT n.nspname, c.relname FROM pg_depend d JOIN pg_rewrite r ON "
+                       "r.oid = d.objid JOIN pg_class c ON c.oid = r.ev_class JOIN pg_namespace n "
+                       "ON n.oid = c.relnamespace WHERE d.classid = 'pg_rewrite'::regclass AND "
+                       "d.refclassid = 'pg_class'::regclass AND d.refobjid = $1::oid AND "
+                       "c.oid <> d.refobjid",
+                       {place.oid}));
+  for (const Cells& one : views) table.views.push_back(spelled({*one[0], *one[1]}));
+  return {};
+}
+
+}  // namespace
+
+Result<TableSchema> describe(Connection& connection, const std::string& name) {
+  ASSIGN_OR_RETURN(const Place place, place_of(connection, name));
+  TableSchema table;
+  const TableName wanted = split_name(name);
+  table.name = spelled({wanted.schema.empty() ? place.name.schema : wanted.schema, wanted.table});
+  ASSIGN_OR_RETURN(const auto columns, connection.query(columns_sql, {place.oid}));
+  for (const Cells& row : columns) {
+    ColumnSchema column;
+    column.name = *row[0];
+    column.declared = *row[1];
+    column.nullable = !yes(row[2]);
+    column.has_default = yes(row[3]);
+    column.generated = yes(row[4]);
+    column.collation = row[5].value_or("");
+    column.default_sql = row[6].value_or("");
+    column.holds = kind_of(type_of(column.declared));
+    table.columns.push_back(std::move(column));
+  }
+  table.strict = true;
+  TRY(learn_indexes(connection, place, table));
+  TRY(learn_relations(connection, place, table));
+  ASSIGN_OR_RETURN(const auto checks,
+                   connection.query("SELECT EXISTS (SELECT FROM pg_constraint WHERE conrelid = "
+                                    "$1::oid AND contype IN ('c', 'x'))",
+                                    {place.oid}));
+  table.has_checks = yes(checks.at(0).at(0));
+  ASSIGN_OR_RETURN(table.create_ddl, ddl_of(connection, table, place, table.name));
+  return table;
+}
+
+Result<std::string> ddl_of(Connection& connection, const TableSchema&, const Place& place,
+                           const std::string& name) {
+  ASSIGN_OR_RETURN(
+      const auto columns,
+      connection.query(
+          "SELECT quote_ident(a.attname) || ' ' || format_type(a.atttypid, a.atttypmod) || "
+          "CASE WHEN a.attcollation <> t.typcollation AND a.attcollation <> 0 THEN ' COLLATE ' || "
+          "(SELECT quote_ident(n.nspname) || '.' || quote_ident(c.collname) FROM pg_collation c "
+          "JOIN pg_namespace n ON n.oid = c.collnamespace WHERE c.oid = a.attcollation) ELSE '' END "
+          "|| CASE WHEN a.attgenerated = 's' THEN ' GENERATED ALWAYS AS (' || "
+          "pg_get_expr(d.adbin, d.adrelid) || ') STORED' WHEN a.attidentity = 'a' THEN "
+          "' GENERATED ALWAYS AS IDENTITY' WHEN a.attidentity = 'd' THEN ' GENERATED BY DEFAULT AS "
+          "IDENTITY' WHEN d.adbin IS NOT NULL THEN ' DEFAULT ' || pg_get_expr(d.adbin, d.adrelid) "
+          "ELSE '' END || CASE WHEN a.attnotnull THEN ' NOT NULL' ELSE '' END "
+          "FROM pg_attribute a JOIN pg_type t ON t.oid = a.atttypid LEFT JOIN pg_attrdef d "
+          "ON d.adrelid = a.attrelid AND d.adnum = a.attnum WHERE a.attrelid = $1::oid AND "
+          "a.attnum > 0 AND NOT a.attisdropped ORDER BY a.attnum",
+          {place.oid}));
+  ASSIGN_OR_RETURN(
+      const auto constraints,
+      connection.query("SELECT 'CONSTRAINT ' || quote_ident(conname) || ' ' || "
+                       "pg_get_constraintdef(oid) FROM pg_constraint WHERE conrelid = $1::oid AND "
+                       "contype IN ('p', 'u', 'c', 'x') ORDER BY contype = 'c', conname",
+                       {place.oid}));
+  std::vector<std::string> parts;
+  for (const Cells& one : columns) parts.push_back("  " + *one[0]);
+  for (const Cells& one : constraints) parts.push_back("  " + *one[0]);
+  return fmt::format("CREATE TABLE {} (\n{}\n)", quoted(split_name(name)), join(parts, ",\n"));
+}
+
+}  // namespace whimbrel::postgresql

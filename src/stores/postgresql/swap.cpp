@@ -1,0 +1,396 @@
+#include "stores/postgresql/swap.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <set>
+
+#include "base/text.h"
+#include "stores/postgresql/names.h"
+#include "stores/postgresql/types.h"
+
+namespace whimbrel::postgresql {
+
+namespace {
+
+// Statements that take something away, and those that make it anew.
+struct Statements {
+  std::vector<std::string> before;
+  std::vector<std::string> after;
+};
+
+class Exchange {
+ public:
+  Exchange(Hold& hold, const std::vector<RetypedPair>& pairs, bool back)
+      : hold_(hold), connection_(hold.connection()), pairs_(pairs), back_(back) {
+    for (const RetypedPair& pair : pairs_) {
+      going_.push_back(back ? pair.target_oid : pair.source_oid);
+      coming_.push_back(back ? pair.source_oid : pair.target_oid);
+    }
+    going_list_ = array_of(Cells(going_.begin(), going_.end()));
+    coming_list_ = array_of(Cells(coming_.begin(), coming_.end()));
+  }
+
+  Status carry_out() {
+    TRY(lock());
+    TRY(views());
+    TRY(foreign_keys());
+    TRY(sequences());
+    TRY(publications());
+    TRY(statistics());
+    if (back_) {
+      TRY(triggers_back());
+    } else {
+      TRY(from_texts("triggers", triggers_sql));
+      TRY(from_texts("rules", rules_sql));
+      TRY(from_texts("policies", policies_sql));
+      TRY(from_texts("rights", rights_sql));
+      TRY(from_texts("settings", settings_sql));
+    }
+    TRY(identities());
+    for (const std::string& sql : now_.before) TRY(connection_.execute(sql));
+    TRY(change_places());
+    for (const std::string& sql : now_.after) TRY(connection_.execute(sql));
+    return remember();
+  }
+
+ private:
+  // Each a statement that makes something anew by the name of its table.
+  static constexpr const char* triggers_sql =
+      "SELECT pg_get_triggerdef(t.oid) || CASE t.tgenabled WHEN 'O' THEN '' ELSE format("
+      "'; ALTER TABLE %s %s TRIGGER %I', t.tgrelid::regclass, CASE t.tgenabled WHEN 'D' THEN "
+      "'DISABLE' WHEN 'A' THEN 'ENABLE ALWAYS' ELSE 'ENABLE REPLICA' END, t.tgname) END "
+      "FROM pg_trigger t WHERE t.tgrelid = ANY ($1::oid[]) AND NOT t.tgisinternal AND t.tgname NOT "
+      "LIKE 'whimbrel\\_%' ORDER BY t.tgname";
+  static constexpr const char* rules_sql =
+      "SELECT pg_get_ruledef(r.oid) FROM pg_rewrite r WHERE r.ev_class = ANY ($1::oid[]) ORDER BY "
+      "r.rulename";
+  static constexpr const char* policies_sql =
+      "SELECT format('CREATE POLICY %I ON %s AS %s FOR %s TO %s', p.polname, p.polrelid::regclass, "
+      "CASE WHEN p.polpermissive THEN 'PERMISSIVE' ELSE 'RESTRICTIVE' END, CASE p.polcmd WHEN 'r' "
+      "THEN 'SELECT' WHEN 'a' THEN 'INSERT' WHEN 'w' THEN 'UPDATE' WHEN 'd' THEN 'DELETE' ELSE 'ALL' "
+      "END, (SELECT string_agg(CASE x WHEN 0 THEN 'PUBLIC' ELSE quote_ident(pg_get_userbyid(x)) "
+      "END, ', ') FROM unnest(p.polroles) x)) || coalesce(' USING (' || pg_get_expr(p.polqual, "
+      "p.polrelid) || ')', '') || coalesce(' WITH CHECK (' || pg_get_expr(p.polwithcheck, "
+      "p.polrelid) || ')', '') FROM pg_policy p WHERE p.polrelid = ANY ($1::oid[]) ORDER BY "
+      "p.polname";
+  static constexpr const char* rights_sql =
+      "SELECT format('ALTER TABLE %s OWNER TO %I', c.oid::regclass, pg_get_userbyid(c.relowner)) "
+      "FROM pg_class c WHERE c.oid = ANY ($1::oid[]) AND c.relowner <> (SELECT oid FROM pg_roles "
+      "WHERE rolname = current_user) "
+      "UNION ALL SELECT format('GRANT %s ON %s TO %s%s', a.privilege_type, c.oid::regclass, CASE "
+      "a.grantee WHEN 0 THEN 'PUBLIC' ELSE quote_ident(pg_get_userbyid(a.grantee)) END, CASE WHEN "
+      "a.is_grantable THEN ' WITH GRANT OPTION' ELSE '' END) FROM pg_class c, aclexplode(c.relacl) a "
+      "WHERE c.oid = ANY ($1::oid[]) AND a.grantee <> c.relowner "
+      "UNION ALL SELECT format('GRANT %s (%I) ON %s TO %s%s', a.privilege_type, t.attname, "
+      "t.attrelid::regclass, CASE a.grantee WHEN 0 THEN 'PUBLIC' ELSE "
+      "quote_ident(pg_get_userbyid(a.grantee)) END, CASE WHEN a.is_grantable THEN ' WITH GRANT "
+      "OPTION' ELSE '' END) FROM pg_attribute t, aclexplode(t.attacl) a WHERE t.attrelid = ANY "
+      "($1::oid[]) AND NOT t.attisdropped";
+  static constexpr const char* settings_sql =
+      "SELECT format('COMMENT ON TABLE %s IS %L', c.oid::regclass, obj_description(c.oid, "
+      "'pg_class')) FROM pg_class c WHERE c.oid = ANY ($1::oid[]) AND obj_description(c.oid, "
+      "'pg_class') IS NOT NULL "
+      "UNION ALL SELECT format('ALTER TABLE %s ENABLE ROW LEVEL SECURITY', c.oid::regclass) FROM "
+      "pg_class c WHERE c.oid = ANY ($1::oid[]) AND c.relrowsecurity "
+      "UNION ALL SELECT format('ALTER TABLE %s FORCE ROW LEVEL SECURITY', c.oid::regclass) FROM "
+      "pg_class c WHERE c.oid = ANY ($1::oid[]) AND c.relforcerowsecurity "
+      "UNION ALL SELECT format('ALTER TABLE %s REPLICA IDENTITY %s', c.oid::regclass, CASE "
+      "c.relreplident WHEN 'f' THEN 'FULL' WHEN 'n' THEN 'NOTHING' ELSE (SELECT 'USING INDEX ' || "
+      "quote_ident(x.relname) FROM pg_index i JOIN pg_class x ON x.oid = i.indexrelid WHERE "
+      "i.indrelid = c.oid AND i.indisreplident) END) FROM pg_class c WHERE c.oid = ANY ($1::oid[]) "
+      "AND c.relreplident <> 'd' "
+      "UNION ALL SELECT format('ALTER TABLE %s CLUSTER ON %I', c.oid::regclass, x.relname) FROM "
+      "pg_class c JOIN pg_index i ON i.indrelid = c.oid AND i.indisclustered JOIN pg_class x ON "
+      "x.oid = i.indexrelid WHERE c.oid = ANY ($1::oid[]) "
+      "UNION ALL SELECT format('ALTER TABLE %s ALTER COLUMN %I SET STATISTICS %s', "
+      "a.attrelid::regclass, a.attname, a.attstattarget) FROM pg_attribute a WHERE a.attrelid = ANY "
+      "($1::oid[]) AND a.attnum > 0 AND NOT a.attisdropped AND a.attstattarget >= 0";
+
+  // In one order, and all that the exchange will touch.
+  Status lock() {
+    ASSIGN_OR_RETURN(
+        const auto rows,
+        connection_.query(
+            "SELECT quote_ident(n.nspname) || '.' || quote_ident(c.relname) FROM (SELECT unnest("
+            "$1::oid[]) UNION SELECT unnest($2::oid[]) UNION SELECT conrelid FROM pg_constraint "
+            "WHERE contype = 'f' AND confrelid = ANY ($1::oid[]) UNION SELECT confrelid FROM "
+            "pg_constraint WHERE contype = 'f' AND conrelid = ANY ($1::oid[])) x(oid) JOIN pg_class "
+            "c ON c.oid = x.oid JOIN pg_namespace n ON n.oid = c.relnamespace ORDER BY 1",
+            {going_list_, coming_list_}));
+    std::vector<std::string> places;
+    for (const Cells& row : rows) places.push_back(*row[0]);
+    return hold_.lock(places, "ACCESS EXCLUSIVE");
+  }
+
+  Status from_texts(const char* what, const char* sql) {
+    Result<std::vector<Cells>> rows = connection_.query(sql, {going_list_});
+    if (!rows.ok()) return std::move(rows).error().within(std::string("reading ") + what);
+    for (const Cells& row : rows.value()) now_.after.push_back(*row[0]);
+    return {};
+  }
+
+  // A constraint of an old table is only in the way of what is carried back; of one that stays it
+  // would refer to the wrong table.
+  Status foreign_keys() {
+    ASSIGN_OR_RETURN(
+        const auto rows,
+        connection_.query(
+            "SELECT format('ALTER TABLE %s DROP CONSTRAINT %I', conrelid::regclass, conname), "
+            "format('ALTER TABLE %s ADD CONSTRAINT %I %s', conrelid::regclass, conname, "
+            "pg_get_constraintdef(oid)), convalidated, conrelid::regclass::text, conname, "
+            "format('COMMENT ON CONSTRAINT %I ON %s IS %L', conname, conrelid::regclass, "
+            "obj_description(oid, 'pg_constraint')), obj_description(oid, 'pg_constraint') IS NULL "
+            "FROM pg_constraint WHERE contype = 'f' AND conparentid = 0 AND (conrelid = ANY "
+            "($1::oid[]) OR confrelid = ANY ($1::oid[])) ORDER BY conrelid, conname",
+            {going_list_}));
+    for (const Cells& row : rows) {
+      now_.before.push_back(*row[0]);
+      const bool was_looked_at = row[2] == "t";
+      now_.after.push_back(*row[1] + (was_looked_at ? " NOT VALID" : ""));
+      if (row[6] == "f") now_.after.push_back(*row[5]);
+      if (!was_looked_at) continue;
+      now_.after.push_back(fmt::format(
+          "INSERT INTO whimbrel.to_settle (statement) VALUES ({})",
+          quote_text(fmt::format("ALTER TABLE {} VALIDATE CONSTRAINT {}", *row[3],
+                                 quote_name(*row[4])))));
+    }
+    return {};
+  }
+
+  // Views upon views: those that others read are dropped last and made first.
+  Status views() {
+    ASSIGN_OR_RETURN(
+        const auto rows,
+        connection_.query(
+            "WITH RECURSIVE readers(oid, depth) AS (SELECT oid, 0 FROM unnest($1::oid[]) oid UNION "
+            "SELECT r.ev_class, readers.depth + 1 FROM readers JOIN pg_depend d ON d.refclassid = "
+            "'pg_class'::regclass AND d.refobjid = readers.oid AND d.classid = "
+            "'pg_rewrite'::regclass JOIN pg_rewrite r ON r.oid = d.objid AND r.ev_class <> d.refobjid "
+            "WHERE readers.depth < 100) "
+            "SELECT c.oid, c.relkind, c.oid::regclass::text, rtrim(pg_get_viewdef(c.oid), ';'), "
+            "array_to_string(c.reloptions, ', '), max(readers.depth), "
+            "(SELECT string_agg(quote_ident(a.attname), ', ' ORDER BY a.attnum) FROM pg_attribute a "
+            "WHERE a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped), "
+            "coalesce(t.spcname, '') "
+            "FROM readers JOIN pg_class c ON c.oid = readers.oid LEFT JOIN pg_tablespace t ON t.oid "
+            "= c.reltablespace WHERE c.relkind IN ('v', 'm') "
+            "GROUP BY c.oid, c.relkind, c.reloptions, t.spcname ORDER BY max(readers.depth), c.oid",
+            {going_list_}));
+    Cells oids;
+    for (const Cells& row : rows) {
+      const bool is_kept = row[1] == "m";
+      const std::string kind = is_kept ? "MATERIALIZED VIEW" : "VIEW";
+      now_.before.insert(now_.before.begin(), fmt::format("DROP {} {}", kind, *row[2]));
+      const std::string options =
+          row[4].value_or("").empty() ? "" : fmt::format(" WITH ({})", *row[4]);
+      const std::string space =
+          row[7].value_or("").empty() ? "" : " TABLESPACE " + quote_name(*row[7]);
+      now_.after.push_back(fmt::format("CREATE {} {} ({}){}{} AS {}{}", kind, *row[2], *row[6],
+                                       options, space, *row[3],
+                                       is_kept ? " WITH NO DATA" : ""));
+      oids.push_back(row[0]);
+      if (!is_kept) continue;
+      now_.after.push_back(
+          fmt::format("INSERT INTO whimbrel.to_settle (statement) VALUES ({})",
+                      quote_text("REFRESH MATERIALIZED VIEW " + *row[2])));
+    }
+    if (oids.empty()) return {};
+    // What hangs on the views themselves.
+    ASSIGN_OR_RETURN(
+        const auto more,
+        connection_.query(
+            "SELECT pg_get_indexdef(i.indexrelid) FROM pg_index i WHERE i.indrelid = ANY "
+            "($1::oid[]) UNION ALL SELECT pg_get_triggerdef(t.oid) FROM pg_trigger t WHERE t.tgrelid "
+            "= ANY ($1::oid[]) AND NOT t.tgisinternal UNION ALL SELECT pg_get_ruledef(r.oid) FROM "
+            "pg_rewrite r WHERE r.ev_class = ANY ($1::oid[]) AND r.rulename <> '_RETURN' UNION ALL "
+            "SELECT format('COMMENT ON COLUMN %s.%I IS %L', a.attrelid::regclass, a.attname, "
+            "col_description(a.attrelid, a.attnum)) FROM pg_attribute a WHERE a.attrelid = ANY "
+            "($1::oid[]) AND col_description(a.attrelid, a.attnum) IS NOT NULL UNION ALL SELECT "
+            "format('COMMENT ON %s %s IS %L', CASE c.relkind WHEN 'm' THEN 'MATERIALIZED VIEW' ELSE "
+            "'VIEW' END, c.oid::regclass, obj_description(c.oid, 'pg_class')) FROM pg_class c WHERE "
+            "c.oid = ANY ($1::oid[]) AND obj_description(c.oid, 'pg_class') IS NOT NULL UNION ALL "
+            "SELECT format('ALTER VIEW %s ALTER COLUMN %I SET DEFAULT %s', d.adrelid::regclass, "
+            "a.attname, pg_get_expr(d.adbin, d.adrelid)) FROM pg_attrdef d JOIN pg_attribute a ON "
+            "a.attrelid = d.adrelid AND a.attnum = d.adnum WHERE d.adrelid = ANY ($1::oid[])",
+            {array_of(oids)}));
+    for (const Cells& row : more) now_.after.push_back(*row[0]);
+    ASSIGN_OR_RETURN(const auto rights, connection_.query(rights_sql, {array_of(oids)}));
+    for (const Cells& row : rights) now_.after.push_back(*row[0]);
+    return {};
+  }
+
+  // A sequence that a column owns goes where its table goes; it is to stay.
+  Status sequences() {
+    ASSIGN_OR_RETURN(
+        const auto rows,
+        connection_.query("SELECT s.oid::regclass::text, format('%s.%I', d.refobjid::regclass, "
+                          "a.attname) FROM pg_depend d JOIN pg_class s ON s.oid = d.objid AND "
+                          "s.relkind = 'S' JOIN pg_attribute a ON a.attrelid = d.refobjid AND "
+                          "a.attnum = d.refobjsubid WHERE d.classid = 'pg_class'::regclass AND "
+                          "d.refclassid = 'pg_class'::regclass AND d.deptype = 'a' AND d.refobjid = "
+                          "ANY ($1::oid[])",
+                          {going_list_}));
+    for (const Cells& row : rows) {
+      now_.before.push_back(fmt::format("ALTER SEQUENCE {} OWNED BY NONE", *row[0]));
+      // Behind its new owner, which is somebody else's by then.
+      owned_.push_back(fmt::format("ALTER SEQUENCE {} OWNED BY {}", *row[0], *row[1]));
+    }
+    return {};
+  }
+
+  // An identity has a sequence of its own on each side.
+  Status identities() {
+    for (std::size_t i = 0; i < going_.size(); ++i) {
+      ASSIGN_OR_RETURN(
+          const auto rows,
+          connection_.query("SELECT pg_get_serial_sequence($1::oid::regclass::text, a.attname), "
+                            "pg_get_serial_sequence($2::oid::regclass::text, a.attname) FROM "
+                            "pg_attribute a WHERE a.attrelid = $1::oid AND a.attidentity <> '' AND "
+                            "NOT a.attisdropped",
+                            {going_[i], coming_[i]}));
+      for (const Cells& row : rows) {
+        if (!row[0] || !row[1]) continue;
+        now_.before.push_back(
+            fmt::format("SELECT setval({}, last_value, is_called) FROM {}", quote_text(*row[1]),
+                        *row[0]));
+      }
+    }
+    return {};
+  }
+
+  Status publications() {
+    ASSIGN_OR_RETURN(
+        const auto rows,
+        connection_.query(
+            "SELECT format('ALTER PUBLICATION %I DROP TABLE %s', p.pubname, r.prrelid::regclass), "
+            "format('ALTER PUBLICATION %I ADD TABLE %s', p.pubname, r.prrelid::regclass) || "
+            "coalesce((SELECT ' (' || string_agg(quote_ident(a.attname), ', ') || ')' FROM "
+            "pg_attribute a WHERE a.attrelid = r.prrelid AND a.attnum = ANY (r.prattrs)), '') || "
+            "coalesce(' WHERE (' || pg_get_expr(r.prqual, r.prrelid) || ')', '') FROM "
+            "pg_publication_rel r JOIN pg_publication p ON p.oid = r.prpubid WHERE r.prrelid = ANY "
+            "($1::oid[])",
+            {going_list_}));
+    for (const Cells& row : rows) {
+      now_.before.push_back(*row[0]);
+      now_.after.push_back(*row[1]);
+    }
+    return {};
+  }
+
+  Status statistics() {
+    ASSIGN_OR_RETURN(
+        const auto rows,
+        connection_.query("SELECT format('DROP STATISTICS %I.%I', n.nspname, s.stxname), "
+                          "pg_get_statisticsobjdef(s.oid) FROM pg_statistic_ext s JOIN pg_namespace "
+                          "n ON n.oid = s.stxnamespace WHERE s.stxrelid = ANY ($1::oid[])",
+                          {going_list_}));
+    for (const Cells& row : rows) {
+      now_.before.push_back(*row[0]);
+      now_.after.push_back(*row[1]);
+    }
+    return {};
+  }
+
+  Status triggers_back() {
+    ASSIGN_OR_RETURN(const auto rows,
+                     connection_.query("SELECT statement FROM whimbrel.to_enable WHERE of_table = "
+                                       "ANY ($1::oid[])",
+                                       {coming_list_}));
+    for (const Cells& row : rows) now_.after.push_back(*row[0]);
+    now_.after.push_back(fmt::format("DELETE FROM whimbrel.to_enable WHERE of_table = ANY ({}::oid[])",
+                                     quote_text(coming_list_)));
+    return {};
+  }
+
+  Status change_places() {
+    for (const bool goes : {true, false}) {
+      for (std::size_t i = 0; i < pairs_.size(); ++i) {
+        const TableName known = split_name(pairs_[i].source);
+        const std::string away = back_ ? new_schema(known.schema) : old_schema(known.schema);
+        const std::string from = back_ ? old_schema(known.schema) : new_schema(known.schema);
+        if (goes) {
+          TRY(connection_.execute(fmt::format("CREATE SCHEMA IF NOT EXISTS {}; ALTER TABLE {} SET "
+                                              "SCHEMA {}",
+                                              quote_name(away), quoted(known), quote_name(away))));
+        } else {
+          TRY(connection_.execute(fmt::format("ALTER TABLE {} SET SCHEMA {}",
+                                              quoted({from, known.table}),
+                                              quote_name(known.schema))));
+        }
+      }
+    }
+    for (const std::string& sql : owned_) TRY(connection_.execute(sql));
+    return {};
+  }
+
+  // Triggers of the application on tables that only follow from now on would do everything twice.
+  Status remember() {
+    if (!back_) {
+      ASSIGN_OR_RETURN(
+          const auto rows,
+          connection_.query(
+              "SELECT t.tgrelid, format('ALTER TABLE %s DISABLE TRIGGER %I', t.tgrelid::regclass, "
+              "t.tgname), t.tgenabled, t.tgname FROM pg_trigger t WHERE t.tgrelid = ANY "
+              "($1::oid[]) AND NOT t.tgisinternal AND t.tgname NOT LIKE 'whimbrel\\_%' AND "
+              "t.tgenabled <> 'D'",
+              {going_list_}));
+      for (const Cells& row : rows) {
+        TRY(connection_.execute(*row[1]));
+        const auto pair = std::ranges::find(pairs_, *row[0], &RetypedPair::source_oid);
+        const std::string how = row[2] == "A"   ? "ENABLE ALWAYS"
+                                : row[2] == "R" ? "ENABLE REPLICA"
+                                                : "ENABLE";
+        TRY(connection_.run(
+            "INSERT INTO whimbrel.to_enable (of_table, statement) VALUES ($1::oid, $2)",
+            {row[0], fmt::format("ALTER TABLE {} {} TRIGGER {}",
+                                 quoted(split_name(pair->source)), how, quote_name(*row[3]))}));
+      }
+    }
+    const auto noted = connection_.run(
+        "UPDATE whimbrel.retyped SET swapped = $2::boolean WHERE source_oid = ANY ($1::oid[])",
+        {back_ ? coming_list_ : going_list_, back_ ? "false" : "true"});
+    return noted.ok() ? Status() : Status(noted.error());
+  }
+
+  Hold& hold_;
+  Connection& connection_;
+  const std::vector<RetypedPair>& pairs_;
+  bool back_;
+  std::vector<std::string> going_;   // out of the place where the application looks
+  std::vector<std::string> coming_;  // into it
+  std::string going_list_;
+  std::string coming_list_;
+  Statements now_;
+  std::vector<std::string> owned_;
+};
+
+}  // namespace
+
+Status swap_tables(Hold& hold, const std::vector<RetypedPair>& pairs, bool back, SwapFor how) {
+  TRY(hold.connection().execute(
+      "CREATE TABLE IF NOT EXISTS whimbrel.to_settle (at bigint GENERATED ALWAYS AS IDENTITY, "
+      "statement text NOT NULL); CREATE TABLE IF NOT EXISTS whimbrel.to_enable (of_table oid NOT "
+      "NULL, statement text NOT NULL)"));
+  TRY(Exchange(hold, pairs, back).carry_out());
+  return how == SwapFor::good ? hold.commit() : hold.connection().execute("ROLLBACK");
+}
+
+Status settle_after_swap(Connection& connection) {
+  ASSIGN_OR_RETURN(const bool any, has_own(connection, "to_settle"));
+  if (!any) return {};
+  TRY(connection.execute("SET statement_timeout = 0"));
+  Status settled;
+  while (settled.ok()) {
+    ASSIGN_OR_RETURN(const auto rows, connection.query("SELECT at, statement FROM whimbrel.to_settle "
+                                                       "ORDER BY at LIMIT 1"));
+    if (rows.empty()) break;
+    settled = connection.execute(*rows[0][1]);
+    if (settled.ok()) {
+      TRY(connection.run("DELETE FROM whimbrel.to_settle WHERE at = $1::bigint", {rows[0][0]}));
+    }
+  }
+  return settled;
+}
+
+}  // namespace whimbrel::postgresql

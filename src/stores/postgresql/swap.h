@@ -1,0 +1,23 @@
+// The exchange of old tables and new ones, in one transaction.
+//
+// The old tables and the new ones change places by SET SCHEMA, which takes indexes, constraints and
+// their names along. What the catalogue binds to the old tables by number (foreign keys, views,
+// triggers, rules, policies, publications, statistics, sequences, rights, comments) is made anew
+// from the catalogue's own text, which names tables and so means the new ones afterwards.
+#pragma once
+
+#include "stores/postgresql/hold.h"
+#include "stores/postgresql/retype.h"
+
+namespace whimbrel::postgresql {
+
+// Only for a look whether it would go well: everything is rolled back.
+enum class SwapFor { good, a_look };
+// Takes the strongest lock of all tables concerned on the way. Foreign keys come without having been
+// looked at; settle_after_swap() does that afterwards.
+Status swap_tables(Hold& hold, const std::vector<RetypedPair>& pairs, bool back, SwapFor how);
+// Lets everybody read and write meanwhile. Materialised views that the exchange left empty are
+// filled as well. The session's statements may take as long as they do from then on.
+Status settle_after_swap(Connection& connection);
+
+}  // namespace whimbrel::postgresql
