@@ -128,6 +128,7 @@ class Engine {
   Status carry_numbers(Direction direction);
   Status copy();
   void add_listeners(std::vector<Task>& tasks);
+  Status build_index(const Move& move, const std::string& ddl);
   Status build_indexes();
   std::vector<std::shared_ptr<Store>> stores_of(Direction direction) const;
   std::vector<std::string> tables_in(Direction direction, const Store& store) const;

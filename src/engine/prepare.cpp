@@ -251,6 +251,20 @@ void Engine::add_listeners(std::vector<Task>& tasks) {
   }
 }
 
+// A copy that was made while others wrote may hold a value twice that moved from one row to another
+// meanwhile: the row that has lost it is carried over first, and then it is tried again.
+Status Engine::build_index(const Move& move, const std::string& ddl) {
+  constexpr int tries_max = 20;
+  for (int tries = 1;; ++tries) {
+    Status built = move.target->catalog().create_index(ddl);
+    const bool may_be_late = !built.ok() && built.error().code == ErrorCode::refused &&
+                             migration_.sync == Sync::capture && tries < tries_max;
+    if (!may_be_late) return built;
+    ASSIGN_OR_RETURN(const bool drained, drain(Direction::forward, std::nullopt));
+    if (!drained) return Error{ErrorCode::cancelled, "stopped as asked"};
+  }
+}
+
 // Indexes that were left out of the copy; each is one statement, so a crash repeats one.
 Status Engine::build_indexes() {
   TRY(parts_.journal.append(EffectIntended{"indexes", "{}"}));
@@ -259,7 +273,7 @@ Status Engine::build_indexes() {
     for (const std::string& ddl : move.mapping.target.index_ddl) {
       const Milliseconds began = parts_.clock.monotonic();
       parts_.events.emit({"index_begun", {{"table", move.name}}});
-      Status built = move.target->catalog().create_index(ddl);
+      Status built = build_index(move, ddl);
       if (!built.ok()) return std::move(built).error().within("building an index of " + move.to);
       const Milliseconds took = parts_.clock.monotonic() - began;
       parts_.events.emit(

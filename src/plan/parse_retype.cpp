@@ -51,8 +51,7 @@ std::optional<RetypeEntry> entry_of(YamlReader& reader, const YAML::Node& node,
   entry.column_at = YamlReader::place(YamlReader::child(node, "column"));
   entry.to = reader.text_at(node, "to").value_or("");
   reader.word_at(node, "follow", {"references"});
-  entry.normalises = reader.word_at(node, "on_invalid", {"fail", "normalise"}, {"map"}) ==
-                     "normalise";
+  reader.word_at(node, "on_invalid", {"fail"}, {"normalise", "map"});
   reader.word_at(node, "orphans", {"fail"}, {"delete", "null", "assign"});
   reader.word_at(node, "method", {"auto", "shadow_table"}, {"shadow_column", "rewrite"});
   const YAML::Node also = YamlReader::child(node, "also");

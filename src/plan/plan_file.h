@@ -120,7 +120,6 @@ struct RetypeEntry {
   std::string column;
   std::string to;
   std::vector<Also> also;
-  bool normalises = false;  // values whose text would change are converted all the same
   Place at;
   Place column_at;
 };

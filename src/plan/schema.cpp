@@ -575,8 +575,8 @@ std::string plan_schema() {
           "items": {"type": "string"},
           "description": "Columns that refer to it without a foreign key, as `STORE/TABLE.COLUMN`."},
         "on_invalid": {
-          "enum": ["fail", "normalise"],
-          "description": "Values whose text would be another one afterwards: refused, or converted.",
+          "const": "fail",
+          "description": "Values that do not convert, or whose text would be another one afterwards, are refused.",
           "default": "fail"},
         "orphans": {"const": "fail", "description": "Rows that refer to nothing.", "default": "fail"},
         "method": {

@@ -850,6 +850,23 @@ json objects_beside(const Migration& migration) {
   return objects;
 }
 
+// Where every table has locks of its own, what is ours lies in a schema of ours.
+json objects_in_schema(const Migration& migration) {
+  json objects = json::array();
+  for (const Move& move : migration.moves) {
+    if (move.creates_target) objects.push_back("table " + move.to);
+  }
+  if (migration.only_copies) {
+    objects.push_back("own-rows.db in the state folder: which rows of the new side are ours");
+  } else {
+    objects.push_back("triggers on the tables in use that note the keys they write (whimbrel_…)");
+  }
+  objects.push_back(
+      "the schema whimbrel: which journal drives the migration, and keys that were written, until "
+      "they are carried over");
+  return objects;
+}
+
 json plan_part(const Migration& migration) {
   json objects = json::array();
   bool replaces = false;  // a row can stand in the way of another by more than its key
@@ -898,6 +915,10 @@ json plan_part(const Migration& migration) {
     return move.source->capabilities().holds || move.target->capabilities().holds;
   });
   if (!has_triggers && !migration.only_copies) objects = objects_beside(migration);
+  const bool locks_tables = std::ranges::all_of(migration.moves, [](const Move& move) {
+    return move.source->capabilities().locks_tables && move.target->capabilities().locks_tables;
+  });
+  if (locks_tables) objects = objects_in_schema(migration);
   json switches = json::array();
   for (const SwitchPlan& one : migration.switches) switches.push_back(one.name);
   return {
@@ -906,7 +927,11 @@ json plan_part(const Migration& migration) {
       {"sync", name_of(migration.sync)},
       {"objects", objects},
       {"switches", switches},
-      {"locks", has_triggers ? "one writer at a time: a chunk holds the write lock for about 25 ms"
+      {"locks", locks_tables
+                    ? "of each table for a moment, when its triggers come and go; of all of them "
+                      "during the switch, which holds writers for " +
+                          to_duration_text(migration.hold_max) + " at most"
+                : has_triggers ? "one writer at a time: a chunk holds the write lock for about 25 ms"
                              : "none: nobody waits"}};
 }
 

@@ -37,6 +37,7 @@ struct Capabilities {
   bool queries = false;          // runs an application's own queries, and tells what room it takes
   bool compares_inside = true;   // where it copies inside, it compares there as well
   bool holds = true;             // can refuse the application's writes for a while
+  bool locks_tables = false;     // a writer waits for its own table only, and a hold is a lock
   bool keeps_copies = false;     // of its tables, in a schema of its own
   bool logs = false;             // what was done, in a table
 };

@@ -77,6 +77,11 @@ def versitygw(port=0, data=None):
     return _running("versitygw", port, data, [])
 
 
+def postgresql(port=0, data=None):
+    """PostgreSQL 15. `url` is one that psql and whimbrel take; it forgets nothing but a power cut."""
+    return _running("postgresql", port, data, [])
+
+
 @contextlib.contextmanager
 def _running(name, port, data, options):
     if data is not None:

@@ -12,7 +12,7 @@ import sys
 import tempfile
 import time
 
-from servers import ServerFailed, dynamodb_local, moto, versitygw
+from servers import ServerFailed, dynamodb_local, moto, postgresql, versitygw
 
 MEBIBYTE = 1 << 20
 
@@ -247,11 +247,24 @@ def a_port_that_is_taken_is_told():
             assert f"port {server.port} cannot be had: Address already in use" in str(failure), failure
 
 
+def postgresql_keeps_what_it_was_told_after_a_kill():
+    with tempfile.TemporaryDirectory() as folder:
+        os.chmod(folder, 0o711)
+        data = pathlib.Path(folder) / "data"
+        psql = ["psql", "-XAtq", "-v", "ON_ERROR_STOP=1"]
+        with postgresql(data=data) as server:
+            subprocess.run([*psql, server.url, "-c", "CREATE TABLE t AS SELECT 1 AS a"], check=True)
+            server.kill()
+        with postgresql(data=data) as server:
+            assert subprocess.check_output([*psql, server.url, "-c", "TABLE t"], text=True) == "1\n"
+
+
 TESTS = [
     dynamodb_local_stores_rows_and_streams_changes,
     dynamodb_local_finds_its_files_again_after_a_kill,
     a_delayed_index_takes_its_time,
     moto_has_functions_parameters_and_buckets,
+    postgresql_keeps_what_it_was_told_after_a_kill,
     versitygw_takes_signed_and_multipart_objects,
     a_command_finds_its_server_by_the_environment,
     two_at_once_know_nothing_of_each_other,

@@ -3,7 +3,9 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <array>
 
+#include "base/counted.h"
 #include "base/text.h"
 #include "stores/postgresql/dialect.h"
 #include "stores/postgresql/inside.h"
@@ -54,6 +56,7 @@ Capabilities PostgresqlStore::capabilities() const {
   all.capture = true;
   all.inside = true;
   all.queries = true;
+  all.locks_tables = true;
   all.keeps_copies = true;
   all.logs = true;
   return all;
@@ -219,7 +222,7 @@ Status PostgresqlStore::log(const std::string& table, const LogLine& line) {
 
 // Our schema goes with the last that needs it.
 Status PostgresqlStore::tidy_up(Connection& connection) const {
-  for (const char* table : {"retyped", "claims", "to_settle", "to_enable"}) {
+  for (const char* table : {"retyped", "claims"}) {
     ASSIGN_OR_RETURN(const bool there, has_own(connection, table));
     if (!there) continue;
     ASSIGN_OR_RETURN(const auto rows, connection.query(fmt::format(
@@ -728,6 +731,67 @@ Status PostgresqlStore::look_whether_it_swaps() {
   return std::move(looked).error().within("trying the exchange of the tables, and rolling it back");
 }
 
+namespace {
+
+struct Spelling {
+  const char* what;
+  const char* condition;  // of a text `v`, where none before has held
+  bool converts;
+};
+constexpr std::array<Spelling, 7> uuid_spellings = {{
+    {"empty", "v = ''", false},
+    {"with spaces around", "v ~ '^[[:space:]]|[[:space:]]$'", false},
+    {"in upper case", "v ~* '^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$'", true},
+    {"in braces", "v ~* '^[{][0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}[}]$'", true},
+    {"without hyphens", "v ~* '^[0-9a-f]{32}$'", true},
+    {"of other characters than hexadecimal digits", "v !~* '^[-{}0-9a-f]*$'", false},
+    {"of another length or form", "true", false},
+}};
+
+// Texts that are no UUID as PostgreSQL would write it, kind by kind.
+Status review_uuids(Connection& connection, const std::string& place, const std::string& table,
+                    const std::string& column, std::vector<Finding>& findings) {
+  std::string kind = "CASE WHEN v ~ '^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$' THEN NULL";
+  for (std::size_t i = 0; i < uuid_spellings.size(); ++i) {
+    kind += fmt::format(" WHEN {} THEN {}", uuid_spellings[i].condition, i);
+  }
+  ASSIGN_OR_RETURN(
+      const auto rows,
+      connection.query(fmt::format("SELECT kind, count(*), min(v) FROM (SELECT v, {} END AS kind "
+                                   "FROM (SELECT {}::text AS v FROM {}) a WHERE v IS NOT NULL) b "
+                                   "WHERE kind IS NOT NULL GROUP BY kind ORDER BY kind",
+                                   kind, quote_name(column), place)));
+  bool converts_any = false;
+  for (const Cells& row : rows) {
+    const Spelling& one = uuid_spellings.at(static_cast<std::size_t>(std::stoi(*row[0])));
+    converts_any = converts_any || one.converts;
+    findings.push_back(
+        {Finding::Weight::refusal, "uuid_invalid",
+         fmt::format("{} of {}.{} {} {}, like {}: {}", rows_text(std::stoll(*row[1])), table, column,
+                     *row[1] == "1" ? "is a text" : "are texts", one.what,
+                     show(Value::text(row[2].value_or(""))),
+                     one.converts ? "as a UUID it would be spelled otherwise" : "it is no UUID"),
+         one.converts ? "spell it as PostgreSQL does, in lower case with hyphens"
+                      : "correct it or delete the row"});
+  }
+  if (!converts_any) return {};
+  ASSIGN_OR_RETURN(
+      const auto same,
+      connection.query(fmt::format(
+          "SELECT count(*), min(v) FROM (SELECT lower(translate({0}::text, '{{}}-', '')) AS v FROM "
+          "{1} GROUP BY 1 HAVING count(DISTINCT {0}::text) > 1) a",
+          quote_name(column), place)));
+  if (same.at(0).at(0) == "0") return {};
+  findings.push_back({Finding::Weight::refusal, "uuid_twice",
+                      fmt::format("{} different texts of {}.{} would become the same UUID, like {}",
+                                  *same.at(0).at(0), table, column,
+                                  show(Value::text(same.at(0).at(1).value_or("")))),
+                      "decide which row is meant"});
+  return {};
+}
+
+}  // namespace
+
 // What this store knows that a plan cannot.
 Result<std::vector<Finding>> PostgresqlStore::review(const Mapping& mapping, bool) {
   std::vector<Finding> findings;
@@ -736,6 +800,17 @@ Result<std::vector<Finding>> PostgresqlStore::review(const Mapping& mapping, boo
   if (!place.ok()) return place.error();
   const bool is_retype = mapping.target.create_ddl.find("whimbrel.retyped") != std::string::npos;
   if (is_retype) {
+    for (const ColumnRule& rule : mapping.forward) {
+      const auto at = static_cast<std::size_t>(mapping.source.column_index(rule.column));
+      const Type from = type_of(mapping.source.columns[at].declared);
+      const Type to =
+          type_of(mapping.target.columns[static_cast<std::size_t>(rule.index)].declared);
+      const bool is_text = from.is == TypeClass::text || from.is == TypeClass::varchar ||
+                           from.is == TypeClass::bpchar;
+      if (!is_text || to.is != TypeClass::uuid) continue;
+      TRY(review_uuids(*connection, place.value().sql(), mapping.source.name, rule.column,
+                       findings));
+    }
     ASSIGN_OR_RETURN(const Dependents all, dependents_of(*connection, {place.value().oid}));
     for (const std::string& one : all.rebuilt) {
       findings.push_back({Finding::Weight::note, "rebuilt", one + " is made anew at the switch", ""});

@@ -1,0 +1,461 @@
+"""Columns get another type in place, on a real PostgreSQL, while an application writes.
+
+The application and every comparison use psycopg and nothing of whimbrel's. Runs under
+tools/servers/python, with WHIMBREL naming the binary; with NAME... some of the tests.
+"""
+
+import os
+import pathlib
+import random
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+import uuid
+
+import psycopg
+
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+sys.path.insert(0, str(ROOT / "test" / "support"))
+from servers import postgresql  # noqa: E402
+
+BINARY = os.environ.get("WHIMBREL", str(ROOT / "build" / "whimbrel"))
+
+ACCOUNTS = """
+CREATE TABLE people (id varchar(36) PRIMARY KEY, mail text UNIQUE NOT NULL, slot integer UNIQUE, note text DEFAULT 'none');
+CREATE TABLE letters (id serial PRIMARY KEY, sender varchar(36) NOT NULL REFERENCES people(id) ON DELETE CASCADE,
+                      body text, sent timestamptz DEFAULT now());
+CREATE INDEX letters_sender ON letters (sender, sent DESC);
+CREATE VIEW writers AS SELECT p.id, p.mail, count(l.id) AS letters FROM people p LEFT JOIN letters l ON l.sender = p.id GROUP BY p.id;
+"""
+PLAN = """
+whimbrel: 1
+migration: ids
+stores: {app: "${DATABASE_URL}"}
+retype: [{table: app/public.people, column: id, to: uuid}]
+sync: capture
+cutover: {max_hold: 800ms}
+"""
+
+
+class World:
+    def __init__(self, server, ddl=ACCOUNTS, plan=PLAN):
+        self.url = server.url
+        self.folder = pathlib.Path(tempfile.mkdtemp(prefix="whimbrel-postgresql-"))
+        self.plan = self.folder / "plan.yaml"
+        self.plan.write_text(plan)
+        for (schema,) in self.sql("SELECT nspname FROM pg_namespace WHERE nspname !~ '^pg_' AND nspname <> 'information_schema'"):
+            self.sql('DROP SCHEMA "%s" CASCADE' % schema.replace('"', '""'))
+        for (publication,) in self.sql("SELECT pubname FROM pg_publication"):
+            self.sql("DROP PUBLICATION " + publication)
+        self.sql("CREATE SCHEMA public")
+        if ddl:
+            self.sql(ddl)
+
+    def sql(self, text, *values):
+        with psycopg.connect(self.url, autocommit=True) as connection:
+            answer = connection.execute(text, values or None)
+            return answer.fetchall() if answer.description else None
+
+    def one(self, text, *values):
+        return self.sql(text, *values)[0][0]
+
+    def start(self, *words):
+        return subprocess.Popen([BINARY, *words[:1], str(self.plan), *words[1:], "--state", str(self.folder / "state")],
+                                env={**os.environ, "DATABASE_URL": self.url}, stdin=subprocess.DEVNULL,
+                                stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+
+    def run(self, *words, code=0):
+        process = self.start(*words)
+        out, err = process.communicate(timeout=300)
+        assert process.returncode == code, "%s ended with %d:\n%s%s" % (" ".join(words), process.returncode, out[-2000:], err[-3000:])
+        return out + err
+
+    def people(self, count):
+        rnd = random.Random(11)
+        ids = [str(uuid.UUID(int=rnd.getrandbits(128))) for _ in range(count)]
+        with psycopg.connect(self.url) as connection, connection.cursor() as cursor:
+            with cursor.copy("COPY people(id, mail, slot) FROM STDIN") as copy:
+                for number, one in enumerate(ids):
+                    copy.write_row((one, "p%d@x" % number, number))
+            with cursor.copy("COPY letters(sender, body) FROM STDIN") as copy:
+                for number in range(count * 2):
+                    copy.write_row((rnd.choice(ids), "body %d" % number))
+        return ids
+
+    def type_of(self, table, column):
+        return self.one("SELECT format_type(atttypid, atttypmod) FROM pg_attribute WHERE attrelid = %s::regclass AND attname = %s", table, column)
+
+    def objects(self):
+        """Everything that hangs on the tables of the application, as the catalogue spells it."""
+        return {
+            "columns": self.sql("""SELECT a.attrelid::regclass::text, a.attnum, a.attname, format_type(a.atttypid, a.atttypmod), a.attnotnull,
+                pg_get_expr(d.adbin, d.adrelid), a.attidentity, a.attgenerated, col_description(a.attrelid, a.attnum), a.attacl::text, a.attstattarget, a.attstorage
+                FROM pg_attribute a JOIN pg_class c ON c.oid = a.attrelid LEFT JOIN pg_attrdef d ON d.adrelid = a.attrelid AND d.adnum = a.attnum
+                WHERE c.relkind IN ('r', 'v', 'm') AND a.attnum > 0 AND NOT a.attisdropped AND c.relnamespace = 'public'::regnamespace ORDER BY 1, 2"""),
+            "tables": self.sql("""SELECT c.relname, c.relkind, pg_get_userbyid(c.relowner), array(SELECT unnest(c.relacl)::text ORDER BY 1), c.reloptions::text,
+                c.relrowsecurity, c.relforcerowsecurity, c.relreplident, obj_description(c.oid, 'pg_class') FROM pg_class c
+                WHERE c.relnamespace = 'public'::regnamespace AND c.relkind IN ('r', 'v', 'm') ORDER BY 1"""),
+            "indexes": self.sql("SELECT indexdef FROM pg_indexes WHERE schemaname = 'public' ORDER BY 1"),
+            "constraints": self.sql("""SELECT conrelid::regclass::text, conname, pg_get_constraintdef(oid), convalidated, obj_description(oid, 'pg_constraint')
+                FROM pg_constraint WHERE connamespace = 'public'::regnamespace ORDER BY 1, 2"""),
+            "triggers": self.sql("SELECT pg_get_triggerdef(t.oid), tgenabled FROM pg_trigger t JOIN pg_class c ON c.oid = tgrelid WHERE NOT tgisinternal AND tgname NOT LIKE 'whimbrel%' AND c.relnamespace = 'public'::regnamespace ORDER BY 1"),
+            "rules": self.sql("SELECT pg_get_ruledef(r.oid) FROM pg_rewrite r JOIN pg_class c ON c.oid = ev_class WHERE c.relnamespace = 'public'::regnamespace AND rulename <> '_RETURN' ORDER BY 1"),
+            "views": self.sql("SELECT c.relname, pg_get_viewdef(c.oid) FROM pg_class c WHERE c.relnamespace = 'public'::regnamespace AND relkind IN ('v', 'm') ORDER BY 1"),
+            "policies": self.sql("SELECT * FROM pg_policies WHERE schemaname = 'public' ORDER BY tablename, policyname"),
+            "publications": self.sql("SELECT pubname, schemaname, tablename, attnames::text, rowfilter FROM pg_publication_tables ORDER BY 1, 3"),
+            "statistics": self.sql("SELECT pg_get_statisticsobjdef(oid) FROM pg_statistic_ext ORDER BY 1"),
+            "sequences": self.sql("""SELECT s.relname, d.refobjid::regclass::text, d.refobjsubid, d.deptype FROM pg_class s JOIN pg_depend d ON d.objid = s.oid AND d.classid = 'pg_class'::regclass
+                AND d.refclassid = 'pg_class'::regclass AND d.deptype IN ('a', 'i') WHERE s.relkind = 'S' AND s.relnamespace = 'public'::regnamespace ORDER BY 1"""),
+        }
+
+    def nothing_is_left(self):
+        left = self.sql("SELECT nspname FROM pg_namespace WHERE nspname LIKE 'whimbrel%'")
+        left += self.sql("SELECT tgname FROM pg_trigger WHERE tgname LIKE 'whimbrel%'")
+        left += self.sql("SELECT proname FROM pg_proc WHERE proname LIKE 'note\\_%%'")
+        assert not left, left
+
+    def close(self):
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+
+def differences(before, after):
+    return ["%s: %s -> %s" % (kind, [x for x in before[kind] if x not in after[kind]], [x for x in after[kind] if x not in before[kind]])
+            for kind in before if before[kind] != after[kind]]
+
+
+class Writers:
+    """An application: it inserts, changes, deletes, exchanges unique values, and remembers what was acknowledged."""
+
+    def __init__(self, world, ids, count=3):
+        self.world, self.stop, self.errors, self.stalls = world, threading.Event(), [], []
+        self.lock, self.alive, self.dead = threading.Lock(), {}, set()
+        self.threads = [threading.Thread(target=self.work, args=(n, ids[n::count])) for n in range(count)]
+
+    def __enter__(self):
+        for thread in self.threads:
+            thread.start()
+        return self
+
+    def __exit__(self, *_):
+        self.stop.set()
+        for thread in self.threads:
+            thread.join()
+
+    def work(self, number, ids):
+        rnd = random.Random(number)
+        with psycopg.connect(self.world.url, autocommit=True, prepare_threshold=None) as connection:
+            say = connection.execute
+
+            def timed(*words):
+                begun = time.monotonic()
+                try:
+                    return say(*words)
+                finally:
+                    self.stalls.append(time.monotonic() - begun)
+            connection.execute = timed
+            while not self.stop.is_set():
+                try:
+                    self.step(connection, rnd, number, ids)
+                except psycopg.Error as error:
+                    self.errors.append(str(error).splitlines()[0])
+                time.sleep(0.002)
+
+    def step(self, connection, rnd, number, ids):
+        what = rnd.random()
+        if what < 0.4 or len(ids) < 5:
+            one = str(uuid.UUID(int=rnd.getrandbits(128)))
+            connection.execute("INSERT INTO people(id, mail) VALUES ('%s', '%s@live')" % (one, one))
+            connection.execute("INSERT INTO letters(sender, body) VALUES ('%s', 'live')" % one)
+            ids.append(one)
+            with self.lock:
+                self.alive[one] = "none"
+        elif what < 0.6:
+            one, note = rnd.choice(ids), "note %d %f" % (number, rnd.random())
+            connection.execute("UPDATE people SET note = %s WHERE id = '" + one + "'", (note,))
+            with self.lock:
+                self.alive[one] = note
+        elif what < 0.7:  # a null on purpose
+            one = rnd.choice(ids)
+            connection.execute("UPDATE people SET note = NULL WHERE id = '%s'" % one)
+            with self.lock:
+                self.alive[one] = None
+        elif what < 0.8:
+            one = ids.pop(rnd.randrange(len(ids)))
+            connection.execute("DELETE FROM people WHERE id = '%s'" % one)
+            with self.lock:
+                self.alive.pop(one, None)
+                self.dead.add(one)
+        elif what < 0.9:  # unique values change places in one transaction
+            one, other = rnd.sample(ids, 2)
+            with connection.transaction():
+                connection.execute("SELECT 1 FROM people WHERE id IN ('%s', '%s') ORDER BY id FOR UPDATE" % (one, other))
+                rows = connection.execute("SELECT slot FROM people WHERE id = '%s' UNION ALL SELECT slot FROM people WHERE id = '%s'" % (one, other)).fetchall()
+                if len(rows) == 2:
+                    connection.execute("UPDATE people SET slot = NULL WHERE id = '%s'" % one)
+                    connection.execute("UPDATE people SET slot = %s WHERE id = '" + other + "'", (rows[0][0],))
+                    connection.execute("UPDATE people SET slot = %s WHERE id = '" + one + "'", (rows[1][0],))
+        else:  # the key changes; letters keep it from having any
+            one, other = str(uuid.UUID(int=rnd.getrandbits(128))), str(uuid.UUID(int=rnd.getrandbits(128)))
+            connection.execute("INSERT INTO people(id, mail) VALUES ('%s', '%s@key')" % (one, one))
+            connection.execute("UPDATE people SET id = '%s' WHERE id = '%s'" % (other, one))
+            ids.append(other)
+            with self.lock:
+                self.alive[other] = "none"
+                self.dead.add(one)
+
+    def are_all_there(self):
+        notes = {str(one): note for one, note in self.world.sql("SELECT id, note FROM people")}
+        lost = [one for one, note in self.alive.items() if one not in notes or notes[one] != note]
+        assert not lost, "%d acknowledged writes are lost, like %s" % (len(lost), lost[:3])
+        back = [one for one in self.dead if one in notes]
+        assert not back, "%d deleted rows came back, like %s" % (len(back), back[:3])
+        assert self.world.one("SELECT count(*) FROM letters l WHERE NOT EXISTS (SELECT FROM people p WHERE p.id = l.sender)") == 0
+        assert self.world.one("SELECT count(*) FROM (SELECT slot FROM people WHERE slot IS NOT NULL GROUP BY 1 HAVING count(*) > 1) d") == 0
+
+
+# ---------------------------------------------------------------- the tests
+
+def goes_there_and_back_under_writers(server):
+    world = World(server)
+    before = world.objects()
+    ids = world.people(3000)
+    with Writers(world, ids) as writers:
+        time.sleep(0.5)
+        world.run("run", "--yes")
+        time.sleep(0.5)
+        assert world.type_of("people", "id") == world.type_of("letters", "sender") == "uuid"
+        world.run("verify")
+        world.run("rollback", "--yes")
+        time.sleep(0.3)
+    assert not writers.errors, writers.errors[:3]
+    assert max(writers.stalls) < 1.5, max(writers.stalls)
+    writers.are_all_there()
+    assert differences(before, world.objects()) == []
+    world.nothing_is_left()
+
+
+def survives_being_killed_anywhere(server):
+    rnd = random.Random(int(os.environ.get("SEED", "5")))
+    for round_number in range(int(os.environ.get("ROUNDS", "4"))):
+        world = World(server)
+        before = world.objects()
+        ids = world.people(2000)
+        with Writers(world, ids, 2) as writers:
+            for _ in range(6):
+                process = world.start("run", "--yes")
+                try:
+                    process.communicate(timeout=rnd.uniform(0.05, 1.6))
+                    break
+                except subprocess.TimeoutExpired:
+                    process.send_signal(signal.SIGKILL)
+                    process.communicate()
+            world.run("run", "--yes")
+            assert world.type_of("people", "id") == "uuid"
+            for _ in range(4):
+                process = world.start("rollback", "--yes")
+                try:
+                    process.communicate(timeout=rnd.uniform(0.05, 0.8))
+                    break
+                except subprocess.TimeoutExpired:
+                    process.send_signal(signal.SIGKILL)
+                    process.communicate()
+            world.run("rollback", "--yes")
+            time.sleep(0.2)
+        assert not writers.errors, (round_number, writers.errors[:3])
+        writers.are_all_there()
+        assert differences(before, world.objects()) == [], round_number
+        world.nothing_is_left()
+        world.close()
+
+
+ZOO = """
+CREATE DOMAIN short AS text CHECK (length(VALUE) < 50);
+CREATE TYPE mood AS ENUM ('calm', 'it''s windy');
+CREATE TABLE "Odd.Parents" ("the id" varchar(36) PRIMARY KEY, "100%" text, boss varchar(36) REFERENCES "Odd.Parents"("the id"),
+    feeling mood, code short, tags text[], span int4range, amount numeric, exact numeric(10, 3), doc json, docb jsonb, raw bytea,
+    at timestamptz, day date, clock time, address inet, page xml, ratio real, wide double precision, yes boolean, pair int[][],
+    twice text GENERATED ALWAYS AS ("100%" || "100%") STORED, CONSTRAINT "odd check" CHECK ("100%" <> 'no'));
+CREATE TABLE others (id integer PRIMARY KEY);
+CREATE TABLE children (n bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY, parent varchar(36) CONSTRAINT "fk's name" REFERENCES "Odd.Parents"("the id") ON UPDATE CASCADE DEFERRABLE INITIALLY DEFERRED,
+    other integer REFERENCES others, UNIQUE (parent, other), EXCLUDE USING gist (int4range(other, other, '[]') WITH &&) WHERE (other IS NOT NULL) DEFERRABLE);
+CREATE TABLE grandchildren (id serial PRIMARY KEY, child bigint REFERENCES children, word text);
+CREATE INDEX partly ON children (parent) WHERE other IS NOT NULL;
+CREATE INDEX by_expression ON "Odd.Parents" (lower("100%") DESC NULLS LAST) INCLUDE (code);
+CREATE STATISTICS dependent (dependencies) ON parent, other FROM children;
+CREATE VIEW v1 AS SELECT "the id", "100%" FROM "Odd.Parents" WHERE yes;
+CREATE VIEW v2 WITH (security_barrier) AS SELECT v1.*, c.n FROM v1 JOIN children c ON c.parent = v1."the id";
+CREATE MATERIALIZED VIEW m AS SELECT count(*) AS n, feeling FROM "Odd.Parents" GROUP BY feeling;
+CREATE UNIQUE INDEX m_feeling ON m (feeling);
+CREATE FUNCTION touch() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN NEW."100%" := NEW."100%" || '!'; RETURN NEW; END $$;
+CREATE TRIGGER touched BEFORE UPDATE ON "Odd.Parents" FOR EACH ROW EXECUTE FUNCTION touch();
+CREATE TRIGGER asleep BEFORE INSERT ON children FOR EACH ROW EXECUTE FUNCTION touch();
+ALTER TABLE children DISABLE TRIGGER asleep;
+CREATE FUNCTION into_view() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RETURN NULL; END $$;
+CREATE TRIGGER instead INSTEAD OF INSERT ON v1 FOR EACH ROW EXECUTE FUNCTION into_view();
+CREATE RULE loud AS ON DELETE TO children DO ALSO NOTIFY gone;
+ALTER TABLE children ENABLE ROW LEVEL SECURITY;
+CREATE POLICY mine ON children FOR SELECT TO PUBLIC USING (parent IS NOT NULL);
+CREATE PUBLICATION told FOR TABLE children WHERE (other > 3), "Odd.Parents";
+ALTER TABLE grandchildren REPLICA IDENTITY FULL;
+ALTER TABLE "Odd.Parents" REPLICA IDENTITY FULL;
+COMMENT ON TABLE children IS 'it''s theirs'; COMMENT ON COLUMN children.parent IS 'the 100% parent'; COMMENT ON VIEW v2 IS 'seen';
+COMMENT ON CONSTRAINT "fk's name" ON children IS 'refers';
+ALTER TABLE children ALTER COLUMN parent SET STATISTICS 500; ALTER TABLE children SET (fillfactor = 80);
+GRANT SELECT ON children TO PUBLIC; GRANT UPDATE (other) ON children TO pg_monitor; GRANT SELECT ON v2 TO pg_monitor WITH GRANT OPTION;
+"""
+ZOO_PLAN = PLAN.replace("table: app/public.people, column: id", 'table: "app/public.\\"Odd.Parents\\"", column: the id')
+
+
+def zoo_rows(world):
+    rnd = random.Random(3)
+    ids = [str(uuid.UUID(int=rnd.getrandbits(128))) for _ in range(200)]
+    with psycopg.connect(world.url) as connection:
+        for number, one in enumerate(ids):
+            connection.execute(
+                'INSERT INTO "Odd.Parents" VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s)',
+                (one, "a\t\\'%%%d" % number, ids[number - 1] if number else None, "it's windy" if number % 2 else None, "c" * (number % 49), ["x", "", 'q"', None],
+                 "[%d,%d)" % (number, number + 5), "123456789012345678901234567890.%05d" % number, "%d.500" % number, '{"a":  1, "a": 2}', '{"b": 1.10, "a": [null]}',
+                 bytes(range(256)) if number % 3 else b"", "2026-01-01 00:00:00.123456+00" if number else "infinity", "0044-03-15 BC", "23:59:59.999999",
+                 "10.0.0.1/8", "<a>é</a>", 1.1, 0.1 + 0.2, number % 2 == 0, [[1, 2], [3, 4]]))
+        connection.execute("INSERT INTO others SELECT * FROM generate_series(1, 150)")
+        for number in range(150):
+            connection.execute("INSERT INTO children (parent, other) VALUES (%s, %s)", (ids[number], number + 1))
+        connection.execute("INSERT INTO grandchildren (child, word) SELECT n, repeat('long', 5000) FROM children")
+        connection.execute("REFRESH MATERIALIZED VIEW m")
+    return ids
+
+
+def rows_of(world, table):
+    return world.sql("SELECT md5(string_agg(t::text, '|' ORDER BY t::text COLLATE \"C\")), count(*) FROM %s t" % table)
+
+
+def keeps_everything_that_hangs_on_a_table(server):
+    world = World(server, ZOO, ZOO_PLAN)
+    zoo_rows(world)
+    before = world.objects()
+    rows = {table: rows_of(world, table) for table in ('"Odd.Parents"', "children", "grandchildren", "v2", "m")}
+    world.run("run", "--yes")
+    after = world.objects()
+    retyped = [(table, number, name, kind) for table, number, name, kind, *_ in after["columns"] if kind == "uuid"]
+    assert {(table, name) for table, _, name, _ in retyped} == {('"Odd.Parents"', "the id"), ('"Odd.Parents"', "boss"), ("children", "parent"), ("v1", "the id"), ("v2", "the id")}, retyped
+    for kind in before:
+        if kind in ("columns", "views", "statistics"):
+            continue
+        assert before[kind] == after[kind], differences({kind: before[kind]}, {kind: after[kind]})
+    same = [[(one if one != "character varying(36)" else "uuid") for one in row] for row in before["columns"]]
+    # PostgreSQL gives a retyped column the collation and storage of its type.
+    assert [row[:11] for row in same] == [list(row)[:11] for row in after["columns"]], differences({"c": same}, {"c": [list(r) for r in after["columns"]]})
+    for table, was in rows.items():
+        assert rows_of(world, table) == was, table
+    # What is given by sequences goes on where it was, and references are kept.
+    last = world.one("SELECT max(n) FROM children")
+    world.sql("UPDATE grandchildren SET word = 'short' WHERE id = 1")
+    try:
+        world.sql("INSERT INTO children (parent, other) VALUES ('00000000-0000-0000-0000-000000000000', NULL)")
+        raise AssertionError("the foreign key is gone")
+    except psycopg.errors.ForeignKeyViolation:
+        pass
+    given = world.one("INSERT INTO children (parent) VALUES (NULL) RETURNING n")
+    assert given > last, (given, last)
+    world.run("rollback", "--yes")
+    assert differences(before, world.objects()) == []
+    assert world.one("SELECT word FROM grandchildren WHERE id = 1") == "short"
+    assert world.one("INSERT INTO children (parent) VALUES (NULL) RETURNING n") > given
+    world.nothing_is_left()
+
+
+def ends_with_finish(server):
+    world = World(server, ZOO, ZOO_PLAN)
+    zoo_rows(world)
+    world.run("run", "--yes")
+    world.run("finish", "--yes", "--no-backup")
+    world.nothing_is_left()
+    assert world.type_of('"Odd.Parents"', "the id") == "uuid"
+    assert world.one("SELECT count(*) FROM children") == 150
+    assert world.one("INSERT INTO grandchildren (word) VALUES ('more') RETURNING id") == 151
+
+
+def other_pairs_of_types(server):
+    for old, new, values in (("integer", "bigint", [1, -5, 2147483647]), ("bigint", "text", [1, 9007199254740993]), ("text", "integer", ["7", "-1"]),
+                             ("varchar(10)", "text", ["", "é漢"]), ("integer", "numeric", [0, 12]), ("uuid", "text", [str(uuid.UUID(int=5))]),
+                             ("text", "timestamp with time zone", ["2026-01-02 03:04:05.000006+00"]), ("text", "jsonb", ['{"a": 1}'])):
+        key = new != "jsonb"
+        ddl = "CREATE TABLE parents (id %s PRIMARY KEY, other text); CREATE TABLE kids (id serial PRIMARY KEY, p %s REFERENCES parents);" % (old, old) if key else \
+              "CREATE TABLE parents (id %s, k serial PRIMARY KEY);" % old
+        world = World(server, ddl, PLAN.replace("public.people", "public.parents").replace("to: uuid", 'to: "%s"' % new))
+        for value in values:
+            world.sql("INSERT INTO parents (id) VALUES (%s)", value)
+            if key:
+                world.sql("INSERT INTO kids (p) VALUES (%s)", value)
+        was = world.sql("SELECT id::text FROM parents ORDER BY 1")
+        world.run("run", "--yes")
+        assert world.type_of("parents", "id") == new, (old, new)
+        if new != "jsonb":
+            assert world.one("SELECT count(*) FROM kids JOIN parents ON parents.id = p") == len(values)
+        assert world.sql("SELECT id::text FROM parents ORDER BY 1") == was, (old, new)
+        world.run("rollback", "--yes")
+        assert world.sql("SELECT id::text FROM parents ORDER BY 1") == was, (old, new)
+        world.nothing_is_left()
+        world.close()
+
+
+def refuses_what_cannot_be_converted(server):
+    world = World(server, ACCOUNTS.replace("varchar(36)", "text"))
+    world.people(5)
+    for value, why in (("not-a-uuid", "not-a-uuid"), ("A0EEBC99-9C0B-4EF8-BB6D-6BB9BD380A11", "upper case"), ("{a0eebc99-9c0b-4ef8-bb6d-6bb9bd380a11}", "braces"),
+                       ("a0eebc999c0b4ef8bb6d6bb9bd380a11", "hyphens"), ("", "empty"), (" a0eebc99-9c0b-4ef8-bb6d-6bb9bd380a1", "spaces")):
+        world.sql("INSERT INTO people (id, mail) VALUES (%s, 'bad')", value)
+        said = world.run("run", "--yes", code=3)
+        assert why in said, (why, said[-1500:])
+        assert world.type_of("people", "id") == "text"
+        world.sql("DELETE FROM people WHERE mail = 'bad'")
+    world.nothing_is_left()
+    # Two spellings of one are told as such.
+    for spelling in ("A0EEBC99-9C0B-4EF8-BB6D-6BB9BD380A11", "a0eebc99-9c0b-4ef8-bb6d-6bb9bd380a11"):
+        world.sql("INSERT INTO people (id, mail) VALUES (%s, %s)", spelling, spelling)
+    assert "the same UUID" in world.run("run", "--yes", code=3)
+
+
+def a_blocking_transaction_is_named_and_outlived(server):
+    world = World(server)
+    world.people(100)
+    world.run("run", "--until", "verify", "--yes")
+    with psycopg.connect(world.url, application_name="a forgotten session") as other:
+        other.execute("UPDATE people SET note = 'open' WHERE mail = 'p1@x'")
+        process = world.start("cutover", "--yes")
+        out, err = process.communicate(timeout=120)
+        assert process.returncode == 1, (process.returncode, out, err)
+        assert "a forgotten session" in out + err, (out, err)
+        assert world.type_of("people", "id") == "character varying(36)"
+        other.rollback()
+    world.run("run", "--yes")
+    assert world.type_of("people", "id") == "uuid"
+
+
+TESTS = [goes_there_and_back_under_writers, survives_being_killed_anywhere, keeps_everything_that_hangs_on_a_table, ends_with_finish, other_pairs_of_types,
+         refuses_what_cannot_be_converted, a_blocking_transaction_is_named_and_outlived]
+
+
+def main():
+    failed = 0
+    wanted = sys.argv[1:]
+    with postgresql() as server:
+        for test in TESTS:
+            if wanted and test.__name__ not in wanted:
+                continue
+            begun = time.monotonic()
+            try:
+                test(server)
+                print("ok     %s (%.1f s)" % (test.__name__, time.monotonic() - begun), flush=True)
+            except Exception as error:  # the others go on
+                failed += 1
+                print("FAILED %s: %s: %s" % (test.__name__, type(error).__name__, error), flush=True)
+    sys.exit(1 if failed else 0)
+
+
+if __name__ == "__main__":
+    main()
