@@ -41,6 +41,7 @@ std::string tables_json(const Migration& migration) {
                          {"sync", name_of(migration.sync)},
                          {"switches", migration.switches.size()},
                          {"only_copies", migration.only_copies},
+                         {"retypes", migration.retypes},
                          {"finish_after_ms", migration.finish.after.count()}})
       .dump(-1, ' ', false, nlohmann::json::error_handler_t::replace);
 }

@@ -219,11 +219,28 @@ Status Follow::compare(Lane& lane, const std::vector<Row>& keys,
   return {};
 }
 
+// A row that came and went, and whose key has no counterpart, is nothing to carry. One that is
+// there is told when it is carried.
+Status Follow::leave_out_what_never_was(const Lane& lane, std::vector<Row>& keys) {
+  std::vector<Row> odd;
+  for (const Row& key : keys) {
+    const Result<Row> other = other_key(lane, key);
+    if (!other.ok() && other.error().code == ErrorCode::refused) odd.push_back(key);
+  }
+  if (odd.empty()) return {};
+  ASSIGN_OR_RETURN(const auto rows, lane.from->read_keys(odd));
+  for (std::size_t i = 0; i < odd.size(); ++i) {
+    if (rows[i]) continue;
+    std::erase_if(keys, [&](const Row& key) { return same(key, odd[i]); });
+  }
+  return {};
+}
+
 // A row whose key has no counterpart cannot be anywhere on the other side.
 Status Follow::set_aside_keys(const Lane& lane, std::vector<Row>& keys) {
   const Move& move = *lane.move;
   const bool backward = direction_ == Direction::backward;
-  if (move.on_error == OnError::fail && !backward) return {};
+  if (move.on_error == OnError::fail && !backward) return leave_out_what_never_was(lane, keys);
   std::vector<Row> kept;
   for (Row& key : keys) {
     const Result<Row> other = other_key(lane, key);

@@ -80,6 +80,7 @@ class Follow {
   // `removed`: keys whose row was deleted meanwhile; if it is back it is another row.
   Result<std::int64_t> carry(Lane& lane, const std::vector<Row>& asked,
                              const std::set<Row, RowLess>& removed, int looks = 0);
+  Status leave_out_what_never_was(const Lane& lane, std::vector<Row>& keys);
   Status set_aside_keys(const Lane& lane, std::vector<Row>& keys);
   // As carry(), and rows that the other side refuses are kept.
   Result<std::int64_t> carry_what_fits(Lane& lane, const std::vector<Row>& keys,

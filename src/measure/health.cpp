@@ -97,10 +97,11 @@ class SideHealth {
                              : table.key.size() == 1 ? table.key.front()
                                                      : "";
     if (name.empty()) return json();
-    ASSIGN_OR_RETURN(
-        const auto rows,
-        rows_of(store_, fmt::format("SELECT max({}) FROM {}", quoted(name), store_.dialect()->quote_table(table.name)),
-                1));
+    ASSIGN_OR_RETURN(const auto rows,
+                     rows_of(store_,
+                             fmt::format("SELECT max({}) FROM {}", quoted(name),
+                                         store_.dialect()->quote_table(table.name)),
+                             1));
     json one = {{"column", name}};
     if (!redact_ && !rows.empty()) one["value"] = show(rows[0][0]);
     return one;

@@ -156,10 +156,10 @@ Status sample(const Migration& migration, Side side, std::vector<MeasuredQuery>&
     for (const SampledParameter& one : query.samples) {
       const auto move = std::ranges::find(migration.moves, one.table, &Move::name);
       if (move == migration.moves.end()) {
-        return Error{ErrorCode::invalid_plan,
-                     fmt::format("no table of the plan is called `{}`", printable(one.table)),
-                     fmt::format("`:{}` of the query `{}` is to come from it", one.parameter,
-                                 query.name)};
+        return Error{
+            ErrorCode::invalid_plan,
+            fmt::format("no table of the plan is called `{}`", printable(one.table)),
+            fmt::format("`:{}` of the query `{}` is to come from it", one.parameter, query.name)};
       }
       const bool old_side = side == Side::old_side;
       const TableSchema& table = old_side ? move->mapping.source : move->mapping.target;
@@ -232,9 +232,8 @@ Result<json> measure(const MeasureParts& parts, const std::vector<Side>& sides,
     ThreadExecutor executor(settings.connections + (settings.writes ? 1 : 0));
     std::vector<MeasuredQuery> queries = parts.plan.queries;
     TRY(sample(parts.migration, side, queries));
-    ASSIGN_OR_RETURN(const LoadOutcome outcome,
-                     put_load(*store, side, queries, tables, settings, parts.clock, executor,
-                              parts.stop));
+    ASSIGN_OR_RETURN(const LoadOutcome outcome, put_load(*store, side, queries, tables, settings,
+                                                         parts.clock, executor, parts.stop));
     json one = side_document(side, outcome, queries);
     ASSIGN_OR_RETURN(one["storage"], storage(*store, tables));
     parts.events.emit({"side_measured",

@@ -342,8 +342,8 @@ class Binder {
     return {};
   }
 
-  // Columns that get another type: each table of the closure moves to one beside it, which takes its
-  // name at the switch.
+  // Columns that get another type: each table of the closure moves to one beside it, which takes
+  // its name at the switch.
   Status retypes() {
     if (plan_.retypes.empty()) return {};
     migration_.retypes = true;
@@ -377,10 +377,10 @@ class Binder {
   // Also the columns that follow it without a foreign key.
   bool retyped(const RetypeEntry& entry, Store& store, std::vector<RetypedColumn>& columns) {
     if (store.retyping() == nullptr) {
-      diagnostics_.add(entry.table.at,
-                       fmt::format("`{}` cannot give columns another type in place",
-                                   entry.table.alias),
-                       "make a table with the other types, and move the rows there: `tables:`");
+      diagnostics_.add(
+          entry.table.at,
+          fmt::format("`{}` cannot give columns another type in place", entry.table.alias),
+          "make a table with the other types, and move the rows there: `tables:`");
       return false;
     }
     columns.push_back({entry.table.table, entry.column, entry.to});
@@ -393,10 +393,9 @@ class Binder {
       if (!there.ok()) {
         diagnostics_.add(table.at, there.error().message, there.error().hint);
       } else if (there.value().column_index(column) < 0) {
-        diagnostics_.add(at,
-                         fmt::format("{} has no column `{}`", there.value().name,
-                                     printable(column)),
-                         did_you_mean(column, there.value().column_names()));
+        diagnostics_.add(
+            at, fmt::format("{} has no column `{}`", there.value().name, printable(column)),
+            did_you_mean(column, there.value().column_names()));
       }
     };
     look(entry.table, entry.column, entry.column_at);
@@ -408,7 +407,8 @@ class Binder {
                        RetypedTable table) {
     std::vector<std::pair<std::string, ExprPtr>> columns;
     for (const ColumnSchema& column : table.source.columns) {
-      if (!column.generated) columns.emplace_back(column.name, make_expr(ColumnRef{column.name}));
+      const bool moves = !column.generated && table.target.column_index(column.name) >= 0;
+      if (moves) columns.emplace_back(column.name, make_expr(ColumnRef{column.name}));
     }
     Move move;
     move.index = static_cast<int>(migration_.moves.size());

@@ -26,7 +26,7 @@ const std::vector<std::string> top_keys = {
     "whimbrel",    "migration", "vars",     "variant",    "dry_run", "log",        "stores",
     "tables",      "sync",      "limits",   "verify",     "backup",  "cutover",    "checks",
     "queries",     "criteria",  "advisory", "finish",     "protect", "on_failure", "on_error",
-    "on_conflict", "orphans",   "ids",      "references", "sample",   "retype"};
+    "on_conflict", "orphans",   "ids",      "references", "sample",  "retype"};
 const std::vector<std::string> top_later = {"watch", "rehearsal"};
 
 // What a variant may say: all but which variant it is.
@@ -191,7 +191,8 @@ class Parser {
     }
     address.alias = text.substr(0, slash);
     address.table = text.substr(slash + 1);
-    if (address.table.size() > 2 && address.table.front() == '"' && address.table.back() == '"') {
+    if (address.table.size() > 2 && address.table.front() == '"' && address.table.back() == '"' &&
+        address.table.find('"', 1) + 1 == address.table.size()) {
       address.table = address.table.substr(1, address.table.size() - 2);
     }
     std::vector<std::string> aliases;
@@ -411,10 +412,9 @@ class Parser {
   }
 
   void limits(const YAML::Node& node) {
-    if (!node.IsDefined() ||
-        !reader_.check_keys(node, "`limits`",
-                            {"batch_size", "workers", "rows_per_s", "rcu", "wcu", "share",
-                             "replica_lag", "wal_kept"})) {
+    if (!node.IsDefined() || !reader_.check_keys(node, "`limits`",
+                                                 {"batch_size", "workers", "rows_per_s", "rcu",
+                                                  "wcu", "share", "replica_lag", "wal_kept"})) {
       return;
     }
     plan_.limits.batch_size = reader_.whole_at(node, "batch_size", 1);
@@ -697,11 +697,10 @@ class Parser {
   void finish(const YAML::Node& node) {
     // An old table of which nobody knows is of no use.
     plan_.finish.keep_source = plan_.retypes.empty();
-    if (!node.IsDefined() ||
-        !reader_.check_keys(node, "`finish`",
-                            {"after", "rename_source_to", "view", "drop_after", "keep_source",
-                             "keep_backup"},
-                            {"clean_checks", "backup"})) {
+    if (!node.IsDefined() || !reader_.check_keys(node, "`finish`",
+                                                 {"after", "rename_source_to", "view", "drop_after",
+                                                  "keep_source", "keep_backup"},
+                                                 {"clean_checks", "backup"})) {
       return;
     }
     plan_.finish.after = reader_.duration_at(node, "after").value_or(Milliseconds(0));
@@ -710,8 +709,7 @@ class Parser {
     plan_.rename_at = YamlReader::place(YamlReader::child(node, "rename_source_to"));
     plan_.finish.view = reader_.flag_at(node, "view").value_or(false);
     plan_.finish.drop_after = reader_.duration_at(node, "drop_after");
-    plan_.finish.keep_source =
-        reader_.flag_at(node, "keep_source").value_or(plan_.retypes.empty());
+    plan_.finish.keep_source = reader_.flag_at(node, "keep_source").value_or(plan_.retypes.empty());
     plan_.finish.keep_backup = reader_.flag_at(node, "keep_backup").value_or(true);
     const bool frees_name = !plan_.finish.rename_source_to.empty() || !plan_.finish.keep_source;
     if (plan_.finish.view && !frees_name) {

@@ -30,10 +30,10 @@ std::optional<RetypeEntry::Also> column_of(YamlReader& reader, const YAML::Node&
 
 std::optional<RetypeEntry> entry_of(YamlReader& reader, const YAML::Node& node,
                                     const ReadAddress& address) {
-  if (!reader.check_keys(node, "`retype`",
-                         {"table", "column", "to", "follow", "also", "on_invalid", "orphans",
-                          "method"},
-                         {"using", "inverse"})) {
+  if (!reader.check_keys(
+          node, "`retype`",
+          {"table", "column", "to", "follow", "also", "on_invalid", "orphans", "method"},
+          {"using", "inverse"})) {
     return std::nullopt;
   }
   RetypeEntry entry;

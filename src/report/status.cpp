@@ -477,6 +477,8 @@ std::vector<NextStep> next_steps(const State& state, const std::string& plan, Be
       return {step("cutover --decide switched", "if the switch did flip"),
               step("cutover --decide not-switched", "if it did not"), step("rollback", "go back")};
     case Phase::finished:
+      // New tables have the old ones' names, and nothing could come back beside them.
+      if (tables_of(state).value("retypes", false)) return {step("report", "the audit trail")};
       return {step("report", "the audit trail"),
               step("rollback", "bring the old tables back, with what was written since")};
   }

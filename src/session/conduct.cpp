@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 #include <sys/stat.h>
 
+#include <nlohmann/json.hpp>
 #include <set>
 
 #include "session/archive.h"
@@ -179,7 +180,18 @@ Result<Conducted> go_back(Session& session) {
   return back;
 }
 
+// New tables have the old ones' names, and nothing is called so any more that could come back.
+Status has_a_way_back(Session& session) {
+  const auto about = nlohmann::json::parse(session.journal().state().tables, nullptr, false);
+  if (!about.is_object() || !about.value("retypes", false)) return {};
+  return Error{
+      ErrorCode::refused, "`finish` has removed the old tables: there is no way back to them",
+      "give the columns their old type by a plan of its own; the old rows are in the archive",
+      "nothing was changed"};
+}
+
 Result<Conducted> roll_back_finished(Session& session) {
+  TRY(has_a_way_back(session));
   TRY(session.load_finished());
   if (session.is_dry_run()) return dry(session);
   TRY(session.host().confirm("rollback after finish"));
@@ -237,6 +249,24 @@ Status open_for_finish(Session& session) {
   return opened;
 }
 
+// Those of which the plan says that they go at the end.
+Status drop_kept_copies(Session& session) {
+  const PlanFile& plan = session.plan();
+  if (plan.finish.keep_backup || plan.backup.schema.empty()) return {};
+  const auto about = nlohmann::json::parse(session.journal().state().tables, nullptr, false);
+  for (const auto& [alias, store] : session.stores()) {
+    std::vector<std::string> tables;
+    for (const auto& table : about.value("tables", nlohmann::json::array())) {
+      for (const char* side : {"from", "to"}) {
+        const std::string address = table.value(side, "");
+        if (address.starts_with(alias + "/")) tables.push_back(address.substr(alias.size() + 1));
+      }
+    }
+    TRY(store->drop_copies(tables, plan.backup.schema));
+  }
+  return {};
+}
+
 }  // namespace
 
 Result<Conducted> finish_migration(Session& session, const FinishWanted& wanted) {
@@ -251,7 +281,14 @@ Result<Conducted> finish_migration(Session& session, const FinishWanted& wanted)
   TRY(archive_has_a_place(session, wanted));
   Engine engine =
       session.make_engine([&session, &wanted] { return archive_first(session, wanted); });
-  return reported(session, engine.finish(wanted.after));
+  Result<EngineOutcome> outcome = engine.finish(wanted.after);
+  if (outcome.ok()) {
+    if (Status dropped = drop_kept_copies(session); !dropped.ok()) {
+      session.host().warn("the backup in the database is still there: " + dropped.error().message,
+                          "drop its schema by hand");
+    }
+  }
+  return reported(session, std::move(outcome));
 }
 
 Result<VerifyOutcome> verify_migration(Session& session, const VerifyWanted& wanted) {

@@ -9,10 +9,12 @@ namespace {
 // What goes on after a phase was entered; "" when that is nothing.
 const std::map<std::string, std::string>& operations() {
   static const std::map<std::string, std::string> all = {
-      {"planned", "backup"},        {"prepared", ""},       {"copying", "copy"},
-      {"following", "verify"},      {"verified", ""},       {"fenced", "switch"},
-      {"watching", ""},             {"finishing", "finish"}, {"finished", ""},
-      {"rolling_back", "rollback"}, {"rolled_back", ""},
+      {"planned", "backup"}, {"prepared", ""},
+      {"copying", "copy"},   {"following", "verify"},
+      {"verified", ""},      {"fenced", "switch"},
+      {"watching", ""},      {"finishing", "finish"},
+      {"finished", ""},      {"rolling_back", "rollback"},
+      {"rolled_back", ""},
   };
   return all;
 }

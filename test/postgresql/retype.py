@@ -7,6 +7,7 @@ tools/servers/python, with WHIMBREL naming the binary; with NAME... some of the 
 import os
 import pathlib
 import random
+import re
 import shutil
 import signal
 import subprocess
@@ -420,6 +421,94 @@ def refuses_what_cannot_be_converted(server):
     assert "the same UUID" in world.run("run", "--yes", code=3)
 
 
+def a_bad_key_that_came_and_went_stops_nothing(server):
+    world = World(server)
+    world.people(50)
+    world.run("run", "--until", "prepare", "--yes")
+    world.sql("INSERT INTO people (id, mail) VALUES ('not-a-uuid', 'bad')")
+    said = world.run("run", "--yes", code=3)
+    assert "not-a-uuid" in said, said
+    world.sql("DELETE FROM people WHERE mail = 'bad'")
+    world.run("run", "--yes")
+    assert world.type_of("people", "id") == "uuid"
+
+
+def what_a_second_reader_found(server):
+    """Each of these lost something, or ended in the middle, before it was mended."""
+    # Something is left to settle that cannot be: who serves is known all the same.
+    world = World(server, ACCOUNTS + "CREATE MATERIALIZED VIEW fails AS SELECT 1 / (length(mail) - 3) FROM people WITH NO DATA;"
+                  "CREATE PUBLICATION everything FOR ALL TABLES;")
+    world.people(5)
+    world.sql("INSERT INTO people (id, mail) VALUES ('00000000-0000-0000-0000-000000000001', 'abc')")
+    world.run("run", "--yes")
+    assert "new side" in world.run("status") and world.type_of("people", "id") == "uuid"
+    world.sql("INSERT INTO people (id, mail) VALUES ('00000000-0000-0000-0000-000000000002', 'later')")
+    world.run("rollback", "--yes")
+    assert world.one("SELECT count(*) FROM people") == 7 and world.type_of("people", "id") == "character varying(36)"
+    world.nothing_is_left()
+    world.close()
+
+    # A policy elsewhere, an identity that is no key, rules, references by another unique column.
+    world = World(server, ACCOUNTS + """
+        CREATE TABLE docs (id integer PRIMARY KEY, o text REFERENCES people(mail)); ALTER TABLE docs ENABLE ROW LEVEL SECURITY;
+        CREATE POLICY p ON docs USING (EXISTS (SELECT FROM people u WHERE u.mail = docs.o));
+        CREATE TABLE extra (id varchar(36) PRIMARY KEY REFERENCES people, n bigint GENERATED ALWAYS AS IDENTITY, v text);
+        CREATE TABLE seen (x text); CREATE RULE r AS ON UPDATE TO people DO ALSO INSERT INTO seen VALUES (NEW.mail);
+        ALTER DEFAULT PRIVILEGES GRANT ALL ON TABLES TO pg_monitor;""")
+    ids = world.people(20)
+    world.sql("INSERT INTO extra (id, v) SELECT id, 'a' FROM people")
+    before = world.objects()
+    world.run("run", "--until", "verify", "--yes")
+    world.sql("UPDATE extra SET v = 'b'")
+    world.run("run", "--yes")
+    assert "whimbrel" not in world.one("SELECT qual FROM pg_policies WHERE tablename = 'docs'")
+    assert [row for row in before["tables"]] == [row for row in world.objects()["tables"]]
+    world.sql("UPDATE extra SET v = 'c'")
+    world.sql("UPDATE people SET note = 'after' WHERE mail = 'p1@x'")
+    world.sql("INSERT INTO people (id, mail) VALUES ('00000000-0000-0000-0000-000000000003', 'after')")
+    world.sql("DELETE FROM extra WHERE id = '%s'" % ids[2])
+    world.run("rollback", "--yes")
+    assert world.one("SELECT count(*) FROM extra WHERE v = 'c'") == 19
+    assert world.one("SELECT note FROM people WHERE mail = 'p1@x'") == "after" and world.one("SELECT count(*) FROM people") == 21
+    assert world.one("SELECT count(*) FROM seen") == 1
+    assert differences(before, world.objects()) == []
+    world.sql("ALTER DEFAULT PRIVILEGES REVOKE ALL ON TABLES FROM pg_monitor")
+    # A column that came since the switch is not given up in silence.
+    world.run("run", "--yes")
+    world.sql("ALTER TABLE people ADD phone text")
+    assert "phone" in world.run("rollback", "--yes", code=3)
+    world.sql("ALTER TABLE people DROP phone")
+    world.run("rollback", "--yes")
+    # Nor what was changed since the new table was made.
+    for change, back in (("CREATE INDEX late ON people (note)", "DROP INDEX late"), ("ALTER TABLE people ADD fax text", "ALTER TABLE people DROP fax"),
+                         ("ALTER TABLE people ALTER note SET DEFAULT 'x'", "ALTER TABLE people ALTER note SET DEFAULT 'none'")):
+        world.run("run", "--until", "verify", "--yes")
+        world.sql(change)
+        assert "since the new table was made" in world.run("run", "--yes", code=3)
+        assert world.type_of("people", "id") == "character varying(36)"
+        world.run("rollback", "--yes")
+        world.sql(back)
+    world.nothing_is_left()
+    world.close()
+
+    # Numbers go on behind the end of the smaller type; two schemas have tables of one name.
+    world = World(server, """CREATE SCHEMA "We ird"; CREATE TABLE "We ird"."Ta b" (id serial PRIMARY KEY, v text); CREATE TABLE "Ta b" (id integer GENERATED ALWAYS AS IDENTITY PRIMARY KEY);""",
+                  PLAN.replace("retype: [{table: app/public.people, column: id, to: uuid}]",
+                               "retype:\n  - {table: 'app/\"We ird\".\"Ta b\"', column: id, to: bigint}\n  - {table: 'app/\"Ta b\"', column: id, to: bigint}\n"
+                               "backup: {of: [source], to: 'schema:kept'}"))
+    for number in range(3):
+        world.sql('INSERT INTO "We ird"."Ta b" (v) VALUES (%s)', str(number))
+    world.sql('INSERT INTO "Ta b" DEFAULT VALUES')
+    world.run("run", "--yes")
+    assert sorted(world.sql("SELECT relname, (SELECT count(*) FROM kept.\"Ta b\") FROM pg_class WHERE relnamespace = 'kept'::regnamespace AND relkind = 'r'")) == [("Ta b", 1), ("We ird.Ta b", 1)]
+    for table in ('"We ird"."Ta b"', '"Ta b"'):
+        world.sql("SELECT setval(pg_get_serial_sequence('%s', 'id'), 2147483647)" % table)
+        assert world.one("INSERT INTO %s DEFAULT VALUES RETURNING id" % table) == 2147483648
+        world.sql("DELETE FROM %s WHERE id > 2147483647" % table)
+    world.run("rollback", "--yes")
+    world.nothing_is_left()
+
+
 def a_blocking_transaction_is_named_and_outlived(server):
     world = World(server)
     world.people(100)
@@ -436,8 +525,42 @@ def a_blocking_transaction_is_named_and_outlived(server):
     assert world.type_of("people", "id") == "uuid"
 
 
+def tells_its_story(server):
+    """Every bash block of the example's README, in order, in one shell, on a copy of its folder."""
+    world = World(server, "")
+    copy = world.folder / "uuid-conversion"
+    shutil.copytree(ROOT / "examples" / "uuid-conversion", copy)
+    (world.folder / "bin").mkdir()
+    os.symlink(BINARY, world.folder / "bin" / "whimbrel")
+    blocks = re.findall(r"^```bash\n(.*?)^```", (copy / "README.md").read_text(), re.M | re.S)
+    script = "set -euo pipefail\ntrap 'kill $(jobs -p) 2>/dev/null || true' EXIT\n" + "\n".join(blocks)
+    done = subprocess.run(["bash", "-x", "-c", script], cwd=copy, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=300,
+                          env={**os.environ, "DATABASE_URL": server.url, "PATH": "%s:%s" % (world.folder / "bin", os.environ["PATH"])})
+    assert done.returncode == 0, "exit %d\n%s\n%s" % (done.returncode, done.stdout[-1500:], done.stderr[-3000:])
+
+
+def finish_that_is_killed_goes_on(server):
+    world = World(server)
+    world.people(300)
+    world.run("run", "--yes")
+    rnd = random.Random(9)
+    for _ in range(8):
+        process = world.start("finish", "--yes", "--no-backup")
+        try:
+            process.communicate(timeout=rnd.uniform(0.02, 0.25))
+            break
+        except subprocess.TimeoutExpired:
+            process.send_signal(signal.SIGKILL)
+            process.communicate()
+    world.run("finish", "--yes", "--no-backup")
+    world.run("finish", "--yes", "--no-backup")
+    assert world.one("SELECT count(*) FROM people") == 300 and world.type_of("people", "id") == "uuid"
+    world.nothing_is_left()
+    assert "no way back" in world.run("rollback", "--yes", code=3)
+
+
 TESTS = [goes_there_and_back_under_writers, survives_being_killed_anywhere, keeps_everything_that_hangs_on_a_table, ends_with_finish, other_pairs_of_types,
-         refuses_what_cannot_be_converted, a_blocking_transaction_is_named_and_outlived]
+         refuses_what_cannot_be_converted, what_a_second_reader_found, a_bad_key_that_came_and_went_stops_nothing, a_blocking_transaction_is_named_and_outlived, tells_its_story, finish_that_is_killed_goes_on]
 
 
 def main():

@@ -39,7 +39,8 @@ ErrorCode code_of(const std::string& sqlstate) {
 
 std::string hint_of(const std::string& sqlstate) {
   if (sqlstate == "55P03") return "a transaction of somebody else holds it: `pg_locks` says which";
-  if (sqlstate == "57014") return "raise `statement_timeout` of the store, or try at a quieter time";
+  if (sqlstate == "57014")
+    return "raise `statement_timeout` of the store, or try at a quieter time";
   if (sqlstate == "42501") return "this role needs the right to do so";
   if (sqlstate.starts_with("53")) return "make room on the server, then run again";
   if (sqlstate.starts_with("28")) return "look at the user, the password and pg_hba.conf";
@@ -63,8 +64,7 @@ Result<std::unique_ptr<Connection>> Connection::open(const Settings& settings) {
                                 said.find("does not exist") != std::string::npos ||
                                 said.find("invalid ") != std::string::npos;
     return Error{lets_nobody_in ? ErrorCode::refused : ErrorCode::unavailable,
-                 "the PostgreSQL server does not let us in: " + said,
-                 "try the same URL with psql"};
+                 "the PostgreSQL server does not let us in: " + said, "try the same URL with psql"};
   }
   ASSIGN_OR_RETURN(const auto path, made->query("SELECT current_setting('search_path')"));
   made->search_path_ = path.at(0).at(0).value_or("");
@@ -128,11 +128,11 @@ Result<std::vector<Cells>> Connection::query(const std::string& sql, const Cells
   for (std::size_t i = 0; i < rows.size(); ++i) {
     for (int j = 0; j < columns; ++j) {
       const int row = static_cast<int>(i);
-      rows[i].push_back(PQgetisnull(answer.get(), row, j) != 0
-                            ? Cell()
-                            : Cell(std::string(PQgetvalue(answer.get(), row, j),
-                                               static_cast<std::size_t>(
-                                                   PQgetlength(answer.get(), row, j)))));
+      rows[i].push_back(
+          PQgetisnull(answer.get(), row, j) != 0
+              ? Cell()
+              : Cell(std::string(PQgetvalue(answer.get(), row, j),
+                                 static_cast<std::size_t>(PQgetlength(answer.get(), row, j)))));
     }
   }
   return rows;

@@ -80,7 +80,8 @@ class Sessions : public std::enable_shared_from_this<Sessions> {
   // One that stays with whoever asks.
   Result<std::unique_ptr<Connection>> open() const { return Connection::open(settings_); }
   const Settings& settings() const { return settings_; }
-  // Grows when tables change their names by our doing: what was looked up before is looked up again.
+  // Grows when tables change their names by our doing: what was looked up before is looked up
+  // again.
   std::uint64_t generation() const { return generation_; }
   void names_have_changed() { ++generation_; }
 

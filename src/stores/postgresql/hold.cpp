@@ -66,15 +66,14 @@ Result<std::unique_ptr<Hold>> Hold::take(const Sessions& sessions,
   std::ranges::sort(places);  // everybody who locks several takes them in one order
   std::unique_ptr<Hold> hold(new Hold(std::move(connection), until, clock));
   TRY(hold->connection().execute("BEGIN"));
-  // A vacuum that runs by itself makes way for whoever waits a second, and is kept off from then on;
-  // this lock keeps no writer waiting.
+  // A vacuum that runs by itself makes way for whoever waits a second, and is kept off from then
+  // on; this lock keeps no writer waiting.
   TRY(hold->connection().execute("SET LOCAL lock_timeout = 3000"));
   Status locked = hold->connection().execute(
       fmt::format("LOCK TABLE {} IN SHARE UPDATE EXCLUSIVE MODE", join(places, ", ")));
-  TRY(hold->connection().execute(
-      locked.ok() ? fmt::format("SET LOCAL lock_timeout = {}",
-                                sessions.settings().lock_timeout.count())
-                  : "ROLLBACK"));
+  TRY(hold->connection().execute(locked.ok() ? fmt::format("SET LOCAL lock_timeout = {}",
+                                                           sessions.settings().lock_timeout.count())
+                                             : "ROLLBACK"));
   if (locked.ok()) locked = hold->lock(places, "SHARE ROW EXCLUSIVE");
   if (!locked.ok()) {
     hold.reset();
@@ -84,9 +83,8 @@ Result<std::unique_ptr<Hold>> Hold::take(const Sessions& sessions,
     return error;
   }
   const Milliseconds left = until - clock.now();
-  TRY(hold->connection().execute(
-      fmt::format("SET LOCAL idle_in_transaction_session_timeout = {}", std::max<std::int64_t>(
-                                                                            left.count(), 1))));
+  TRY(hold->connection().execute(fmt::format("SET LOCAL idle_in_transaction_session_timeout = {}",
+                                             std::max<std::int64_t>(left.count(), 1))));
   return hold;
 }
 

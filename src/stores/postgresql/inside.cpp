@@ -25,8 +25,8 @@ bool server_converts(const ColumnSchema& from, const ColumnSchema& to) {
   };
   if (is_text(source) && target.is == TypeClass::uuid) return true;
   // A cast cuts a text that is too long without a word.
-  const bool takes_all = target.is == TypeClass::text ||
-                         (target.is == TypeClass::varchar && target.length < 0);
+  const bool takes_all =
+      target.is == TypeClass::text || (target.is == TypeClass::varchar && target.length < 0);
   if (takes_all) return is_text(source) || is_whole(source) || source.is == TypeClass::uuid;
   if (source.is == TypeClass::uuid) return target.is == TypeClass::varchar && target.length >= 36;
   return is_whole(source) && is_whole(target);
@@ -52,9 +52,11 @@ std::string comparable(const std::string& sql, const ColumnSchema& column) {
 
 class Inside final : public InsideCopier {
  public:
-  Inside(std::shared_ptr<Sessions> sessions, const Mapping& mapping, Clock& clock)
+  Inside(std::shared_ptr<Sessions> sessions, const Mapping& mapping, const StoreLimits& limits,
+         Clock& clock)
       : sessions_(std::move(sessions)),
         mapping_(mapping),
+        limits_(limits),
         clock_(clock),
         source_(sessions_, mapping.source.name),
         target_(sessions_, mapping.target.name),
@@ -78,8 +80,9 @@ class Inside final : public InsideCopier {
 
   Result<InsideCopy> copy_after(const std::optional<Row>& after,
                                 const ChunkLimits& limits) override {
-    const Milliseconds since = clock_.monotonic();
     ASSIGN_OR_RETURN(const ConnectionPtr connection, sessions_->take());
+    TRY(wait_for_those_behind(*connection));
+    const Milliseconds since = clock_.monotonic();
     InsideCopy copy;
     copy.range.after = after;
     ASSIGN_OR_RETURN(copy.range.through, end_of(*connection, after, std::nullopt, limits));
@@ -225,6 +228,29 @@ class Inside final : public InsideCopier {
   }
 
  private:
+  // Asks now and then; ends early when the process is asked to stop.
+  Status wait_for_those_behind(Connection& connection) {
+    constexpr Milliseconds ask_every{2'000};
+    constexpr Milliseconds pause{1'000};
+    if (!limits_.replica_lag && !limits_.wal_kept) return {};
+    if (asked_ && clock_.monotonic() - *asked_ < ask_every) return {};
+    while (true) {
+      ASSIGN_OR_RETURN(
+          const auto rows,
+          connection.query(
+              "SELECT coalesce((SELECT max(extract(epoch FROM replay_lag) * 1000)::bigint FROM "
+              "pg_stat_replication), 0), coalesce((SELECT max(pg_wal_lsn_diff("
+              "pg_current_wal_lsn(), restart_lsn))::bigint FROM pg_replication_slots), 0)"));
+      asked_ = clock_.monotonic();
+      const bool lags =
+          limits_.replica_lag && std::stoll(*rows.at(0).at(0)) > limits_.replica_lag->count();
+      const bool keeps = limits_.wal_kept && std::stoll(*rows.at(0).at(1)) > *limits_.wal_kept;
+      if (!lags && !keeps) return {};
+      clock_.sleep_for(pause);
+      if (clock_.monotonic() - *asked_ < pause / 2) return {};
+    }
+  }
+
   // The source column that a column of the target is copied from.
   std::optional<std::string> source_of(const std::string& column) const {
     for (const ColumnRule& rule : mapping_.forward) {
@@ -302,7 +328,9 @@ class Inside final : public InsideCopier {
 
   std::shared_ptr<Sessions> sessions_;
   const Mapping& mapping_;
+  StoreLimits limits_;
   Clock& clock_;
+  std::optional<Milliseconds> asked_;
   Located source_;
   Located target_;
   std::unique_ptr<SnapshotReader> reader_;
@@ -322,8 +350,9 @@ bool can_copy_inside(const Mapping& mapping) {
 }
 
 Result<std::unique_ptr<InsideCopier>> make_inside(std::shared_ptr<Sessions> sessions,
-                                                  const Mapping& mapping, Clock& clock) {
-  auto inside = std::make_unique<Inside>(std::move(sessions), mapping, clock);
+                                                  const Mapping& mapping, const StoreLimits& limits,
+                                                  Clock& clock) {
+  auto inside = std::make_unique<Inside>(std::move(sessions), mapping, limits, clock);
   TRY(inside->learn_row_size());
   return std::unique_ptr<InsideCopier>(std::move(inside));
 }

@@ -9,7 +9,9 @@ namespace whimbrel::postgresql {
 
 // Whether the server converts each column of the target as the mapping says.
 bool can_copy_inside(const Mapping& mapping);
+// Copying waits while replicas or slots are further behind than `limits` say.
 Result<std::unique_ptr<InsideCopier>> make_inside(std::shared_ptr<Sessions> sessions,
-                                                  const Mapping& mapping, Clock& clock);
+                                                  const Mapping& mapping, const StoreLimits& limits,
+                                                  Clock& clock);
 
 }  // namespace whimbrel::postgresql

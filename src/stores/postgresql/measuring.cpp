@@ -53,7 +53,8 @@ Result<Prepared> prepare(const ReadingQuery& query) {
       continue;
     }
     const bool begins = query.sql[at] == ':' && at + 1 < query.sql.size() &&
-                        is_of_name(query.sql[at + 1]) && (at == 0 || !is_of_name(query.sql[at - 1]));
+                        is_of_name(query.sql[at + 1]) &&
+                        (at == 0 || !is_of_name(query.sql[at - 1]));
     if (!begins) {
       prepared.sql += query.sql[at++];
       continue;
@@ -62,10 +63,10 @@ Result<Prepared> prepare(const ReadingQuery& query) {
     while (end < query.sql.size() && is_of_name(query.sql[end])) ++end;
     const std::string name = query.sql.substr(at + 1, end - at - 1);
     if (std::ranges::count(query.parameters, name) == 0) {
-      return Error{ErrorCode::refused,
-                   fmt::format("the parameter :{} has no values: {}", name,
-                               printable(query.sql, 200)),
-                   "name parameters with a colon, like :name, and their values under `with:`"};
+      return Error{
+          ErrorCode::refused,
+          fmt::format("the parameter :{} has no values: {}", name, printable(query.sql, 200)),
+          "name parameters with a colon, like :name, and their values under `with:`"};
     }
     auto known = std::ranges::find(prepared.parameters, name);
     if (known == prepared.parameters.end()) {

@@ -1,8 +1,8 @@
 // What tables are called.
 //
-// A name in a plan is `table` or `schema.table`, odd parts in double quotes. While a retype is under
-// way its two tables keep the names by which the plan knows them, whatever they are called at the
-// moment: `whimbrel.retyped` says which table a name stands for.
+// A name in a plan is `table` or `schema.table`, odd parts in double quotes. While a retype is
+// under way its two tables keep the names by which the plan knows them, whatever they are called at
+// the moment: `whimbrel.retyped` says which table a name stands for.
 #pragma once
 
 #include <string>

@@ -148,12 +148,13 @@ Status make_trigger(Connection& connection, const std::string& feed, const Table
 Status drop_trigger(Connection& connection, const std::string& feed, const std::string& oid) {
   ASSIGN_OR_RETURN(
       const auto rows,
-      connection.query("SELECT format('DROP TRIGGER %I ON %I.%I', t.tgname, n.nspname, c.relname), "
-                       "format('DROP FUNCTION IF EXISTS %s', t.tgfoid::regprocedure) "
-                       "FROM pg_trigger t JOIN pg_class c ON c.oid = t.tgrelid JOIN pg_namespace n "
-                       "ON n.oid = c.relnamespace WHERE t.tgrelid = $1::oid AND t.tgname IN ($2::text, "
-                       "$2 || '_all')",
-                       {oid, trigger_name(feed)}));
+      connection.query(
+          "SELECT format('DROP TRIGGER %I ON %I.%I', t.tgname, n.nspname, c.relname), "
+          "format('DROP FUNCTION IF EXISTS %s', t.tgfoid::regprocedure) "
+          "FROM pg_trigger t JOIN pg_class c ON c.oid = t.tgrelid JOIN pg_namespace n "
+          "ON n.oid = c.relnamespace WHERE t.tgrelid = $1::oid AND t.tgname IN ($2::text, "
+          "$2 || '_all')",
+          {oid, trigger_name(feed)}));
   if (rows.empty()) return {};
   ASSIGN_OR_RETURN(Transaction transaction, Transaction::begin(connection));
   for (const Cells& row : rows) TRY(connection.execute(*row[0]));

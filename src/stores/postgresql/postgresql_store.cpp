@@ -84,21 +84,21 @@ bool PostgresqlStore::copies_inside(const Mapping& mapping, const Store& source)
 
 Result<std::unique_ptr<InsideCopier>> PostgresqlStore::open_inside(const Mapping& mapping,
                                                                    const Store&) {
-  return make_inside(sessions_, mapping, clock_);
+  return make_inside(sessions_, mapping, limits_, clock_);
 }
 
 Status PostgresqlStore::claim(const std::string& migration, const std::string& journal) {
   ASSIGN_OR_RETURN(const ConnectionPtr connection, sessions_->take());
   TRY(make_claims(*connection));
-  TRY(connection->run("INSERT INTO whimbrel.claims (migration, journal) VALUES ($1, $2) ON "
+  TRY(
+      connection->run("INSERT INTO whimbrel.claims (migration, journal) VALUES ($1, $2) ON "
                       "CONFLICT DO NOTHING",
                       {migration, journal}));
-  ASSIGN_OR_RETURN(const auto rows,
-                   connection->query("SELECT journal FROM whimbrel.claims WHERE migration = $1",
-                                     {migration}));
+  ASSIGN_OR_RETURN(
+      const auto rows,
+      connection->query("SELECT journal FROM whimbrel.claims WHERE migration = $1", {migration}));
   if (!rows.empty() && rows[0][0] == journal) return {};
-  return Error{ErrorCode::conflict,
-               "another journal drives " + migration + " in " + identity_,
+  return Error{ErrorCode::conflict, "another journal drives " + migration + " in " + identity_,
                "go on from its state folder, or roll back there first"};
 }
 
@@ -106,9 +106,9 @@ Result<std::string> PostgresqlStore::claimed_by(const std::string& migration) {
   ASSIGN_OR_RETURN(const ConnectionPtr connection, sessions_->take());
   ASSIGN_OR_RETURN(const bool any, has_own(*connection, "claims"));
   if (!any) return std::string();
-  ASSIGN_OR_RETURN(const auto rows,
-                   connection->query("SELECT journal FROM whimbrel.claims WHERE migration = $1",
-                                     {migration}));
+  ASSIGN_OR_RETURN(
+      const auto rows,
+      connection->query("SELECT journal FROM whimbrel.claims WHERE migration = $1", {migration}));
   return rows.empty() ? std::string() : *rows[0][0];
 }
 
@@ -144,6 +144,16 @@ Status PostgresqlStore::disown(const std::string& migration, const std::string& 
   return tidy_up(*connection);
 }
 
+namespace {
+
+// Two schemas may have a table of one name.
+std::string copy_name(const TableName& table) {
+  const bool is_plain = table.schema.empty() || table.schema == "public";
+  return is_plain ? table.table : table.schema + "." + table.table;
+}
+
+}  // namespace
+
 // Both are read in one transaction that sees one moment, so that what is compared is what was
 // copied. Only what has no digest of its own is compared as text.
 Result<std::int64_t> PostgresqlStore::keep_copy(const std::string& table,
@@ -151,17 +161,24 @@ Result<std::int64_t> PostgresqlStore::keep_copy(const std::string& table,
   ASSIGN_OR_RETURN(const auto connection, sessions_->open());
   TRY(connection->patience(Milliseconds(0), sessions_->settings().lock_timeout));
   ASSIGN_OR_RETURN(const Place place, place_of(*connection, table));
-  const std::string copy = quoted({schema, place.name.table});
+  const std::string copy = quoted({schema, copy_name(place.name)});
+  const std::string mark = "whimbrel: a copy of " + spelled(place.name);
   ASSIGN_OR_RETURN(Transaction transaction,
                    Transaction::begin(*connection, "ISOLATION LEVEL REPEATABLE READ"));
   TRY(connection->execute("CREATE SCHEMA IF NOT EXISTS " + quote_name(schema)));
   ASSIGN_OR_RETURN(const auto there,
-                   connection->query("SELECT to_regclass($1) IS NOT NULL", {copy}));
-  if (there.at(0).at(0) == "t") {
-    ASSIGN_OR_RETURN(const auto rows, connection->query("SELECT count(*) FROM " + copy));
-    return std::int64_t{std::stoll(*rows.at(0).at(0))};
+                   connection->query("SELECT obj_description(to_regclass($1), 'pg_class'), "
+                                     "to_regclass($1) IS NOT NULL",
+                                     {copy}));
+  if (there.at(0).at(1) == "t") {
+    if (there.at(0).at(0) != mark) {
+      return Error{ErrorCode::refused, "there is a table " + copy + " that is no copy of ours",
+                   "name another schema for the backup, or move it away"};
+    }
+    TRY(connection->execute("DROP TABLE " + copy));  // of an earlier attempt
   }
   TRY(connection->execute(fmt::format("CREATE TABLE {} AS TABLE {}", copy, place.sql())));
+  TRY(connection->execute(fmt::format("COMMENT ON TABLE {} IS {}", copy, quote_text(mark))));
   const auto digest = [](const std::string& of) {
     return fmt::format("SELECT count(*), coalesce(sum(hashtextextended(t::text, 0)), 0) FROM {} t",
                        of);
@@ -181,12 +198,13 @@ Status PostgresqlStore::drop_copies(const std::vector<std::string>& tables,
     ASSIGN_OR_RETURN(Transaction transaction, Transaction::begin(connection));
     for (const std::string& table : tables) {
       TRY(connection.execute("DROP TABLE IF EXISTS " +
-                             quoted({schema, split_name(table).table})));
+                             quoted({schema, copy_name(split_name(table))})));
     }
-    ASSIGN_OR_RETURN(const auto left,
-                     connection.query("SELECT EXISTS (SELECT FROM pg_class c JOIN pg_namespace n ON "
-                                      "n.oid = c.relnamespace WHERE n.nspname = $1)",
-                                      {schema}));
+    ASSIGN_OR_RETURN(
+        const auto left,
+        connection.query("SELECT EXISTS (SELECT FROM pg_class c JOIN pg_namespace n ON "
+                         "n.oid = c.relnamespace WHERE n.nspname = $1)",
+                         {schema}));
     if (left.at(0).at(0) == "f") {
       TRY(connection.execute("DROP SCHEMA IF EXISTS " + quote_name(schema)));
     }
@@ -200,7 +218,8 @@ Status PostgresqlStore::log(const std::string& table, const LogLine& line) {
   if (name.schema.empty()) name.schema = "public";
   TRY(connection->execute(fmt::format(
       "CREATE TABLE IF NOT EXISTS {} (id bigint GENERATED BY DEFAULT AS IDENTITY PRIMARY KEY, "
-      "operation text NOT NULL, status text NOT NULL, message text, started_at timestamptz NOT NULL "
+      "operation text NOT NULL, status text NOT NULL, message text, started_at timestamptz NOT "
+      "NULL "
       "DEFAULT now(), completed_at timestamptz)",
       quoted(name))));
   const Cells values = {line.operation, line.status, line.message, to_iso8601(line.started),
@@ -233,16 +252,16 @@ Status PostgresqlStore::tidy_up(Connection& connection) const {
                    connection.query("SELECT EXISTS (SELECT FROM pg_tables WHERE schemaname = "
                                     "'whimbrel' AND tablename LIKE 'log\\_%')"));
   if (logs.at(0).at(0) == "t") return {};
-  ASSIGN_OR_RETURN(const auto schemas,
-                   connection.query("SELECT quote_ident(n.nspname) FROM pg_namespace n WHERE "
-                                    "n.nspname ~ '^whimbrel_(new|old)_' AND NOT EXISTS (SELECT FROM "
-                                    "pg_class c WHERE c.relnamespace = n.oid)"));
+  ASSIGN_OR_RETURN(
+      const auto schemas,
+      connection.query("SELECT quote_ident(n.nspname) FROM pg_namespace n WHERE "
+                       "n.nspname ~ '^whimbrel_(new|old)_' AND NOT EXISTS (SELECT FROM "
+                       "pg_class c WHERE c.relnamespace = n.oid)"));
   for (const Cells& schema : schemas) TRY(connection.execute("DROP SCHEMA " + *schema[0]));
   return connection.execute("DROP SCHEMA IF EXISTS whimbrel CASCADE");
 }
 
-// In a transaction that is rolled back. For new tables of a retype the exchange is tried as well:
-// it is better to learn now that something of it would fail.
+// In a transaction that is rolled back.
 Result<std::string> PostgresqlStore::self_test(const Mapping& mapping, bool,
                                                const Row& source_row) {
   ASSIGN_OR_RETURN(const Row image, map_row(mapping, source_row));
@@ -260,7 +279,8 @@ Result<std::string> PostgresqlStore::self_test(const Mapping& mapping, bool,
       ASSIGN_OR_RETURN(Cell cell, cell_of(value));
       values.push_back(std::move(cell));
       columns.push_back(rule.column);
-      marks.push_back(fmt::format("${}::text::{}", values.size(), mapping.target.columns[at].declared));
+      marks.push_back(
+          fmt::format("${}::text::{}", values.size(), mapping.target.columns[at].declared));
     }
     ASSIGN_OR_RETURN(
         const auto made,
@@ -273,7 +293,6 @@ Result<std::string> PostgresqlStore::self_test(const Mapping& mapping, bool,
                           {made[0][0]}));
     }
   }
-  TRY(look_whether_it_swaps());
   return std::string("insert, delete");
 }
 
@@ -308,8 +327,8 @@ Result<Value> PostgresqlStore::ask(const std::string& query) {
   ASSIGN_OR_RETURN(const Transaction transaction, begin_as_the_role(*connection));
   ASSIGN_OR_RETURN(const Answer answer, connection->ask(query, {}));
   if (PQnfields(answer.get()) != 1 || PQntuples(answer.get()) != 1) {
-    return Error{ErrorCode::refused, "the query gives not exactly one value: " +
-                                         printable(query, 200)};
+    return Error{ErrorCode::refused,
+                 "the query gives not exactly one value: " + printable(query, 200)};
   }
   if (PQgetisnull(answer.get(), 0, 0) != 0) return Value();
   return value_of(type_of_oid(PQftype(answer.get(), 0)),
@@ -334,12 +353,12 @@ Result<RoomTaken> PostgresqlStore::room_taken(const TableSchema& table) {
 
 Result<std::vector<std::string>> PostgresqlStore::tables() {
   ASSIGN_OR_RETURN(const ConnectionPtr connection, sessions_->take());
-  ASSIGN_OR_RETURN(
-      const auto rows,
-      connection->query("SELECT n.nspname, c.relname FROM pg_class c JOIN pg_namespace n ON n.oid = "
-                        "c.relnamespace WHERE c.relkind IN ('r', 'p') AND NOT c.relispartition AND "
-                        "n.nspname NOT IN ('pg_catalog', 'information_schema', 'whimbrel') AND "
-                        "n.nspname !~ '^(pg_toast|pg_temp|whimbrel_(new|old)_)' ORDER BY 1, 2"));
+  ASSIGN_OR_RETURN(const auto rows,
+                   connection->query(
+                       "SELECT n.nspname, c.relname FROM pg_class c JOIN pg_namespace n ON n.oid = "
+                       "c.relnamespace WHERE c.relkind IN ('r', 'p') AND NOT c.relispartition AND "
+                       "n.nspname NOT IN ('pg_catalog', 'information_schema', 'whimbrel') AND "
+                       "n.nspname !~ '^(pg_toast|pg_temp|whimbrel_(new|old)_)' ORDER BY 1, 2"));
   std::vector<std::string> names;
   for (const Cells& row : rows) names.push_back(spelled({*row[0], *row[1]}));
   return names;
@@ -356,9 +375,10 @@ Result<TableSchema> PostgresqlStore::parse(const std::string& ddl, const std::st
   ASSIGN_OR_RETURN(const Transaction transaction, Transaction::begin(*connection));
   const TableName name = split_name(table);
   const std::string schema = name.schema.empty() ? "whimbrel_parsed" : name.schema;
-  TRY(connection->execute(fmt::format("CREATE SCHEMA IF NOT EXISTS {0}; SET LOCAL search_path = {0}, "
-                                      "pg_catalog",
-                                      quote_name(schema))));
+  TRY(connection->execute(
+      fmt::format("CREATE SCHEMA IF NOT EXISTS {0}; SET LOCAL search_path = {0}, "
+                  "pg_catalog",
+                  quote_name(schema))));
   TRY(connection->execute(ddl));
   TRY(connection->execute("SET LOCAL search_path = pg_catalog"));
   ASSIGN_OR_RETURN(TableSchema made,
@@ -432,7 +452,8 @@ Status PostgresqlStore::create(const TableSchema& schema, bool with_indexes) {
     ASSIGN_OR_RETURN(Transaction transaction, Transaction::begin(connection));
     const TableName name = split_name(schema.name);
     if (!name.schema.empty()) {
-      TRY(connection.execute("SET LOCAL search_path = " + quote_name(name.schema) + ", pg_catalog"));
+      TRY(connection.execute("SET LOCAL search_path = " + quote_name(name.schema) +
+                             ", pg_catalog"));
     } else {
       TRY(connection.query("SELECT set_config('search_path', $1, true)",
                            {connection.search_path()}));
@@ -456,13 +477,15 @@ Status PostgresqlStore::create_index(const std::string& ddl) {
   });
 }
 
-// So that whoever reads it first has figures to plan with.
+// So that whoever reads it first has figures to plan with. For new tables of a retype the exchange
+// is tried, and rolled back: it is better to learn now that something of it would fail.
 Status PostgresqlStore::complete(const TableSchema& schema) {
   ASSIGN_OR_RETURN(const auto connection, sessions_->open());
   TRY(connection->patience(Milliseconds(0), sessions_->settings().lock_timeout));
   ASSIGN_OR_RETURN(const Place place, place_of(*connection, schema.name));
-  return with_lock_retries(clock_, *connection,
-                           [&] { return connection->execute("ANALYZE " + place.sql()); });
+  TRY(with_lock_retries(clock_, *connection,
+                        [&] { return connection->execute("ANALYZE " + place.sql()); }));
+  return look_whether_it_swaps();
 }
 
 Status PostgresqlStore::drop(const std::string& table) {
@@ -470,6 +493,12 @@ Status PostgresqlStore::drop(const std::string& table) {
     const Result<Place> place = place_of(connection, table);
     if (!place.ok()) {
       return place.error().code == ErrorCode::not_found ? Status() : Status(place.error());
+    }
+    ASSIGN_OR_RETURN(const std::vector<RetypedPair> pairs, retyped_pairs(connection));
+    const auto pair = std::ranges::find(pairs, table, &RetypedPair::target);
+    if (pair != pairs.end() && pair->swapped) {
+      return Error{ErrorCode::refused, pair->source + " is the new table now, and is not dropped",
+                   "look at whimbrel.retyped before anything else", "both tables are there"};
     }
     ASSIGN_OR_RETURN(Transaction transaction, Transaction::begin(connection));
     TRY(connection.execute("DROP TABLE " + place.value().sql()));
@@ -494,8 +523,8 @@ Status PostgresqlStore::clear(const std::string& table) {
 Status PostgresqlStore::rename(const std::string& table, const std::string& to) {
   return change([&](Connection& connection) -> Status {
     ASSIGN_OR_RETURN(const Place place, place_of(connection, table));
-    return connection.execute(fmt::format("ALTER TABLE {} RENAME TO {}", place.sql(),
-                                          quote_name(split_name(to).table)));
+    return connection.execute(
+        fmt::format("ALTER TABLE {} RENAME TO {}", place.sql(), quote_name(split_name(to).table)));
   });
 }
 
@@ -509,7 +538,12 @@ Status PostgresqlStore::retire(const std::vector<const Mapping*>& mappings,
     ASSIGN_OR_RETURN(Transaction transaction, Transaction::begin(connection));
     ASSIGN_OR_RETURN(const bool any_retyped, has_own(connection, "retyped"));
     std::vector<std::string> gone;
+    ASSIGN_OR_RETURN(const std::vector<RetypedPair> pairs, retyped_pairs(connection));
     for (const Mapping* mapping : mappings) {
+      // When it is done already, the old name is that of the table that serves.
+      const bool is_retype = is_new_schema(split_name(mapping->target.name).schema);
+      const auto pair = std::ranges::find(pairs, mapping->source.name, &RetypedPair::source);
+      if (is_retype && (pair == pairs.end() || !pair->swapped)) continue;
       const Result<Place> place = place_of(connection, mapping->source.name);
       if (!place.ok() && place.error().code == ErrorCode::not_found) continue;
       if (!place.ok()) return place.error();
@@ -552,8 +586,7 @@ Result<std::string> PostgresqlStore::start(const std::string& feed,
   TRY(change([&](Connection& connection) { return make_log(connection, feed); }));
   for (const std::string& table : tables) {
     ASSIGN_OR_RETURN(const TableSchema schema, describe(table));
-    TRY(change(
-        [&](Connection& connection) { return make_trigger(connection, feed, schema); }));
+    TRY(change([&](Connection& connection) { return make_trigger(connection, feed, schema); }));
   }
   return std::string(first_position);
 }
@@ -700,8 +733,18 @@ Status PostgresqlStore::swap(const std::vector<std::string>& sources, bool back)
       return error;
     }
   }
+  // What is left to settle changes nothing about who serves: it is tried again before the end.
+  (void)settle_what_is_left().ok();
+  return {};
+}
+
+Status PostgresqlStore::settle_what_is_left() const {
   ASSIGN_OR_RETURN(const auto connection, sessions_->open());
   return with_lock_retries(clock_, *connection, [&] { return settle_after_swap(*connection); });
+}
+
+Status PostgresqlStore::can_retire(const std::vector<const Mapping*>&, const std::string&, bool) {
+  return settle_what_is_left();
 }
 
 // Once, when all new tables of a retype are there.
@@ -767,8 +810,8 @@ Status review_uuids(Connection& connection, const std::string& place, const std:
     converts_any = converts_any || one.converts;
     findings.push_back(
         {Finding::Weight::refusal, "uuid_invalid",
-         fmt::format("{} of {}.{} {} {}, like {}: {}", rows_text(std::stoll(*row[1])), table, column,
-                     *row[1] == "1" ? "is a text" : "are texts", one.what,
+         fmt::format("{} of {}.{} {} {}, like {}: {}", rows_text(std::stoll(*row[1])), table,
+                     column, *row[1] == "1" ? "is a text" : "are texts", one.what,
                      show(Value::text(row[2].value_or(""))),
                      one.converts ? "as a UUID it would be spelled otherwise" : "it is no UUID"),
          one.converts ? "spell it as PostgreSQL does, in lower case with hyphens"
@@ -813,21 +856,22 @@ Result<std::vector<Finding>> PostgresqlStore::review(const Mapping& mapping, boo
     }
     ASSIGN_OR_RETURN(const Dependents all, dependents_of(*connection, {place.value().oid}));
     for (const std::string& one : all.rebuilt) {
-      findings.push_back({Finding::Weight::note, "rebuilt", one + " is made anew at the switch", ""});
+      findings.push_back(
+          {Finding::Weight::note, "rebuilt", one + " is made anew at the switch", ""});
     }
     for (const std::string& one : all.refused) {
-      findings.push_back({Finding::Weight::refusal, "cannot_be_rebuilt",
-                          fmt::format("{} depends on {} and cannot be made anew", one,
-                                      mapping.source.name),
-                          "drop it and make it again afterwards"});
+      findings.push_back(
+          {Finding::Weight::refusal, "cannot_be_rebuilt",
+           fmt::format("{} depends on {} and cannot be made anew", one, mapping.source.name),
+           "drop it and make it again afterwards"});
     }
   }
-  ASSIGN_OR_RETURN(
-      const auto old,
-      connection->query("SELECT pid, coalesce(nullif(application_name, ''), '(unnamed)'), "
-                        "date_trunc('second', now() - xact_start)::text FROM pg_stat_activity WHERE "
-                        "xact_start < now() - interval '1 minute' AND datname = current_database() "
-                        "AND pid <> pg_backend_pid() AND backend_type = 'client backend'"));
+  ASSIGN_OR_RETURN(const auto old,
+                   connection->query(
+                       "SELECT pid, coalesce(nullif(application_name, ''), '(unnamed)'), "
+                       "date_trunc('second', now() - xact_start)::text FROM pg_stat_activity WHERE "
+                       "xact_start < now() - interval '1 minute' AND datname = current_database() "
+                       "AND pid <> pg_backend_pid() AND backend_type = 'client backend'"));
   for (const Cells& row : old) {
     findings.push_back({Finding::Weight::warning, "long_transaction",
                         fmt::format("process {} ({}) has had a transaction open for {}: the switch "
@@ -835,15 +879,16 @@ Result<std::vector<Finding>> PostgresqlStore::review(const Mapping& mapping, boo
                                     *row[0], printable(*row[1]), *row[2], mapping.source.name),
                         "end it before the switch"});
   }
-  ASSIGN_OR_RETURN(const auto owner,
-                   connection->query("SELECT pg_has_role(relowner, 'USAGE') FROM pg_class WHERE oid "
-                                     "= $1::oid",
-                                     {place.value().oid}));
+  ASSIGN_OR_RETURN(
+      const auto owner,
+      connection->query("SELECT pg_has_role(relowner, 'USAGE') FROM pg_class WHERE oid "
+                        "= $1::oid",
+                        {place.value().oid}));
   if (owner.at(0).at(0) != "t") {
-    findings.push_back({Finding::Weight::refusal, "not_the_owner",
-                        "this role is not the owner of " + mapping.source.name +
-                            ", and makes no triggers on it",
-                        "use its owner, or a role that is granted it"});
+    findings.push_back(
+        {Finding::Weight::refusal, "not_the_owner",
+         "this role is not the owner of " + mapping.source.name + ", and makes no triggers on it",
+         "use its owner, or a role that is granted it"});
   }
   return findings;
 }

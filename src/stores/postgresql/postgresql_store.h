@@ -1,8 +1,8 @@
 // PostgreSQL as a store: the tables of one database.
 //
 // What is made in it lies in the schema `whimbrel` and is removed again; triggers are called
-// whimbrel_…. Keys are noted by triggers in the writer's own transaction, writers are held by locks,
-// and columns get another type in new tables beside the old ones (retype.h, swap.h).
+// whimbrel_…. Keys are noted by triggers in the writer's own transaction, writers are held by
+// locks, and columns get another type in new tables beside the old ones (retype.h, swap.h).
 // Threads: as the contract says; sessions are shared.
 #pragma once
 
@@ -42,6 +42,7 @@ class PostgresqlStore final : public Store,
   bool copies_inside(const Mapping& mapping, const Store& source) const override;
   Result<std::unique_ptr<InsideCopier>> open_inside(const Mapping& mapping,
                                                     const Store& source) override;
+  void keep_within(const StoreLimits& limits) override { limits_ = limits; }
   Status claim(const std::string& migration, const std::string& journal) override;
   Result<std::string> claimed_by(const std::string& migration) override;
   Status mark(const std::string& migration, const std::string& journal,
@@ -89,6 +90,8 @@ class PostgresqlStore final : public Store,
   Status rename(const std::string& table, const std::string& to) override;
   Status retire(const std::vector<const Mapping*>& mappings, const std::string& rename_to,
                 bool view) override;
+  Status can_retire(const std::vector<const Mapping*>& mappings, const std::string& rename_to,
+                    bool view) override;
   bool name_is_taken(const std::string& name) override;
   Status revive(const std::string& table, const std::string& archived_as) override;
   // Capture
@@ -118,10 +121,12 @@ class PostgresqlStore final : public Store,
   Status swap(const std::vector<std::string>& sources, bool back) override;
 
   Status look_whether_it_swaps();
+  Status settle_what_is_left() const;
 
   std::shared_ptr<postgresql::Sessions> sessions_;
   std::string identity_;
   Clock& clock_;
+  StoreLimits limits_;
   std::mutex mutex_;  // of what follows
   std::unique_ptr<postgresql::Hold> hold_;
   std::map<std::string, std::vector<TableSchema>> fed_;  // the tables of a feed

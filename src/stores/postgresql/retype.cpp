@@ -19,7 +19,9 @@ constexpr const char* registry_ddl =
     "CREATE SCHEMA IF NOT EXISTS whimbrel;\n"
     "CREATE TABLE IF NOT EXISTS whimbrel.retyped (root text NOT NULL, source text PRIMARY KEY, "
     "target text NOT NULL UNIQUE, source_oid oid NOT NULL, target_oid oid NOT NULL, swapped "
-    "boolean NOT NULL DEFAULT false, columns text[] NOT NULL, types text[] NOT NULL);\n";
+    "boolean NOT NULL DEFAULT false, columns text[] NOT NULL, types text[] NOT NULL, shape text "
+    "NOT "
+    "NULL);\n";
 
 std::string schema_of(const std::string& kind, const std::string& schema) {
   constexpr std::size_t name_max = 63;
@@ -104,11 +106,11 @@ Result<Wanted> closure_of(Connection& connection, const std::vector<RetypedColum
       ASSIGN_OR_RETURN(const auto names,
                        connection.query("SELECT $1::oid::regclass::text, $2::oid::regclass::text",
                                         {key.child, key.parent}));
-      return Error{ErrorCode::refused,
-                   fmt::format("{}.{} refers to {}.{}, which would keep its type",
-                               *names.at(0).at(0), key.child_column, *names.at(0).at(1),
-                               key.parent_column),
-                   "give the column that is referred to the other type; those that refer follow"};
+      return Error{
+          ErrorCode::refused,
+          fmt::format("{}.{} refers to {}.{}, which would keep its type", *names.at(0).at(0),
+                      key.child_column, *names.at(0).at(1), key.parent_column),
+          "give the column that is referred to the other type; those that refer follow"};
     }
     if (child && key.child != key.parent) edges.emplace(key.child, key.parent);
   }
@@ -160,7 +162,8 @@ Result<IndexDdl> indexes_for(Connection& connection, const TableSchema& source,
           "SELECT quote_ident(c.relname), x.conname IS NOT NULL, pg_get_constraintdef(x.oid), "
           "pg_get_indexdef(i.indexrelid), i.indisprimary OR (SELECT array_agg(a.attname::text "
           "ORDER BY k.at) FROM unnest(i.indkey[0:i.indnkeyatts - 1]) WITH ORDINALITY k(attnum, at) "
-          "JOIN pg_attribute a ON a.attrelid = i.indrelid AND a.attnum = k.attnum) = $2::text[] AND "
+          "JOIN pg_attribute a ON a.attrelid = i.indrelid AND a.attnum = k.attnum) = $2::text[] "
+          "AND "
           "i.indisunique AND i.indpred IS NULL, quote_ident(n.nspname) || '.' || "
           "quote_ident(t.relname), c.reloptions::text "
           "FROM pg_index i JOIN pg_class c ON c.oid = i.indexrelid JOIN pg_class t ON t.oid = "
@@ -187,6 +190,15 @@ Result<IndexDdl> indexes_for(Connection& connection, const TableSchema& source,
   return all;
 }
 
+// An identity ends where its first type did; a plain column has none.
+std::string no_integer_end(const std::string& table, const std::string& column) {
+  return fmt::format(
+      "DO LANGUAGE plpgsql {};\n",
+      quote_text(fmt::format("BEGIN ALTER TABLE {} ALTER COLUMN {} SET NO MAXVALUE; EXCEPTION WHEN "
+                             "object_not_in_prerequisite_state THEN NULL; END",
+                             table, column)));
+}
+
 Result<RetypedTable> retyped_table(Connection& connection, const std::string& oid,
                                    const Wanted& wanted, const std::string& root) {
   ASSIGN_OR_RETURN(
@@ -206,9 +218,21 @@ Result<RetypedTable> retyped_table(Connection& connection, const std::string& oi
   }
   if (made.source.key.empty()) {
     return Error{ErrorCode::refused,
-                 made.source.name + " has no primary key, and no unique index over columns that "
-                                    "are never null",
+                 made.source.name +
+                     " has no primary key, and no unique index over columns that "
+                     "are never null",
                  "give it one: by it rows are carried over that change meanwhile"};
+  }
+  ASSIGN_OR_RETURN(
+      const auto unproven,
+      connection.query("SELECT conname FROM pg_constraint WHERE conrelid = $1::oid AND "
+                       "contype = 'c' AND NOT convalidated",
+                       {oid}));
+  if (!unproven.empty()) {
+    return Error{ErrorCode::refused,
+                 fmt::format("{} has a check `{}` that some rows may break", made.source.name,
+                             *unproven[0][0]),
+                 "ALTER TABLE … VALIDATE CONSTRAINT it, or drop it"};
   }
   made.target = made.source;
   TableSchema& target = made.target;
@@ -239,6 +263,14 @@ Result<RetypedTable> retyped_table(Connection& connection, const std::string& oi
                    "give the columns that it is computed from the other type"};
     }
     const std::string& name_of_type = it->second;
+    if (column.declared.starts_with("timestamp") && name_of_type.starts_with("timestamp") &&
+        (column.declared.find("without") == std::string::npos) !=
+            (name_of_type.find("without") == std::string::npos)) {
+      return Error{ErrorCode::refused,
+                   fmt::format("{}.{}: nothing says which time zone is meant", made.source.name,
+                               column.name),
+                   "between times with and without a zone this release does not convert"};
+    }
     made.columns.push_back(column.name);
     columns.emplace_back(column.name);
     types.emplace_back(name_of_type);
@@ -250,6 +282,9 @@ Result<RetypedTable> retyped_table(Connection& connection, const std::string& oi
                        keeps_default ? fmt::format(", ALTER COLUMN {} SET DEFAULT ({})::{}",
                                                    quoted_column, column.default_sql, name_of_type)
                                      : "");
+    if (column.declared == "integer" && name_of_type == "bigint") {
+      ddl += no_integer_end(sql, quoted_column);
+    }
     column.declared = name_of_type;
     column.holds = kind_of(type_of(column.declared));
     column.collation.clear();
@@ -257,10 +292,13 @@ Result<RetypedTable> retyped_table(Connection& connection, const std::string& oi
   ASSIGN_OR_RETURN(const IndexDdl indexes, indexes_for(connection, made.source, oid, sql));
   ddl += indexes.key + ";\n";
   ddl += fmt::format(
-      "INSERT INTO whimbrel.retyped (root, source, target, source_oid, target_oid, columns, types) "
-      "VALUES ({}, {}, {}, {}, {}::regclass, {}::text[], {}::text[])",
+      "INSERT INTO whimbrel.retyped (root, source, target, source_oid, target_oid, columns, types, "
+      "shape) SELECT {}, {}, {}, {}, {}::regclass, {}::text[], {}::text[], {}",
       quote_text(root), quote_text(made.source.name), quote_text(target.name), oid, quote_text(sql),
-      quote_text(array_of(columns)), quote_text(array_of(types)));
+      quote_text(array_of(columns)), quote_text(array_of(types)), shape_sql(oid));
+  // What was made already is as it is there; somebody may have changed the old one since.
+  const Result<TableSchema> there = describe(connection, target.name);
+  if (there.ok()) target.columns = there.value().columns;
   target.create_ddl = std::move(ddl);
   target.index_ddl = indexes.others;
   return made;
@@ -285,8 +323,25 @@ Result<std::vector<RetypedTable>> begun_tables(Connection& connection, const std
 
 }  // namespace
 
+std::string shape_sql(const std::string& oid) {
+  return fmt::format(
+      "md5(concat((SELECT string_agg(concat_ws(' ', a.attname, format_type(a.atttypid, "
+      "a.atttypmod), a.attnotnull, a.attidentity, a.attgenerated, pg_get_expr(d.adbin, "
+      "d.adrelid)), "
+      "',' ORDER BY a.attnum) FROM pg_attribute a LEFT JOIN pg_attrdef d ON d.adrelid = a.attrelid "
+      "AND d.adnum = a.attnum WHERE a.attrelid = {0} AND a.attnum > 0 AND NOT a.attisdropped), "
+      "(SELECT string_agg(pg_get_indexdef(i.indexrelid), ',' ORDER BY i.indexrelid) FROM pg_index "
+      "i "
+      "WHERE i.indrelid = {0} AND i.indisvalid), (SELECT string_agg(c.conname || "
+      "pg_get_constraintdef(c.oid), ',' ORDER BY c.conname) FROM pg_constraint c WHERE c.conrelid "
+      "= "
+      "{0} AND c.contype IN ('p', 'u', 'c', 'x'))))",
+      oid);
+}
+
 std::string new_schema(const std::string& schema) { return schema_of("new", schema); }
 std::string old_schema(const std::string& schema) { return schema_of("old", schema); }
+bool is_new_schema(const std::string& schema) { return schema.starts_with("whimbrel_new_"); }
 
 Result<std::vector<RetypedTable>> retyped_tables(Connection& connection,
                                                  const std::vector<RetypedColumn>& columns) {
@@ -320,17 +375,23 @@ Result<Dependents> dependents_of(Connection& connection, const std::vector<std::
           "($1::oid[]) OR confrelid = ANY ($1::oid[])) "
           "UNION SELECT CASE c.relkind WHEN 'm' THEN 'materialised view ' ELSE 'view ' END || "
           "c.oid::regclass::text, false FROM pg_depend d JOIN pg_rewrite r ON r.oid = d.objid JOIN "
-          "pg_class c ON c.oid = r.ev_class WHERE d.classid = 'pg_rewrite'::regclass AND d.refclassid "
+          "pg_class c ON c.oid = r.ev_class WHERE d.classid = 'pg_rewrite'::regclass AND "
+          "d.refclassid "
           "= 'pg_class'::regclass AND d.refobjid = ANY ($1::oid[]) AND c.relkind IN ('v', 'm') "
-          "UNION SELECT 'trigger ' || quote_ident(tgname) || ' of ' || tgrelid::regclass::text, false "
-          "FROM pg_trigger WHERE tgrelid = ANY ($1::oid[]) AND NOT tgisinternal AND tgname NOT LIKE "
+          "UNION SELECT 'trigger ' || quote_ident(tgname) || ' of ' || tgrelid::regclass::text, "
+          "false "
+          "FROM pg_trigger WHERE tgrelid = ANY ($1::oid[]) AND NOT tgisinternal AND tgname NOT "
+          "LIKE "
           "'whimbrel\\_%' "
-          "UNION SELECT 'rule ' || quote_ident(rulename) || ' of ' || ev_class::regclass::text, false "
+          "UNION SELECT 'rule ' || quote_ident(rulename) || ' of ' || ev_class::regclass::text, "
+          "false "
           "FROM pg_rewrite WHERE ev_class = ANY ($1::oid[]) "
-          "UNION SELECT 'policy ' || quote_ident(polname) || ' of ' || polrelid::regclass::text, false "
+          "UNION SELECT 'policy ' || quote_ident(polname) || ' of ' || polrelid::regclass::text, "
+          "false "
           "FROM pg_policy WHERE polrelid = ANY ($1::oid[]) "
           "UNION SELECT 'publication ' || quote_ident(p.pubname) || ' with ' || "
-          "r.prrelid::regclass::text, false FROM pg_publication_rel r JOIN pg_publication p ON p.oid "
+          "r.prrelid::regclass::text, false FROM pg_publication_rel r JOIN pg_publication p ON "
+          "p.oid "
           "= r.prpubid WHERE r.prrelid = ANY ($1::oid[]) "
           "UNION SELECT 'statistics ' || stxnamespace::regnamespace::text || '.' || "
           "quote_ident(stxname), false FROM pg_statistic_ext WHERE stxrelid = ANY ($1::oid[]) "

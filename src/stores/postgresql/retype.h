@@ -13,6 +13,7 @@ namespace whimbrel::postgresql {
 // Where the new tables of a schema are made, and where its old ones are kept.
 std::string new_schema(const std::string& schema);
 std::string old_schema(const std::string& schema);
+bool is_new_schema(const std::string& schema);
 
 Result<std::vector<RetypedTable>> retyped_tables(Connection& connection,
                                                  const std::vector<RetypedColumn>& columns);
@@ -22,6 +23,9 @@ struct Dependents {
   std::vector<std::string> refused;
 };
 Result<Dependents> dependents_of(Connection& connection, const std::vector<std::string>& oids);
+
+// A digest of what the table with this number is made of, as SQL.
+std::string shape_sql(const std::string& oid);
 
 // One table of a retype under way.
 struct RetypedPair {

@@ -267,20 +267,24 @@ class Writer final : public BatchWriter {
     ASSIGN_OR_RETURN(const Cells arrays, arrays_of(batch.rows, columns_.size()));
     const bool may_move = !table_.uniques.empty() || !table_.other_uniques.empty();
     if (may_move) TRY(connection.execute("SAVEPOINT whimbrel_put"));
+    // All of them give way first: a value may move from one row to another, and a column that is
+    // always given by the database is never updated.
+    ASSIGN_OR_RETURN(const bool gives_way, can_give_way(connection, place));
+    if (gives_way) TRY(erase(connection, place, batch.keys));
     Result<std::int64_t> put = connection.run(upsert_sql(place), arrays);
     if (put.ok()) return true;
-    if (!may_move || connection.sqlstate() != "23505") {
-      return std::move(put).error().within("writing " + table_.name);
+    const std::string state = connection.sqlstate();
+    if (may_move && state == "23505") {
+      TRY(connection.execute("ROLLBACK TO SAVEPOINT whimbrel_put"));
+      ASSIGN_OR_RETURN(applied.blocked_by, blockers(connection, place, batch, last, arrays));
+      if (!applied.blocked_by.empty()) return false;
     }
-    // A value moves from one row to another: all of them give way first.
-    TRY(connection.execute("ROLLBACK TO SAVEPOINT whimbrel_put"));
-    ASSIGN_OR_RETURN(applied.blocked_by, blockers(connection, place, batch, last, arrays));
-    if (!applied.blocked_by.empty()) return false;
-    ASSIGN_OR_RETURN(const bool can, can_give_way(connection, place));
-    if (!can) return std::move(put).error().within("writing " + table_.name);
-    TRY(erase(connection, place, batch.keys));
-    TRY(connection.run(upsert_sql(place), arrays));
-    return true;
+    Error error = std::move(put).error();
+    // Only what is wrong with values is a row's own fault.
+    const bool is_of_values =
+        state.starts_with("22") || state.starts_with("23") || state == "44000";
+    if (error.code == ErrorCode::refused && !is_of_values) error.code = ErrorCode::conflict;
+    return std::move(error).within("writing " + table_.name);
   }
 
   // Whether a row can be deleted and inserted again: nothing of it is lost, nothing goes with it.
@@ -290,10 +294,11 @@ class Writer final : public BatchWriter {
       return column.generated || std::ranges::count(columns_, column.name) > 0;
     });
     if (!is_whole) return false;
-    ASSIGN_OR_RETURN(const auto rows,
-                     connection.query("SELECT EXISTS (SELECT FROM pg_constraint WHERE contype = 'f' "
-                                      "AND confrelid = $1::text::regclass)",
-                                      {place}));
+    ASSIGN_OR_RETURN(
+        const auto rows,
+        connection.query("SELECT EXISTS (SELECT FROM pg_constraint WHERE contype = 'f' "
+                         "AND confrelid = $1::text::regclass)",
+                         {place}));
     return rows.at(0).at(0) == "f";
   }
 
@@ -309,19 +314,19 @@ class Writer final : public BatchWriter {
         if (it != columns_.end()) at.push_back(static_cast<std::size_t>(it - columns_.begin()));
       }
       if (at.size() != unique.size()) continue;
-      ASSIGN_OR_RETURN(const auto rows,
-                       connection.query(fmt::format("SELECT {} FROM {} JOIN {} t ON {}",
-                                                    qualified(table_.key, "t."),
-                                                    given(columns_.size()), place,
-                                                    matches(table_, unique, at)),
-                                        arrays));
+      ASSIGN_OR_RETURN(
+          const auto rows,
+          connection.query(
+              fmt::format("SELECT {} FROM {} JOIN {} t ON {}", qualified(table_.key, "t."),
+                          given(columns_.size()), place, matches(table_, unique, at)),
+              arrays));
       for (const Cells& cells : rows) {
         Row key;
         for (std::size_t i = 0; i < table_.key.size(); ++i) {
           key.push_back(value_of(type_of(column_of(table_, table_.key[i]).declared), cells[i]));
         }
-        const bool is_of_batch = std::ranges::any_of(
-            batch.keys, [&](const Row& one) { return same(one, key); });
+        const bool is_of_batch =
+            std::ranges::any_of(batch.keys, [&](const Row& one) { return same(one, key); });
         if (!is_of_batch && !last.contains(key)) found.insert(std::move(key));
       }
     }

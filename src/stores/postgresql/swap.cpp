@@ -33,17 +33,22 @@ class Exchange {
 
   Status carry_out() {
     TRY(lock());
+    TRY(back_ ? no_column_is_lost() : nobody_has_changed_them());
     TRY(views());
     TRY(foreign_keys());
     TRY(sequences());
     TRY(publications());
     TRY(statistics());
+    TRY(policies_of_others());
     if (back_) {
       TRY(triggers_back());
     } else {
       TRY(from_texts("triggers", triggers_sql));
       TRY(from_texts("rules", rules_sql));
       TRY(from_texts("policies", policies_sql));
+      for (const RetypedPair& pair : pairs_) {
+        now_.after.push_back(no_rights_of_others(quoted(split_name(pair.source))));
+      }
       TRY(from_texts("rights", rights_sql));
       TRY(from_texts("settings", settings_sql));
     }
@@ -68,7 +73,8 @@ class Exchange {
   static constexpr const char* policies_sql =
       "SELECT format('CREATE POLICY %I ON %s AS %s FOR %s TO %s', p.polname, p.polrelid::regclass, "
       "CASE WHEN p.polpermissive THEN 'PERMISSIVE' ELSE 'RESTRICTIVE' END, CASE p.polcmd WHEN 'r' "
-      "THEN 'SELECT' WHEN 'a' THEN 'INSERT' WHEN 'w' THEN 'UPDATE' WHEN 'd' THEN 'DELETE' ELSE 'ALL' "
+      "THEN 'SELECT' WHEN 'a' THEN 'INSERT' WHEN 'w' THEN 'UPDATE' WHEN 'd' THEN 'DELETE' ELSE "
+      "'ALL' "
       "END, (SELECT string_agg(CASE x WHEN 0 THEN 'PUBLIC' ELSE quote_ident(pg_get_userbyid(x)) "
       "END, ', ') FROM unnest(p.polroles) x)) || coalesce(' USING (' || pg_get_expr(p.polqual, "
       "p.polrelid) || ')', '') || coalesce(' WITH CHECK (' || pg_get_expr(p.polwithcheck, "
@@ -80,7 +86,8 @@ class Exchange {
       "WHERE rolname = current_user) "
       "UNION ALL SELECT format('GRANT %s ON %s TO %s%s', a.privilege_type, c.oid::regclass, CASE "
       "a.grantee WHEN 0 THEN 'PUBLIC' ELSE quote_ident(pg_get_userbyid(a.grantee)) END, CASE WHEN "
-      "a.is_grantable THEN ' WITH GRANT OPTION' ELSE '' END) FROM pg_class c, aclexplode(c.relacl) a "
+      "a.is_grantable THEN ' WITH GRANT OPTION' ELSE '' END) FROM pg_class c, aclexplode(c.relacl) "
+      "a "
       "WHERE c.oid = ANY ($1::oid[]) AND a.grantee <> c.relowner "
       "UNION ALL SELECT format('GRANT %s (%I) ON %s TO %s%s', a.privilege_type, t.attname, "
       "t.attrelid::regclass, CASE a.grantee WHEN 0 THEN 'PUBLIC' ELSE "
@@ -104,7 +111,8 @@ class Exchange {
       "pg_class c JOIN pg_index i ON i.indrelid = c.oid AND i.indisclustered JOIN pg_class x ON "
       "x.oid = i.indexrelid WHERE c.oid = ANY ($1::oid[]) "
       "UNION ALL SELECT format('ALTER TABLE %s ALTER COLUMN %I SET STATISTICS %s', "
-      "a.attrelid::regclass, a.attname, a.attstattarget) FROM pg_attribute a WHERE a.attrelid = ANY "
+      "a.attrelid::regclass, a.attname, a.attstattarget) FROM pg_attribute a WHERE a.attrelid = "
+      "ANY "
       "($1::oid[]) AND a.attnum > 0 AND NOT a.attisdropped AND a.attstattarget >= 0";
 
   // In one order, and all that the exchange will touch.
@@ -115,12 +123,84 @@ class Exchange {
             "SELECT quote_ident(n.nspname) || '.' || quote_ident(c.relname) FROM (SELECT unnest("
             "$1::oid[]) UNION SELECT unnest($2::oid[]) UNION SELECT conrelid FROM pg_constraint "
             "WHERE contype = 'f' AND confrelid = ANY ($1::oid[]) UNION SELECT confrelid FROM "
-            "pg_constraint WHERE contype = 'f' AND conrelid = ANY ($1::oid[])) x(oid) JOIN pg_class "
+            "pg_constraint WHERE contype = 'f' AND conrelid = ANY ($1::oid[]) UNION SELECT "
+            "p.polrelid FROM "
+            "pg_policy p JOIN pg_depend d ON d.classid = 'pg_policy'::regclass AND d.objid = p.oid "
+            "WHERE "
+            "d.refclassid = 'pg_class'::regclass AND d.refobjid = ANY ($1::oid[])) x(oid) JOIN "
+            "pg_class "
             "c ON c.oid = x.oid JOIN pg_namespace n ON n.oid = c.relnamespace ORDER BY 1",
             {going_list_, coming_list_}));
     std::vector<std::string> places;
     for (const Cells& row : rows) places.push_back(*row[0]);
     return hold_.lock(places, "ACCESS EXCLUSIVE");
+  }
+
+  // The new tables are made like the old ones as they were then.
+  Status nobody_has_changed_them() {
+    ASSIGN_OR_RETURN(const auto rows,
+                     connection_.query("SELECT source FROM whimbrel.retyped WHERE source_oid = ANY "
+                                       "($1::oid[]) AND shape <> " +
+                                           shape_sql("source_oid"),
+                                       {going_list_}));
+    if (rows.empty()) return {};
+    return Error{ErrorCode::refused,
+                 "somebody has changed columns, constraints or indexes of " + *rows[0][0] +
+                     " since the new table was made like it",
+                 "`whimbrel rollback`, then `run` again: the new table is made with them",
+                 "nothing is switched; the application uses the old side"};
+  }
+
+  // A column that came since the switch has no place in the old table.
+  Status no_column_is_lost() {
+    ASSIGN_OR_RETURN(
+        const auto rows,
+        connection_.query(
+            "SELECT r.source, a.attname FROM whimbrel.retyped r JOIN pg_attribute a ON "
+            "a.attrelid = r.target_oid AND a.attnum > 0 AND NOT a.attisdropped WHERE "
+            "r.target_oid = ANY ($1::oid[]) AND NOT EXISTS (SELECT FROM pg_attribute b "
+            "WHERE b.attrelid = r.source_oid AND b.attname = a.attname AND NOT "
+            "b.attisdropped)",
+            {going_list_}));
+    if (rows.empty()) return {};
+    return Error{ErrorCode::refused,
+                 fmt::format("{} got a column `{}` since the switch, which the old table does not "
+                             "have",
+                             *rows[0][0], *rows[0][1]),
+                 "save its values and drop it, then roll back again",
+                 "nothing is switched back; the new side still serves"};
+  }
+
+  // A policy of a table that stays may read one that goes.
+  Status policies_of_others() {
+    const std::string concerned =
+        "p.polrelid <> ALL ($1::oid[]) AND EXISTS (SELECT FROM pg_depend d WHERE d.classid = "
+        "'pg_policy'::regclass AND d.objid = p.oid AND d.refclassid = 'pg_class'::regclass AND "
+        "d.refobjid = ANY ($1::oid[]))";
+    ASSIGN_OR_RETURN(const auto rows,
+                     connection_.query("SELECT format('DROP POLICY %I ON %s', p.polname, "
+                                       "p.polrelid::regclass) FROM pg_policy p WHERE " +
+                                           concerned,
+                                       {going_list_}));
+    for (const Cells& row : rows) now_.before.push_back(*row[0]);
+    std::string made_anew = policies_sql;
+    const std::string own = "p.polrelid = ANY ($1::oid[])";
+    made_anew.replace(made_anew.rfind(own), own.size(), concerned);
+    ASSIGN_OR_RETURN(const auto again, connection_.query(made_anew, {going_list_}));
+    for (const Cells& row : again) now_.after.push_back(*row[0]);
+    return {};
+  }
+
+  // What default privileges have given to a table that we made is not what the old one had.
+  static std::string no_rights_of_others(const std::string& place) {
+    return "DO LANGUAGE plpgsql " +
+           quote_text(fmt::format(
+               "DECLARE one oid; BEGIN FOR one IN SELECT DISTINCT a.grantee FROM pg_class c, "
+               "aclexplode(c.relacl) a WHERE c.oid = {0}::regclass AND a.grantee <> c.relowner "
+               "LOOP "
+               "EXECUTE 'REVOKE ALL ON ' || {0} || ' FROM ' || CASE one WHEN 0 THEN 'PUBLIC' ELSE "
+               "quote_ident(pg_get_userbyid(one)) END; END LOOP; END",
+               quote_text(place)));
   }
 
   Status from_texts(const char* what, const char* sql) {
@@ -150,10 +230,10 @@ class Exchange {
       now_.after.push_back(*row[1] + (was_looked_at ? " NOT VALID" : ""));
       if (row[6] == "f") now_.after.push_back(*row[5]);
       if (!was_looked_at) continue;
-      now_.after.push_back(fmt::format(
-          "INSERT INTO whimbrel.to_settle (statement) VALUES ({})",
-          quote_text(fmt::format("ALTER TABLE {} VALIDATE CONSTRAINT {}", *row[3],
-                                 quote_name(*row[4])))));
+      now_.after.push_back(
+          fmt::format("INSERT INTO whimbrel.to_settle (statement) VALUES ({})",
+                      quote_text(fmt::format("ALTER TABLE {} VALIDATE CONSTRAINT {}", *row[3],
+                                             quote_name(*row[4])))));
     }
     return {};
   }
@@ -166,14 +246,17 @@ class Exchange {
             "WITH RECURSIVE readers(oid, depth) AS (SELECT oid, 0 FROM unnest($1::oid[]) oid UNION "
             "SELECT r.ev_class, readers.depth + 1 FROM readers JOIN pg_depend d ON d.refclassid = "
             "'pg_class'::regclass AND d.refobjid = readers.oid AND d.classid = "
-            "'pg_rewrite'::regclass JOIN pg_rewrite r ON r.oid = d.objid AND r.ev_class <> d.refobjid "
+            "'pg_rewrite'::regclass JOIN pg_rewrite r ON r.oid = d.objid AND r.ev_class <> "
+            "d.refobjid "
             "WHERE readers.depth < 100) "
             "SELECT c.oid, c.relkind, c.oid::regclass::text, rtrim(pg_get_viewdef(c.oid), ';'), "
             "array_to_string(c.reloptions, ', '), max(readers.depth), "
-            "(SELECT string_agg(quote_ident(a.attname), ', ' ORDER BY a.attnum) FROM pg_attribute a "
+            "(SELECT string_agg(quote_ident(a.attname), ', ' ORDER BY a.attnum) FROM pg_attribute "
+            "a "
             "WHERE a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped), "
             "coalesce(t.spcname, '') "
-            "FROM readers JOIN pg_class c ON c.oid = readers.oid LEFT JOIN pg_tablespace t ON t.oid "
+            "FROM readers JOIN pg_class c ON c.oid = readers.oid LEFT JOIN pg_tablespace t ON "
+            "t.oid "
             "= c.reltablespace WHERE c.relkind IN ('v', 'm') "
             "GROUP BY c.oid, c.relkind, c.reloptions, t.spcname ORDER BY max(readers.depth), c.oid",
             {going_list_}));
@@ -187,13 +270,12 @@ class Exchange {
       const std::string space =
           row[7].value_or("").empty() ? "" : " TABLESPACE " + quote_name(*row[7]);
       now_.after.push_back(fmt::format("CREATE {} {} ({}){}{} AS {}{}", kind, *row[2], *row[6],
-                                       options, space, *row[3],
-                                       is_kept ? " WITH NO DATA" : ""));
+                                       options, space, *row[3], is_kept ? " WITH NO DATA" : ""));
+      now_.after.push_back(no_rights_of_others(*row[2]));
       oids.push_back(row[0]);
       if (!is_kept) continue;
-      now_.after.push_back(
-          fmt::format("INSERT INTO whimbrel.to_settle (statement) VALUES ({})",
-                      quote_text("REFRESH MATERIALIZED VIEW " + *row[2])));
+      now_.after.push_back(fmt::format("INSERT INTO whimbrel.to_settle (statement) VALUES ({})",
+                                       quote_text("REFRESH MATERIALIZED VIEW " + *row[2])));
     }
     if (oids.empty()) return {};
     // What hangs on the views themselves.
@@ -201,14 +283,17 @@ class Exchange {
         const auto more,
         connection_.query(
             "SELECT pg_get_indexdef(i.indexrelid) FROM pg_index i WHERE i.indrelid = ANY "
-            "($1::oid[]) UNION ALL SELECT pg_get_triggerdef(t.oid) FROM pg_trigger t WHERE t.tgrelid "
+            "($1::oid[]) UNION ALL SELECT pg_get_triggerdef(t.oid) FROM pg_trigger t WHERE "
+            "t.tgrelid "
             "= ANY ($1::oid[]) AND NOT t.tgisinternal UNION ALL SELECT pg_get_ruledef(r.oid) FROM "
             "pg_rewrite r WHERE r.ev_class = ANY ($1::oid[]) AND r.rulename <> '_RETURN' UNION ALL "
             "SELECT format('COMMENT ON COLUMN %s.%I IS %L', a.attrelid::regclass, a.attname, "
             "col_description(a.attrelid, a.attnum)) FROM pg_attribute a WHERE a.attrelid = ANY "
             "($1::oid[]) AND col_description(a.attrelid, a.attnum) IS NOT NULL UNION ALL SELECT "
-            "format('COMMENT ON %s %s IS %L', CASE c.relkind WHEN 'm' THEN 'MATERIALIZED VIEW' ELSE "
-            "'VIEW' END, c.oid::regclass, obj_description(c.oid, 'pg_class')) FROM pg_class c WHERE "
+            "format('COMMENT ON %s %s IS %L', CASE c.relkind WHEN 'm' THEN 'MATERIALIZED VIEW' "
+            "ELSE "
+            "'VIEW' END, c.oid::regclass, obj_description(c.oid, 'pg_class')) FROM pg_class c "
+            "WHERE "
             "c.oid = ANY ($1::oid[]) AND obj_description(c.oid, 'pg_class') IS NOT NULL UNION ALL "
             "SELECT format('ALTER VIEW %s ALTER COLUMN %I SET DEFAULT %s', d.adrelid::regclass, "
             "a.attname, pg_get_expr(d.adbin, d.adrelid)) FROM pg_attrdef d JOIN pg_attribute a ON "
@@ -220,18 +305,26 @@ class Exchange {
     return {};
   }
 
-  // A sequence that a column owns goes where its table goes; it is to stay.
+  // A sequence that a column owns goes where its table goes; it is to stay. It ends with its own
+  // type, whatever the column can hold.
   Status sequences() {
     ASSIGN_OR_RETURN(
         const auto rows,
-        connection_.query("SELECT s.oid::regclass::text, format('%s.%I', d.refobjid::regclass, "
-                          "a.attname) FROM pg_depend d JOIN pg_class s ON s.oid = d.objid AND "
-                          "s.relkind = 'S' JOIN pg_attribute a ON a.attrelid = d.refobjid AND "
-                          "a.attnum = d.refobjsubid WHERE d.classid = 'pg_class'::regclass AND "
-                          "d.refclassid = 'pg_class'::regclass AND d.deptype = 'a' AND d.refobjid = "
-                          "ANY ($1::oid[])",
-                          {going_list_}));
+        connection_.query(
+            "SELECT s.oid::regclass::text, format('%s.%I', d.refobjid::regclass, a.attname), "
+            "q.seqtypid::regtype::text, (SELECT b.atttypid::regtype::text FROM unnest($1::oid[], "
+            "$2::oid[]) x(g, c) JOIN pg_attribute b ON b.attrelid = x.c AND b.attname = a.attname "
+            "WHERE x.g = a.attrelid), coalesce(pg_sequence_last_value(s.oid), 0) > 2147483647 FROM "
+            "pg_depend d JOIN pg_class s ON s.oid = d.objid AND s.relkind = 'S' JOIN pg_sequence q "
+            "ON q.seqrelid = s.oid JOIN pg_attribute a ON a.attrelid = d.refobjid AND a.attnum = "
+            "d.refobjsubid WHERE d.classid = 'pg_class'::regclass AND d.refclassid = "
+            "'pg_class'::regclass AND d.deptype = 'a' AND d.refobjid = ANY ($1::oid[])",
+            {going_list_, coming_list_}));
     for (const Cells& row : rows) {
+      const bool grows = row[2] == "integer" && row[3] == "bigint";
+      const bool shrinks = back_ && row[2] == "bigint" && row[3] == "integer" && row[4] == "f";
+      if (grows) now_.before.push_back(fmt::format("ALTER SEQUENCE {} AS bigint", *row[0]));
+      if (shrinks) now_.before.push_back(fmt::format("ALTER SEQUENCE {} AS integer", *row[0]));
       now_.before.push_back(fmt::format("ALTER SEQUENCE {} OWNED BY NONE", *row[0]));
       // Behind its new owner, which is somebody else's by then.
       owned_.push_back(fmt::format("ALTER SEQUENCE {} OWNED BY {}", *row[0], *row[1]));
@@ -251,9 +344,8 @@ class Exchange {
                             {going_[i], coming_[i]}));
       for (const Cells& row : rows) {
         if (!row[0] || !row[1]) continue;
-        now_.before.push_back(
-            fmt::format("SELECT setval({}, last_value, is_called) FROM {}", quote_text(*row[1]),
-                        *row[0]));
+        now_.before.push_back(fmt::format("SELECT setval({}, last_value, is_called) FROM {}",
+                                          quote_text(*row[1]), *row[0]));
       }
     }
     return {};
@@ -279,12 +371,12 @@ class Exchange {
   }
 
   Status statistics() {
-    ASSIGN_OR_RETURN(
-        const auto rows,
-        connection_.query("SELECT format('DROP STATISTICS %I.%I', n.nspname, s.stxname), "
-                          "pg_get_statisticsobjdef(s.oid) FROM pg_statistic_ext s JOIN pg_namespace "
-                          "n ON n.oid = s.stxnamespace WHERE s.stxrelid = ANY ($1::oid[])",
-                          {going_list_}));
+    ASSIGN_OR_RETURN(const auto rows,
+                     connection_.query(
+                         "SELECT format('DROP STATISTICS %I.%I', n.nspname, s.stxname), "
+                         "pg_get_statisticsobjdef(s.oid) FROM pg_statistic_ext s JOIN pg_namespace "
+                         "n ON n.oid = s.stxnamespace WHERE s.stxrelid = ANY ($1::oid[])",
+                         {going_list_}));
     for (const Cells& row : rows) {
       now_.before.push_back(*row[0]);
       now_.after.push_back(*row[1]);
@@ -298,8 +390,9 @@ class Exchange {
                                        "ANY ($1::oid[])",
                                        {coming_list_}));
     for (const Cells& row : rows) now_.after.push_back(*row[0]);
-    now_.after.push_back(fmt::format("DELETE FROM whimbrel.to_enable WHERE of_table = ANY ({}::oid[])",
-                                     quote_text(coming_list_)));
+    now_.after.push_back(
+        fmt::format("DELETE FROM whimbrel.to_enable WHERE of_table = ANY ({}::oid[])",
+                    quote_text(coming_list_)));
     return {};
   }
 
@@ -310,7 +403,8 @@ class Exchange {
         const std::string away = back_ ? new_schema(known.schema) : old_schema(known.schema);
         const std::string from = back_ ? old_schema(known.schema) : new_schema(known.schema);
         if (goes) {
-          TRY(connection_.execute(fmt::format("CREATE SCHEMA IF NOT EXISTS {}; ALTER TABLE {} SET "
+          TRY(
+              connection_.execute(fmt::format("CREATE SCHEMA IF NOT EXISTS {}; ALTER TABLE {} SET "
                                               "SCHEMA {}",
                                               quote_name(away), quoted(known), quote_name(away))));
         } else {
@@ -333,7 +427,9 @@ class Exchange {
               "SELECT t.tgrelid, format('ALTER TABLE %s DISABLE TRIGGER %I', t.tgrelid::regclass, "
               "t.tgname), t.tgenabled, t.tgname FROM pg_trigger t WHERE t.tgrelid = ANY "
               "($1::oid[]) AND NOT t.tgisinternal AND t.tgname NOT LIKE 'whimbrel\\_%' AND "
-              "t.tgenabled <> 'D'",
+              "t.tgenabled <> 'D' UNION ALL SELECT r.ev_class, format('ALTER TABLE %s DISABLE RULE "
+              "%I', r.ev_class::regclass, r.rulename), r.ev_enabled, r.rulename FROM pg_rewrite r "
+              "WHERE r.ev_class = ANY ($1::oid[]) AND r.ev_enabled <> 'D'",
               {going_list_}));
       for (const Cells& row : rows) {
         TRY(connection_.execute(*row[1]));
@@ -343,8 +439,10 @@ class Exchange {
                                                 : "ENABLE";
         TRY(connection_.run(
             "INSERT INTO whimbrel.to_enable (of_table, statement) VALUES ($1::oid, $2)",
-            {row[0], fmt::format("ALTER TABLE {} {} TRIGGER {}",
-                                 quoted(split_name(pair->source)), how, quote_name(*row[3]))}));
+            {row[0],
+             fmt::format("ALTER TABLE {} {} {} {}", quoted(split_name(pair->source)), how,
+                         row[1]->find(" DISABLE RULE ") != std::string::npos ? "RULE" : "TRIGGER",
+                         quote_name(*row[3]))}));
       }
     }
     const auto noted = connection_.run(
@@ -369,9 +467,10 @@ class Exchange {
 
 Status swap_tables(Hold& hold, const std::vector<RetypedPair>& pairs, bool back, SwapFor how) {
   TRY(hold.connection().execute(
-      "CREATE TABLE IF NOT EXISTS whimbrel.to_settle (at bigint GENERATED ALWAYS AS IDENTITY, "
-      "statement text NOT NULL); CREATE TABLE IF NOT EXISTS whimbrel.to_enable (of_table oid NOT "
-      "NULL, statement text NOT NULL)"));
+      "CREATE TABLE IF NOT EXISTS whimbrel.to_settle (at bigint GENERATED ALWAYS AS IDENTITY "
+      "PRIMARY KEY, statement text NOT NULL); CREATE TABLE IF NOT EXISTS whimbrel.to_enable (at "
+      "bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY, of_table oid NOT NULL, statement text NOT "
+      "NULL)"));
   TRY(Exchange(hold, pairs, back).carry_out());
   return how == SwapFor::good ? hold.commit() : hold.connection().execute("ROLLBACK");
 }
@@ -382,8 +481,9 @@ Status settle_after_swap(Connection& connection) {
   TRY(connection.execute("SET statement_timeout = 0"));
   Status settled;
   while (settled.ok()) {
-    ASSIGN_OR_RETURN(const auto rows, connection.query("SELECT at, statement FROM whimbrel.to_settle "
-                                                       "ORDER BY at LIMIT 1"));
+    ASSIGN_OR_RETURN(const auto rows,
+                     connection.query("SELECT at, statement FROM whimbrel.to_settle "
+                                      "ORDER BY at LIMIT 1"));
     if (rows.empty()) break;
     settled = connection.execute(*rows[0][1]);
     if (settled.ok()) {

@@ -13,8 +13,8 @@ namespace whimbrel::postgresql {
 
 // Only for a look whether it would go well: everything is rolled back.
 enum class SwapFor { good, a_look };
-// Takes the strongest lock of all tables concerned on the way. Foreign keys come without having been
-// looked at; settle_after_swap() does that afterwards.
+// Takes the strongest lock of all tables concerned on the way. Foreign keys come without having
+// been looked at; settle_after_swap() does that afterwards.
 Status swap_tables(Hold& hold, const std::vector<RetypedPair>& pairs, bool back, SwapFor how);
 // Lets everybody read and write meanwhile. Materialised views that the exchange left empty are
 // filled as well. The session's statements may take as long as they do from then on.

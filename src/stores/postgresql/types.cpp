@@ -114,8 +114,8 @@ Result<std::optional<Value>> settled_numeric(const ColumnSchema& column, const T
       return no_room(column, value, "too many digits");
     }
   }
-  const bool is_zero = digits->whole == "0" &&
-                       digits->fraction.find_first_not_of('0') == std::string::npos;
+  const bool is_zero =
+      digits->whole == "0" && digits->fraction.find_first_not_of('0') == std::string::npos;
   std::string out = digits->negative && !is_zero ? "-" : "";
   out += digits->whole + (digits->fraction.empty() ? "" : "." + digits->fraction);
   return std::optional(as<Decimal>(std::move(out)));
@@ -373,9 +373,8 @@ Result<Cell> cell_of(const Value& value) {
     default:
       break;
   }
-  return Error{ErrorCode::refused,
-               fmt::format("PostgreSQL has no column for a value like {} ({})", show(value),
-                           name_of(value.kind()))};
+  return Error{ErrorCode::refused, fmt::format("PostgreSQL has no column for a value like {} ({})",
+                                               show(value), name_of(value.kind()))};
 }
 
 std::optional<std::string> uuid_of(std::string_view text) {
@@ -469,7 +468,8 @@ Cells cells_of(std::string_view array) {
     std::string text;
     const bool quoted = array[at] == '"';
     if (quoted) ++at;
-    while (at < array.size() && (quoted ? array[at] != '"' : array[at] != ',' && array[at] != '}')) {
+    while (at < array.size() &&
+           (quoted ? array[at] != '"' : array[at] != ',' && array[at] != '}')) {
       if (array[at] == '\\') ++at;
       text += array[at++];
     }

@@ -1,7 +1,8 @@
 // PostgreSQL's types and values: what a column's text means, and what a value is as text.
 //
 // What a type's values are told apart by is their text under the settings of a Connection. Types
-// that have no kind of their own (arrays, ranges, enums, composites, addresses …) are carried as it.
+// that have no kind of their own (arrays, ranges, enums, composites, addresses …) are carried as
+// it.
 #pragma once
 
 #include <optional>
@@ -49,7 +50,8 @@ Kind kind_of(const Type& type);
 Value value_of(const Type& type, const Cell& cell);
 // A type by the number that a result tells; `other` for most.
 Type type_of_oid(unsigned oid);
-// `refused` for what has no text here: lists, maps, sets, and texts that are no UTF-8 or hold a NUL.
+// `refused` for what has no text here: lists, maps, sets, and texts that are no UTF-8 or hold a
+// NUL.
 Result<Cell> cell_of(const Value& value);
 
 // The value as a column of this type would hold it. Unset: only the server can tell.
