@@ -28,9 +28,9 @@ struct MeasuredQuery {
   std::string old_sql;
   std::string new_sql;
   std::vector<std::pair<std::string, std::vector<Value>>> with;
-  std::vector<SampledParameter> samples;  // parameters of `with` that have no values yet
   Place old_at;
   Place new_at;
+  std::vector<SampledParameter> samples = {};  // parameters of `with` that have no values yet
 };
 
 // How a criterion's number is read.

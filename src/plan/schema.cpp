@@ -58,7 +58,7 @@ std::string plan_schema() {
           "default": "migration.log"},
         "table": {
           "$ref": "#/$defs/address",
-          "description": "A table that gets a line for each operation (operation, status, started_at, completed_at, message); made where it is missing. PostgreSQL."}},
+          "description": "A table that gets a line for each operation, with its status, times and a message; made where it is missing, in a store that has schemas."}},
       "description": "Where and how much is logged. Values of rows never are."},
     "stores": {
       "type": "object",
@@ -74,11 +74,11 @@ std::string plan_schema() {
               "url": {"type": "string", "description": "The same, where a map is wanted."},
               "lock_timeout": {
                 "$ref": "#/$defs/duration",
-                "description": "How long a lock is waited for that others wait behind. PostgreSQL.",
+                "description": "How long a lock is waited for that others wait behind, in a store that locks tables.",
                 "default": "200ms"},
               "statement_timeout": {
                 "$ref": "#/$defs/duration",
-                "description": "How long a statement may take, but for index builds and validation. PostgreSQL.",
+                "description": "How long a statement may take there, but for index builds and validation.",
                 "default": "30s"}}}]},
       "description": "The databases, each under a name of your choice, as a URL: the kind of store, a colon, and where it is. A path is relative to the plan."},
     "tables": {
@@ -117,10 +117,10 @@ std::string plan_schema() {
           "description": "The share of a table's capacity that may be used, like `50%`."},
         "replica_lag": {
           "$ref": "#/$defs/duration",
-          "description": "Copying waits while a replica is further behind. PostgreSQL."},
+          "description": "Copying inside a store waits while a replica of it is further behind."},
         "wal_kept": {
           "type": ["string", "integer"],
-          "description": "Copying waits while a replication slot keeps more WAL back, like `10GB`. PostgreSQL."}},
+          "description": "Copying inside a store waits while a replication slot keeps more of its log back, like `10GB`."}},
       "description": "What the engine may use."},
     "verify": {
       "type": "object",
@@ -147,7 +147,7 @@ std::string plan_schema() {
             "to": {
               "type": "string",
               "pattern": "^(file|schema):.",
-              "description": "`file:FOLDER`, below the state folder unless the path is absolute; `schema:NAME`, in the database itself (PostgreSQL)."}}}],
+              "description": "`file:FOLDER`, below the state folder unless the path is absolute; `schema:NAME`, in the database itself, in a store that has schemas."}}}],
       "description": "What is saved before anything is changed: `none`, or a map with `of` and `to`.",
       "default": "none"},
     "cutover": {

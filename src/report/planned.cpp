@@ -141,6 +141,10 @@ void take_tables(Planned& plan, const json& document, const json& about) {
 
 void take_cutover(Planned& plan, const json& document, const json& file) {
   const json& cutover = part(document, "cutover");
+  if (!part(document, "retype").is_null()) {
+    plan.switches.push_back({"swap", "new tables take the names of the old ones",
+                             "the old tables take their names back"});
+  }
   plan.starts_manually = text(cutover) == "manual" || text(part(cutover, "start")) == "manual";
   for (const json& one : part(cutover, "switches")) plan.switches.push_back(planned_switch(one));
   const json& now = part(file, "cutover");

@@ -15,6 +15,7 @@ import sys
 import tempfile
 import threading
 import time
+import traceback
 import uuid
 
 import psycopg
@@ -97,7 +98,7 @@ class World:
                 pg_get_expr(d.adbin, d.adrelid), a.attidentity, a.attgenerated, col_description(a.attrelid, a.attnum), a.attacl::text, a.attstattarget, a.attstorage
                 FROM pg_attribute a JOIN pg_class c ON c.oid = a.attrelid LEFT JOIN pg_attrdef d ON d.adrelid = a.attrelid AND d.adnum = a.attnum
                 WHERE c.relkind IN ('r', 'v', 'm') AND a.attnum > 0 AND NOT a.attisdropped AND c.relnamespace = 'public'::regnamespace ORDER BY 1, 2"""),
-            "tables": self.sql("""SELECT c.relname, c.relkind, pg_get_userbyid(c.relowner), array(SELECT unnest(c.relacl)::text ORDER BY 1), c.reloptions::text,
+            "tables": self.sql("""SELECT c.relname, c.relkind, pg_get_userbyid(c.relowner), array(SELECT unnest(coalesce(c.relacl, acldefault('r', c.relowner)))::text ORDER BY 1), c.reloptions::text,
                 c.relrowsecurity, c.relforcerowsecurity, c.relreplident, obj_description(c.oid, 'pg_class') FROM pg_class c
                 WHERE c.relnamespace = 'public'::regnamespace AND c.relkind IN ('r', 'v', 'm') ORDER BY 1"""),
             "indexes": self.sql("SELECT indexdef FROM pg_indexes WHERE schemaname = 'public' ORDER BY 1"),
@@ -441,7 +442,8 @@ def what_a_second_reader_found(server):
     world.people(5)
     world.sql("INSERT INTO people (id, mail) VALUES ('00000000-0000-0000-0000-000000000001', 'abc')")
     world.run("run", "--yes")
-    assert "new side" in world.run("status") and world.type_of("people", "id") == "uuid"
+    said = world.run("status")
+    assert "new side" in said and world.type_of("people", "id") == "uuid", (said, world.type_of("people", "id"))
     world.sql("INSERT INTO people (id, mail) VALUES ('00000000-0000-0000-0000-000000000002', 'later')")
     world.run("rollback", "--yes")
     assert world.one("SELECT count(*) FROM people") == 7 and world.type_of("people", "id") == "character varying(36)"
@@ -462,7 +464,7 @@ def what_a_second_reader_found(server):
     world.sql("UPDATE extra SET v = 'b'")
     world.run("run", "--yes")
     assert "whimbrel" not in world.one("SELECT qual FROM pg_policies WHERE tablename = 'docs'")
-    assert [row for row in before["tables"]] == [row for row in world.objects()["tables"]]
+    assert before["tables"] == world.objects()["tables"], differences(before, world.objects())
     world.sql("UPDATE extra SET v = 'c'")
     world.sql("UPDATE people SET note = 'after' WHERE mail = 'p1@x'")
     world.sql("INSERT INTO people (id, mail) VALUES ('00000000-0000-0000-0000-000000000003', 'after')")
@@ -576,7 +578,8 @@ def main():
                 print("ok     %s (%.1f s)" % (test.__name__, time.monotonic() - begun), flush=True)
             except Exception as error:  # the others go on
                 failed += 1
-                print("FAILED %s: %s: %s" % (test.__name__, type(error).__name__, error), flush=True)
+                where = traceback.extract_tb(error.__traceback__)[1]
+                print("FAILED %s, line %d: %s: %s" % (test.__name__, where.lineno, type(error).__name__, error), flush=True)
     sys.exit(1 if failed else 0)
 
 

@@ -271,7 +271,7 @@ class Writer final : public BatchWriter {
     // always given by the database is never updated.
     ASSIGN_OR_RETURN(const bool gives_way, can_give_way(connection, place));
     if (gives_way) TRY(erase(connection, place, batch.keys));
-    Result<std::int64_t> put = connection.run(upsert_sql(place), arrays);
+    Result<std::int64_t> put = connection.run(insert_sql(place, !gives_way), arrays);
     if (put.ok()) return true;
     const std::string state = connection.sqlstate();
     if (may_move && state == "23505") {
@@ -333,7 +333,7 @@ class Writer final : public BatchWriter {
     return std::vector<Row>(found.begin(), found.end());
   }
 
-  std::string upsert_sql(const std::string& place) const {
+  std::string insert_sql(const std::string& place, bool over_others) const {
     std::vector<std::string> values;
     std::vector<std::string> sets;
     for (std::size_t i = 0; i < columns_.size(); ++i) {
@@ -341,10 +341,12 @@ class Writer final : public BatchWriter {
       if (table_.is_key(columns_[i])) continue;
       sets.push_back(fmt::format("{0} = excluded.{0}", quote_name(columns_[i])));
     }
-    return fmt::format(
-        "INSERT INTO {} ({}) OVERRIDING SYSTEM VALUE SELECT {} FROM {} ON CONFLICT ({}) DO {}",
-        place, name_list(columns_), join(values, ", "), given(columns_.size()),
-        name_list(table_.key), sets.empty() ? "NOTHING" : "UPDATE SET " + join(sets, ", "));
+    std::string sql =
+        fmt::format("INSERT INTO {} ({}) OVERRIDING SYSTEM VALUE SELECT {} FROM {}", place,
+                    name_list(columns_), join(values, ", "), given(columns_.size()));
+    if (!over_others) return sql;
+    return sql + fmt::format(" ON CONFLICT ({}) DO {}", name_list(table_.key),
+                             sets.empty() ? "NOTHING" : "UPDATE SET " + join(sets, ", "));
   }
 
   std::shared_ptr<Sessions> sessions_;
