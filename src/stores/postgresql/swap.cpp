@@ -344,8 +344,10 @@ class Exchange {
                             {going_[i], coming_[i]}));
       for (const Cells& row : rows) {
         if (!row[0] || !row[1]) continue;
-        now_.before.push_back(fmt::format("SELECT setval({}, last_value, is_called) FROM {}",
-                                          quote_text(*row[1]), *row[0]));
+        now_.before.push_back(fmt::format(
+            "SELECT setval({0}, least(last_value, (SELECT seqmax FROM pg_sequence WHERE seqrelid "
+            "= {0}::regclass)), is_called) FROM {1}",
+            quote_text(*row[1]), *row[0]));
       }
     }
     return {};
