@@ -192,7 +192,7 @@ class Parser {
     address.alias = text.substr(0, slash);
     address.table = text.substr(slash + 1);
     if (address.table.size() > 2 && address.table.front() == '"' && address.table.back() == '"' &&
-        address.table.find('"', 1) + 1 == address.table.size()) {
+        address.table.find("\".\"") == std::string::npos) {
       address.table = address.table.substr(1, address.table.size() - 2);
     }
     std::vector<std::string> aliases;

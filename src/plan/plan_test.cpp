@@ -45,9 +45,9 @@ TEST(PlanMistakes, ACaretPointsAtThePlace) {
 }
 
 TEST(PlanMistakes, WhatIsNotYetCarriedOutIsNamed) {
-  const Parsed parsed = parse(head + tables + "rehearsal: {}\nretype: {}\n");
+  const Parsed parsed = parse(head + tables + "rehearsal: {}\nwatch: {}\n");
   EXPECT_TRUE(has(parsed.error, "`rehearsal` is part of the grammar, but not yet of this release"));
-  EXPECT_TRUE(has(parsed.error, "`retype` is part of the grammar"));
+  EXPECT_TRUE(has(parsed.error, "`watch` is part of the grammar"));
 }
 
 TEST(PlanMistakes, AKeySaidTwiceIsNoticed) {

@@ -262,12 +262,12 @@ error: no store has a URL like this: mysql:…
 hint: write sqlite:PATH
 safe: nothing was changed
 '''),
-    Case("store_that_is_not_yet_opened", edit=[("sqlite:${DB}", "postgresql://u:secret@h/db")], text=r'''
-error: stores of kind `postgresql` are not yet opened by this release
+    Case("store_that_does_not_answer", code=1, edit=[("sqlite:${DB}", "postgresql://u:secret@127.0.0.1:1/db")], text=r'''
+error: the PostgreSQL server does not answer: connection to server at "127.0.0.1", port 1 failed: Connection refused  Is the server running on that host and accepting TCP/IP connections?
   at plan.yaml:3:14
-      3 | stores: {db: "postgresql://u:secret@h/db"}
-        |              ^~~~~~~~~~~~~~~~~~~~~~~~~~~~
-hint: this release moves data in SQLite and DynamoDB
+      3 | stores: {db: "postgresql://u:secret@127.0.0.1:1/db"}
+        |              ^~~~~~~~~~~~~~~~~~~~~~~~~~~~~~~~~~~~~~
+hint: try the same URL with psql
 safe: nothing was changed
 '''),
     Case("limits_of_the_wrong_type", more="limits: 5\n", text=r'''
@@ -275,7 +275,7 @@ error: `limits` must be a map
   at plan.yaml:10:9
      10 | limits: 5
         |         ^
-hint: its keys: batch_size, workers, rows_per_s, rcu, wcu, share
+hint: its keys: batch_size, workers, rows_per_s, rcu, wcu, share, replica_lag, wal_kept
 safe: nothing was changed
 '''),
     Case("duration_that_is_none", more="cutover: {max_hold: soon}\n", text=r'''

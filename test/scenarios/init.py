@@ -577,7 +577,7 @@ def what_is_not_there_is_not_made():
                 (["sqlite:zero.db", good], ["there is no table to move"], 3),
                 (["sqlite:text.db"], ["text.db"], 3),
                 (["nonsense"], ["no store has a URL like this"], 2),
-                (["postgresql://me:secret@host/db"], ["not yet opened by this release"], 2),
+                (["postgresql://me:secret@127.0.0.1:1/db"], ["PostgreSQL server", "psql"], 1),
                 ([], [], 2)]:
             out, err = folder.run("init", *stores, expect=code)
             expect_words(err + out, *words)

@@ -16,7 +16,7 @@ std::string one_line(const char* message) {
   std::string text = message == nullptr ? "" : message;
   while (!text.empty() && (text.back() == '\n' || text.back() == ' ')) text.pop_back();
   for (char& c : text) {
-    if (c == '\n') c = ' ';
+    if (c == '\n' || c == '\t') c = ' ';
   }
   for (const std::string_view word : {"ERROR:  ", "FATAL:  "}) {
     if (const std::size_t at = text.find(word); at != std::string::npos) {
@@ -64,7 +64,10 @@ Result<std::unique_ptr<Connection>> Connection::open(const Settings& settings) {
                                 said.find("does not exist") != std::string::npos ||
                                 said.find("invalid ") != std::string::npos;
     return Error{lets_nobody_in ? ErrorCode::refused : ErrorCode::unavailable,
-                 "the PostgreSQL server does not let us in: " + said, "try the same URL with psql"};
+                 (lets_nobody_in ? "the PostgreSQL server does not let us in: "
+                                 : "the PostgreSQL server does not answer: ") +
+                     said,
+                 "try the same URL with psql"};
   }
   ASSIGN_OR_RETURN(const auto path, made->query("SELECT current_setting('search_path')"));
   made->search_path_ = path.at(0).at(0).value_or("");
