@@ -72,9 +72,10 @@ Status Engine::no_key_is_null() {
       nulls.push_back(dialect->quote(column) + " IS NULL");
     }
     if (nulls.empty()) continue;
-    ASSIGN_OR_RETURN(const Value rows, move.target->ask(fmt::format(
-                                           "SELECT count(*) FROM {} WHERE {}",
-                                           dialect->quote_table(table.name), join(nulls, " OR "))));
+    ASSIGN_OR_RETURN(
+        const Value rows,
+        move.target->ask(fmt::format("SELECT count(*) FROM {} WHERE {}",
+                                     move.target->sql_name(table.name), join(nulls, " OR "))));
     const auto* count = rows.get_if<std::int64_t>();
     if (count == nullptr || *count == 0) continue;
     return Error{

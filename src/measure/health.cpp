@@ -97,11 +97,10 @@ class SideHealth {
                              : table.key.size() == 1 ? table.key.front()
                                                      : "";
     if (name.empty()) return json();
-    ASSIGN_OR_RETURN(const auto rows,
-                     rows_of(store_,
-                             fmt::format("SELECT max({}) FROM {}", quoted(name),
-                                         store_.dialect()->quote_table(table.name)),
-                             1));
+    ASSIGN_OR_RETURN(const auto rows, rows_of(store_,
+                                              fmt::format("SELECT max({}) FROM {}", quoted(name),
+                                                          store_.sql_name(table.name)),
+                                              1));
     json one = {{"column", name}};
     if (!redact_ && !rows.empty()) one["value"] = show(rows[0][0]);
     return one;
@@ -114,7 +113,7 @@ class SideHealth {
         const auto rows,
         rows_of(store_,
                 fmt::format("SELECT {0}, count(*) FROM {1} GROUP BY {0} ORDER BY 2 DESC, 1",
-                            quoted(column->name), store_.dialect()->quote_table(table.name)),
+                            quoted(column->name), store_.sql_name(table.name)),
                 groups_max + 1));
     if (std::ssize(rows) > groups_max) return json();
     json all = json::array();

@@ -374,6 +374,10 @@ class Store {
   virtual bool is_same_place(const Store& other) const { return identity() == other.identity(); }
   virtual const Dialect* dialect() const = 0;  // null when the store speaks no SQL
   virtual Catalog& catalog() = 0;
+  // A table by the name that SQL knows it by right now; "" when the store speaks no SQL.
+  virtual std::string sql_name(const std::string& table) {
+    return dialect() == nullptr ? "" : dialect()->quote_table(table);
+  }
   virtual Capture& capture() = 0;
   virtual Holds& holds() = 0;
   // Null where it cannot give columns another type in place.

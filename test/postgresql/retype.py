@@ -373,7 +373,14 @@ def keeps_everything_that_hangs_on_a_table(server):
 def ends_with_finish(server):
     world = World(server, ZOO, ZOO_PLAN)
     zoo_rows(world)
+    said = subprocess.run([BINARY, "test", str(world.plan), "--yes", "--state", str(world.folder / "state")], env={**os.environ, "DATABASE_URL": server.url},
+                          stdin=subprocess.DEVNULL, capture_output=True, text=True)
+    assert said.returncode == 0, said.stderr
+    world.nothing_is_left()
     world.run("run", "--yes")
+    said = subprocess.run([BINARY, "diagnose", "summary", str(world.plan), "--state", str(world.folder / "state")], env={**os.environ, "DATABASE_URL": server.url},
+                          stdin=subprocess.DEVNULL, capture_output=True, text=True)
+    assert said.returncode == 0, said.stdout + said.stderr
     world.run("finish", "--yes", "--no-backup")
     world.nothing_is_left()
     assert world.type_of('"Odd.Parents"', "the id") == "uuid"

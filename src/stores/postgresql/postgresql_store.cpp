@@ -349,6 +349,14 @@ Result<RoomTaken> PostgresqlStore::room_taken(const TableSchema& table) {
   return room;
 }
 
+// While a retype is under way a table may be called otherwise than it is known.
+std::string PostgresqlStore::sql_name(const std::string& table) {
+  const Result<ConnectionPtr> connection = sessions_->take();
+  const Result<Place> place =
+      connection.ok() ? place_of(*connection.value(), table) : Result<Place>(connection.error());
+  return place.ok() ? place.value().sql() : quoted(split_name(table));
+}
+
 // ---------------------------------------------------------------- Catalog
 
 Result<std::vector<std::string>> PostgresqlStore::tables() {
@@ -507,7 +515,9 @@ Status PostgresqlStore::drop(const std::string& table) {
     return transaction.commit();
   }));
   sessions_->names_have_changed();
-  return {};
+  if (!is_new_schema(split_name(table).schema)) return {};
+  ASSIGN_OR_RETURN(const ConnectionPtr connection, sessions_->take());
+  return tidy_up(*connection);
 }
 
 Status PostgresqlStore::clear(const std::string& table) {

@@ -32,6 +32,7 @@ class PostgresqlStore final : public Store,
   Capabilities capabilities() const override;
   const Dialect* dialect() const override;
   Catalog& catalog() override { return *this; }
+  std::string sql_name(const std::string& table) override;
   Capture& capture() override { return *this; }
   Holds& holds() override { return *this; }
   Retyping* retyping() override { return this; }
