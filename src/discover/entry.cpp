@@ -221,9 +221,9 @@ class EntryWriter {
     const std::optional<std::string> key = key_text(column.name);
     const std::optional<std::string> value = mapping_text(Expr{ColumnRef{column.name}});
     if (dialect == nullptr || !key || !value || target_.column_index(column.name) >= 0) return;
-    const std::optional<std::string> sql =
-        on_one_line(fmt::format("ALTER TABLE {} ADD COLUMN {} {};", dialect->quote_table(target_.name),
-                                dialect->quote(column.name), column.declared));
+    const std::optional<std::string> sql = on_one_line(
+        fmt::format("ALTER TABLE {} ADD COLUMN {} {};", dialect->quote_table(target_.name),
+                    dialect->quote(column.name), column.declared));
     if (!sql) return;
     rest_ += marked(inner, "#  ", *sql);
     columns_ += marked(deep, "#:", *key + ": " + *value);
@@ -258,7 +258,8 @@ class EntryWriter {
                        r_.to_alias, printable(target_.name), rows_text(r_.target->count)));
     const Dialect* dialect = r_.to->dialect();
     if (dialect == nullptr) return;
-    const auto sql = on_one_line(fmt::format("DELETE FROM {};", dialect->quote_table(target_.name)));
+    const auto sql =
+        on_one_line(fmt::format("DELETE FROM {};", dialect->quote_table(target_.name)));
     if (sql) notes_ += marked(outer, "#  ", *sql);
   }
 

@@ -18,7 +18,7 @@ struct FullVerification {
 struct HeldWriters {
   std::int64_t holds = 0;
   Milliseconds held{0};
-  Milliseconds longest{0};  // of these holds
+  Milliseconds longest{0};    // of these holds
   Milliseconds migration{0};  // from the attempt's begin to the switch, or until now before it
   double uptime_per_cent() const;
 };

@@ -145,9 +145,9 @@ struct LimitsPlan {
   std::optional<std::int64_t> rows_per_s;
   int workers = 2;
   // For a store that counts capacity; 0: not said.
-  double rcu = 0;    // units of reading a second
-  double wcu = 0;    // of writing
-  double share = 0;  // of what the tables have, 0 to 1
+  double rcu = 0;                                // units of reading a second
+  double wcu = 0;                                // of writing
+  double share = 0;                              // of what the tables have, 0 to 1
   std::optional<Milliseconds> replica_lag = {};  // of any replica, at most
   std::optional<std::int64_t> wal_kept = {};     // bytes that a slot may keep back, at most
 };

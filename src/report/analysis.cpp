@@ -927,12 +927,12 @@ json plan_part(const Migration& migration) {
       {"sync", name_of(migration.sync)},
       {"objects", objects},
       {"switches", switches},
-      {"locks", locks_tables
-                    ? "of each table for a moment, when its triggers come and go; of all of them "
+      {"locks",
+       locks_tables ? "of each table for a moment, when its triggers come and go; of all of them "
                       "during the switch, which holds writers for " +
                           to_duration_text(migration.hold_max) + " at most"
-                : has_triggers ? "one writer at a time: a chunk holds the write lock for about 25 ms"
-                             : "none: nobody waits"}};
+       : has_triggers ? "one writer at a time: a chunk holds the write lock for about 25 ms"
+                      : "none: nobody waits"}};
 }
 
 // Comes before the tables: all together, and where to look first.
