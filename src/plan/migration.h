@@ -157,6 +157,8 @@ struct BackupPlan {
   bool target = false;
   std::string folder;  // absolute, or below the state folder
   std::string schema;  // instead of a folder: of the tables' own database
+
+  bool is_wanted() const { return !folder.empty() || !schema.empty(); }
 };
 
 // From one time of the day to another, in minutes since midnight of the machine's own time zone.

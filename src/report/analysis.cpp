@@ -867,7 +867,8 @@ json objects_in_schema(const Migration& migration) {
   return objects;
 }
 
-json plan_part(const Migration& migration) {
+// Where triggers are rows of the tables' own file.
+json objects_of_triggers(const Migration& migration) {
   json objects = json::array();
   bool replaces = false;  // a row can stand in the way of another by more than its key
   bool numbered = false;  // rows are told apart by the store's own numbers
@@ -907,32 +908,50 @@ json plan_part(const Migration& migration) {
   if (numbered) {
     objects.push_back("whimbrel_…_witness: shows whether rows without a key were numbered anew");
   }
+  return objects;
+}
+
+// Whether all stores can do what this says, on both sides of every move.
+bool everywhere(const Migration& migration, bool Capabilities::* what) {
+  return std::ranges::all_of(migration.moves, [&](const Move& move) {
+    return move.source->capabilities().*what && move.target->capabilities().*what;
+  });
+}
+bool anywhere(const Migration& migration, bool Capabilities::* what) {
+  return std::ranges::any_of(migration.moves, [&](const Move& move) {
+    return move.source->capabilities().*what || move.target->capabilities().*what;
+  });
+}
+
+json objects_made(const Migration& migration) {
+  if (everywhere(migration, &Capabilities::locks_tables)) return objects_in_schema(migration);
   if (migration.only_copies) {
-    objects = {"whimbrel_claims: which journal drives the migration",
-               "own-rows.db in the state folder: which rows of the new side are ours"};
+    return {"whimbrel_claims: which journal drives the migration",
+            "own-rows.db in the state folder: which rows of the new side are ours"};
   }
-  const bool has_triggers = std::ranges::any_of(migration.moves, [](const Move& move) {
-    return move.source->capabilities().holds || move.target->capabilities().holds;
-  });
-  if (!has_triggers && !migration.only_copies) objects = objects_beside(migration);
-  const bool locks_tables = std::ranges::all_of(migration.moves, [](const Move& move) {
-    return move.source->capabilities().locks_tables && move.target->capabilities().locks_tables;
-  });
-  if (locks_tables) objects = objects_in_schema(migration);
+  if (!anywhere(migration, &Capabilities::holds)) return objects_beside(migration);
+  return objects_of_triggers(migration);
+}
+
+std::string locks_taken(const Migration& migration) {
+  if (everywhere(migration, &Capabilities::locks_tables)) {
+    return "of each table for a moment, when its triggers come and go; of all of them during the "
+           "switch, which holds writers for " +
+           to_duration_text(migration.hold_max) + " at most";
+  }
+  if (!anywhere(migration, &Capabilities::holds)) return "none: nobody waits";
+  return "one writer at a time: a chunk holds the write lock for about 25 ms";
+}
+
+json plan_part(const Migration& migration) {
   json switches = json::array();
   for (const SwitchPlan& one : migration.switches) switches.push_back(one.name);
-  return {
-      {"migration", migration.name},
-      {"digest", migration.digest},
-      {"sync", name_of(migration.sync)},
-      {"objects", objects},
-      {"switches", switches},
-      {"locks",
-       locks_tables ? "of each table for a moment, when its triggers come and go; of all of them "
-                      "during the switch, which holds writers for " +
-                          to_duration_text(migration.hold_max) + " at most"
-       : has_triggers ? "one writer at a time: a chunk holds the write lock for about 25 ms"
-                      : "none: nobody waits"}};
+  return {{"migration", migration.name},
+          {"digest", migration.digest},
+          {"sync", name_of(migration.sync)},
+          {"objects", objects_made(migration)},
+          {"switches", switches},
+          {"locks", locks_taken(migration)}};
 }
 
 // Comes before the tables: all together, and where to look first.

@@ -191,7 +191,7 @@ Planned planned(const State& state, const json& file) {
   const json& finish = part(document, "finish");
   plan.finish_after = parse_duration(text(part(finish, "after"))).value_or(Milliseconds(0));
   plan.rename_source_to = text(part(finish, "rename_source_to"));
-  plan.keeps_source = flag(part(finish, "keep_source"), true);
+  plan.keeps_source = flag(part(finish, "keep_source"), part(document, "retype").is_null());
   plan.view = flag(part(finish, "view"), false);
   plan.drop_after = parse_duration(text(part(finish, "drop_after")));
   return plan;

@@ -40,9 +40,7 @@ std::vector<Activity> what_is_to_do(Session& session, Goal goal, bool analyzed) 
   std::vector<Activity> todo;
   const bool begins = !has_begun(state);
   if (begins && !analyzed) todo.push_back(Activity::reading);
-  const BackupPlan& backup = session.plan().backup;
-  if (begins && !(backup.folder.empty() && backup.schema.empty()))
-    todo.push_back(Activity::backing_up);
+  if (begins && session.plan().backup.is_wanted()) todo.push_back(Activity::backing_up);
   const bool copies = begins || state.phase == Phase::prepared || state.phase == Phase::copying;
   if (copies && goal >= Goal::copy) {
     todo.push_back(Activity::copying);

@@ -180,10 +180,15 @@ Result<Conducted> go_back(Session& session) {
   return back;
 }
 
+// What the journal knows of the tables since it began.
+nlohmann::json about_tables(Session& session) {
+  nlohmann::json about = nlohmann::json::parse(session.journal().state().tables, nullptr, false);
+  return about.is_object() ? about : nlohmann::json::object();
+}
+
 // New tables have the old ones' names, and nothing is called so any more that could come back.
 Status has_a_way_back(Session& session) {
-  const auto about = nlohmann::json::parse(session.journal().state().tables, nullptr, false);
-  if (!about.is_object() || !about.value("retypes", false)) return {};
+  if (!about_tables(session).value("retypes", false)) return {};
   return Error{
       ErrorCode::refused, "`finish` has removed the old tables: there is no way back to them",
       "give the columns their old type by a plan of its own; the old rows are in the archive",
@@ -253,10 +258,10 @@ Status open_for_finish(Session& session) {
 Status drop_kept_copies(Session& session) {
   const PlanFile& plan = session.plan();
   if (plan.finish.keep_backup || plan.backup.schema.empty()) return {};
-  const auto about = nlohmann::json::parse(session.journal().state().tables, nullptr, false);
+  const nlohmann::json tables_then = about_tables(session).value("tables", nlohmann::json::array());
   for (const auto& [alias, store] : session.stores()) {
     std::vector<std::string> tables;
-    for (const auto& table : about.value("tables", nlohmann::json::array())) {
+    for (const auto& table : tables_then) {
       for (const char* side : {"from", "to"}) {
         const std::string address = table.value(side, "");
         if (address.starts_with(alias + "/")) tables.push_back(address.substr(alias.size() + 1));

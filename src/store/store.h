@@ -338,7 +338,6 @@ struct RetypedColumn {
 struct RetypedTable {
   TableSchema source;
   TableSchema target;
-  std::vector<std::string> columns;  // that get another type
 };
 
 // A store that can give columns another type while the application writes.

@@ -77,7 +77,7 @@ class Spellings : public ::testing::Test {
 
   static std::optional<std::string> spelled(const Expr& expr, const std::string& row) {
     return spell(expr, sqlite::dialect(),
-                 [&](std::string_view column) { return row + sqlite::quote_name(column); });
+                 [&](std::string_view column) { return row + quote_name(column); });
   }
 
   std::string about(const Expr& expr, const std::string& sql, std::size_t row) const {

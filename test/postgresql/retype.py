@@ -66,7 +66,7 @@ class World:
         return self.sql(text, *values)[0][0]
 
     def start(self, *words):
-        return subprocess.Popen([BINARY, *words[:1], str(self.plan), *words[1:], "--state", str(self.folder / "state")],
+        return subprocess.Popen([BINARY, *words[0].split(), str(self.plan), *words[1:], "--state", str(self.folder / "state")],
                                 env={**os.environ, "DATABASE_URL": self.url}, stdin=subprocess.DEVNULL,
                                 stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
 
@@ -75,6 +75,17 @@ class World:
         out, err = process.communicate(timeout=300)
         assert process.returncode == code, "%s ended with %d:\n%s%s" % (" ".join(words), process.returncode, out[-2000:], err[-3000:])
         return out + err
+
+    def kill_again_and_again(self, rnd, times, seconds, *words):
+        """Until it comes to its end in time, or that often."""
+        for _ in range(times):
+            process = self.start(*words)
+            try:
+                process.communicate(timeout=rnd.uniform(*seconds))
+                return
+            except subprocess.TimeoutExpired:
+                process.send_signal(signal.SIGKILL)
+                process.communicate()
 
     def people(self, count):
         rnd = random.Random(11)
@@ -247,24 +258,10 @@ def survives_being_killed_anywhere(server):
         before = world.objects()
         ids = world.people(2000)
         with Writers(world, ids, 2) as writers:
-            for _ in range(6):
-                process = world.start("run", "--yes")
-                try:
-                    process.communicate(timeout=rnd.uniform(0.05, 1.6))
-                    break
-                except subprocess.TimeoutExpired:
-                    process.send_signal(signal.SIGKILL)
-                    process.communicate()
+            world.kill_again_and_again(rnd, 6, (0.05, 1.6), "run", "--yes")
             world.run("run", "--yes")
             assert world.type_of("people", "id") == "uuid"
-            for _ in range(4):
-                process = world.start("rollback", "--yes")
-                try:
-                    process.communicate(timeout=rnd.uniform(0.05, 0.8))
-                    break
-                except subprocess.TimeoutExpired:
-                    process.send_signal(signal.SIGKILL)
-                    process.communicate()
+            world.kill_again_and_again(rnd, 4, (0.05, 0.8), "rollback", "--yes")
             world.run("rollback", "--yes")
             time.sleep(0.2)
         assert not writers.errors, (round_number, writers.errors[:3])
@@ -373,14 +370,10 @@ def keeps_everything_that_hangs_on_a_table(server):
 def ends_with_finish(server):
     world = World(server, ZOO, ZOO_PLAN)
     zoo_rows(world)
-    said = subprocess.run([BINARY, "test", str(world.plan), "--yes", "--state", str(world.folder / "state")], env={**os.environ, "DATABASE_URL": server.url},
-                          stdin=subprocess.DEVNULL, capture_output=True, text=True)
-    assert said.returncode == 0, said.stderr
+    world.run("test", "--yes")
     world.nothing_is_left()
     world.run("run", "--yes")
-    said = subprocess.run([BINARY, "diagnose", "summary", str(world.plan), "--state", str(world.folder / "state")], env={**os.environ, "DATABASE_URL": server.url},
-                          stdin=subprocess.DEVNULL, capture_output=True, text=True)
-    assert said.returncode == 0, said.stdout + said.stderr
+    world.run("diagnose summary")
     world.run("finish", "--yes", "--no-backup")
     world.nothing_is_left()
     assert world.type_of('"Odd.Parents"', "the id") == "uuid"
@@ -553,14 +546,7 @@ def finish_that_is_killed_goes_on(server):
     world.people(300)
     world.run("run", "--yes")
     rnd = random.Random(9)
-    for _ in range(8):
-        process = world.start("finish", "--yes", "--no-backup")
-        try:
-            process.communicate(timeout=rnd.uniform(0.02, 0.25))
-            break
-        except subprocess.TimeoutExpired:
-            process.send_signal(signal.SIGKILL)
-            process.communicate()
+    world.kill_again_and_again(rnd, 8, (0.02, 0.25), "finish", "--yes", "--no-backup")
     world.run("finish", "--yes", "--no-backup")
     world.run("finish", "--yes", "--no-backup")
     assert world.one("SELECT count(*) FROM people") == 300 and world.type_of("people", "id") == "uuid"

@@ -124,6 +124,13 @@ Result<Answer> Connection::ask(const std::string& sql, const Cells& parameters) 
   return error(answer.get(), sql);
 }
 
+Status Connection::understands(const std::string& sql) {
+  const Answer prepared(PQprepare(raw(), "", sql.c_str(), 0, nullptr));
+  if (PQresultStatus(prepared.get()) == PGRES_COMMAND_OK) return {};
+  const char* said = PQresultErrorField(prepared.get(), PG_DIAG_MESSAGE_PRIMARY);
+  return Error{ErrorCode::refused, said == nullptr ? "the connection was lost" : said};
+}
+
 Result<std::vector<Cells>> Connection::query(const std::string& sql, const Cells& parameters) {
   ASSIGN_OR_RETURN(const Answer answer, ask(sql, parameters));
   const int columns = PQnfields(answer.get());

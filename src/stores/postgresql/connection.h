@@ -45,6 +45,8 @@ class Connection {
   // The number of rows it changed.
   Result<std::int64_t> run(const std::string& sql, const Cells& parameters = {});
   Result<Answer> ask(const std::string& sql, const Cells& parameters);
+  // `refused`, with what the server says of it, for a query that it would not run.
+  Status understands(const std::string& sql);
   // How long a statement may take, and wait for a lock, from now on; 0: as long as it takes.
   Status patience(Milliseconds statement_timeout, Milliseconds lock_timeout);
   // Of the last error: five characters, "" where the server said nothing.

@@ -60,11 +60,8 @@ class Inside final : public InsideCopier {
         clock_(clock),
         source_(sessions_, mapping.source.name),
         target_(sessions_, mapping.target.name),
-        reader_(make_reader(sessions_, mapping.source)) {
-    for (const std::string& name : mapping_.source.key) {
-      key_types_.push_back(type_of(column_of(mapping_.source, name).declared));
-    }
-  }
+        reader_(make_reader(sessions_, mapping.source)),
+        key_types_(key_types_of(mapping.source)) {}
 
   Status learn_row_size() {
     ASSIGN_OR_RETURN(const ConnectionPtr connection, sessions_->take());
@@ -151,7 +148,7 @@ class Inside final : public InsideCopier {
     }
     // One statement, so one snapshot of both sides.
     const std::string joined = fmt::format(
-        "SELECT ARRAY[{}] AS key, t.ctid IS NOT NULL AS there, "
+        "SELECT ARRAY[{}] AS key, "
         "hash_record_extended(ROW({}), 0) AS expected, "
         "CASE WHEN t.ctid IS NOT NULL THEN hash_record_extended(ROW({}), 0) END AS found, "
         "t.ctid IS NULL OR ROW({}) IS DISTINCT FROM ROW({}) AS differs "
@@ -173,7 +170,9 @@ class Inside final : public InsideCopier {
     comparison.found = Fingerprint::of(std::stoll(*all[1]), *all[4], std::stoll(*all[6]));
     comparison.differing_rows = std::stoll(*all[2]);
     if (all[7]) {
-      for (const Cell& one : cells_of(*all[7])) comparison.differing.push_back(key_from(one));
+      for (const Cell& one : cells_of(*all[7])) {
+        comparison.differing.push_back(row_of(key_types_, cells_of(one.value_or("{}"))));
+      }
     }
     return comparison;
   }
@@ -193,14 +192,9 @@ class Inside final : public InsideCopier {
     ASSIGN_OR_RETURN(const ConnectionPtr connection, sessions_->take());
     ASSIGN_OR_RETURN(const std::string source, source_.sql(*connection));
     ASSIGN_OR_RETURN(const std::string target, target_.sql(*connection));
+    const std::vector<Type> types = key_types_of(mapping_.target);
     std::vector<std::string> keys;
-    std::vector<Type> types;
-    std::vector<std::string> order;
-    for (const std::string& name : mapping_.target.key) {
-      keys.push_back("t." + quote_name(name));
-      types.push_back(type_of(column_of(mapping_.target, name).declared));
-      order.push_back(quote_name(name));
-    }
+    for (const std::string& name : mapping_.target.key) keys.push_back("t." + quote_name(name));
     Cells parameters;
     std::string where = "true";
     if (after) {
@@ -219,8 +213,7 @@ class Inside final : public InsideCopier {
     strangers.range.after = after;
     Row key;
     for (const Cells& cells : rows) {
-      key.clear();
-      for (std::size_t i = 0; i < types.size(); ++i) key.push_back(value_of(types[i], cells[i]));
+      key = row_of(types, cells);
       if (cells.back() == "t") strangers.keys.push_back(key);
     }
     if (std::ssize(rows) == rows_max) strangers.range.through = key;
@@ -310,20 +303,7 @@ class Inside final : public InsideCopier {
                                      std::max<std::int64_t>(std::min(limits.rows_max, fit), 1) - 1),
                          parameters));
     if (rows.empty()) return std::optional<Row>();
-    Row key;
-    for (std::size_t i = 0; i < key_types_.size(); ++i) {
-      key.push_back(value_of(key_types_[i], rows[0][i]));
-    }
-    return std::optional(std::move(key));
-  }
-
-  Row key_from(const Cell& array) const {
-    Row key;
-    const Cells cells = cells_of(array.value_or("{}"));
-    for (std::size_t i = 0; i < key_types_.size(); ++i) {
-      key.push_back(value_of(key_types_[i], cells.at(i)));
-    }
-    return key;
+    return std::optional(row_of(key_types_, rows[0]));
   }
 
   std::shared_ptr<Sessions> sessions_;

@@ -97,10 +97,7 @@ class Runner final : public QueryRunner {
     for (int i = 0; i < PQntuples(answer.get()) && i < rows_max; ++i) {
       Row row;
       for (int j = 0; j < PQnfields(answer.get()); ++j) {
-        row.push_back(PQgetisnull(answer.get(), i, j) != 0
-                          ? Value()
-                          : value_of(type_of_oid(PQftype(answer.get(), j)),
-                                     Cell(std::string(PQgetvalue(answer.get(), i, j)))));
+        row.push_back(value_at(answer.get(), i, j));
       }
       found.push_back(std::move(row));
     }
@@ -153,12 +150,10 @@ Result<std::unique_ptr<QueryRunner>> PostgresqlStore::open_queries(
   std::vector<Prepared> prepared;
   for (const ReadingQuery& query : queries) {
     ASSIGN_OR_RETURN(Prepared one, prepare(query));
-    const Answer known(PQprepare(connection->raw(), "", one.sql.c_str(), 0, nullptr));
-    if (PQresultStatus(known.get()) != PGRES_COMMAND_OK) {
-      const char* said = PQresultErrorField(known.get(), PG_DIAG_MESSAGE_PRIMARY);
-      return Error{ErrorCode::refused,
-                   std::string(said == nullptr ? "the connection was lost" : said) + ": " +
-                       printable(query.sql, 200)};
+    if (Status understood = connection->understands(one.sql); !understood.ok()) {
+      Error error = std::move(understood).error();
+      error.message += ": " + printable(query.sql, 200);
+      return error;
     }
     prepared.push_back(std::move(one));
   }

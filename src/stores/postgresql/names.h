@@ -8,6 +8,7 @@
 #include <string>
 #include <string_view>
 
+#include "store/sql_names.h"
 #include "stores/postgresql/connection.h"
 
 namespace whimbrel::postgresql {
@@ -16,9 +17,6 @@ struct TableName {
   std::string schema;  // "" when the name has none
   std::string table;
 };
-// `"a"."b"` with quotes inside doubled.
-std::string quote_name(std::string_view identifier);
-std::string name_list(const std::vector<std::string>& identifiers);
 std::string quote_text(std::string_view text);
 TableName split_name(std::string_view name);
 // As a person writes it: parts that need no quotes have none.

@@ -13,6 +13,8 @@ namespace whimbrel::postgresql {
 
 namespace {
 
+std::string log_name(const std::string& feed) { return "log_" + short_digest(feed); }
+std::string log_of(const std::string& feed) { return "whimbrel." + log_name(feed); }
 std::string trigger_name(const std::string& feed) { return "whimbrel_note_" + short_digest(feed); }
 std::string function_name(const std::string& feed, const std::string& table) {
   return "whimbrel.note_" + short_digest(feed + '\n' + table);
@@ -112,7 +114,9 @@ Position position_of(const std::string& text) {
 
 }  // namespace
 
-std::string log_of(const std::string& feed) { return "whimbrel.log_" + short_digest(feed); }
+Result<bool> has_log(Connection& connection, const std::string& feed) {
+  return has_own(connection, log_name(feed));
+}
 
 Status make_log(Connection& connection, const std::string& feed) {
   return connection.execute(fmt::format(
@@ -201,7 +205,7 @@ Result<ChangeBatch> read_notes(Connection& connection, const std::string& feed,
                                const std::string& position, std::int64_t changes_max,
                                const std::vector<TableSchema>& tables) {
   Position at = position_of(position);
-  ASSIGN_OR_RETURN(const bool there, has_own(connection, log_of(feed).substr(9)));
+  ASSIGN_OR_RETURN(const bool there, has_log(connection, feed));
   if (!there) return Error{ErrorCode::position_lost, "the notes of " + feed + " are gone"};
   ChangeBatch batch;
   // A window that an earlier call has opened first, then what came since.

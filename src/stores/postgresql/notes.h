@@ -12,8 +12,8 @@
 
 namespace whimbrel::postgresql {
 
-// What has the notes of a feed: whimbrel.log_….
-std::string log_of(const std::string& feed);
+// Whether there is what has the notes of a feed: whimbrel.log_….
+Result<bool> has_log(Connection& connection, const std::string& feed);
 
 Status make_log(Connection& connection, const std::string& feed);
 // In a transaction of its own: it waits for everybody who is writing to the table.

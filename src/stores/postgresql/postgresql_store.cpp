@@ -3,9 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <array>
 
-#include "base/counted.h"
 #include "base/text.h"
 #include "stores/postgresql/dialect.h"
 #include "stores/postgresql/inside.h"
@@ -314,12 +312,7 @@ Result<Transaction> begin_as_the_role(Connection& connection) {
 Status PostgresqlStore::understands(const std::string& query) {
   ASSIGN_OR_RETURN(const ConnectionPtr connection, sessions_->take());
   ASSIGN_OR_RETURN(const Transaction transaction, begin_as_the_role(*connection));
-  const Answer prepared(PQprepare(connection->raw(), "", query.c_str(), 0, nullptr));
-  if (PQresultStatus(prepared.get()) == PGRES_COMMAND_OK) return {};
-  const std::string said = PQresultErrorField(prepared.get(), PG_DIAG_MESSAGE_PRIMARY) != nullptr
-                               ? PQresultErrorField(prepared.get(), PG_DIAG_MESSAGE_PRIMARY)
-                               : "the connection was lost";
-  return Error{ErrorCode::refused, said};
+  return connection->understands(query);
 }
 
 Result<Value> PostgresqlStore::ask(const std::string& query) {
@@ -330,9 +323,7 @@ Result<Value> PostgresqlStore::ask(const std::string& query) {
     return Error{ErrorCode::refused,
                  "the query gives not exactly one value: " + printable(query, 200)};
   }
-  if (PQgetisnull(answer.get(), 0, 0) != 0) return Value();
-  return value_of(type_of_oid(PQftype(answer.get(), 0)),
-                  Cell(std::string(PQgetvalue(answer.get(), 0, 0))));
+  return value_at(answer.get(), 0, 0);
 }
 
 Result<RoomTaken> PostgresqlStore::room_taken(const TableSchema& table) {
@@ -510,12 +501,11 @@ Status PostgresqlStore::drop(const std::string& table) {
     }
     ASSIGN_OR_RETURN(Transaction transaction, Transaction::begin(connection));
     TRY(connection.execute("DROP TABLE " + place.value().sql()));
-    ASSIGN_OR_RETURN(const bool any, has_own(connection, "retyped"));
-    if (any) TRY(forget_pair(connection, table));
+    if (pair != pairs.end()) TRY(forget_pair(connection, pair->source));
     return transaction.commit();
   }));
   sessions_->names_have_changed();
-  if (!is_new_schema(split_name(table).schema)) return {};
+  if (!is_new_table(table)) return {};
   ASSIGN_OR_RETURN(const ConnectionPtr connection, sessions_->take());
   return tidy_up(*connection);
 }
@@ -546,34 +536,29 @@ Status PostgresqlStore::retire(const std::vector<const Mapping*>& mappings,
   }
   TRY(change([&](Connection& connection) -> Status {
     ASSIGN_OR_RETURN(Transaction transaction, Transaction::begin(connection));
-    ASSIGN_OR_RETURN(const bool any_retyped, has_own(connection, "retyped"));
     std::vector<std::string> gone;
     ASSIGN_OR_RETURN(const std::vector<RetypedPair> pairs, retyped_pairs(connection));
     for (const Mapping* mapping : mappings) {
       // When it is done already, the old name is that of the table that serves.
-      const bool is_retype = is_new_schema(split_name(mapping->target.name).schema);
+      const bool is_retype = is_new_table(mapping->target.name);
       const auto pair = std::ranges::find(pairs, mapping->source.name, &RetypedPair::source);
       if (is_retype && (pair == pairs.end() || !pair->swapped)) continue;
       const Result<Place> place = place_of(connection, mapping->source.name);
       if (!place.ok() && place.error().code == ErrorCode::not_found) continue;
       if (!place.ok()) return place.error();
-      if (!rename_to.empty()) {
-        const TableName known = split_name(mapping->source.name);
-        if (place.value().name.schema != known.schema && !known.schema.empty()) {
-          TRY(connection.execute(fmt::format("ALTER TABLE {} RENAME TO {}", place.value().sql(),
-                                             quote_name(split_name(rename_to).table))));
-          TRY(connection.execute(
-              fmt::format("ALTER TABLE {} SET SCHEMA {}",
-                          quoted({place.value().name.schema, split_name(rename_to).table}),
-                          quote_name(known.schema))));
-        } else {
-          TRY(connection.execute(fmt::format("ALTER TABLE {} RENAME TO {}", place.value().sql(),
-                                             quote_name(split_name(rename_to).table))));
-        }
-      } else {
+      if (rename_to.empty()) {
         gone.push_back(place.value().sql());
+      } else {
+        const TableName now{place.value().name.schema, split_name(rename_to).table};
+        const std::string known = split_name(mapping->source.name).schema;
+        TRY(connection.execute(fmt::format("ALTER TABLE {} RENAME TO {}", place.value().sql(),
+                                           quote_name(now.table))));
+        if (now.schema != known && !known.empty()) {
+          TRY(connection.execute(
+              fmt::format("ALTER TABLE {} SET SCHEMA {}", quoted(now), quote_name(known))));
+        }
       }
-      if (any_retyped) TRY(forget_pair(connection, mapping->source.name));
+      if (is_retype) TRY(forget_pair(connection, mapping->source.name));
     }
     if (!gone.empty()) TRY(connection.execute("DROP TABLE " + join(gone, ", ")));
     return transaction.commit();
@@ -610,13 +595,17 @@ Status PostgresqlStore::stop(const std::string& feed) {
   for (const std::string& oid : oids) {
     TRY(change([&](Connection& connection) { return drop_trigger(connection, feed, oid); }));
   }
+  {
+    const std::lock_guard lock(mutex_);
+    fed_.erase(feed);  // begun again, it may watch others
+  }
   return change([&](Connection& connection) { return drop_log(connection, feed); });
 }
 
 Result<bool> PostgresqlStore::feed_is_whole(const std::string& feed,
                                             const std::vector<std::string>& tables) {
   ASSIGN_OR_RETURN(const ConnectionPtr connection, sessions_->take());
-  ASSIGN_OR_RETURN(const bool log, has_own(*connection, log_of(feed).substr(9)));
+  ASSIGN_OR_RETURN(const bool log, has_log(*connection, feed));
   if (!log) return false;
   for (const std::string& table : tables) {
     const Result<Place> place = place_of(*connection, table);
@@ -637,8 +626,6 @@ Result<ChangeBatch> PostgresqlStore::read(const std::string& feed, const std::st
   }
   ASSIGN_OR_RETURN(const ConnectionPtr connection, sessions_->take());
   if (tables.empty()) {
-    ASSIGN_OR_RETURN(const bool log, has_own(*connection, log_of(feed).substr(9)));
-    if (!log) return Error{ErrorCode::position_lost, "the notes of " + feed + " are gone"};
     ASSIGN_OR_RETURN(tables, tables_noted(*connection, feed));
     const std::lock_guard lock(mutex_);
     fed_[feed] = tables;
@@ -782,125 +769,6 @@ Status PostgresqlStore::look_whether_it_swaps() {
   // Who is busy now may not be busy then.
   if (looked.ok() || looked.error().code == ErrorCode::unavailable) return {};
   return std::move(looked).error().within("trying the exchange of the tables, and rolling it back");
-}
-
-namespace {
-
-struct Spelling {
-  const char* what;
-  const char* condition;  // of a text `v`, where none before has held
-  bool converts;
-};
-constexpr std::array<Spelling, 7> uuid_spellings = {{
-    {"empty", "v = ''", false},
-    {"with spaces around", "v ~ '^[[:space:]]|[[:space:]]$'", false},
-    {"in upper case", "v ~* '^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$'", true},
-    {"in braces", "v ~* '^[{][0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}[}]$'", true},
-    {"without hyphens", "v ~* '^[0-9a-f]{32}$'", true},
-    {"of other characters than hexadecimal digits", "v !~* '^[-{}0-9a-f]*$'", false},
-    {"of another length or form", "true", false},
-}};
-
-// Texts that are no UUID as PostgreSQL would write it, kind by kind.
-Status review_uuids(Connection& connection, const std::string& place, const std::string& table,
-                    const std::string& column, std::vector<Finding>& findings) {
-  std::string kind = "CASE WHEN v ~ '^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$' THEN NULL";
-  for (std::size_t i = 0; i < uuid_spellings.size(); ++i) {
-    kind += fmt::format(" WHEN {} THEN {}", uuid_spellings[i].condition, i);
-  }
-  ASSIGN_OR_RETURN(
-      const auto rows,
-      connection.query(fmt::format("SELECT kind, count(*), min(v) FROM (SELECT v, {} END AS kind "
-                                   "FROM (SELECT {}::text AS v FROM {}) a WHERE v IS NOT NULL) b "
-                                   "WHERE kind IS NOT NULL GROUP BY kind ORDER BY kind",
-                                   kind, quote_name(column), place)));
-  bool converts_any = false;
-  for (const Cells& row : rows) {
-    const Spelling& one = uuid_spellings.at(static_cast<std::size_t>(std::stoi(*row[0])));
-    converts_any = converts_any || one.converts;
-    findings.push_back(
-        {Finding::Weight::refusal, "uuid_invalid",
-         fmt::format("{} of {}.{} {} {}, like {}: {}", rows_text(std::stoll(*row[1])), table,
-                     column, *row[1] == "1" ? "is a text" : "are texts", one.what,
-                     show(Value::text(row[2].value_or(""))),
-                     one.converts ? "as a UUID it would be spelled otherwise" : "it is no UUID"),
-         one.converts ? "spell it as PostgreSQL does, in lower case with hyphens"
-                      : "correct it or delete the row"});
-  }
-  if (!converts_any) return {};
-  ASSIGN_OR_RETURN(
-      const auto same,
-      connection.query(fmt::format(
-          "SELECT count(*), min(v) FROM (SELECT lower(translate({0}::text, '{{}}-', '')) AS v FROM "
-          "{1} GROUP BY 1 HAVING count(DISTINCT {0}::text) > 1) a",
-          quote_name(column), place)));
-  if (same.at(0).at(0) == "0") return {};
-  findings.push_back({Finding::Weight::refusal, "uuid_twice",
-                      fmt::format("{} different texts of {}.{} would become the same UUID, like {}",
-                                  *same.at(0).at(0), table, column,
-                                  show(Value::text(same.at(0).at(1).value_or("")))),
-                      "decide which row is meant"});
-  return {};
-}
-
-}  // namespace
-
-// What this store knows that a plan cannot.
-Result<std::vector<Finding>> PostgresqlStore::review(const Mapping& mapping, bool) {
-  std::vector<Finding> findings;
-  ASSIGN_OR_RETURN(const ConnectionPtr connection, sessions_->take());
-  const Result<Place> place = place_of(*connection, mapping.source.name);
-  if (!place.ok()) return place.error();
-  const bool is_retype = mapping.target.create_ddl.find("whimbrel.retyped") != std::string::npos;
-  if (is_retype) {
-    for (const ColumnRule& rule : mapping.forward) {
-      const auto at = static_cast<std::size_t>(mapping.source.column_index(rule.column));
-      const Type from = type_of(mapping.source.columns[at].declared);
-      const Type to =
-          type_of(mapping.target.columns[static_cast<std::size_t>(rule.index)].declared);
-      const bool is_text = from.is == TypeClass::text || from.is == TypeClass::varchar ||
-                           from.is == TypeClass::bpchar;
-      if (!is_text || to.is != TypeClass::uuid) continue;
-      TRY(review_uuids(*connection, place.value().sql(), mapping.source.name, rule.column,
-                       findings));
-    }
-    ASSIGN_OR_RETURN(const Dependents all, dependents_of(*connection, {place.value().oid}));
-    for (const std::string& one : all.rebuilt) {
-      findings.push_back(
-          {Finding::Weight::note, "rebuilt", one + " is made anew at the switch", ""});
-    }
-    for (const std::string& one : all.refused) {
-      findings.push_back(
-          {Finding::Weight::refusal, "cannot_be_rebuilt",
-           fmt::format("{} depends on {} and cannot be made anew", one, mapping.source.name),
-           "drop it and make it again afterwards"});
-    }
-  }
-  ASSIGN_OR_RETURN(const auto old,
-                   connection->query(
-                       "SELECT pid, coalesce(nullif(application_name, ''), '(unnamed)'), "
-                       "date_trunc('second', now() - xact_start)::text FROM pg_stat_activity WHERE "
-                       "xact_start < now() - interval '1 minute' AND datname = current_database() "
-                       "AND pid <> pg_backend_pid() AND backend_type = 'client backend'"));
-  for (const Cells& row : old) {
-    findings.push_back({Finding::Weight::warning, "long_transaction",
-                        fmt::format("process {} ({}) has had a transaction open for {}: the switch "
-                                    "waits for it where it uses {}",
-                                    *row[0], printable(*row[1]), *row[2], mapping.source.name),
-                        "end it before the switch"});
-  }
-  ASSIGN_OR_RETURN(
-      const auto owner,
-      connection->query("SELECT pg_has_role(relowner, 'USAGE') FROM pg_class WHERE oid "
-                        "= $1::oid",
-                        {place.value().oid}));
-  if (owner.at(0).at(0) != "t") {
-    findings.push_back(
-        {Finding::Weight::refusal, "not_the_owner",
-         "this role is not the owner of " + mapping.source.name + ", and makes no triggers on it",
-         "use its owner, or a role that is granted it"});
-  }
-  return findings;
 }
 
 }  // namespace whimbrel

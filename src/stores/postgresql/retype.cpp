@@ -19,9 +19,7 @@ constexpr const char* registry_ddl =
     "CREATE SCHEMA IF NOT EXISTS whimbrel;\n"
     "CREATE TABLE IF NOT EXISTS whimbrel.retyped (root text NOT NULL, source text PRIMARY KEY, "
     "target text NOT NULL UNIQUE, source_oid oid NOT NULL, target_oid oid NOT NULL, swapped "
-    "boolean NOT NULL DEFAULT false, columns text[] NOT NULL, types text[] NOT NULL, shape text "
-    "NOT "
-    "NULL);\n";
+    "boolean NOT NULL DEFAULT false, shape text NOT NULL);\n";
 
 std::string schema_of(const std::string& kind, const std::string& schema) {
   constexpr std::size_t name_max = 63;
@@ -252,8 +250,6 @@ Result<RetypedTable> retyped_table(Connection& connection, const std::string& oi
       "INCLUDING IDENTITY INCLUDING STORAGE INCLUDING COMPRESSION INCLUDING COMMENTS){};\n",
       row[4] == "u" ? "UNLOGGED " : "", sql, old_sql,
       row[5].value_or("").empty() ? "" : " WITH (" + *row[5] + ")");
-  Cells columns;
-  Cells types;
   for (ColumnSchema& column : target.columns) {
     const auto it = wanted.find({oid, column.name});
     if (it == wanted.end()) continue;
@@ -271,9 +267,6 @@ Result<RetypedTable> retyped_table(Connection& connection, const std::string& oi
                                column.name),
                    "between times with and without a zone this release does not convert"};
     }
-    made.columns.push_back(column.name);
-    columns.emplace_back(column.name);
-    types.emplace_back(name_of_type);
     const std::string quoted_column = quote_name(column.name);
     const bool keeps_default = !column.default_sql.empty();
     ddl += fmt::format("ALTER TABLE {} {}ALTER COLUMN {} TYPE {} USING {}::{}{};\n", sql,
@@ -292,10 +285,10 @@ Result<RetypedTable> retyped_table(Connection& connection, const std::string& oi
   ASSIGN_OR_RETURN(const IndexDdl indexes, indexes_for(connection, made.source, oid, sql));
   ddl += indexes.key + ";\n";
   ddl += fmt::format(
-      "INSERT INTO whimbrel.retyped (root, source, target, source_oid, target_oid, columns, types, "
-      "shape) SELECT {}, {}, {}, {}, {}::regclass, {}::text[], {}::text[], {}",
+      "INSERT INTO whimbrel.retyped (root, source, target, source_oid, target_oid, shape) SELECT "
+      "{}, {}, {}, {}, {}::regclass, {}",
       quote_text(root), quote_text(made.source.name), quote_text(target.name), oid, quote_text(sql),
-      quote_text(array_of(columns)), quote_text(array_of(types)), shape_sql(oid));
+      shape_sql(oid));
   // What was made already is as it is there; somebody may have changed the old one since.
   const Result<TableSchema> there = describe(connection, target.name);
   if (there.ok()) target.columns = there.value().columns;
@@ -308,14 +301,13 @@ Result<RetypedTable> retyped_table(Connection& connection, const std::string& oi
 Result<std::vector<RetypedTable>> begun_tables(Connection& connection, const std::string& root) {
   std::vector<RetypedTable> all;
   ASSIGN_OR_RETURN(const auto rows,
-                   connection.query("SELECT source, target, columns FROM whimbrel.retyped WHERE "
-                                    "root = $1 AND swapped ORDER BY ctid",
+                   connection.query("SELECT source, target FROM whimbrel.retyped WHERE root = $1 "
+                                    "AND swapped ORDER BY ctid",
                                     {root}));
   for (const Cells& row : rows) {
     RetypedTable one;
     ASSIGN_OR_RETURN(one.source, describe(connection, *row[0]));
     ASSIGN_OR_RETURN(one.target, describe(connection, *row[1]));
-    for (Cell& column : cells_of(*row[2])) one.columns.push_back(std::move(column).value_or(""));
     all.push_back(std::move(one));
   }
   return all;
@@ -341,7 +333,9 @@ std::string shape_sql(const std::string& oid) {
 
 std::string new_schema(const std::string& schema) { return schema_of("new", schema); }
 std::string old_schema(const std::string& schema) { return schema_of("old", schema); }
-bool is_new_schema(const std::string& schema) { return schema.starts_with("whimbrel_new_"); }
+bool is_new_table(const std::string& name) {
+  return split_name(name).schema.starts_with("whimbrel_new_");
+}
 
 Result<std::vector<RetypedTable>> retyped_tables(Connection& connection,
                                                  const std::vector<RetypedColumn>& columns) {
@@ -427,9 +421,8 @@ Result<std::vector<RetypedPair>> retyped_pairs(Connection& connection) {
   return pairs;
 }
 
-Status forget_pair(Connection& connection, const std::string& target) {
-  const auto gone =
-      connection.run("DELETE FROM whimbrel.retyped WHERE $1 IN (target, source)", {target});
+Status forget_pair(Connection& connection, const std::string& source) {
+  const auto gone = connection.run("DELETE FROM whimbrel.retyped WHERE source = $1", {source});
   return gone.ok() ? Status() : Status(gone.error());
 }
 

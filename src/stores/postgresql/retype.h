@@ -13,7 +13,8 @@ namespace whimbrel::postgresql {
 // Where the new tables of a schema are made, and where its old ones are kept.
 std::string new_schema(const std::string& schema);
 std::string old_schema(const std::string& schema);
-bool is_new_schema(const std::string& schema);
+// Whether a table is called as new ones of a retype are.
+bool is_new_table(const std::string& name);
 
 Result<std::vector<RetypedTable>> retyped_tables(Connection& connection,
                                                  const std::vector<RetypedColumn>& columns);
@@ -35,8 +36,9 @@ struct RetypedPair {
   std::string target_oid;
   bool swapped = false;
 };
-// All of the database, or those with these sources.
+// All of the database.
 Result<std::vector<RetypedPair>> retyped_pairs(Connection& connection);
+// Of the table that the plan knows by this name.
 Status forget_pair(Connection& connection, const std::string& source);
 
 }  // namespace whimbrel::postgresql

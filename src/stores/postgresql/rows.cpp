@@ -12,13 +12,6 @@ namespace whimbrel::postgresql {
 
 namespace {
 
-Row row_of(const std::vector<Type>& types, const Cells& cells) {
-  Row row;
-  row.reserve(cells.size());
-  for (std::size_t i = 0; i < types.size(); ++i) row.push_back(value_of(types[i], cells[i]));
-  return row;
-}
-
 // The values of some columns of many rows, an array of texts a column.
 Result<Cells> arrays_of(std::span<const Row> rows, std::size_t columns) {
   std::vector<Cells> cells(columns);
@@ -65,6 +58,30 @@ std::string qualified(const std::vector<std::string>& columns, const std::string
   std::vector<std::string> all;
   for (const std::string& column : columns) all.push_back(qualifier + quote_name(column));
   return join(all, ", ");
+}
+
+// One entry a key, in the same order; unset where there is no such row. `lock`: what stands behind
+// the query.
+Result<std::vector<std::optional<Row>>> rows_with_keys(Connection& connection,
+                                                       const std::string& place,
+                                                       const TableSchema& table,
+                                                       std::span<const Row> keys,
+                                                       const std::string& lock) {
+  std::vector<std::optional<Row>> found(keys.size());
+  if (keys.empty()) return found;
+  ASSIGN_OR_RETURN(const Cells arrays, arrays_of(keys, table.key.size()));
+  ASSIGN_OR_RETURN(
+      const auto rows,
+      connection.query(fmt::format("SELECT given.at, {} FROM {} JOIN {} t ON {}{}",
+                                   qualified(table.column_names(), "t."), given(table.key.size()),
+                                   place, matches(table, table.key, first(table.key.size())), lock),
+                       arrays));
+  const std::vector<Type> types = types_of(table);
+  for (const Cells& row : rows) {
+    found.at(static_cast<std::size_t>(std::stoll(*row[0]) - 1)) =
+        row_of(types, std::span(row).subspan(1));
+  }
+  return found;
 }
 
 class Reader final : public SnapshotReader {
@@ -119,23 +136,9 @@ class Reader final : public SnapshotReader {
   }
 
   Result<std::vector<std::optional<Row>>> read_keys(std::span<const Row> keys) override {
-    std::vector<std::optional<Row>> found(keys.size());
-    if (keys.empty()) return found;
     ASSIGN_OR_RETURN(const ConnectionPtr connection, sessions_->take());
     ASSIGN_OR_RETURN(const std::string place, place_.sql(*connection));
-    ASSIGN_OR_RETURN(const Cells arrays, arrays_of(keys, table_.key.size()));
-    ASSIGN_OR_RETURN(
-        const auto rows,
-        connection->query(
-            fmt::format("SELECT given.at, {} FROM {} JOIN {} t ON {}",
-                        qualified(table_.column_names(), "t."), given(table_.key.size()), place,
-                        matches(table_, table_.key, first(table_.key.size()))),
-            arrays));
-    for (const Cells& row : rows) {
-      found.at(static_cast<std::size_t>(std::stoll(*row[0]) - 1)) =
-          row_of(types_, Cells(row.begin() + 1, row.end()));
-    }
-    return found;
+    return rows_with_keys(*connection, place, table_, keys, "");
   }
 
   Result<std::int64_t> count() override {
@@ -162,8 +165,7 @@ class Writer final : public BatchWriter {
       : sessions_(std::move(sessions)),
         table_(table),
         place_(sessions_, table.name),
-        columns_(std::move(columns)),
-        types_(types_of(table)) {
+        columns_(std::move(columns)) {
     for (const std::string& name : columns_) at_.push_back(table_.column_index(name));
   }
 
@@ -204,20 +206,8 @@ class Writer final : public BatchWriter {
     Batch batch;
     std::vector<Row> keys;
     for (const auto& [key, change] : last) keys.push_back(key);
-    if (keys.empty()) return batch;
-    ASSIGN_OR_RETURN(const Cells arrays, arrays_of(keys, table_.key.size()));
-    ASSIGN_OR_RETURN(
-        const auto rows,
-        connection.query(
-            fmt::format("SELECT given.at, {} FROM {} JOIN {} t ON {} FOR UPDATE OF t",
-                        qualified(table_.column_names(), "t."), given(table_.key.size()), place,
-                        matches(table_, table_.key, first(table_.key.size()))),
-            arrays));
-    std::vector<std::optional<Row>> found(keys.size());
-    for (const Cells& row : rows) {
-      found.at(static_cast<std::size_t>(std::stoll(*row[0]) - 1)) =
-          row_of(types_, Cells(row.begin() + 1, row.end()));
-    }
+    ASSIGN_OR_RETURN(const std::vector<std::optional<Row>> found,
+                     rows_with_keys(connection, place, table_, keys, " FOR UPDATE OF t"));
     for (std::size_t i = 0; i < keys.size(); ++i) {
       const Change& change = *last.at(keys[i]);
       const std::optional<Row>& before = found[i];
@@ -321,10 +311,7 @@ class Writer final : public BatchWriter {
                           given(columns_.size()), place, matches(table_, unique, at)),
               arrays));
       for (const Cells& cells : rows) {
-        Row key;
-        for (std::size_t i = 0; i < table_.key.size(); ++i) {
-          key.push_back(value_of(type_of(column_of(table_, table_.key[i]).declared), cells[i]));
-        }
+        Row key = row_of(key_types_of(table_), cells);
         const bool is_of_batch =
             std::ranges::any_of(batch.keys, [&](const Row& one) { return same(one, key); });
         if (!is_of_batch && !last.contains(key)) found.insert(std::move(key));
@@ -354,7 +341,6 @@ class Writer final : public BatchWriter {
   Located place_;
   std::vector<std::string> columns_;
   std::vector<int> at_;
-  std::vector<Type> types_;
 };
 
 }  // namespace
@@ -377,6 +363,21 @@ std::vector<Type> types_of(const TableSchema& table) {
   std::vector<Type> types;
   for (const ColumnSchema& column : table.columns) types.push_back(type_of(column.declared));
   return types;
+}
+
+std::vector<Type> key_types_of(const TableSchema& table) {
+  std::vector<Type> types;
+  for (const std::string& name : table.key) {
+    types.push_back(type_of(column_of(table, name).declared));
+  }
+  return types;
+}
+
+Row row_of(const std::vector<Type>& types, std::span<const Cell> cells) {
+  Row row;
+  row.reserve(types.size());
+  for (std::size_t i = 0; i < types.size(); ++i) row.push_back(value_of(types[i], cells[i]));
+  return row;
 }
 
 Result<std::string> after_key(const TableSchema& table, const std::string& qualifier,

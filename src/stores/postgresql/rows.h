@@ -38,6 +38,10 @@ inline constexpr const char* mark_own = "SET LOCAL whimbrel.own = 'on'";
 // Of a table that has it.
 const ColumnSchema& column_of(const TableSchema& table, const std::string& name);
 std::vector<Type> types_of(const TableSchema& table);
+// Of the key's columns, in its order.
+std::vector<Type> key_types_of(const TableSchema& table);
+// As many cells as there are types.
+Row row_of(const std::vector<Type>& types, std::span<const Cell> cells);
 // `("a", "b") > ($1::integer, $2::text)`; parameters are appended.
 Result<std::string> after_key(const TableSchema& table, const std::string& qualifier,
                               const Row& after, Cells& parameters);

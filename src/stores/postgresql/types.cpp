@@ -334,6 +334,12 @@ Type type_of_oid(unsigned oid) {
   return type;
 }
 
+Value value_at(const PGresult* answer, int row, int column) {
+  if (PQgetisnull(answer, row, column) != 0) return {};
+  return value_of(type_of_oid(PQftype(answer, column)),
+                  Cell(std::string(PQgetvalue(answer, row, column))));
+}
+
 Result<Cell> cell_of(const Value& value) {
   switch (value.kind()) {
     case Kind::null:

@@ -50,6 +50,8 @@ Kind kind_of(const Type& type);
 Value value_of(const Type& type, const Cell& cell);
 // A type by the number that a result tells; `other` for most.
 Type type_of_oid(unsigned oid);
+// A value of an answer, by the type that it tells.
+Value value_at(const PGresult* answer, int row, int column);
 // `refused` for what has no text here: lists, maps, sets, and texts that are no UTF-8 or hold a
 // NUL.
 Result<Cell> cell_of(const Value& value);

@@ -1,6 +1,7 @@
 // How SQLite spells the transforms.
 #pragma once
 
+#include "store/sql_names.h"
 #include "transform/spell.h"
 
 namespace whimbrel::sqlite {
@@ -25,9 +26,5 @@ class SqliteDialect final : public Spelling {
 };
 
 const SqliteDialect& dialect();
-// An identifier in double quotes, with quotes inside doubled.
-std::string quote_name(std::string_view identifier);
-// `"a", "b"`
-std::string name_list(const std::vector<std::string>& identifiers);
 
 }  // namespace whimbrel::sqlite

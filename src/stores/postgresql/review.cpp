@@ -1,0 +1,134 @@
+// What this store knows of a pair of tables that a plan cannot.
+#include <fmt/format.h>
+
+#include <array>
+
+#include "base/counted.h"
+#include "base/text.h"
+#include "stores/postgresql/names.h"
+#include "stores/postgresql/postgresql_store.h"
+#include "stores/postgresql/retype.h"
+#include "stores/postgresql/types.h"
+
+namespace whimbrel {
+
+using namespace postgresql;  // NOLINT: this is the store's own namespace
+
+namespace {
+
+struct Spelling {
+  const char* what;
+  const char* condition;  // of a text `v`, where none before has held
+  bool converts;
+};
+constexpr std::array<Spelling, 7> uuid_spellings = {{
+    {"empty", "v = ''", false},
+    {"with spaces around", "v ~ '^[[:space:]]|[[:space:]]$'", false},
+    {"in upper case", "v ~* '^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$'", true},
+    {"in braces", "v ~* '^[{][0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}[}]$'", true},
+    {"without hyphens", "v ~* '^[0-9a-f]{32}$'", true},
+    {"of other characters than hexadecimal digits", "v !~* '^[-{}0-9a-f]*$'", false},
+    {"of another length or form", "true", false},
+}};
+
+// Texts that are no UUID as PostgreSQL would write it, kind by kind.
+Status review_uuids(Connection& connection, const std::string& place, const std::string& table,
+                    const std::string& column, std::vector<Finding>& findings) {
+  std::string kind = "CASE WHEN v ~ '^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$' THEN NULL";
+  for (std::size_t i = 0; i < uuid_spellings.size(); ++i) {
+    kind += fmt::format(" WHEN {} THEN {}", uuid_spellings[i].condition, i);
+  }
+  ASSIGN_OR_RETURN(
+      const auto rows,
+      connection.query(fmt::format("SELECT kind, count(*), min(v) FROM (SELECT v, {} END AS kind "
+                                   "FROM (SELECT {}::text AS v FROM {}) a WHERE v IS NOT NULL) b "
+                                   "WHERE kind IS NOT NULL GROUP BY kind ORDER BY kind",
+                                   kind, quote_name(column), place)));
+  bool converts_any = false;
+  for (const Cells& row : rows) {
+    const Spelling& one = uuid_spellings.at(static_cast<std::size_t>(std::stoi(*row[0])));
+    converts_any = converts_any || one.converts;
+    findings.push_back(
+        {Finding::Weight::refusal, "uuid_invalid",
+         fmt::format("{} of {}.{} {} {}, like {}: {}", rows_text(std::stoll(*row[1])), table,
+                     column, *row[1] == "1" ? "is a text" : "are texts", one.what,
+                     show(Value::text(row[2].value_or(""))),
+                     one.converts ? "as a UUID it would be spelled otherwise" : "it is no UUID"),
+         one.converts ? "spell it as PostgreSQL does, in lower case with hyphens"
+                      : "correct it or delete the row"});
+  }
+  if (!converts_any) return {};
+  ASSIGN_OR_RETURN(
+      const auto same,
+      connection.query(fmt::format(
+          "SELECT count(*), min(v) FROM (SELECT lower(translate({0}::text, '{{}}-', '')) AS v FROM "
+          "{1} GROUP BY 1 HAVING count(DISTINCT {0}::text) > 1) a",
+          quote_name(column), place)));
+  if (same.at(0).at(0) == "0") return {};
+  findings.push_back({Finding::Weight::refusal, "uuid_twice",
+                      fmt::format("{} different texts of {}.{} would become the same UUID, like {}",
+                                  *same.at(0).at(0), table, column,
+                                  show(Value::text(same.at(0).at(1).value_or("")))),
+                      "decide which row is meant"});
+  return {};
+}
+
+}  // namespace
+
+Result<std::vector<Finding>> PostgresqlStore::review(const Mapping& mapping, bool) {
+  std::vector<Finding> findings;
+  ASSIGN_OR_RETURN(const ConnectionPtr connection, sessions_->take());
+  const Result<Place> place = place_of(*connection, mapping.source.name);
+  if (!place.ok()) return place.error();
+  if (is_new_table(mapping.target.name)) {
+    for (const ColumnRule& rule : mapping.forward) {
+      const auto at = static_cast<std::size_t>(mapping.source.column_index(rule.column));
+      const Type from = type_of(mapping.source.columns[at].declared);
+      const Type to =
+          type_of(mapping.target.columns[static_cast<std::size_t>(rule.index)].declared);
+      const bool is_text = from.is == TypeClass::text || from.is == TypeClass::varchar ||
+                           from.is == TypeClass::bpchar;
+      if (!is_text || to.is != TypeClass::uuid) continue;
+      TRY(review_uuids(*connection, place.value().sql(), mapping.source.name, rule.column,
+                       findings));
+    }
+    ASSIGN_OR_RETURN(const Dependents all, dependents_of(*connection, {place.value().oid}));
+    for (const std::string& one : all.rebuilt) {
+      findings.push_back(
+          {Finding::Weight::note, "rebuilt", one + " is made anew at the switch", ""});
+    }
+    for (const std::string& one : all.refused) {
+      findings.push_back(
+          {Finding::Weight::refusal, "cannot_be_rebuilt",
+           fmt::format("{} depends on {} and cannot be made anew", one, mapping.source.name),
+           "drop it and make it again afterwards"});
+    }
+  }
+  ASSIGN_OR_RETURN(const auto old,
+                   connection->query(
+                       "SELECT pid, coalesce(nullif(application_name, ''), '(unnamed)'), "
+                       "date_trunc('second', now() - xact_start)::text FROM pg_stat_activity WHERE "
+                       "xact_start < now() - interval '1 minute' AND datname = current_database() "
+                       "AND pid <> pg_backend_pid() AND backend_type = 'client backend'"));
+  for (const Cells& row : old) {
+    findings.push_back({Finding::Weight::warning, "long_transaction",
+                        fmt::format("process {} ({}) has had a transaction open for {}: the switch "
+                                    "waits for it where it uses {}",
+                                    *row[0], printable(*row[1]), *row[2], mapping.source.name),
+                        "end it before the switch"});
+  }
+  ASSIGN_OR_RETURN(
+      const auto owner,
+      connection->query("SELECT pg_has_role(relowner, 'USAGE') FROM pg_class WHERE oid "
+                        "= $1::oid",
+                        {place.value().oid}));
+  if (owner.at(0).at(0) != "t") {
+    findings.push_back(
+        {Finding::Weight::refusal, "not_the_owner",
+         "this role is not the owner of " + mapping.source.name + ", and makes no triggers on it",
+         "use its owner, or a role that is granted it"});
+  }
+  return findings;
+}
+
+}  // namespace whimbrel
