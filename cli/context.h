@@ -100,6 +100,7 @@ class Context final : public Host {
   Status confirm(const std::string& what) override;
   void warn(const std::string& what, const std::string& hint) override;  // stderr
   void say(const std::string& text) override;                            // stdout, unless --json
+  std::string guard_program() const override { return "/proc/self/exe"; }
 
   // The plan as it has to be said again, with the variables and the folder of this command.
   std::string spoken() const;

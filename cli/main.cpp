@@ -9,6 +9,7 @@
 #include <span>
 
 #include "context.h"
+#include "session/guard.h"
 #include "surface.h"
 #include "usage.h"
 #include "verbs.h"
@@ -267,6 +268,8 @@ int main(int argc, char** argv) {
   sigaction(SIGTERM, &action, nullptr);
   signal(SIGPIPE, SIG_IGN);
   try {
+    // A process of our own, started by a runner: no verb for people.
+    if (argc == 2 && std::string_view(argv[1]) == whimbrel::guard_verb) return whimbrel::guard();
     return whimbrel::cli::dispatch(argc, argv);
   } catch (const std::exception& failure) {
     std::fprintf(stderr,

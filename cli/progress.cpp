@@ -49,7 +49,14 @@ std::string sentence(const Event& event) {
   }
   if (event.name == "switch_flipped") return "switched: " + event.text("switch");
   if (event.name == "switch_put_back") return "put back: " + event.text("switch");
-  if (event.name == "writers_held") return "holding writers";
+  if (event.name == "writers_held") {
+    const std::string until = event.text("until");
+    const bool is_long = event.whole("ms") >= 60'000 && until.size() > 19;
+    return is_long
+               ? "holding writers: must switch by " + until.substr(11, 8) + " UTC, else it lets go"
+               : std::string("holding writers");
+  }
+  if (event.name == "hold_put_back") return "let go: " + event.text("hold");
   if (event.name == "retried")
     return fmt::format("trying again ({}{}{})", event.text("cause"),
                        event.text("hint").empty() ? "" : ": ", event.text("hint"));

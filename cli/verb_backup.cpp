@@ -30,7 +30,9 @@ int backup(const Options& options) {
   for (const auto& [alias, store] : context.migration().stores) {
     std::vector<std::string> names;
     for (const Move& move : context.migration().moves) {
-      if (move.source == store) names.push_back(move.mapping.source.name);
+      if (move.source != store) continue;
+      const std::string name = store->stored_as(move.mapping.source.name);
+      if (std::ranges::count(names, name) == 0) names.push_back(name);
     }
     if (names.empty()) continue;
     const bool alone = context.migration().stores.size() == 1;

@@ -3,14 +3,64 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <nlohmann/json.hpp>
 
 #include "base/text.h"
 
 namespace whimbrel {
 
-Cutover::Cutover(const Migration& migration, Journal& journal, Clock& clock, Events& events)
-    : migration_(migration), journal_(journal), clock_(clock), events_(events) {
+Cutover::Cutover(const Migration& migration, Journal& journal, Clock& clock, Events& events,
+                 StartGuard start_guard)
+    : migration_(migration),
+      journal_(journal),
+      clock_(clock),
+      events_(events),
+      start_guard_(std::move(start_guard)) {
   for (const SwitchPlan& plan : migration.switches) switches_.push_back(make_switch(plan, clock));
+  for (const SwitchPlan& plan : migration.holds) holds_.push_back(make_switch(plan, clock));
+}
+
+bool Cutover::is_holding() const {
+  const State state = journal_.state();
+  return state.effect("hold") != nullptr ||
+         std::ranges::any_of(migration_.holds, [&](const SwitchPlan& hold) {
+           return state.effect(id_of_hold(hold)) != nullptr;
+         });
+}
+
+// What each found is journaled before it is put on.
+Status Cutover::put_on_holds(TimePoint until) {
+  if (holds_.empty()) return {};
+  if (start_guard_) {
+    ASSIGN_OR_RETURN(guard_, start_guard_(until));
+  }
+  for (std::size_t i = 0; i < holds_.size(); ++i) {
+    const std::string id = id_of_hold(migration_.holds[i]);
+    ASSIGN_OR_RETURN(const std::string found, holds_[i]->found());
+    TRY(journal_.append(EffectIntended{id, found}));
+    if (Status on = holds_[i]->flip(); !on.ok()) {
+      return std::move(on).error().within("holding the application by " + migration_.holds[i].name);
+    }
+    TRY(journal_.append(EffectConfirmed{id, "{}"}));
+  }
+  return {};
+}
+
+Status Cutover::take_off_holds() {
+  for (std::size_t i = holds_.size(); i-- > 0;) {
+    const std::string id = id_of_hold(migration_.holds[i]);
+    const State state = journal_.state();
+    const Effect* effect = state.effect(id);
+    if (effect == nullptr) continue;
+    if (Status off = holds_[i]->put_back(effect->undo); !off.ok()) {
+      return std::move(off).error().within("letting the application go: " +
+                                           migration_.holds[i].name);
+    }
+    TRY(journal_.append(EffectUndone{id}));
+    events_.emit({"hold_put_back", {{"hold", migration_.holds[i].name}}});
+  }
+  guard_.reset();
+  return {};
 }
 
 bool Cutover::every_switch_is_on() const {
@@ -51,16 +101,20 @@ Milliseconds Cutover::left_for_draining(Milliseconds hold_max) {
 }
 
 Status Cutover::take_hold(const std::vector<HeldTables>& held, TimePoint until) {
-  if (held.empty()) return {};
+  if (held.empty() && holds_.empty()) return {};
   TRY(journal_.append(EffectIntended{
       "hold", fmt::format("{{\"until_ms\":{}}}", until.time_since_epoch().count())}));
+  TRY(put_on_holds(until));
   for (const HeldTables& one : held) TRY(one.store->holds().hold(one.tables, until));
-  events_.emit({"writers_held", {{"ms", std::int64_t{(until - clock_.now()).count()}}}});
+  events_.emit(
+      {"writers_held",
+       {{"ms", std::int64_t{(until - clock_.now()).count()}}, {"until", to_iso8601(until)}}});
   return {};
 }
 
 Status Cutover::let_go(const std::vector<HeldTables>& held) {
   for (const HeldTables& one : held) TRY(one.store->holds().release(one.tables));
+  TRY(take_off_holds());
   if (journal_.state().effect("hold") != nullptr) TRY(journal_.append(EffectUndone{"hold"}));
   return {};
 }
@@ -69,6 +123,17 @@ Result<bool> Cutover::still_held(const std::vector<HeldTables>& held) {
   for (const HeldTables& one : held) {
     ASSIGN_OR_RETURN(const bool is_held, one.store->holds().held(one.tables));
     if (!is_held) return false;
+  }
+  if (holds_.empty()) return true;
+  const State state = journal_.state();
+  const Effect* hold = state.effect("hold");
+  const nlohmann::json about =
+      hold == nullptr ? nlohmann::json() : nlohmann::json::parse(hold->undo, nullptr, false);
+  const std::int64_t until = about.is_object() ? about.value("until_ms", std::int64_t{0}) : 0;
+  if (clock_.now().time_since_epoch().count() >= until) return false;
+  for (const std::unique_ptr<Switch>& one : holds_) {
+    ASSIGN_OR_RETURN(const SwitchState now, one->state());
+    if (now == SwitchState::off) return false;
   }
   return true;
 }
@@ -133,7 +198,7 @@ Result<Flipped> Cutover::flip(const std::vector<HeldTables>& held, const Drain& 
   const TimePoint until = clock_.now() + migration_.hold_max;
   const TimePoint drained_by = clock_.now() + left_for_draining(migration_.hold_max);
   TRY(take_hold(held, until));
-  ASSIGN_OR_RETURN(bool ready, drain(held.empty() ? until : drained_by));
+  ASSIGN_OR_RETURN(bool ready, drain(held.empty() && holds_.empty() ? until : drained_by));
   if (ready) TRY(checks());
   if (ready) {
     ASSIGN_OR_RETURN(ready, still_held(held));

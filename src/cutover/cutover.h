@@ -4,7 +4,9 @@
 // switch, let go. The hold carries a deadline and ends by itself; it is asked for just before each
 // flip, and when it has ended too early nothing is flipped and everything is let go. Every flip is
 // intent, effect, confirmation in the journal, with what was found before.
-// Where links keep both sides equal nothing has to be held. Threads: one at a time.
+// Where links keep both sides equal nothing has to be held. A store that cannot hold anybody is
+// held by what the plan names for it: settings of the application, put back as they were found by
+// whoever lives: us, or a guard that was started before. Threads: one at a time.
 #pragma once
 
 #include <functional>
@@ -38,7 +40,12 @@ class Cutover {
   using Drain = std::function<Result<bool>(TimePoint until)>;
   using HeldChecks = std::function<Status()>;
 
-  Cutover(const Migration& migration, Journal& journal, Clock& clock, Events& events);
+  // Started before such settings are put on, for as long as what it gives lives: when this process
+  // dies, or at `until`, it puts them back.
+  using StartGuard = std::function<Result<std::shared_ptr<void>>(TimePoint until)>;
+
+  Cutover(const Migration& migration, Journal& journal, Clock& clock, Events& events,
+          StartGuard start_guard = {});
 
   // Source to target. `held` is empty where links make a hold needless.
   Result<Flipped> flip(const std::vector<HeldTables>& held, const Drain& drain,
@@ -59,6 +66,8 @@ class Cutover {
   Status expect_on();
   bool any_switch_was_intended() const;
   Status let_go(const std::vector<HeldTables>& held);
+  // Whether a hold of any kind is in the journal.
+  bool is_holding() const;
   // How much of a hold may pass before it is given up: what is left has to do for the switches.
   static Milliseconds left_for_draining(Milliseconds hold_max);
 
@@ -67,13 +76,19 @@ class Cutover {
   Result<bool> still_held(const std::vector<HeldTables>& held);
   Result<Flipped> flip_one(std::size_t index);
   Result<Flipped> put_back_one(std::size_t index);
+  Status put_on_holds(TimePoint until);
+  Status take_off_holds();
+  static std::string id_of_hold(const SwitchPlan& hold) { return "hold:" + hold.name; }
   std::string id_of(std::size_t index) const { return "switch:" + migration_.switches[index].name; }
 
   const Migration& migration_;
   Journal& journal_;
   Clock& clock_;
   Events& events_;
+  StartGuard start_guard_;
   std::vector<std::unique_ptr<Switch>> switches_;
+  std::vector<std::unique_ptr<Switch>> holds_;
+  std::shared_ptr<void> guard_;  // while holds are on
   std::string last_words_;
 };
 

@@ -76,7 +76,7 @@ Error cancelled() {
 Engine::Engine(const Migration& migration, Parts parts)
     : migration_(migration),
       parts_(std::move(parts)),
-      cutover_(migration, parts_.journal, parts_.clock, parts_.events),
+      cutover_(migration, parts_.journal, parts_.clock, parts_.events, parts_.start_guard),
       limits_(migration.limits) {}
 
 Status Engine::must_be_the_plan(const State& state) const {

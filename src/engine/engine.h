@@ -61,6 +61,7 @@ class Engine {
     TakeBackup take_backup;
     std::function<Status()> archive = {};  // before `finish` drops a table
     bool gives_up_what_is_gone = false;    // a rollback may lose what only a dropped table held
+    Cutover::StartGuard start_guard = {};  // of settings that hold the application
   };
   Engine(const Migration& migration, Parts parts);
 
@@ -162,6 +163,7 @@ class Engine {
   Status carry_late_writes(Direction direction);
   Status wait_for_stragglers(Direction direction);
   Status nothing_is_contested();
+  Result<bool> is_silent(Direction direction, TimePoint until);
   Status listen(Direction direction);
   // Keys of the move's side `there` that the application wrote and nobody carried over yet.
   Result<std::set<Row, RowLess>> written_by_application(Direction there, const Move& move);

@@ -396,6 +396,8 @@ std::vector<HeldTables> Engine::tables_to_hold(Direction direction) const {
   if (migration_.sync == Sync::dual) return held;  // both sides are equal at every instant
   if (migration_.hold_none) return held;           // late writes are carried over afterwards
   for (const std::shared_ptr<Store>& store : stores_of(direction)) {
+    // Who writes to one that cannot hold anybody is held by what the plan names.
+    if (!migration_.holds.empty() && !store->capabilities().holds) continue;
     held.push_back({store, tables_in(direction, *store)});
   }
   return held;
@@ -404,7 +406,7 @@ std::vector<HeldTables> Engine::tables_to_hold(Direction direction) const {
 // A life that ended, or an attempt that failed, may have left writers of either side held. They get
 // a breath before they are held again, so that nobody is refused for longer than the plan says.
 Status Engine::let_go_of_the_last_hold() {
-  if (parts_.journal.state().effect("hold") == nullptr) return {};
+  if (!cutover_.is_holding()) return {};
   std::vector<HeldTables> all = tables_to_hold(Direction::forward);
   for (HeldTables& one : tables_to_hold(Direction::backward)) all.push_back(std::move(one));
   TRY(cutover_.let_go(all));  // in one go: the journal forgets the hold when all are released
@@ -471,6 +473,30 @@ Status Engine::wait_for_stragglers(Direction direction) {
     parts_.clock.sleep_for(look_every);
   }
   return {};
+}
+
+// What the plan names holds whoever asks it first; those that were at work already may write for a
+// moment. True when nothing has come for a while; what has come was carried over.
+Result<bool> Engine::is_silent(Direction direction, TimePoint until) {
+  if (migration_.holds.empty()) return true;
+  constexpr Milliseconds quiet{1'000};
+  constexpr Milliseconds look_every{200};
+  Milliseconds since = parts_.clock.monotonic();
+  while (parts_.clock.monotonic() - since < quiet) {
+    if (parts_.clock.now() >= until) return false;
+    parts_.clock.sleep_for(look_every);
+    for (const std::shared_ptr<Store>& store : stores_of(direction)) {
+      if (!parts_.journal.state().confirmed("feed:" + feed_name(direction, *store))) continue;
+      Follow follow = make_follow(direction, *store);
+      if (direction == Direction::backward) guard(follow, direction, false);
+      FollowStep step;
+      do {
+        ASSIGN_OR_RETURN(step, follow.step());
+        if (step.changes > 0) since = parts_.clock.monotonic();
+      } while (!step.at_end && parts_.clock.now() < until);
+    }
+  }
+  return true;
 }
 
 // Under `conflicts: stop` what both sides wrote since the switch is for a person.
@@ -648,7 +674,10 @@ Result<bool> Engine::cut_over() {
   const auto dry = [this, has_feeds](TimePoint until) -> Result<bool> {
     // Under `sync: none` the feed lives in the window only: for writes that escape the hold.
     if (has_feeds) TRY(start_feeds(Direction::forward));
-    ASSIGN_OR_RETURN(const bool drained, drain(Direction::forward, until));
+    ASSIGN_OR_RETURN(bool drained, drain(Direction::forward, until));
+    if (drained) {
+      ASSIGN_OR_RETURN(drained, is_silent(Direction::forward, until));
+    }
     if (drained && !cutover_.any_switch_was_intended()) TRY(put_back_kept());
     if (drained) TRY(carry_numbers(Direction::forward));
     return drained;

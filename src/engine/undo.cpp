@@ -101,9 +101,11 @@ Status Engine::switch_back() {
   if (!dry) return Error{ErrorCode::cancelled, "stopped as asked"};
   TRY(carry_numbers(Direction::backward));
   for (int attempt = 1;; ++attempt) {
-    ASSIGN_OR_RETURN(const Flipped back, cutover_.flip_back(held, [this](TimePoint until) {
-      return drain(Direction::backward, until);
-    }));
+    ASSIGN_OR_RETURN(const Flipped back,
+                     cutover_.flip_back(held, [this](TimePoint until) -> Result<bool> {
+                       ASSIGN_OR_RETURN(const bool drained, drain(Direction::backward, until));
+                       return drained ? is_silent(Direction::backward, until) : Result<bool>(false);
+                     }));
     if (back == Flipped::yes) break;
     if (back == Flipped::unknown) {
       TRY(cutover_.let_go(held));
@@ -180,7 +182,7 @@ Status Engine::drop_if_empty(const Move& move) {
 
 Status Engine::undo_effect(const Effect& effect) {
   const std::string_view id = effect.id;
-  if (id == "hold") return let_go_of_the_last_hold();
+  if (id == "hold" || id.starts_with("hold:")) return let_go_of_the_last_hold();
   if (id == "links") {
     // No longer confirmed: after a crash nobody mends links that are already gone.
     if (effect.confirmed) TRY(parts_.journal.append(EffectIntended{effect.id, effect.undo}));

@@ -513,14 +513,12 @@ Result<FollowStep> Follow::carry_batch(std::int64_t changes_max) {
       from = to;
     }
   }
-  if (!batch.changes.empty()) {
-    TRY(journal_.append(ChangesApplied{feed_, batch.position, std::ssize(batch.changes), written}));
-    events_.emit({"changes_applied",
-                  {{"feed", feed_},
-                   {"changes", std::int64_t{std::ssize(batch.changes)}},
-                   {"written", written}}});
+  if (batch.notes() > 0) {
+    TRY(journal_.append(ChangesApplied{feed_, batch.position, batch.notes(), written}));
+    events_.emit(
+        {"changes_applied", {{"feed", feed_}, {"changes", batch.notes()}, {"written", written}}});
   }
-  return FollowStep{std::ssize(batch.changes), batch.at_end};
+  return FollowStep{batch.notes(), batch.at_end};
 }
 
 // A row that others change again and again must not hold up the rest: where a guarded batch was

@@ -108,9 +108,17 @@ class Worker {
 
   const QueryValues& values_for(std::size_t query) {
     QueryValues& values = values_[query];
+    Row row(values.size());
     for (std::size_t i = 0; i < values.size(); ++i) {
       const std::vector<Value>& all = queries_[query].with[i].second;
-      values[i].second = all[static_cast<std::size_t>(random_.below(std::ssize(all)))];
+      if (all.empty()) continue;  // made of the others
+      row[i] = all[static_cast<std::size_t>(random_.below(std::ssize(all)))];
+      values[i].second = row[i];
+    }
+    for (const auto& [name, expr] : queries_[query].made) {
+      Result<Value> value = evaluate(*expr, row);
+      const auto at = std::ranges::find(values, name, &QueryValues::value_type::first);
+      at->second = value.ok() ? std::move(value).value() : Value();
     }
     return values;
   }

@@ -13,6 +13,7 @@
 #include "plan/new_ids.h"
 #include "plan/open_tables.h"
 #include "plan/plan_file.h"
+#include "plan/shapes.h"
 #include "plan/subset.h"
 
 namespace whimbrel {
@@ -71,11 +72,18 @@ class Binder {
         entries_, tables_by_name(plan_, stores_, begun_with_, diagnostics_, migration_.not_taken));
     migration_.only_copies = plan_.only_copies();
     if (migration_.only_copies) learn_schemas();
+    shapes_ = std::make_unique<Shapes>(stores_, entries_, diagnostics_);
     for (const TableEntry& entry : entries_) TRY(table(entry));
+    shapes_->keep_apart();
+    use_shapes();
     TRY(retypes());
     connect_references();
     subset();
     for (const SwitchEntry& entry : plan_.switches) TRY(bind_switch(entry));
+    std::vector<SwitchPlan> switches = std::exchange(migration_.switches, {});
+    for (const SwitchEntry& entry : plan_.holds) TRY(bind_switch(entry));
+    migration_.holds = std::exchange(migration_.switches, std::move(switches));
+    holds_stay_apart();
     log_table();
     for (std::size_t i = 0; i < plan_.checks.size(); ++i) bind_check(i);
     tables_together();
@@ -90,6 +98,7 @@ class Binder {
     if (!entries.ok()) return;
     entries_ = std::move(entries).value();
     if (plan_.only_copies()) learn_schemas();
+    shapes_ = std::make_unique<Shapes>(stores_, entries_, diagnostics_);
     for (const TableEntry& entry : entries_) {
       const bool are_there = stores_.contains(entry.from.alias) && stores_.contains(entry.to.alias);
       const bool is_one =
@@ -298,6 +307,8 @@ class Binder {
     ASSIGN_OR_RETURN(std::optional<TableSchema> target, target_schema(entry, *source));
     if (!target) return {};
     if (entry.health) health(*entry.health, *source);
+    ASSIGN_OR_RETURN(const bool is_open, shapes_->open_source(entry, *source));
+    if (!is_open) return {};
     open_up(entry, *source, *target);
     ids.declare(*source, *target);
     const std::size_t known = diagnostics_.mistakes().size();
@@ -309,6 +320,9 @@ class Binder {
       required(entry, *target, columns);
     }
     if (diagnostics_.mistakes().size() > known) return {};
+    const std::string source_name = source->name;
+    const std::string target_name = target->name;
+    if (!shapes_->close(as_written, columns, *source, *target)) return {};
     Result<Mapping> mapping = make_mapping(*source, *target, columns, !migration_.only_copies);
     if (!mapping.ok()) {
       diagnostics_.add(entry.at, mapping.error().message, mapping.error().hint);
@@ -317,11 +331,12 @@ class Binder {
     Move move;
     move.index = static_cast<int>(migration_.moves.size());
     move.name = entry.as;
-    move.from = entry.from.alias + "/" + source->name;
-    move.to = entry.to.alias + "/" + target->name;
-    move.source = stores_.at(entry.from.alias);
-    move.target = stores_.at(entry.to.alias);
+    move.from = entry.from.alias + "/" + source_name;
+    move.to = entry.to.alias + "/" + target_name;
+    move.source = shapes_->store(entry.from.alias);
+    move.target = shapes_->store(entry.to.alias);
     move.mapping = std::move(mapping).value();
+    if (!migration_.only_copies) TRY(shapes_->lead_back(move, move.mapping));
     move.mapping.rest_must_be_empty = rest_must_be_empty(entry, *source, *target);
     move.creates_target = entry.create_file.has_value() || entry.create_like_source;
     move.indexes = entry.indexes;
@@ -340,6 +355,22 @@ class Binder {
     migration_.moves.push_back(std::move(move));
     references_.push_back(found.references);
     return {};
+  }
+
+  // A store of which one table has a shape is the same store to all moves.
+  void use_shapes() {
+    if (!shapes_->any()) return;
+    for (auto& [alias, store] : migration_.stores) {
+      const std::shared_ptr<Store> shaped = shapes_->store(alias);
+      for (Move& move : migration_.moves) {
+        if (move.source == store) move.source = shaped;
+        if (move.target == store) move.target = shaped;
+      }
+      store = shaped;
+    }
+    if (migration_.sync != Sync::dual) return;
+    diagnostics_.add(plan_.sync_at, "rows that get another shape cannot be kept in step by links",
+                     "say `sync: capture`");
   }
 
   // Columns that get another type: each table of the closure moves to one beside it, which takes
@@ -725,32 +756,23 @@ class Binder {
     const auto place_of = [](const std::shared_ptr<Store>& store, const std::string& table) {
       return store->identity() + "/" + ascii_lower(table);
     };
-    std::map<std::string, std::string> targets;
     std::map<std::string, std::string> sources;
     for (const Move& move : migration_.moves) {
-      const auto [it, fresh] =
-          sources.emplace(place_of(move.source, move.mapping.source.name), move.name);
-      if (fresh) continue;
-      const auto entry = std::ranges::find(plan_.tables, move.name, &TableEntry::as);
-      diagnostics_.add(entry == plan_.tables.end() ? Place{} : entry->from.at,
-                       fmt::format("{} is the source of `{}` as well", move.from, it->second),
-                       "one table into two is not yet of this release: move one after the other");
+      sources.emplace(place_of(move.source, move.source->stored_as(move.mapping.source.name)),
+                      move.name);
     }
     same_places();
     for (const Move& move : migration_.moves) {
-      const std::string target = place_of(move.target, move.mapping.target.name);
+      const std::string target =
+          place_of(move.target, move.target->stored_as(move.mapping.target.name));
       const auto entry = std::ranges::find(plan_.tables, move.name, &TableEntry::as);
       const Place at = entry == plan_.tables.end() ? Place{} : entry->to.at;
-      if (target == place_of(move.source, move.mapping.source.name)) {
+      if (target == place_of(move.source, move.source->stored_as(move.mapping.source.name))) {
         diagnostics_.add(at, "source and target are the same table, by two names of one store",
                          "name another table, or another database");
       } else if (const auto it = sources.find(target); it != sources.end()) {
         diagnostics_.add(at, fmt::format("{} is the source of `{}` as well", move.to, it->second),
                          "move one after the other, in two migrations");
-      }
-      if (const auto [it, fresh] = targets.emplace(target, move.name); !fresh) {
-        diagnostics_.add(at, fmt::format("{} is the target of `{}` as well", move.to, it->second),
-                         "rows of two tables in one are not yet of this release");
       }
     }
     archive_name();
@@ -958,6 +980,36 @@ class Binder {
                                                       value);  // NOLINT: settle is const
   }
 
+  // A hold is put back as it was found: what a switch has set there meanwhile would be lost.
+  void holds_stay_apart() {
+    const auto named = [](const SwitchPlan& plan) {
+      std::set<std::string> names;
+      const auto add = [&](const std::string& of, const NamedValues& values) {
+        for (const auto& [name, value] : values.set) names.insert(of + " " + name);
+        for (const std::string& name : values.unset) names.insert(of + " " + name);
+      };
+      if (const auto* lambda = std::get_if<LambdaSwitch>(&plan.how)) {
+        for (const std::string& function : lambda->functions) add(function, lambda->values);
+      } else if (const auto* file = std::get_if<EnvFileSwitch>(&plan.how)) {
+        add(file->path, file->values);
+      } else {
+        names.insert(plan.name);
+      }
+      return names;
+    };
+    for (std::size_t i = 0; i < migration_.holds.size(); ++i) {
+      for (const SwitchPlan& one : migration_.switches) {
+        const std::set<std::string> switched = named(one);
+        for (const std::string& name : named(migration_.holds[i])) {
+          if (!switched.contains(name)) continue;
+          diagnostics_.add(plan_.holds[i].at,
+                           fmt::format("`{}` is set by a hold and by a switch", name),
+                           "a hold is put back as it was found: give each a name of its own");
+        }
+      }
+    }
+  }
+
   void unique_name(SwitchPlan plan) {
     const auto same_name = std::ranges::count(migration_.switches, plan.name, &SwitchPlan::name);
     if (same_name > 0) plan.name += fmt::format("-{}", same_name + 1);
@@ -1020,15 +1072,18 @@ class Binder {
   // Links need no hold, and `hold: none` does without.
   bool can_hold(const Move& move) {
     if (migration_.sync == Sync::dual || migration_.hold_none) return true;
+    if (!migration_.holds.empty()) return true;
     if (move.source->capabilities().holds && move.target->capabilities().holds) return true;
     const bool none = migration_.sync == Sync::none;
     diagnostics_.add(none ? plan_.sync_at : plan_.cutover_at,
                      fmt::format("{} cannot refuse an application's writes for a while",
                                  move.source->capabilities().holds ? move.to : move.from),
-                     none ? "say `sync: capture` and `cutover: {hold: none}`: late writes to the "
-                            "old side are carried over"
+                     none ? "say what holds the application, like `hold: [{lambda: NAME, set: "
+                            "{READ_ONLY: \"true\"}}]`; or `sync: capture` and `hold: none`: late "
+                            "writes to the old side are carried over"
                           : "say `cutover: {hold: none}`: late writes to the old side are carried "
-                            "over until it has been quiet");
+                            "over until it has been quiet; or what holds the application, like "
+                            "`hold: [{lambda: NAME, set: {READ_ONLY: \"true\"}}]`");
     return false;
   }
 
@@ -1079,6 +1134,7 @@ class Binder {
   Diagnostics& diagnostics_;
   Migration migration_;
   std::vector<TableEntry> entries_;
+  std::unique_ptr<Shapes> shapes_;
   std::vector<std::vector<NamedReference>> references_;  // by move
   SourceSchemas schemas_;                                // of a copy
   std::string ddl_texts_;

@@ -4,6 +4,7 @@
 // of the plan's digest.
 #pragma once
 
+#include <algorithm>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -11,6 +12,7 @@
 #include <vector>
 
 #include "plan/diagnostics.h"
+#include "transform/expr.h"
 #include "value/value.h"
 
 namespace whimbrel {
@@ -31,6 +33,12 @@ struct MeasuredQuery {
   Place old_at;
   Place new_at;
   std::vector<SampledParameter> samples = {};  // parameters of `with` that have no values yet
+  // Parameters of `with` that are made of the others, each time; over a row of all of `with`.
+  std::vector<std::pair<std::string, ExprPtr>> made = {};
+
+  bool is_made(const std::string& parameter) const {
+    return std::ranges::any_of(made, [&](const auto& one) { return one.first == parameter; });
+  }
 };
 
 // How a criterion's number is read.

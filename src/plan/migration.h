@@ -157,8 +157,12 @@ struct BackupPlan {
   bool target = false;
   std::string folder;  // absolute, or below the state folder
   std::string schema;  // instead of a folder: of the tables' own database
+  // Before the folder: the store's own backups, under this name with `{table}` and `{date}`; where
+  // it has none, the folder is taken.
+  std::string native;
+  bool point_in_time = false;  // switched on where the store has it
 
-  bool is_wanted() const { return !folder.empty() || !schema.empty(); }
+  bool is_wanted() const { return !folder.empty() || !schema.empty() || !native.empty(); }
 };
 
 // From one time of the day to another, in minutes since midnight of the machine's own time zone.
@@ -174,6 +178,7 @@ struct FinishPlan {
   bool view = false;
   std::optional<Milliseconds> drop_after;
   bool keep_backup = true;
+  BackupPlan backup = {};  // of the old tables, whether they are dropped or stay
 };
 
 struct Migration {
@@ -194,6 +199,7 @@ struct Migration {
   Milliseconds hold_max{1000};            // under `sync: none` the whole window
   bool forecast_refuses = false;          // a window that is forecast to be too short is not begun
   std::vector<SwitchPlan> switches;
+  std::vector<SwitchPlan> holds;  // keep the application from writing, where the store cannot
   std::vector<CheckPlan> checks;
   FinishPlan finish;
   bool roll_back_on_failure = false;

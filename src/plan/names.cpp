@@ -128,7 +128,7 @@ class NamedTables {
     }
     for (const std::string& name : chosen) {
       TableEntry made = entry;
-      made.as = name;
+      made.as = name + (entry.item > 0 ? fmt::format("#{}", entry.item + 1) : "");
       made.names.clear();
       made.from.table = with_name(entry.from.table, name);
       made.to.table = with_name(entry.to.table, name);

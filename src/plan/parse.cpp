@@ -12,6 +12,7 @@
 #include "plan/parse_check.h"
 #include "plan/parse_copies.h"
 #include "plan/parse_measures.h"
+#include "plan/parse_reshape.h"
 #include "plan/parse_retype.h"
 #include "plan/parse_setting.h"
 #include "plan/parse_value.h"
@@ -80,7 +81,8 @@ class Parser {
     agree();
     nlohmann::json resolved_plan = resolved(root);
     if (diagnostics_.empty()) {
-      hide_values(YamlReader::child(YamlReader::child(root, "cutover"), "switches"), resolved_plan);
+      hide_values(YamlReader::child(root, "cutover"), "switches", resolved_plan);
+      hide_values(YamlReader::child(root, "cutover"), "hold", resolved_plan);
     }
     plan_.resolved = resolved_plan.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace);
     return std::move(plan_);
@@ -266,11 +268,10 @@ class Parser {
 
   void table(const YAML::Node& node) {
     const std::size_t known = diagnostics_.mistakes().size();
-    if (!reader_.check_keys(
-            node, "a table",
-            {"as", "from", "to", "create", "columns", "same", "rest", "indexes", "on_error",
-             "on_conflict", "orphans", "health", "names", "id", "where", "limit", "mask"},
-            {"items", "group"})) {
+    if (!reader_.check_keys(node, "a table",
+                            {"as", "from", "to", "create", "columns", "same", "rest", "indexes",
+                             "on_error", "on_conflict", "orphans", "health", "names", "id", "where",
+                             "limit", "mask", "items", "group"})) {
       return;
     }
     TableEntry entry;
@@ -306,16 +307,8 @@ class Parser {
     }
     names(node, entry);
     entry.keeps_ids = reader_.word_at(node, "id", {"keep", "new"}) == "keep";
-    const YAML::Node columns_node = YamlReader::child(node, "columns");
-    entry.has_columns = columns_node.IsDefined();
-    entry.rest = entry.has_columns ? Rest::forbid : Rest::copy;
-    columns(columns_node, entry);
-    same(YamlReader::child(node, "same"), entry);
-    const YAML::Node rest = YamlReader::child(node, "rest");
-    entry.rest_at = rest.IsDefined() ? YamlReader::place(rest) : entry.at;
-    if (const auto word = reader_.word_at(node, "rest", {"forbid", "copy", "drop"})) {
-      entry.rest = *word == "forbid" ? Rest::forbid : *word == "copy" ? Rest::copy : Rest::drop;
-    }
+    what_becomes_of_columns(node, entry);
+    entry.group = parse_group(reader_, YamlReader::child(node, "group"));
     if (reader_.word_at(node, "indexes", {"online", "after"}).value_or("online") == "after") {
       entry.indexes = Indexes::after;
     }
@@ -328,8 +321,54 @@ class Parser {
     entry.limit = parse_rows(reader_, node, "limit");
     entry.masks = parse_masks(reader_, YamlReader::child(node, "mask"));
     entry.health = health(YamlReader::child(node, "health"));
+    const YAML::Node items = YamlReader::child(node, "items");
     entry.is_whole = diagnostics_.mistakes().size() == known;
-    if (from && to) plan_.tables.push_back(std::move(entry));
+    if (!from || !to) return;
+    if (items.IsDefined()) {
+      one_row_as_items(items, entry);
+    } else {
+      plan_.tables.push_back(std::move(entry));
+    }
+  }
+
+  void what_becomes_of_columns(const YAML::Node& node, TableEntry& entry) {
+    const YAML::Node columns_node = YamlReader::child(node, "columns");
+    entry.has_columns = columns_node.IsDefined();
+    entry.rest = entry.has_columns ? Rest::forbid : Rest::copy;
+    columns(columns_node, entry);
+    same(YamlReader::child(node, "same"), entry);
+    const YAML::Node rest = YamlReader::child(node, "rest");
+    entry.rest_at = rest.IsDefined() ? YamlReader::place(rest) : YamlReader::place(node);
+    if (const auto word = reader_.word_at(node, "rest", {"forbid", "copy", "drop"})) {
+      entry.rest = *word == "forbid" ? Rest::forbid : *word == "copy" ? Rest::copy : Rest::drop;
+    }
+  }
+
+  // Each item is a table of its own to the engine; the first one leads back to the row.
+  void one_row_as_items(const YAML::Node& items, const TableEntry& table) {
+    if (!items.IsSequence() || items.size() == 0) {
+      diagnostics_.add(YamlReader::place(items), "`items` must be a list",
+                       "like [{columns: {…}}, {when: {present: role}, columns: {…}}]");
+      return;
+    }
+    if (table.has_columns || !table.same.empty() || !table.group.empty()) {
+      diagnostics_.add(table.at, "under `items` each item has its own `columns`, `same` and `rest`",
+                       "put them into the items; a group of rows is one item");
+      return;
+    }
+    for (const YAML::Node& item : items) {
+      const std::size_t known = diagnostics_.mistakes().size();
+      TableEntry entry = table;
+      entry.at = YamlReader::place(item);
+      if (!reader_.check_keys(item, "an item", {"when", "columns", "same", "rest"})) continue;
+      what_becomes_of_columns(item, entry);
+      entry.when = parse_when(reader_, YamlReader::child(item, "when"));
+      entry.item = items_++;
+      entry.is_whole = table.is_whole && diagnostics_.mistakes().size() == known;
+      if (entry.item > 0) entry.as += fmt::format("#{}", entry.item + 1);
+      plan_.tables.push_back(std::move(entry));
+    }
+    items_ = 0;
   }
 
   void columns(const YAML::Node& node, TableEntry& entry) {
@@ -343,7 +382,11 @@ class Parser {
       column.name_at = YamlReader::place(item.first);
       column.at = YamlReader::place(item.second);
       if (item.second.IsMap()) column.at.length = 6;
-      column.expr = parse_value(reader_, item.second);
+      if (is_reshaped(item.second)) {
+        parse_reshaped(reader_, item.second, column);
+      } else {
+        column.expr = parse_value(reader_, item.second);
+      }
       if (column.expr) entry.columns.push_back(std::move(column));
     }
   }
@@ -474,7 +517,7 @@ class Parser {
       }
       return;
     }
-    if (!reader_.check_keys(node, "`backup`", {"of", "to"}, {"point_in_time"})) return;
+    if (!reader_.check_keys(node, "`backup`", {"of", "to", "point_in_time"})) return;
     plan_.backup.source = !YamlReader::child(node, "of").IsDefined();
     for (const std::string& side : reader_.texts_at(node, "of")) {
       if (side == "source") {
@@ -490,17 +533,32 @@ class Parser {
     if (!to.IsDefined()) {
       diagnostics_.add(YamlReader::place(node), "`backup` needs `to:`",
                        "like \"file:backup\", below the state folder");
-    } else if (to.IsSequence()) {
-      diagnostics_.not_yet(YamlReader::place(to), "a list of backup targets");
-    } else if (const std::string url = reader_.text(to);
-               url.starts_with("file:") && url.size() > 5) {
-      plan_.backup.folder = url.substr(5);
-    } else if (url.starts_with("schema:") && url.size() > 7) {
-      plan_.backup.schema = url.substr(7);
-    } else if (const std::size_t colon = url.find(':'); colon != std::string::npos) {
-      diagnostics_.not_yet(YamlReader::place(to), "backup to " + url.substr(0, colon) + ":");
+    } else if (to.IsSequence() && to.size() > 0) {
+      for (const YAML::Node& one : to) backup_place(one, plan_.backup);
     } else {
-      diagnostics_.add(YamlReader::place(to),
+      backup_place(to, plan_.backup);
+    }
+    const auto point_in_time = reader_.word_at(node, "point_in_time", {"enable"});
+    plan_.backup.point_in_time = point_in_time.has_value();
+  }
+
+  // The first place of each kind is taken.
+  void backup_place(const YAML::Node& node, BackupPlan& backup) {
+    const std::string url = reader_.text(node);
+    const auto take = [&](std::string_view scheme, std::string& place) {
+      if (!url.starts_with(scheme) || url.size() == scheme.size()) return false;
+      if (place.empty()) place = url.substr(scheme.size());
+      return true;
+    };
+    if (take("file:", backup.folder) || take("schema:", backup.schema)) return;
+    if (take("native:", backup.native)) {
+      if (backup.native.find("{table}") != std::string::npos) return;
+      diagnostics_.add(YamlReader::place(node), "several tables cannot have one backup",
+                       "put `{table}` into its name, like \"native:before-{table}-{date}\"");
+    } else if (const std::size_t colon = url.find(':'); colon != std::string::npos) {
+      diagnostics_.not_yet(YamlReader::place(node), "backup to " + url.substr(0, colon) + ":");
+    } else {
+      diagnostics_.add(YamlReader::place(node),
                        fmt::format("`{}` is no place for a backup", printable(url)),
                        "like \"file:backup\", below the state folder");
     }
@@ -546,17 +604,26 @@ class Parser {
       diagnostics_.add(YamlReader::place(switches), "`switches` must be a list");
       return;
     }
-    for (const YAML::Node& item : switches) one_switch(item);
+    for (const YAML::Node& item : switches) one_switch(item, plan_.switches);
   }
 
   void hold(const YAML::Node& node) {
-    if (reader_.word_at(node, "hold", {"none"})) {
+    const YAML::Node how = YamlReader::child(node, "hold");
+    if (how.IsDefined()) plan_.hold_at = YamlReader::place(how);
+    if (how.IsDefined() && how.IsSequence()) {
+      for (const YAML::Node& item : how) {
+        one_switch(item, plan_.holds);
+        if (!YamlReader::child(item, "row").IsDefined()) continue;
+        diagnostics_.add(YamlReader::place(item), "a row holds nobody when whimbrel dies",
+                         "a store with rows holds writers itself: leave `hold` out; or name "
+                         "`lambda`, `env_file`, `ssm`, `file` or `command`");
+      }
+    } else if (reader_.word_at(node, "hold", {"none"})) {
       plan_.hold_none = true;
-      plan_.hold_at = YamlReader::place(YamlReader::child(node, "hold"));
     }
     const YAML::Node stragglers = YamlReader::child(node, "stragglers");
     if (!stragglers.IsDefined()) return;
-    if (!YamlReader::child(node, "hold").IsDefined()) {
+    if (!plan_.hold_none) {
       diagnostics_.add(YamlReader::place(stragglers),
                        "where writers are held nobody writes to the old side later",
                        "add `hold: none`, or leave `stragglers` out");
@@ -627,7 +694,7 @@ class Parser {
     }
   }
 
-  void one_switch(const YAML::Node& node) {
+  void one_switch(const YAML::Node& node, std::vector<SwitchEntry>& entries) {
     SwitchEntry entry;
     entry.at = YamlReader::place(node);
     if (YamlReader::child(node, "row").IsDefined()) {
@@ -661,7 +728,7 @@ class Parser {
                          {"lambda_concurrency", "s3", "http"});
       return;
     }
-    plan_.switches.push_back(std::move(entry));
+    entries.push_back(std::move(entry));
   }
 
   std::vector<std::pair<std::string, Value>> pairs(const YAML::Node& map, const std::string& key) {
@@ -699,8 +766,8 @@ class Parser {
     plan_.finish.keep_source = plan_.retypes.empty();
     if (!node.IsDefined() || !reader_.check_keys(node, "`finish`",
                                                  {"after", "rename_source_to", "view", "drop_after",
-                                                  "keep_source", "keep_backup"},
-                                                 {"clean_checks", "backup"})) {
+                                                  "keep_source", "keep_backup", "backup"},
+                                                 {"clean_checks"})) {
       return;
     }
     plan_.finish.after = reader_.duration_at(node, "after").value_or(Milliseconds(0));
@@ -710,6 +777,17 @@ class Parser {
     plan_.finish.view = reader_.flag_at(node, "view").value_or(false);
     plan_.finish.drop_after = reader_.duration_at(node, "drop_after");
     plan_.finish.keep_source = reader_.flag_at(node, "keep_source").value_or(plan_.retypes.empty());
+    if (const YAML::Node backup = YamlReader::child(node, "backup"); backup.IsDefined()) {
+      if (backup.IsSequence()) {
+        for (const YAML::Node& one : backup) backup_place(one, plan_.finish.backup);
+      } else {
+        backup_place(backup, plan_.finish.backup);
+      }
+      if (!plan_.finish.backup.schema.empty()) {
+        diagnostics_.add(YamlReader::place(backup), "`finish` keeps no backup in a schema",
+                         "like \"file:archive\", or \"native:archive-{table}-{date}\"");
+      }
+    }
     plan_.finish.keep_backup = reader_.flag_at(node, "keep_backup").value_or(true);
     const bool frees_name = !plan_.finish.rename_source_to.empty() || !plan_.finish.keep_source;
     if (plan_.finish.view && !frees_name) {
@@ -745,12 +823,13 @@ class Parser {
 
   // What a variable gives to an application's settings may be a secret. A few digits of its digest
   // are enough to notice that the plan has changed.
-  void hide_values(const YAML::Node& switches, nlohmann::json& resolved_plan) {
+  void hide_values(const YAML::Node& cutover, const char* part, nlohmann::json& resolved_plan) {
+    const YAML::Node switches = YamlReader::child(cutover, part);
     if (!switches.IsDefined() || !switches.IsSequence()) return;
     for (std::size_t i = 0; i < switches.size(); ++i) {
       const YAML::Node set = YamlReader::child(switches[i], "set");
       if (!is_setting(switches[i]) || !set.IsDefined()) continue;
-      nlohmann::json& values = resolved_plan["cutover"]["switches"][i]["set"];
+      nlohmann::json& values = resolved_plan["cutover"][part][i]["set"];
       if (set.IsScalar()) hide_value(set, values);
       if (!set.IsMap()) continue;
       for (const auto& item : set) {
@@ -767,6 +846,7 @@ class Parser {
   YamlReader reader_;
   Diagnostics& diagnostics_;
   PlanFile plan_;
+  int items_ = 0;  // of the table that is read
   std::string default_on_error_ = "fail";
   OnConflict default_on_conflict_ = OnConflict::fail;
   OrphansAndValue default_orphans_{Orphans::fail, {}};

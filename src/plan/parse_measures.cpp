@@ -3,8 +3,10 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <set>
 
 #include "base/text.h"
+#include "plan/parse_value.h"
 
 namespace whimbrel {
 
@@ -56,11 +58,12 @@ class MeasuresParser {
         with.IsDefined() && reader_.check_keys(with, "`with`", {})) {
       for (const auto& item : with) values(item.first, item.second, query);
     }
+    made_of_parameters(YamlReader::child(node, "with"), query);
     const Parameters in_old = parameters_of(query.old_sql);
     const Parameters in_new = parameters_of(query.new_sql);
     every_parameter_has_values(YamlReader::child(node, "old"), in_old, query);
     every_parameter_has_values(YamlReader::child(node, "new"), in_new, query);
-    every_value_is_used(YamlReader::child(node, "with"), in_old, in_new);
+    every_value_is_used(YamlReader::child(node, "with"), in_old, in_new, query);
     plan.queries.push_back(std::move(query));
   }
 
@@ -89,6 +92,12 @@ class MeasuresParser {
               fmt::format("like {{{}: [1, 2, 3]}}", parameter));
     }
     std::vector<Value> values;
+    if (node.IsScalar() && reader_.text(node).find('{') != std::string::npos) {
+      ExprPtr expr = parse_value(reader_, node);
+      if (expr) query.made.emplace_back(parameter, std::move(expr));
+      query.with.emplace_back(std::move(parameter), std::move(values));
+      return;
+    }
     if (node.IsSequence()) {
       for (const YAML::Node& item : node) {
         if (!item.IsScalar() && !item.IsNull()) {
@@ -111,9 +120,32 @@ class MeasuresParser {
     } else if (values.empty()) {
       mistake(YamlReader::place(node),
               fmt::format("`{}` needs a list of values", printable(parameter)),
-              "like [1, 2, 3], or {sample: id, of: users}");
+              "like [1, 2, 3], {sample: id, of: users}, or \"USER#{id}\" of another parameter");
     }
     query.with.emplace_back(std::move(parameter), std::move(values));
+  }
+
+  // "USER#{id}": of another parameter, with the value that it has in the same question.
+  void made_of_parameters(const YAML::Node& with, MeasuredQuery& query) {
+    TableSchema parameters;
+    for (const auto& [name, unused] : query.with) {
+      parameters.columns.emplace_back();
+      parameters.columns.back().name = name;
+    }
+    for (auto& [name, expr] : query.made) {
+      for (const std::string& read : columns_of(*expr)) {
+        const bool is_given = parameters.column_index(read) >= 0 && !query.is_made(read);
+        if (is_given) continue;
+        mistake(YamlReader::place(YamlReader::child(with, name)),
+                fmt::format("`{}` is made of `{}`, which has no values of its own", printable(name),
+                            printable(read)),
+                fmt::format("add `{}:` to `with`", printable(read)));
+        return;
+      }
+      if (Result<ExprPtr> resolved = resolve(expr, parameters); resolved.ok()) {
+        expr = std::move(resolved).value();
+      }
+    }
   }
 
   // Where a text stands in one line as it is written, its parts have places of their own.
@@ -142,11 +174,16 @@ class MeasuresParser {
   }
 
   void every_value_is_used(const YAML::Node& with, const Parameters& in_old,
-                           const Parameters& in_new) {
+                           const Parameters& in_new, const MeasuredQuery& query) {
     if (!with.IsDefined() || !with.IsMap()) return;
+    std::set<std::string> used_by_others;
+    for (const auto& [name, expr] : query.made) {
+      for (std::string& read : columns_of(*expr)) used_by_others.insert(std::move(read));
+    }
     for (const auto& item : with) {
       if (!item.first.IsScalar() || item.first.Scalar().starts_with(':')) continue;
       const std::string& name = item.first.Scalar();
+      if (used_by_others.contains(name)) continue;
       if (contains(in_old, name) || contains(in_new, name)) continue;
       std::vector<std::string> wanted;
       for (const Parameters* side : {&in_old, &in_new}) {

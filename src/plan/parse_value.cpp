@@ -13,8 +13,7 @@ namespace {
 const std::vector<std::string> value_functions = {"const",   "from", "cast",     "json",
                                                   "extract", "map",  "coalesce", "concat",
                                                   "split",   "time", "between"};
-const std::vector<std::string> later_functions = {"hash_id", "ref", "lookup",
-                                                  "collect", "sql", "uuid"};
+const std::vector<std::string> later_functions = {"hash_id", "ref", "sql", "uuid"};
 
 ExprPtr constant(Value value) { return make_expr(Constant{std::move(value)}); }
 
@@ -276,7 +275,12 @@ ExprPtr parse_time(YamlReader& reader, const YAML::Node& node) {
            : word == "epoch_s" ? TimeForm::epoch_s
                                : TimeForm::epoch_ms;
   };
-  return make_expr(TimeConversion{of, form(*from), form(*as)});
+  const bool rounds_down = reader.word_at(node, "round", {"down"}).has_value();
+  if (rounds_down && *as != "epoch_s") {
+    reader.diagnostics().add(YamlReader::place(node), "only `as: epoch_s` leaves something out",
+                             "leave `round` out");
+  }
+  return make_expr(TimeConversion{of, form(*from), form(*as), rounds_down});
 }
 
 // What stands between a prefix and a suffix, else null: the way back from a template.
@@ -324,7 +328,7 @@ std::vector<std::string> keys_beside(const std::string& function) {
   if (function == "extract") return {"extract", "lenient", "if_null"};
   if (function == "between") return {"between", "prefix", "suffix", "if_null"};
   if (function == "split") return {"split", "by", "part", "if_null"};
-  if (function == "time") return {"time", "from", "as", "if_null"};
+  if (function == "time") return {"time", "from", "as", "round", "if_null"};
   return {function, "if_null"};
 }
 

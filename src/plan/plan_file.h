@@ -29,11 +29,25 @@ struct TableAddress {
   // By which a table is known: names are matched without regard to ASCII case.
   std::string place() const { return ascii_lower(alias + "/" + table); }
 };
+// A value of another table of the plan, found by its key.
+struct LookupEntry {
+  std::string take;
+  std::string table;  // as the plan calls it
+  std::string by;
+  Place at;
+};
+// The values of several rows, as one document.
+struct CollectEntry {
+  std::string value;
+  std::string by;
+};
 struct ColumnEntry {
   std::string target;
-  ExprPtr expr;
+  ExprPtr expr;   // of what is looked up or collected: of the column that the shape has for it
   Place at;       // of the value
   Place name_at;  // of the target's name
+  std::optional<LookupEntry> lookup = {};
+  std::optional<CollectEntry> collect = {};
 };
 struct NamedPlace {
   std::string name;
@@ -99,7 +113,10 @@ struct TableEntry {
   Rest rest = Rest::copy;
   Place rest_at;
   Place at;
-  bool is_whole = true;  // else a mistake in it has left something out
+  bool is_whole = true;                           // else a mistake in it has left something out
+  std::vector<NamedPlace> group;                  // rows with the same values in these are one
+  std::vector<std::pair<Condition, Place>> when;  // of an item
+  int item = 0;  // of the row: the first leads back to it, the others only follow from it
   Indexes indexes = Indexes::online;
   OnError on_error = OnError::fail;
   OnConflict on_conflict = OnConflict::fail;
@@ -164,6 +181,7 @@ struct PlanFile {
   Place window_at;
   bool forecast_refuses = false;
   std::vector<SwitchEntry> switches;
+  std::vector<SwitchEntry> holds;
   std::vector<CheckPlan> checks;  // without their store
   std::vector<Place> check_places;
   MeasuresPlan measures;  // what is measured and judged; never part of the digest

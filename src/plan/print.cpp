@@ -218,11 +218,10 @@ struct Printer {
         .take();
   }
   Printed operator()(const TimeConversion& node) const {
-    return Map()
-        .put("time", print_value(*node.of))
-        .put("from", word(node.from))
-        .put("as", word(node.as))
-        .take();
+    Map map;
+    map.put("time", print_value(*node.of)).put("from", word(node.from)).put("as", word(node.as));
+    if (node.rounds_down) map.put("round", "down");
+    return map.take();
   }
   Printed operator()(const IfNull& node) const {
     const Printed of = print_value(*node.of);
@@ -238,6 +237,7 @@ struct Printer {
   Printed operator()(const NewIdsInside&) const { return std::nullopt; }
   Printed operator()(const Masked&) const { return std::nullopt; }
   Printed operator()(const Between& node) const {
+    if (!node.separators.empty()) return std::nullopt;
     return Map()
         .put("between", print_value(*node.of))
         .put("prefix", yaml_text(node.prefix))
@@ -255,6 +255,7 @@ Printed criteria_line(const std::vector<Criterion>& criteria) {
 Printed with_values(const MeasuredQuery& query) {
   Map map;
   for (const auto& [name, values] : query.with) {
+    if (query.is_made(name)) return std::nullopt;
     std::string list;
     for (const Value& value : values) {
       const Printed one = scalar(value);

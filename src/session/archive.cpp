@@ -1,10 +1,12 @@
 #include "session/archive.h"
 
+#include <algorithm>
 #include <filesystem>
 #include <fstream>
 #include <nlohmann/json.hpp>
 
 #include "backup/backup.h"
+#include "base/text.h"
 
 namespace whimbrel {
 
@@ -32,13 +34,26 @@ Status archive_first(Session& session, const FinishWanted& wanted) {
   const State state = session.journal().state();
   const bool drops_tables = !plan.keep_source && plan.rename_source_to.empty();
   const bool drops_archive = state.phase == Phase::finished;
-  if (wanted.no_backup || (wanted.archive.empty() && !drops_tables && !drops_archive)) return {};
+  const bool is_asked_for = !wanted.archive.empty() || plan.backup.is_wanted();
+  if (wanted.no_backup || (!is_asked_for && !drops_tables && !drops_archive)) return {};
   const Effect* known = state.effect("archive");
   if (known != nullptr && known->confirmed && known->at >= state.phase_since) return {};
   ASSIGN_OR_RETURN(const std::string state_folder, session.state_folder(false));
+  if (wanted.archive.empty() && !plan.backup.native.empty() && !drops_archive) {
+    nlohmann::json kept = nlohmann::json::object();
+    ASSIGN_OR_RETURN(const bool all, session.keep_native_archive(kept));
+    if (all) {
+      TRY(session.journal().append(EffectIntended{"archive", "{}"}));
+      return session.journal().append(
+          EffectConfirmed{"archive", nlohmann::json({{"native", kept}}).dump()});
+    }
+  }
   std::string folder;
   if (!wanted.archive.empty()) {
     folder = std::filesystem::absolute(wanted.archive).string();
+  } else if (!plan.backup.folder.empty()) {
+    folder = (std::filesystem::path(state_folder) / plan.backup.folder).string();
+    if (verify_backup(folder).ok()) folder += "-" + to_compact(session.clock().now());
   } else {
     // One that was begun in this very second, and cut off, is left alone.
     const std::string name = state_folder + "/archive-" + to_compact(session.clock().now());
@@ -52,7 +67,9 @@ Status archive_first(Session& session, const FinishWanted& wanted) {
   for (const auto& [alias, store] : session.migration().stores) {
     std::vector<std::string> tables;
     for (const Move& move : session.migration().moves) {
-      if (move.source == store && !drops_archive) tables.push_back(move.mapping.source.name);
+      if (move.source != store || drops_archive) continue;
+      const std::string name = store->stored_as(move.mapping.source.name);
+      if (std::ranges::count(tables, name) == 0) tables.push_back(name);
     }
     if (drops_archive) tables = {plan.rename_source_to};
     std::erase_if(tables,

@@ -18,8 +18,9 @@ Result<std::vector<UnsaidReference>> unsaid_references(const Migration& migratio
   samples.reserve(migration.moves.size());
   std::vector<MaybeChild> tables;
   for (const Move& move : migration.moves) {
-    ASSIGN_OR_RETURN(TableSample sample,
-                     take_sample(*move.source, move.mapping.source.name, rows_sampled));
+    ASSIGN_OR_RETURN(
+        TableSample sample,
+        take_sample(*move.source, move.source->stored_as(move.mapping.source.name), rows_sampled));
     samples.push_back(std::move(sample));
     MaybeChild table{move.name, move.source.get(), &samples.back(), {}};
     for (const Reference& reference : move.references) {

@@ -10,6 +10,7 @@
 #include "backup/backup.h"
 #include "base/text.h"
 #include "follow/own_file.h"
+#include "session/guard.h"
 #include "stores/registry.h"
 
 namespace whimbrel {
@@ -57,8 +58,9 @@ std::optional<KnownColumns> Session::begun_with() const {
     for (const auto& [address, columns] :
          {std::pair("from", "from_columns"), std::pair("to", "to_columns")}) {
       if (!table.contains(address) || !table.contains(columns)) continue;
-      known[ascii_lower(table[address].get<std::string>())] =
-          table[columns].get<std::vector<std::string>>();
+      // Several tables of the plan may have one of the store.
+      std::vector<std::string>& all = known[ascii_lower(table[address].get<std::string>())];
+      for (const auto& column : table[columns]) all.push_back(column.get<std::string>());
     }
   }
   return known;
@@ -100,6 +102,14 @@ Status Session::open_stores() {
 // What a store has to remember beside its database lies with the journal.
 Status Session::give_folder_to_stores() {
   for (const auto& [alias, store] : stores_) TRY(store->work_in(folder_));
+  return give_folder_to_shapes();
+}
+
+// Stores that the plan shows in another shape came after those that it names.
+Status Session::give_folder_to_shapes() {
+  for (const auto& [alias, store] : migration_.stores) {
+    if (stores_.at(alias) != store) TRY(store->work_in(folder_));
+  }
   return {};
 }
 
@@ -113,6 +123,7 @@ Status Session::load() {
   if (is_begun) TRY(open_journal(false));
   const std::optional<KnownColumns> known = begun_with();
   ASSIGN_OR_RETURN(migration_, bind_plan(plan_, stores_, known, diagnostics));
+  if (journal_) TRY(give_folder_to_shapes());
   if (!diagnostics.empty()) {
     Error error = diagnostics.error();
     if (known) error.code = ErrorCode::refused;  // the plan was good; the tables have changed
@@ -227,15 +238,19 @@ std::string Session::below_state(const std::string& folder) const {
 
 namespace {
 
-// What the plan wants kept of one store.
-std::vector<std::string> tables_to_keep(const Migration& migration, const Store& store) {
+// What a plan wants kept of one store.
+std::vector<std::string> tables_to_keep(const Migration& migration, const BackupPlan& plan,
+                                        const Store& store) {
   std::vector<std::string> tables;
   for (const Move& move : migration.moves) {
-    const BackupPlan& plan = migration.backup;
-    if (plan.source && move.source.get() == &store) tables.push_back(move.mapping.source.name);
+    const auto keep = [&](const std::string& table) {
+      const std::string name = store.stored_as(table);
+      if (std::ranges::count(tables, name) == 0) tables.push_back(name);
+    };
+    if (plan.source && move.source.get() == &store) keep(move.mapping.source.name);
     const bool there = plan.target && move.target.get() == &store &&
                        move.target->catalog().describe(move.mapping.target.name).ok();
-    if (there) tables.push_back(move.mapping.target.name);
+    if (there) keep(move.mapping.target.name);
   }
   return tables;
 }
@@ -245,7 +260,7 @@ std::vector<std::string> tables_to_keep(const Migration& migration, const Store&
 // In the tables' own database.
 Result<std::string> Session::keep_copies(const Migration& migration) {
   for (const auto& [alias, store] : migration.stores) {
-    for (const std::string& table : tables_to_keep(migration, *store)) {
+    for (const std::string& table : tables_to_keep(migration, migration.backup, *store)) {
       ASSIGN_OR_RETURN(const std::int64_t rows, store->keep_copy(table, migration.backup.schema));
       headway_.emit({"table_backed_up", {{"table", table}, {"rows", rows}}});
     }
@@ -253,14 +268,92 @@ Result<std::string> Session::keep_copies(const Migration& migration) {
   return nlohmann::json({{"schema", migration.backup.schema}}).dump();
 }
 
+namespace {
+
+// `{table}` and `{date}`; a store takes letters, digits and a few signs.
+std::string native_name(const std::string& pattern, const std::string& table, TimePoint now) {
+  std::string name = pattern;
+  for (const auto& [place, value] : {std::pair<std::string, std::string>{"{table}", table},
+                                     {"{date}", to_compact(now).substr(0, 8)}}) {
+    for (std::size_t at = name.find(place); at != std::string::npos;
+         at = name.find(place, at + value.size())) {
+      name.replace(at, place.size(), value);
+    }
+  }
+  std::ranges::replace_if(
+      name,
+      [](char c) {
+        return (c < 'a' || c > 'z') && (c < 'A' || c > 'Z') && (c < '0' || c > '9') && c != '_' &&
+               c != '-' && c != '.';
+      },
+      '-');
+  return name;
+}
+
+}  // namespace
+
+// By the stores themselves, as far as they have such backups.
+Result<bool> Session::keep_native(const Migration& migration, const BackupPlan& plan,
+                                  nlohmann::json& kept) {
+  bool all = true;
+  for (const auto& [alias, store] : migration.stores) {
+    for (const std::string& table : tables_to_keep(migration, plan, *store)) {
+      ASSIGN_OR_RETURN(const auto backup,
+                       store->keep_backup(table, native_name(plan.native, table, clock_.now())));
+      if (!backup) {
+        all = false;
+        break;
+      }
+      kept[alias + "/" + table] = *backup;
+      headway_.emit({"native_backup_taken", {{"table", table}}});
+    }
+  }
+  return all;
+}
+
+Result<bool> Session::keep_native_archive(nlohmann::json& kept) {
+  BackupPlan plan = migration_.finish.backup;
+  plan.source = true;
+  return keep_native(migration_, plan, kept);
+}
+
+Status Session::keep_points_in_time(const Migration& migration, nlohmann::json& kept) {
+  for (const auto& [alias, store] : migration.stores) {
+    for (const std::string& table : tables_to_keep(migration, migration.backup, *store)) {
+      ASSIGN_OR_RETURN(const bool on, store->keep_points_in_time(table));
+      kept[alias + "/" + table] = on;
+      if (!on) {
+        host_.warn(fmt::format("{} cannot be restored to a point in time here", table),
+                   "the backup is what there is to go back to");
+      }
+    }
+  }
+  return {};
+}
+
 // Backups go below the state folder, a folder an attempt.
 Result<std::string> Session::take_backups(const Migration& migration) {
+  nlohmann::json done = nlohmann::json::object();
+  if (migration.backup.point_in_time) {
+    TRY(keep_points_in_time(migration, done["point_in_time"]));
+  }
+  if (!migration.backup.native.empty()) {
+    ASSIGN_OR_RETURN(const bool all, keep_native(migration, migration.backup, done["native"]));
+    if (all) return done.dump();
+    if (!migration.backup.folder.empty()) {
+      host_.say("the store takes no backups of its own here: the next place is taken\n");
+    } else if (migration.backup.schema.empty()) {
+      return Error{ErrorCode::refused, "the store takes no backups of its own",
+                   "name a second place: `backup: {to: [\"native:…\", \"file:backup\"]}`",
+                   "nothing was changed"};
+    }
+  }
   if (!migration.backup.schema.empty()) return keep_copies(migration);
-  if (migration.backup.folder.empty()) return std::string("{}");
+  if (migration.backup.folder.empty()) return done.dump();
   const std::filesystem::path base = std::filesystem::path(folder_) / migration.backup.folder;
   const std::string folder = (base / fmt::format("attempt-{}", journal_->state().attempt)).string();
   for (const auto& [alias, store] : migration.stores) {
-    const std::vector<std::string> tables = tables_to_keep(migration, *store);
+    const std::vector<std::string> tables = tables_to_keep(migration, migration.backup, *store);
     if (tables.empty()) continue;
     const std::string place = migration.stores.size() == 1 ? folder : folder + "/" + alias;
     if (verify_backup(place).ok()) continue;  // taken by a run that died before it could say so
@@ -282,8 +375,20 @@ Status Session::open_own_books() {
 
 Engine Session::make_engine(std::function<Status()> archive) {
   const auto take = [this](const Migration& migration) { return take_backups(migration); };
+  Cutover::StartGuard guard;
+  if (const std::string program = host_.guard_program(); !program.empty()) {
+    guard = [this, program](TimePoint until) {
+      GuardOrders orders{std::filesystem::absolute(settings_.plan).string(),
+                         folder_,
+                         settings_.variables,
+                         {},
+                         until};
+      for (const SwitchPlan& hold : migration_.holds) orders.holds.push_back(hold.name);
+      return start_guard(program, orders);
+    };
+  }
   return Engine(migration_, {*journal_, clock_, random_, *executor_, headway_, stop_, *sidecar_,
-                             take, std::move(archive), settings_.force});
+                             take, std::move(archive), settings_.force, std::move(guard)});
 }
 
 }  // namespace whimbrel

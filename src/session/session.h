@@ -7,6 +7,7 @@
 
 #include <map>
 #include <memory>
+#include <nlohmann/json_fwd.hpp>
 #include <optional>
 #include <string>
 
@@ -80,6 +81,8 @@ class Session {
   const Journal* known_journal() const { return journal_.get(); }
   // "" while it is not known.
   const std::string& folder() const { return folder_; }
+  // The old tables, by the stores themselves; false where one has no such backups.
+  Result<bool> keep_native_archive(nlohmann::json& kept);
   // Relative where it is below the state folder, so that it is found wherever that folder goes.
   std::string below_state(const std::string& folder) const;
 
@@ -88,11 +91,15 @@ class Session {
   void look_on(Diagnostics& diagnostics);
   Status open_stores();
   Status give_folder_to_stores();
+  Status give_folder_to_shapes();
   Status open_own_books();
   std::string url_of(const StoreEntry& entry) const;
   std::optional<KnownColumns> begun_with() const;
   Result<std::string> take_backups(const Migration& migration);
   Result<std::string> keep_copies(const Migration& migration);
+  Result<bool> keep_native(const Migration& migration, const BackupPlan& plan,
+                           nlohmann::json& kept);
+  Status keep_points_in_time(const Migration& migration, nlohmann::json& kept);
 
   SessionSettings settings_;
   Host& host_;

@@ -4,6 +4,7 @@
 #include <string>
 #include <vector>
 
+#include "value/schema.h"
 #include "value/value.h"
 
 namespace whimbrel {
@@ -16,5 +17,9 @@ struct Condition {
   Is is = Is::one_of;
   std::vector<Value> values;
 };
+// Equal as conditions compare.
+bool is_equal(const Value& a, const Value& b);
+// Whether it holds for a row of this table.
+bool holds(const Condition& condition, const TableSchema& table, const Row& row);
 
 }  // namespace whimbrel

@@ -58,12 +58,38 @@ Status nothing_else_is_there(const Mapping& mapping, const Row& source) {
                ""};
 }
 
+// A part of a joined key holds what separates the parts: it would be read back as another key.
+Status key_is_read_back(const Mapping& mapping, const Row& source, const Row& image) {
+  const Row key = key_of(source, mapping.source_key);
+  const Row written = key_of(image, mapping.target_key);
+  const Result<Row> back = unmap_key(mapping, written);
+  if (back.ok()) {
+    bool is_same = true;
+    for (std::size_t i = 0; i < key.size(); ++i) {
+      const Result<std::string> was = faithful_text_of(key[i]);
+      const Result<std::string> is = faithful_text_of(back.value()[i]);
+      is_same = is_same && (same(key[i], back.value()[i]) ||
+                            (was.ok() && is.ok() && was.value() == is.value()));
+    }
+    if (is_same) return {};
+  }
+  return Error{
+      ErrorCode::refused,
+      fmt::format("the key {} would be read back from {} as another one", show(key), show(written)),
+      "a value holds the text that separates the parts of the key: choose another "
+      "separator, or correct such rows first",
+      "",
+      {"a value that holds the separator of a joined key"},
+      ""};
+}
+
 }  // namespace
 
 Result<Row> image_of(const Mapping& mapping, const Row& source, const Catalog& target) {
   if (mapping.rest_must_be_empty) TRY(nothing_else_is_there(mapping, source));
   ASSIGN_OR_RETURN(Row row, map_row(mapping, source));
   TRY(settle_all(mapping.forward, mapping.target, target, row));
+  if (mapping.key_is_joined) TRY(key_is_read_back(mapping, source, row));
   return row;
 }
 
@@ -131,6 +157,8 @@ std::vector<Unheld> unheld(const Mapping& mapping, const Row& source, const Row&
     for (const ColumnRule& one : mapping.forward) {
       if (one.index == static_cast<int>(i)) rule = &one;
     }
+    // Nothing is lost of what is not there anyway.
+    if (rule == nullptr && target[i].is_null() && !column.has_default) continue;
     if (rule == nullptr || !expected.ok()) {
       columns.push_back({column.name, target[i], std::nullopt});
     } else if (!differing({*rule}, expected.value(), target).empty()) {

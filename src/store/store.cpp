@@ -43,6 +43,12 @@ Result<std::int64_t> Store::keep_copy(const std::string& table, const std::strin
   return Error{ErrorCode::refused, "this store keeps no copy of " + table + " in a schema"};
 }
 
+Result<std::optional<std::string>> Store::keep_backup(const std::string&, const std::string&) {
+  return std::optional<std::string>();
+}
+
+Result<bool> Store::keep_points_in_time(const std::string&) { return false; }
+
 Status Store::drop_copies(const std::vector<std::string>&, const std::string&) { return {}; }
 
 Status Store::log(const std::string& table, const LogLine&) {

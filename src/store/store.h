@@ -244,6 +244,9 @@ struct ChangeBatch {
   std::vector<KeyChange> changes;  // in commit order; the same key may come again
   std::string position;            // where to read on
   bool at_end = false;             // everything committed before the call has been read
+  // How many notes of the feed these changes stand for, of which `waiting` counts.
+  std::int64_t notes() const { return shown ? *shown : std::ssize(changes); }
+  std::optional<std::int64_t> shown = std::nullopt;  // set where one note is several changes
 };
 
 // Two tables of one store that are kept in step, in both directions.
@@ -371,6 +374,10 @@ class Store {
   virtual Capabilities capabilities() const = 0;
   // Whether `other`, under whatever name, is the same database.
   virtual bool is_same_place(const Store& other) const { return identity() == other.identity(); }
+  // The store itself, where this one shows its tables in another shape.
+  virtual const Store& plain() const { return *this; }
+  // The table that holds the rows of this one: itself, unless it is shown in another shape.
+  virtual std::string stored_as(const std::string& table) const { return table; }
   virtual const Dialect* dialect() const = 0;  // null when the store speaks no SQL
   virtual Catalog& catalog() = 0;
   // A table by the name that SQL knows it by right now; "" when the store speaks no SQL.
@@ -419,6 +426,12 @@ class Store {
   // compared with it; gives the rows. One that is there already stays. `refused` where
   // `capabilities().keeps_copies` is false.
   virtual Result<std::int64_t> keep_copy(const std::string& table, const std::string& schema);
+  // A backup of the store's own kind, complete when it returns; what it is known by. Unset where
+  // the store has no such thing. One of this name that is there already is taken for it.
+  virtual Result<std::optional<std::string>> keep_backup(const std::string& table,
+                                                         const std::string& name);
+  // From now on the table can be restored to any moment; false where the store has no such thing.
+  virtual Result<bool> keep_points_in_time(const std::string& table);
   // Such copies go, and the schema when nothing else is left in it.
   virtual Status drop_copies(const std::vector<std::string>& tables, const std::string& schema);
   // A line in a table of what was done, which is made where it is missing; the line of the same

@@ -294,6 +294,17 @@ std::optional<std::int64_t> parse_iso8601_ms(const std::string& text) {
   return ((static_cast<std::int64_t>(days) * 24 + h) * 60 + mi) * 60000 + s * 1000LL + ms;
 }
 
+// A store may hold every number as a decimal.
+std::optional<std::int64_t> whole_number(const Value& value) {
+  if (const auto* number = value.get_if<std::int64_t>()) return *number;
+  const auto* decimal = value.get_if<Decimal>();
+  if (decimal == nullptr) return std::nullopt;
+  std::int64_t number = 0;
+  const char* end = decimal->text.data() + decimal->text.size();
+  const auto [stopped, failure] = std::from_chars(decimal->text.data(), end, number);
+  return failure == std::errc() && stopped == end ? std::optional(number) : std::nullopt;
+}
+
 Result<Value> convert_time(const Value& value, const TimeConversion& node) {
   if (value.is_null()) return value;
   const auto lossy = [&] {
@@ -307,15 +318,18 @@ Result<Value> convert_time(const Value& value, const TimeConversion& node) {
     if (!parsed) return lossy();
     ms = *parsed;
   } else {
-    const auto* number = value.get_if<std::int64_t>();
+    const std::optional<std::int64_t> number = whole_number(value);
     const std::int64_t unit = node.from == TimeForm::epoch_s ? 1000 : 1;
     constexpr std::int64_t ms_max = 253'402'300'799'999;  // the end of the year 9999
-    if (number == nullptr || *number < 0 || *number > ms_max / unit) return lossy();
+    if (!number || *number < 0 || *number > ms_max / unit) return lossy();
     ms = *number * unit;
   }
   if (node.as == TimeForm::epoch_ms) return Value::integer(ms);
   if (node.as == TimeForm::epoch_s) {
-    if (ms % 1000 != 0) return lossy();
+    if (ms % 1000 != 0 && !node.rounds_down) {
+      return refuse(fmt::format("{} has a part of a second, which would be lost", show(value)),
+                    "say `round: down` beside `time` if nobody needs it");
+    }
     return Value::integer(ms / 1000);
   }
   std::string text = to_iso8601(TimePoint(Milliseconds(ms)));
@@ -477,8 +491,16 @@ struct Evaluator {
         !text.ends_with(node.suffix)) {
       return Value();
     }
-    return Value::text(std::string_view(text).substr(
-        node.prefix.size(), text.size() - node.prefix.size() - node.suffix.size()));
+    std::string_view inner = std::string_view(text).substr(
+        node.prefix.size(), text.size() - node.prefix.size() - node.suffix.size());
+    std::string_view wanted;
+    for (std::size_t i = 0; i < node.separators.size(); ++i) {
+      const std::size_t at = inner.find(node.separators[i]);
+      if (at == std::string_view::npos) return Value();
+      if (i == node.part) wanted = inner.substr(0, at);
+      inner.remove_prefix(at + node.separators[i].size());
+    }
+    return Value::text(node.part == node.separators.size() ? inner : wanted);
   }
 };
 

@@ -72,6 +72,7 @@ struct TimeConversion {
   ExprPtr of;
   TimeForm from;
   TimeForm as;
+  bool rounds_down = false;  // a part of a second is left out, instead of refused
 };
 // The whole result when `of` is null, or, with inputs, when every one of these columns is null.
 struct IfNull {
@@ -79,11 +80,14 @@ struct IfNull {
   ExprPtr otherwise;
   std::vector<ExprPtr> inputs;
 };
-// On the way back from a template with one insert: what stands between the literals, else null.
+// On the way back from a template: what stands between the literals, else null. With several
+// inserts the inner text is cut at the first of each separator in turn, and `part` is wanted.
 struct Between {
   ExprPtr of;
   std::string prefix;
   std::string suffix;
+  std::vector<std::string> separators = {};
+  std::size_t part = 0;
 };
 struct HashId {
   ExprPtr of;

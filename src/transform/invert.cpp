@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <set>
 
+#include "base/text.h"
 #include "transform/expr.h"
 
 namespace whimbrel {
@@ -56,26 +57,41 @@ struct Inverter {
 };
 
 std::vector<Inverse> Inverter::invert_template(const Template& node) const {
-  std::string prefix;
-  std::string suffix;
-  const ColumnRef* insert = nullptr;
+  std::vector<std::string> literals(1);  // one before each insert, and one behind the last
+  std::vector<const ColumnRef*> inserts;
   for (const ExprPtr& part : node.parts) {
     if (const auto* literal = std::get_if<Constant>(&part->node)) {
       const auto* text = literal->value.get_if<std::string>();
       if (text == nullptr) return {};
-      (insert == nullptr ? prefix : suffix) += *text;
-    } else if (const ColumnRef* column = as_column(part); column != nullptr && insert == nullptr) {
-      insert = column;
+      literals.back() += *text;
+    } else if (const ColumnRef* column = as_column(part); column != nullptr) {
+      inserts.push_back(column);
+      literals.emplace_back();
     } else {
       return {};
     }
   }
-  if (insert == nullptr) return {};
-  if (prefix.empty() && suffix.empty()) {
-    return {from_text(insert->column, back, held_by(source, insert->column))};
+  if (inserts.empty()) return {};
+  const std::string prefix = literals.front();
+  const std::string suffix = literals.back();
+  if (inserts.size() == 1) {
+    const std::string& column = inserts.front()->column;
+    const bool is_all = prefix.empty() && suffix.empty();
+    return {from_text(column, is_all ? back : make_expr(Between{back, prefix, suffix}),
+                      held_by(source, column))};
   }
-  return {from_text(insert->column, make_expr(Between{back, prefix, suffix}),
-                    held_by(source, insert->column))};
+  const std::vector<std::string> separators(literals.begin() + 1, literals.end() - 1);
+  if (std::ranges::any_of(separators, &std::string::empty)) return {};
+  std::vector<Inverse> all;
+  for (std::size_t i = 0; i < inserts.size(); ++i) {
+    const std::string& column = inserts[i]->column;
+    all.push_back(from_text(column, make_expr(Between{back, prefix, suffix, separators, i}),
+                            held_by(source, column)));
+    all.back().exact = false;
+    all.back().loss = fmt::format("a text in {} that holds `{}` comes back cut", column,
+                                  join(separators, "`, `"));
+  }
+  return all;
 }
 
 // A name with a quote cannot be said in a path, and one that JSON escapes is not found by it.
@@ -182,7 +198,7 @@ std::vector<Inverse> Inverter::invert(const ExprPtr& expr) const {
   if (const auto* node = std::get_if<IfNull>(&expr->node)) return invert_if_null(*node);
   if (const auto* node = std::get_if<Between>(&expr->node)) {
     const ColumnRef* column = as_column(node->of);
-    if (column == nullptr) return {};
+    if (column == nullptr || !node->separators.empty()) return {};
     const auto literal = [](const std::string& text) {
       return make_expr(Constant{Value::text(text)});
     };
@@ -201,10 +217,12 @@ std::vector<Inverse> Inverter::invert(const ExprPtr& expr) const {
     const char* form =
         node->as == TimeForm::epoch_s ? "2026-11-20T20:15:03Z" : "2026-11-20T20:15:03.000Z";
     const std::string loss =
-        !kept  ? fmt::format("a time in {} does not come back from a column of this type",
-                             column->column)
-        : text ? fmt::format("a time in {} comes back written as {}", column->column, form)
-               : "";
+        node->rounds_down
+            ? fmt::format("a part of a second in {} does not come back", column->column)
+        : !kept ? fmt::format("a time in {} does not come back from a column of this type",
+                              column->column)
+        : text  ? fmt::format("a time in {} comes back written as {}", column->column, form)
+                : "";
     return {{column->column, make_expr(TimeConversion{back, node->as, node->from}), loss.empty(),
              loss}};
   }

@@ -183,6 +183,15 @@ Result<Mapping> make_mapping(TableSchema source, TableSchema target,
   mapping.key_goes_one_way = !leads_back;
   if (!mapping.key_goes_one_way) derive_backward(mapping, mapping.forward);
   TRY(check_key(mapping));
+  mapping.key_is_joined = std::ranges::any_of(mapping.backward, [&](const ColumnRule& rule) {
+    const auto* part = std::get_if<Between>(&rule.expr->node);
+    return part != nullptr && !part->separators.empty() && mapping.source.is_key(rule.column);
+  });
+  // A row whose parts would come back cut is refused.
+  if (mapping.key_is_joined) {
+    std::erase_if(mapping.losses,
+                  [&](const Loss& loss) { return mapping.source.is_key(loss.column); });
+  }
   mapping.key_is_copied = mapping.source.key.size() == mapping.target.key.size();
   for (std::size_t i = 0; mapping.key_is_copied && i < mapping.target.key.size(); ++i) {
     const ColumnRule* rule = rule_for(mapping.forward, mapping.target.key[i]);

@@ -32,6 +32,9 @@ struct Mapping {
   // Nothing leads back from a key to the source's, as in a copy. Which row a row of the target
   // stands for is noted when it is made.
   bool key_goes_one_way = false;
+  // Several parts are joined into one of the target's key: a row whose parts hold what separates
+  // them would be taken for another one, and is refused.
+  bool key_is_joined = false;
   // A source row with values that no column names (`TableSchema::rest_column`) is refused.
   bool rest_must_be_empty = false;
 

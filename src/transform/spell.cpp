@@ -152,7 +152,8 @@ struct Speller {
     return fmt::format("CASE WHEN {} THEN {} ELSE {} END", test, *otherwise, *of);
   }
   Spelled operator()(const Between& node) const {
-    const Spelled of = gives(*node.of).boolean ? std::nullopt : sub(node.of);
+    const bool is_spelled = node.separators.empty() && !gives(*node.of).boolean;
+    const Spelled of = is_spelled ? sub(node.of) : std::nullopt;
     return of ? Spelled(dialect.between(*of, node.prefix, node.suffix)) : of;
   }
   // These refuse some values; SQL would change them in silence.

@@ -32,6 +32,9 @@ class DynamoStore final : public Store, private Catalog, private Capture, privat
   Capture& capture() override { return *this; }
   Holds& holds() override { return *this; }
   Status work_in(const std::string& folder) override;
+  Result<std::optional<std::string>> keep_backup(const std::string& table,
+                                                 const std::string& name) override;
+  Result<bool> keep_points_in_time(const std::string& table) override;
   Result<std::unique_ptr<SnapshotReader>> open_reader(const TableSchema& table) override;
   Result<std::unique_ptr<SnapshotReader>> open_reader_where(
       const TableSchema& table, std::span<const Condition> where) override;
@@ -67,6 +70,7 @@ class DynamoStore final : public Store, private Catalog, private Capture, privat
   DynamoStore(std::shared_ptr<aws::Access> access, Clock& clock);
 
   Result<nlohmann::json> ask_table(const std::string& operation, const nlohmann::json& request);
+  Result<std::string> backup_called(const std::string& table, const std::string& name);
   Result<nlohmann::json> describe_table(const std::string& table);
   Status wait_until_active(const std::string& table);
   double capacity_of(const std::string& table, bool writes);

@@ -120,17 +120,42 @@ json definition_of(const json& table) {
   return {{"create", create}};
 }
 
+namespace {
+
+// What people keep in a file: what CreateTable takes, and time to live beside it.
+json as_definition(json parsed) {
+  if (!parsed.is_object() || parsed.contains("create")) return parsed;
+  if (!parsed.contains("KeySchema") || !parsed["KeySchema"].is_array()) return json();
+  json definition = json::object();
+  const json ttl = parsed.value("TimeToLiveSpecification", json::object());
+  if (ttl.is_object() && ttl.value("Enabled", true) && ttl.contains("AttributeName")) {
+    definition["time_to_live"] = ttl["AttributeName"];
+  }
+  parsed.erase("TimeToLiveSpecification");
+  parsed.erase("TableName");  // the plan says it
+  if (!parsed.contains("BillingMode") && !parsed.contains("ProvisionedThroughput")) {
+    parsed["BillingMode"] = "PAY_PER_REQUEST";
+  }
+  if (parsed.contains("AttributeDefinitions") && parsed["AttributeDefinitions"].is_array()) {
+    sort_by(parsed["AttributeDefinitions"], "AttributeName");
+  }
+  definition["create"] = std::move(parsed);
+  return definition;
+}
+
+}  // namespace
+
 Result<TableSchema> schema_of(const std::string& definition, const std::string& name) {
-  const json parsed = json::parse(definition, nullptr, false);
+  const json parsed = as_definition(json::parse(definition, nullptr, false));
   if (!parsed.is_object() || !parsed.contains("create") || !parsed["create"].is_object()) {
     return Error{ErrorCode::invalid_plan, "1: this is no definition of a DynamoDB table",
-                 "`create: like-source` makes it from the source; a file holds JSON: "
-                 "{\"create\": {…what CreateTable takes…}}"};
+                 "`create: like-source` makes it from the source; a file holds JSON, as "
+                 "`aws dynamodb create-table --cli-input-json` takes it"};
   }
   const json& create = parsed["create"];
   TableSchema schema;
   schema.name = name;
-  schema.create_ddl = definition;
+  schema.create_ddl = parsed.dump();
   schema.rest_column = rest_name;
   std::map<std::string, std::string> types;
   for (const json& one : create.value("AttributeDefinitions", json::array())) {

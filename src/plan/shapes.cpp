@@ -1,0 +1,333 @@
+#include "plan/shapes.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <set>
+
+#include "base/text.h"
+
+namespace whimbrel {
+
+namespace {
+
+// In a table that is open any name may be one of a value.
+void add_column(TableSchema& table, const std::string& name) {
+  ColumnSchema column;
+  column.name = name;
+  table.columns.insert(table.columns.begin() + table.column_index(table.rest_column),
+                       std::move(column));
+}
+
+void add_column_of_the_shape(TableSchema& source, const std::string& name) {
+  if (source.column_index(name) >= 0) return;
+  ColumnSchema column;
+  column.name = name;
+  source.columns.push_back(std::move(column));
+}
+
+// The name of the column that the shape has for what is looked up or collected.
+std::string column_of(const ColumnEntry& entry) { return columns_of(*entry.expr).front(); }
+
+const ExprPtr* value_of(const std::vector<std::pair<std::string, ExprPtr>>& columns,
+                        const std::string& name) {
+  const auto it = std::ranges::find(columns, name, &std::pair<std::string, ExprPtr>::first);
+  return it == columns.end() ? nullptr : &it->second;
+}
+
+}  // namespace
+
+Shapes::Shapes(const std::map<std::string, std::shared_ptr<Store>>& stores,
+               std::vector<TableEntry>& entries, Diagnostics& diagnostics)
+    : stores_(stores), entries_(entries), diagnostics_(diagnostics) {
+  // Who names the file that makes a table says it for all that are to have rows there.
+  for (TableEntry& entry : entries) {
+    if (entry.create_file || entry.create_like_source) continue;
+    const auto maker = std::ranges::find_if(entries, [&](const TableEntry& other) {
+      return other.create_file && other.to.place() == entry.to.place();
+    });
+    if (maker == entries.end()) continue;
+    entry.create_file = maker->create_file;
+    entry.create_at = maker->create_at;
+  }
+}
+
+bool Shapes::shares_source(const TableEntry& entry) const {
+  return std::ranges::count_if(entries_, [&](const TableEntry& other) {
+           return other.from.place() == entry.from.place();
+         }) > 1;
+}
+
+bool Shapes::shares_target(const TableEntry& entry) const {
+  return std::ranges::count_if(entries_, [&](const TableEntry& other) {
+           return other.to.place() == entry.to.place();
+         }) > 1;
+}
+
+bool Shapes::need_columns(const TableEntry& entry, TableSchema& table,
+                          const std::vector<NamedPlace>& names) {
+  bool are_there = true;
+  for (const NamedPlace& name : names) {
+    if (table.column_index(name.name) >= 0) continue;
+    if (!table.rest_column.empty()) {
+      add_column(table, name.name);
+      continue;
+    }
+    const std::string near = did_you_mean(name.name, table.column_names());
+    diagnostics_.add(name.at.line > 0 ? name.at : entry.at,
+                     fmt::format("{} has no column `{}`", table.name, printable(name.name)),
+                     near.empty() ? "its columns: " + join(table.column_names(), ", ") : near);
+    are_there = false;
+  }
+  return are_there;
+}
+
+Result<bool> Shapes::open_lookups(const TableEntry& entry, TableSchema& source) {
+  for (const ColumnEntry& column : entry.columns) {
+    if (!column.lookup) continue;
+    const LookupEntry& lookup = *column.lookup;
+    const auto other = std::ranges::find_if(entries_, [&](const TableEntry& one) {
+      return one.as == lookup.table && one.from.alias == entry.from.alias;
+    });
+    if (other == entries_.end()) {
+      std::vector<std::string> names;
+      for (const TableEntry& one : entries_) {
+        if (one.from.alias == entry.from.alias) names.push_back(one.as);
+      }
+      const std::string near = did_you_mean(lookup.table, names);
+      diagnostics_.add(lookup.at,
+                       fmt::format("nothing of the same store is called `{}` in this plan",
+                                   printable(lookup.table)),
+                       near.empty() ? "a lookup is in one of " + join(names, ", ") : near);
+      return false;
+    }
+    Result<TableSchema> table = stores_.at(entry.from.alias)->catalog().describe(other->from.table);
+    if (!table.ok() && table.error().code == ErrorCode::not_found) return false;  // told by itself
+    if (!table.ok()) return std::move(table).error();
+    if (table.value().key.size() != 1) {
+      diagnostics_.add(lookup.at,
+                       fmt::format("{} has a key of {} columns, and a lookup finds rows by one",
+                                   table.value().name, table.value().key.size()),
+                       "leave the lookup out");
+      return false;
+    }
+    const bool are_there = need_columns(entry, table.value(), {{lookup.take, lookup.at}}) &&
+                           need_columns(entry, source, {{lookup.by, lookup.at}});
+    if (!are_there) return false;
+    open_.looked_up.push_back(
+        {column_of(column), std::move(table).value(), lookup.take, lookup.by});
+  }
+  for (const LookedUp& one : open_.looked_up) add_column_of_the_shape(source, one.column);
+  return true;
+}
+
+bool Shapes::open_groups(const TableEntry& entry, TableSchema& source) {
+  std::vector<NamedPlace> needed = entry.group;
+  for (const ColumnEntry& column : entry.columns) {
+    if (!column.collect) continue;
+    needed.push_back({column.collect->value, column.at});
+    needed.push_back({column.collect->by, column.at});
+  }
+  if (!need_columns(entry, source, needed)) return false;
+  if (entry.rest == Rest::copy) {
+    diagnostics_.add(entry.rest_at,
+                     "what else the rows of a group have would be one thing many times",
+                     "collect it, or say `rest: drop`");
+    return false;
+  }
+  open_.table = source;
+  open_.rest_must_be_empty = entry.rest == Rest::forbid;
+  TableSchema shaped;
+  shaped.name = source.name;
+  for (const NamedPlace& name : entry.group) {
+    open_.group.push_back(name.name);
+    shaped.key.push_back(name.name);
+    const auto at = static_cast<std::size_t>(source.column_index(name.name));
+    shaped.columns.push_back(source.columns[at]);
+  }
+  std::set<std::string> used(open_.group.begin(), open_.group.end());
+  for (const ColumnEntry& column : entry.columns) {
+    if (!column.collect) continue;
+    open_.collected.push_back(
+        {column_of(column), column.collect->value, column.collect->by, false});
+    used.insert({column.collect->value, column.collect->by});
+    add_column_of_the_shape(shaped, column_of(column));
+  }
+  for (const auto& [condition, at] : entry.when) used.insert(condition.column);
+  bool are_mentioned = true;
+  for (const ColumnSchema& column : source.columns) {
+    const bool is_free = entry.rest != Rest::forbid || column.name == source.rest_column ||
+                         column.hidden || column.generated || used.contains(column.name);
+    if (is_free) continue;
+    diagnostics_.add(
+        entry.rest_at,
+        fmt::format("nothing mentions the column `{}` of {}", column.name, source.name),
+        "collect it, or say `rest: drop` to leave such columns behind");
+    are_mentioned = false;
+  }
+  for (const std::string& part : source.key) {
+    if (used.contains(part)) continue;
+    diagnostics_.add(entry.at,
+                     fmt::format("`{}` is of the key of {}, and could not be given back: it is "
+                                 "neither of the group nor collected",
+                                 part, source.name),
+                     "collect `by` that column, or group by it");
+    are_mentioned = false;
+  }
+  source = std::move(shaped);
+  return are_mentioned;
+}
+
+Result<bool> Shapes::open_source(const TableEntry& entry, TableSchema& source) {
+  open_ = SourceShape{};
+  std::vector<NamedPlace> asked;
+  for (const auto& [condition, at] : entry.when) asked.push_back({condition.column, at});
+  if (!need_columns(entry, source, asked)) return false;
+  for (const auto& [condition, at] : entry.when) open_.when.push_back(condition);
+  for (const ColumnEntry& column : entry.columns) {
+    if (column.collect && entry.group.empty()) {
+      diagnostics_.add(column.at, "`collect` needs a group of rows", "add `group: [COLUMN]`");
+      return false;
+    }
+    if (column.lookup && !entry.group.empty()) {
+      diagnostics_.add(column.at, "nothing is looked up for a group", "leave the lookup out");
+      return false;
+    }
+  }
+  if (!entry.group.empty()) return open_groups(entry, source);
+  return open_lookups(entry, source);
+}
+
+// By what the new key reads rows are told apart: rows that get another value there are others.
+bool Shapes::lengthen_key(const TableEntry& entry,
+                          const std::vector<std::pair<std::string, ExprPtr>>& columns,
+                          const TableSchema& target, SourceShape& shape) {
+  for (const std::string& part : target.key) {
+    const ExprPtr* value = value_of(columns, part);
+    if (value == nullptr) continue;
+    for (const std::string& read : columns_of(**value)) {
+      if (shape.shaped.is_key(read)) continue;
+      if (shape.table.column_index(read) < 0) {
+        diagnostics_.add(entry.at,
+                         fmt::format("the key column `{}` of {} would follow from a {}", part,
+                                     target.name, read),
+                         "a row could get another key without being written: make keys of the "
+                         "row's own columns");
+        return false;
+      }
+      shape.shaped.key.push_back(read);
+    }
+  }
+  return true;
+}
+
+bool Shapes::close(const TableEntry& entry,
+                   const std::vector<std::pair<std::string, ExprPtr>>& columns, TableSchema& source,
+                   TableSchema& target) {
+  SourceShape shape = std::exchange(open_, {});
+  looked_up_.clear();
+  is_written_back_ = entry.item == 0;
+  for (const LookedUp& one : shape.looked_up) looked_up_.push_back(one.column);
+  if (!shape.is_grouped()) {
+    shape.table = source;
+    std::erase_if(shape.table.columns, [&](const ColumnSchema& column) {
+      return std::ranges::count(shape.looked_up, column.name, &LookedUp::column) > 0;
+    });
+  }
+  for (Collected& one : shape.collected) one.as_json = target.rest_column.empty();
+  shape.shaped = source;
+  const std::size_t own_key = source.key.size();
+  // A table without a usable key is told of by who needs one.
+  if (!shape.is_grouped() && own_key > 0 && source.row_number().empty() &&
+      !lengthen_key(entry, columns, target, shape)) {
+    return false;
+  }
+  shape.is_written_back = is_written_back_;
+  const bool has_shape = shape.is_grouped() || !shape.looked_up.empty() || !shape.when.empty() ||
+                         shape.shaped.key.size() > own_key || shares_source(entry);
+  if (has_shape) {
+    shape.shaped.name = fmt::format("{} ({})", source.name, entry.as);
+    source = shape.shaped;
+    shaped(entry.from.alias).add(std::move(shape));
+  }
+  if (!shares_target(entry)) return true;
+  TargetShape written{target, target, {}, entry.item == 0};
+  written.shaped.name = fmt::format("{} ({})", target.name, entry.as);
+  for (const std::string& part : target.key) {
+    const ExprPtr* value = value_of(columns, part);
+    written.key.push_back(value == nullptr ? KeyPattern{} : pattern_of(**value));
+  }
+  target = written.shaped;
+  written_.push_back({&entry, written});
+  shaped(entry.to.alias).add(std::move(written));
+  return true;
+}
+
+void Shapes::keep_apart() {
+  for (std::size_t i = 0; i < written_.size(); ++i) {
+    for (std::size_t j = 0; j < i; ++j) {
+      const Written& one = written_[j];
+      const Written& other = written_[i];
+      if (one.entry->to.place() != other.entry->to.place()) continue;
+      if (are_apart(one.shape, other.shape)) continue;
+      diagnostics_.add(
+          other.entry->at,
+          fmt::format("a row of `{}` and one of `{}` could have the same key in {}", one.entry->as,
+                      other.entry->as, other.entry->to.table),
+          "let a key column of each begin with a text of its own, like \"ORDER#{id}\", "
+          "or give each a constant there");
+    }
+  }
+}
+
+Status Shapes::lead_back(const Move& move, Mapping& mapping) const {
+  std::erase_if(mapping.backward, [&](const ColumnRule& rule) {
+    const bool is_lost = !is_written_back_ && !mapping.source.is_key(rule.column);
+    return is_lost || std::ranges::count(looked_up_, rule.column) > 0;
+  });
+  if (!is_written_back_) {
+    mapping.losses.clear();
+    mapping.new_only.clear();
+  }
+  constexpr ChunkLimits looked_at{300, std::int64_t{1} << 20};
+  std::vector<Row> rows;
+  for (ColumnRule& rule : mapping.backward) {
+    const auto at = static_cast<std::size_t>(rule.index);
+    const Kind holds = mapping.source.columns[at].holds;
+    const bool is_unsure = mapping.source.is_key(rule.column) &&
+                           std::holds_alternative<Between>(rule.expr->node) &&
+                           (holds == Kind::null || holds == Kind::decimal);
+    if (!is_unsure) continue;
+    if (rows.empty()) {
+      ASSIGN_OR_RETURN(const auto reader, move.source->open_reader(mapping.source));
+      ASSIGN_OR_RETURN(ChunkOfRows chunk, reader->read_after(std::nullopt, looked_at));
+      rows = std::move(chunk.rows);
+    }
+    bool are_numbers = !rows.empty();
+    bool are_whole = true;
+    for (const Row& row : rows) {
+      const Value& value = row[at];
+      if (value.is_null()) continue;
+      const auto* decimal = value.get_if<Decimal>();
+      are_numbers = are_numbers && (decimal != nullptr || value.kind() == Kind::int64);
+      are_whole = are_whole &&
+                  (decimal == nullptr || decimal->text.find_first_of(".eE") == std::string::npos);
+    }
+    if (!are_numbers) continue;
+    rule.expr = make_expr(Cast{rule.expr, are_whole ? CastTo::integer : CastTo::real});
+  }
+  return {};
+}
+
+std::shared_ptr<Store> Shapes::store(const std::string& alias) const {
+  const auto it = shaped_.find(alias);
+  return it == shaped_.end() ? stores_.at(alias) : it->second;
+}
+
+ShapedStore& Shapes::shaped(const std::string& alias) {
+  std::shared_ptr<ShapedStore>& store = shaped_[alias];
+  if (store == nullptr) store = std::make_shared<ShapedStore>(stores_.at(alias));
+  return *store;
+}
+
+}  // namespace whimbrel

@@ -1,0 +1,67 @@
+// Which tables of a plan the engine gets to see in another shape, and in which.
+//
+// A source gets one where rows become several items or one of a group, where something is looked
+// up, where several entries read it, and where the new key follows from more than the old one. A
+// target gets one where several entries write it.
+#pragma once
+
+#include <map>
+#include <memory>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "plan/plan_file.h"
+#include "store/shaped_store.h"
+
+namespace whimbrel {
+
+class Shapes {
+ public:
+  // All of these outlive it. `entries`: what the plan names by pattern is named one by one.
+  Shapes(const std::map<std::string, std::shared_ptr<Store>>& stores,
+         std::vector<TableEntry>& entries, Diagnostics& diagnostics);
+
+  // What a source looks like to the values of its entry: with columns for what is looked up, or as
+  // groups. False when a mistake was noted.
+  Result<bool> open_source(const TableEntry& entry, TableSchema& source);
+  // When it is known what becomes of each column: gives both their shape and their name. False when
+  // a mistake was noted.
+  bool close(const TableEntry& entry, const std::vector<std::pair<std::string, ExprPtr>>& columns,
+             TableSchema& source, TableSchema& target);
+  // Of the entry that was closed last. What was looked up is not given back; and of open tables
+  // nobody knows beforehand which parts of a joined key are numbers: some rows say.
+  Status lead_back(const Move& move, Mapping& mapping) const;
+  // A mistake where rows of two entries could have one key.
+  void keep_apart();
+  // The store as the engine is to see it.
+  std::shared_ptr<Store> store(const std::string& alias) const;
+  bool any() const { return !shaped_.empty(); }
+
+ private:
+  struct Written {
+    const TableEntry* entry;
+    TargetShape shape;
+  };
+  bool shares_source(const TableEntry& entry) const;
+  bool shares_target(const TableEntry& entry) const;
+  bool need_columns(const TableEntry& entry, TableSchema& table,
+                    const std::vector<NamedPlace>& names);
+  Result<bool> open_lookups(const TableEntry& entry, TableSchema& source);
+  bool open_groups(const TableEntry& entry, TableSchema& source);
+  bool lengthen_key(const TableEntry& entry,
+                    const std::vector<std::pair<std::string, ExprPtr>>& columns,
+                    const TableSchema& target, SourceShape& shape);
+  ShapedStore& shaped(const std::string& alias);
+
+  const std::map<std::string, std::shared_ptr<Store>>& stores_;
+  const std::vector<TableEntry>& entries_;
+  Diagnostics& diagnostics_;
+  std::map<std::string, std::shared_ptr<ShapedStore>> shaped_;
+  SourceShape open_;                    // of the entry that is bound right now
+  std::vector<std::string> looked_up_;  // by the one that was closed last
+  bool is_written_back_ = true;         // the one that was closed last
+  std::vector<Written> written_;
+};
+
+}  // namespace whimbrel

@@ -1,0 +1,78 @@
+// Tables as a plan reshapes them: what the engine sees in place of the tables of a store.
+//
+// The engine moves one row of one table to one row of another, and finds each by the other's key.
+// Where a plan says more (one row becomes several items, several rows become one, several tables
+// end in one, a key follows from other columns, a value is looked up in another table) the tables
+// are shown to it in another shape, in which that is all it has to do.
+#pragma once
+
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "store/condition.h"
+#include "transform/expr.h"
+#include "value/schema.h"
+#include "value/value.h"
+
+namespace whimbrel {
+
+// A value of a row of another table, found by its key; null where there is no such row.
+struct LookedUp {
+  std::string column;  // of the shape
+  TableSchema table;   // has a key of one column
+  std::string take;    // of its columns
+  std::string by;      // the column of the shaped table that holds the other's key
+};
+// The values of several rows, as one document: what `by` holds names the value.
+struct Collected {
+  std::string column;  // of the shape
+  std::string value;
+  std::string by;
+  bool as_json = false;  // as text, for a table that holds no documents
+};
+
+// A table that is read. Rows for which a condition does not hold are not of it. Its key may be
+// longer than the table's own: then a row that gets another value there is another row.
+struct SourceShape {
+  TableSchema table;   // as the store knows it
+  TableSchema shaped;  // its columns first, then those looked up; grouped: by what, then collected
+  std::vector<Condition> when;
+  std::vector<LookedUp> looked_up;
+  std::vector<std::string> group;  // rows with the same values in these are one
+  std::vector<Collected> collected;
+  bool rest_must_be_empty = false;  // of a grouped row
+  bool is_written_back = true;      // else its rows only follow from others
+
+  bool is_grouped() const { return !group.empty(); }
+  // The key has more columns than the table's own, or others.
+  bool has_longer_key() const { return !is_grouped() && shaped.key.size() > table.key.size(); }
+};
+
+std::vector<int> positions_of(const std::vector<std::string>& columns, const TableSchema& table);
+
+// What a column of a key holds, as far as the plan says so beforehand.
+struct KeyPattern {
+  std::optional<Value> constant;      // this value alone
+  std::vector<std::string> literals;  // else a text with these pieces in this order, from its
+                                      // beginning to its end; empty: anything
+};
+// What a value of the mapping gives, as a pattern.
+KeyPattern pattern_of(const Expr& expr);
+bool fits(const KeyPattern& pattern, const Value& value);
+// Whether no value fits both.
+bool are_apart(const KeyPattern& one, const KeyPattern& other);
+
+// A table that is written, in which several moves have their rows: those whose keys fit.
+struct TargetShape {
+  TableSchema table;
+  TableSchema shaped;
+  std::vector<KeyPattern> key;  // in key order
+  bool is_read_back = true;     // else what the new side writes there leads nowhere
+
+  bool has(const Row& key_of_row) const;
+};
+// Whether no key is of both.
+bool are_apart(const TargetShape& one, const TargetShape& other);
+
+}  // namespace whimbrel

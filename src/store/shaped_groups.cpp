@@ -1,0 +1,318 @@
+#include "store/shaped_groups.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <map>
+#include <nlohmann/json.hpp>
+#include <set>
+#include <utility>
+
+#include "store/shape_file.h"
+#include "store/shaped_rows.h"
+
+namespace whimbrel {
+
+namespace {
+
+Error group_error(const SourceShape& shape, const Row& group, const std::string& what,
+                  const std::string& hint) {
+  return Error{ErrorCode::refused,
+               fmt::format("the group {} of {} {}", show(group), shape.table.name, what), hint};
+}
+
+// Documents of a store that has them, else JSON.
+nlohmann::json json_of(const Value& value) {
+  if (value.is_null()) return nullptr;
+  if (const auto* flag = value.get_if<bool>()) return *flag;
+  if (const auto* number = value.get_if<std::int64_t>()) return *number;
+  if (const auto* real = value.get_if<double>()) return *real;
+  if (const auto* text = value.get_if<std::string>()) return *text;
+  if (const auto* json = value.get_if<Json>()) {
+    nlohmann::json parsed = nlohmann::json::parse(json->text, nullptr, false);
+    return parsed.is_discarded() ? nlohmann::json(json->text) : parsed;
+  }
+  const Result<std::string> text = faithful_text_of(value);
+  return text.ok() ? nlohmann::json(text.value()) : nlohmann::json(nullptr);
+}
+
+Value value_of(const nlohmann::json& json) {
+  if (json.is_null()) return {};
+  if (json.is_boolean()) return Value(Value::Storage(json.get<bool>()));
+  if (json.is_number_integer()) return Value::integer(json.get<std::int64_t>());
+  if (json.is_number()) return Value::real(json.get<double>());
+  if (json.is_string()) return Value::text(json.get<std::string>());
+  return Value::json(json.dump());
+}
+
+// One row of the shape, from all of a group.
+class Collapsing {
+ public:
+  explicit Collapsing(const SourceShape& shape)
+      : shape_(shape),
+        group_(positions_of(shape.group, shape.table)),
+        rest_(shape.table.column_index(shape.table.rest_column)) {
+    for (const Collected& one : shape.collected) {
+      at_.emplace_back(shape.table.column_index(one.by), shape.table.column_index(one.value));
+    }
+  }
+
+  Row group_of(const Row& row) const { return key_of(row, group_); }
+
+  Result<Row> collapse(const Row& group, const std::vector<Row>& rows) const {
+    Row shaped = group;
+    for (const Row& row : rows) TRY(nothing_else_is_there(group, row));
+    for (std::size_t i = 0; i < at_.size(); ++i) {
+      std::map<std::string, Value> fields;
+      for (const Row& row : rows) {
+        const Value& by = row[static_cast<std::size_t>(at_[i].first)];
+        const Result<std::string> name =
+            by.is_null() ? Result<std::string>(Error{}) : faithful_text_of(by);
+        if (!name.ok()) {
+          return group_error(shape_, group,
+                             fmt::format("has a row whose `{}` names no value: {}",
+                                         shape_.collected[i].by, show(by)),
+                             "give it a text there, or leave such rows out");
+        }
+        const Value& value = row[static_cast<std::size_t>(at_[i].second)];
+        if (!fields.emplace(name.value(), value).second) {
+          return group_error(
+              shape_, group,
+              fmt::format("has two rows with the `{}` {}", shape_.collected[i].by, show(by)),
+              "one of them would be lost: correct one, or group by more columns");
+        }
+      }
+      shaped.push_back(document(fields, shape_.collected[i].as_json));
+    }
+    return shaped;
+  }
+
+ private:
+  static Value document(const std::map<std::string, Value>& fields, bool as_json) {
+    if (as_json) {
+      nlohmann::json object = nlohmann::json::object();
+      for (const auto& [name, value] : fields) object[name] = json_of(value);
+      return Value::json(object.dump());
+    }
+    return Value(Value::Storage(Map{{fields.begin(), fields.end()}}));
+  }
+
+  Status nothing_else_is_there(const Row& group, const Row& row) const {
+    const auto* rest = rest_ < 0 ? nullptr : row[static_cast<std::size_t>(rest_)].get_if<Map>();
+    if (!shape_.rest_must_be_empty || rest == nullptr || rest->fields.empty()) return {};
+    return group_error(
+        shape_, group,
+        fmt::format("has a row with `{}`, which nothing mentions", rest->fields.front().first),
+        "collect it, or say `rest: drop` to leave such values behind");
+  }
+
+  const SourceShape& shape_;
+  std::vector<int> group_;
+  int rest_;
+  std::vector<std::pair<int, int>> at_;  // by, value
+};
+
+class GroupedReader final : public SnapshotReader {
+ public:
+  GroupedReader(Store& base, const SourceShape& shape)
+      : base_(base), shape_(shape), collapsing_(shape) {}
+
+  Result<ChunkOfRows> read_after(const std::optional<Row>& after,
+                                 const ChunkLimits& limits) override {
+    if (file_ == nullptr || !after) TRY(gather());
+    ChunkOfRows chunk;
+    chunk.range.after = after;
+    std::optional<Row> from = after;
+    std::int64_t bytes = 0;
+    while (std::ssize(chunk.rows) < limits.rows_max && bytes < limits.bytes_max) {
+      ASSIGN_OR_RETURN(const auto group, file_->group_after(from));
+      if (!group) return chunk;
+      ASSIGN_OR_RETURN(Row row, collapsing_.collapse(group->key, group->rows));
+      bytes += size_of(row);
+      chunk.rows.push_back(std::move(row));
+      from = group->key;
+    }
+    chunk.range.through = std::move(from);
+    return chunk;
+  }
+
+  Result<std::vector<std::optional<Row>>> read_keys(std::span<const Row> keys) override {
+    std::vector<std::optional<Row>> found(keys.size());
+    for (std::size_t from = 0; from < keys.size(); from += keys_asked_at_once) {
+      const std::size_t to = std::min(from + keys_asked_at_once, keys.size());
+      ASSIGN_OR_RETURN(const auto groups, rows_of(keys.subspan(from, to - from)));
+      for (std::size_t i = from; i < to; ++i) {
+        const auto it = groups.find(keys[i]);
+        if (it == groups.end() || it->second.empty()) continue;
+        ASSIGN_OR_RETURN(found[i], collapsing_.collapse(keys[i], it->second));
+      }
+    }
+    return found;
+  }
+
+  Result<std::int64_t> count() override {
+    std::set<std::string> groups;
+    TRY(each_row(base_, shape_, {}, [&](const Row& row) {
+      groups.insert(canonical(collapsing_.group_of(row)));
+      return Status();
+    }));
+    return std::ssize(groups);
+  }
+
+  using Groups = std::map<Row, std::vector<Row>, RowLess>;
+  // The rows of these groups.
+  Result<Groups> rows_of(std::span<const Row> keys) {
+    Groups groups;
+    Condition asked{shape_.group.front(), Condition::Is::one_of, {}};
+    for (const Row& key : keys) {
+      groups[key];
+      asked.values.push_back(key.front());
+    }
+    TRY(each_row(base_, shape_, {asked}, [&](Row row) {
+      const auto it = groups.find(collapsing_.group_of(row));
+      if (it != groups.end()) it->second.push_back(std::move(row));
+      return Status();
+    }));
+    return groups;
+  }
+
+ private:
+  Status gather() {
+    ASSIGN_OR_RETURN(file_, ShapeFile::open(""));
+    return each_row(base_, shape_, {},
+                    [&](const Row& row) { return file_->add(collapsing_.group_of(row), row); });
+  }
+
+  Store& base_;
+  const SourceShape& shape_;
+  Collapsing collapsing_;
+  std::shared_ptr<ShapeFile> file_;
+};
+
+class GroupedWriter final : public BatchWriter {
+ public:
+  GroupedWriter(Store& base, const SourceShape& shape, const std::vector<std::string>& columns,
+                std::unique_ptr<BatchWriter> writer)
+      : shape_(shape),
+        reader_(base, shape),
+        writer_(std::move(writer)),
+        key_(positions_of(shape.table.key, shape.table)) {
+    for (const Collected& one : shape.collected) {
+      const auto it = std::ranges::find(columns, one.column);
+      given_.push_back(it == columns.end() ? -1 : static_cast<int>(it - columns.begin()));
+    }
+  }
+
+  // The columns of a row as it is written: the group's, then for each document its name and value.
+  static std::vector<std::string> written_columns(const SourceShape& shape) {
+    std::vector<std::string> columns = shape.group;
+    for (const Collected& one : shape.collected) {
+      for (const std::string& name : {one.by, one.value}) {
+        if (std::ranges::count(columns, name) == 0) columns.push_back(name);
+      }
+    }
+    return columns;
+  }
+
+  Result<Applied> apply(std::span<const Change> changes) override {
+    Applied all;
+    std::vector<Change> own;
+    std::vector<Row> keys;
+    for (const Change& change : changes) keys.push_back(change.key);
+    ASSIGN_OR_RETURN(const GroupedReader::Groups there, reader_.rows_of(keys));
+    ASSIGN_OR_RETURN(const auto now, reader_.read_keys(keys));
+    // A key may come twice: deleted, then made again.
+    std::map<Row, std::map<Row, std::optional<Row>, RowLess>, RowLess> rows;
+    for (std::size_t i = 0; i < changes.size(); ++i) {
+      const Change& change = changes[i];
+      const bool is_as_asked =
+          !change.only_if || (change.only_if->has_value() == now[i].has_value() &&
+                              (!now[i] || same(**change.only_if, *now[i])));
+      if (!is_as_asked) {
+        ++all.refused;
+        continue;
+      }
+      auto& wanted = rows[change.key];
+      wanted.clear();
+      for (const Row& row : there.at(change.key)) wanted[key_of(row, key_)] = std::nullopt;
+      if (change.row) TRY(take_apart(change, wanted));
+    }
+    if (all.refused > 0) return all;
+    for (const auto& [group, wanted] : rows) {
+      for (const auto& [key, row] : wanted) own.push_back({key, row});
+    }
+    if (own.empty()) return all;
+    return writer_->apply(own);
+  }
+
+ private:
+  Status take_apart(const Change& change,
+                    std::map<Row, std::optional<Row>, RowLess>& wanted) const {
+    const std::vector<std::string> columns = written_columns(shape_);
+    std::map<std::string, std::vector<Value>> by_name;
+    for (std::size_t i = 0; i < given_.size(); ++i) {
+      if (given_[i] < 0) continue;
+      const Value& document = (*change.row)[static_cast<std::size_t>(given_[i])];
+      ASSIGN_OR_RETURN(const auto fields, fields_of(change.key, document));
+      for (const auto& [name, value] : fields) {
+        auto& values = by_name[name];
+        values.resize(given_.size());
+        values[i] = value;
+      }
+    }
+    for (const auto& [name, values] : by_name) {
+      Row row(shape_.table.columns.size());
+      for (std::size_t i = 0; i < shape_.group.size(); ++i) {
+        row[static_cast<std::size_t>(shape_.table.column_index(shape_.group[i]))] = change.key[i];
+      }
+      for (std::size_t i = 0; i < given_.size(); ++i) {
+        const Collected& one = shape_.collected[i];
+        row[static_cast<std::size_t>(shape_.table.column_index(one.by))] = Value::text(name);
+        row[static_cast<std::size_t>(shape_.table.column_index(one.value))] = values[i];
+      }
+      wanted[key_of(row, key_)] = key_of(row, positions_of(columns, shape_.table));
+    }
+    return {};
+  }
+
+  Result<std::vector<std::pair<std::string, Value>>> fields_of(const Row& group,
+                                                               const Value& document) const {
+    std::vector<std::pair<std::string, Value>> fields;
+    if (document.is_null()) return fields;
+    if (const auto* map = document.get_if<Map>()) return map->fields;
+    const auto* json = document.get_if<Json>();
+    const auto* text = document.get_if<std::string>();
+    const nlohmann::json object = nlohmann::json::parse(json != nullptr   ? json->text
+                                                        : text != nullptr ? *text
+                                                                          : "",
+                                                        nullptr, false);
+    if (!object.is_object()) {
+      return group_error(shape_, group, "holds no document on the new side: " + show(document),
+                         "make it a document whose fields are the rows of the old side");
+    }
+    for (const auto& [name, value] : object.items()) fields.emplace_back(name, value_of(value));
+    return fields;
+  }
+
+  const SourceShape& shape_;
+  GroupedReader reader_;
+  std::unique_ptr<BatchWriter> writer_;
+  std::vector<int> given_;  // where each document is in a change's row; -1: nowhere
+  std::vector<int> key_;
+};
+
+}  // namespace
+
+Result<std::unique_ptr<SnapshotReader>> open_grouped_reader(Store& base, const SourceShape& shape) {
+  return std::unique_ptr<SnapshotReader>(std::make_unique<GroupedReader>(base, shape));
+}
+
+Result<std::unique_ptr<BatchWriter>> open_grouped_writer(Store& base, const SourceShape& shape,
+                                                         const std::vector<std::string>& columns) {
+  ASSIGN_OR_RETURN(auto writer,
+                   base.open_writer(shape.table, GroupedWriter::written_columns(shape)));
+  return std::unique_ptr<BatchWriter>(
+      std::make_unique<GroupedWriter>(base, shape, columns, std::move(writer)));
+}
+
+}  // namespace whimbrel

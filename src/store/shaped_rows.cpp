@@ -1,0 +1,378 @@
+#include "store/shaped_rows.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <iterator>
+#include <map>
+#include <set>
+#include <utility>
+
+#include "store/shaped_groups.h"
+
+namespace whimbrel {
+
+namespace {
+
+constexpr ChunkLimits scan_limits{1000, std::int64_t{8} << 20};
+bool is_wanted(const SourceShape& shape, const Row& row) {
+  return std::ranges::all_of(shape.when,
+                             [&](const Condition& one) { return holds(one, shape.table, row); });
+}
+
+// Adds what is looked up to rows of the table itself.
+class LookingUp {
+ public:
+  static Result<LookingUp> open(Store& base, const SourceShape& shape) {
+    LookingUp all;
+    for (const LookedUp& one : shape.looked_up) {
+      ASSIGN_OR_RETURN(auto reader, base.open_reader(one.table));
+      all.each_.push_back(
+          {shape.table.column_index(one.by), one.table.column_index(one.take), std::move(reader)});
+    }
+    return all;
+  }
+
+  Status add_to(std::vector<Row>& rows) {
+    for (One& one : each_) {
+      std::set<Row, RowLess> wanted;
+      for (const Row& row : rows) {
+        const Value& by = row[static_cast<std::size_t>(one.by)];
+        if (!by.is_null()) wanted.insert({by});
+      }
+      const std::vector<Row> keys(wanted.begin(), wanted.end());
+      ASSIGN_OR_RETURN(const auto found, one.reader->read_keys(keys));
+      std::map<Row, Value, RowLess> values;
+      for (std::size_t i = 0; i < keys.size(); ++i) {
+        if (found[i]) values[keys[i]] = (*found[i])[static_cast<std::size_t>(one.take)];
+      }
+      for (Row& row : rows) {
+        const auto it = values.find({row[static_cast<std::size_t>(one.by)]});
+        row.push_back(it == values.end() ? Value() : it->second);
+      }
+    }
+    return {};
+  }
+
+ private:
+  struct One {
+    int by;
+    int take;
+    std::unique_ptr<SnapshotReader> reader;
+  };
+  std::vector<One> each_;
+};
+
+class SourceReader final : public SnapshotReader {
+ public:
+  SourceReader(Store& base, const SourceShape& shape, std::unique_ptr<SnapshotReader> reader,
+               LookingUp looking, std::shared_ptr<ShapeFile> file)
+      : base_(base),
+        shape_(shape),
+        reader_(std::move(reader)),
+        looking_(std::move(looking)),
+        file_(std::move(file)),
+        own_key_(positions_of(shape.table.key, shape.table)),
+        key_(positions_of(shape.shaped.key, shape.shaped)) {}
+
+  // In the order of the table itself, whose positions these are.
+  Result<ChunkOfRows> read_after(const std::optional<Row>& after,
+                                 const ChunkLimits& limits) override {
+    ASSIGN_OR_RETURN(ChunkOfRows chunk, reader_->read_after(after, limits));
+    std::erase_if(chunk.rows, [&](const Row& row) { return !is_wanted(shape_, row); });
+    TRY(looking_.add_to(chunk.rows));
+    TRY(remember(chunk.rows));
+    return chunk;
+  }
+
+  Result<std::vector<std::optional<Row>>> read_keys(std::span<const Row> keys) override {
+    std::vector<Row> own;
+    for (const Row& key : keys) own.push_back(own_key_of(shape_, key));
+    ASSIGN_OR_RETURN(std::vector<std::optional<Row>> rows, reader_->read_keys(own));
+    std::vector<Row> found;
+    std::vector<std::size_t> of;
+    for (std::size_t i = 0; i < rows.size(); ++i) {
+      if (!rows[i] || !is_wanted(shape_, *rows[i]) || !is_known_as(*rows[i], keys[i])) continue;
+      found.push_back(*std::move(rows[i]));
+      of.push_back(i);
+    }
+    TRY(looking_.add_to(found));
+    std::vector<std::optional<Row>> shaped(keys.size());
+    for (std::size_t i = 0; i < found.size(); ++i) shaped[of[i]] = std::move(found[i]);
+    return shaped;
+  }
+
+  Result<std::int64_t> count() override {
+    if (shape_.when.empty()) return reader_->count();
+    std::int64_t rows = 0;
+    TRY(each_row(base_, shape_, {}, [&](const Row&) {
+      ++rows;
+      return Status();
+    }));
+    return rows;
+  }
+
+ private:
+  bool is_known_as(const Row& row, const Row& shaped_key) const {
+    for (std::size_t i = own_key_.size(); i < key_.size(); ++i) {
+      if (!reads_alike(row[static_cast<std::size_t>(key_[i])], shaped_key[i])) return false;
+    }
+    return true;
+  }
+
+  Status remember(const std::vector<Row>& rows) {
+    if (file_ == nullptr || !shape_.has_longer_key() || rows.empty()) return {};
+    std::vector<ShapeFile::Known> keys;
+    for (const Row& row : rows) keys.push_back({key_of(row, own_key_), key_of(row, key_)});
+    return file_->note(shape_.shaped.name, keys);
+  }
+
+  Store& base_;
+  const SourceShape& shape_;
+  std::unique_ptr<SnapshotReader> reader_;
+  LookingUp looking_;
+  std::shared_ptr<ShapeFile> file_;
+  std::vector<int> own_key_;
+  std::vector<int> key_;
+};
+
+class TargetReader final : public SnapshotReader {
+ public:
+  TargetReader(const TargetShape& shape, const TableSchema& table,
+               std::unique_ptr<SnapshotReader> reader)
+      : shape_(shape), reader_(std::move(reader)), key_(positions_of(table.key, table)) {}
+
+  Result<ChunkOfRows> read_after(const std::optional<Row>& after,
+                                 const ChunkLimits& limits) override {
+    ASSIGN_OR_RETURN(ChunkOfRows chunk, reader_->read_after(after, limits));
+    std::erase_if(chunk.rows, [&](const Row& row) { return !shape_.has(key_of(row, key_)); });
+    return chunk;
+  }
+  Result<std::vector<std::optional<Row>>> read_keys(std::span<const Row> keys) override {
+    ASSIGN_OR_RETURN(auto rows, reader_->read_keys(keys));
+    for (std::optional<Row>& row : rows) {
+      if (row && !shape_.has(key_of(*row, key_))) row.reset();
+    }
+    return rows;
+  }
+  Result<std::int64_t> count() override {
+    std::int64_t rows = 0;
+    std::optional<Row> after;
+    do {
+      ASSIGN_OR_RETURN(const ChunkOfRows chunk, read_after(after, scan_limits));
+      rows += std::ssize(chunk.rows);
+      after = chunk.range.through;
+    } while (after);
+    return rows;
+  }
+
+ private:
+  const TargetShape& shape_;
+  std::unique_ptr<SnapshotReader> reader_;
+  std::vector<int> key_;
+};
+
+class NoWriter final : public BatchWriter {
+ public:
+  Result<Applied> apply(std::span<const Change> changes) override {
+    Applied applied;
+    applied.skipped = std::ssize(changes);
+    return applied;
+  }
+};
+
+class SourceWriter final : public BatchWriter {
+ public:
+  SourceWriter(const SourceShape& shape, std::unique_ptr<SnapshotReader> reader,
+               std::unique_ptr<BatchWriter> writer, std::vector<std::size_t> written)
+      : shape_(shape),
+        reader_(std::move(reader)),
+        writer_(std::move(writer)),
+        written_(std::move(written)),
+        key_(positions_of(shape.shaped.key, shape.shaped)) {}
+
+  Result<Applied> apply(std::span<const Change> changes) override {
+    std::vector<Change> own;
+    Applied left_alone;
+    ASSIGN_OR_RETURN(const std::vector<bool> is_anothers, are_of_another_row(changes));
+    for (std::size_t i = 0; i < changes.size(); ++i) {
+      if (is_anothers[i]) {
+        ++left_alone.skipped;
+        continue;
+      }
+      own.push_back(own_change(changes[i]));
+    }
+    if (own.empty()) return left_alone;
+    ASSIGN_OR_RETURN(Applied applied, writer_->apply(own));
+    applied.skipped += left_alone.skipped;
+    for (Row& key : applied.blocked_by) {
+      ASSIGN_OR_RETURN(const auto now, shaped_key_of_row(key));
+      if (now) key = *now;
+    }
+    return applied;
+  }
+
+ private:
+  // A row that has another key of the shape by now is not the one that is to go.
+  Result<std::vector<bool>> are_of_another_row(std::span<const Change> changes) {
+    std::vector<bool> all(changes.size(), false);
+    if (!shape_.has_longer_key()) return all;
+    std::vector<Row> keys;
+    for (const Change& change : changes) keys.push_back(own_key_of(shape_, change.key));
+    ASSIGN_OR_RETURN(const auto rows, reader_->read_keys(keys));
+    for (std::size_t i = 0; i < changes.size(); ++i) {
+      if (changes[i].row || !rows[i]) continue;
+      for (std::size_t part = shape_.table.key.size(); part < key_.size(); ++part) {
+        const Value& now = (*rows[i])[static_cast<std::size_t>(key_[part])];
+        all[i] = all[i] || !reads_alike(now, changes[i].key[part]);
+      }
+    }
+    return all;
+  }
+
+  Result<std::optional<Row>> shaped_key_of_row(const Row& own_key) {
+    const std::vector<Row> keys = {own_key};
+    ASSIGN_OR_RETURN(const auto rows, reader_->read_keys(keys));
+    if (!rows[0]) return std::optional<Row>();
+    return std::optional<Row>(key_of(*rows[0], key_));
+  }
+
+  Change own_change(const Change& change) const {
+    Change own{own_key_of(shape_, change.key), std::nullopt};
+    if (change.row) {
+      own.row.emplace();
+      for (const std::size_t at : written_) own.row->push_back((*change.row)[at]);
+    }
+    if (change.only_if) {
+      own.only_if.emplace(*change.only_if);
+      if (*own.only_if) (*own.only_if)->resize(shape_.table.columns.size());
+    }
+    return own;
+  }
+
+  const SourceShape& shape_;
+  std::unique_ptr<SnapshotReader> reader_;
+  std::unique_ptr<BatchWriter> writer_;
+  std::vector<std::size_t> written_;  // which of the columns given are the table's own
+  std::vector<int> key_;
+};
+
+// What a store may be asked for, so that it need not read the rows of others.
+std::vector<Condition> asked_of(const TargetShape& shape) {
+  std::vector<Condition> all;
+  for (std::size_t i = 0; i < shape.key.size(); ++i) {
+    const KeyPattern& pattern = shape.key[i];
+    const std::string& column = shape.table.key[i];
+    if (pattern.constant && !pattern.constant->is_null()) {
+      all.push_back({column, Condition::Is::one_of, {*pattern.constant}});
+    } else if (!pattern.literals.empty() && !pattern.literals.front().empty()) {
+      all.push_back({column, Condition::Is::begins_with, {Value::text(pattern.literals.front())}});
+    }
+  }
+  return all;
+}
+
+}  // namespace
+
+Row own_key_of(const SourceShape& shape, const Row& shaped_key) {
+  return {shaped_key.begin(), shaped_key.begin() + std::ssize(shape.table.key)};
+}
+
+bool reads_alike(const Value& one, const Value& other) {
+  if (same(one, other)) return true;
+  if (one.is_null() || other.is_null()) return false;
+  const Result<std::string> a = faithful_text_of(one);
+  const Result<std::string> b = faithful_text_of(other);
+  return a.ok() && b.ok() && a.value() == b.value();
+}
+
+Status each_row(Store& base, const SourceShape& shape, std::vector<Condition> where,
+                const std::function<Status(Row row)>& see) {
+  where.insert(where.end(), shape.when.begin(), shape.when.end());
+  ASSIGN_OR_RETURN(const auto reader, base.open_reader_where(shape.table, where));
+  std::optional<Row> after;
+  do {
+    ASSIGN_OR_RETURN(ChunkOfRows chunk, reader->read_after(after, scan_limits));
+    for (Row& row : chunk.rows) {
+      if (is_wanted(shape, row)) TRY(see(std::move(row)));
+    }
+    after = chunk.range.through;
+  } while (after);
+  return {};
+}
+
+Result<std::unique_ptr<SnapshotReader>> open_shaped_reader(Store& base, const SourceShape& shape,
+                                                           std::shared_ptr<ShapeFile> file,
+                                                           std::span<const Condition> where) {
+  if (shape.is_grouped()) return open_grouped_reader(base, shape);
+  std::vector<Condition> asked(where.begin(), where.end());
+  asked.insert(asked.end(), shape.when.begin(), shape.when.end());
+  ASSIGN_OR_RETURN(auto reader, base.open_reader_where(shape.table, asked));
+  ASSIGN_OR_RETURN(LookingUp looking, LookingUp::open(base, shape));
+  return std::unique_ptr<SnapshotReader>(std::make_unique<SourceReader>(
+      base, shape, std::move(reader), std::move(looking), std::move(file)));
+}
+
+Result<std::unique_ptr<BatchWriter>> open_shaped_writer(Store& base, const SourceShape& shape,
+                                                        const std::vector<std::string>& columns) {
+  if (!shape.is_written_back) return std::unique_ptr<BatchWriter>(std::make_unique<NoWriter>());
+  if (shape.is_grouped()) return open_grouped_writer(base, shape, columns);
+  std::vector<std::string> own;
+  std::vector<std::size_t> written;
+  for (std::size_t i = 0; i < columns.size(); ++i) {
+    if (shape.table.column_index(columns[i]) < 0) continue;
+    own.push_back(columns[i]);
+    written.push_back(i);
+  }
+  ASSIGN_OR_RETURN(auto reader, base.open_reader(shape.table));
+  ASSIGN_OR_RETURN(auto writer, base.open_writer(shape.table, own));
+  return std::unique_ptr<BatchWriter>(std::make_unique<SourceWriter>(
+      shape, std::move(reader), std::move(writer), std::move(written)));
+}
+
+Result<std::unique_ptr<SnapshotReader>> open_shaped_reader(Store& base, const TargetShape& shape,
+                                                           TableSchema table,
+                                                           std::span<const Condition> where) {
+  table.name = shape.table.name;
+  std::vector<Condition> asked(where.begin(), where.end());
+  const std::vector<Condition> ours = asked_of(shape);
+  asked.insert(asked.end(), ours.begin(), ours.end());
+  ASSIGN_OR_RETURN(auto reader, base.open_reader_where(table, asked));
+  return std::unique_ptr<SnapshotReader>(
+      std::make_unique<TargetReader>(shape, table, std::move(reader)));
+}
+
+Result<std::vector<std::optional<Row>>> shaped_keys_of(Store& base, const SourceShape& shape,
+                                                       std::span<const Row> own_keys) {
+  ASSIGN_OR_RETURN(const auto reader, base.open_reader(shape.table));
+  ASSIGN_OR_RETURN(const auto rows, reader->read_keys(own_keys));
+  const std::vector<int> key =
+      positions_of(shape.is_grouped() ? shape.group : shape.shaped.key, shape.table);
+  std::vector<std::optional<Row>> keys(own_keys.size());
+  for (std::size_t i = 0; i < rows.size(); ++i) {
+    if (rows[i] && is_wanted(shape, *rows[i])) keys[i] = key_of(*rows[i], key);
+  }
+  return keys;
+}
+
+Result<std::vector<Row>> keys_that_look_up(Store& base, const SourceShape& shape,
+                                           const std::string& table, std::span<const Row> keys) {
+  std::set<Row, RowLess> found;
+  const std::vector<int> key = positions_of(shape.shaped.key, shape.table);
+  for (const LookedUp& one : shape.looked_up) {
+    if (one.table.name != table) continue;
+    for (std::size_t from = 0; from < keys.size(); from += keys_asked_at_once) {
+      Condition asked{one.by, Condition::Is::one_of, {}};
+      for (std::size_t i = from; i < std::min(from + keys_asked_at_once, keys.size()); ++i) {
+        asked.values.push_back(keys[i].front());
+      }
+      TRY(each_row(base, shape, {asked}, [&](const Row& row) {
+        if (holds(asked, shape.table, row)) found.insert(key_of(row, key));
+        return Status();
+      }));
+    }
+  }
+  return std::vector<Row>(found.begin(), found.end());
+}
+
+}  // namespace whimbrel
