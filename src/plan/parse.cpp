@@ -131,7 +131,8 @@ class Parser {
     if (!vars.IsDefined() || !reader_.check_keys(vars, "`vars`", {})) return;
     for (const auto& entry : vars) {
       const std::string name = entry.first.Scalar();
-      if (!reader_.check_keys(entry.second, "`" + name + "`", {"default", "one_of"})) continue;
+      if (!reader_.check_keys(entry.second, "`" + name + "`", {"default", "one_of", "environment"})) continue;
+      if (reader_.word_at(entry.second, "environment", {"first"})) reader_.ask_environment_first(name);
       if (const YAML::Node preset = YamlReader::child(entry.second, "default");
           preset.IsDefined()) {
         reader_.set_default(name, preset.IsNull() ? "" : preset.Scalar());

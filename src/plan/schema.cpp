@@ -25,6 +25,9 @@ std::string plan_schema() {
           "default": {
             "type": ["string", "number", "boolean", "null"],
             "description": "The value when `--var` gives none."},
+          "environment": {
+            "const": "first",
+            "description": "The default is only for where the environment has no such variable either."},
           "one_of": {
             "type": "array",
             "items": {"type": "string"},
@@ -145,9 +148,13 @@ std::string plan_schema() {
               "items": {"enum": ["source", "target"]},
               "description": "Which sides. Without it nothing is saved."},
             "to": {
-              "type": "string",
-              "pattern": "^(file|schema):.",
-              "description": "`file:FOLDER`, below the state folder unless the path is absolute; `schema:NAME`, in the database itself, in a store that has schemas."}}}],
+              "oneOf": [
+                {"$ref": "#/$defs/backup_place"},
+                {"type": "array", "minItems": 1, "items": {"$ref": "#/$defs/backup_place"}}],
+              "description": "Where; of a list the first that the store offers."},
+            "point_in_time": {
+              "const": "enable",
+              "description": "Where the store can restore a table to any moment, that is switched on."}}}],
       "description": "What is saved before anything is changed: `none`, or a map with `of` and `to`.",
       "default": "none"},
     "cutover": {
@@ -179,8 +186,10 @@ std::string plan_schema() {
                   "default": "warn"}},
               "description": "Only under `sync: none`, and needed there: the time in which writers are held and everything is compared."},
             "hold": {
-              "const": "none",
-              "description": "`none`: writers are not held at the switch. What still reaches the old side is carried over. Only under `sync: capture`."},
+              "oneOf": [
+                {"const": "none"},
+                {"type": "array", "minItems": 1, "items": {"$ref": "#/$defs/switch"}}],
+              "description": "`none`: writers are not held at the switch. What still reaches the old side is carried over. Only under `sync: capture`. Or what holds the application where the store cannot: settings that are put on, and put back as they were found."},
             "stragglers": {
               "type": "object",
               "additionalProperties": false,
@@ -238,6 +247,11 @@ std::string plan_schema() {
           "type": ["boolean", "string"],
           "description": "`false`: the old table is archived below the state folder and dropped, unless it is renamed.",
           "default": true},
+        "backup": {
+          "oneOf": [
+            {"$ref": "#/$defs/backup_place"},
+            {"type": "array", "minItems": 1, "items": {"$ref": "#/$defs/backup_place"}}],
+          "description": "Where the old tables are archived before anything of them goes; of a list the first that the store offers."},
         "keep_backup": {
           "type": "boolean",
           "description": "`false`: a backup in a schema of the database goes as well.",
@@ -287,6 +301,26 @@ std::string plan_schema() {
     "on_conflict": {"$ref": "#/$defs/on_conflict", "description": "For all tables: what an equal key in the target does.", "default": "fail"},
     "orphans": {"$ref": "#/$defs/orphans", "description": "For all tables: what becomes of rows that refer to nothing.", "default": "fail"}},
   "$defs": {
+    "backup_place": {
+      "type": "string",
+      "pattern": "^(file|schema|native):.",
+      "description": "`file:FOLDER`, below the state folder unless the path is absolute; `schema:NAME`, in the database itself, in a store that has schemas; `native:NAME`, the store's own backups, with `{table}` and `{date}` in their names."},
+    "item": {
+      "type": "object",
+      "additionalProperties": false,
+      "properties": {
+        "when": {
+          "type": "object",
+          "properties": {
+            "present": {
+              "oneOf": [{"type": "string"}, {"type": "array", "items": {"type": "string"}}],
+              "description": "By itself: rows that have a value in this column, or in all of these."}},
+          "additionalProperties": {"$ref": "#/$defs/condition"},
+          "description": "Only rows for which this holds have such an item."},
+        "columns": {"type": "object", "additionalProperties": {"$ref": "#/$defs/value"}, "description": "As of a table."},
+        "same": {"type": "array", "items": {"type": "string"}, "description": "As of a table."},
+        "rest": {"enum": ["forbid", "copy", "drop"], "description": "As of a table."}},
+      "description": "What one row becomes."},
     "on_conflict": {
       "enum": ["fail", "skip", "overwrite", "merge"],
       "description": "What an equal key in the target does, in a copy among rows of others: it stops the copy before it begins; it stays, and ours is left out; ours is written over it; or ours is, except where ours is null. A rollback puts back what was written over."},
@@ -349,6 +383,14 @@ std::string plan_schema() {
           "type": "object",
           "additionalProperties": {"$ref": "#/$defs/value"},
           "description": "Each new column and what it comes from. Without it every column is copied."},
+        "items": {
+          "type": "array",
+          "minItems": 1,
+          "items": {"$ref": "#/$defs/item"},
+          "description": "One row becomes several, each with its own `columns`, `same` and `rest`. The first leads back to the row; the others follow from it."},
+        "group": {
+          "oneOf": [{"type": "string"}, {"type": "array", "items": {"type": "string"}}],
+          "description": "Rows with the same values in these columns become one; `collect` makes a document of what else they hold."},
         "same": {
           "type": "array",
           "items": {"type": "string"},
@@ -456,12 +498,22 @@ std::string plan_schema() {
           "items": {"$ref": "#/$defs/value"},
           "description": "All of these as one text; null if one is null."},
         "split": {"$ref": "#/$defs/value", "description": "A part of this text."},
-        "by": {"type": "string", "description": "Beside `split`: where the text is cut."},
+        "by": {"type": "string", "description": "Beside `split`: where the text is cut. Beside `lookup`: the column that holds the other table's key. Beside `collect`: the column that names each value."},
         "part": {"type": "integer", "minimum": 1, "description": "Beside `split`: which part, from 1."},
         "time": {"$ref": "#/$defs/value", "description": "This time in another form."},
         "as": {
           "enum": ["iso8601", "epoch_s", "epoch_ms"],
           "description": "Beside `time`: the form that is written."},
+        "round": {
+          "const": "down",
+          "description": "Beside `time` with `as: epoch_s`: a part of a second is left out instead of refused."},
+        "lookup": {
+          "type": "string",
+          "description": "A column of a row of another table of the plan, found by its key; null where there is no such row. It follows when that row changes. Not inside of another function."},
+        "in": {"type": "string", "description": "Beside `lookup`: that table, as the plan calls it."},
+        "collect": {
+          "type": "string",
+          "description": "Under `group`: the values of this column, as a document. Not inside of another function."},
         "if_null": {
           "$ref": "#/$defs/value",
           "description": "Beside any function: the value when the result is null."}},
@@ -477,7 +529,9 @@ std::string plan_schema() {
         {"required": ["coalesce"]},
         {"required": ["concat"]},
         {"required": ["split", "by", "part"]},
-        {"required": ["time", "from", "as"]}],
+        {"required": ["time", "from", "as"]},
+        {"required": ["lookup", "in", "by"]},
+        {"required": ["collect", "by"]}],
       "description": "Exactly one function, the keys that belong to it, and perhaps `if_null`."},
     "pairs": {
       "type": "object",
@@ -606,6 +660,7 @@ std::string plan_schema() {
           "additionalProperties": {
             "oneOf": [
               {"type": "array", "minItems": 1, "items": {"$ref": "#/$defs/scalar"}},
+              {"type": "string", "description": "A text made of other parameters: `USER#{id}`."},
               {
                 "type": "object",
                 "required": ["sample", "of"],

@@ -285,6 +285,15 @@ Status Shapes::lead_back(const Move& move, Mapping& mapping) const {
     const bool is_lost = !is_written_back_ && !mapping.source.is_key(rule.column);
     return is_lost || std::ranges::count(looked_up_, rule.column) > 0;
   });
+  // What a row could have under a name that the plan writes over: not worth a line for each.
+  if (!mapping.source.rest_column.empty()) {
+    std::erase_if(mapping.losses, [&](const Loss& loss) {
+      return std::ranges::any_of(mapping.forward, [&](const ColumnRule& rule) {
+        return rule.column == loss.column &&
+               std::ranges::count(columns_of(*rule.expr), rule.column) == 0;
+      });
+    });
+  }
   if (!is_written_back_) {
     mapping.losses.clear();
     mapping.new_only.clear();

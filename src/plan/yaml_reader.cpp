@@ -227,8 +227,9 @@ static bool sounds_secret(const std::string& name) {
 
 std::optional<std::string> YamlReader::variable(const std::string& name) const {
   if (const auto it = variables_.find(name); it != variables_.end()) return it->second;
-  if (const auto preset = defaults_.find(name); preset != defaults_.end()) return preset->second;
   const char* found = std::getenv(name.c_str());  // NOLINT: read before any thread starts
+  if (found != nullptr && environment_first_.contains(name)) return found;
+  if (const auto preset = defaults_.find(name); preset != defaults_.end()) return preset->second;
   return found == nullptr ? std::nullopt : std::optional<std::string>(found);
 }
 

@@ -24,6 +24,8 @@ class YamlReader {
 
   // Null when the text is no YAML; the mistake is then noted.
   YAML::Node load(const std::string& text);
+  // Its default is for where the environment says nothing.
+  void ask_environment_first(const std::string& name) { environment_first_.insert(name); }
   void set_default(const std::string& name, const std::string& value) { defaults_[name] = value; }
   // From the command line, a default or the environment.
   std::optional<std::string> variable(const std::string& name) const;
@@ -68,6 +70,7 @@ class YamlReader {
   Diagnostics& diagnostics_;
   std::map<std::string, std::string> variables_;
   std::map<std::string, std::string> defaults_;
+  std::set<std::string> environment_first_;
   std::set<std::string> told_unset_;  // variables
   std::set<std::string> secrets_;
 };

@@ -89,7 +89,10 @@ class TableAnalysis {
   Status describe() {
     document_ = {
         {"table", move_.name}, {"from", move_.from}, {"to", move_.to}, {"findings", json::array()}};
-    line("{} → {}", move_.from, move_.to);
+    const bool is_one_of_several = std::ranges::any_of(migration_.moves, [&](const Move& other) {
+      return other.index != move_.index && other.from == move_.from && other.to == move_.to;
+    });
+    line("{} → {}{}", move_.from, move_.to, is_one_of_several ? " (" + move_.name + ")" : "");
     const Result<TableSchema> there = move_.target->catalog().describe(move_.mapping.target.name);
     document_["target_exists"] = there.ok();
     line("  target      {}", there.ok() ? "is there" : "would be made");
@@ -1067,6 +1070,11 @@ Result<Analysis> run(const Migration& migration, const Standing& standing, Clock
         "application\n";
   }
   analysis.document["refused"] = analysis.refused;
+  json objects = json::array();
+  for (const json& object : analysis.document["objects"]) {
+    if (std::ranges::count(objects, object) == 0) objects.push_back(object);
+  }
+  analysis.document["objects"] = std::move(objects);
   analysis.text += "would make:\n";
   for (const auto& object : analysis.document["objects"])
     analysis.text += "  " + object.get<std::string>() + "\n";

@@ -223,15 +223,19 @@ class GroupedWriter final : public BatchWriter {
     ASSIGN_OR_RETURN(const auto now, reader_.read_keys(keys));
     // A key may come twice: deleted, then made again.
     std::map<Row, std::map<Row, std::optional<Row>, RowLess>, RowLess> rows;
+    std::set<Row, RowLess> gone;
     for (std::size_t i = 0; i < changes.size(); ++i) {
       const Change& change = changes[i];
+      const std::optional<Row> nothing;
+      const std::optional<Row>& before = gone.contains(change.key) ? nothing : now[i];
       const bool is_as_asked =
-          !change.only_if || (change.only_if->has_value() == now[i].has_value() &&
-                              (!now[i] || same(**change.only_if, *now[i])));
+          !change.only_if || (change.only_if->has_value() == before.has_value() &&
+                              (!before || same(**change.only_if, *before)));
       if (!is_as_asked) {
         ++all.refused;
         continue;
       }
+      if (!change.row) gone.insert(change.key);
       auto& wanted = rows[change.key];
       wanted.clear();
       for (const Row& row : there.at(change.key)) wanted[key_of(row, key_)] = std::nullopt;
@@ -302,6 +306,15 @@ class GroupedWriter final : public BatchWriter {
 };
 
 }  // namespace
+
+Value one_spelling(Value document) {
+  const auto* json = document.get_if<Json>();
+  const auto* text = document.get_if<std::string>();
+  if (json == nullptr && text == nullptr) return document;
+  const nlohmann::json parsed =
+      nlohmann::json::parse(json != nullptr ? json->text : *text, nullptr, false);
+  return parsed.is_object() ? Value::json(parsed.dump()) : document;
+}
 
 Result<std::unique_ptr<SnapshotReader>> open_grouped_reader(Store& base, const SourceShape& shape) {
   return std::unique_ptr<SnapshotReader>(std::make_unique<GroupedReader>(base, shape));

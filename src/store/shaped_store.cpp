@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "base/text.h"
+#include "store/shaped_groups.h"
 #include "store/shaped_rows.h"
 
 namespace whimbrel {
@@ -39,6 +40,12 @@ class ShapedStore::Tables final : public Catalog {
     return base_.differences(wanted, there);
   }
   Result<Value> settle(const ColumnSchema& column, Value value) const override {
+    for (const auto& [name, shape] : store_.sources_) {
+      // No column of the table itself: it is taken apart.
+      if (std::ranges::count(shape->collected, column.name, &Collected::column) > 0) {
+        return one_spelling(std::move(value));
+      }
+    }
     return base_.settle(column, std::move(value));
   }
   Status create(const TableSchema& schema, bool with_indexes) override {

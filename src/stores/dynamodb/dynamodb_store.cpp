@@ -129,6 +129,7 @@ Capabilities DynamoStore::capabilities() const {
   all.compares_inside = false;
   all.holds = false;
   all.writers_max = 4;
+  all.queries = true;
   return all;
 }
 

@@ -35,6 +35,9 @@ class DynamoStore final : public Store, private Catalog, private Capture, privat
   Result<std::optional<std::string>> keep_backup(const std::string& table,
                                                  const std::string& name) override;
   Result<bool> keep_points_in_time(const std::string& table) override;
+  Result<std::unique_ptr<QueryRunner>> open_queries(const std::vector<ReadingQuery>& queries,
+                                                    Milliseconds patience) override;
+  Result<RoomTaken> room_taken(const TableSchema& table) override;
   Result<std::unique_ptr<SnapshotReader>> open_reader(const TableSchema& table) override;
   Result<std::unique_ptr<SnapshotReader>> open_reader_where(
       const TableSchema& table, std::span<const Condition> where) override;

@@ -1,0 +1,270 @@
+"""The example single-table-design on DynamoDB Local and moto, as a user would type it.
+
+What has to be there is computed here, from the old tables alone. Runs under tools/servers/python, with WHIMBREL
+naming the binary.
+"""
+import datetime
+import json
+import os
+import pathlib
+import random
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+sys.path.insert(0, str(ROOT / "test" / "support"))
+from servers import dynamodb_local, moto  # noqa: E402
+
+BINARY = os.environ.get("WHIMBREL", str(ROOT / "build" / "whimbrel"))
+PREFIX = "candlefish-employee-setup-lean-staging"
+GATEWAY = "tyler-setup-graphql-gateway"
+HANDLERS = ["tyler-setup-users-handler", "tyler-setup-contractors-handler", "tyler-setup-secrets-handler"]
+SIZES = {"users": 150, "contractors": 25, "refresh-tokens": 180, "audit": 1250, "config": 12}
+KEYS = {"users": ("id",), "contractors": ("id",), "refresh-tokens": ("token",), "audit": ("id",), "config": ("section", "key")}
+NEW = ("entities", "events", "cache")
+
+
+def S(value):
+    return {"S": str(value)}
+
+
+def plain(value):
+    if isinstance(value, dict):
+        return {name: sorted(map(str, field)) if name in ("SS", "NS", "BS") else plain(field) for name, field in value.items()}
+    return [plain(one) for one in value] if isinstance(value, list) else value
+
+
+class World:
+    def __init__(self, tables, functions):
+        self.functions = functions
+        self.ddb = tables.client("dynamodb")
+        self.random = random.Random(5)
+        self.folder = pathlib.Path(tempfile.mkdtemp(prefix="whimbrel-single-table-"))
+        shutil.copytree(ROOT / "examples" / "single-table-design", self.folder, dirs_exist_ok=True)
+        self.environment = {**os.environ, **tables.environment, "SECRETS_PREFIX": PREFIX, "AWS_ENDPOINT_URL_LAMBDA": functions.url,
+                            "AWS_ENDPOINT_URL_CLOUDWATCH": functions.url}
+        for name in self.ddb.list_tables()["TableNames"]:
+            self.ddb.delete_table(TableName=name)
+        for name, key in KEYS.items():
+            more = {}
+            attributes = [{"AttributeName": part, "AttributeType": "S"} for part in key]
+            if name == "users":
+                attributes.append({"AttributeName": "email", "AttributeType": "S"})
+                more = {"GlobalSecondaryIndexes": [{"IndexName": "email-index", "KeySchema": [{"AttributeName": "email", "KeyType": "HASH"}],
+                                                    "Projection": {"ProjectionType": "ALL"}}]}
+            self.ddb.create_table(TableName=self.name(name), AttributeDefinitions=attributes, BillingMode="PAY_PER_REQUEST",
+                                  KeySchema=[{"AttributeName": part, "KeyType": ("HASH", "RANGE")[at]} for at, part in enumerate(key)], **more)
+            items = [getattr(self, name.replace("-", "_"))(i) for i in range(SIZES[name])]
+            for begin in range(0, len(items), 25):
+                self.ddb.batch_write_item(RequestItems={self.name(name): [{"PutRequest": {"Item": item}} for item in items[begin:begin + 25]]})
+        client, role = functions.client("lambda"), None
+        for function in [GATEWAY, *HANDLERS]:
+            try:
+                client.delete_function(FunctionName=function)
+            except client.exceptions.ResourceNotFoundException:
+                pass
+            role = role or functions.client("iam").create_role(RoleName="role-%d" % time.time_ns(), AssumeRolePolicyDocument="{}")["Role"]["Arn"]
+            client.create_function(FunctionName=function, Runtime="nodejs20.x", Role=role, Handler="a.b", Code={"ZipFile": b"PK\x05\x06" + b"\x00" * 18},
+                                   Environment={"Variables": {"KEPT": "as it is"}})
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+    def name(self, table):
+        return "%s-%s" % (PREFIX, table)
+
+    def users(self, i):
+        role = {"role": S(self.random.choice(["admin", "dev", "ops"]))} if i % 3 else {}
+        return {"id": S("u%d" % i), "email": S("User%d@Example.org" % i), "name": S("User %d é漢" % i), "n": {"N": "%d.25" % i}, **role,
+                "prefs": {"M": {"a": {"L": [{"NULL": True}, {"S": ""}]}}}}
+
+    def contractors(self, i):
+        sponsor = {"sponsorId": S("u%d" % (i * 7))} if i % 5 else {}
+        return {"id": S("c%d" % i), "email": S("Con%d@x.org" % i), "tags": {"SS": ["b", "a"]}, **sponsor}
+
+    def refresh_tokens(self, i):
+        return {"token": S("t%d" % i), "userId": S("u%d" % (i % 150)), "expiresAt": S("2026-12-01T00:%02d:%02d.%03dZ" % (i // 60, i % 60, i))}
+
+    def audit(self, i):
+        return {"id": S("a%d" % i), "userId": S("u%d" % (i % 31)), "timestamp": S("2026-11-%02dT00:00:%02dZ" % (i % 28 + 1, i % 60)),
+                "action": S(["login", "edit"][i % 2]), "detail": {"B": bytes([i % 256])}}
+
+    def config(self, i):
+        return {"section": S("s%d" % (i % 3)), "key": S("k%d" % i), "value": [S("v"), {"N": "5"}, {"M": {"q": S("")}}, {"NULL": True}][i % 4]}
+
+    def scan(self, table, keys):
+        items = {}
+        for page in self.ddb.get_paginator("scan").paginate(TableName=self.name(table), ConsistentRead=True):
+            for item in page["Items"]:
+                items[tuple(item[part]["S"] for part in keys)] = plain(item)
+        return items
+
+    def old(self):
+        return {name: self.scan(name, key) for name, key in KEYS.items()}
+
+    def new(self):
+        return {name: self.scan(name, ("PK", "SK")) for name in NEW}
+
+    def run(self, *words, code=0, **environment):
+        done = subprocess.run([BINARY, words[0], "migration.yaml", *words[1:]], cwd=self.folder, env={**self.environment, **environment},
+                              stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=400)
+        assert done.returncode == code, "%s gave %d instead of %d:\n%s%s" % (words, done.returncode, code, done.stdout, done.stderr)
+        return done.stdout + done.stderr
+
+    def variables(self, function):
+        return self.functions.client("lambda").get_function_configuration(FunctionName=function)["Environment"]["Variables"]
+
+
+def expected(old):
+    new = {name: {} for name in NEW}
+
+    def put(table, item):
+        item = {name: value for name, value in item.items() if value is not None}
+        new[table][item["PK"]["S"], item["SK"]["S"]] = plain(item)
+    for item in old["users"].values():
+        id, email = item["id"]["S"], item.get("email")
+        put("entities", {**item, "PK": S("USER#" + id), "SK": S("PROFILE"), "GSI1PK": email and S("EMAIL#" + email["S"].lower()), "GSI1SK": S("USER#" + id),
+                         "entityType": S("USER")})
+        if "role" in item:
+            put("entities", {"PK": S("ROLE#" + item["role"]["S"]), "SK": S("USER#" + id), "name": item.get("name"), "entityType": S("ROLE_MEMBER")})
+    for item in old["contractors"].values():
+        id = item["id"]["S"]
+        sponsor = old["users"].get((item.get("sponsorId", {}).get("S"),), {})
+        put("entities", {**item, "PK": S("CONTRACTOR#" + id), "SK": S("PROFILE"), "GSI1PK": S("EMAIL#" + item["email"]["S"].lower()), "GSI1SK": S("CONTRACTOR#" + id),
+                         "sponsorName": sponsor.get("name"), "entityType": S("CONTRACTOR")})
+    sections = {}
+    for item in old["config"].values():
+        sections.setdefault(item["section"]["S"], {})[item["key"]["S"]] = item["value"]
+    for section, settings in sections.items():
+        put("entities", {"PK": S("CONFIG#" + section), "SK": S("SETTINGS"), "settings": {"M": settings}, "entityType": S("CONFIG")})
+    for item in old["refresh-tokens"].values():
+        moment = datetime.datetime.fromisoformat(item["expiresAt"]["S"].replace("Z", "+00:00"))
+        put("cache", {**item, "PK": S("TOKEN#" + item["token"]["S"]), "SK": S("USER#" + item["userId"]["S"]), "ttl": {"N": str(int(moment.timestamp()))},
+                      "entityType": S("REFRESH_TOKEN")})
+    for item in old["audit"].values():
+        put("events", {**item, "PK": S("USER#" + item["userId"]["S"]), "SK": S("EVENT#%s#%s" % (item["timestamp"]["S"], item["id"]["S"])),
+                       "GSI1PK": S("ACTION#" + item["action"]["S"]), "GSI1SK": item["timestamp"], "entityType": S("AUDIT")})
+    return new
+
+
+def expect_equal(world):
+    wanted, there = expected(world.old()), world.new()
+    for name in NEW:
+        missing, extra = [key for key in wanted[name] if key not in there[name]], [key for key in there[name] if key not in wanted[name]]
+        differ = [(wanted[name][key], there[name][key]) for key in wanted[name] if key in there[name] and wanted[name][key] != there[name][key]]
+        assert not missing and not extra and not differ, (name, missing[:3], extra[:3], differ[:2])
+
+
+def change_old(world, number):
+    ddb, r = world.ddb, world.random
+    ddb.put_item(TableName=world.name("users"), Item={**world.users(r.randrange(170)), "name": S("Renamed %d" % number)})
+    ddb.delete_item(TableName=world.name("users"), Key={"id": S("u%d" % r.randrange(150))})
+    ddb.put_item(TableName=world.name("audit"), Item={**world.audit(r.randrange(1300)), "userId": S("u%d" % r.randrange(40))})
+    ddb.delete_item(TableName=world.name("audit"), Key={"id": S("a%d" % r.randrange(1250))})
+    ddb.put_item(TableName=world.name("config"), Item={"section": S("s%d" % r.randrange(6)), "key": S("n%d" % number), "value": S("w")})
+    ddb.put_item(TableName=world.name("refresh-tokens"), Item=world.refresh_tokens(r.randrange(200)))
+
+
+def the_guide_from_start_to_end(tables, functions):
+    with World(tables, functions) as world:
+        before = world.old()
+        told = world.run("check")
+        for line in ("users", "contractors", "config", "refresh-tokens", "audit"):
+            assert "%s-%s → " % (PREFIX, line) in told, told
+        world.run("run", "--until", "verify", DRY_RUN="true")
+        assert len(world.ddb.list_tables()["TableNames"]) == 5, "a dry run made a table"
+        world.run("run", "--yes", "--until", "verify")
+        expect_equal(world)
+        assert world.ddb.describe_time_to_live(TableName=world.name("cache"))["TimeToLiveDescription"]["AttributeName"] == "ttl"
+        for round in range(3):
+            change_old(world, round)
+        measured = world.run("measure", "--side", "both", "--duration", "1", "--output", str(world.folder / "measured.json"))
+        assert "user_by_email" in measured, measured
+        world.run("verify", "--sample", "100")
+        told = world.run("cutover", "--yes")
+        assert "must switch by" in told and "let go: " + GATEWAY in told, told
+        assert world.variables(GATEWAY) == {"KEPT": "as it is", "ENTITY_TABLE": world.name("entities"), "EVENT_TABLE": world.name("events"),
+                                            "CACHE_TABLE": world.name("cache"), "USE_NEW_SCHEMA": "true"}, world.variables(GATEWAY)
+        for handler in HANDLERS:
+            assert world.variables(handler) == {"KEPT": "as it is", "ENTITY_TABLE": world.name("entities"), "USE_NEW_SCHEMA": "true"}
+        expect_equal(world)
+        assert "too early" in world.run("finish", "--yes", code=3)
+        # The new application writes; what the old tables can hold has to be there after the way back.
+        entities = world.name("entities")
+        world.ddb.put_item(TableName=entities, Item={"PK": S("USER#fresh"), "SK": S("PROFILE"), "id": S("fresh"), "email": S("F@x"), "name": S("F"), "entityType": S("USER")})
+        world.ddb.update_item(TableName=entities, Key={"PK": S("CONFIG#s0"), "SK": S("SETTINGS")}, UpdateExpression="SET settings.added = :v",
+                              ExpressionAttributeValues={":v": S("later")})
+        world.ddb.delete_item(TableName=world.name("cache"), Key={"PK": S("TOKEN#t7"), "SK": S("USER#u7")})
+        world.ddb.put_item(TableName=world.name("events"), Item={"PK": S("USER#u3"), "SK": S("EVENT#2026-12-24T00:00:00Z#late"), "userId": S("u3"), "id": S("late"),
+                                                                 "timestamp": S("2026-12-24T00:00:00Z"), "action": S("login"), "GSI1PK": S("ACTION#login"),
+                                                                 "GSI1SK": S("2026-12-24T00:00:00Z"), "entityType": S("AUDIT")})
+        wanted = world.old()
+        wanted["users"]["fresh",] = {"id": S("fresh"), "email": S("F@x"), "name": S("F")}
+        wanted["config"]["s0", "added"] = {"section": S("s0"), "key": S("added"), "value": S("later")}
+        wanted["refresh-tokens"].pop(("t7",))
+        wanted["audit"]["late",] = {"id": S("late"), "userId": S("u3"), "timestamp": S("2026-12-24T00:00:00Z"), "action": S("login")}
+        world.run("rollback", "--yes")
+        assert world.old() == wanted, {name: [key for key in wanted[name] if world.old()[name].get(key) != wanted[name][key]] for name in wanted}
+        assert len(world.ddb.list_tables()["TableNames"]) == 5
+        for function in [GATEWAY, *HANDLERS]:
+            assert world.variables(function) == {"KEPT": "as it is"}, world.variables(function)
+        assert set(before) == set(wanted)
+
+
+def killed_in_maintenance_mode_it_ends_by_itself(tables, functions):
+    with World(tables, functions) as world:
+        plan = world.folder / "migration.yaml"
+        plan.write_text(plan.read_text() + 'checks:\n  - {at: held, command: [sh, -c, "touch held; sleep 30"]}\n')
+        world.run("run", "--yes", "--until", "verify")
+        process = subprocess.Popen([BINARY, "cutover", "migration.yaml", "--yes"], cwd=world.folder, env=world.environment, stdin=subprocess.DEVNULL,
+                                   stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        deadline = time.monotonic() + 120
+        while not (world.folder / "held").exists():
+            assert time.monotonic() < deadline and process.poll() is None, "nobody was held"
+            time.sleep(0.05)
+        assert world.variables(GATEWAY)["MAINTENANCE_MODE"] == "true" and world.variables(HANDLERS[0])["READ_ONLY_MODE"] == "true"
+        process.send_signal(signal.SIGKILL)
+        process.wait()
+        deadline = time.monotonic() + 30
+        while any(world.variables(function) != {"KEPT": "as it is"} for function in [GATEWAY, *HANDLERS]):
+            assert time.monotonic() < deadline, "the application stays in maintenance mode"
+            time.sleep(0.2)
+        world.run("rollback", "--yes")
+        assert len(world.ddb.list_tables()["TableNames"]) == 5
+
+
+def native_backups_where_there_are_some(tables, functions):
+    """On moto, which has the calls that DynamoDB Local lacks."""
+    with World(functions, functions) as world:
+        told = json.loads(world.run("run", "--yes", "--until", "backup", "--json").splitlines()[-1])
+        assert told["result"] == "done", told
+        backups = world.ddb.list_backups()["BackupSummaries"]
+        assert sorted(one["TableName"] for one in backups) == sorted(world.name(name) for name in KEYS), backups
+        assert all(one["BackupName"].startswith("migration-backup-" + PREFIX) for one in backups), backups
+        for name in KEYS:
+            about = world.ddb.describe_continuous_backups(TableName=world.name(name))["ContinuousBackupsDescription"]
+            assert about["PointInTimeRecoveryDescription"]["PointInTimeRecoveryStatus"] == "ENABLED", about
+        assert not list(world.folder.rglob("*.rows.zst")), "a second backup was taken"
+
+
+if __name__ == "__main__":
+    failed = 0
+    with dynamodb_local() as tables, moto() as functions:
+        for test in (the_guide_from_start_to_end, killed_in_maintenance_mode_it_ends_by_itself, native_backups_where_there_are_some):
+            if len(sys.argv) > 1 and test.__name__ not in sys.argv[1:]:
+                continue
+            began = time.monotonic()
+            try:
+                test(tables, functions)
+                print("%s: well (%.1f s)" % (test.__name__, time.monotonic() - began), flush=True)
+            except AssertionError as failure:
+                failed += 1
+                print("%s: %s" % (test.__name__, failure), flush=True)
+    sys.exit(1 if failed else 0)
