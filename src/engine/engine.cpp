@@ -8,6 +8,7 @@
 
 #include "aws/metric.h"
 #include "base/text.h"
+#include "checks/http_check.h"
 
 namespace whimbrel {
 
@@ -671,6 +672,14 @@ Status Engine::run_checks(CheckAt at) {
       if (!ran.value().output.empty()) {
         failed.message += ": " + masked(printable(ran.value().output, 300), check.secrets);
       }
+      return failed;
+    }
+    if (check.http) {
+      const Status asked = ask_service(check, parts_.clock, parts_.stop);
+      if (asked.ok()) continue;
+      if (asked.error().code == ErrorCode::cancelled) return asked;
+      failed.message += ": " + asked.error().message;
+      failed.hint = asked.error().hint;
       return failed;
     }
     if (!check.new_rows.empty()) {

@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "base/clock.h"
+#include "plan/http_check.h"
 #include "store/condition.h"
 #include "store/own_rows.h"
 #include "store/store.h"
@@ -134,8 +135,9 @@ struct CheckPlan {
   std::vector<std::string> command;  // else: exit 0 is good
   std::vector<std::string> secrets;  // that are told to nobody
   std::string folder;
+  std::optional<HttpCheckPlan> http;  // else
   std::string new_rows;          // else: a Move's name; the application has written a row of it
-  Milliseconds within{300'000};  // new_rows: after the switch
+  Milliseconds within{300'000};  // new_rows: after the switch; http: asked again for so long
   std::string metric;            // else: "NAMESPACE NAME", below `below`
   std::string metric_of;         // of this resource; "": of all
 };

@@ -11,6 +11,7 @@
 #include "base/text.h"
 #include "plan/parse_check.h"
 #include "plan/parse_copies.h"
+#include "plan/parse_http_check.h"
 #include "plan/parse_measures.h"
 #include "plan/parse_retype.h"
 #include "plan/parse_setting.h"
@@ -81,6 +82,7 @@ class Parser {
     nlohmann::json resolved_plan = resolved(root);
     if (diagnostics_.empty()) {
       hide_values(YamlReader::child(YamlReader::child(root, "cutover"), "switches"), resolved_plan);
+      hide_what_is_sent(YamlReader::child(root, "checks"), resolved_plan);
     }
     plan_.resolved = resolved_plan.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace);
     return std::move(plan_);

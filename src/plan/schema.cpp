@@ -670,14 +670,32 @@ std::string plan_schema() {
         "command": {
           "$ref": "#/$defs/words",
           "description": "A program and its arguments; exit code 0 is good."},
-        "expect": {"$ref": "#/$defs/scalar", "description": "The value that `sql` has to give."},
+        "expect": {
+          "oneOf": [
+            {"$ref": "#/$defs/scalar"},
+            {
+              "type": "object",
+              "additionalProperties": false,
+              "properties": {
+                "status": {
+                  "type": "integer",
+                  "minimum": 100,
+                  "maximum": 599,
+                  "description": "The status of the answer. Without it any from 200 to 299."},
+                "json": {"description": "Each member that it names has to be there and equal, at every depth; others may be there."}}}],
+          "description": "The value that `sql` has to give; beside `http` a map."},
+        "http": {
+          "type": "string",
+          "description": "A URL that is asked, as GET or with `post` as POST. A variable in it is told to nobody."},
+        "post": {
+          "type": ["object", "array"],
+          "description": "Beside `http`: the JSON that is sent."},
         "new_rows": {
           "type": "string",
           "description": "A table of the plan, by its name: after the switch the application has to write a row of it. Only `at: after`."},
         "within": {
           "$ref": "#/$defs/duration",
-          "description": "Beside `new_rows`: how long is waited for it.",
-          "default": "5m"},
+          "description": "Beside `new_rows` how long is waited for it, `5m` when unsaid; beside `http` how long it is asked again, `5s`."},
         "metric": {
           "type": "string",
           "description": "A metric of CloudWatch: its namespace, a blank, its name. Only `at: watch`."},
@@ -687,8 +705,9 @@ std::string plan_schema() {
         {"required": ["sql"]},
         {"required": ["command"]},
         {"required": ["new_rows"]},
-        {"required": ["metric", "below"]}],
-      "description": "One of `sql`, `command`, `new_rows` and `metric`."}}}
+        {"required": ["metric", "below"]},
+        {"required": ["http"]}],
+      "description": "One of `sql`, `command`, `new_rows`, `metric` and `http`."}}}
 )json";
 }
 

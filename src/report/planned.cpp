@@ -114,6 +114,11 @@ PlannedCheck planned_check(const json& one) {
             fmt::format("the metric {}{} stays below {}", metric, of.empty() ? "" : " of " + of,
                         text(part(one, "below")))};
   }
+  if (const std::string url = text(part(one, "http")); !url.empty()) {
+    return {
+        at.empty() ? "after" : at,
+        fmt::format("{} answers{}", url, part(one, "expect").is_null() ? "" : " as the plan says")};
+  }
   std::string what =
       sql.empty() ? "`" + words(part(one, "command")) + "` ends with 0" : "`" + sql + "`";
   if (const std::string wanted = text(part(one, "expect")); !wanted.empty()) {
