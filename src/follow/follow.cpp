@@ -515,6 +515,7 @@ Result<FollowStep> Follow::carry_batch(std::int64_t changes_max) {
   }
   if (!batch.changes.empty()) {
     TRY(journal_.append(ChangesApplied{feed_, batch.position, std::ssize(batch.changes), written}));
+    if (heard_) heard_(batch);
     events_.emit({"changes_applied",
                   {{"feed", feed_},
                    {"changes", std::int64_t{std::ssize(batch.changes)}},

@@ -13,6 +13,7 @@
 
 #include "base/clock.h"
 #include "plan/http_check.h"
+#include "plan/watch_plan.h"
 #include "store/condition.h"
 #include "store/own_rows.h"
 #include "store/store.h"
@@ -174,6 +175,7 @@ struct FinishPlan {
   std::string rename_source_to;  // "": the source is dropped unless kept
   bool keep_source = true;
   bool view = false;
+  std::int64_t clean_checks = 0;  // in a row, by `watch`
   std::optional<Milliseconds> drop_after;
   bool keep_backup = true;
 };
@@ -197,6 +199,7 @@ struct Migration {
   bool forecast_refuses = false;          // a window that is forecast to be too short is not begun
   std::vector<SwitchPlan> switches;
   std::vector<CheckPlan> checks;
+  WatchPlan watch;
   FinishPlan finish;
   bool roll_back_on_failure = false;
   bool production = false;  // `protect: production`

@@ -16,6 +16,7 @@
 #include "plan/parse_retype.h"
 #include "plan/parse_setting.h"
 #include "plan/parse_value.h"
+#include "plan/parse_watch.h"
 #include "plan/plan_file.h"
 #include "plan/variants.h"
 
@@ -27,8 +28,8 @@ const std::vector<std::string> top_keys = {
     "whimbrel",    "migration", "vars",     "variant",    "dry_run", "log",        "stores",
     "tables",      "sync",      "limits",   "verify",     "backup",  "cutover",    "checks",
     "queries",     "criteria",  "advisory", "finish",     "protect", "on_failure", "on_error",
-    "on_conflict", "orphans",   "ids",      "references", "sample",  "retype"};
-const std::vector<std::string> top_later = {"watch", "rehearsal"};
+    "on_conflict", "orphans",   "ids",      "references", "sample",  "retype",     "watch"};
+const std::vector<std::string> top_later = {"rehearsal"};
 
 // What a variant may say: all but which variant it is.
 std::vector<std::string> variant_keys() {
@@ -77,6 +78,7 @@ class Parser {
     backup(YamlReader::child(root, "backup"));
     cutover(YamlReader::child(root, "cutover"));
     checks(YamlReader::child(root, "checks"));
+    plan_.watch = parse_watch(reader_, YamlReader::child(root, "watch"));
     finish(YamlReader::child(root, "finish"));
     agree();
     nlohmann::json resolved_plan = resolved(root);
@@ -701,11 +703,12 @@ class Parser {
     plan_.finish.keep_source = plan_.retypes.empty();
     if (!node.IsDefined() || !reader_.check_keys(node, "`finish`",
                                                  {"after", "rename_source_to", "view", "drop_after",
-                                                  "keep_source", "keep_backup"},
-                                                 {"clean_checks", "backup"})) {
+                                                  "keep_source", "keep_backup", "clean_checks"},
+                                                 {"backup"})) {
       return;
     }
     plan_.finish.after = reader_.duration_at(node, "after").value_or(Milliseconds(0));
+    plan_.finish.clean_checks = reader_.whole_at(node, "clean_checks", 0).value_or(0);
     plan_.finish.rename_source_to = reader_.text_at(node, "rename_source_to").value_or("");
     plan_.view_at = YamlReader::place(YamlReader::child(node, "view"));
     plan_.rename_at = YamlReader::place(YamlReader::child(node, "rename_source_to"));

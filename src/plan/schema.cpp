@@ -216,6 +216,23 @@ std::string plan_schema() {
       "description": "Queries to be measured, by name."},
     "criteria": {"$ref": "#/$defs/criteria", "description": "What a measurement is judged by."},
     "advisory": {"$ref": "#/$defs/criteria", "description": "What a measurement tells without failing."},
+    "watch": {
+      "type": "object",
+      "additionalProperties": false,
+      "properties": {
+        "every": {
+          "$ref": "#/$defs/duration",
+          "description": "How often the time after the switch is checked. Of two clean checks closer than that only one counts.",
+          "default": "1d"},
+        "part": {
+          "type": "string",
+          "pattern": "^([0-9]+/[0-9]+|\\$\\{.*)$",
+          "description": "How much of the keys a check compares, besides all that has changed since the last one: `1/7` is the next seventh. Without it every row.",
+          "default": "1/1"},
+        "webhook": {
+          "type": "string",
+          "description": "A URL that gets JSON by POST when a check is not clean. A variable in it is told to nobody."}},
+      "description": "What `whimbrel watch` does after the switch. It may be changed at any time."},
     "finish": {
       "type": "object",
       "additionalProperties": false,
@@ -224,6 +241,11 @@ std::string plan_schema() {
           "$ref": "#/$defs/duration",
           "description": "How long after the switch the way back stays open; `finish` refuses before.",
           "default": "0s"},
+        "clean_checks": {
+          "type": "integer",
+          "minimum": 0,
+          "description": "How many checks of `whimbrel watch` have to have been clean in a row; `finish` refuses before.",
+          "default": 0},
         "rename_source_to": {
           "type": "string",
           "description": "The old table's new name. For a plan with one table."},
@@ -662,7 +684,7 @@ std::string plan_schema() {
       "properties": {
         "at": {
           "enum": ["before", "held", "after", "watch"],
-          "description": "`before` anything is made, `held` while writers are held, `after` the switch, `watch` when `finish` is asked.",
+          "description": "`before` anything is made, `held` while writers are held, `after` the switch, `watch` when `watch` or `finish` is asked.",
           "default": "after"},
         "sql": {
           "type": "string",

@@ -283,7 +283,7 @@ Status Session::open_own_books() {
 Engine Session::make_engine(std::function<Status()> archive) {
   const auto take = [this](const Migration& migration) { return take_backups(migration); };
   return Engine(migration_, {*journal_, clock_, random_, *executor_, headway_, stop_, *sidecar_,
-                             take, std::move(archive), settings_.force});
+                             take, std::move(archive), settings_.force, settings_.force});
 }
 
 }  // namespace whimbrel
