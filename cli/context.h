@@ -40,6 +40,7 @@ struct Options {
   std::string decide;
   std::string checkpoint;
   std::string after;
+  std::string every;
   bool no_backup = false;
   std::vector<std::string> settings;
   std::string url;

@@ -185,6 +185,14 @@ int dispatch(int argc, char** argv) {
            "  whimbrel rollback migration.yaml --yes", [&] { return rollback(options); }));
   rollback_verb->add_option("--checkpoint", options.checkpoint,
                             "a checkpoint file; its folder is the state");
+  CLI::App* watch_verb = with_plan(
+      verb("watch", "checks both sides after the switch: once, for cron, or again and again",
+           "  whimbrel watch migration.yaml\n  whimbrel watch migration.yaml --every 1d\n"
+           "  whimbrel watch migration.yaml --json | tail -1",
+           [&] { return watch(options); }));
+  watch_verb->add_option(
+      "--every", options.every,
+      "again after so long, until Ctrl-C, carrying back what is written meanwhile");
   CLI::App* finish_verb = with_plan(
       verb("finish", "gives up the way back and removes what is no longer needed",
            "  whimbrel finish migration.yaml\n  whimbrel finish migration.yaml --after 0s --yes",

@@ -14,6 +14,7 @@ int verify(const Options& options);
 int cutover(const Options& options);
 int rollback(const Options& options);
 int finish(const Options& options);
+int watch(const Options& options);
 int backup(const Options& options);
 int restore(const Options& options);
 int report(const Options& options);

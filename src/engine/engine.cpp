@@ -6,7 +6,6 @@
 #include <ctime>
 #include <nlohmann/json.hpp>
 
-#include "aws/metric.h"
 #include "base/text.h"
 
 namespace whimbrel {
@@ -15,9 +14,6 @@ namespace {
 
 constexpr Milliseconds stay_pause{200};
 constexpr int attempts_max = 5;
-constexpr Milliseconds command_check_timeout{60'000};
-constexpr int asks_max = 10;
-constexpr Milliseconds ask_pause{100};
 
 std::string tables_json(const Migration& migration) {
   nlohmann::json tables = nlohmann::json::array();
@@ -273,7 +269,7 @@ std::string Engine::why_given_up() const {
 
 // A database remembers which journal drives it and how far that was, so that two runners notice
 // each other, and an older copy of either is not taken for the present.
-Status Engine::reclaim(bool going_back) {
+Status Engine::is_our_database(bool going_back) {
   const State state = parts_.journal.state();
   if (!state.confirmed("claim")) return {};
   const nlohmann::json result =
@@ -312,6 +308,12 @@ Status Engine::reclaim(bool going_back) {
         {},
         ""};
   }
+  return {};
+}
+
+Status Engine::reclaim(bool going_back) {
+  if (!parts_.journal.state().confirmed("claim")) return {};
+  TRY(is_our_database(going_back));
   for (const auto& [alias, store] : migration_.stores) {
     TRY(store->claim(migration_.name, parts_.journal.id()));
   }
@@ -580,6 +582,12 @@ Status Engine::poll_requests() {
     ASSIGN_OR_RETURN(const std::optional<Request> request, parts_.journal.next_request());
     if (!request) return {};
     std::string answer = "done";
+    if (request->verb == "checked") {  // by somebody who may not write into the journal
+      const Result<Record> record = record_from_json("CheckEnded", request->value);
+      if (record.ok()) TRY(parts_.journal.append(record.value()));
+      TRY(parts_.journal.answer(request->id, record.ok() ? answer : record.error().message));
+      continue;
+    }
     if (request->verb == "pause") {
       paused_ = true;
     } else if (request->verb == "resume") {
@@ -615,114 +623,6 @@ Status Engine::wait_while_paused() {
 Status Engine::reject(const Move& move, const Row& key, const Error& reason) {
   TRY(parts_.sidecar.rejected(move, key, reason.message));
   return parts_.journal.append(RowRejected{move.index, key_digest(key), name_of(reason.code)});
-}
-
-namespace {
-
-// A table may have come since the plan was read: only now is it known who understands the query.
-Result<Value> ask_a_store(const std::map<std::string, std::shared_ptr<Store>>& stores,
-                          const std::string& query) {
-  for (const auto& [alias, store] : stores) {
-    if (store->understands(query).ok()) return store->ask(query);
-  }
-  return stores.begin()->second->ask(query);
-}
-
-}  // namespace
-
-// Whether the application has written the new side since the switch; waits for it as long as the
-// plan says.
-Result<bool> Engine::new_rows_come(const CheckPlan& check) {
-  constexpr Milliseconds look_every{500};
-  const Milliseconds since = parts_.clock.monotonic();
-  while (true) {
-    for (const Move& move : migration_.moves) {
-      if (move.name != check.new_rows) continue;
-      if (migration_.sync == Sync::dual) {
-        ASSIGN_OR_RETURN(const std::vector<Row> keys, move.target->capture().written_on_new_side(
-                                                          {move.name, &move.mapping, true}));
-        if (!keys.empty()) return true;
-      } else {
-        ASSIGN_OR_RETURN(const auto keys, written_by_application(Direction::backward, move));
-        if (!keys.empty()) return true;
-      }
-    }
-    if (parts_.stop.requested()) return Error{ErrorCode::cancelled, "stopped as asked"};
-    if (parts_.clock.monotonic() - since >= check.within) return false;
-    parts_.clock.sleep_for(look_every);
-  }
-}
-
-// A check that cannot be asked has not succeeded: whatever the reason, it is a failed check.
-Status Engine::run_checks(CheckAt at) {
-  for (const CheckPlan& check : migration_.checks) {
-    if (check.at != at) continue;
-    Error failed{ErrorCode::data_mismatch, fmt::format("the plan's check `{}` failed", check.name)};
-    if (!check.command.empty()) {
-      const Result<CommandOutcome> ran =
-          run_command(check.command, check.folder, command_check_timeout);
-      if (ran.ok() && ran.value().exit_code == 0) continue;
-      if (!ran.ok()) {
-        failed.message += ": " + masked(ran.error().message, check.secrets);
-        failed.hint = ran.error().hint;
-        return failed;
-      }
-      failed.message += fmt::format(": exit code {}", ran.value().exit_code);
-      if (!ran.value().output.empty()) {
-        failed.message += ": " + masked(printable(ran.value().output, 300), check.secrets);
-      }
-      return failed;
-    }
-    if (!check.new_rows.empty()) {
-      ASSIGN_OR_RETURN(const bool came, new_rows_come(check));
-      if (came) continue;
-      failed.message += fmt::format(": the application wrote no row of {} within {}",
-                                    check.new_rows, to_duration_text(check.within));
-      failed.hint = "is it running, and has it heard of the switch?";
-      return failed;
-    }
-    if (!check.metric.empty()) {
-      const Result<double> sum =
-          aws::metric_of_the_last_hour(check.metric, check.metric_of, parts_.clock);
-      if (sum.ok() && sum.value() < check.below.value_or(0)) continue;
-      failed.message += sum.ok() ? fmt::format(": {} in the last hour is not below {}", sum.value(),
-                                               check.below.value_or(0))
-                                 : ": " + sum.error().message;
-      if (!sum.ok()) failed.hint = sum.error().hint;
-      return failed;
-    }
-    Result<Value> asked = ask_a_store(migration_.stores, check.sql);
-    const auto may_pass = [&asked] {
-      return !asked.ok() && (asked.error().code == ErrorCode::unavailable ||
-                             asked.error().code == ErrorCode::outcome_unknown);
-    };
-    // Before the switch the same decision is taken again; afterwards this answer decides.
-    if (may_pass() && at != CheckAt::after) return std::move(asked).error();
-    for (int attempt = 1; attempt < asks_max && may_pass(); ++attempt) {
-      parts_.clock.sleep_for(ask_pause);
-      asked = ask_a_store(migration_.stores, check.sql);
-    }
-    if (!asked.ok()) {
-      failed.message += ": " + asked.error().message;
-      failed.hint = asked.error().hint;
-      return failed;
-    }
-    const Value& value = asked.value();
-    if (check.expect && !same(value, *check.expect)) {
-      failed.message +=
-          fmt::format(": {} where {} is expected", show(value), spelled_out(*check.expect));
-      return failed;
-    }
-    if (check.below) {
-      const auto* whole = value.get_if<std::int64_t>();
-      const auto* real = value.get_if<double>();
-      const bool good = (whole != nullptr && static_cast<double>(*whole) < *check.below) ||
-                        (real != nullptr && *real < *check.below);
-      failed.message += fmt::format(": {} is not below {}", show(value), *check.below);
-      if (!good) return failed;
-    }
-  }
-  return {};
 }
 
 Result<EngineOutcome> Engine::cutover(const std::string& only, std::optional<bool> decided) {

@@ -19,6 +19,7 @@
 #include "base/executor.h"
 #include "base/random.h"
 #include "cutover/cutover.h"
+#include "engine/changed_since.h"
 #include "follow/follow.h"
 #include "follow/sidecar.h"
 #include "journal/journal.h"
@@ -45,6 +46,27 @@ struct VerifyOutcome {
   std::int64_t repaired = 0;
 };
 
+// What is wrong, without keys and values of rows; and why, for a person.
+struct CheckFailure {
+  std::string what;
+  Error why;
+};
+struct CheckOutcome {
+  VerifyOutcome compared;
+  bool every_row = true;
+  std::vector<CheckFailure> failures;
+  std::int64_t checks = 0;   // of the plan, that were asked
+  std::int64_t changes = 0;  // that were carried since the check before
+  std::string through;       // JSON: where the next part of the keys begins
+};
+struct ChangedKeys {
+  std::vector<Row> source;
+  std::vector<Row> target;
+};
+
+// `refused` unless the migration is one that `watch` looks at.
+Status must_be_watching(const State& state);
+
 // Backups are taken by a function, so that the engine does not know where they go.
 using TakeBackup = std::function<Result<std::string>(const Migration& migration)>;
 
@@ -61,6 +83,7 @@ class Engine {
     TakeBackup take_backup;
     std::function<Status()> archive = {};  // before `finish` drops a table
     bool gives_up_what_is_gone = false;    // a rollback may lose what only a dropped table held
+    bool needs_no_clean_checks = false;    // `finish` asks for none
     Cutover::StartGuard start_guard = {};  // of settings that hold the application
   };
   Engine(const Migration& migration, Parts parts);
@@ -85,6 +108,13 @@ class Engine {
   Result<VerifyOutcome> repair(std::int64_t sample);
   // Whether what carries writes from side to side is still as it was made. Changes nothing.
   Result<bool> capture_is_whole();
+  // A check after the switch: what the application wrote is carried back, both sides are compared,
+  // the plan's own checks are asked. Writes nothing else, and journals only a comparison of every
+  // row. `rows`: of each move's source, for a part of them. Beside a runner it only looks.
+  Result<CheckOutcome> check(const std::map<int, std::int64_t>& rows, bool beside_runner);
+  // Carries back what the application writes until the next check is due; false when somebody asked
+  // for a rollback, which was carried out.
+  Result<bool> follow_until_check(TimePoint due);
   // Gives up the way back and removes what is no longer needed. `refused` when it is too early.
   Result<EngineOutcome> finish(std::optional<Milliseconds> after);
 
@@ -92,6 +122,7 @@ class Engine {
   // engine.cpp
   Status accept_plan();
   Status must_be_the_plan(const State& state) const;
+  Status is_our_database(bool going_back);
   Status reclaim(bool going_back);
   Status mark();
   Status mend(bool going_back);
@@ -116,10 +147,30 @@ class Engine {
   Status wait_while_paused();
   bool must_stop() const { return parts_.stop.requested() || rollback_asked_; }
   Status reject(const Move& move, const Row& key, const Error& reason);
-  Status run_checks(CheckAt at);
-  Result<bool> new_rows_come(const CheckPlan& check);
   Status hours_are_right();
   std::string what_is_safe();
+
+  // run_checks.cpp
+  Status run_checks(CheckAt at);
+  Status run_check(const CheckPlan& check);
+  Status run_command_check(const CheckPlan& check);
+  Status run_metric_check(const CheckPlan& check);
+  Status run_sql_check(const CheckPlan& check);
+  Status run_new_rows_check(const CheckPlan& check);
+  Result<bool> new_rows_come(const CheckPlan& check);
+
+  // watching.cpp
+  // What a check compares besides a sample: a portion of each move, or every row; and these keys.
+  struct Extent {
+    std::map<int, Portion> portions;
+    std::map<int, ChangedKeys> keys;
+    std::int64_t changes = 0;
+  };
+  static std::string through_of(const Extent& extent);
+  Status carry_back();
+  Result<Extent> extent_of_check(const std::map<int, std::int64_t>& rows);
+  Result<ChangedKeys> keys_changed(const Move& move, const ChangedSince& changed);
+  Status compare_for_check(const std::map<int, std::int64_t>& rows, CheckOutcome& outcome);
 
   // prepare.cpp
   Status backup();
@@ -155,7 +206,9 @@ class Engine {
   Status window_is_wide_enough();
   Status back_to_following(const std::string& why);
   // `follow`: what only lags is carried over and looked at again; else nothing is written.
-  Result<VerifyOutcome> compare_all(std::int64_t sample, bool follow, bool record);
+  Result<VerifyOutcome> compare_all(std::int64_t sample, bool follow, bool record,
+                                    Extent* extent = nullptr);
+  static Status look_at_the_rest(std::vector<std::unique_ptr<Verify>>& verifies, Extent& extent);
   Status settle_suspects(std::vector<std::unique_ptr<Verify>>& verifies, Direction direction,
                          bool follow);
   Status forgive_what_waits(Verify& verify, Direction direction);
@@ -184,6 +237,8 @@ class Engine {
   Status remember_numbers();
   Status give_no_number_again();
   Status archive_name_is_free();
+  Status enough_clean_checks(const State& state) const;
+  std::string and_after_clean_checks(const State& state) const;
   std::vector<const Mapping*> retired_from(const Store& store) const;
   Status tables_can_go();
   Status switch_back();
@@ -209,9 +264,12 @@ class Engine {
   std::atomic<bool> rollback_asked_{false};
   std::optional<Goal> goal_asked_;
   int hold_attempts_ = 0;
-  Milliseconds listened_{0};    // when; guarded by requests_
-  bool replaced_ = false;       // a database is not the one that the journal knows
-  std::optional<Act> failing_;  // the act that was unavailable, until it succeeds
+  Milliseconds listened_{0};  // when; guarded by requests_
+  ChangedSince changed_;
+  bool watches_ = false;         // what is carried back is remembered for the next check
+  bool watches_beside_ = false;  // a runner carries it back
+  bool replaced_ = false;        // a database is not the one that the journal knows
+  std::optional<Act> failing_;   // the act that was unavailable, until it succeeds
   int failures_ = 0;
 };
 

@@ -29,6 +29,9 @@ Follow Engine::make_follow(Direction direction, Store& store) {
   if (direction == Direction::backward && migration_.sync != Sync::dual) {
     follow.keep_what_does_not_fit();
   }
+  if (watches_ && direction == Direction::backward) {
+    follow.tell([this](const ChangeBatch& batch) { changed_.hear(batch); });
+  }
   return follow;
 }
 
@@ -302,7 +305,8 @@ Status Engine::forgive_what_waits(Verify& verify, Direction direction) {
   });
 }
 
-Result<VerifyOutcome> Engine::compare_all(std::int64_t sample, bool follow, bool record) {
+Result<VerifyOutcome> Engine::compare_all(std::int64_t sample, bool follow, bool record,
+                                          Extent* extent) {
   const Milliseconds began = parts_.clock.monotonic();
   const bool switched = parts_.journal.phase() == Phase::watching;
   const Pairing pairing = migration_.sync == Sync::dual ? Pairing::linked
@@ -326,6 +330,9 @@ Result<VerifyOutcome> Engine::compare_all(std::int64_t sample, bool follow, bool
                                                 parts_.journal, parts_.clock, parts_.events));
     verifies.back()->put_back_before(std::move(put_back));
     verifies.back()->has_no_place_for(std::move(no_place));
+    if (extent != nullptr && extent->portions.contains(move.index)) {
+      verifies.back()->only(extent->portions[move.index]);
+    }
     const bool waits_in_a_feed = !follow && migration_.sync != Sync::dual;
     if (waits_in_a_feed) {
       verifies.back()->settle_early([this, direction, verify = verifies.back().get()] {
@@ -345,6 +352,7 @@ Result<VerifyOutcome> Engine::compare_all(std::int64_t sample, bool follow, bool
     }
   }
   TRY(parts_.executor.run(std::move(tasks)));
+  if (extent != nullptr) TRY(look_at_the_rest(verifies, *extent));
   VerifyOutcome outcome;
   TRY(settle_suspects(verifies, direction, follow));
   for (const auto& verify : verifies) {

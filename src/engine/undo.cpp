@@ -377,13 +377,39 @@ Status Engine::can_finish(std::optional<Milliseconds> after) {
                  ""};
   }
   const TimePoint due = state.phase_since + after.value_or(migration_.finish.after);
-  if (parts_.clock.now() >= due) return {};
+  if (parts_.clock.now() >= due) return enough_clean_checks(state);
   return Error{ErrorCode::refused,
-               fmt::format("too early: the plan keeps the way back open until {}", to_iso8601(due)),
+               fmt::format("too early: the plan keeps the way back open until {}{}",
+                           to_iso8601(due), and_after_clean_checks(state)),
                "wait, or say `--after 0s` to give up the way back now",
                "nothing was changed",
                {},
                ""};
+}
+
+std::string Engine::and_after_clean_checks(const State& state) const {
+  const std::int64_t missing = migration_.finish.clean_checks - state.clean_checks;
+  if (missing <= 0 || parts_.needs_no_clean_checks) return "";
+  return fmt::format(", and until {} more checks in a row were clean", missing);
+}
+
+Status Engine::enough_clean_checks(const State& state) const {
+  const std::int64_t wanted = migration_.finish.clean_checks;
+  if (parts_.needs_no_clean_checks || state.clean_checks >= wanted) return {};
+  const std::string last = state.checked && !state.checked->clean
+                               ? fmt::format("; the last one, {}, was not clean: {}",
+                                             to_iso8601(state.checked_at), state.checked->why)
+                               : "";
+  return Error{
+      ErrorCode::refused,
+      fmt::format("too early: the plan wants {} clean checks in a row, and there {} {}{}", wanted,
+                  state.clean_checks == 1 ? "is" : "are", state.clean_checks, last),
+      fmt::format("`whimbrel watch` makes one, and one in {} counts; `--force` finishes "
+                  "without them",
+                  to_duration_text(migration_.watch.every)),
+      "nothing was changed",
+      {},
+      ""};
 }
 
 // A table that comes back from a backup would give numbers again that it has given since.

@@ -515,6 +515,7 @@ Result<FollowStep> Follow::carry_batch(std::int64_t changes_max) {
   }
   if (batch.notes() > 0) {
     TRY(journal_.append(ChangesApplied{feed_, batch.position, batch.notes(), written}));
+    if (heard_) heard_(batch);
     events_.emit(
         {"changes_applied", {{"feed", feed_}, {"changes", batch.notes()}, {"written", written}}});
   }

@@ -56,6 +56,8 @@ class Follow {
   // What the other side cannot hold is kept in the journal, value by value where the rest of a row
   // fits, else the whole row; without this it is an error. Only on the way back.
   void keep_what_does_not_fit() { keeps_ = true; }
+  // Told of every batch that was carried over.
+  void tell(std::function<void(const ChangeBatch& batch)> heard) { heard_ = std::move(heard); }
   // Moves whose table is gone: changes of theirs are passed over.
   void leave_out(std::set<int> moves) { left_out_ = std::move(moves); }
   // Makes the other side's rows for these keys (of the side that is read) what they should be, as
@@ -124,6 +126,7 @@ class Follow {
   bool keeps_ = false;
   RejectRow conflict_;
   std::set<int> left_out_;
+  std::function<void(const ChangeBatch&)> heard_;
 };
 
 }  // namespace whimbrel

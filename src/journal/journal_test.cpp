@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 #include <sqlite3.h>
 
+#include <cmath>
 #include <filesystem>
 
 #include "journal/snapshot.h"
@@ -178,7 +179,8 @@ TEST(JournalRecords, EveryKindCanBeReadBack) {
                                    RowRejected{1, "k", "r"},
                                    OperatorDecided{"w", "v"},
                                    Failed{"c", "m"},
-                                   Closed{"o"}};
+                                   Closed{"o"},
+                                   CheckEnded{true, false, 1, 2, 3, 4, 5, "t", "w"}};
   ASSERT_EQ(all.size(), std::variant_size_v<Record>);
   for (const Record& record : all) {
     const Result<Record> back = record_from_json(name_of(record), to_json(record));
@@ -188,6 +190,58 @@ TEST(JournalRecords, EveryKindCanBeReadBack) {
   EXPECT_FALSE(record_from_json("Nonsense", "{}").ok());
   EXPECT_FALSE(record_from_json("Closed", "[").ok());
   EXPECT_FALSE(record_from_json("Closed", "{\"outcome\":7}").ok());
+}
+
+// Checks after the switch, so many hours after it.
+class CleanChecks {
+ public:
+  CleanChecks() { add(PhaseEntered{Phase::watching, ""}, 0); }
+  void check(double hours, bool clean = true) {
+    add(CheckEnded{clean, true, 0, 0, 0, 1000, 24 * 3'600'000, "", ""}, hours);
+  }
+  void add(const Record& record, double hours) {
+    apply(state, {0, TimePoint(Milliseconds(std::llround(hours * 3'600'000))), record});
+  }
+  State state;
+};
+
+TEST(CleanChecks, CountOnceAPeriodThoughATimerIsNotPunctual) {
+  CleanChecks checks;
+  for (const double hours : {3.0, 26.99, 51.0, 74.0}) checks.check(hours);
+  EXPECT_EQ(checks.state.clean_checks, 4);
+  for (const double hours : {75.0, 90.0, 96.0}) checks.check(hours);
+  EXPECT_EQ(checks.state.clean_checks, 4);
+  checks.check(98.0);
+  EXPECT_EQ(checks.state.clean_checks, 5);
+}
+
+TEST(CleanChecks, BeginAgainAfterOneThatIsNotClean) {
+  CleanChecks checks;
+  checks.check(3);
+  checks.check(27);
+  checks.check(28, false);
+  EXPECT_EQ(checks.state.clean_checks, 0);
+  checks.check(29);
+  EXPECT_EQ(checks.state.clean_checks, 1);
+}
+
+TEST(CleanChecks, OfAnEarlierSwitchDoNotCount) {
+  CleanChecks checks;
+  checks.check(3);
+  checks.add(PhaseEntered{Phase::stuck, ""}, 4);
+  checks.add(PhaseEntered{Phase::watching, ""}, 5);
+  EXPECT_EQ(checks.state.clean_checks, 0);
+  EXPECT_FALSE(checks.state.checked);
+}
+
+TEST(CleanChecks, KnowHowMuchWasCarriedSince) {
+  CleanChecks checks;
+  checks.add(ChangesApplied{"f", "1", 10, 10}, 1);
+  checks.add(CheckEnded{true, true, 0, 0, 10, 0, 0, "", ""}, 2);
+  EXPECT_EQ(checks.state.changes_since_check, 0);
+  checks.add(ChangesApplied{"f", "2", 5, 5}, 3);
+  checks.add(CheckEnded{false, true, 0, 0, 0, 0, 0, "", ""}, 4);
+  EXPECT_EQ(checks.state.changes_since_check, 5);
 }
 
 }  // namespace

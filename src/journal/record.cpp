@@ -100,6 +100,18 @@ template <class V>
 void fields(Closed& r, V&& visit) {
   visit("outcome", r.outcome);
 }
+template <class V>
+void fields(CheckEnded& r, V&& visit) {
+  visit("clean", r.clean);
+  visit("every_row", r.every_row);
+  visit("rows", r.rows);
+  visit("differing", r.differing);
+  visit("changes", r.changes);
+  visit("ms", r.ms);
+  visit("every_ms", r.every_ms);
+  visit("through", r.through);
+  visit("why", r.why);
+}
 
 struct ToJson {
   json out = json::object();
@@ -141,7 +153,7 @@ struct FromJson {
 constexpr const char* names[] = {
     "PlanAccepted",    "PhaseEntered",   "EffectIntended", "EffectConfirmed", "EffectUndone",
     "ChunkCopied",     "ChangesApplied", "ChunkVerified",  "VerifyEnded",     "RowRejected",
-    "OperatorDecided", "Failed",         "Closed"};
+    "OperatorDecided", "Failed",         "Closed",         "CheckEnded"};
 static_assert(std::size(names) == std::variant_size_v<Record>);
 
 template <std::size_t I = 0>
@@ -172,6 +184,32 @@ void begin_attempt(State& state, const PlanAccepted& r) {
     fresh.decisions.insert(*it);
   }
   state = std::move(fresh);
+}
+
+// A timer is not punctual, and a day in spring has 23 hours: a little less than a period is one.
+bool is_another_period(const State& state, const CheckEnded& check, TimePoint began) {
+  const Milliseconds every(check.every_ms);
+  return state.clean_checks == 0 || began - state.clean_counted_at >= every - every / 20;
+}
+
+void take_check(State& state, const CheckEnded& check, TimePoint at) {
+  state.checked = check;
+  state.checked_at = at;
+  state.changes_since_check = std::max<std::int64_t>(0, state.changes_since_check - check.changes);
+  const TimePoint began = at - Milliseconds(check.ms);
+  if (!check.clean) {
+    state.clean_checks = 0;
+  } else if (is_another_period(state, check, began)) {
+    ++state.clean_checks;
+    state.clean_counted_at = began;
+  }
+}
+
+// What was checked before concerns another switch.
+void begin_watching(State& state) {
+  state.checked.reset();
+  state.clean_checks = 0;
+  state.changes_since_check = 0;
 }
 
 }  // namespace
@@ -219,6 +257,7 @@ void apply(State& state, const Stamped& stamped) {
                    state.phase_times.emplace(name_of(r.phase), stamped.at);
                    state.last_failure.reset();
                    state.outcome.clear();
+                   if (r.phase == Phase::watching) begin_watching(state);
                  },
                  [&](const EffectIntended& r) {
                    if (Effect* effect = find_effect(state, r.id)) {
@@ -253,6 +292,7 @@ void apply(State& state, const Stamped& stamped) {
                  [&](const ChangesApplied& r) {
                    state.positions[r.feed] = r.position;
                    state.changes[r.feed] += r.changes;
+                   state.changes_since_check += r.changes;
                  },
                  [&](const ChunkVerified& r) {
                    state.verifies[r.move] = {r.rows, r.differing, r.expected, r.found};
@@ -265,6 +305,7 @@ void apply(State& state, const Stamped& stamped) {
                  [&](const OperatorDecided& r) { state.decisions[r.what] = r.value; },
                  [&](const Failed& r) { state.last_failure = r; },
                  [&](const Closed& r) { state.outcome = r.outcome; },
+                 [&](const CheckEnded& r) { take_check(state, r, stamped.at); },
              },
              stamped.record);
 }

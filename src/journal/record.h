@@ -88,10 +88,22 @@ struct Failed {
 struct Closed {
   std::string outcome;  // finished, rolled_back
 };
+// A check after the switch. It began `ms` before its record.
+struct CheckEnded {
+  bool clean = false;
+  bool every_row = true;
+  std::int64_t rows = 0;
+  std::int64_t differing = 0;
+  std::int64_t changes = 0;  // carried since the check before, and looked at by this one
+  std::int64_t ms = 0;
+  std::int64_t every_ms = 0;  // two clean ones closer than that count as one
+  std::string through;        // JSON: where the next part of the keys begins
+  std::string why;            // it is not clean; without keys and values of rows
+};
 
 using Record = std::variant<PlanAccepted, PhaseEntered, EffectIntended, EffectConfirmed,
                             EffectUndone, ChunkCopied, ChangesApplied, ChunkVerified, VerifyEnded,
-                            RowRejected, OperatorDecided, Failed, Closed>;
+                            RowRejected, OperatorDecided, Failed, Closed, CheckEnded>;
 
 struct Stamped {
   std::int64_t number = 0;
@@ -151,6 +163,12 @@ struct State {
   std::map<std::string, std::string> decisions;  // the latest of each kind
   std::optional<Failed> last_failure;
   std::string outcome;
+  // Since the switch.
+  std::optional<CheckEnded> checked;  // the latest one
+  TimePoint checked_at;
+  std::int64_t clean_checks = 0;  // in a row, as far as they count
+  TimePoint clean_counted_at;     // when the last of these began
+  std::int64_t changes_since_check = 0;
   bool started = false;
 
   const Effect* effect(const std::string& id) const;

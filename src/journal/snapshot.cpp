@@ -8,7 +8,7 @@ namespace {
 
 using nlohmann::json;
 
-constexpr int shape = 1;  // raised when State changes: older snapshots are not used then
+constexpr int shape = 2;  // raised when State changes: older snapshots are not used then
 
 std::int64_t number_of(TimePoint time) { return time.time_since_epoch().count(); }
 TimePoint time_of(const json& number) {
@@ -62,6 +62,11 @@ VerifyEnded verified_from(const json& in) {
           in.at(3).get<std::int64_t>(), in.at(4).get<std::int64_t>()};
 }
 
+json to_json(const CheckEnded& check) { return json::parse(whimbrel::to_json(Record(check))); }
+CheckEnded check_from(const json& in) {
+  return std::get<CheckEnded>(record_from_json("CheckEnded", in.dump()).value());
+}
+
 // Maps with numbers as keys are lists of pairs: a JSON object has only texts.
 template <class T>
 json pairs_of(const std::map<int, T>& map) {
@@ -101,6 +106,13 @@ void read_into(State& state, const json& in) {
   if (const json& failure = in.at("last_failure"); !failure.is_null()) {
     state.last_failure = {failure.at(0).get<std::string>(), failure.at(1).get<std::string>()};
   }
+  if (const json& checked = in.at("checked"); !checked.is_null()) {
+    state.checked = check_from(checked);
+  }
+  state.checked_at = time_of(in.at("checked_at"));
+  state.clean_checks = in.at("clean_checks").get<std::int64_t>();
+  state.clean_counted_at = time_of(in.at("clean_counted_at"));
+  state.changes_since_check = in.at("changes_since_check").get<std::int64_t>();
   state.started = in.at("started").get<bool>();
 }
 
@@ -134,6 +146,11 @@ std::string snapshot_of(const State& state) {
       {"last_failure",
        state.last_failure ? json{state.last_failure->code, state.last_failure->message} : json()},
       {"outcome", state.outcome},
+      {"checked", state.checked ? to_json(*state.checked) : json()},
+      {"checked_at", number_of(state.checked_at)},
+      {"clean_checks", state.clean_checks},
+      {"clean_counted_at", number_of(state.clean_counted_at)},
+      {"changes_since_check", state.changes_since_check},
       {"started", state.started}};
   return out.dump(-1, ' ', false, json::error_handler_t::replace);
 }

@@ -63,6 +63,7 @@ class Binder {
     migration_.hold_max = plan_.hold_max;
     migration_.forecast_refuses = plan_.forecast_refuses;
     migration_.finish = plan_.finish;
+    migration_.watch = plan_.watch;
     migration_.roll_back_on_failure = plan_.roll_back_on_failure;
     migration_.production = plan_.production;
     migration_.folder = plan_.folder;
@@ -1111,7 +1112,7 @@ class Binder {
   void resolve() {
     nlohmann::json resolved = nlohmann::json::parse(plan_.resolved, nullptr, false);
     for (const auto& [alias, store] : stores_) resolved["stores"][alias] = store->identity();
-    for (const char* judged_later : {"queries", "criteria", "advisory", "dry_run"})
+    for (const char* judged_later : {"queries", "criteria", "advisory", "dry_run", "watch"})
       resolved.erase(judged_later);
     // How long writers may be held, and when, can be changed at any time.
     if (resolved.contains("cutover") && resolved["cutover"].is_object()) {

@@ -12,6 +12,8 @@
 #include <vector>
 
 #include "base/clock.h"
+#include "plan/http_check.h"
+#include "plan/watch_plan.h"
 #include "store/condition.h"
 #include "store/own_rows.h"
 #include "store/store.h"
@@ -134,8 +136,9 @@ struct CheckPlan {
   std::vector<std::string> command;  // else: exit 0 is good
   std::vector<std::string> secrets;  // that are told to nobody
   std::string folder;
+  std::optional<HttpCheckPlan> http;  // else
   std::string new_rows;          // else: a Move's name; the application has written a row of it
-  Milliseconds within{300'000};  // new_rows: after the switch
+  Milliseconds within{300'000};  // new_rows: after the switch; http: asked again for so long
   std::string metric;            // else: "NAMESPACE NAME", below `below`
   std::string metric_of;         // of this resource; "": of all
 };
@@ -176,6 +179,7 @@ struct FinishPlan {
   std::string rename_source_to;  // "": the source is dropped unless kept
   bool keep_source = true;
   bool view = false;
+  std::int64_t clean_checks = 0;  // in a row, by `watch`
   std::optional<Milliseconds> drop_after;
   bool keep_backup = true;
   BackupPlan backup = {};  // of the old tables, whether they are dropped or stay
@@ -201,6 +205,7 @@ struct Migration {
   std::vector<SwitchPlan> switches;
   std::vector<SwitchPlan> holds;  // keep the application from writing, where the store cannot
   std::vector<CheckPlan> checks;
+  WatchPlan watch;
   FinishPlan finish;
   bool roll_back_on_failure = false;
   bool production = false;  // `protect: production`

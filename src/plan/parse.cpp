@@ -11,11 +11,13 @@
 #include "base/text.h"
 #include "plan/parse_check.h"
 #include "plan/parse_copies.h"
+#include "plan/parse_http_check.h"
 #include "plan/parse_measures.h"
 #include "plan/parse_reshape.h"
 #include "plan/parse_retype.h"
 #include "plan/parse_setting.h"
 #include "plan/parse_value.h"
+#include "plan/parse_watch.h"
 #include "plan/plan_file.h"
 #include "plan/variants.h"
 
@@ -27,8 +29,8 @@ const std::vector<std::string> top_keys = {
     "whimbrel",    "migration", "vars",     "variant",    "dry_run", "log",        "stores",
     "tables",      "sync",      "limits",   "verify",     "backup",  "cutover",    "checks",
     "queries",     "criteria",  "advisory", "finish",     "protect", "on_failure", "on_error",
-    "on_conflict", "orphans",   "ids",      "references", "sample",  "retype"};
-const std::vector<std::string> top_later = {"watch", "rehearsal"};
+    "on_conflict", "orphans",   "ids",      "references", "sample",  "retype",     "watch"};
+const std::vector<std::string> top_later = {"rehearsal"};
 
 // What a variant may say: all but which variant it is.
 std::vector<std::string> variant_keys() {
@@ -77,12 +79,14 @@ class Parser {
     backup(YamlReader::child(root, "backup"));
     cutover(YamlReader::child(root, "cutover"));
     checks(YamlReader::child(root, "checks"));
+    plan_.watch = parse_watch(reader_, YamlReader::child(root, "watch"));
     finish(YamlReader::child(root, "finish"));
     agree();
     nlohmann::json resolved_plan = resolved(root);
     if (diagnostics_.empty()) {
       hide_values(YamlReader::child(root, "cutover"), "switches", resolved_plan);
       hide_values(YamlReader::child(root, "cutover"), "hold", resolved_plan);
+      hide_what_is_sent(YamlReader::child(root, "checks"), resolved_plan);
     }
     plan_.resolved = resolved_plan.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace);
     return std::move(plan_);
@@ -131,8 +135,10 @@ class Parser {
     if (!vars.IsDefined() || !reader_.check_keys(vars, "`vars`", {})) return;
     for (const auto& entry : vars) {
       const std::string name = entry.first.Scalar();
-      if (!reader_.check_keys(entry.second, "`" + name + "`", {"default", "one_of", "environment"})) continue;
-      if (reader_.word_at(entry.second, "environment", {"first"})) reader_.ask_environment_first(name);
+      if (!reader_.check_keys(entry.second, "`" + name + "`", {"default", "one_of", "environment"}))
+        continue;
+      if (reader_.word_at(entry.second, "environment", {"first"}))
+        reader_.ask_environment_first(name);
       if (const YAML::Node preset = YamlReader::child(entry.second, "default");
           preset.IsDefined()) {
         reader_.set_default(name, preset.IsNull() ? "" : preset.Scalar());
@@ -765,13 +771,14 @@ class Parser {
   void finish(const YAML::Node& node) {
     // An old table of which nobody knows is of no use.
     plan_.finish.keep_source = plan_.retypes.empty();
-    if (!node.IsDefined() || !reader_.check_keys(node, "`finish`",
-                                                 {"after", "rename_source_to", "view", "drop_after",
-                                                  "keep_source", "keep_backup", "backup"},
-                                                 {"clean_checks"})) {
+    if (!node.IsDefined() ||
+        !reader_.check_keys(node, "`finish`",
+                            {"after", "rename_source_to", "view", "drop_after", "keep_source",
+                             "keep_backup", "backup", "clean_checks"})) {
       return;
     }
     plan_.finish.after = reader_.duration_at(node, "after").value_or(Milliseconds(0));
+    plan_.finish.clean_checks = reader_.whole_at(node, "clean_checks", 0).value_or(0);
     plan_.finish.rename_source_to = reader_.text_at(node, "rename_source_to").value_or("");
     plan_.view_at = YamlReader::place(YamlReader::child(node, "view"));
     plan_.rename_at = YamlReader::place(YamlReader::child(node, "rename_source_to"));

@@ -6,6 +6,7 @@
 #include <array>
 
 #include "base/text.h"
+#include "plan/parse_http_check.h"
 
 namespace whimbrel {
 
@@ -19,31 +20,34 @@ class CheckParser {
       : reader_(reader), node_(node), tables_(tables) {}
 
   std::optional<CheckPlan> parse(const std::string& folder) {
-    if (!reader_.check_keys(
-            node_, "a check",
-            {"at", "sql", "command", "new_rows", "metric", "expect", "below", "within", "of"},
-            {"http", "post"})) {
+    if (!reader_.check_keys(node_, "a check",
+                            {"at", "sql", "command", "new_rows", "metric", "http", "post", "expect",
+                             "below", "within", "of"})) {
       return std::nullopt;
     }
-    if (has("http")) return std::nullopt;  // told as not yet
     check_.at = at();
     check_.folder = folder;
     check_.sql = reader_.text_at(node_, "sql").value_or("");
     check_.command = reader_.texts_at(node_, "command");
-    if (has("expect")) check_.expect = reader_.value(YamlReader::child(node_, "expect"));
+    if (has("http")) {
+      http();
+    } else if (has("expect")) {
+      check_.expect = reader_.value(YamlReader::child(node_, "expect"));
+    }
     below();
     const auto said =
         std::ranges::count_if(check_kinds, [this](const char* kind) { return has(kind); });
-    const bool is_empty =
-        check_.sql.empty() && check_.command.empty() && !has("new_rows") && !has("metric");
+    const bool is_empty = check_.sql.empty() && check_.command.empty() && !has("new_rows") &&
+                          !has("metric") && !has("http");
     if (said != 1 || is_empty) {
-      mistake(node_, "a check is one of `sql`, `command`, `new_rows` and `metric`");
+      mistake(node_, "a check is one of `sql`, `command`, `new_rows`, `metric` and `http`");
     }
     if (has("sql")) sql();
     if (has("new_rows")) new_rows();
     if (has("metric")) metric();
-    belongs("within", "new_rows");
+    if (!has("http")) belongs("within", "new_rows");
     belongs("of", "metric");
+    belongs("post", "http");
     name();
     return check_;
   }
@@ -118,6 +122,17 @@ class CheckParser {
     }
   }
 
+  // Asked again for so long, since a service may be just about to come up.
+  void http() {
+    constexpr Milliseconds within_unsaid{5'000};
+    check_.http = parse_http_check(reader_, node_);
+    check_.within = reader_.duration_at(node_, "within").value_or(within_unsaid);
+    if (has("below")) {
+      mistake(YamlReader::child(node_, "below"), "`below` belongs to `sql` and `metric`",
+              "an http check has `expect: {status: 200, json: {…}}`");
+    }
+  }
+
   void belongs(const char* key, const char* to) {
     if (!has(key) || has(to)) return;
     mistake(YamlReader::child(node_, key), fmt::format("`{}` belongs to `{}`", key, to));
@@ -127,9 +142,15 @@ class CheckParser {
     check_.name = !check_.sql.empty()        ? check_.sql
                   : !check_.new_rows.empty() ? "new rows of " + check_.new_rows
                   : !check_.metric.empty()   ? check_.metric
-                                             : join(check_.command, " ");
+                  : check_.http ? (check_.http->post ? "POST " : "GET ") + check_.http->written
+                                : join(check_.command, " ");
     if (!check_.metric_of.empty()) check_.name += " of " + check_.metric_of;
     check_.secrets = reader_.secrets();
+    for (const char* sent : {"http", "post"}) {
+      for (std::string& value : filled_in(reader_, YamlReader::child(node_, sent))) {
+        check_.secrets.push_back(std::move(value));
+      }
+    }
     check_.name = masked(check_.name, check_.secrets);
   }
 

@@ -185,6 +185,7 @@ struct PlanFile {
   std::vector<CheckPlan> checks;  // without their store
   std::vector<Place> check_places;
   MeasuresPlan measures;  // what is measured and judged; never part of the digest
+  WatchPlan watch;
   FinishPlan finish;
   Place rename_at;
   Place view_at;

@@ -334,12 +334,39 @@ TEST(PlanChecks, MistakesInThemAreNamed) {
       {"{at: watch, metric: Errors, below: 1}", "`Errors` is no metric"},
       {"{at: watch, metric: AWS/Lambda Errors}", "a metric needs `below:`"},
       {"{metric: AWS/Lambda Errors, below: 1}", "`metric at after` is part of the grammar"},
-      {"{http: \"https://x\"}", "`http` is part of the grammar, but not yet"},
+      {"{http: x.org}", "`x.org` is no URL of a web service"},
+      {"{http: \"https://u:pw@\"}", "`https://***@` is no URL"},
+      {"{http: \"https://x\", expect: up}", "what an http check expects is a map"},
+      {"{http: \"https://x\", expect: {status: 99}}", "`status`"},
+      {"{sql: x, expect: 1, post: {a: 1}}", "`post` belongs to `http`"},
       {"{sql: x, expect: 1, within: 5m}", "`within` belongs to `new_rows`"},
   };
   for (const auto& [text, message] : cases) {
     const Parsed parsed = parse(head + tables + "checks: [" + text + "]\n");
     EXPECT_TRUE(has(parsed.error, message)) << text << "\n" << parsed.error;
+  }
+}
+
+TEST(PlanChecks, AnHttpCheckTellsWhatIsWrittenAndSendsWhatIsFilledIn) {
+  const Parsed parsed =
+      parse("whimbrel: 1\nmigration: m\nstores: {db: \"any:x\"}\n" + tables +
+            "vars: {key: {default: long-enough}}\n"
+            "checks:\n"
+            "  - {http: \"https://me:pw@x/y?k=${key}\", post: {q: \"${key}\", n: [1, true]},\n"
+            "     expect: {status: 201, json: {up: true, by: \"7\"}}, within: 2s}\n");
+  EXPECT_EQ(parsed.error, "");
+  ASSERT_EQ(parsed.plan.checks.size(), 1U);
+  const CheckPlan& check = parsed.plan.checks[0];
+  ASSERT_TRUE(check.http);
+  EXPECT_EQ(check.name, "POST https://***@x/y?k=${key}");
+  EXPECT_EQ(check.http->url, "https://me:pw@x/y?k=long-enough");
+  EXPECT_EQ(check.http->post, R"({"n":[1,true],"q":"long-enough"})");
+  EXPECT_EQ(check.http->status, 201);
+  EXPECT_EQ(check.http->json, R"({"by":"7","up":true})");
+  EXPECT_EQ(check.within, Milliseconds(2'000));
+  for (const char* secret : {"pw@", "\"long-enough", "=long-enough"}) {
+    EXPECT_FALSE(has(parsed.plan.resolved.substr(0, parsed.plan.resolved.find("\"vars\"")), secret))
+        << parsed.plan.resolved;
   }
 }
 

@@ -225,6 +225,23 @@ std::string plan_schema() {
       "description": "Queries to be measured, by name."},
     "criteria": {"$ref": "#/$defs/criteria", "description": "What a measurement is judged by."},
     "advisory": {"$ref": "#/$defs/criteria", "description": "What a measurement tells without failing."},
+    "watch": {
+      "type": "object",
+      "additionalProperties": false,
+      "properties": {
+        "every": {
+          "$ref": "#/$defs/duration",
+          "description": "How often the time after the switch is checked. Of two clean checks closer than that only one counts.",
+          "default": "1d"},
+        "part": {
+          "type": "string",
+          "pattern": "^([0-9]+/[0-9]+|\\$\\{.*)$",
+          "description": "How much of the keys a check compares, besides all that has changed since the last one: `1/7` is the next seventh. Without it every row.",
+          "default": "1/1"},
+        "webhook": {
+          "type": "string",
+          "description": "A URL that gets JSON by POST when a check is not clean. A variable in it is told to nobody."}},
+      "description": "What `whimbrel watch` does after the switch. It may be changed at any time."},
     "finish": {
       "type": "object",
       "additionalProperties": false,
@@ -233,6 +250,11 @@ std::string plan_schema() {
           "$ref": "#/$defs/duration",
           "description": "How long after the switch the way back stays open; `finish` refuses before.",
           "default": "0s"},
+        "clean_checks": {
+          "type": "integer",
+          "minimum": 0,
+          "description": "How many checks of `whimbrel watch` have to have been clean in a row; `finish` refuses before.",
+          "default": 0},
         "rename_source_to": {
           "type": "string",
           "description": "The old table's new name. For a plan with one table."},
@@ -717,7 +739,7 @@ std::string plan_schema() {
       "properties": {
         "at": {
           "enum": ["before", "held", "after", "watch"],
-          "description": "`before` anything is made, `held` while writers are held, `after` the switch, `watch` when `finish` is asked.",
+          "description": "`before` anything is made, `held` while writers are held, `after` the switch, `watch` when `watch` or `finish` is asked.",
           "default": "after"},
         "sql": {
           "type": "string",
@@ -725,14 +747,32 @@ std::string plan_schema() {
         "command": {
           "$ref": "#/$defs/words",
           "description": "A program and its arguments; exit code 0 is good."},
-        "expect": {"$ref": "#/$defs/scalar", "description": "The value that `sql` has to give."},
+        "expect": {
+          "oneOf": [
+            {"$ref": "#/$defs/scalar"},
+            {
+              "type": "object",
+              "additionalProperties": false,
+              "properties": {
+                "status": {
+                  "type": "integer",
+                  "minimum": 100,
+                  "maximum": 599,
+                  "description": "The status of the answer. Without it any from 200 to 299."},
+                "json": {"description": "Each member that it names has to be there and equal, at every depth; others may be there."}}}],
+          "description": "The value that `sql` has to give; beside `http` a map."},
+        "http": {
+          "type": "string",
+          "description": "A URL that is asked, as GET or with `post` as POST. A variable in it is told to nobody."},
+        "post": {
+          "type": ["object", "array"],
+          "description": "Beside `http`: the JSON that is sent."},
         "new_rows": {
           "type": "string",
           "description": "A table of the plan, by its name: after the switch the application has to write a row of it. Only `at: after`."},
         "within": {
           "$ref": "#/$defs/duration",
-          "description": "Beside `new_rows`: how long is waited for it.",
-          "default": "5m"},
+          "description": "Beside `new_rows` how long is waited for it, `5m` when unsaid; beside `http` how long it is asked again, `5s`."},
         "metric": {
           "type": "string",
           "description": "A metric of CloudWatch: its namespace, a blank, its name. Only `at: watch`."},
@@ -742,8 +782,9 @@ std::string plan_schema() {
         {"required": ["sql"]},
         {"required": ["command"]},
         {"required": ["new_rows"]},
-        {"required": ["metric", "below"]}],
-      "description": "One of `sql`, `command`, `new_rows` and `metric`."}}}
+        {"required": ["metric", "below"]},
+        {"required": ["http"]}],
+      "description": "One of `sql`, `command`, `new_rows`, `metric` and `http`."}}}
 )json";
 }
 

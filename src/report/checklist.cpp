@@ -5,6 +5,7 @@
 #include <algorithm>
 
 #include "base/text.h"
+#include "report/clean_checks.h"
 #include "report/headline.h"
 
 namespace whimbrel {
@@ -181,6 +182,22 @@ CheckLine way_back_is_kept(const ReportFacts& facts) {
   return line;
 }
 
+CheckLine checks_were_clean(const ReportFacts& facts) {
+  const std::int64_t wanted = facts.plan.clean_checks;
+  CheckLine line{"clean_checks",     "Checks after the switch were clean",
+                 Tick::not_measured, "none was made yet",
+                 by_journal,         false};
+  const State& state = facts.state;
+  if (!state.checked) return line;
+  line.value = printable(clean_checks_text(state, wanted), 400);
+  if (!state.checked->clean) {
+    line.tick = Tick::not_met;
+  } else if (state.clean_checks >= wanted) {
+    line.tick = Tick::met;
+  }
+  return line;
+}
+
 CheckLine no_error_is_open(const ReportFacts& facts) {
   const auto errors = std::ssize(facts.story.incidents);
   CheckLine line{"no_open_error", "No error is open", tick(!facts.state.last_failure),
@@ -253,6 +270,7 @@ std::vector<CheckLine> checklist(const ReportFacts& facts) {
       rows_were_read(facts), backup_was_verified(facts),  rows_were_copied(facts),
       rows_are_equal(facts), no_row_was_set_aside(facts), switch_was_made(facts),
       hold_was_short(facts), way_back_is_kept(facts),     no_error_is_open(facts)};
+  if (facts.state.checked || facts.plan.clean_checks > 0) lines.push_back(checks_were_clean(facts));
   for (CheckLine& line : criteria(facts)) lines.push_back(std::move(line));
   return lines;
 }

@@ -259,6 +259,9 @@ std::string way_back(const ReportFacts& facts) {
                             due > facts.wanted.now ? "allows from" : "has allowed since",
                             to_day_text(due));
       }
+      if (const std::int64_t wanted = facts.plan.clean_checks; state.clean_checks < wanted) {
+        text += fmt::format(", once {} checks in a row were clean", wanted);
+      }
       text += facts.dual() ? "; both sides are kept equal until then."
                            : "; what the application writes is carried back to the old side.";
       if (!facts.dual() && !facts.wanted.runner) {

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <cstdlib>
 #include <string_view>
 
 #include "base/text.h"
@@ -114,6 +115,11 @@ PlannedCheck planned_check(const json& one) {
             fmt::format("the metric {}{} stays below {}", metric, of.empty() ? "" : " of " + of,
                         text(part(one, "below")))};
   }
+  if (const std::string url = text(part(one, "http")); !url.empty()) {
+    return {
+        at.empty() ? "after" : at,
+        fmt::format("{} answers{}", url, part(one, "expect").is_null() ? "" : " as the plan says")};
+  }
   std::string what =
       sql.empty() ? "`" + words(part(one, "command")) + "` ends with 0" : "`" + sql + "`";
   if (const std::string wanted = text(part(one, "expect")); !wanted.empty()) {
@@ -190,6 +196,7 @@ Planned planned(const State& state, const json& file) {
   plan.production = text(part(document, "protect")) == "production";
   const json& finish = part(document, "finish");
   plan.finish_after = parse_duration(text(part(finish, "after"))).value_or(Milliseconds(0));
+  plan.clean_checks = std::strtoll(text(part(finish, "clean_checks")).c_str(), nullptr, 10);
   plan.rename_source_to = text(part(finish, "rename_source_to"));
   plan.keeps_source = flag(part(finish, "keep_source"), part(document, "retype").is_null());
   plan.view = flag(part(finish, "view"), false);

@@ -48,6 +48,7 @@ struct Planned {
   bool rolls_back_on_failure = false;
   bool production = false;
   Milliseconds finish_after{0};
+  std::int64_t clean_checks = 0;  // that `finish` wants, in a row
   std::string rename_source_to;
   bool keeps_source = true;
   bool view = false;

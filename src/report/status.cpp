@@ -8,6 +8,7 @@
 
 #include "base/counted.h"
 #include "base/text.h"
+#include "report/clean_checks.h"
 #include "report/files.h"
 #include "report/headline.h"
 #include "report/planned.h"
@@ -87,10 +88,8 @@ std::string way_back(const State& state, const json& about, TimePoint now, bool 
   if (state.phase == Phase::rolled_back) return "way back: taken";
   if (state.phase != Phase::watching) return "way back: open";
   const Milliseconds after(about.value("finish_after_ms", std::int64_t{0}));
-  const TimePoint due = state.phase_since + after;
-  std::string text = "way back: open until `finish`";
-  if (after.count() > 0 && due > now)
-    text += ", which the plan allows from " + to_iso8601(due).substr(0, 16);
+  std::string text = "way back: open until `finish`" +
+                     finish_waits_for(state, after, planned(state, nullptr).clean_checks, now);
   if (about.value("sync", "") != "dual" && !somebody_runs) {
     text += "; changes wait in the database until a runner starts";
   }
@@ -250,6 +249,8 @@ json status_document(const Journal& journal, TimePoint now, const std::optional<
                             {"full", state.verified->full},
                             {"at", to_iso8601(state.verified_at)}};
   }
+  json checks = clean_checks_document(state, planned(state, nullptr).clean_checks);
+  if (!checks.is_null()) document["checks"] = std::move(checks);
   if (somebody_runs && headway) {
     json at_work = to_json(*headway);
     at_work["at"] = to_iso8601(headway->at);
@@ -311,6 +312,8 @@ Told tell(const Journal& journal, TimePoint now, const std::optional<Headway>& h
   if (const auto kept = document["kept_rows"].get<std::int64_t>(); kept > 0) {
     told.tail += wrapped(rows_text(kept) + " with values that the old shape cannot hold", 2);
   }
+  const std::string checks = clean_checks_text(state, planned(state, nullptr).clean_checks);
+  if (!checks.empty()) told.tail += wrapped("checks: " + printable(checks, 600), 2);
   if (state.last_failure) {
     told.tail += wrapped("last error: " + printable(state.last_failure->message, 600), 2);
   }
@@ -464,6 +467,10 @@ std::vector<NextStep> next_steps(const State& state, const std::string& plan, Be
                                   : "switch over"),
               step("rollback", "undo everything so far")};
     case Phase::watching:
+      if (state.clean_checks < planned(state, nullptr).clean_checks) {
+        return {step("watch", "check both sides: `finish` waits for clean checks"),
+                step("rollback", "go back without losing a write")};
+      }
       return {step("verify", "compare both sides again"),
               step("rollback", "go back without losing a write"),
               step("finish", "give up the way back and clean up")};

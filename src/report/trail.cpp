@@ -168,6 +168,11 @@ void TrailTeller::hear(const Stamped& stamped) {
                     ended->full ? "every row" : "a sample",
                     to_duration_text(Milliseconds(ended->ms)), plural(ended->rows, "row", "rows"),
                     with_thousands(ended->differing)));
+  } else if (const auto* check = std::get_if<CheckEnded>(&record)) {
+    add(check->clean ? LineKind::phase : LineKind::failure, stamped,
+        fmt::format("check after the switch: {} compared ({}), {}",
+                    plural(check->rows, "row", "rows"), check->every_row ? "every row" : "a part",
+                    check->clean ? "clean" : "not clean: " + check->why));
   } else if (const auto* decided = std::get_if<OperatorDecided>(&record)) {
     add(LineKind::decision, stamped, decision_text(*decided));
   } else if (const auto* failed = std::get_if<Failed>(&record)) {

@@ -387,8 +387,9 @@ Engine Session::make_engine(std::function<Status()> archive) {
       return start_guard(program, orders);
     };
   }
-  return Engine(migration_, {*journal_, clock_, random_, *executor_, headway_, stop_, *sidecar_,
-                             take, std::move(archive), settings_.force, std::move(guard)});
+  return Engine(migration_,
+                {*journal_, clock_, random_, *executor_, headway_, stop_, *sidecar_, take,
+                 std::move(archive), settings_.force, settings_.force, std::move(guard)});
 }
 
 }  // namespace whimbrel

@@ -53,6 +53,10 @@ void Verify::close(Lane& lane) {
 
 // Two halves of the source, where the store can say what its middle is, keep two processors busy.
 Result<int> Verify::open() {
+  if (portion_) {
+    open_portion();
+    return static_cast<int>(lanes_.size());
+  }
   Lane& first = lanes_.emplace_back();
   if (move_.compares_inside && sample_ == 0) {
     ASSIGN_OR_RETURN(const auto inside, move_.target->open_inside(move_.mapping, *move_.source));
@@ -61,6 +65,32 @@ Result<int> Verify::open() {
   if (const std::optional<Row> middle = first.until) lanes_.emplace_back().after = middle;
   if (sample_ == 0) lanes_.emplace_back().of_target = true;
   return static_cast<int>(lanes_.size());
+}
+
+void Verify::open_portion() {
+  for (const bool of_target : {false, true}) {
+    Lane& lane = lanes_.emplace_back();
+    lane.of_target = of_target;
+    lane.after = of_target ? portion_->target : portion_->source;
+    lane.began_within = lane.after.has_value();
+    lane.rows_left = portion_->rows;
+  }
+}
+
+// At the end of the table a portion that began within it goes on with the first row.
+bool Verify::ends_portion(Lane& lane, bool at_end) {
+  if (*lane.rows_left > 0 && !at_end) return false;
+  if (*lane.rows_left > 0 && lane.began_within) {
+    lane.began_within = false;
+    return false;
+  }
+  (lane.of_target ? portion_->target : portion_->source) = lane.after;
+  return true;
+}
+
+ChunkLimits Verify::limits_of(const Lane& lane) const {
+  return {std::min(lane.rows_per_chunk, lane.rows_left.value_or(lane.rows_per_chunk)),
+          bytes_per_chunk};
 }
 
 Status Verify::open_to_judge() {
@@ -192,17 +222,17 @@ Status Verify::note_chunk(std::int64_t rows, const Fingerprint& expected, const 
 }
 
 Result<bool> Verify::source_chunk_inside(Lane& lane) {
-  ASSIGN_OR_RETURN(
-      const InsideComparison chunk,
-      lane.inside->compare_after(lane.after, lane.until, {lane.rows_per_chunk, bytes_per_chunk}));
+  ASSIGN_OR_RETURN(const InsideComparison chunk,
+                   lane.inside->compare_after(lane.after, lane.until, limits_of(lane)));
+  if (lane.rows_left) *lane.rows_left -= std::max<std::int64_t>(1, chunk.expected.rows());
   TRY(note_chunk(chunk.expected.rows(), chunk.expected, chunk.found, chunk.differing));
   lane.after = chunk.range.through;
   return !lane.after.has_value();
 }
 
 Result<bool> Verify::source_chunk(Lane& lane) {
-  ASSIGN_OR_RETURN(const ChunkOfRows chunk,
-                   lane.source->read_after(lane.after, {lane.rows_per_chunk, bytes_per_chunk}));
+  ASSIGN_OR_RETURN(const ChunkOfRows chunk, lane.source->read_after(lane.after, limits_of(lane)));
+  if (lane.rows_left) *lane.rows_left -= std::ssize(chunk.rows);
   std::vector<Row> suspects;
   std::vector<Row> keys;
   std::vector<Row> target_keys;
@@ -277,7 +307,7 @@ Result<bool> Verify::is_on_new_side_only(const Row& target_key) {
 
 // Rows that only the target has: by the keys, where both tables lie in one store.
 Result<bool> Verify::target_chunk(Lane& lane) {
-  const ChunkLimits limits{lane.rows_per_chunk, bytes_per_chunk};
+  const ChunkLimits limits = limits_of(lane);
   std::vector<Row> suspects;
   if (lane.inside != nullptr) {
     ASSIGN_OR_RETURN(const std::optional<InsideStrangers> strangers,
@@ -293,12 +323,14 @@ Result<bool> Verify::target_chunk(Lane& lane) {
         suspects.push_back(std::move(source_key).value());
       }
       TRY(suspect(suspects));
+      if (lane.rows_left) *lane.rows_left -= limits.rows_max;
       lane.after = strangers->range.through;
       return !lane.after.has_value();
     }
   }
   if (move_.own != nullptr) return own_chunk(lane);
   ASSIGN_OR_RETURN(const ChunkOfRows chunk, lane.target->read_after(lane.after, limits));
+  if (lane.rows_left) *lane.rows_left -= std::ssize(chunk.rows);
   std::vector<Row> keys;
   for (const Row& row : chunk.rows) {
     const Row target_key = key_of(row, move_.mapping.target_key);
@@ -349,9 +381,36 @@ Result<Step> Verify::step(int number) {
   if (took > Milliseconds(500)) {
     lane.rows_per_chunk = std::max<std::int64_t>(lane.rows_per_chunk / 4, 100);
   }
-  if (!ended.value() && !sampled_enough()) return Step::again;
+  const bool is_done =
+      lane.rows_left ? ends_portion(lane, ended.value()) : ended.value() || sampled_enough();
+  if (!is_done) return Step::again;
   close(lane);
   return Step::done;
+}
+
+Status Verify::look_at(const std::vector<Row>& source_keys) {
+  constexpr std::ptrdiff_t at_once = 500;
+  for (auto from = source_keys.begin(); from != source_keys.end();) {
+    const auto to = from + std::min(at_once, source_keys.end() - from);
+    TRY(suspect({from, to}));
+    from = to;
+  }
+  rows_ += std::ssize(source_keys);
+  return {};
+}
+
+Status Verify::look_at_target(const std::vector<Row>& target_keys) {
+  std::vector<Row> source_keys;
+  for (const Row& key : target_keys) {
+    Result<Row> source_key = source_key_of(move_.mapping, key, move_.source->catalog());
+    if (source_key.ok()) {
+      source_keys.push_back(std::move(source_key).value());
+      continue;
+    }
+    ASSIGN_OR_RETURN(const bool is_there_only, is_on_new_side_only(key));
+    if (!is_there_only) return std::move(source_key).error();
+  }
+  return look_at(source_keys);
 }
 
 Status Verify::recheck() {

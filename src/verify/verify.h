@@ -31,6 +31,14 @@ struct Difference {
   std::string what;  // "missing", "extra", or the columns
 };
 
+// A rolling part of the rows: so many from where the last part ended, and behind the last row on
+// with the first. Positions are as the readers gave them.
+struct Portion {
+  std::int64_t rows = 0;
+  std::optional<Row> source;
+  std::optional<Row> target;
+};
+
 enum class Pairing {
   lagging,   // the source serves; the target follows with a lag
   linked,    // the store keeps both in step
@@ -42,6 +50,10 @@ class Verify {
   // `sample`: compare about this many rows instead of all; 0 for all.
   Verify(std::span<const Move> moves, const Move& move, Pairing pairing, std::int64_t sample,
          Journal& journal, Clock& clock, Events& events);
+  // Only this part, instead of all rows; to be said before open().
+  void only(Portion portion) { portion_ = std::move(portion); }
+  // Where the next one begins, when all lanes are done.
+  const Portion& portion() const { return *portion_; }
   // How many lanes there are: parts of the source, and the target for rows that only it has.
   Result<int> open();
   // The next chunk of a lane; when all of them are done, every row was looked at once.
@@ -50,6 +62,9 @@ class Verify {
   void put_back_before(std::set<Row, RowLess> target_keys) { put_back_ = std::move(target_keys); }
   // Target keys of rows that the source has no place for: they are kept, and no difference.
   void has_no_place_for(std::set<Row, RowLess> target_keys) { no_place_ = std::move(target_keys); }
+  // These rows as well, whatever the lanes looked at.
+  Status look_at(const std::vector<Row>& source_keys);
+  Status look_at_target(const std::vector<Row>& target_keys);
   // Looks again at what was suspect; what still differs stays.
   Status recheck();
   // Suspects with these source keys are only waiting in a feed that nobody follows right now.
@@ -77,6 +92,8 @@ class Verify {
     std::optional<Row> after;
     std::optional<Row> until;
     std::int64_t rows_per_chunk = 1000;
+    std::optional<std::int64_t> rows_left;  // of a portion
+    bool began_within = false;              // a portion that did not begin with the first row
     std::unique_ptr<SnapshotReader> source;
     std::unique_ptr<SnapshotReader> target;
     std::unique_ptr<InsideCopier> inside;
@@ -105,11 +122,15 @@ class Verify {
   Result<std::string> verdict(const std::optional<Row>& source, const std::optional<Row>& target,
                               const Row& target_key);
   bool sampled_enough();
+  ChunkLimits limits_of(const Lane& lane) const;
+  void open_portion();
+  bool ends_portion(Lane& lane, bool at_end);
 
   std::span<const Move> moves_;
   const Move& move_;
   Pairing pairing_;
   std::int64_t sample_;
+  std::optional<Portion> portion_;
   Journal& journal_;
   Clock& clock_;
   Events& events_;

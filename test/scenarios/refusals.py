@@ -153,9 +153,9 @@ def rows_without_a_key_are_refused():
 
 def not_yet_is_said_by_name():
     world = World(rows=3)
-    changed(world, "sync: dual", "sync: dual\nrehearsal: {}\nwatch: {every: 1d}\nretype: []")
+    changed(world, "sync: dual", "sync: dual\nrehearsal: {}\nretype: []")
     _, _, err = world.run("check", expect=2)
-    expect_words(err, "`rehearsal` is part of the grammar, but not yet of this release", "`watch`", "`retype`")
+    expect_words(err, "`rehearsal` is part of the grammar, but not yet of this release", "`retype`")
     world.close()
 
 
