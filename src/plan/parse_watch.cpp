@@ -19,11 +19,11 @@ class WatchParser {
   WatchParser(YamlReader& reader, const YAML::Node& node) : reader_(reader), node_(node) {}
 
   WatchPlan parse() {
-    if (!reader_.check_keys(node_, "`watch`", {"every", "part", "webhook"}, {"alarm"}))
-      return plan_;
+    if (!reader_.check_keys(node_, "`watch`", {"every", "part", "webhook", "alarm"})) return plan_;
     every();
     part();
     webhook();
+    if (const YAML::Node node = YamlReader::child(node_, "alarm"); node.IsDefined()) alarm(node);
     return plan_;
   }
 
@@ -74,6 +74,40 @@ class WatchParser {
     plan_.webhook_written = web_url_as_written(node);
     plan_.secrets = reader_.secrets();
     for (std::string& value : filled_in(reader_, node)) plan_.secrets.push_back(std::move(value));
+  }
+
+  void alarm(const YAML::Node& node) {
+    if (!reader_.check_keys(node, "`alarm`", {"name", "metric", "above", "period", "times"}))
+      return;
+    AlarmPlan alarm;
+    alarm.name = reader_.text_at(node, "name").value_or("");
+    if (alarm.name.empty()) mistake(node, "an alarm needs `name:`", "as it is to be called there");
+    alarm.metric = reader_.text_at(node, "metric").value_or("");
+    if (const std::size_t space = alarm.metric.rfind(' ');
+        space == std::string::npos || space == 0 || space + 1 == alarm.metric.size()) {
+      mistake(node, fmt::format("`{}` is no metric", printable(alarm.metric)),
+              "its namespace and its name, like `metric: AWS/Lambda Errors`");
+    }
+    above(node, alarm);
+    alarm.period = reader_.duration_at(node, "period").value_or(alarm.period);
+    if (alarm.period.count() == 0 || alarm.period.count() % 60'000 != 0) {
+      mistake(YamlReader::child(node, "period"), "the period of an alarm is whole minutes",
+              "like 5m");
+    }
+    alarm.times = reader_.whole_at(node, "times", 1).value_or(alarm.times);
+    plan_.alarm = std::move(alarm);
+  }
+
+  void above(const YAML::Node& node, AlarmPlan& alarm) {
+    const YAML::Node above = YamlReader::child(node, "above");
+    const Value limit = above.IsDefined() && above.IsScalar() ? reader_.value(above) : Value();
+    if (const auto* whole = limit.get_if<std::int64_t>()) {
+      alarm.above = static_cast<double>(*whole);
+    } else if (const auto* real = limit.get_if<double>()) {
+      alarm.above = *real;
+    } else {
+      mistake(above.IsDefined() ? above : node, "an alarm needs `above:`, a number", "like 5");
+    }
   }
 
   YamlReader& reader_;

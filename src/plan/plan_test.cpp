@@ -45,9 +45,10 @@ TEST(PlanMistakes, ACaretPointsAtThePlace) {
 }
 
 TEST(PlanMistakes, WhatIsNotYetCarriedOutIsNamed) {
-  const Parsed parsed = parse(head + tables + "rehearsal: {}\nwatch: {}\n");
+  const Parsed parsed =
+      parse(head + tables + "rehearsal: {}\nbackup: {to: \"file:b\", point_in_time: enable}\n");
   EXPECT_TRUE(has(parsed.error, "`rehearsal` is part of the grammar, but not yet of this release"));
-  EXPECT_TRUE(has(parsed.error, "`watch` is part of the grammar"));
+  EXPECT_TRUE(has(parsed.error, "`point_in_time` is part of the grammar"));
 }
 
 TEST(PlanMistakes, AKeySaidTwiceIsNoticed) {
@@ -368,6 +369,35 @@ TEST(PlanChecks, AnHttpCheckTellsWhatIsWrittenAndSendsWhatIsFilledIn) {
     EXPECT_FALSE(has(parsed.plan.resolved.substr(0, parsed.plan.resolved.find("\"vars\"")), secret))
         << parsed.plan.resolved;
   }
+}
+
+TEST(PlanWatch, IsReadWithItsAlarm) {
+  const Parsed parsed =
+      parse(head + tables +
+            "watch: {every: 6h, part: 2/14, webhook: \"https://x/y\",\n"
+            "  alarm: {name: a, metric: AWS/Lambda Errors, above: 5, period: 10m, times: 2}}\n"
+            "finish: {after: 7d, clean_checks: 7}\n");
+  EXPECT_EQ(parsed.error, "");
+  const WatchPlan& watch = parsed.plan.watch;
+  EXPECT_EQ(watch.every, Milliseconds(6 * 3'600'000));
+  EXPECT_TRUE(watch.compares_a_part());
+  EXPECT_EQ(watch.rows_of_a_part(700), 100);
+  EXPECT_EQ(watch.rows_of_a_part(701), 101);
+  EXPECT_EQ(watch.rows_of_a_part(0), 1);
+  EXPECT_EQ(watch.webhook, "https://x/y");
+  ASSERT_TRUE(watch.alarm);
+  EXPECT_EQ(watch.alarm->metric, "AWS/Lambda Errors");
+  EXPECT_EQ(watch.alarm->above, 5);
+  EXPECT_EQ(watch.alarm->period, Milliseconds(600'000));
+  EXPECT_EQ(watch.alarm->times, 2);
+  EXPECT_EQ(parsed.plan.finish.clean_checks, 7);
+}
+
+TEST(PlanWatch, UnsaidIsEveryRowOnceADay) {
+  const Parsed parsed = parse(head + tables);
+  EXPECT_EQ(parsed.plan.watch.every, Milliseconds(86'400'000));
+  EXPECT_FALSE(parsed.plan.watch.compares_a_part());
+  EXPECT_EQ(parsed.plan.finish.clean_checks, 0);
 }
 
 TEST(PlanSecrets, APasswordDoesNotReachTheResolvedPlan) {

@@ -240,7 +240,26 @@ std::string plan_schema() {
           "default": "1/1"},
         "webhook": {
           "type": "string",
-          "description": "A URL that gets JSON by POST when a check is not clean. A variable in it is told to nobody."}},
+          "description": "A URL that gets JSON by POST when a check is not clean. A variable in it is told to nobody."},
+        "alarm": {
+          "type": "object",
+          "required": ["name", "metric", "above"],
+          "additionalProperties": false,
+          "properties": {
+            "name": {"type": "string", "description": "What it is called there."},
+            "metric": {
+              "type": "string",
+              "description": "Its namespace, a blank, its name, like `AWS/Lambda Errors`. `whimbrel NotClean` is what each check sends: 1 when it is not clean, else 0."},
+            "above": {"type": "number", "description": "It goes off when the sum of a period is above this."},
+            "period": {
+              "$ref": "#/$defs/duration",
+              "description": "Whole minutes.",
+              "default": "5m"},
+            "times": {
+              "$ref": "#/$defs/count",
+              "description": "So many periods in a row.",
+              "default": 1}},
+          "description": "An alarm of CloudWatch, which each check makes, or makes so again. It stays when the migration is finished."}},
       "description": "What `whimbrel watch` does after the switch. It may be changed at any time."},
     "finish": {
       "type": "object",

@@ -12,6 +12,15 @@
 
 namespace whimbrel {
 
+// Of CloudWatch: made, or made so again, by every check.
+struct AlarmPlan {
+  std::string name;
+  std::string metric;  // "NAMESPACE NAME"
+  double above = 0;    // the sum within a period
+  Milliseconds period{300'000};
+  std::int64_t times = 1;  // periods in a row
+};
+
 struct WatchPlan {
   // Two clean checks count as two when about so long lies between them.
   Milliseconds every{86'400'000};
@@ -21,6 +30,7 @@ struct WatchPlan {
   std::string webhook;          // "": nobody is told
   std::string webhook_written;  // before variables are filled in
   std::vector<std::string> secrets;
+  std::optional<AlarmPlan> alarm;
 
   bool compares_a_part() const { return part < parts; }
   // Of so many rows, at least one.

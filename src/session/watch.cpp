@@ -6,6 +6,7 @@
 
 #include "base/counted.h"
 #include "base/text.h"
+#include "checks/cloud_alarm.h"
 #include "checks/webhook.h"
 #include "measure/judge.h"
 #include "measure/measure.h"
@@ -119,6 +120,17 @@ void tell_webhook(Session& session, const json& what) {
   }
 }
 
+void keep_cloud_alarm(Session& session, bool clean) {
+  const WatchPlan& plan = session.plan().watch;
+  if (!plan.alarm) return;
+  const Status kept = keep_alarm(*plan.alarm, session.plan().migration, clean, session.clock());
+  if (!kept.ok()) {
+    session.host().warn(
+        fmt::format("the alarm {} could not be made: {}", plan.alarm->name, kept.error().message),
+        kept.error().hint);
+  }
+}
+
 json failure_of(Session& session, const std::vector<std::string>& reasons) {
   return {{"migration", session.plan().migration},
           {"result", "not clean"},
@@ -132,18 +144,6 @@ void tell_webhook(Session& session, const Watched& watched) {
   what["differing"] = watched.outcome.compared.differing;
   what["clean_checks"] = watched.clean_checks;
   tell_webhook(session, what);
-}
-
-// The migration is one that is watched, and cannot be opened: that is an alarm, too. What an error
-// says may name rows.
-Status opened_or_alarmed(Session& session) {
-  TRY(session.open_journal(false));
-  TRY(must_be_watching(session.journal().state()));
-  Status opened = session.open_all();
-  if (opened.ok() || session.is_dry_run()) return opened;
-  tell_webhook(session, failure_of(session, {fmt::format("the check could not be carried out ({})",
-                                                         name_of(opened.error().code))}));
-  return opened;
 }
 
 Result<std::map<int, std::int64_t>> rows_of_all(Session& session) {
@@ -166,10 +166,11 @@ Status finish_check(Session& session, Watched& watched, Milliseconds took, bool 
   watched.clean_checks_wanted = finish.clean_checks;
   watched.finish_from = state.phase_since + finish.after;
   if (!watched.clean()) tell_webhook(session, watched);
+  keep_cloud_alarm(session, watched.clean());
   return {};
 }
 
-Result<Watched> check_once(Session& session, Engine& engine, bool beside_runner) {
+Result<Watched> carry_out_check(Session& session, Engine& engine, bool beside_runner) {
   const Milliseconds began = session.clock().monotonic();
   Watched watched;
   ASSIGN_OR_RETURN(const auto rows, rows_of_all(session));
@@ -193,6 +194,28 @@ Result<Watched> check_once(Session& session, Engine& engine, bool beside_runner)
     }
   }
   return watched;
+}
+
+// What an error says may name rows.
+void tell_that_it_failed(Session& session, const Error& error) {
+  if (error.code == ErrorCode::cancelled) return;
+  tell_webhook(session, failure_of(session, {fmt::format("the check could not be carried out ({})",
+                                                         name_of(error.code))}));
+}
+
+Result<Watched> check_once(Session& session, Engine& engine, bool beside_runner) {
+  Result<Watched> watched = carry_out_check(session, engine, beside_runner);
+  if (!watched.ok()) tell_that_it_failed(session, watched.error());
+  return watched;
+}
+
+// The migration is one that is watched, and cannot be opened: that is an alarm, too.
+Status opened_or_alarmed(Session& session) {
+  TRY(session.open_journal(false));
+  TRY(must_be_watching(session.journal().state()));
+  Status opened = session.open_all();
+  if (!opened.ok() && !session.is_dry_run()) tell_that_it_failed(session, opened.error());
+  return opened;
 }
 
 }  // namespace
