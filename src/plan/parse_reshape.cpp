@@ -63,7 +63,7 @@ void parse_reshaped(YamlReader& reader, const YAML::Node& value, ColumnEntry& co
   const Place at = YamlReader::place(value);
   std::string shown;
   if (looks_up) {
-    const char* like = "like {lookup: name, in: users, by: user_id}";
+    const char* like = "like {lookup: name, in: customers, by: customer}";
     column.lookup = LookupEntry{name("lookup", like), name("in", like), name("by", like), at};
     if (column.lookup->take.empty() || column.lookup->table.empty() || column.lookup->by.empty()) {
       return;

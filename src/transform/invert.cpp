@@ -47,6 +47,7 @@ struct Inverter {
   const ExprPtr& back;  // what stands for the target's column
   const TableSchema& source;
   Kind target_holds;
+  bool is_key = false;  // of the target: then a row whose parts would come back cut is refused
 
   std::vector<Inverse> invert(const ExprPtr& expr) const;
   std::vector<Inverse> invert_template(const Template& node) const;
@@ -80,6 +81,7 @@ std::vector<Inverse> Inverter::invert_template(const Template& node) const {
     return {from_text(column, is_all ? back : make_expr(Between{back, prefix, suffix}),
                       held_by(source, column))};
   }
+  if (!is_key) return {};
   const std::vector<std::string> separators(literals.begin() + 1, literals.end() - 1);
   if (std::ranges::any_of(separators, &std::string::empty)) return {};
   std::vector<Inverse> all;
@@ -234,7 +236,8 @@ std::vector<Inverse> Inverter::invert(const ExprPtr& expr) const {
 std::vector<Inverse> invert(const std::string& target_column, const ExprPtr& expr,
                             const TableSchema& source, const TableSchema& target) {
   const ExprPtr back = make_expr(ColumnRef{target_column});
-  return Inverter{back, source, held_by(target, target_column)}.invert(expr);
+  return Inverter{back, source, held_by(target, target_column), target.is_key(target_column)}
+      .invert(expr);
 }
 
 }  // namespace whimbrel
