@@ -73,7 +73,7 @@ class Binder {
         entries_, tables_by_name(plan_, stores_, begun_with_, diagnostics_, migration_.not_taken));
     migration_.only_copies = plan_.only_copies();
     if (migration_.only_copies) learn_schemas();
-    shapes_ = std::make_unique<Shapes>(stores_, entries_, diagnostics_);
+    shapes_ = std::make_unique<Shapes>(stores_, entries_, plan_.sync == Sync::dual, diagnostics_);
     for (const TableEntry& entry : entries_) TRY(table(entry));
     shapes_->keep_apart();
     use_shapes();
@@ -99,7 +99,7 @@ class Binder {
     if (!entries.ok()) return;
     entries_ = std::move(entries).value();
     if (plan_.only_copies()) learn_schemas();
-    shapes_ = std::make_unique<Shapes>(stores_, entries_, diagnostics_);
+    shapes_ = std::make_unique<Shapes>(stores_, entries_, plan_.sync == Sync::dual, diagnostics_);
     for (const TableEntry& entry : entries_) {
       const bool are_there = stores_.contains(entry.from.alias) && stores_.contains(entry.to.alias);
       const bool is_one =

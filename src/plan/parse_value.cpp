@@ -373,6 +373,9 @@ ExprPtr parse_value(YamlReader& reader, const YAML::Node& node) {
         first == node.end() ? YamlReader::place(node) : YamlReader::place(first->first);
     if (std::ranges::count(later_functions, key) > 0) {
       reader.diagnostics().not_yet(at, key);
+    } else if (key == "lookup" || key == "collect") {
+      reader.diagnostics().add(at, fmt::format("`{}` is no part of another value", key),
+                               "let it be all that a column under `columns:` is");
     } else {
       const std::string near = did_you_mean(key, value_functions);
       reader.diagnostics().add(at, fmt::format("there is no function `{}`", printable(key)),

@@ -45,10 +45,9 @@ TEST(PlanMistakes, ACaretPointsAtThePlace) {
 }
 
 TEST(PlanMistakes, WhatIsNotYetCarriedOutIsNamed) {
-  const Parsed parsed =
-      parse(head + tables + "rehearsal: {}\nbackup: {to: \"file:b\", point_in_time: enable}\n");
+  const Parsed parsed = parse(head + tables + "rehearsal: {}\nbackup: {to: \"s3://b\"}\n");
   EXPECT_TRUE(has(parsed.error, "`rehearsal` is part of the grammar, but not yet of this release"));
-  EXPECT_TRUE(has(parsed.error, "`point_in_time` is part of the grammar"));
+  EXPECT_TRUE(has(parsed.error, "`backup to s3:` is part of the grammar"));
 }
 
 TEST(PlanMistakes, AKeySaidTwiceIsNoticed) {
@@ -124,7 +123,8 @@ TEST(PlanValues, MistakesInThemAreNamed) {
       {"'{id'", "a `{` is not closed"},
       {"'{id|lowr}'", "did you mean `lower`?"},
       {"{cast: a}", "`cast` needs `to:`"},
-      {"{lookup: a, in: b, by: c}", "`lookup` is part of the grammar, but not yet"},
+      {"{ref: a}", "`ref` is part of the grammar, but not yet"},
+      {"{lookup: a, in: b, by: c}", "`lookup` is no part of another value"},
       {"[a, b]", "a list is no value"},
   };
   for (const auto& [text, message] : cases) {

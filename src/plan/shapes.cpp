@@ -38,8 +38,8 @@ const ExprPtr* value_of(const std::vector<std::pair<std::string, ExprPtr>>& colu
 }  // namespace
 
 Shapes::Shapes(const std::map<std::string, std::shared_ptr<Store>>& stores,
-               std::vector<TableEntry>& entries, Diagnostics& diagnostics)
-    : stores_(stores), entries_(entries), diagnostics_(diagnostics) {
+               std::vector<TableEntry>& entries, bool linked, Diagnostics& diagnostics)
+    : stores_(stores), entries_(entries), linked_(linked), diagnostics_(diagnostics) {
   // Who names the file that makes a table says it for all that are to have rows there.
   for (TableEntry& entry : entries) {
     if (entry.create_file || entry.create_like_source) continue;
@@ -238,7 +238,7 @@ bool Shapes::close(const TableEntry& entry,
   shape.shaped = source;
   const std::size_t own_key = source.key.size();
   // A table without a usable key is told of by who needs one.
-  if (!shape.is_grouped() && own_key > 0 && source.row_number().empty() &&
+  if (!linked_ && !shape.is_grouped() && own_key > 0 && source.row_number().empty() &&
       !lengthen_key(entry, columns, target, shape)) {
     return false;
   }

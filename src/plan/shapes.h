@@ -19,8 +19,9 @@ namespace whimbrel {
 class Shapes {
  public:
   // All of these outlive it. `entries`: what the plan names by pattern is named one by one.
+  // `linked`: links carry each write, which know rows by their keys alone.
   Shapes(const std::map<std::string, std::shared_ptr<Store>>& stores,
-         std::vector<TableEntry>& entries, Diagnostics& diagnostics);
+         std::vector<TableEntry>& entries, bool linked, Diagnostics& diagnostics);
 
   // What a source looks like to the values of its entry: with columns for what is looked up, or as
   // groups. False when a mistake was noted.
@@ -56,6 +57,7 @@ class Shapes {
 
   const std::map<std::string, std::shared_ptr<Store>>& stores_;
   const std::vector<TableEntry>& entries_;
+  bool linked_;
   Diagnostics& diagnostics_;
   std::map<std::string, std::shared_ptr<ShapedStore>> shaped_;
   SourceShape open_;                    // of the entry that is bound right now

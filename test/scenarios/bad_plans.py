@@ -699,11 +699,17 @@ safe: nothing was changed
          edit=[("sync: dual", "  - from: db/c\n    to: db/b\n    create: new.sql\n"
                               "    columns: {id: id, v: v, n: n}\nsync: dual")],
          text=r'''
-error: db/b is the target of `a` as well
-  at plan.yaml:10:9
-     10 |     to: db/b
-        |         ^~~~
-hint: rows of two tables in one are not yet of this release
+error: the plan has 2 mistakes
+a row of `a` and one of `c` could have the same key in b
+  at plan.yaml:9:5
+      9 |   - from: db/c
+        |     ^
+  hint: let a key column of each begin with a text of its own, like "ORDER#{id}", or give each a constant there
+rows that get another shape cannot be kept in step by links
+  at plan.yaml:13:7
+     13 | sync: dual
+        |       ^~~~
+  hint: say `sync: capture`
 safe: nothing was changed
 '''),
     Case("target_is_the_source_of_another_table",
