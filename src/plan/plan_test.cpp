@@ -124,7 +124,7 @@ TEST(PlanValues, MistakesInThemAreNamed) {
       {"'{id|lowr}'", "did you mean `lower`?"},
       {"{cast: a}", "`cast` needs `to:`"},
       {"{ref: a}", "`ref` is part of the grammar, but not yet"},
-      {"{lookup: a, in: b, by: c}", "`lookup` is no part of another value"},
+      {"{cast: {lookup: a, in: b, by: c}, to: text}", "`lookup` is no part of another value"},
       {"[a, b]", "a list is no value"},
   };
   for (const auto& [text, message] : cases) {

@@ -295,7 +295,9 @@ Status Shapes::lead_back(const Move& move, Mapping& mapping) const {
     });
   }
   if (!is_written_back_) {
-    mapping.losses.clear();
+    mapping.losses = {{"all columns",
+                       "they follow from the first item of the row: what the new application "
+                       "writes here alone is not brought back"}};
     mapping.new_only.clear();
   }
   constexpr ChunkLimits looked_at{300, std::int64_t{1} << 20};
