@@ -47,7 +47,10 @@ Trial::Trial(const Migration& migration, Journal& journal, Events& events, const
     : migration_(migration), journal_(journal), events_(events), stop_(stop) {}
 
 std::string Trial::id_of(const Move& move, int part) {
-  return fmt::format("trial:{}{}", move.to, part == 0 ? "" : fmt::format("\n{}", part));
+  // Several moves may have one table, each with its rows.
+  const std::string alias = move.to.substr(0, move.to.find('/') + 1);
+  return fmt::format("trial:{}{}{}", alias, move.mapping.target.name,
+                     part == 0 ? "" : fmt::format("\n{}", part));
 }
 
 bool Trial::is_of(const Move& move, const Effect& effect) {
@@ -100,8 +103,9 @@ Status Trial::follow_references() {
       TRY(follow_inner(child, lot, found));
       for (const ForeignKey& reference : child.mapping.source.foreign_keys) {
         for (const Move& parent : migration_.moves) {
-          const bool refers = parent.source == child.source &&
-                              ascii_iequals(parent.mapping.source.name, reference.parent);
+          const bool refers =
+              parent.source == child.source &&
+              ascii_iequals(parent.source->stored_as(parent.mapping.source.name), reference.parent);
           if (!refers) continue;
           const std::vector<int> columns = columns_of_parent_key(child, parent, reference);
           if (columns.empty()) {

@@ -159,7 +159,8 @@ class TableAnalysis {
     for (const ForeignKey& key : move_.mapping.source.foreign_keys) {
       for (const Move& parent : migration_.moves) {
         const bool is_it =
-            parent.source == move_.source && ascii_iequals(parent.mapping.source.name, key.parent);
+            parent.source == move_.source &&
+            ascii_iequals(parent.source->stored_as(parent.mapping.source.name), key.parent);
         if (!is_it || !leaves_out_rows(parent)) continue;
         const int column = move_.mapping.source.column_index(key.columns.front());
         const bool is_followed =
@@ -430,11 +431,15 @@ class TableAnalysis {
     for (const ForeignKey& key : move_.mapping.target.foreign_keys) {
       Reference reference{key.parent, {}, nullptr, nullptr};
       TableSchema parent;
+      int makers = 0;
       for (const Move& other : migration_.moves) {
-        const bool makes_it = other.target->identity() == move_.target->identity() &&
-                              ascii_iequals(other.mapping.target.name, key.parent);
+        const bool makes_it =
+            other.target->identity() == move_.target->identity() &&
+            ascii_iequals(other.target->stored_as(other.mapping.target.name), key.parent);
         if (makes_it) reference.move = &other;
+        makers += makes_it ? 1 : 0;
       }
+      if (makers > 1) continue;  // the row may be of any of them
       // Looked at where rows are selected.
       if (reference.move != nullptr && move_.among_others && key.columns.size() == 1) continue;
       if (reference.move != nullptr) {
@@ -997,8 +1002,9 @@ std::string levels_of(const Migration& migration, json& document) {
   for (const Move& move : migration.moves) {
     for (const ForeignKey& key : move.mapping.target.foreign_keys) {
       for (const Move& other : migration.moves) {
-        const bool is_it = other.index != move.index && other.target == move.target &&
-                           ascii_iequals(other.mapping.target.name, key.parent);
+        const bool is_it =
+            other.index != move.index && other.target == move.target &&
+            ascii_iequals(other.target->stored_as(other.mapping.target.name), key.parent);
         if (is_it) parents[static_cast<std::size_t>(move.index)].insert(other.index);
       }
     }

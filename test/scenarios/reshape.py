@@ -252,6 +252,25 @@ def there_and_back_under_writers():
     world.remove()
 
 
+def a_trial_leaves_nothing():
+    world = World(people=20)
+    told = world.run("test", "--limit", "4", "--yes")
+    assert "guests: " in told and "everything was removed again" in told, told
+    with world.open() as db:
+        tables = {row[0] for row in db.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
+        assert not {"things", "events"} & tables, tables
+        db.executescript(NEW + "INSERT INTO things (pk, sk, kind) VALUES ('ELSE#1', 'X', 'others')")
+    world.run("test", "--limit", "4", "--yes")
+    with world.open() as db:
+        assert db.execute("SELECT pk FROM things").fetchall() == [("ELSE#1",)]
+    world.run("run", "--yes", "--until", "verify")
+    expect_equal(world)
+    world.run("rollback", "--yes")
+    with world.open() as db:
+        assert db.execute("SELECT pk FROM things").fetchall() == [("ELSE#1",)]
+    world.remove()
+
+
 def survives_sigkill():
     world = World(people=3000)
     for kill in range(6):
@@ -336,7 +355,7 @@ def holds_and_puts_back():
 
 def main():
     wanted = sys.argv[1:]
-    for test in (there_and_back_under_writers, survives_sigkill, tells_what_cannot_be, lets_go_when_killed, holds_and_puts_back):
+    for test in (there_and_back_under_writers, a_trial_leaves_nothing, survives_sigkill, tells_what_cannot_be, lets_go_when_killed, holds_and_puts_back):
         if wanted and test.__name__ not in wanted:
             continue
         began = time.monotonic()
