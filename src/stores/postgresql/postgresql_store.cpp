@@ -369,21 +369,54 @@ Result<TableSchema> PostgresqlStore::describe(const std::string& table) {
 }
 
 // Made, described, and rolled back.
+namespace {
+
+// A schema that is there for the length of a transaction that is rolled back.
+constexpr const char* parsed_schema = "whimbrel_parsed";
+
+std::string in_schema(std::string ddl, const std::string& schema) {
+  const std::string quoted_schema = quote_name(schema);
+  const std::string quoted_parsed = quote_name(parsed_schema);
+  for (const std::string& written : {quoted_parsed + ".", std::string(parsed_schema) + "."}) {
+    for (std::size_t at = ddl.find(written); at != std::string::npos;
+         at = ddl.find(written, at + quoted_schema.size())) {
+      ddl.replace(at, written.size() - 1, quoted_schema);
+    }
+  }
+  return ddl;
+}
+
+}  // namespace
+
+// The table may be there already: so it is made where nobody else has one.
 Result<TableSchema> PostgresqlStore::parse(const std::string& ddl, const std::string& table) {
   ASSIGN_OR_RETURN(const ConnectionPtr connection, sessions_->take());
   ASSIGN_OR_RETURN(const Transaction transaction, Transaction::begin(*connection));
   const TableName name = split_name(table);
-  const std::string schema = name.schema.empty() ? "whimbrel_parsed" : name.schema;
+  std::string schema = name.schema;
+  if (schema.empty()) {
+    TRY(connection->query("SELECT set_config('search_path', $1, true)",
+                          {connection->search_path()}));
+    ASSIGN_OR_RETURN(const auto current,
+                     connection->query("SELECT coalesce(current_schema(), 'public')", {}));
+    schema = current.front().front().value_or("public");
+  }
   TRY(connection->execute(
-      fmt::format("CREATE SCHEMA IF NOT EXISTS {0}; SET LOCAL search_path = {0}, "
-                  "pg_catalog",
-                  quote_name(schema))));
+      fmt::format("CREATE SCHEMA {0}; SET LOCAL search_path = {0}, {1}, pg_catalog",
+                  quote_name(parsed_schema), quote_name(schema))));
   TRY(connection->execute(ddl));
   TRY(connection->execute("SET LOCAL search_path = pg_catalog"));
-  ASSIGN_OR_RETURN(TableSchema made,
-                   postgresql::describe(*connection, spelled({schema, name.table})));
-  made.name = spelled(name);
-  return made;
+  Result<TableSchema> made =
+      postgresql::describe(*connection, spelled({parsed_schema, name.table}));
+  const bool says_its_schema = !made.ok() && made.error().code == ErrorCode::not_found;
+  if (says_its_schema) made = postgresql::describe(*connection, spelled({schema, name.table}));
+  if (!made.ok()) return made;
+  TableSchema parsed = std::move(made).value();
+  parsed.name = spelled(name);
+  parsed.create_ddl = in_schema(std::move(parsed.create_ddl), schema);
+  parsed.key_index_ddl = in_schema(std::move(parsed.key_index_ddl), schema);
+  for (std::string& index : parsed.index_ddl) index = in_schema(std::move(index), schema);
+  return parsed;
 }
 
 Result<TableSchema> PostgresqlStore::sketch(
