@@ -8,6 +8,7 @@
 #include "base/text.h"
 #include "copy/copy.h"
 #include "engine/engine.h"
+#include "plan/subset.h"
 #include "store/image.h"
 
 namespace whimbrel {
@@ -140,11 +141,13 @@ Result<std::string> Engine::try_one_row(const Move& move) {
   if (move.among_others && !move.mapping.target.uniques.empty()) {
     return std::string("nothing: a row of others may hold a value that ours is to have");
   }
-  ASSIGN_OR_RETURN(const auto reader, move.source->open_reader(move.mapping.source));
+  ASSIGN_OR_RETURN(const auto reader,
+                   move.source->open_reader_where(move.mapping.source, move.where));
   ASSIGN_OR_RETURN(const ChunkOfRows chunk,
                    reader->read_after(std::nullopt, {rows_looked_at, std::int64_t{8} << 20}));
   if (chunk.rows.empty()) return std::string("nothing: the source has no rows");
   for (const Row& row : chunk.rows) {
+    if (!meets_conditions(move, row)) continue;
     const Result<Row> image = image_of(move.mapping, row, move.target->catalog());
     if (!image.ok() && move.on_error == OnError::reject) continue;
     if (!image.ok()) return image.error();

@@ -193,7 +193,8 @@ class GroupedWriter final : public BatchWriter {
  public:
   GroupedWriter(Store& base, const SourceShape& shape, const std::vector<std::string>& columns,
                 std::unique_ptr<BatchWriter> writer)
-      : shape_(shape),
+      : catalog_(base.catalog()),
+        shape_(shape),
         reader_(base, shape),
         writer_(std::move(writer)),
         key_(positions_of(shape.table.key, shape.table)) {
@@ -271,8 +272,11 @@ class GroupedWriter final : public BatchWriter {
       }
       for (std::size_t i = 0; i < given_.size(); ++i) {
         const Collected& one = shape_.collected[i];
-        row[static_cast<std::size_t>(shape_.table.column_index(one.by))] = Value::text(name);
-        row[static_cast<std::size_t>(shape_.table.column_index(one.value))] = values[i];
+        for (const auto& [column, value] :
+             {std::pair(one.by, Value::text(name)), std::pair(one.value, values[i])}) {
+          const auto at = static_cast<std::size_t>(shape_.table.column_index(column));
+          ASSIGN_OR_RETURN(row[at], catalog_.settle(shape_.table.columns[at], value));
+        }
       }
       wanted[key_of(row, key_)] = key_of(row, positions_of(columns, shape_.table));
     }
@@ -298,6 +302,7 @@ class GroupedWriter final : public BatchWriter {
     return fields;
   }
 
+  Catalog& catalog_;
   const SourceShape& shape_;
   GroupedReader reader_;
   std::unique_ptr<BatchWriter> writer_;

@@ -11,6 +11,7 @@ import pathlib
 import random
 import shutil
 import signal
+import sqlite3
 import subprocess
 import sys
 import tempfile
@@ -302,11 +303,114 @@ def native_backups_where_there_are_some(tables, functions):
         assert not list(world.folder.rglob("*.rows.zst")), "a second backup was taken"
 
 
+FOLD = """
+whimbrel: 1
+migration: fold
+stores: {db: "sqlite:app.db", aws: "dynamodb:"}
+tables:
+  - as: people
+    from: db/people
+    to: aws/things
+    create: things.json
+    items:
+      - columns: {pk: "PERSON#{id}", sk: {const: PROFILE}, kind: {const: person}}
+        same: [id, mail, name, role]
+      - when: {present: role}
+        columns: {pk: "ROLE#{role}", sk: "PERSON#{id}", name: name, kind: {const: member}}
+        rest: drop
+  - as: visits
+    from: db/visits
+    to: aws/things
+    columns: {pk: "PERSON#{person}", sk: "VISIT#{day}#{id}", name: {lookup: name, in: people, by: person}, kind: {const: visit}}
+    same: [page]
+  - as: settings
+    from: db/settings
+    to: aws/things
+    group: [section]
+    columns: {pk: "SETTINGS#{section}", sk: {const: ALL}, doc: {collect: value, by: key}, kind: {const: settings}}
+sync: capture
+cutover:
+  max_hold: 30s
+  hold: [{env_file: app.env, set: {READ_ONLY: "1"}}]
+  switches: [{command: [touch, new-side], undo: [rm, -f, new-side], state: [test, -e, new-side]}]
+"""
+UNFOLD = """
+whimbrel: 1
+migration: unfold
+stores: {db: "sqlite:again.db", aws: "dynamodb:"}
+tables:
+  - as: people
+    from: aws/things
+    to: db/people
+    create: people.sql
+    where: {pk: {begins_with: "PERSON#"}, sk: PROFILE}
+    columns: {id: {cast: {between: pk, prefix: "PERSON#"}, to: integer}, mail: mail, name: name, role: role}
+    rest: drop
+  - as: visits
+    from: aws/things
+    to: db/visits
+    create: visits.sql
+    where: {sk: {begins_with: "VISIT#"}}
+    columns: {id: {cast: {split: sk, by: "#", part: 3}, to: integer}, person: {cast: {between: pk, prefix: "PERSON#"}, to: integer}, day: {split: sk, by: "#", part: 2}, page: page}
+    rest: drop
+sync: none
+"""
+PEOPLE = "CREATE TABLE people (id INTEGER PRIMARY KEY, mail TEXT, name TEXT, role TEXT);"
+VISITS = "CREATE TABLE visits (id INTEGER PRIMARY KEY, person INTEGER, day TEXT, page TEXT);"
+
+
+def relational_tables_fold_into_one_and_unfold_again(tables, functions):
+    """SQLite to DynamoDB while it is written to, a switch, a way back; and out of one table into two."""
+    folder = pathlib.Path(tempfile.mkdtemp(prefix="whimbrel-fold-"))
+    ddb, environment = tables.client("dynamodb"), {**os.environ, **tables.environment}
+    for name in ddb.list_tables()["TableNames"]:
+        ddb.delete_table(TableName=name)
+
+    def run(plan, *words):
+        done = subprocess.run([BINARY, words[0], plan, *words[1:]], cwd=folder, env=environment, stdin=subprocess.DEVNULL, capture_output=True,
+                              text=True, timeout=300)
+        assert done.returncode == 0, "%s gave %d:\n%s%s" % (words, done.returncode, done.stdout, done.stderr)
+        return done.stdout
+    keys = [{"AttributeName": name, "AttributeType": "S"} for name in ("pk", "sk")]
+    files = {"fold.yaml": FOLD, "unfold.yaml": UNFOLD, "people.sql": PEOPLE, "visits.sql": VISITS, "app.env": "READ_ONLY=0\n", "again.db": "",
+             "things.json": json.dumps({"AttributeDefinitions": keys, "KeySchema": [{"AttributeName": "pk", "KeyType": "HASH"}, {"AttributeName": "sk", "KeyType": "RANGE"}]})}
+    for name, content in files.items():
+        (folder / name).write_text(content)
+    db = sqlite3.connect(folder / "app.db", isolation_level=None)
+    db.executescript("PRAGMA journal_mode = WAL;" + PEOPLE + VISITS + "CREATE TABLE settings (section TEXT, key TEXT, value TEXT, PRIMARY KEY (section, key));")
+    for i in range(1, 121):
+        db.execute("INSERT INTO people VALUES (?, ?, ?, ?)", (i, "p%d" % i, "Name %d" % i, [None, "dev", "ops"][i % 3]))
+        db.execute("INSERT INTO visits VALUES (?, ?, ?, ?)", (i, i % 9, "2026-01-%02d" % (i % 28 + 1), "page %d" % i))
+        db.execute("INSERT INTO settings VALUES (?, ?, ?)", ("s%d" % (i % 4), "k%d" % i, None if i % 5 == 0 else "v"))
+    run("fold.yaml", "run", "--yes", "--until", "follow")
+    db.executescript("UPDATE people SET name = 'X', role = 'zz' WHERE id % 7 = 0; DELETE FROM people WHERE id % 11 = 0; UPDATE visits SET person = 77 WHERE id % 5 = 0;"
+                     "DELETE FROM visits WHERE id % 6 = 0; UPDATE settings SET section = 's9' WHERE key = 'k3'; DELETE FROM settings WHERE section = 's2'")
+    run("fold.yaml", "run", "--yes")
+    ddb.update_item(TableName="things", Key={"pk": S("PERSON#1"), "sk": S("PROFILE")}, UpdateExpression="SET #n = :v", ExpressionAttributeNames={"#n": "name"},
+                    ExpressionAttributeValues={":v": S("back")})
+    ddb.put_item(TableName="things", Item={"pk": S("PERSON#9999"), "sk": S("PROFILE"), "id": {"N": "9999"}, "mail": S("m"), "kind": S("person")})
+    ddb.update_item(TableName="things", Key={"pk": S("SETTINGS#s1"), "sk": S("ALL")}, UpdateExpression="SET doc.z = :v", ExpressionAttributeValues={":v": S("1")})
+    run("fold.yaml", "run", "--yes")
+    run("unfold.yaml", "run", "--yes")
+    again = sqlite3.connect(folder / "again.db")
+    for table in ("people", "visits"):
+        assert db.execute("SELECT * FROM %s ORDER BY id" % table).fetchall() == again.execute("SELECT * FROM %s ORDER BY id" % table).fetchall(), table
+    again.close()
+    run("unfold.yaml", "rollback", "--yes")
+    run("fold.yaml", "rollback", "--yes")
+    assert db.execute("SELECT name FROM people WHERE id IN (1, 9999) ORDER BY id").fetchall() == [("back",), (None,)]
+    assert db.execute("SELECT section, value FROM settings WHERE key = 'z'").fetchall() == [("s1", "1")]
+    assert ddb.list_tables()["TableNames"] == [] and (folder / "app.env").read_text() == "READ_ONLY=0\n"
+    db.close()
+    shutil.rmtree(folder, ignore_errors=True)
+
+
 if __name__ == "__main__":
     failed = 0
     with dynamodb_local() as tables, moto() as functions:
         for test in (the_guide_from_start_to_end, killed_in_maintenance_mode_it_ends_by_itself,
-                     a_check_that_fails_after_the_switch_switches_back, native_backups_where_there_are_some):
+                     a_check_that_fails_after_the_switch_switches_back, native_backups_where_there_are_some,
+                     relational_tables_fold_into_one_and_unfold_again):
             if len(sys.argv) > 1 and test.__name__ not in sys.argv[1:]:
                 continue
             began = time.monotonic()
