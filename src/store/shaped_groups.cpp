@@ -45,6 +45,31 @@ Value value_of(const nlohmann::json& json) {
   return Value::json(json.dump());
 }
 
+Value document(const std::map<std::string, Value>& fields, bool as_json) {
+  if (as_json) {
+    nlohmann::json object = nlohmann::json::object();
+    for (const auto& [name, value] : fields) object[name] = json_of(value);
+    return Value::json(object.dump());
+  }
+  return Value(Value::Storage(Map{{fields.begin(), fields.end()}}));
+}
+
+// Nothing where it is no document.
+std::optional<std::vector<std::pair<std::string, Value>>> fields_of(const Value& document) {
+  std::vector<std::pair<std::string, Value>> fields;
+  if (document.is_null()) return fields;
+  if (const auto* map = document.get_if<Map>()) return map->fields;
+  const auto* json = document.get_if<Json>();
+  const auto* text = document.get_if<std::string>();
+  const nlohmann::json object = nlohmann::json::parse(json != nullptr   ? json->text
+                                                      : text != nullptr ? *text
+                                                                        : "",
+                                                      nullptr, false);
+  if (!object.is_object()) return std::nullopt;
+  for (const auto& [name, value] : object.items()) fields.emplace_back(name, value_of(value));
+  return fields;
+}
+
 // One row of the shape, from all of a group.
 class Collapsing {
  public:
@@ -88,15 +113,6 @@ class Collapsing {
   }
 
  private:
-  static Value document(const std::map<std::string, Value>& fields, bool as_json) {
-    if (as_json) {
-      nlohmann::json object = nlohmann::json::object();
-      for (const auto& [name, value] : fields) object[name] = json_of(value);
-      return Value::json(object.dump());
-    }
-    return Value(Value::Storage(Map{{fields.begin(), fields.end()}}));
-  }
-
   Status nothing_else_is_there(const Row& group, const Row& row) const {
     const auto* rest = rest_ < 0 ? nullptr : row[static_cast<std::size_t>(rest_)].get_if<Map>();
     if (!shape_.rest_must_be_empty || rest == nullptr || rest->fields.empty()) return {};
@@ -258,8 +274,13 @@ class GroupedWriter final : public BatchWriter {
     for (std::size_t i = 0; i < given_.size(); ++i) {
       if (given_[i] < 0) continue;
       const Value& document = (*change.row)[static_cast<std::size_t>(given_[i])];
-      ASSIGN_OR_RETURN(const auto fields, fields_of(change.key, document));
-      for (const auto& [name, value] : fields) {
+      const auto fields = fields_of(document);
+      if (!fields) {
+        return group_error(shape_, change.key,
+                           "holds no document on the new side: " + show(document),
+                           "make it a document whose fields are the rows of the old side");
+      }
+      for (const auto& [name, value] : *fields) {
         auto& values = by_name[name];
         values.resize(given_.size());
         values[i] = value;
@@ -283,25 +304,6 @@ class GroupedWriter final : public BatchWriter {
     return {};
   }
 
-  Result<std::vector<std::pair<std::string, Value>>> fields_of(const Row& group,
-                                                               const Value& document) const {
-    std::vector<std::pair<std::string, Value>> fields;
-    if (document.is_null()) return fields;
-    if (const auto* map = document.get_if<Map>()) return map->fields;
-    const auto* json = document.get_if<Json>();
-    const auto* text = document.get_if<std::string>();
-    const nlohmann::json object = nlohmann::json::parse(json != nullptr   ? json->text
-                                                        : text != nullptr ? *text
-                                                                          : "",
-                                                        nullptr, false);
-    if (!object.is_object()) {
-      return group_error(shape_, group, "holds no document on the new side: " + show(document),
-                         "make it a document whose fields are the rows of the old side");
-    }
-    for (const auto& [name, value] : object.items()) fields.emplace_back(name, value_of(value));
-    return fields;
-  }
-
   Catalog& catalog_;
   const SourceShape& shape_;
   GroupedReader reader_;
@@ -312,13 +314,16 @@ class GroupedWriter final : public BatchWriter {
 
 }  // namespace
 
-Value one_spelling(Value document) {
-  const auto* json = document.get_if<Json>();
-  const auto* text = document.get_if<std::string>();
-  if (json == nullptr && text == nullptr) return document;
-  const nlohmann::json parsed =
-      nlohmann::json::parse(json != nullptr ? json->text : *text, nullptr, false);
-  return parsed.is_object() ? Value::json(parsed.dump()) : document;
+Result<Value> as_it_is_read(const Catalog& catalog, const SourceShape& shape, const Collected& one,
+                            Value whole) {
+  const auto fields = fields_of(whole);
+  if (!fields || whole.is_null()) return whole;
+  const auto at = static_cast<std::size_t>(shape.table.column_index(one.value));
+  std::map<std::string, Value> settled;
+  for (const auto& [name, value] : *fields) {
+    ASSIGN_OR_RETURN(settled[name], catalog.settle(shape.table.columns[at], value));
+  }
+  return document(settled, one.as_json);
 }
 
 Result<std::unique_ptr<SnapshotReader>> open_grouped_reader(Store& base, const SourceShape& shape) {

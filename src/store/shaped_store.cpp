@@ -41,9 +41,10 @@ class ShapedStore::Tables final : public Catalog {
   }
   Result<Value> settle(const ColumnSchema& column, Value value) const override {
     for (const auto& [name, shape] : store_.sources_) {
+      const auto one = std::ranges::find(shape->collected, column.name, &Collected::column);
       // No column of the table itself: it is taken apart.
-      if (std::ranges::count(shape->collected, column.name, &Collected::column) > 0) {
-        return one_spelling(std::move(value));
+      if (one != shape->collected.end()) {
+        return as_it_is_read(base_, *shape, *one, std::move(value));
       }
     }
     return base_.settle(column, std::move(value));
