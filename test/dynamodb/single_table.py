@@ -233,6 +233,10 @@ def the_guide_from_start_to_end(tables, functions):
             assert world.variables(handler) == {"KEPT": "as it is", "ENTITY_TABLE": world.name("entities"), "USE_NEW_SCHEMA": "true"}
         expect_equal(world)
         assert "too early" in world.run("finish", "--yes", code=3)
+        told = world.run("watch")
+        assert "clean" in told, told
+        alarms = functions.client("cloudwatch").describe_alarms(AlarmNames=["tyler-setup-post-migration-errors"])["MetricAlarms"]
+        assert len(alarms) == 1 and alarms[0]["Threshold"] == 5 and alarms[0]["Period"] == 300, alarms
         # The new application writes; what the old tables can hold has to be there after the way back.
         entities = world.name("entities")
         world.ddb.put_item(TableName=entities, Item={"PK": S("USER#fresh"), "SK": S("PROFILE"), "id": S("fresh"), "email": S("F@x"), "name": S("F"), "entityType": S("USER")})
