@@ -139,6 +139,9 @@ bool Shapes::open_groups(const TableEntry& entry, TableSchema& source) {
   open_.rest_must_be_empty = entry.rest == Rest::forbid;
   TableSchema shaped;
   shaped.name = source.name;
+  shaped.create_ddl = source.create_ddl;  // what the table is brought back by
+  shaped.index_ddl = source.index_ddl;
+  shaped.trigger_ddl = source.trigger_ddl;
   for (const NamedPlace& name : entry.group) {
     open_.group.push_back(name.name);
     shaped.key.push_back(name.name);
@@ -311,8 +314,11 @@ Status Shapes::lead_back(const Move& move, Mapping& mapping) const {
     if (!is_unsure) continue;
     if (rows.empty()) {
       ASSIGN_OR_RETURN(const auto reader, move.source->open_reader(mapping.source));
-      ASSIGN_OR_RETURN(ChunkOfRows chunk, reader->read_after(std::nullopt, looked_at));
-      rows = std::move(chunk.rows);
+      Result<ChunkOfRows> chunk = reader->read_after(std::nullopt, looked_at);
+      const bool is_gone = !chunk.ok() && chunk.error().code == ErrorCode::not_found;
+      if (is_gone) return {};  // after the end; what comes back is looked at then
+      if (!chunk.ok()) return std::move(chunk).error();
+      rows = std::move(chunk.value().rows);
     }
     bool are_numbers = !rows.empty();
     bool are_whole = true;

@@ -293,6 +293,26 @@ def a_check_that_fails_after_the_switch_switches_back(tables, functions):
             assert world.variables(function) == {"KEPT": "as it is"}, world.variables(function)
 
 
+def finished_and_brought_back(tables, functions):
+    """The old tables are archived and dropped; they come back with what the new side has written since."""
+    with World(tables, functions) as world:
+        world.environment["PRESERVE_OLD_TABLES"] = "false"
+        wanted = world.old()
+        world.run("run", "--yes", "--until", "verify")
+        world.run("cutover", "--yes")
+        assert "7 more checks" in world.run("finish", "--yes", code=3)
+        world.run("finish", "--after", "0s", "--force", "--yes")
+        assert sorted(world.ddb.list_tables()["TableNames"]) == sorted(world.name(name) for name in NEW)
+        assert list((world.folder / ".whimbrel").rglob("archive/*.rows.zst")), "nothing was archived"
+        world.ddb.put_item(TableName=world.name("entities"), Item={"PK": S("USER#fresh"), "SK": S("PROFILE"), "id": S("fresh"), "email": S("F@x"), "name": S("F"),
+                                                                   "entityType": S("USER")})
+        wanted["users"]["fresh",] = {"id": S("fresh"), "email": S("F@x"), "name": S("F")}
+        world.run("rollback", "--yes")
+        assert world.old() == wanted and len(world.ddb.list_tables()["TableNames"]) == 5
+        for function in [GATEWAY, *HANDLERS]:
+            assert world.variables(function) == {"KEPT": "as it is"}, world.variables(function)
+
+
 def native_backups_where_there_are_some(tables, functions):
     """On moto, which has the calls that DynamoDB Local lacks."""
     with World(functions, functions) as world:
@@ -413,7 +433,8 @@ if __name__ == "__main__":
     failed = 0
     with dynamodb_local() as tables, moto() as functions:
         for test in (the_guide_from_start_to_end, killed_in_maintenance_mode_it_ends_by_itself,
-                     a_check_that_fails_after_the_switch_switches_back, native_backups_where_there_are_some,
+                     a_check_that_fails_after_the_switch_switches_back, finished_and_brought_back,
+                     native_backups_where_there_are_some,
                      relational_tables_fold_into_one_and_unfold_again):
             if len(sys.argv) > 1 and test.__name__ not in sys.argv[1:]:
                 continue
