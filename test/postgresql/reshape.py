@@ -69,7 +69,41 @@ UNION ALL SELECT 'SETTINGS#' || section, 'ALL', NULL, NULL, NULL, NULL, NULL, js
 """
 
 
+SCHEMAS = """
+whimbrel: 1
+migration: schemas
+stores: {db: "URL"}
+tables:
+  - {from: db/people, to: db/people2, create: like-source}
+  - {from: db/s1.orders, to: db/s2.orders, create: like-source}
+  - {from: db/s1.notes, to: db/s2."odd notes", create: notes.sql, columns: {id: id, words: text}}
+sync: capture
+"""
+
+
+def tables_of_schemas_are_made_where_the_plan_says():
+    """And may be there when it goes on, or back."""
+    folder = pathlib.Path(tempfile.mkdtemp(prefix="whimbrel-schemas-"))
+    with postgresql() as server, psycopg.connect(server.url, autocommit=True) as db:
+        (folder / "plan.yaml").write_text(SCHEMAS.replace("URL", server.url))
+        (folder / "notes.sql").write_text('CREATE TABLE s2."odd notes" (id int PRIMARY KEY, words text); CREATE INDEX ON s2."odd notes" (words);')
+        db.execute("CREATE SCHEMA s1; CREATE SCHEMA s2; CREATE TABLE people (id bigserial PRIMARY KEY, name text UNIQUE, v int CHECK (v > 0));"
+                   "CREATE TABLE s1.orders (id int PRIMARY KEY, person bigint REFERENCES people); CREATE TABLE s1.notes (id int PRIMARY KEY, text text);"
+                   "INSERT INTO people (name, v) SELECT 'n' || i, i FROM generate_series(1, 50) i; INSERT INTO s1.orders SELECT i, i FROM generate_series(1, 20) i;"
+                   "INSERT INTO s1.notes SELECT i, 'note' FROM generate_series(1, 9) i")
+        for words in (["run", "--yes", "--until", "copy"], ["run", "--yes", "--until", "verify"], ["rollback", "--yes"]):
+            done = subprocess.run([BINARY, words[0], "plan.yaml", *words[1:]], cwd=folder, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=200)
+            assert done.returncode == 0, "%s gave %d:\n%s%s" % (words, done.returncode, done.stdout, done.stderr)
+            if "verify" in words:
+                assert db.execute("SELECT count(*) FROM s2.orders").fetchone() == (20,) and db.execute('SELECT count(*) FROM s2."odd notes"').fetchone() == (9,)
+                assert db.execute("SELECT count(*) FROM pg_indexes WHERE schemaname = 's2'").fetchone() == (3,)
+        assert db.execute("SELECT count(*) FROM pg_tables WHERE schemaname = 's2'").fetchone() == (0,)
+    shutil.rmtree(folder, ignore_errors=True)
+    print("tables_of_schemas_are_made_where_the_plan_says: well")
+
+
 def main():
+    tables_of_schemas_are_made_where_the_plan_says()
     folder = pathlib.Path(tempfile.mkdtemp(prefix="whimbrel-reshape-"))
 
     def run(*words):

@@ -374,6 +374,32 @@ namespace {
 // A schema that is there for the length of a transaction that is rolled back.
 constexpr const char* parsed_schema = "whimbrel_parsed";
 
+bool is_of_name(char c) {
+  return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_' ||
+         c == '$' || c == '"' || c == '.';
+}
+
+// A text that says its table's schema makes it there all the same: not where one may be already.
+std::string to_be_parsed(std::string ddl, const TableName& name) {
+  const std::string elsewhere = quote_name(parsed_schema) + "." + quote_name(name.table);
+  std::vector<std::string> ways;
+  for (const std::string& schema : {quote_name(name.schema), name.schema}) {
+    for (const std::string& table : {quote_name(name.table), name.table}) {
+      ways.push_back(schema + "." + table);
+    }
+  }
+  for (const std::string& written : ways) {
+    for (std::size_t at = ddl.find(written); at != std::string::npos;) {
+      const std::size_t end = at + written.size();
+      const bool is_whole =
+          (at == 0 || !is_of_name(ddl[at - 1])) && (end == ddl.size() || !is_of_name(ddl[end]));
+      if (is_whole) ddl.replace(at, written.size(), elsewhere);
+      at = ddl.find(written, at + (is_whole ? elsewhere.size() : written.size()));
+    }
+  }
+  return ddl;
+}
+
 std::string in_schema(std::string ddl, const std::string& schema) {
   const std::string quoted_schema = quote_name(schema);
   const std::string quoted_parsed = quote_name(parsed_schema);
@@ -404,7 +430,7 @@ Result<TableSchema> PostgresqlStore::parse(const std::string& ddl, const std::st
   TRY(connection->execute(
       fmt::format("CREATE SCHEMA {0}; SET LOCAL search_path = {0}, {1}, pg_catalog",
                   quote_name(parsed_schema), quote_name(schema))));
-  TRY(connection->execute(ddl));
+  TRY(connection->execute(to_be_parsed(ddl, {schema, name.table})));
   TRY(connection->execute("SET LOCAL search_path = pg_catalog"));
   Result<TableSchema> made =
       postgresql::describe(*connection, spelled({parsed_schema, name.table}));
