@@ -157,8 +157,6 @@ std::vector<Unheld> unheld(const Mapping& mapping, const Row& source, const Row&
     for (const ColumnRule& one : mapping.forward) {
       if (one.index == static_cast<int>(i)) rule = &one;
     }
-    // Nothing is lost of what is not there anyway.
-    if (rule == nullptr && target[i].is_null() && !column.has_default) continue;
     if (rule == nullptr || !expected.ok()) {
       columns.push_back({column.name, target[i], std::nullopt});
     } else if (!differing({*rule}, expected.value(), target).empty()) {
