@@ -78,6 +78,7 @@ class World:
         threading.Thread(target=self.service.serve_forever, daemon=True).start()
         plan = self.folder / "migration.yaml"
         plan.write_text(plan.read_text().replace("https://api.tyler-setup.candlefish.ai", "http://127.0.0.1:%d" % self.service.server_port)
+                        .replace("p95: 200ms, p95_change: 0%", "p95: 1h")  # what a busy machine makes of it is told elsewhere
                         .replace('[npm, run, "test:e2e", "--", "--config=migration-validation.config.js"]', "[test, -d, .]"))
         self.environment = {**os.environ, **tables.environment, "SECRETS_PREFIX": PREFIX, "AWS_ENDPOINT_URL_LAMBDA": functions.url,
                             "AWS_ENDPOINT_URL_CLOUDWATCH": functions.url}
