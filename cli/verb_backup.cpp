@@ -28,12 +28,7 @@ int backup(const Options& options) {
   std::int64_t rows = 0;
   std::int64_t tables = 0;
   for (const auto& [alias, store] : context.migration().stores) {
-    std::vector<std::string> names;
-    for (const Move& move : context.migration().moves) {
-      if (move.source != store) continue;
-      const std::string name = store->stored_as(move.mapping.source.name);
-      if (std::ranges::count(names, name) == 0) names.push_back(name);
-    }
+    const std::vector<std::string> names = source_tables(context.migration(), *store);
     if (names.empty()) continue;
     const bool alone = context.migration().stores.size() == 1;
     const std::string place = alone ? folder.value() : folder.value() + "/" + alias;

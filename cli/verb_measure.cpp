@@ -9,6 +9,7 @@
 #include "base/text.h"
 #include "measure/judge.h"
 #include "measure/measure.h"
+#include "report/json_text.h"
 #include "verbs.h"
 
 namespace whimbrel::cli {
@@ -21,10 +22,6 @@ constexpr int connections_max = 1024;
 constexpr double rate_max = 1e6;
 constexpr double rate_min = 1e-3;
 constexpr Milliseconds duration_max{std::int64_t{7} * 24 * 3600 * 1000};
-
-std::string document_text(const json& document) {
-  return document.dump(2, ' ', false, json::error_handler_t::replace) + "\n";
-}
 
 Error usage_error(std::string message, std::string hint) {
   return Error{ErrorCode::invalid_plan, std::move(message), std::move(hint), "nothing was changed"};

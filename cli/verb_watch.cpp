@@ -4,6 +4,7 @@
 #include "base/counted.h"
 #include "base/text.h"
 #include "measure/judge.h"
+#include "report/json_text.h"
 #include "session/watch.h"
 #include "verbs.h"
 
@@ -38,9 +39,7 @@ std::string standing(const Watched& watched, TimePoint now) {
 void tell(Context& context, const Watched& watched) {
   const Options& options = context.options();
   if (options.json) {
-    std::printf(
-        "%s\n",
-        watched.to_json().dump(-1, ' ', false, nlohmann::json::error_handler_t::replace).c_str());
+    std::printf("%s\n", dumped(watched.to_json()).c_str());
     std::fflush(stdout);
   }
   if (options.quiet && watched.clean()) return;

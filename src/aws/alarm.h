@@ -4,19 +4,13 @@
 
 #include <cstdint>
 #include <string>
-#include <utility>
-#include <vector>
 
+#include "aws/monitoring.h"
 #include "base/clock.h"
 #include "base/error.h"
 
 namespace whimbrel::aws {
 
-struct MetricName {
-  std::string metrics;  // the namespace
-  std::string name;
-  std::vector<std::pair<std::string, std::string>> dimensions;
-};
 struct Alarm {
   std::string name;
   MetricName metric;

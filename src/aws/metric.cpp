@@ -6,7 +6,7 @@
 #include <array>
 #include <cstdlib>
 
-#include "aws/client.h"
+#include "aws/monitoring.h"
 #include "base/text.h"
 
 namespace whimbrel::aws {
@@ -26,32 +26,24 @@ constexpr std::array dimensions = {
 
 Result<double> metric_of_the_last_hour(const std::string& metric, const std::string& of,
                                        Clock& clock) {
-  const std::size_t space = metric.rfind(' ');
-  const std::string metrics = metric.substr(0, space);
-  const std::string name = space == std::string::npos ? "" : metric.substr(space + 1);
+  MetricName asked = metric_name(metric);
   const auto known = std::ranges::find_if(
-      dimensions, [&](const Dimension& one) { return metrics == one.metrics; });
+      dimensions, [&](const Dimension& one) { return asked.metrics == one.metrics; });
   if (!of.empty() && known == dimensions.end()) {
-    return Error{ErrorCode::refused,
-                 fmt::format("what `of: {}` names in {} is not known here", printable(of), metrics),
-                 "leave `of` out, or ask by `command:`"};
+    return Error{
+        ErrorCode::refused,
+        fmt::format("what `of: {}` names in {} is not known here", printable(of), asked.metrics),
+        "leave `of` out, or ask by `command:`"};
   }
-  ASSIGN_OR_RETURN(auto access, Access::open({}, process_environment(), clock));
-  Client client(std::move(access), monitoring_service(), clock);
+  if (!of.empty()) asked.dimensions = {{known->name, of}};
   const TimePoint now = clock.now();
-  Call call;
-  call.operation = "GetMetricStatistics";
-  call.body = fmt::format(
-      "Action=GetMetricStatistics&Version=2010-08-01&Namespace={}&MetricName={}&StartTime={}"
-      "&EndTime={}&Period=3600&Statistics.member.1=Sum",
-      uri_encode(metrics), uri_encode(name), uri_encode(to_iso8601(now - Milliseconds(3'600'000))),
-      uri_encode(to_iso8601(now)));
-  if (!of.empty()) {
-    call.body += fmt::format("&Dimensions.member.1.Name={}&Dimensions.member.1.Value={}",
-                             known->name, uri_encode(of));
-  }
-  ASSIGN_OR_RETURN(const Reply reply, client.send_one(call));
-  if (!reply.ok()) return client.to_error(reply, call.operation);
+  ASSIGN_OR_RETURN(
+      const Reply reply,
+      ask_monitoring("GetMetricStatistics",
+                     fmt::format("&StartTime={}&EndTime={}&Period=3600&Statistics.member.1=Sum{}",
+                                 uri_encode(to_iso8601(now - Milliseconds(3'600'000))),
+                                 uri_encode(to_iso8601(now)), form_of(asked, "")),
+                     clock));
   double sum = 0;
   constexpr std::string_view tag = "<Sum>";
   for (std::size_t at = reply.body.find(tag); at != std::string::npos;

@@ -60,8 +60,7 @@ Status check_row(const TableSchema& schema, const std::vector<int>& key, const R
 
 Result<Fingerprint> write_rows(Store& store, const TableSchema& schema, ZstdLinesWriter& lines,
                                Events& events) {
-  std::vector<int> key;
-  for (const std::string& name : schema.key) key.push_back(schema.column_index(name));
+  const std::vector<int> key = positions_of(schema.key, schema);
   ASSIGN_OR_RETURN(const auto reader, store.open_reader(schema));
   Fingerprint fingerprint;
   std::optional<Row> after;

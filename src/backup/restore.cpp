@@ -27,8 +27,7 @@ struct Restoration {
 };
 
 std::vector<int> key_columns(const TableSchema& schema) {
-  std::vector<int> key;
-  for (const std::string& name : schema.key) key.push_back(schema.column_index(name));
+  const std::vector<int> key = positions_of(schema.key, schema);
   return key;
 }
 

@@ -94,14 +94,16 @@ std::string digest_hex(std::string_view text) {
   return fmt::format("{:016x}{:016x}", hash.high64, hash.low64);
 }
 
-std::string masked(std::string text, const std::vector<std::string>& secrets) {
-  for (const std::string& secret : secrets) {
-    if (secret.empty()) continue;
-    for (std::size_t at = text.find(secret); at != std::string::npos;
-         at = text.find(secret, at + 3)) {
-      text.replace(at, secret.size(), "***");
-    }
+std::string with_replaced(std::string text, std::string_view what, std::string_view by) {
+  for (std::size_t at = text.find(what); !what.empty() && at != std::string::npos;
+       at = text.find(what, at + by.size())) {
+    text.replace(at, what.size(), by);
   }
+  return text;
+}
+
+std::string masked(std::string text, const std::vector<std::string>& secrets) {
+  for (const std::string& secret : secrets) text = with_replaced(std::move(text), secret, "***");
   return text;
 }
 

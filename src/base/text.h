@@ -23,6 +23,8 @@ std::string from_hex(std::string_view text);
 std::string digest_hex(std::string_view text);
 // Control characters, quotes and invalid UTF-8 are escaped; longer texts are cut.
 std::string printable(std::string_view text, int length_max = 60);
+// With every `what` replaced, from left to right; what is put in is not looked at again.
+std::string with_replaced(std::string text, std::string_view what, std::string_view by);
 // With every one of these left out, so that what is told or kept holds no secret.
 std::string masked(std::string text, const std::vector<std::string>& secrets);
 bool is_utf8(std::string_view text);

@@ -10,8 +10,7 @@ constexpr const char* own_metric = "NotClean";
 }  // namespace
 
 Status keep_alarm(const AlarmPlan& plan, const std::string& migration, bool clean, Clock& clock) {
-  const std::size_t space = plan.metric.rfind(' ');
-  aws::MetricName metric{plan.metric.substr(0, space), plan.metric.substr(space + 1), {}};
+  aws::MetricName metric = aws::metric_name(plan.metric);
   const aws::MetricName own{own_metrics, own_metric, {{"Migration", migration}}};
   if (metric.metrics == own.metrics && metric.name == own.name) metric = own;
   TRY(aws::put_alarm({plan.name, metric, plan.above, plan.period, plan.times}, clock));

@@ -4,18 +4,10 @@
 
 #include <deque>
 
+#include "base/held_clock_test.h"
+
 namespace whimbrel {
 namespace {
-
-class HeldClock final : public Clock {
- public:
-  TimePoint now() override { return TimePoint(time_); }
-  Milliseconds monotonic() override { return time_; }
-  void sleep_for(Milliseconds duration) override { time_ += duration; }
-
- private:
-  Milliseconds time_{0};
-};
 
 class Service final : public aws::Http {
  public:

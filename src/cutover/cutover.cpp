@@ -3,7 +3,6 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <nlohmann/json.hpp>
 
 #include "base/text.h"
 
@@ -18,14 +17,6 @@ Cutover::Cutover(const Migration& migration, Journal& journal, Clock& clock, Eve
       start_guard_(std::move(start_guard)) {
   for (const SwitchPlan& plan : migration.switches) switches_.push_back(make_switch(plan, clock));
   for (const SwitchPlan& plan : migration.holds) holds_.push_back(make_switch(plan, clock));
-}
-
-bool Cutover::is_holding() const {
-  const State state = journal_.state();
-  return state.effect("hold") != nullptr ||
-         std::ranges::any_of(migration_.holds, [&](const SwitchPlan& hold) {
-           return state.effect(id_of_hold(hold)) != nullptr;
-         });
 }
 
 // What each found is journaled before it is put on.
@@ -119,18 +110,13 @@ Status Cutover::let_go(const std::vector<HeldTables>& held) {
   return {};
 }
 
-Result<bool> Cutover::still_held(const std::vector<HeldTables>& held) {
+Result<bool> Cutover::still_held(const std::vector<HeldTables>& held, TimePoint until) {
   for (const HeldTables& one : held) {
     ASSIGN_OR_RETURN(const bool is_held, one.store->holds().held(one.tables));
     if (!is_held) return false;
   }
-  if (holds_.empty()) return true;
-  const State state = journal_.state();
-  const Effect* hold = state.effect("hold");
-  const nlohmann::json about =
-      hold == nullptr ? nlohmann::json() : nlohmann::json::parse(hold->undo, nullptr, false);
-  const std::int64_t until = about.is_object() ? about.value("until_ms", std::int64_t{0}) : 0;
-  if (clock_.now().time_since_epoch().count() >= until) return false;
+  // Settings carry no deadline of their own.
+  if (!holds_.empty() && clock_.now() >= until) return false;
   for (const std::unique_ptr<Switch>& one : holds_) {
     ASSIGN_OR_RETURN(const SwitchState now, one->state());
     if (now == SwitchState::off) return false;
@@ -201,7 +187,7 @@ Result<Flipped> Cutover::flip(const std::vector<HeldTables>& held, const Drain& 
   ASSIGN_OR_RETURN(bool ready, drain(held.empty() && holds_.empty() ? until : drained_by));
   if (ready) TRY(checks());
   if (ready) {
-    ASSIGN_OR_RETURN(ready, still_held(held));
+    ASSIGN_OR_RETURN(ready, still_held(held, until));
   }
   if (!ready) {
     TRY(let_go(held));
@@ -219,7 +205,7 @@ Result<Flipped> Cutover::flip_back(const std::vector<HeldTables>& held, const Dr
   TRY(take_hold(held, until));
   ASSIGN_OR_RETURN(bool ready, drain(clock_.now() + left_for_draining(migration_.hold_max)));
   if (ready) {
-    ASSIGN_OR_RETURN(ready, still_held(held));
+    ASSIGN_OR_RETURN(ready, still_held(held, until));
   }
   if (!ready) {
     TRY(let_go(held));

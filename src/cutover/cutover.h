@@ -66,14 +66,12 @@ class Cutover {
   Status expect_on();
   bool any_switch_was_intended() const;
   Status let_go(const std::vector<HeldTables>& held);
-  // Whether a hold of any kind is in the journal.
-  bool is_holding() const;
   // How much of a hold may pass before it is given up: what is left has to do for the switches.
   static Milliseconds left_for_draining(Milliseconds hold_max);
 
  private:
   Status take_hold(const std::vector<HeldTables>& held, TimePoint until);
-  Result<bool> still_held(const std::vector<HeldTables>& held);
+  Result<bool> still_held(const std::vector<HeldTables>& held, TimePoint until);
   Result<Flipped> flip_one(std::size_t index);
   Result<Flipped> put_back_one(std::size_t index);
   Status put_on_holds(TimePoint until);

@@ -11,6 +11,8 @@
 #include <nlohmann/json.hpp>
 #include <sstream>
 
+#include "base/held_clock_test.h"
+
 namespace whimbrel {
 namespace {
 
@@ -20,16 +22,6 @@ using nlohmann::json;
 bool has(const std::string& text, const std::string& part) {
   return text.find(part) != std::string::npos;
 }
-
-class HeldClock final : public Clock {
- public:
-  TimePoint now() override { return TimePoint(time_); }
-  Milliseconds monotonic() override { return time_; }
-  void sleep_for(Milliseconds duration) override { time_ += duration; }
-
- private:
-  Milliseconds time_{0};
-};
 
 class InAFolder : public testing::Test {
  protected:

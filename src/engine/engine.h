@@ -217,6 +217,9 @@ class Engine {
   Status wait_for_stragglers(Direction direction);
   Status nothing_is_contested();
   Result<bool> is_silent(Direction direction, TimePoint until);
+  Result<bool> becomes_quiet(Direction direction, Milliseconds quiet,
+                             const std::function<Result<bool>()>& carry);
+  Result<bool> drain_feeds(Direction direction, std::optional<TimePoint> until);
   Status listen(Direction direction);
   // Keys of the move's side `there` that the application wrote and nobody carried over yet.
   Result<std::set<Row, RowLess>> written_by_application(Direction there, const Move& move);

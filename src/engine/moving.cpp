@@ -62,14 +62,18 @@ Result<bool> Engine::drain(Direction direction, std::optional<TimePoint> until) 
 // what waited when this began has to be enough; false as well after a while, then it goes on where
 // it was, and requests are heard meanwhile.
 Result<bool> Engine::drain_some(Direction direction, std::optional<TimePoint> until) {
-  constexpr Milliseconds while_max{2000};
-  const TimePoint stops_at = until.value_or(parts_.clock.now() + while_max);
   if (migration_.sync == Sync::dual) return true;
   const bool no_feed = migration_.sync == Sync::none && direction == Direction::forward;
   if (no_feed && !cutover_.any_switch_was_intended()) {
     ASSIGN_OR_RETURN(const bool compared, reconcile(direction, until));
     if (!compared) return false;
   }
+  return drain_feeds(direction, until);
+}
+
+Result<bool> Engine::drain_feeds(Direction direction, std::optional<TimePoint> until) {
+  constexpr Milliseconds while_max{2000};
+  const TimePoint stops_at = until.value_or(parts_.clock.now() + while_max);
   std::vector<std::string> feeds;
   for (const std::shared_ptr<Store>& store : stores_of(direction)) {
     const std::string feed = feed_name(direction, *store);
@@ -414,7 +418,7 @@ std::vector<HeldTables> Engine::tables_to_hold(Direction direction) const {
 // A life that ended, or an attempt that failed, may have left writers of either side held. They get
 // a breath before they are held again, so that nobody is refused for longer than the plan says.
 Status Engine::let_go_of_the_last_hold() {
-  if (!cutover_.is_holding()) return {};
+  if (parts_.journal.state().effect("hold") == nullptr) return {};
   std::vector<HeldTables> all = tables_to_hold(Direction::forward);
   for (HeldTables& one : tables_to_hold(Direction::backward)) all.push_back(std::move(one));
   TRY(cutover_.let_go(all));  // in one go: the journal forgets the hold when all are released
@@ -462,24 +466,13 @@ Status Engine::carry_late_writes(Direction direction) {
 // Their writes are carried over until none has come for as long as the plan says.
 Status Engine::wait_for_stragglers(Direction direction) {
   if (!migration_.hold_none || migration_.sync == Sync::dual) return {};
-  constexpr Milliseconds look_every{200};
-  Milliseconds quiet_since = parts_.clock.monotonic();
-  std::map<std::string, std::string> seen;
   parts_.events.emit({"waiting_for_stragglers", {{"ms", migration_.stragglers_quiet.count()}}});
-  while (parts_.clock.monotonic() - quiet_since < migration_.stragglers_quiet) {
+  TRY(becomes_quiet(direction, migration_.stragglers_quiet, [&]() -> Result<bool> {
     if (parts_.stop.requested()) return Error{ErrorCode::cancelled, "stopped as asked"};
     TRY(carry_late_writes(direction));
     TRY(nothing_is_contested());
-    for (const std::shared_ptr<Store>& store : stores_of(direction)) {
-      const State state = parts_.journal.state();
-      const std::string feed = feed_name(direction, *store);
-      const auto position = state.positions.find(feed);
-      if (position == state.positions.end() || seen[feed] == position->second) continue;
-      seen[feed] = position->second;
-      quiet_since = parts_.clock.monotonic();
-    }
-    parts_.clock.sleep_for(look_every);
-  }
+    return true;
+  }));
   return {};
 }
 
@@ -488,21 +481,31 @@ Status Engine::wait_for_stragglers(Direction direction) {
 Result<bool> Engine::is_silent(Direction direction, TimePoint until) {
   if (migration_.holds.empty()) return true;
   constexpr Milliseconds quiet{1'000};
+  return becomes_quiet(direction, quiet, [&] { return drain_feeds(direction, until); });
+}
+
+// False as soon as `carry`, which takes over what has come, says so.
+Result<bool> Engine::becomes_quiet(Direction direction, Milliseconds quiet,
+                                   const std::function<Result<bool>()>& carry) {
   constexpr Milliseconds look_every{200};
+  const auto positions = [&] {
+    std::vector<std::string> all;
+    const State state = parts_.journal.state();
+    for (const std::shared_ptr<Store>& store : stores_of(direction)) {
+      const auto position = state.positions.find(feed_name(direction, *store));
+      all.push_back(position == state.positions.end() ? "" : position->second);
+    }
+    return all;
+  };
+  std::vector<std::string> seen = positions();
   Milliseconds since = parts_.clock.monotonic();
   while (parts_.clock.monotonic() - since < quiet) {
-    if (parts_.clock.now() >= until) return false;
     parts_.clock.sleep_for(look_every);
-    for (const std::shared_ptr<Store>& store : stores_of(direction)) {
-      if (!parts_.journal.state().confirmed("feed:" + feed_name(direction, *store))) continue;
-      Follow follow = make_follow(direction, *store);
-      if (direction == Direction::backward) guard(follow, direction, false);
-      FollowStep step;
-      do {
-        ASSIGN_OR_RETURN(step, follow.step());
-        if (step.changes > 0) since = parts_.clock.monotonic();
-      } while (!step.at_end && parts_.clock.now() < until);
-    }
+    ASSIGN_OR_RETURN(const bool carried, carry());
+    if (!carried) return false;
+    std::vector<std::string> now = positions();
+    if (now != seen) since = parts_.clock.monotonic();
+    seen = std::move(now);
   }
   return true;
 }

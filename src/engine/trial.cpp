@@ -103,9 +103,8 @@ Status Trial::follow_references() {
       TRY(follow_inner(child, lot, found));
       for (const ForeignKey& reference : child.mapping.source.foreign_keys) {
         for (const Move& parent : migration_.moves) {
-          const bool refers =
-              parent.source == child.source &&
-              ascii_iequals(parent.source->stored_as(parent.mapping.source.name), reference.parent);
+          const bool refers = parent.source == child.source &&
+                              ascii_iequals(parent.stored_source(), reference.parent);
           if (!refers) continue;
           const std::vector<int> columns = columns_of_parent_key(child, parent, reference);
           if (columns.empty()) {

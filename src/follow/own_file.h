@@ -9,9 +9,9 @@
 
 #include "store/own_rows.h"
 
-struct sqlite3;
-
 namespace whimbrel {
+
+class KeptFile;
 
 class OwnFile {
  public:
@@ -36,12 +36,9 @@ class OwnFile {
 
  private:
   friend class OwnFileBook;
-  explicit OwnFile(std::string path) : path_(std::move(path)) {}
-  Status execute(const char* sql);
-  Error error() const;
+  explicit OwnFile(std::unique_ptr<KeptFile> file);
 
-  std::string path_;
-  sqlite3* database_ = nullptr;
+  std::unique_ptr<KeptFile> file_;
   std::mutex mutex_;
 };
 

@@ -30,6 +30,16 @@ const char* name_of(Sync sync) {
   return "none";
 }
 
+std::vector<std::string> source_tables(const Migration& migration, const Store& store) {
+  std::vector<std::string> tables;
+  for (const Move& move : migration.moves) {
+    if (move.source.get() != &store) continue;
+    std::string table = move.stored_source();
+    if (std::ranges::count(tables, table) == 0) tables.push_back(std::move(table));
+  }
+  return tables;
+}
+
 namespace {
 
 using Stores = std::map<std::string, std::shared_ptr<Store>>;
@@ -485,10 +495,7 @@ class Binder {
       all.push_back(condition);
       all.back().column = source.own_spelling(condition.column);
       if (!all.back().column.empty()) continue;
-      const std::string near = did_you_mean(condition.column, source.column_names());
-      diagnostics_.add(
-          at, fmt::format("{} has no column `{}`", source.name, printable(condition.column)),
-          near.empty() ? "its columns: " + join(source.column_names(), ", ") : near);
+      diagnostics_.no_column(at, source.name, condition.column, source.column_names());
     }
     return all;
   }
@@ -545,10 +552,7 @@ class Binder {
     for (const auto& [name, values] : health.stuck) names.push_back(name);
     for (const std::string& name : names) {
       if (name.empty() || !source.own_spelling(name).empty()) continue;
-      const std::string near = did_you_mean(name, source.column_names());
-      diagnostics_.add(health.at,
-                       fmt::format("{} has no column `{}`", source.name, printable(name)),
-                       near.empty() ? "its columns: " + join(source.column_names(), ", ") : near);
+      diagnostics_.no_column(health.at, source.name, name, source.column_names());
     }
   }
 
@@ -560,9 +564,7 @@ class Binder {
       const std::string column = target.own_spelling(name);
       if (column.empty() && lost(entry.to, name, at)) return std::nullopt;
       if (column.empty()) {
-        const std::string near = did_you_mean(name, target.column_names());
-        diagnostics_.add(at, fmt::format("{} has no column `{}`", target.name, printable(name)),
-                         near.empty() ? "its columns: " + join(target.column_names(), ", ") : near);
+        diagnostics_.no_column(at, target.name, name, target.column_names());
         return std::nullopt;
       }
       if (target.columns[static_cast<std::size_t>(target.column_index(column))].generated) {
@@ -586,10 +588,7 @@ class Binder {
       const auto name = write(column.target, column.name_at);
       for (const std::string& read : columns_of(*column.expr)) {
         if (source.column_index(read) >= 0 || lost(entry.from, read, column.at)) continue;
-        const std::string near = did_you_mean(read, source.column_names());
-        diagnostics_.add(column.at,
-                         fmt::format("{} has no column `{}`", source.name, printable(read)),
-                         near.empty() ? "its columns: " + join(source.column_names(), ", ") : near);
+        diagnostics_.no_column(column.at, source.name, read, source.column_names());
       }
       if (name) columns.emplace_back(*name, column.expr);
     }
@@ -759,16 +758,14 @@ class Binder {
     };
     std::map<std::string, std::string> sources;
     for (const Move& move : migration_.moves) {
-      sources.emplace(place_of(move.source, move.source->stored_as(move.mapping.source.name)),
-                      move.name);
+      sources.emplace(place_of(move.source, move.stored_source()), move.name);
     }
     same_places();
     for (const Move& move : migration_.moves) {
-      const std::string target =
-          place_of(move.target, move.target->stored_as(move.mapping.target.name));
+      const std::string target = place_of(move.target, move.stored_target());
       const auto entry = std::ranges::find(plan_.tables, move.name, &TableEntry::as);
       const Place at = entry == plan_.tables.end() ? Place{} : entry->to.at;
-      if (target == place_of(move.source, move.source->stored_as(move.mapping.source.name))) {
+      if (target == place_of(move.source, move.stored_source())) {
         diagnostics_.add(at, "source and target are the same table, by two names of one store",
                          "name another table, or another database");
       } else if (const auto it = sources.find(target); it != sources.end()) {

@@ -34,6 +34,13 @@ void Diagnostics::not_yet(Place at, const std::string& what) {
       "leave it out, or wait for a release that carries it out");
 }
 
+void Diagnostics::no_column(Place at, const std::string& table, const std::string& column,
+                            const std::vector<std::string>& columns) {
+  const std::string near = did_you_mean(column, columns);
+  add(at, fmt::format("{} has no column `{}`", table, printable(column)),
+      near.empty() ? "its columns: " + join(columns, ", ") : near);
+}
+
 std::string Diagnostics::excerpt(Place at) const {
   if (at.line == 0) return "  in " + file_;
   const std::string line = printable(line_of(text_, at.line), 160);

@@ -28,6 +28,9 @@ class Diagnostics {
   void add(Place at, std::string message, std::string hint = "");
   // The key belongs to the grammar, and this release does not carry it out.
   void not_yet(Place at, const std::string& what);
+  // With the one that may be meant, else with all that there are.
+  void no_column(Place at, const std::string& table, const std::string& column,
+                 const std::vector<std::string>& columns);
   bool empty() const { return mistakes_.empty(); }
   const std::vector<Mistake>& mistakes() const { return mistakes_; }
   const std::string& file() const { return file_; }

@@ -73,6 +73,10 @@ struct Move {
   std::shared_ptr<Subset> subset = nullptr;  // where the plan has a limit or a sample
   std::vector<Reference> references = {};
   std::shared_ptr<OwnBook> own = nullptr;  // opened with the state folder
+
+  // The tables that hold the rows, where the engine sees them in another shape.
+  std::string stored_source() const { return source->stored_as(mapping.source.name); }
+  std::string stored_target() const { return target->stored_as(mapping.target.name); }
 };
 
 struct RowSwitch {
@@ -222,5 +226,8 @@ struct Migration {
   // alias/table: could stand for `{name}`, and is neither taken nor left out by a word of the plan.
   std::vector<std::string> not_taken;
 };
+
+// The tables of this store that rows move from, each once.
+std::vector<std::string> source_tables(const Migration& migration, const Store& store);
 
 }  // namespace whimbrel

@@ -27,12 +27,7 @@ namespace {
 constexpr std::string_view place_of_name = "{name}";
 
 std::string with_name(const std::string& address, const std::string& name) {
-  std::string text = address;
-  for (std::size_t at = text.find(place_of_name); at != std::string::npos;
-       at = text.find(place_of_name, at + name.size())) {
-    text.replace(at, place_of_name.size(), name);
-  }
-  return text;
+  return with_replaced(address, place_of_name, name);
 }
 
 class NamedTables {

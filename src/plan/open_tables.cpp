@@ -11,16 +11,6 @@ using Names = std::set<std::string>;
 
 bool is_open(const TableSchema& table) { return !table.rest_column.empty(); }
 
-void add_columns(TableSchema& table, const Names& names) {
-  for (const std::string& name : names) {
-    if (table.column_index(name) >= 0) continue;
-    ColumnSchema column;
-    column.name = name;
-    const auto rest = table.columns.begin() + table.column_index(table.rest_column);
-    table.columns.insert(rest, std::move(column));
-  }
-}
-
 Names named(const TableSchema& table) {
   Names names;
   for (const ColumnSchema& column : table.columns) {
@@ -37,6 +27,16 @@ std::string moved_by(const Expr& expr) {
 }
 
 }  // namespace
+
+void add_columns(TableSchema& table, const std::set<std::string>& names) {
+  for (const std::string& name : names) {
+    if (table.column_index(name) >= 0) continue;
+    ColumnSchema column;
+    column.name = name;
+    const auto rest = table.columns.begin() + table.column_index(table.rest_column);
+    table.columns.insert(rest, std::move(column));
+  }
+}
 
 void open_up(const TableEntry& entry, TableSchema& source, TableSchema& target) {
   Names read;

@@ -2,10 +2,15 @@
 // column for each name that the plan speaks of.
 #pragma once
 
+#include <set>
+#include <string>
+
 #include "plan/plan_file.h"
 
 namespace whimbrel {
 
+// To a table that is open, before its rest column; what it has already stays.
+void add_columns(TableSchema& table, const std::set<std::string>& names);
 // Adds columns to whichever of both is open, before its rest column; a closed table stays as it
 // is. What `rest: copy` carries over by name has a column on both sides afterwards.
 void open_up(const TableEntry& entry, TableSchema& source, TableSchema& target);

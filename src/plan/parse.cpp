@@ -363,6 +363,7 @@ class Parser {
                        "put them into the items; a group of rows is one item");
       return;
     }
+    int number = 0;
     for (const YAML::Node& item : items) {
       const std::size_t known = diagnostics_.mistakes().size();
       TableEntry entry = table;
@@ -370,12 +371,11 @@ class Parser {
       if (!reader_.check_keys(item, "an item", {"when", "columns", "same", "rest"})) continue;
       what_becomes_of_columns(item, entry);
       entry.when = parse_when(reader_, YamlReader::child(item, "when"));
-      entry.item = items_++;
+      entry.item = number++;
       entry.is_whole = table.is_whole && diagnostics_.mistakes().size() == known;
       if (entry.item > 0) entry.as += fmt::format("#{}", entry.item + 1);
       plan_.tables.push_back(std::move(entry));
     }
-    items_ = 0;
   }
 
   void columns(const YAML::Node& node, TableEntry& entry) {
@@ -854,7 +854,6 @@ class Parser {
   YamlReader reader_;
   Diagnostics& diagnostics_;
   PlanFile plan_;
-  int items_ = 0;  // of the table that is read
   std::string default_on_error_ = "fail";
   OnConflict default_on_conflict_ = OnConflict::fail;
   OrphansAndValue default_orphans_{Orphans::fail, {}};

@@ -148,9 +148,7 @@ std::string plan_schema() {
               "items": {"enum": ["source", "target"]},
               "description": "Which sides. Without it nothing is saved."},
             "to": {
-              "oneOf": [
-                {"$ref": "#/$defs/backup_place"},
-                {"type": "array", "minItems": 1, "items": {"$ref": "#/$defs/backup_place"}}],
+              "$ref": "#/$defs/backup_places",
               "description": "Where; of a list the first that the store offers."},
             "point_in_time": {
               "const": "enable",
@@ -289,9 +287,7 @@ std::string plan_schema() {
           "description": "`false`: the old table is archived below the state folder and dropped, unless it is renamed.",
           "default": true},
         "backup": {
-          "oneOf": [
-            {"$ref": "#/$defs/backup_place"},
-            {"type": "array", "minItems": 1, "items": {"$ref": "#/$defs/backup_place"}}],
+          "$ref": "#/$defs/backup_places",
           "description": "Where the old tables are archived before anything of them goes; of a list the first that the store offers."},
         "keep_backup": {
           "type": "boolean",
@@ -342,6 +338,11 @@ std::string plan_schema() {
     "on_conflict": {"$ref": "#/$defs/on_conflict", "description": "For all tables: what an equal key in the target does.", "default": "fail"},
     "orphans": {"$ref": "#/$defs/orphans", "description": "For all tables: what becomes of rows that refer to nothing.", "default": "fail"}},
   "$defs": {
+    "backup_places": {
+      "oneOf": [
+        {"$ref": "#/$defs/backup_place"},
+        {"type": "array", "minItems": 1, "items": {"$ref": "#/$defs/backup_place"}}],
+      "description": "A place, or a list of which the first that the store offers is taken."},
     "backup_place": {
       "type": "string",
       "pattern": "^(file|schema|native):.",

@@ -6,18 +6,11 @@
 #include <set>
 
 #include "base/text.h"
+#include "plan/open_tables.h"
 
 namespace whimbrel {
 
 namespace {
-
-// In a table that is open any name may be one of a value.
-void add_column(TableSchema& table, const std::string& name) {
-  ColumnSchema column;
-  column.name = name;
-  table.columns.insert(table.columns.begin() + table.column_index(table.rest_column),
-                       std::move(column));
-}
 
 void add_column_of_the_shape(TableSchema& source, const std::string& name) {
   if (source.column_index(name) >= 0) return;
@@ -52,15 +45,9 @@ Shapes::Shapes(const std::map<std::string, std::shared_ptr<Store>>& stores,
   }
 }
 
-bool Shapes::shares_source(const TableEntry& entry) const {
+bool Shapes::shares(const TableEntry& entry, TableAddress TableEntry::* side) const {
   return std::ranges::count_if(entries_, [&](const TableEntry& other) {
-           return other.from.place() == entry.from.place();
-         }) > 1;
-}
-
-bool Shapes::shares_target(const TableEntry& entry) const {
-  return std::ranges::count_if(entries_, [&](const TableEntry& other) {
-           return other.to.place() == entry.to.place();
+           return (other.*side).place() == (entry.*side).place();
          }) > 1;
 }
 
@@ -70,7 +57,7 @@ bool Shapes::need_columns(const TableEntry& entry, TableSchema& table,
   for (const NamedPlace& name : names) {
     if (table.column_index(name.name) >= 0) continue;
     if (!table.rest_column.empty()) {
-      add_column(table, name.name);
+      add_columns(table, {name.name});
       continue;
     }
     const std::string near = did_you_mean(name.name, table.column_names());
@@ -247,13 +234,13 @@ bool Shapes::close(const TableEntry& entry,
   }
   shape.is_written_back = is_written_back_;
   const bool has_shape = shape.is_grouped() || !shape.looked_up.empty() || !shape.when.empty() ||
-                         shape.shaped.key.size() > own_key || shares_source(entry);
+                         shape.shaped.key.size() > own_key || shares(entry, &TableEntry::from);
   if (has_shape) {
     shape.shaped.name = fmt::format("{} ({})", source.name, entry.as);
     source = shape.shaped;
     shaped(entry.from.alias).add(std::move(shape));
   }
-  if (!shares_target(entry)) return true;
+  if (!shares(entry, &TableEntry::to)) return true;
   TargetShape written{target, target, {}, entry.item == 0};
   written.shaped.name = fmt::format("{} ({})", target.name, entry.as);
   for (const std::string& part : target.key) {

@@ -44,8 +44,8 @@ class Shapes {
     const TableEntry* entry;
     TargetShape shape;
   };
-  bool shares_source(const TableEntry& entry) const;
-  bool shares_target(const TableEntry& entry) const;
+  // Whether other entries have the same table on that side.
+  bool shares(const TableEntry& entry, TableAddress TableEntry::* side) const;
   bool need_columns(const TableEntry& entry, TableSchema& table,
                     const std::vector<NamedPlace>& names);
   Result<bool> open_lookups(const TableEntry& entry, TableSchema& source);

@@ -159,8 +159,7 @@ class TableAnalysis {
     for (const ForeignKey& key : move_.mapping.source.foreign_keys) {
       for (const Move& parent : migration_.moves) {
         const bool is_it =
-            parent.source == move_.source &&
-            ascii_iequals(parent.source->stored_as(parent.mapping.source.name), key.parent);
+            parent.source == move_.source && ascii_iequals(parent.stored_source(), key.parent);
         if (!is_it || !leaves_out_rows(parent)) continue;
         const int column = move_.mapping.source.column_index(key.columns.front());
         const bool is_followed =
@@ -433,9 +432,8 @@ class TableAnalysis {
       TableSchema parent;
       int makers = 0;
       for (const Move& other : migration_.moves) {
-        const bool makes_it =
-            other.target->identity() == move_.target->identity() &&
-            ascii_iequals(other.target->stored_as(other.mapping.target.name), key.parent);
+        const bool makes_it = other.target->identity() == move_.target->identity() &&
+                              ascii_iequals(other.stored_target(), key.parent);
         if (makes_it) reference.move = &other;
         makers += makes_it ? 1 : 0;
       }
@@ -1002,9 +1000,8 @@ std::string levels_of(const Migration& migration, json& document) {
   for (const Move& move : migration.moves) {
     for (const ForeignKey& key : move.mapping.target.foreign_keys) {
       for (const Move& other : migration.moves) {
-        const bool is_it =
-            other.index != move.index && other.target == move.target &&
-            ascii_iequals(other.target->stored_as(other.mapping.target.name), key.parent);
+        const bool is_it = other.index != move.index && other.target == move.target &&
+                           ascii_iequals(other.stored_target(), key.parent);
         if (is_it) parents[static_cast<std::size_t>(move.index)].insert(other.index);
       }
     }

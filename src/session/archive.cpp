@@ -1,6 +1,5 @@
 #include "session/archive.h"
 
-#include <algorithm>
 #include <filesystem>
 #include <fstream>
 #include <nlohmann/json.hpp>
@@ -65,13 +64,9 @@ Status archive_first(Session& session, const FinishWanted& wanted) {
   }
   bool any = false;
   for (const auto& [alias, store] : session.migration().stores) {
-    std::vector<std::string> tables;
-    for (const Move& move : session.migration().moves) {
-      if (move.source != store || drops_archive) continue;
-      const std::string name = store->stored_as(move.mapping.source.name);
-      if (std::ranges::count(tables, name) == 0) tables.push_back(name);
-    }
-    if (drops_archive) tables = {plan.rename_source_to};
+    std::vector<std::string> tables = drops_archive
+                                          ? std::vector<std::string>{plan.rename_source_to}
+                                          : source_tables(session.migration(), *store);
     std::erase_if(tables,
                   [&](const std::string& name) { return !store->catalog().describe(name).ok(); });
     if (tables.empty()) continue;

@@ -2,6 +2,7 @@
 
 #include "report/files.h"
 #include "report/id_mappings.h"
+#include "report/json_text.h"
 #include "report/status.h"
 
 namespace whimbrel {
@@ -24,10 +25,8 @@ Status write_reports(const Journal& journal, const ReportFacts& facts) {
   if (!facts.started()) return {};
   ASSIGN_OR_RETURN(const nlohmann::json checkpoint,
                    checkpoint_document(journal, facts.wanted.folder, facts.wanted.now));
-  const Result<std::string> written =
-      write_stamped(facts.wanted.folder, "checkpoint", "json",
-                    checkpoint.dump(2, ' ', false, nlohmann::json::error_handler_t::replace) + "\n",
-                    facts.wanted.now);
+  const Result<std::string> written = write_stamped(facts.wanted.folder, "checkpoint", "json",
+                                                    document_text(checkpoint), facts.wanted.now);
   return written.ok() ? Status() : Status(written.error());
 }
 

@@ -15,6 +15,7 @@
 #include "cutover/switch.h"
 #include "journal/journal.h"
 #include "plan/plan_file.h"
+#include "report/json_text.h"
 
 extern char** environ;  // NOLINT: POSIX
 
@@ -62,12 +63,11 @@ class Guarded {
 };
 
 std::string to_text(const GuardOrders& orders) {
-  return nlohmann::json{{"plan", orders.plan},
-                        {"folder", orders.folder},
-                        {"variables", orders.variables},
-                        {"holds", orders.holds},
-                        {"until_ms", orders.until.time_since_epoch().count()}}
-             .dump(-1, ' ', false, nlohmann::json::error_handler_t::replace) +
+  return dumped({{"plan", orders.plan},
+                 {"folder", orders.folder},
+                 {"variables", orders.variables},
+                 {"holds", orders.holds},
+                 {"until_ms", orders.until.time_since_epoch().count()}}) +
          "\n";
 }
 

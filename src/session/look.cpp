@@ -5,6 +5,7 @@
 #include "discover/references.h"
 #include "measure/measure.h"
 #include "report/files.h"
+#include "report/json_text.h"
 
 namespace whimbrel {
 
@@ -18,9 +19,8 @@ Result<std::vector<UnsaidReference>> unsaid_references(const Migration& migratio
   samples.reserve(migration.moves.size());
   std::vector<MaybeChild> tables;
   for (const Move& move : migration.moves) {
-    ASSIGN_OR_RETURN(
-        TableSample sample,
-        take_sample(*move.source, move.source->stored_as(move.mapping.source.name), rows_sampled));
+    ASSIGN_OR_RETURN(TableSample sample,
+                     take_sample(*move.source, move.stored_source(), rows_sampled));
     samples.push_back(std::move(sample));
     MaybeChild table{move.name, move.source.get(), &samples.back(), {}};
     for (const Reference& reference : move.references) {
@@ -53,8 +53,7 @@ Result<Analysis> analysis_of(Session& session) {
 Result<Analyzed> analyze_opened(Session& session) {
   ASSIGN_OR_RETURN(const std::string folder, session.state_folder(true));
   ASSIGN_OR_RETURN(Analysis analysis, analysis_of(session));
-  const std::string text =
-      analysis.document.dump(2, ' ', false, nlohmann::json::error_handler_t::replace) + "\n";
+  const std::string text = document_text(analysis.document);
   ASSIGN_OR_RETURN(std::string file,
                    write_stamped(folder, "analysis", "json", text, session.clock().now()));
   return Analyzed{std::move(analysis), std::move(file)};

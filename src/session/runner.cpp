@@ -8,6 +8,7 @@
 #include <nlohmann/json.hpp>
 #include <utility>
 
+#include "report/json_text.h"
 #include "report/planned.h"
 #include "report/status.h"
 #include "session/conduct.h"
@@ -16,10 +17,6 @@
 namespace whimbrel {
 
 namespace {
-
-std::string text_of(const nlohmann::json& document) {
-  return document.dump(2, ' ', false, nlohmann::json::error_handler_t::replace) + "\n";
-}
 
 // Calls of one Runner by several threads hand their events over one after the other.
 class Observed final : public Events {
@@ -104,7 +101,7 @@ class Runner::Parts {
 namespace {
 
 AnalysisResult result_of(const Analysis& analysis, std::string file, Program& program) {
-  return AnalysisResult{analysis.refused, analysis.text, text_of(analysis.document),
+  return AnalysisResult{analysis.refused, analysis.text, document_text(analysis.document),
                         std::move(file), std::move(program.warnings)};
 }
 
@@ -172,7 +169,7 @@ StatusResult status_of(const Journal& journal, TimePoint now) {
   status.rows_rejected = state.rejected;
   status.rows_kept = document.value("kept_rows", std::int64_t{0});
   status.text = status_text(journal, now);
-  status.json = text_of(document);
+  status.json = document_text(document);
   return status;
 }
 

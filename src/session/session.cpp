@@ -242,15 +242,12 @@ namespace {
 std::vector<std::string> tables_to_keep(const Migration& migration, const BackupPlan& plan,
                                         const Store& store) {
   std::vector<std::string> tables;
+  if (plan.source) tables = source_tables(migration, store);
   for (const Move& move : migration.moves) {
-    const auto keep = [&](const std::string& table) {
-      const std::string name = store.stored_as(table);
-      if (std::ranges::count(tables, name) == 0) tables.push_back(name);
-    };
-    if (plan.source && move.source.get() == &store) keep(move.mapping.source.name);
     const bool there = plan.target && move.target.get() == &store &&
                        move.target->catalog().describe(move.mapping.target.name).ok();
-    if (there) keep(move.mapping.target.name);
+    const std::string table = move.stored_target();
+    if (there && std::ranges::count(tables, table) == 0) tables.push_back(table);
   }
   return tables;
 }
@@ -272,14 +269,8 @@ namespace {
 
 // `{table}` and `{date}`; a store takes letters, digits and a few signs.
 std::string native_name(const std::string& pattern, const std::string& table, TimePoint now) {
-  std::string name = pattern;
-  for (const auto& [place, value] : {std::pair<std::string, std::string>{"{table}", table},
-                                     {"{date}", to_compact(now).substr(0, 8)}}) {
-    for (std::size_t at = name.find(place); at != std::string::npos;
-         at = name.find(place, at + value.size())) {
-      name.replace(at, place.size(), value);
-    }
-  }
+  std::string name = with_replaced(pattern, "{table}", table);
+  name = with_replaced(std::move(name), "{date}", to_compact(now).substr(0, 8));
   std::ranges::replace_if(
       name,
       [](char c) {

@@ -11,6 +11,7 @@
 #include "measure/judge.h"
 #include "measure/measure.h"
 #include "report/files.h"
+#include "report/json_text.h"
 #include "session/conduct.h"
 #include "session/documents.h"
 
@@ -22,10 +23,6 @@ using nlohmann::json;
 
 // Of each side: a check is to be short.
 constexpr Milliseconds measured_for{5'000};
-
-std::string document_text(const json& document) {
-  return document.dump(2, ' ', false, json::error_handler_t::replace) + "\n";
-}
 
 Status keep(const std::string& folder, const std::string& kind, const json& document,
             TimePoint now) {
@@ -114,7 +111,7 @@ Result<State> state_now(Session& session, bool beside_runner) {
 void tell_webhook(Session& session, const json& what) {
   const WatchPlan& plan = session.plan().watch;
   if (plan.webhook.empty()) return;
-  const std::string text = what.dump(-1, ' ', false, json::error_handler_t::replace);
+  const std::string text = dumped(what);
   if (const Status posted = post_to_webhook(plan, text, session.clock()); !posted.ok()) {
     session.host().warn(posted.error().message, "what it was to be told stands here");
   }

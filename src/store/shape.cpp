@@ -32,12 +32,6 @@ bool ends_alike(const std::string& one, const std::string& other) {
 
 }  // namespace
 
-std::vector<int> positions_of(const std::vector<std::string>& columns, const TableSchema& table) {
-  std::vector<int> at;
-  for (const std::string& name : columns) at.push_back(table.column_index(name));
-  return at;
-}
-
 KeyPattern pattern_of(const Expr& expr) {
   if (const auto* constant = std::get_if<Constant>(&expr.node)) return {constant->value, {}};
   const auto* text = std::get_if<Template>(&expr.node);

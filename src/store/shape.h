@@ -49,8 +49,6 @@ struct SourceShape {
   bool has_longer_key() const { return !is_grouped() && shaped.key.size() > table.key.size(); }
 };
 
-std::vector<int> positions_of(const std::vector<std::string>& columns, const TableSchema& table);
-
 // What a column of a key holds, as far as the plan says so beforehand.
 struct KeyPattern {
   std::optional<Value> constant;      // this value alone

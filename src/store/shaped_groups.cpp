@@ -8,7 +8,7 @@
 #include <set>
 #include <utility>
 
-#include "store/shape_file.h"
+#include "store/group_spool.h"
 #include "store/shaped_rows.h"
 
 namespace whimbrel {
@@ -135,13 +135,13 @@ class GroupedReader final : public SnapshotReader {
 
   Result<ChunkOfRows> read_after(const std::optional<Row>& after,
                                  const ChunkLimits& limits) override {
-    if (file_ == nullptr || !after) TRY(gather());
+    if (spool_ == nullptr || !after) TRY(gather());
     ChunkOfRows chunk;
     chunk.range.after = after;
     std::optional<Row> from = after;
     std::int64_t bytes = 0;
     while (std::ssize(chunk.rows) < limits.rows_max && bytes < limits.bytes_max) {
-      ASSIGN_OR_RETURN(const auto group, file_->group_after(from));
+      ASSIGN_OR_RETURN(const auto group, spool_->group_after(from));
       if (!group) return chunk;
       ASSIGN_OR_RETURN(Row row, collapsing_.collapse(group->key, group->rows));
       bytes += size_of(row);
@@ -194,15 +194,15 @@ class GroupedReader final : public SnapshotReader {
 
  private:
   Status gather() {
-    ASSIGN_OR_RETURN(file_, ShapeFile::open(""));
+    ASSIGN_OR_RETURN(spool_, GroupSpool::open());
     return each_row(base_, shape_, {},
-                    [&](const Row& row) { return file_->add(collapsing_.group_of(row), row); });
+                    [&](const Row& row) { return spool_->add(collapsing_.group_of(row), row); });
   }
 
   Store& base_;
   const SourceShape& shape_;
   Collapsing collapsing_;
-  std::shared_ptr<ShapeFile> file_;
+  std::unique_ptr<GroupSpool> spool_;
 };
 
 class GroupedWriter final : public BatchWriter {

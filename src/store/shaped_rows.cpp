@@ -66,12 +66,12 @@ class LookingUp {
 class SourceReader final : public SnapshotReader {
  public:
   SourceReader(Store& base, const SourceShape& shape, std::unique_ptr<SnapshotReader> reader,
-               LookingUp looking, std::shared_ptr<ShapeFile> file)
+               LookingUp looking, std::shared_ptr<KnownKeys> known)
       : base_(base),
         shape_(shape),
         reader_(std::move(reader)),
         looking_(std::move(looking)),
-        file_(std::move(file)),
+        known_(std::move(known)),
         own_key_(positions_of(shape.table.key, shape.table)),
         key_(positions_of(shape.shaped.key, shape.shaped)) {}
 
@@ -121,17 +121,17 @@ class SourceReader final : public SnapshotReader {
   }
 
   Status remember(const std::vector<Row>& rows) {
-    if (file_ == nullptr || !shape_.has_longer_key() || rows.empty()) return {};
-    std::vector<ShapeFile::Known> keys;
+    if (known_ == nullptr || !shape_.has_longer_key() || rows.empty()) return {};
+    std::vector<KnownKeys::Known> keys;
     for (const Row& row : rows) keys.push_back({key_of(row, own_key_), key_of(row, key_)});
-    return file_->note(shape_.shaped.name, keys);
+    return known_->note(shape_.shaped.name, keys);
   }
 
   Store& base_;
   const SourceShape& shape_;
   std::unique_ptr<SnapshotReader> reader_;
   LookingUp looking_;
-  std::shared_ptr<ShapeFile> file_;
+  std::shared_ptr<KnownKeys> known_;
   std::vector<int> own_key_;
   std::vector<int> key_;
 };
@@ -302,7 +302,7 @@ Status each_row(Store& base, const SourceShape& shape, std::vector<Condition> wh
 }
 
 Result<std::unique_ptr<SnapshotReader>> open_shaped_reader(Store& base, const SourceShape& shape,
-                                                           std::shared_ptr<ShapeFile> file,
+                                                           std::shared_ptr<KnownKeys> known,
                                                            std::span<const Condition> where) {
   if (shape.is_grouped()) return open_grouped_reader(base, shape);
   std::vector<Condition> asked(where.begin(), where.end());
@@ -310,7 +310,7 @@ Result<std::unique_ptr<SnapshotReader>> open_shaped_reader(Store& base, const So
   ASSIGN_OR_RETURN(auto reader, base.open_reader_where(shape.table, asked));
   ASSIGN_OR_RETURN(LookingUp looking, LookingUp::open(base, shape));
   return std::unique_ptr<SnapshotReader>(std::make_unique<SourceReader>(
-      base, shape, std::move(reader), std::move(looking), std::move(file)));
+      base, shape, std::move(reader), std::move(looking), std::move(known)));
 }
 
 Result<std::unique_ptr<BatchWriter>> open_shaped_writer(Store& base, const SourceShape& shape,

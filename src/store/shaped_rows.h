@@ -8,8 +8,8 @@
 #include <string>
 #include <vector>
 
+#include "store/known_keys.h"
 #include "store/shape.h"
-#include "store/shape_file.h"
 #include "store/store.h"
 
 namespace whimbrel {
@@ -25,9 +25,9 @@ inline constexpr std::size_t keys_asked_at_once = 50;
 Status each_row(Store& base, const SourceShape& shape, std::vector<Condition> where,
                 const std::function<Status(Row row)>& see);
 
-// Of the base store. `file` remembers by which keys rows were read; null where nobody asks.
+// Of the base store. `known` remembers by which keys rows were read; null where nobody asks.
 Result<std::unique_ptr<SnapshotReader>> open_shaped_reader(Store& base, const SourceShape& shape,
-                                                           std::shared_ptr<ShapeFile> file,
+                                                           std::shared_ptr<KnownKeys> known,
                                                            std::span<const Condition> where);
 // `only_if` is asked before the rest is: what is deleted under a key that is no longer the row's
 // stays. Of a shape that is not written back nothing is written.

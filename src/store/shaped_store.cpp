@@ -63,10 +63,7 @@ class ShapedStore::Tables final : public Catalog {
     if (shape == nullptr) return base_.clear(store_.stored_as(table));
     ASSIGN_OR_RETURN(const auto reader, store_.open_reader(shape->shaped));
     ASSIGN_OR_RETURN(const auto writer, store_.open_writer(shape->shaped, shape->shaped.key));
-    std::vector<int> key;
-    for (const std::string& name : shape->shaped.key) {
-      key.push_back(shape->shaped.column_index(name));
-    }
+    const std::vector<int> key = positions_of(shape->shaped.key, shape->shaped);
     std::optional<Row> after;
     do {
       ASSIGN_OR_RETURN(const ChunkOfRows chunk, reader->read_after(after, ChunkLimits{}));
@@ -263,12 +260,12 @@ class ShapedStore::Feeds final : public Capture {
       return {};
     }
     ASSIGN_OR_RETURN(const auto now, shaped_keys_of(*store_.base_, shape, keys));
-    std::vector<ShapeFile::Known> known;
+    std::vector<KnownKeys::Known> known;
     for (std::size_t i = 0; i < keys.size(); ++i) {
       std::set<Row, RowLess> each;
-      if (store_.file_ != nullptr) {
+      if (store_.known_ != nullptr) {
         ASSIGN_OR_RETURN(const std::vector<Row> before,
-                         store_.file_->known_as(shape.shaped.name, keys[i]));
+                         store_.known_->known_as(shape.shaped.name, keys[i]));
         each.insert(before.begin(), before.end());
       }
       if (std::optional<Row> group = group_by_key(shape, keys[i])) each.insert(*std::move(group));
@@ -283,8 +280,8 @@ class ShapedStore::Feeds final : public Capture {
       }
     }
     // Before anybody writes the row under its new key.
-    if (store_.file_ == nullptr || known.empty()) return {};
-    return store_.file_->note(shape.shaped.name, known);
+    if (store_.known_ == nullptr || known.empty()) return {};
+    return store_.known_->note(shape.shaped.name, known);
   }
 
   // Where the columns of the group are of the key it need not be remembered.
@@ -397,9 +394,9 @@ Status ShapedStore::work_in(const std::string& folder) {
   const bool remembers = std::ranges::any_of(sources_, [](const auto& one) {
     return one.second->has_longer_key() || one.second->is_grouped();
   });
-  if (!remembers || file_ != nullptr) return {};
+  if (!remembers || known_ != nullptr) return {};
   const std::string name = digest_hex(identity()).substr(0, 8);
-  ASSIGN_OR_RETURN(file_, ShapeFile::open(folder + "/shapes-" + name + ".db"));
+  ASSIGN_OR_RETURN(known_, KnownKeys::open(folder + "/shapes-" + name + ".db"));
   return {};
 }
 
@@ -410,7 +407,7 @@ Result<std::unique_ptr<SnapshotReader>> ShapedStore::open_reader(const TableSche
 Result<std::unique_ptr<SnapshotReader>> ShapedStore::open_reader_where(
     const TableSchema& table, std::span<const Condition> where) {
   if (const SourceShape* shape = source(table.name)) {
-    return open_shaped_reader(*base_, *shape, file_, where);
+    return open_shaped_reader(*base_, *shape, known_, where);
   }
   if (const TargetShape* shape = target(table.name)) {
     return open_shaped_reader(*base_, *shape, table, where);
@@ -528,10 +525,7 @@ Result<std::vector<Finding>> ShapedStore::review(const Mapping& mapping, bool du
       return shape->table.column_index(column) < 0;
     });
   });
-  own.source_key.clear();
-  for (const std::string& name : own.source.key) {
-    own.source_key.push_back(own.source.column_index(name));
-  }
+  own.source_key = positions_of(own.source.key, own.source);
   return base_->review(own, dual);
 }
 

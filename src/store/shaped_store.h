@@ -10,8 +10,8 @@
 #include <string>
 #include <vector>
 
+#include "store/known_keys.h"
 #include "store/shape.h"
-#include "store/shape_file.h"
 #include "store/store.h"
 
 namespace whimbrel {
@@ -93,7 +93,7 @@ class ShapedStore final : public Store {
   std::shared_ptr<Store> base_;
   std::map<std::string, std::shared_ptr<const SourceShape>> sources_;
   std::map<std::string, std::shared_ptr<const TargetShape>> targets_;
-  std::shared_ptr<ShapeFile> file_;
+  std::shared_ptr<KnownKeys> known_;
   std::unique_ptr<Tables> tables_;
   std::unique_ptr<Feeds> feeds_;
   std::unique_ptr<Locks> locks_;

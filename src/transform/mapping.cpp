@@ -12,8 +12,7 @@ namespace whimbrel {
 namespace {
 
 Result<std::vector<int>> positions(const TableSchema& schema) {
-  std::vector<int> at;
-  for (const std::string& name : schema.key) at.push_back(schema.column_index(name));
+  std::vector<int> at = positions_of(schema.key, schema);
   if (at.empty()) {
     return Error{ErrorCode::refused,
                  fmt::format("{} has no key by which its rows are told apart", schema.name),
@@ -234,6 +233,13 @@ bool is_unique_among(const TableSchema& table, const std::vector<std::string>& c
     });
   };
   return is_among(table.key) || std::ranges::any_of(table.uniques, is_among);
+}
+
+std::vector<int> positions_of(const std::vector<std::string>& columns, const TableSchema& table) {
+  std::vector<int> at;
+  at.reserve(columns.size());
+  for (const std::string& name : columns) at.push_back(table.column_index(name));
+  return at;
 }
 
 Row key_of(const Row& row, const std::vector<int>& key) {

@@ -59,6 +59,8 @@ Result<Row> map_key(const Mapping& mapping, const Row& source_key);
 Result<Row> unmap_row(const Mapping& mapping, const Row& target, const Row* old_source);
 Result<Row> unmap_key(const Mapping& mapping, const Row& target_key);
 
+// Where a table has these columns; -1 for one that it does not have.
+std::vector<int> positions_of(const std::vector<std::string>& columns, const TableSchema& table);
 Row key_of(const Row& row, const std::vector<int>& key);
 // Whether no two rows of the table have the same values in all of these columns, by its key or by a
 // unique index over some of them.

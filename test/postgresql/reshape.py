@@ -10,6 +10,7 @@ import psycopg
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT / "test" / "support"))
+from reshaped import PLAN  # noqa: E402
 from servers import postgresql  # noqa: E402
 
 BINARY = os.environ.get("WHIMBREL", str(ROOT / "build" / "whimbrel"))
@@ -26,40 +27,6 @@ INSERT INTO log (who, at, what) SELECT i % 9, '2026-01-0' || (1 + i % 9), 'w' FR
 THINGS = """CREATE TABLE things (pk text NOT NULL, sk text NOT NULL, mail text, name text, role text, at timestamptz,
   host bigint, doc jsonb, kind text NOT NULL, PRIMARY KEY (pk, sk));
 CREATE INDEX things_mail ON things (mail);"""
-PLAN = """
-whimbrel: 1
-migration: shapes
-stores: {db: "URL"}
-tables:
-  - as: people
-    from: db/people
-    to: db/things
-    create: things.sql
-    items:
-      - columns: {pk: "PERSON#{id}", sk: {const: PROFILE}, kind: {const: person}}
-        same: [mail, name, role, at]
-      - when: {present: role}
-        columns: {pk: "ROLE#{role}", sk: "PERSON#{id}", name: name, kind: {const: member}}
-        rest: drop
-  - as: guests
-    from: db/guests
-    to: db/things
-    columns: {pk: "GUEST#{id}", sk: {const: PROFILE}, name: {lookup: name, in: people, by: host, if_null: {const: nobody}}, kind: {const: guest}}
-    same: [mail, host]
-  - as: settings
-    from: db/settings
-    to: db/things
-    group: [section]
-    columns: {pk: "SETTINGS#{section}", sk: {const: ALL}, doc: {collect: value, by: key}, kind: {const: settings}}
-  - as: log
-    from: db/log
-    to: db/events
-    create: events.sql
-    columns: {pk: "PERSON#{who}", sk: "AT#{at}#{id}", what: what}
-sync: capture
-cutover:
-  switches: [{command: [touch, new-side], undo: [rm, -f, new-side], state: [test, -e, new-side]}]
-"""
 EXPECTED = """
 SELECT 'PERSON#' || id, 'PROFILE', mail, name, role, at::text, NULL::bigint, NULL::jsonb, 'person' FROM people
 UNION ALL SELECT 'ROLE#' || role, 'PERSON#' || id, NULL, name, NULL, NULL, NULL, NULL, 'member' FROM people WHERE role IS NOT NULL
@@ -118,7 +85,7 @@ def main():
         def expect_equal():
             assert rows(EXPECTED) == rows("SELECT pk, sk, mail, name, role, at::text, host, doc, kind FROM things")
             assert rows("SELECT 'PERSON#' || who, 'AT#' || at || '#' || id, what FROM log") == rows("SELECT pk, sk, what FROM events")
-        (folder / "plan.yaml").write_text(PLAN.replace("URL", server.url))
+        (folder / "plan.yaml").write_text(PLAN.replace("STORE", server.url).replace("same: [mail, name, role]", "same: [mail, name, role, at]"))
         (folder / "things.sql").write_text(THINGS)
         (folder / "events.sql").write_text("CREATE TABLE events (pk text NOT NULL, sk text NOT NULL, what text, PRIMARY KEY (pk, sk));")
         db.execute(OLD)

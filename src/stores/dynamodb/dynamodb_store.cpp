@@ -360,8 +360,7 @@ Status DynamoStore::clear(const std::string& table) {
   const auto reader = dynamodb::make_reader(*this, schema);
   dynamodb::Pace& writing = pace(table, true);
   const auto client = connect(&writing);
-  std::vector<int> at;
-  for (const std::string& name : schema.key) at.push_back(schema.column_index(name));
+  const std::vector<int> at = positions_of(schema.key, schema);
   std::optional<Row> after;
   do {
     ASSIGN_OR_RETURN(const ChunkOfRows chunk, reader->read_after(after, ChunkLimits{}));

@@ -106,7 +106,7 @@ class Reader final : public SnapshotReader {
         pace_(store.pace(table.name, false)),
         client_(store.connect(&pace_)),
         items_(table),
-        key_(positions(table)) {}
+        key_(positions_of(table.key, table)) {}
 
   // In the table's own order, which is none that anybody could compute: by the hash of the key.
   Result<ChunkOfRows> read_after(const std::optional<Row>& after,
@@ -179,12 +179,6 @@ class Reader final : public SnapshotReader {
   }
 
  private:
-  static std::vector<int> positions(const TableSchema& table) {
-    std::vector<int> at;
-    for (const std::string& name : table.key) at.push_back(table.column_index(name));
-    return at;
-  }
-
   // A wave of requests; what was left over, or has not been asked yet, is in `asked` afterwards.
   Status ask(std::vector<std::string>& asked,
              const std::map<Row, std::vector<std::size_t>, RowLess>& wanted,
@@ -263,7 +257,7 @@ class Writer final : public BatchWriter {
         pace_(store.pace(table.name, true)),
         client_(store.connect(&pace_)),
         items_(table) {
-    for (const std::string& column : columns) at_.push_back(table.column_index(column));
+    at_ = positions_of(columns, table);
     for (const ColumnSchema& column : table.columns) {
       whole_ = whole_ && std::ranges::count(columns, column.name) > 0;
     }

@@ -209,7 +209,7 @@ MemoryStore::Table* MemoryStore::find(const std::string& table) {
 
 void MemoryStore::add_table(const TableSchema& schema) {
   Table table{schema, {}, {}};
-  for (const std::string& name : schema.key) table.key.push_back(schema.column_index(name));
+  table.key = positions_of(schema.key, schema);
   tables_[schema.name] = std::move(table);
 }
 
@@ -338,10 +338,8 @@ Result<std::unique_ptr<SnapshotReader>> MemoryStore::open_reader(const TableSche
 
 Result<std::unique_ptr<BatchWriter>> MemoryStore::open_writer(
     const TableSchema& table, const std::vector<std::string>& columns) {
-  std::vector<int> at;
-  for (const std::string& column : columns) at.push_back(table.column_index(column));
   return std::unique_ptr<BatchWriter>(
-      std::make_unique<MemoryWriter>(*this, table.name, std::move(at)));
+      std::make_unique<MemoryWriter>(*this, table.name, positions_of(columns, table)));
 }
 
 Result<std::unique_ptr<InsideCopier>> MemoryStore::open_inside(const Mapping& mapping,

@@ -401,13 +401,8 @@ std::string to_be_parsed(std::string ddl, const TableName& name) {
 }
 
 std::string in_schema(std::string ddl, const std::string& schema) {
-  const std::string quoted_schema = quote_name(schema);
-  const std::string quoted_parsed = quote_name(parsed_schema);
-  for (const std::string& written : {quoted_parsed + ".", std::string(parsed_schema) + "."}) {
-    for (std::size_t at = ddl.find(written); at != std::string::npos;
-         at = ddl.find(written, at + quoted_schema.size())) {
-      ddl.replace(at, written.size() - 1, quoted_schema);
-    }
+  for (const std::string& parsed : {quote_name(parsed_schema), std::string(parsed_schema)}) {
+    ddl = with_replaced(std::move(ddl), parsed + ".", quote_name(schema) + ".");
   }
   return ddl;
 }

@@ -91,7 +91,7 @@ class Reader final : public SnapshotReader {
         table_(table),
         place_(sessions_, table.name),
         types_(types_of(table)) {
-    for (const std::string& name : table_.key) key_.push_back(table_.column_index(name));
+    key_ = positions_of(table_.key, table_);
   }
 
   // How many rows are asked for at once follows from how large they have been.
@@ -166,7 +166,7 @@ class Writer final : public BatchWriter {
         table_(table),
         place_(sessions_, table.name),
         columns_(std::move(columns)) {
-    for (const std::string& name : columns_) at_.push_back(table_.column_index(name));
+    at_ = positions_of(columns_, table_);
   }
 
   Result<Applied> apply(std::span<const Change> changes) override {

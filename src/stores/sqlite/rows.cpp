@@ -55,7 +55,7 @@ class Reader final : public SnapshotReader {
  public:
   Reader(ConnectionPtr connection, const TableSchema& table, std::span<const Condition> where)
       : connection_(std::move(connection)), table_(table), conditions_(where.begin(), where.end()) {
-    for (const std::string& name : table_.key) key_.push_back(table_.column_index(name));
+    key_ = positions_of(table_.key, table_);
   }
 
   Result<ChunkOfRows> read_after(const std::optional<Row>& after,
@@ -168,7 +168,7 @@ class Writer final : public BatchWriter {
  public:
   Writer(ConnectionPtr connection, const TableSchema& table, std::vector<std::string> columns)
       : connection_(std::move(connection)), table_(table), columns_(std::move(columns)) {
-    for (const std::string& name : table_.key) key_.push_back(table_.column_index(name));
+    key_ = positions_of(table_.key, table_);
   }
 
   Result<Applied> apply(std::span<const Change> changes) override {
