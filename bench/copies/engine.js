@@ -2,7 +2,6 @@
 //
 //   engine.js sqlite SOURCE.db TARGET.db TABLES.json ENVIRONMENT MAPPINGS
 //   engine.js dynamodb SOURCE_SUFFIX TARGET_SUFFIX TABLES.json ENVIRONMENT MAPPINGS
-//   engine.js which
 //
 // Tables come in the order of their dependencies. Every new id is remembered in a map of its table,
 // and references are looked up there. TABLES.json: [{"name": …, "references": {column: table}}, …].
@@ -10,7 +9,7 @@
 'use strict';
 const { createHash } = require('crypto');
 const fs = require('fs');
-const stores = require('./stores');
+const stores = require('../shared/stores');
 
 // Two groups of eight signs, as the guide shows its ids.
 function newId(table, id, environment) {
@@ -79,11 +78,14 @@ class Engine {
   }
 }
 
+// A file, or how a table of the environment is called.
+const place = (kind, where) => (kind === 'sqlite' ? where : (table) => `${table}-${where}`);
+
 async function main([kind, from, to, tablesFile, environment, mappings]) {
-  if (kind === 'which') return console.log(stores.sqliteDriver());
   const tables = JSON.parse(fs.readFileSync(tablesFile, 'utf8'));
   const engine = new Engine(
-    stores.open(kind, from), stores.open(kind, to), tables, environment, mappings);
+    stores.open(kind, place(kind, from)), stores.open(kind, place(kind, to)), tables, environment,
+    mappings);
   const took = {};
   let began = process.hrtime.bigint();
   for (const part of ['check', 'copy', 'validate', 'report']) {

@@ -4,13 +4,13 @@ A place is fresh for each competitor: `with place.opened() as there`, and then `
 plan and the Node script have to be told, and reads what was written.
 """
 import contextlib
-import http.client
 import json
 import os
 import sqlite3
 
 import data
 import measuring
+from dynamo import DynamoClient
 from servers import dynamodb_local
 
 
@@ -113,64 +113,3 @@ class DynamoPlace:
 
     def read(self, table):
         return self.client.scan(f"{table}-{self.to_suffix}")
-
-
-class DynamoClient:
-    """As much of DynamoDB as a bench needs, so that it does with Python alone."""
-    HEADERS = {"Content-Type": "application/x-amz-json-1.0",
-               "Authorization": "AWS4-HMAC-SHA256 Credential=test/20260101/us-east-1/dynamodb/"
-                                "aws4_request, SignedHeaders=host, Signature=0"}
-
-    def __init__(self, port):
-        self.connection = http.client.HTTPConnection("127.0.0.1", port, timeout=300)
-
-    def close(self):
-        self.connection.close()
-
-    def call(self, action, **body):
-        self.connection.request("POST", "/", json.dumps(body), {
-            **self.HEADERS, "X-Amz-Target": f"DynamoDB_20120810.{action}"})
-        answer = self.connection.getresponse()
-        text = answer.read()
-        if answer.status != 200:
-            raise measuring.Failed(f"{action}: {answer.status} {text[:300]!r}")
-        return json.loads(text)
-
-    def create(self, table):
-        self.call("CreateTable", TableName=table, BillingMode="PAY_PER_REQUEST",
-                  KeySchema=[{"AttributeName": "id", "KeyType": "HASH"}],
-                  AttributeDefinitions=[{"AttributeName": "id", "AttributeType": "S"}])
-
-    def put(self, table, rows):
-        waiting = []
-        for row in rows:
-            waiting.append({"PutRequest": {"Item": item_of(row)}})
-            if len(waiting) == 25:
-                self.write({table: waiting})
-                waiting = []
-        if waiting:
-            self.write({table: waiting})
-
-    def write(self, left):
-        while left:
-            left = self.call("BatchWriteItem", RequestItems=left)["UnprocessedItems"]
-
-    def scan(self, table):
-        more = {}
-        while True:
-            page = self.call("Scan", TableName=table, ConsistentRead=True, **more)
-            yield from map(row_of, page["Items"])
-            if "LastEvaluatedKey" not in page:
-                return
-            more = {"ExclusiveStartKey": page["LastEvaluatedKey"]}
-
-
-def item_of(row):
-    return {name: {"NULL": True} if value is None else
-            {"N": str(value)} if isinstance(value, int) else {"S": value}
-            for name, value in row.items()}
-
-
-def row_of(item):
-    return {name: None if "NULL" in value else
-            int(value["N"]) if "N" in value else value["S"] for name, value in item.items()}

@@ -1,5 +1,7 @@
-// What engine.js reads and writes. A store has count, batches, put and validated, and knows what a
-// value is.
+// What the scripts for Node read and write. A store has count, batches, get, put and validated, and
+// knows what a value is.
+//
+//   stores.js which      by which means it reads SQLite
 'use strict';
 
 const ROWS_A_TRANSACTION = 1000;
@@ -39,12 +41,19 @@ class Sqlite {
     this.asId = (id) => id;
   }
 
-  get(sql) {
+  ask(sql) {
     return this.database.prepare(sql).get().n;
   }
 
+  get(table, key) {
+    const columns = Object.keys(key);
+    const sql = `SELECT * FROM ${quoted(table)} WHERE ` +
+      columns.map((column) => `${quoted(column)} = ?`).join(' AND ');
+    return this.database.prepare(sql).get(...Object.values(key));
+  }
+
   count(table) {
-    return this.get(`SELECT count(*) AS n FROM ${quoted(table)}`);
+    return this.ask(`SELECT count(*) AS n FROM ${quoted(table)}`);
   }
 
   *batches(table) {
@@ -60,16 +69,18 @@ class Sqlite {
   }
 
   insertOf(table, row) {
-    if (!this.inserts.has(table)) {
-      const columns = Object.keys(row);
+    const columns = Object.keys(row);
+    const shape = `${table} ${columns}`;
+    if (!this.inserts.has(shape)) {
       const statement = this.database.prepare(
         `INSERT INTO ${quoted(table)} (${columns.map(quoted).join(', ')}) ` +
           `VALUES (${columns.map(() => '?').join(', ')})`);
-      this.inserts.set(table, { columns, statement });
+      this.inserts.set(shape, { columns, statement });
     }
-    return this.inserts.get(table);
+    return this.inserts.get(shape);
   }
 
+  // All rows have the columns of the first.
   put(table, rows) {
     const { columns, statement } = this.insertOf(table, rows[0]);
     this.database.exec('BEGIN');
@@ -80,7 +91,7 @@ class Sqlite {
   validated(table) {
     let unresolved = 0;
     for (const [column, parent] of Object.entries(table.references)) {
-      unresolved += this.get(
+      unresolved += this.ask(
         `SELECT count(*) AS n FROM ${quoted(table.name)} AS child ` +
           `WHERE ${quoted(column)} IS NOT NULL AND NOT EXISTS ` +
           `(SELECT 1 FROM ${quoted(parent)} AS parent WHERE parent.id = child.${quoted(column)})`);
@@ -94,10 +105,10 @@ class Sqlite {
 const pause = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
 
 class DynamoDb {
-  constructor(suffix) {
+  constructor(named) {
     this.sdk = require('@aws-sdk/client-dynamodb');
     this.client = new this.sdk.DynamoDBClient({});
-    this.suffix = suffix;
+    this.named = named; // how a table is called there
     this.ids = new Map(); // table -> its ids, as far as it was validated
     this.value = (value) => (value === undefined || value.NULL ? null : value.S);
     this.asId = (id) => ({ S: id });
@@ -107,7 +118,7 @@ class DynamoDb {
     let ExclusiveStartKey;
     do {
       const page = await this.client.send(new this.sdk.ScanCommand({
-        TableName: `${table}-${this.suffix}`, ConsistentRead: true, ExclusiveStartKey, ...more }));
+        TableName: this.named(table), ConsistentRead: true, ExclusiveStartKey, ...more }));
       yield page;
       ExclusiveStartKey = page.LastEvaluatedKey;
     } while (ExclusiveStartKey);
@@ -119,6 +130,12 @@ class DynamoDb {
     return count;
   }
 
+  async get(table, Key) {
+    const answer = await this.client.send(new this.sdk.GetItemCommand({
+      TableName: this.named(table), Key, ConsistentRead: true }));
+    return answer.Item;
+  }
+
   async *batches(table) {
     for await (const page of this.pages(table)) if (page.Items.length) yield page.Items;
   }
@@ -127,7 +144,7 @@ class DynamoDb {
     for (let at = 0; at < items.length; at += ITEMS_A_BATCH) {
       const batch = items.slice(at, at + ITEMS_A_BATCH);
       const requests = batch.map((Item) => ({ PutRequest: { Item } }));
-      await this.write({ [`${table}-${this.suffix}`]: requests });
+      await this.write({ [this.named(table)]: requests });
     }
   }
 
@@ -163,4 +180,6 @@ class DynamoDb {
 
 const open = (kind, where) => (kind === 'sqlite' ? new Sqlite(where) : new DynamoDb(where));
 
-module.exports = { open, sqliteDriver };
+module.exports = { open };
+
+if (require.main === module && process.argv[2] === 'which') console.log(sqliteDriver());

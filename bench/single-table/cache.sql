@@ -1,0 +1,4 @@
+CREATE TABLE cache (
+  PK TEXT NOT NULL, SK TEXT NOT NULL, ttl INTEGER, entityType TEXT NOT NULL, token TEXT,
+  userId TEXT, expiresAt TEXT,
+  PRIMARY KEY (PK, SK)) WITHOUT ROWID;
