@@ -73,6 +73,36 @@ Status review_uuids(Connection& connection, const std::string& place, const std:
   return {};
 }
 
+// What the whole database has that our schemas would meet.
+Status review_database(Connection& connection, const std::string& table,
+                       std::vector<Finding>& findings) {
+  ASSIGN_OR_RETURN(const auto rights,
+                   connection.query("SELECT has_database_privilege(current_database(), 'CREATE'), "
+                                    "quote_ident(current_database()), quote_ident(current_user)"));
+  if (rights.at(0).at(0) != "t") {
+    findings.push_back({Finding::Weight::refusal, "makes_no_schema",
+                        "this role may make no schema in the database, and whimbrel's tables "
+                        "stand in one of their own",
+                        fmt::format("GRANT CREATE ON DATABASE {} TO {}", *rights.at(0).at(1),
+                                    *rights.at(0).at(2))});
+  }
+  ASSIGN_OR_RETURN(
+      const auto all,
+      connection.query("SELECT quote_ident(pubname), EXISTS (SELECT FROM pg_replication_slots "
+                       "WHERE slot_type = 'logical' AND database = current_database()) FROM "
+                       "pg_publication WHERE puballtables ORDER BY pubname"));
+  for (const Cells& row : all) {
+    const bool is_read = row[1] == "t";
+    findings.push_back(
+        {is_read ? Finding::Weight::refusal : Finding::Weight::warning, "published_for_all",
+         fmt::format("the publication {} is FOR ALL TABLES: a subscriber would be sent whimbrel's "
+                     "own tables and those beside {}, and would stop",
+                     *row[0], table),
+         "let a publication name its tables while the migration is under way"});
+  }
+  return {};
+}
+
 }  // namespace
 
 Result<std::vector<Finding>> PostgresqlStore::review(const Mapping& mapping, bool) {
@@ -128,6 +158,7 @@ Result<std::vector<Finding>> PostgresqlStore::review(const Mapping& mapping, boo
          "this role is not the owner of " + mapping.source.name + ", and makes no triggers on it",
          "use its owner, or a role that is granted it"});
   }
+  TRY(review_database(*connection, mapping.source.name, findings));
   return findings;
 }
 

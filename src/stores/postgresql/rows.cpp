@@ -175,10 +175,13 @@ class Writer final : public BatchWriter {
     ASSIGN_OR_RETURN(Transaction transaction, Transaction::begin(*connection));
     TRY(connection->execute(mark_own));
     Applied applied;
-    std::map<Row, const Change*, RowLess> last;  // the same key may come again
+    // The same key may come again, deleted and made anew: the first knows what has to be there.
+    std::map<Row, Change, RowLess> last;
     for (const bool deletes : {true, false}) {
       for (const Change& change : changes) {
-        if (change.row.has_value() != deletes) last[change.key] = &change;
+        if (change.row.has_value() == deletes) continue;
+        const auto [known, is_first] = last.emplace(change.key, change);
+        if (!is_first) known->second.row = change.row;
       }
     }
     ASSIGN_OR_RETURN(const Batch batch, look(*connection, place, last, applied));
@@ -202,14 +205,14 @@ class Writer final : public BatchWriter {
 
   // What has to be done, with the rows locked that are there.
   Result<Batch> look(Connection& connection, const std::string& place,
-                     const std::map<Row, const Change*, RowLess>& last, Applied& applied) {
+                     const std::map<Row, Change, RowLess>& last, Applied& applied) {
     Batch batch;
     std::vector<Row> keys;
     for (const auto& [key, change] : last) keys.push_back(key);
     ASSIGN_OR_RETURN(const std::vector<std::optional<Row>> found,
                      rows_with_keys(connection, place, table_, keys, " FOR UPDATE OF t"));
     for (std::size_t i = 0; i < keys.size(); ++i) {
-      const Change& change = *last.at(keys[i]);
+      const Change& change = last.at(keys[i]);
       const std::optional<Row>& before = found[i];
       if (change.only_if) {
         const std::optional<Row>& wanted = *change.only_if;
@@ -252,7 +255,7 @@ class Writer final : public BatchWriter {
 
   // False when a row that is not among the changes holds a value that has to be unique.
   Result<bool> put(Connection& connection, const std::string& place, const Batch& batch,
-                   const std::map<Row, const Change*, RowLess>& last, Applied& applied) {
+                   const std::map<Row, Change, RowLess>& last, Applied& applied) {
     if (batch.rows.empty()) return true;
     ASSIGN_OR_RETURN(const Cells arrays, arrays_of(batch.rows, columns_.size()));
     const bool may_move = !table_.uniques.empty() || !table_.other_uniques.empty();
@@ -293,8 +296,7 @@ class Writer final : public BatchWriter {
   }
 
   Result<std::vector<Row>> blockers(Connection& connection, const std::string& place,
-                                    const Batch& batch,
-                                    const std::map<Row, const Change*, RowLess>& last,
+                                    const Batch& batch, const std::map<Row, Change, RowLess>& last,
                                     const Cells& arrays) {
     std::set<Row, RowLess> found;
     for (const std::vector<std::string>& unique : table_.uniques) {

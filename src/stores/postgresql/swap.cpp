@@ -56,6 +56,8 @@ class Exchange {
     for (const std::string& sql : now_.before) TRY(connection_.execute(sql));
     TRY(change_places());
     for (const std::string& sql : now_.after) TRY(connection_.execute(sql));
+    // A sequence has the owner of its table, which has its own only now.
+    for (const std::string& sql : owned_) TRY(connection_.execute(sql));
     return remember();
   }
 
@@ -68,8 +70,10 @@ class Exchange {
       "FROM pg_trigger t WHERE t.tgrelid = ANY ($1::oid[]) AND NOT t.tgisinternal AND t.tgname NOT "
       "LIKE 'whimbrel\\_%' ORDER BY t.tgname";
   static constexpr const char* rules_sql =
-      "SELECT pg_get_ruledef(r.oid) FROM pg_rewrite r WHERE r.ev_class = ANY ($1::oid[]) ORDER BY "
-      "r.rulename";
+      "SELECT pg_get_ruledef(r.oid) || CASE r.ev_enabled WHEN 'O' THEN '' ELSE format("
+      "' ALTER TABLE %s %s RULE %I', r.ev_class::regclass, CASE r.ev_enabled WHEN 'D' THEN "
+      "'DISABLE' WHEN 'A' THEN 'ENABLE ALWAYS' ELSE 'ENABLE REPLICA' END, r.rulename) END "
+      "FROM pg_rewrite r WHERE r.ev_class = ANY ($1::oid[]) ORDER BY r.rulename";
   static constexpr const char* policies_sql =
       "SELECT format('CREATE POLICY %I ON %s AS %s FOR %s TO %s', p.polname, p.polrelid::regclass, "
       "CASE WHEN p.polpermissive THEN 'PERMISSIVE' ELSE 'RESTRICTIVE' END, CASE p.polcmd WHEN 'r' "
@@ -314,17 +318,29 @@ class Exchange {
             "SELECT s.oid::regclass::text, format('%s.%I', d.refobjid::regclass, a.attname), "
             "q.seqtypid::regtype::text, (SELECT b.atttypid::regtype::text FROM unnest($1::oid[], "
             "$2::oid[]) x(g, c) JOIN pg_attribute b ON b.attrelid = x.c AND b.attname = a.attname "
-            "WHERE x.g = a.attrelid), coalesce(pg_sequence_last_value(s.oid), 0) > 2147483647 FROM "
+            "WHERE x.g = a.attrelid), d.refobjid::regclass::text, quote_ident(a.attname) FROM "
             "pg_depend d JOIN pg_class s ON s.oid = d.objid AND s.relkind = 'S' JOIN pg_sequence q "
             "ON q.seqrelid = s.oid JOIN pg_attribute a ON a.attrelid = d.refobjid AND a.attnum = "
             "d.refobjsubid WHERE d.classid = 'pg_class'::regclass AND d.refclassid = "
             "'pg_class'::regclass AND d.deptype = 'a' AND d.refobjid = ANY ($1::oid[])",
             {going_list_, coming_list_}));
     for (const Cells& row : rows) {
-      const bool grows = row[2] == "integer" && row[3] == "bigint";
-      const bool shrinks = back_ && row[2] == "bigint" && row[3] == "integer" && row[4] == "f";
-      if (grows) now_.before.push_back(fmt::format("ALTER SEQUENCE {} AS bigint", *row[0]));
-      if (shrinks) now_.before.push_back(fmt::format("ALTER SEQUENCE {} AS integer", *row[0]));
+      const auto width = [](const Cell& type) {
+        return type == "smallint" ? 2 : type == "integer" ? 4 : type == "bigint" ? 8 : 0;
+      };
+      const bool are_whole = width(row[2]) > 0 && width(row[3]) > 0;
+      if (are_whole && width(row[3]) > width(row[2])) {
+        now_.before.push_back(fmt::format("ALTER SEQUENCE {} AS {}", *row[0], *row[3]));
+      }
+      if (are_whole && back_ && width(row[3]) < width(row[2])) {
+        // Numbers that the narrower type has no room for have stayed behind with their rows.
+        owned_.push_back(fmt::format(
+            "SELECT setval({0}, greatest(1, least(last_value, (SELECT coalesce(max({2}), 1) FROM "
+            "{3}))), is_called) FROM {1} WHERE last_value > {4}",
+            quote_text(*row[0]), *row[0], *row[5], *row[4],
+            row[3] == "integer" ? "2147483647" : "32767"));
+        owned_.push_back(fmt::format("ALTER SEQUENCE {} AS {}", *row[0], *row[3]));
+      }
       now_.before.push_back(fmt::format("ALTER SEQUENCE {} OWNED BY NONE", *row[0]));
       // Behind its new owner, which is somebody else's by then.
       owned_.push_back(fmt::format("ALTER SEQUENCE {} OWNED BY {}", *row[0], *row[1]));
@@ -416,7 +432,6 @@ class Exchange {
         }
       }
     }
-    for (const std::string& sql : owned_) TRY(connection_.execute(sql));
     return {};
   }
 
@@ -481,15 +496,18 @@ Status settle_after_swap(Connection& connection) {
   ASSIGN_OR_RETURN(const bool any, has_own(connection, "to_settle"));
   if (!any) return {};
   TRY(connection.execute("SET statement_timeout = 0"));
+  // One that fails keeps none of the others from being settled; the first failure is told.
+  ASSIGN_OR_RETURN(const auto rows,
+                   connection.query("SELECT at, statement FROM whimbrel.to_settle ORDER BY at"));
   Status settled;
-  while (settled.ok()) {
-    ASSIGN_OR_RETURN(const auto rows,
-                     connection.query("SELECT at, statement FROM whimbrel.to_settle "
-                                      "ORDER BY at LIMIT 1"));
-    if (rows.empty()) break;
-    settled = connection.execute(*rows[0][1]);
-    if (settled.ok()) {
-      TRY(connection.run("DELETE FROM whimbrel.to_settle WHERE at = $1::bigint", {rows[0][0]}));
+  for (const Cells& row : rows) {
+    Status one = connection.execute(*row[1]);
+    if (one.ok()) {
+      TRY(connection.run("DELETE FROM whimbrel.to_settle WHERE at = $1::bigint", {row[0]}));
+    } else if (one.error().code == ErrorCode::unavailable) {
+      return one;
+    } else if (settled.ok()) {
+      settled = std::move(one);
     }
   }
   return settled;
