@@ -45,6 +45,8 @@ struct Options {
   std::vector<std::string> settings;
   std::string url;
   std::string store;
+  std::string to_time;  // `restore`
+  std::string as;
   std::string left;
   std::string right;
   std::vector<std::string> columns;

@@ -204,11 +204,24 @@ int dispatch(int argc, char** argv) {
                                          "  whimbrel backup migration.yaml file:backup",
                                          [&] { return backup(options); }));
   backup_verb->add_option("url", options.url, "file:FOLDER")->required();
-  CLI::App* restore_verb =
-      verb("restore", "a backup into a store, verified",
-           "  whimbrel restore file:backup sqlite:copy.db --yes", [&] { return restore(options); });
-  restore_verb->add_option("url", options.url, "file:FOLDER")->required();
+  CLI::App* restore_verb = verb(
+      "restore", "a backup into a store, verified",
+      "  whimbrel restore file:backup sqlite:copy.db --yes\n"
+      "  whimbrel restore native:orders-20261120 dynamodb:eu-west-1 --as orders-restored --yes\n"
+      "  whimbrel restore native:orders dynamodb:eu-west-1 --to-time 2026-11-20T20:15:00Z --yes",
+      [&] { return restore(options); });
+  restore_verb
+      ->add_option("url", options.url,
+                   "file:FOLDER; native:BACKUP, one that the store keeps itself; "
+                   "native:TABLE with --to-time")
+      ->required();
   restore_verb->add_option("store", options.store, "a store URL")->required();
+  restore_verb->add_option("--to-time", options.to_time,
+                           "native: as the table was then, like 2026-11-20T20:15:00Z, or latest");
+  restore_verb->add_option("--as", options.as,
+                           "native: the table to make; else TABLE-restored or TABLE-recovery");
+  restore_verb->add_option("--table", options.table,
+                           "native: of this table, where several have a backup of that name");
   CLI::App* report_verb =
       with_plan(verb("report", "the audit trail, a page for the manager, the runbook",
                      "  whimbrel report migration.yaml --html report.html\n"

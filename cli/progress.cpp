@@ -52,9 +52,11 @@ std::string sentence(const Event& event) {
   if (event.name == "writers_held") {
     const std::string until = event.text("until");
     const bool is_long = event.whole("ms") >= 60'000 && until.size() > 19;
-    return is_long
-               ? "holding writers: must switch by " + until.substr(11, 8) + " UTC, else it lets go"
-               : std::string("holding writers");
+    if (!is_long) return "holding writers";
+    const auto back = std::max(event.whole("back_ms"), std::int64_t{1000});
+    return fmt::format(
+        "holding writers: must switch by {} UTC, else it lets go; going back takes about {}",
+        until.substr(11, 8), to_duration_text(Milliseconds(back / 1000 * 1000)));
   }
   if (event.name == "hold_put_back") return "let go: " + event.text("hold");
   if (event.name == "retried")

@@ -48,24 +48,83 @@ int backup(const Options& options) {
       fmt::format("{}, {}, read back and verified", counted(tables, "table"), rows_text(rows)));
 }
 
+namespace {
+
+constexpr std::string_view native = "native:";
+
+Error not_confirmed() {
+  return Error{ErrorCode::invalid_plan,
+               "`restore` changes data and needs to be confirmed",
+               "say `--yes`, or `--dry-run` to verify the backup only",
+               "nothing was changed",
+               {},
+               ""};
+}
+
+Result<NativeRestore> native_from(const Options& options) {
+  const std::string what = options.url.substr(native.size());
+  NativeRestore wanted{.table = options.table, .as = options.as};
+  if (options.to_time.empty()) {
+    wanted.backup = what;
+    return wanted;
+  }
+  wanted.table = what;
+  wanted.latest = options.to_time == "latest";
+  if (wanted.latest) return wanted;
+  wanted.at = from_iso8601(options.to_time);
+  if (wanted.at) return wanted;
+  return Error{ErrorCode::invalid_plan,
+               fmt::format("`--to-time {}` is no moment", printable(options.to_time)),
+               "like 2026-11-20T20:15:00Z, with a zone; or `latest`", "nothing was changed"};
+}
+
+// Beside what is there: whoever has looked at it decides what becomes of it.
+int restore_native(Context& context, Store& store, const NativeRestore& wanted) {
+  const Options& options = context.options();
+  const bool dry = options.dry_run || !options.yes;
+  const Result<std::string> made = store.restore_native(wanted, dry);
+  if (!made.ok()) return context.fail(made.error());
+  if (options.dry_run) {
+    return context.finish(done, "dry run", made.value() + " would be made; nothing was changed");
+  }
+  if (!options.yes) return context.fail(not_confirmed());
+  const Result<TableSchema> table = store.catalog().describe(made.value());
+  if (!table.ok()) return context.fail(table.error());
+  const Result<std::unique_ptr<SnapshotReader>> reader = store.open_reader(table.value());
+  if (!reader.ok()) return context.fail(reader.error());
+  const Result<std::int64_t> rows = reader.value()->count();
+  if (!rows.ok()) return context.fail(rows.error());
+  context.next({{fmt::format("whimbrel diff {0}/TABLE {0}/{1}", options.store, made.value()),
+                 "what differs from the table that is there"}});
+  return context.finish(done, "restored", made.value() + ": " + rows_text(rows.value()));
+}
+
+}  // namespace
+
 int restore(const Options& options) {
   Context context(options);
-  const Result<std::string> folder = folder_of(options.url);
-  if (!folder.ok()) return context.fail(folder.error());
   const Result<std::shared_ptr<Store>> store = open_store(options.store, context.clock());
   if (!store.ok()) return context.fail(store.error());
+  if (options.url.starts_with(native) && options.url.size() > native.size()) {
+    const Result<NativeRestore> wanted = native_from(options);
+    return wanted.ok() ? restore_native(context, *store.value(), wanted.value())
+                       : context.fail(wanted.error());
+  }
+  if (!options.to_time.empty() || !options.as.empty() || !options.table.empty()) {
+    return context.fail(
+        Error{ErrorCode::invalid_plan,
+              "`--to-time`, `--as` and `--table` are for backups that a store keeps",
+              "write native:BACKUP, or native:TABLE with `--to-time`", "nothing was changed"});
+  }
+  const Result<std::string> folder = folder_of(options.url);
+  if (!folder.ok()) return context.fail(folder.error());
   if (options.dry_run) {
     if (const Status good = verify_backup(folder.value()); !good.ok())
       return context.fail(good.error());
     return context.finish(done, "dry run", "the backup is whole; nothing was changed");
   }
   if (!options.yes) {
-    return context.fail(Error{ErrorCode::invalid_plan,
-                              "`restore` changes data and needs to be confirmed",
-                              "say `--yes`, or `--dry-run` to verify the backup only",
-                              "nothing was changed",
-                              {},
-                              ""});
+    return context.fail(not_confirmed());
   }
   const Result<std::vector<BackedUpTable>> restored =
       restore_backup(folder.value(), *store.value(), context.progress());

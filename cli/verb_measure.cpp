@@ -205,6 +205,12 @@ int measure(const Options& options) {
   context.say(measurement_text(measured.value()));
   context.next({{fmt::format("whimbrel compare BEFORE {}", file.value()),
                  "judge it by the plan's criteria"}});
+  if (answers_differ(measured.value())) {
+    context.warn(
+        "the two sides do not give the same answers",
+        "what is not yet carried over differs until it is: `whimbrel run PLAN` carries it; "
+        "`criteria: {same_answers: 100%}` makes `compare` judge it");
+  }
   return context.finish(done, "measured", file.value());
 }
 

@@ -21,6 +21,13 @@ int reverse(const Options& options) {
   }
   if (const Status loaded = context.load_finished(); !loaded.ok())
     return context.fail(loaded.error());
+  if (is_reshaped(context.plan())) {
+    return context.fail(Error{
+        ErrorCode::refused, "the way back from tables in another shape is not written as a plan",
+        "`whimbrel rollback` brings the old tables back from the archive, with what was written "
+        "since; a plan of your own can take tables out of one: see `where` and `between`",
+        "nothing was changed"});
+  }
   const Result<std::string> state = context.state_folder(false);
   if (!state.ok()) return context.fail(state.error());
   const std::filesystem::path folder = std::filesystem::path(state.value()) / "reverse";

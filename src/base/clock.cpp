@@ -48,6 +48,31 @@ std::string to_iso8601(TimePoint time) {
                      t.tm_mday, t.tm_hour, t.tm_min, t.tm_sec, ms);
 }
 
+std::optional<TimePoint> from_iso8601(std::string_view text) {
+  const std::string whole(text);
+  std::tm parts{};
+  const char* rest = strptime(whole.c_str(), "%Y-%m-%dT%H:%M:%S", &parts);
+  if (rest == nullptr) return std::nullopt;
+  std::int64_t ms = std::int64_t{timegm(&parts)} * 1000;
+  if (*rest == '.') {
+    int weight = 100;
+    for (++rest; *rest >= '0' && *rest <= '9'; ++rest, weight /= 10) ms += weight * (*rest - '0');
+  }
+  const std::string_view zone(rest);
+  if (zone == "Z") return TimePoint(Milliseconds(ms));
+  int hours = 0;
+  int minutes = 0;
+  const auto number = [&](std::size_t at, int& into) {
+    const auto [end, failure] = std::from_chars(&zone[at], &zone[at] + 2, into);
+    return failure == std::errc() && end == &zone[at] + 2;
+  };
+  const bool is_offset = zone.size() == 6 && (zone[0] == '+' || zone[0] == '-') && zone[3] == ':' &&
+                         number(1, hours) && number(4, minutes);
+  if (!is_offset) return std::nullopt;
+  const std::int64_t ahead_ms = (hours * 60 + minutes) * std::int64_t{60'000};
+  return TimePoint(Milliseconds(zone[0] == '+' ? ms - ahead_ms : ms + ahead_ms));
+}
+
 std::string to_duration_text(Milliseconds duration) {
   const std::int64_t ms = duration.count();
   if (ms < 0) return "0 ms";

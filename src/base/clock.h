@@ -34,8 +34,11 @@ class SystemClock final : public Clock {
   void sleep_for(Milliseconds duration) override;
 };
 
-std::string to_compact(TimePoint time);               // 20261120T201503Z
-std::string to_iso8601(TimePoint time);               // 2026-11-20T20:15:03.123Z
+std::string to_compact(TimePoint time);  // 20261120T201503Z
+std::string to_iso8601(TimePoint time);  // 2026-11-20T20:15:03.123Z
+// The reverse, with seconds at least and a zone: Z, or an offset like +02:00; nothing for anything
+// else.
+std::optional<TimePoint> from_iso8601(std::string_view text);
 std::string to_duration_text(Milliseconds duration);  // "1 h 4 min", "230 ms"
 // "250ms", "1s", "5m", "2h", "7d"; nothing for anything else.
 std::optional<Milliseconds> parse_duration(std::string_view text);

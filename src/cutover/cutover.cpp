@@ -95,11 +95,14 @@ Status Cutover::take_hold(const std::vector<HeldTables>& held, TimePoint until) 
   if (held.empty() && holds_.empty()) return {};
   TRY(journal_.append(EffectIntended{
       "hold", fmt::format("{{\"until_ms\":{}}}", until.time_since_epoch().count())}));
+  const Milliseconds since = clock_.monotonic();
   TRY(put_on_holds(until));
   for (const HeldTables& one : held) TRY(one.store->holds().hold(one.tables, until));
-  events_.emit(
-      {"writers_held",
-       {{"ms", std::int64_t{(until - clock_.now()).count()}}, {"until", to_iso8601(until)}}});
+  // Letting go is as many calls as holding.
+  events_.emit({"writers_held",
+                {{"ms", std::int64_t{(until - clock_.now()).count()}},
+                 {"until", to_iso8601(until)},
+                 {"back_ms", std::int64_t{(clock_.monotonic() - since).count()}}}});
   return {};
 }
 

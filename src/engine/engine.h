@@ -225,6 +225,7 @@ class Engine {
   Result<std::set<Row, RowLess>> written_by_application(Direction there, const Move& move);
   Status put_back_kept();
   Status forget_what_is_gone();
+  Status spare_what_others_have(const Move& move, std::vector<Row>& target_keys) const;
   Result<std::int64_t> put_right(const Move& move, Direction direction, std::vector<Row> keys);
   Result<std::int64_t> put_right(const Move& move, const std::vector<Row>& source_keys);
   Result<std::vector<KeptRow>> put_back_some(const Move& move, const std::vector<KeptRow>& notes);

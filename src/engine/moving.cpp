@@ -186,11 +186,44 @@ void Engine::guard_against_links(Follow& follow) {
       [](const Move&, const Row&, const Error& why) { return Status(why); }, false);
 }
 
+// Where one table became several, a row that the new side has in another of them is not deleted
+// because this one lacks it.
+Status Engine::spare_what_others_have(const Move& move, std::vector<Row>& target_keys) const {
+  ASSIGN_OR_RETURN(const auto own, move.target->open_reader(move.mapping.target));
+  for (const Move& other : migration_.moves) {
+    const bool shares = other.index != move.index &&
+                        &other.source->plain() == &move.source->plain() &&
+                        other.stored_source() == move.stored_source() &&
+                        other.mapping.source.key == move.mapping.source.key;
+    if (!shares || target_keys.empty()) continue;
+    std::vector<Row> keys;
+    for (const Row& key : target_keys) {
+      ASSIGN_OR_RETURN(const Row source, source_key_of(move.mapping, key, move.source->catalog()));
+      Result<Row> there = target_key_of(other.mapping, source, other.target->catalog());
+      keys.push_back(there.ok() ? std::move(there).value() : Row());
+    }
+    ASSIGN_OR_RETURN(const auto reader, other.target->open_reader(other.mapping.target));
+    ASSIGN_OR_RETURN(const auto here, own->read_keys(target_keys));
+    std::vector<Row> left;
+    for (std::size_t i = 0; i < keys.size(); ++i) {
+      bool is_others = false;
+      if (!here[i] && !keys[i].empty()) {
+        ASSIGN_OR_RETURN(const auto found, reader->read_keys(std::span(&keys[i], 1)));
+        is_others = found[0].has_value();
+      }
+      if (!is_others) left.push_back(std::move(target_keys[i]));
+    }
+    target_keys = std::move(left);
+  }
+  return {};
+}
+
 // What gives way is written down first.
 Result<std::int64_t> Engine::put_right(const Move& move, Direction direction,
                                        std::vector<Row> keys) {
-  if (keys.empty()) return std::int64_t{0};
   const bool forward = direction == Direction::forward;
+  if (!forward) TRY(spare_what_others_have(move, keys));
+  if (keys.empty()) return std::int64_t{0};
   std::vector<Row> other_keys;
   for (const Row& key : keys) {
     ASSIGN_OR_RETURN(Row other, forward ? target_key_of(move.mapping, key, move.target->catalog())

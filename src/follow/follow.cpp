@@ -139,6 +139,11 @@ Status Follow::carry_backward(Lane& lane, const std::vector<Row>& keys,
         if (!moved) row[at] = before[at];
       }
     }
+    if (lane.move->source->stands_for_nothing(mapping.source, row)) {
+      if (keeps_) TRY(keep_whole_row(journal_, *lane.move, keys[i], *rows[i]));
+      changes.push_back({source_keys[i], std::nullopt});
+      continue;
+    }
     TRY(keep_unheld(journal_, lane.move->index, keys[i],
                     unheld(mapping, row, *rows[i], lane.move->target->catalog())));
     changes.push_back({source_keys[i], written_values(mapping.backward, row)});
@@ -375,10 +380,21 @@ Result<std::int64_t> Follow::carry_own(Lane& lane, const std::vector<Row>& keys)
     if (picks[i].fate == Selection::Fate::set_aside) TRY(reject_(move, keys[i], picks[i].error));
     if (picks[i].fate == Selection::Fate::taken) rows[i] = std::move(picks[i].row);
   }
+  // A row that is not taken may have no counterpart at all.
+  std::vector<Row> carried;
+  std::vector<std::optional<Row>> images;
+  for (std::size_t i = 0; i < keys.size(); ++i) {
+    const bool is_nothing = !rows[i] && !other_key(lane, keys[i]).ok();
+    if (is_nothing) continue;
+    carried.push_back(keys[i]);
+    images.push_back(std::move(rows[i]));
+  }
   std::vector<Change> changes;
-  TRY(carry_forward(lane, keys, rows, changes));
+  TRY(carry_forward(lane, carried, images, changes));
   std::vector<OwnChange> own;
-  for (std::size_t i = 0; i < keys.size(); ++i) own.push_back({keys[i], std::move(changes[i])});
+  for (std::size_t i = 0; i < carried.size(); ++i) {
+    own.push_back({std::move(carried[i]), std::move(changes[i])});
+  }
   const OwnPlace place{*move.own, *lane.to, *lane.writer, move.mapping, move.to, move.on_conflict};
   ASSIGN_OR_RETURN(const Applied applied, write_own(place, own));
   if (applied.blocked_by.empty()) return applied.written;

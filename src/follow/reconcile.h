@@ -31,6 +31,7 @@ class Reconcile {
   enum class Pass { serving, other, done };
   Status open();
   Result<bool> serving_chunk();
+  Status leave_out_what_is_equal(const std::vector<Row>& rows, std::vector<Row>& keys);
   Result<bool> differing_chunk();  // inside one store only keys that differ are carried
   Result<bool> other_chunk();
   Result<bool> own_chunk();

@@ -177,6 +177,7 @@ class Judge {
     const std::string name = kind.name;
     if (name == "lost") return lost();
     if (name == "errors") return errors();
+    if (name == "same_answers") return same_answers();
     if (name == "writer_uptime") return writer_uptime();
     if (name == "longest_stall") return longest_stall();
     if (name == "storage_change") return storage_change();
@@ -215,6 +216,25 @@ class Judge {
 
   Found errors() const {
     return {number_at(after_, "errors_per_cent"), "of the queries that were due"};
+  }
+
+  Found same_answers() const {
+    const json& answers = after_document_.value("answers", json());
+    if (!answers.is_array() || answers.empty()) {
+      return {std::nullopt, "measured on one side: `whimbrel measure PLAN --side both`"};
+    }
+    std::int64_t asked = 0;
+    std::int64_t same = 0;
+    std::string first;
+    for (const json& one : answers) {
+      asked += one.value("asked", 0LL);
+      same += one.value("same", 0LL);
+      const bool differs = one.value("asked", 0LL) != one.value("same", 0LL);
+      if (differs && first.empty()) first = one.value("name", "") + ": " + one.value("first", "");
+    }
+    if (asked == 0) return {std::nullopt, "no question was put"};
+    const double share = 100.0 * static_cast<double>(same) / static_cast<double>(asked);
+    return {share, first.empty() ? "of the questions put to both sides" : first};
   }
 
   Found lost() const {

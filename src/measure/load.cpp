@@ -5,8 +5,8 @@
 #include <algorithm>
 #include <atomic>
 
-#include "base/random.h"
 #include "base/text.h"
+#include "measure/parameters.h"
 
 namespace whimbrel {
 
@@ -62,19 +62,14 @@ class Worker {
  public:
   Worker(Run& run, const std::vector<MeasuredQuery>& queries, std::unique_ptr<QueryRunner> runner,
          std::uint64_t seed, std::size_t first)
-      : run_(run), queries_(queries), runner_(std::move(runner)), random_(seed), next_(first) {
-    for (const MeasuredQuery& query : queries_) {
-      outcomes_.push_back({query.name, {}, 0, {}});
-      QueryValues values;
-      for (const auto& [name, all] : query.with) values.emplace_back(name, Value());
-      values_.push_back(std::move(values));
-    }
+      : run_(run), runner_(std::move(runner)), values_(queries, seed), next_(first) {
+    for (const MeasuredQuery& query : queries) outcomes_.emplace_back().name = query.name;
   }
 
   Result<Step> step() { return run_.rate_per_s > 0 ? step_by_the_clock() : step_at_once(); }
   // Before the clock runs: what is read first is not in any cache yet.
   void warm_up() {
-    for (std::size_t i = 0; i < queries_.size(); ++i) (void)runner_->run(i, values_for(i));
+    for (std::size_t i = 0; i < outcomes_.size(); ++i) (void)runner_->run(i, values_.next(i));
   }
   const std::vector<QueryOutcome>& outcomes() const { return outcomes_; }
   std::int64_t unserved() const { return unserved_; }
@@ -106,38 +101,20 @@ class Worker {
     return Step::again;
   }
 
-  const QueryValues& values_for(std::size_t query) {
-    QueryValues& values = values_[query];
-    Row row(values.size());
-    for (std::size_t i = 0; i < values.size(); ++i) {
-      const std::vector<Value>& all = queries_[query].with[i].second;
-      if (all.empty()) continue;  // made of the others
-      row[i] = all[static_cast<std::size_t>(random_.below(std::ssize(all)))];
-      values[i].second = row[i];
-    }
-    for (const auto& [name, expr] : queries_[query].made) {
-      Result<Value> value = evaluate(*expr, row);
-      const auto at = std::ranges::find(values, name, &QueryValues::value_type::first);
-      at->second = value.ok() ? std::move(value).value() : Value();
-    }
-    return values;
-  }
-
   void put(Nanoseconds since) {
-    const std::size_t query = next_++ % queries_.size();
+    const std::size_t query = next_++ % outcomes_.size();
     QueryOutcome& outcome = outcomes_[query];
-    const Result<std::int64_t> rows = runner_->run(query, values_for(query));
-    if (!rows.ok()) return note(outcome.errors, rows.error(), run_.where);
+    const Result<QueryAnswer> answer = runner_->run(query, values_.next(query));
+    if (!answer.ok()) return note(outcome.errors, answer.error(), run_.where);
     outcome.took.add(run_.clock.precise() - since);
-    outcome.rows += rows.value();
+    outcome.rows += answer.value().rows;
+    outcome.read_units += answer.value().read_units;
   }
 
   Run& run_;
-  const std::vector<MeasuredQuery>& queries_;
   std::unique_ptr<QueryRunner> runner_;
-  Random random_;
+  ParameterValues values_;
   std::size_t next_;
-  std::vector<QueryValues> values_;
   std::vector<QueryOutcome> outcomes_;
   std::optional<Nanoseconds> due_;
   std::int64_t unserved_ = 0;
@@ -199,7 +176,8 @@ std::vector<ReadingQuery> reading(const std::vector<MeasuredQuery>& queries, Sid
   return all;
 }
 
-// The mistake in a query is told with its name.
+}  // namespace
+
 Result<std::unique_ptr<QueryRunner>> open_runner(Store& store,
                                                  const std::vector<MeasuredQuery>& queries,
                                                  Side side, Milliseconds patience) {
@@ -209,8 +187,6 @@ Result<std::unique_ptr<QueryRunner>> open_runner(Store& store,
   for (const MeasuredQuery& query : queries) TRY(takes(store, side, query));
   return runner;
 }
-
-}  // namespace
 
 const char* name_of(Side side) { return side == Side::old_side ? "old" : "new"; }
 
@@ -264,13 +240,18 @@ Result<LoadOutcome> put_load(Store& store, Side side, const std::vector<Measured
     outcome.unserved += worker->unserved();
     for (std::size_t i = 0; i < worker->outcomes().size(); ++i) {
       const QueryOutcome& part = worker->outcomes()[i];
-      if (outcome.queries.size() <= i) outcome.queries.push_back({part.name, {}, 0, {}});
+      if (outcome.queries.size() <= i) outcome.queries.emplace_back().name = part.name;
       outcome.queries[i].took.add(part.took);
       outcome.queries[i].rows += part.rows;
+      outcome.queries[i].read_units += part.read_units;
       for (const auto& [message, count] : part.errors) {
         outcome.queries[i].errors[message] += count;
       }
     }
+  }
+  ASSIGN_OR_RETURN(const auto runner, open_runner(store, queries, side, settings.patience));
+  for (std::size_t i = 0; i < outcome.queries.size(); ++i) {
+    ASSIGN_OR_RETURN(outcome.queries[i].scans, runner->scans(i));
   }
   if (prober) outcome.probe = prober->outcome();
   return outcome;

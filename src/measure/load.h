@@ -7,6 +7,7 @@
 #pragma once
 
 #include <map>
+#include <memory>
 #include <optional>
 #include <string>
 #include <vector>
@@ -35,7 +36,9 @@ struct QueryOutcome {
   std::string name;
   Histogram took;                              // of those that succeeded
   std::int64_t rows = 0;                       // that came back
+  double read_units = 0;                       // of capacity, where the store counts it
   std::map<std::string, std::int64_t> errors;  // by what was said
+  std::vector<std::string> scans;              // what it reads from end to end
   std::int64_t failed() const;
 };
 
@@ -57,6 +60,10 @@ inline constexpr Milliseconds write_limit{1000};
 
 // Whether this side would take the query; it is not run.
 Status takes(Store& store, Side side, const MeasuredQuery& query);
+// The mistake in a query is told with its name.
+Result<std::unique_ptr<QueryRunner>> open_runner(Store& store,
+                                                 const std::vector<MeasuredQuery>& queries,
+                                                 Side side, Milliseconds patience);
 
 // `probed`: the tables that the probe writes to, in turn. Errors before it begins: `refused` where
 // a query cannot be put. A query that fails afterwards is counted. `cancelled` when asked to stop.

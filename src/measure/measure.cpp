@@ -6,6 +6,7 @@
 #include <set>
 
 #include "base/text.h"
+#include "measure/answers.h"
 #include "measure/rounded.h"
 #include "phase/phase.h"
 
@@ -85,7 +86,21 @@ json query_document(const QueryOutcome& query, const MeasuredQuery& asked, Side 
   one["rows"] = query.rows;
   one["failed"] = query.failed();
   one["errors"] = query.errors;
+  one["scans"] = query.scans;
+  if (query.read_units > 0) one["read_units"] = rounded(query.read_units);
   return one;
+}
+
+json answers_document(const std::vector<ComparedAnswers>& all) {
+  json answers = json::array();
+  for (const ComparedAnswers& one : all) {
+    answers.push_back({{"name", one.name},
+                       {"asked", one.asked},
+                       {"same", one.same},
+                       {"counted", one.counted},
+                       {"first", one.first}});
+  }
+  return answers;
 }
 
 json probe_document(const ProbeOutcome& probe) {
@@ -149,7 +164,7 @@ json criteria_document(const std::vector<Criterion>& criteria) {
 }
 
 // What the values of a parameter are where the plan takes them from a table: those of its first
-// rows, on the side that is asked.
+// rows, on the side that is asked, or on the old side where that has no such column.
 Status sample(const Migration& migration, Side side, std::vector<MeasuredQuery>& queries) {
   constexpr std::int64_t rows_max = 1000;
   for (MeasuredQuery& query : queries) {
@@ -161,7 +176,10 @@ Status sample(const Migration& migration, Side side, std::vector<MeasuredQuery>&
             fmt::format("no table of the plan is called `{}`", printable(one.table)),
             fmt::format("`:{}` of the query `{}` is to come from it", one.parameter, query.name)};
       }
-      const bool old_side = side == Side::old_side;
+      const auto has = [&](const TableSchema& table) {
+        return table.column_index(table.own_spelling(one.column)) >= 0;
+      };
+      const bool old_side = side == Side::old_side || !has(move->mapping.target);
       const TableSchema& table = old_side ? move->mapping.source : move->mapping.target;
       const int at = table.column_index(table.own_spelling(one.column));
       if (at < 0) {
@@ -197,6 +215,19 @@ std::optional<Side> serving_side(const std::optional<JournalFacts>& journal) {
   return switched ? Side::new_side : Side::old_side;
 }
 
+std::vector<ScanningQuery> scanning_queries(const Migration& migration, const MeasuresPlan& plan) {
+  std::vector<ScanningQuery> scanning;
+  const Result<Store*> store = store_of(migration, Side::new_side);
+  if (!store.ok()) return scanning;
+  for (const MeasuredQuery& query : plan.queries) {
+    const auto runner = open_runner(*store.value(), {query}, Side::new_side, Milliseconds(5000));
+    if (!runner.ok()) continue;  // wrong_queries() tells why
+    const Result<std::vector<std::string>> scans = runner.value()->scans(0);
+    if (scans.ok() && !scans.value().empty()) scanning.push_back({query.name, scans.value()});
+  }
+  return scanning;
+}
+
 std::vector<Error> wrong_queries(const Migration& migration, const MeasuresPlan& plan) {
   std::vector<Error> wrong;
   for (const Side side : {Side::old_side, Side::new_side}) {
@@ -226,6 +257,7 @@ Result<json> measure(const MeasureParts& parts, const std::vector<Side>& sides,
                  "nothing was changed"};
   }
   json measured = json::array();
+  std::vector<MeasuredQuery> old_queries;  // with their samples
   for (const Side side : sides) {
     ASSIGN_OR_RETURN(Store* const store, store_of(parts.migration, side));
     const std::vector<TableSchema> tables = tables_of(parts.migration, side);
@@ -241,6 +273,15 @@ Result<json> measure(const MeasureParts& parts, const std::vector<Side>& sides,
                         {"answered", one["answered"].get<std::int64_t>()},
                         {"failed", one["failed"].get<std::int64_t>()}}});
     measured.push_back(std::move(one));
+    if (side == Side::old_side) old_queries = std::move(queries);
+  }
+  json answers;
+  if (sides.size() == 2) {
+    ASSIGN_OR_RETURN(Store* const old_side, store_of(parts.migration, Side::old_side));
+    ASSIGN_OR_RETURN(Store* const new_side, store_of(parts.migration, Side::new_side));
+    ASSIGN_OR_RETURN(const auto compared, compare_answers(*old_side, *new_side, old_queries,
+                                                          settings, parts.clock, parts.stop));
+    answers = answers_document(compared);
   }
   json load = {{"connections", settings.connections}, {"times", times}};
   load["rate_per_s"] = settings.rate_per_s ? json(rounded(*settings.rate_per_s)) : json();
@@ -252,10 +293,45 @@ Result<json> measure(const MeasureParts& parts, const std::vector<Side>& sides,
               {"load", load},
               {"seed", settings.seed},
               {"sides", measured},
+              {"answers", answers},
               {"journal", journal_document(parts.journal)},
               {"criteria", criteria_document(parts.plan.criteria)},
               {"advisory", criteria_document(parts.plan.advisory)}};
 }
+
+namespace {
+
+std::string query_notes(const json& query) {
+  std::string text;
+  for (const auto& [message, count] : query["errors"].items()) {
+    text += fmt::format("    {} × {}\n", count.get<std::int64_t>(), message);
+  }
+  for (const json& table : query["scans"]) {
+    text += fmt::format("    reads all of {}: no key and no index serves it\n",
+                        printable(table.get<std::string>()));
+  }
+  if (query.contains("read_units") && query["count"] > 0) {
+    text += fmt::format("    {:.4g} read units an answer\n",
+                        query["read_units"].get<double>() / query["count"].get<double>());
+  }
+  return text;
+}
+
+std::string answers_text(const json& query) {
+  const auto asked = query["asked"].get<std::int64_t>();
+  const auto same = query["same"].get<std::int64_t>();
+  const auto counted = query["counted"].get<std::int64_t>();
+  std::string text = fmt::format("  {:<24} {} of {} the same", query["name"].get<std::string>(),
+                                 with_thousands(same), with_thousands(asked));
+  if (counted > 0) {
+    text += fmt::format("; of {} only the number of rows, for the columns differ",
+                        with_thousands(counted));
+  }
+  if (same < asked) text += "; first difference: " + query["first"].get<std::string>();
+  return text + "\n";
+}
+
+}  // namespace
 
 std::string measurement_text(const json& measurement) {
   std::string text;
@@ -272,9 +348,7 @@ std::string measurement_text(const json& measurement) {
                           query["name"].get<std::string>(), query["count"].get<std::int64_t>(),
                           query["p50_ms"].get<double>(), query["p95_ms"].get<double>(),
                           query["p99_ms"].get<double>(), query["max_ms"].get<double>());
-      for (const auto& [message, count] : query["errors"].items()) {
-        text += fmt::format("    {} × {}\n", count.get<std::int64_t>(), message);
-      }
+      text += query_notes(query);
     }
     if (side.contains("probe")) {
       text += fmt::format("  writes: {} tried and taken back, {} failed, {:.3f} ms at most\n",
@@ -288,7 +362,15 @@ std::string measurement_text(const json& measurement) {
                           side["storage"]["exact"].get<bool>() ? "" : ", estimated");
     }
   }
+  if (measurement["answers"].is_null()) return text;
+  text += "answers of both sides:\n";
+  for (const json& query : measurement["answers"]) text += answers_text(query);
   return text;
+}
+
+bool answers_differ(const json& measurement) {
+  return std::ranges::any_of(measurement["answers"],
+                             [](const json& one) { return one["same"] != one["asked"]; });
 }
 
 }  // namespace whimbrel

@@ -7,6 +7,7 @@
 
 #include <nlohmann/json.hpp>
 #include <optional>
+#include <string>
 #include <vector>
 
 #include "base/clock.h"
@@ -32,13 +33,23 @@ struct MeasureParts {
 // Which side the application uses in this phase; unset where nobody knows.
 std::optional<Side> serving_side(const std::optional<JournalFacts>& journal);
 
+// A query that reads tables or indexes from end to end, as their store calls them.
+struct ScanningQuery {
+  std::string name;
+  std::vector<std::string> tables;
+};
+// Of the queries that the new side takes, once it is there. Runs none of them.
+std::vector<ScanningQuery> scanning_queries(const Migration& migration, const MeasuresPlan& plan);
 // Queries that a side which is there does not take, as a person reads it. Runs none of them.
 std::vector<Error> wrong_queries(const Migration& migration, const MeasuresPlan& plan);
 
-// `times`: how many times the present traffic this is; only noted. Makes its own threads.
+// `times`: how many times the present traffic this is; only noted. Makes its own threads. With both
+// sides their answers are compared as well.
 Result<nlohmann::json> measure(const MeasureParts& parts, const std::vector<Side>& sides,
                                const LoadSettings& settings, double times);
 // What a person reads.
 std::string measurement_text(const nlohmann::json& measurement);
+// Whether it found answers that are not the same on both sides.
+bool answers_differ(const nlohmann::json& measurement);
 
 }  // namespace whimbrel

@@ -31,6 +31,8 @@ const std::vector<CriterionKind>& criterion_kinds() {
   static const std::vector<CriterionKind> kinds = {
       {"lost", Unit::rows, Bound::at_most, "rows lost", "0"},
       {"errors", Unit::share, Bound::at_most, "queries that failed", "0.1%"},
+      {"same_answers", Unit::share, Bound::at_least, "answers that are the same on both sides",
+       "100%"},
       {"p50_change", Unit::change, Bound::at_most, "change of the median", "-30%"},
       {"p95_change", Unit::change, Bound::at_most, "change of the 95th percentile", "-30%"},
       {"p99_change", Unit::change, Bound::at_most, "change of the 99th percentile", "0%"},

@@ -329,6 +329,16 @@ class Parser {
     entry.masks = parse_masks(reader_, YamlReader::child(node, "mask"));
     entry.health = health(YamlReader::child(node, "health"));
     const YAML::Node items = YamlReader::child(node, "items");
+    const bool sets_parts_aside =
+        entry.on_error == OnError::reject &&
+        (!entry.group.empty() || (items.IsSequence() && items.size() > 1));
+    if (sets_parts_aside) {
+      diagnostics_.add(entry.at,
+                       fmt::format("under `{}` a row cannot be set aside as a whole",
+                                   entry.group.empty() ? "items" : "group"),
+                       "say `on_error: fail` for this table: part of the row would move, and part "
+                       "would stay");
+    }
     entry.is_whole = diagnostics_.mistakes().size() == known;
     if (!from || !to) return;
     if (items.IsDefined()) {
@@ -390,7 +400,7 @@ class Parser {
       column.at = YamlReader::place(item.second);
       if (item.second.IsMap()) column.at.length = 6;
       if (is_reshaped(item.second)) {
-        parse_reshaped(reader_, item.second, column);
+        parse_reshaped(reader_, item.second, entry.as, column);
       } else {
         column.expr = parse_value(reader_, item.second);
       }

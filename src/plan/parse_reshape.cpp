@@ -46,7 +46,8 @@ bool is_reshaped(const YAML::Node& value) {
                            YamlReader::child(value, "collect").IsDefined());
 }
 
-void parse_reshaped(YamlReader& reader, const YAML::Node& value, ColumnEntry& column) {
+void parse_reshaped(YamlReader& reader, const YAML::Node& value, const std::string& table,
+                    ColumnEntry& column) {
   const bool looks_up = YamlReader::child(value, "lookup").IsDefined();
   const std::vector<std::string> keys =
       looks_up ? std::vector<std::string>{"lookup", "in", "by", "if_null"}
@@ -74,7 +75,8 @@ void parse_reshaped(YamlReader& reader, const YAML::Node& value, ColumnEntry& co
     const char* like = "like {collect: value, by: name}, under `group: [section]`";
     column.collect = CollectEntry{name("collect", like), name("by", like)};
     if (column.collect->value.empty() || column.collect->by.empty()) return;
-    shown = fmt::format("{} collected by {}", column.collect->value, column.collect->by);
+    shown =
+        fmt::format("{} of {} collected by {}", column.collect->value, table, column.collect->by);
   }
   column.expr = make_expr(ColumnRef{shown});
   const YAML::Node otherwise = YamlReader::child(value, "if_null");

@@ -16,6 +16,8 @@ std::vector<NamedPlace> parse_group(YamlReader& reader, const YAML::Node& node);
 std::vector<std::pair<Condition, Place>> parse_when(YamlReader& reader, const YAML::Node& node);
 // Whether the value comes out of other rows.
 bool is_reshaped(const YAML::Node& value);
-void parse_reshaped(YamlReader& reader, const YAML::Node& value, ColumnEntry& column);
+// `table`: as the plan calls it.
+void parse_reshaped(YamlReader& reader, const YAML::Node& value, const std::string& table,
+                    ColumnEntry& column);
 
 }  // namespace whimbrel

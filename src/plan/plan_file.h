@@ -249,6 +249,9 @@ struct ReversePlan {
   std::string text;
   std::map<std::string, std::string> files;
 };
+// Whether tables get another shape: items, groups, lookups, several in one or one in several.
+bool is_reshaped(const PlanFile& plan);
+// For a plan that is not reshaped.
 ReversePlan reverse_plan(const PlanFile& plan, const Migration& migration,
                          const std::string& folder);
 

@@ -223,6 +223,21 @@ class Writer {
 
 }  // namespace
 
+bool is_reshaped(const PlanFile& plan) {
+  return std::ranges::any_of(plan.tables, [&](const TableEntry& one) {
+    const auto is_another = [&](const TableEntry& other) {
+      return &other != &one &&
+             (other.to.place() == one.to.place() || other.from.place() == one.from.place());
+    };
+    return one.item > 0 || !one.when.empty() || !one.group.empty() ||
+           std::ranges::any_of(one.columns,
+                               [](const ColumnEntry& column) {
+                                 return column.lookup.has_value() || column.collect.has_value();
+                               }) ||
+           std::ranges::any_of(plan.tables, is_another);
+  });
+}
+
 ReversePlan reverse_plan(const PlanFile& plan, const Migration& migration,
                          const std::string& folder) {
   return Writer(plan, migration, folder).write();

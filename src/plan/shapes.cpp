@@ -299,6 +299,11 @@ Status Shapes::lead_back(const Move& move, Mapping& mapping) const {
                            std::holds_alternative<Between>(rule.expr->node) &&
                            (holds == Kind::null || holds == Kind::decimal);
     if (!is_unsure) continue;
+    const bool is_of_documents = !mapping.source.rest_column.empty();
+    if (holds == Kind::decimal && is_of_documents) {
+      rule.expr = make_expr(Cast{rule.expr, CastTo::number});
+      continue;
+    }
     if (rows.empty()) {
       ASSIGN_OR_RETURN(const auto reader, move.source->open_reader(mapping.source));
       Result<ChunkOfRows> chunk = reader->read_after(std::nullopt, looked_at);
@@ -309,16 +314,20 @@ Status Shapes::lead_back(const Move& move, Mapping& mapping) const {
     }
     bool are_numbers = !rows.empty();
     bool are_whole = true;
+    bool are_exact = is_of_documents;
     for (const Row& row : rows) {
       const Value& value = row[at];
       if (value.is_null()) continue;
       const auto* decimal = value.get_if<Decimal>();
       are_numbers = are_numbers && (decimal != nullptr || value.kind() == Kind::int64);
+      are_exact = are_exact || decimal != nullptr;
       are_whole = are_whole &&
                   (decimal == nullptr || decimal->text.find_first_of(".eE") == std::string::npos);
     }
     if (!are_numbers) continue;
-    rule.expr = make_expr(Cast{rule.expr, are_whole ? CastTo::integer : CastTo::real});
+    rule.expr = make_expr(Cast{rule.expr, are_exact   ? CastTo::number
+                                          : are_whole ? CastTo::integer
+                                                      : CastTo::real});
   }
   return {};
 }

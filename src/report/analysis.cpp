@@ -14,6 +14,7 @@
 #include "plan/selection.h"
 #include "report/headline.h"
 #include "report/headway.h"
+#include "report/inventory.h"
 #include "store/image.h"
 
 namespace whimbrel {
@@ -1095,7 +1096,12 @@ Result<Analysis> analyze(const Migration& migration, const Standing& standing, C
 }
 
 Result<Analysis> check(const Migration& migration, const Standing& standing, Clock& clock) {
-  return run(migration, standing, clock, nullptr, nullptr, true, {});
+  ASSIGN_OR_RETURN(Inventory inventory, take_inventory(migration, clock));
+  ASSIGN_OR_RETURN(Analysis analysis, run(migration, standing, clock, nullptr, nullptr, true, {}));
+  analysis.text.insert(0, inventory.text);
+  analysis.document["sources"] = std::move(inventory.sources);
+  analysis.document["targets"] = std::move(inventory.targets);
+  return analysis;
 }
 
 }  // namespace whimbrel

@@ -39,7 +39,7 @@ struct Standing {
 Result<Analysis> analyze(const Migration& migration, const Standing& standing, Clock& clock,
                          Events& events, const StopFlag& stop, bool redact,
                          std::span<const UnsaidReference> unsaid);
-// The quick part alone: schemas, rights, settings; no row is read but a first one.
+// The quick part alone: schemas, rights, settings, how many rows there are.
 Result<Analysis> check(const Migration& migration, const Standing& standing, Clock& clock);
 
 }  // namespace whimbrel

@@ -1,7 +1,10 @@
 #include "session/look.h"
 
+#include <fmt/format.h>
+
 #include <nlohmann/json.hpp>
 
+#include "base/text.h"
 #include "discover/references.h"
 #include "measure/measure.h"
 #include "report/files.h"
@@ -72,6 +75,13 @@ Result<Analysis> check_migration(Session& session) {
     const std::string where = wrong.context.empty() ? "" : ", " + wrong.context.back();
     session.host().warn("the plan's queries cannot be measured: " + wrong.message + where,
                         wrong.hint);
+  }
+  for (const ScanningQuery& query :
+       scanning_queries(session.migration(), session.plan().measures)) {
+    session.host().warn(
+        fmt::format("on the new side the query `{}` reads all of {}", query.name,
+                    join(query.tables, ", ")),
+        "a key or an index would find its rows; of a small table it does not matter");
   }
   return analysis;
 }

@@ -93,7 +93,10 @@ class OwnBatch {
 
   Status add(const OwnChange& one, const std::optional<OwnRow>& known,
              const std::optional<Row>& there) {
-    return one.change.row ? writes(one, known, there) : goes(one.change.key, known, there);
+    // One that is made of another row of the source is not this one's.
+    const bool is_its = known && same(known->source_key, one.source_key);
+    if (!one.change.row) return is_its ? goes(one.change.key, *known, there) : Status();
+    return writes(one, known, there);
   }
 
   // `refused` and `blocked_by` as the writer says them; then nothing is noted that was not written.
@@ -147,16 +150,15 @@ class OwnBatch {
     return place_.book.note(changed);
   }
 
-  Status goes(const Row& key, const std::optional<OwnRow>& known, const std::optional<Row>& there) {
-    if (!known) return {};
+  Status goes(const Row& key, const OwnRow& known, const std::optional<Row>& there) {
     if (there) {
-      ASSIGN_OR_RETURN(const bool ours, is_as_written(place_.mapping, *known, *there));
+      ASSIGN_OR_RETURN(const bool ours, is_as_written(place_.mapping, known, *there));
       if (!ours) return {};
     }
     gone_.push_back(key);
     if (!there) return {};  // whoever removed it, it is not ours to bring back
-    if (!known->original.empty()) {
-      ASSIGN_OR_RETURN(const Row original, row_from_canonical(known->original));
+    if (!known.original.empty()) {
+      ASSIGN_OR_RETURN(const Row original, row_from_canonical(known.original));
       batch_.push_back({key, written_values(place_.mapping.forward, original),
                         std::optional<std::optional<Row>>(there)});
     } else {

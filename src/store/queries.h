@@ -19,15 +19,23 @@ struct ReadingQuery {
 };
 using QueryValues = std::vector<std::pair<std::string, Value>>;
 
+struct QueryAnswer {
+  std::int64_t rows = 0;
+  double read_units = 0;  // of capacity, where the store counts it
+};
+
 // Runs prepared reading queries again and again, on a connection of its own.
 class QueryRunner {
  public:
   virtual ~QueryRunner() = default;
-  // All rows are read and none is kept; gives their number. `query` counts as they were given.
-  virtual Result<std::int64_t> run(std::size_t query, const QueryValues& values) = 0;
+  // All rows are read and none is kept. `query` counts as they were given.
+  virtual Result<QueryAnswer> run(std::size_t query, const QueryValues& values) = 0;
   // The first rows of what it gives.
   virtual Result<std::vector<Row>> rows(std::size_t query, const QueryValues& values,
                                         std::int64_t rows_max) = 0;
+  // Tables and indexes that it reads from end to end, whatever its parameters are, as the store
+  // calls them; none where rows are found by a key or an index.
+  virtual Result<std::vector<std::string>> scans(std::size_t query) = 0;
 };
 
 // Writes as the application would, and takes it back in the same transaction.

@@ -6,6 +6,7 @@
 // are shown to it in another shape, in which that is all it has to do.
 #pragma once
 
+#include <algorithm>
 #include <optional>
 #include <string>
 #include <vector>
@@ -45,6 +46,10 @@ struct SourceShape {
   bool is_written_back = true;      // else its rows only follow from others
 
   bool is_grouped() const { return !group.empty(); }
+  // What a row's own key says.
+  bool is_group_of_key() const {
+    return std::ranges::all_of(group, [&](const auto& name) { return table.is_key(name); });
+  }
   // The key has more columns than the table's own, or others.
   bool has_longer_key() const { return !is_grouped() && shaped.key.size() > table.key.size(); }
 };

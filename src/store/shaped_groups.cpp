@@ -4,12 +4,12 @@
 
 #include <algorithm>
 #include <map>
-#include <nlohmann/json.hpp>
 #include <set>
 #include <utility>
 
 #include "store/group_spool.h"
 #include "store/shaped_rows.h"
+#include "value/json_value.h"
 
 namespace whimbrel {
 
@@ -22,53 +22,51 @@ Error group_error(const SourceShape& shape, const Row& group, const std::string&
 }
 
 // Documents of a store that has them, else JSON.
-nlohmann::json json_of(const Value& value) {
-  if (value.is_null()) return nullptr;
-  if (const auto* flag = value.get_if<bool>()) return *flag;
-  if (const auto* number = value.get_if<std::int64_t>()) return *number;
-  if (const auto* real = value.get_if<double>()) return *real;
-  if (const auto* text = value.get_if<std::string>()) return *text;
-  if (const auto* json = value.get_if<Json>()) {
-    nlohmann::json parsed = nlohmann::json::parse(json->text, nullptr, false);
-    return parsed.is_discarded() ? nlohmann::json(json->text) : parsed;
+Result<Value> document(const std::map<std::string, Value>& fields, bool as_json) {
+  Map map;
+  for (const auto& [name, value] : fields) {
+    const bool is_told_as_text =
+        as_json &&
+        (value.kind() == Kind::uuid || value.kind() == Kind::date || value.kind() == Kind::time ||
+         value.kind() == Kind::timestamp || value.kind() == Kind::timestamp_tz);
+    if (!is_told_as_text) {
+      map.fields.emplace_back(name, value);
+      continue;
+    }
+    ASSIGN_OR_RETURN(std::string text, faithful_text_of(value));
+    map.fields.emplace_back(name, Value::text(text));
   }
-  const Result<std::string> text = faithful_text_of(value);
-  return text.ok() ? nlohmann::json(text.value()) : nlohmann::json(nullptr);
+  Value whole(Value::Storage(std::move(map)));
+  if (!as_json) return whole;
+  ASSIGN_OR_RETURN(std::string text, json_text_of(whole));
+  return Value::json(std::move(text));
 }
 
-Value value_of(const nlohmann::json& json) {
-  if (json.is_null()) return {};
-  if (json.is_boolean()) return Value(Value::Storage(json.get<bool>()));
-  if (json.is_number_integer()) return Value::integer(json.get<std::int64_t>());
-  if (json.is_number()) return Value::real(json.get<double>());
-  if (json.is_string()) return Value::text(json.get<std::string>());
-  return Value::json(json.dump());
-}
-
-Value document(const std::map<std::string, Value>& fields, bool as_json) {
-  if (as_json) {
-    nlohmann::json object = nlohmann::json::object();
-    for (const auto& [name, value] : fields) object[name] = json_of(value);
-    return Value::json(object.dump());
-  }
-  return Value(Value::Storage(Map{{fields.begin(), fields.end()}}));
-}
-
-// Nothing where it is no document.
-std::optional<std::vector<std::pair<std::string, Value>>> fields_of(const Value& document) {
+// Nothing where it is no document. `nested`: documents inside of it stay documents; else they are
+// JSON, for columns that hold no others.
+std::optional<std::vector<std::pair<std::string, Value>>> fields_of(const Value& document,
+                                                                    bool nested) {
   std::vector<std::pair<std::string, Value>> fields;
   if (document.is_null()) return fields;
   if (const auto* map = document.get_if<Map>()) return map->fields;
   const auto* json = document.get_if<Json>();
   const auto* text = document.get_if<std::string>();
-  const nlohmann::json object = nlohmann::json::parse(json != nullptr   ? json->text
-                                                      : text != nullptr ? *text
-                                                                        : "",
-                                                      nullptr, false);
-  if (!object.is_object()) return std::nullopt;
-  for (const auto& [name, value] : object.items()) fields.emplace_back(name, value_of(value));
+  if (json == nullptr && text == nullptr) return std::nullopt;
+  const std::optional<Value> parsed = value_of_json(json != nullptr ? json->text : *text);
+  const auto* object = parsed ? parsed->get_if<Map>() : nullptr;
+  if (object == nullptr) return std::nullopt;
+  fields = object->fields;
+  for (auto& [name, value] : fields) {
+    const bool is_document = value.kind() == Kind::map || value.kind() == Kind::list;
+    if (!is_document || nested) continue;
+    const Result<std::string> inner = json_text_of(value);
+    if (!inner.ok()) return std::nullopt;
+    value = Value::json(inner.value());
+  }
   return fields;
 }
+
+bool holds_documents(const SourceShape& shape) { return !shape.table.rest_column.empty(); }
 
 // One row of the shape, from all of a group.
 class Collapsing {
@@ -107,7 +105,14 @@ class Collapsing {
               "one of them would be lost: correct one, or group by more columns");
         }
       }
-      shaped.push_back(document(fields, shape_.collected[i].as_json));
+      Result<Value> whole = document(fields, shape_.collected[i].as_json);
+      if (!whole.ok()) {
+        return group_error(shape_, group,
+                           fmt::format("has a value in `{}` that does not fit: {}",
+                                       shape_.collected[i].value, whole.error().message),
+                           whole.error().hint);
+      }
+      shaped.push_back(std::move(whole).value());
     }
     return shaped;
   }
@@ -130,8 +135,12 @@ class Collapsing {
 
 class GroupedReader final : public SnapshotReader {
  public:
-  GroupedReader(Store& base, const SourceShape& shape)
-      : base_(base), shape_(shape), collapsing_(shape) {}
+  GroupedReader(Store& base, const SourceShape& shape, std::shared_ptr<KnownKeys> known)
+      : base_(base),
+        shape_(shape),
+        collapsing_(shape),
+        known_(std::move(known)),
+        own_key_(positions_of(shape.table.key, shape.table)) {}
 
   Result<ChunkOfRows> read_after(const std::optional<Row>& after,
                                  const ChunkLimits& limits) override {
@@ -154,8 +163,8 @@ class GroupedReader final : public SnapshotReader {
 
   Result<std::vector<std::optional<Row>>> read_keys(std::span<const Row> keys) override {
     std::vector<std::optional<Row>> found(keys.size());
-    for (std::size_t from = 0; from < keys.size(); from += keys_asked_at_once) {
-      const std::size_t to = std::min(from + keys_asked_at_once, keys.size());
+    for (std::size_t from = 0; from < keys.size(); from += groups_at_once) {
+      const std::size_t to = std::min(from + groups_at_once, keys.size());
       ASSIGN_OR_RETURN(const auto groups, rows_of(keys.subspan(from, to - from)));
       for (std::size_t i = from; i < to; ++i) {
         const auto it = groups.find(keys[i]);
@@ -176,7 +185,7 @@ class GroupedReader final : public SnapshotReader {
   }
 
   using Groups = std::map<Row, std::vector<Row>, RowLess>;
-  // The rows of these groups.
+  // The rows of these groups. For many the table is read once, for few the store is asked.
   Result<Groups> rows_of(std::span<const Row> keys) {
     Groups groups;
     Condition asked{shape_.group.front(), Condition::Is::one_of, {}};
@@ -184,7 +193,9 @@ class GroupedReader final : public SnapshotReader {
       groups[key];
       asked.values.push_back(key.front());
     }
-    TRY(each_row(base_, shape_, {asked}, [&](Row row) {
+    std::vector<Condition> where;
+    if (keys.size() <= keys_asked_at_once) where.push_back(std::move(asked));
+    TRY(each_row(base_, shape_, std::move(where), [&](Row row) {
       const auto it = groups.find(collapsing_.group_of(row));
       if (it != groups.end()) it->second.push_back(std::move(row));
       return Status();
@@ -195,13 +206,33 @@ class GroupedReader final : public SnapshotReader {
  private:
   Status gather() {
     ASSIGN_OR_RETURN(spool_, GroupSpool::open());
-    return each_row(base_, shape_, {},
-                    [&](const Row& row) { return spool_->add(collapsing_.group_of(row), row); });
+    std::vector<KnownKeys::Known> read;
+    TRY(each_row(base_, shape_, {}, [&](const Row& row) -> Status {
+      Row group = collapsing_.group_of(row);
+      TRY(spool_->add(group, row));
+      if (known_ == nullptr || shape_.is_group_of_key()) return {};
+      read.push_back({key_of(row, own_key_), std::move(group)});
+      return std::ssize(read) < noted_at_once ? Status() : note(read);
+    }));
+    return note(read);
   }
+
+  // A row that leaves its group later is then known to have been there.
+  Status note(std::vector<KnownKeys::Known>& read) {
+    if (read.empty()) return {};
+    TRY(known_->note(shape_.shaped.name, read));
+    read.clear();
+    return {};
+  }
+
+  static constexpr std::int64_t noted_at_once = 1000;
+  static constexpr std::size_t groups_at_once = 2000;
 
   Store& base_;
   const SourceShape& shape_;
   Collapsing collapsing_;
+  std::shared_ptr<KnownKeys> known_;
+  std::vector<int> own_key_;
   std::unique_ptr<GroupSpool> spool_;
 };
 
@@ -211,7 +242,7 @@ class GroupedWriter final : public BatchWriter {
                 std::unique_ptr<BatchWriter> writer)
       : catalog_(base.catalog()),
         shape_(shape),
-        reader_(base, shape),
+        reader_(base, shape, nullptr),
         writer_(std::move(writer)),
         key_(positions_of(shape.table.key, shape.table)) {
     for (const Collected& one : shape.collected) {
@@ -274,7 +305,7 @@ class GroupedWriter final : public BatchWriter {
     for (std::size_t i = 0; i < given_.size(); ++i) {
       if (given_[i] < 0) continue;
       const Value& document = (*change.row)[static_cast<std::size_t>(given_[i])];
-      const auto fields = fields_of(document);
+      const auto fields = fields_of(document, holds_documents(shape_));
       if (!fields) {
         return group_error(shape_, change.key,
                            "holds no document on the new side: " + show(document),
@@ -293,15 +324,21 @@ class GroupedWriter final : public BatchWriter {
       }
       for (std::size_t i = 0; i < given_.size(); ++i) {
         const Collected& one = shape_.collected[i];
-        for (const auto& [column, value] :
-             {std::pair(one.by, Value::text(name)), std::pair(one.value, values[i])}) {
-          const auto at = static_cast<std::size_t>(shape_.table.column_index(column));
-          ASSIGN_OR_RETURN(row[at], catalog_.settle(shape_.table.columns[at], value));
-        }
+        const auto by = static_cast<std::size_t>(shape_.table.column_index(one.by));
+        const auto value = static_cast<std::size_t>(shape_.table.column_index(one.value));
+        ASSIGN_OR_RETURN(row[by], named(shape_.table.columns[by], name));
+        ASSIGN_OR_RETURN(row[value], catalog_.settle(shape_.table.columns[value], values[i]));
       }
       wanted[key_of(row, key_)] = key_of(row, positions_of(columns, shape_.table));
     }
     return {};
+  }
+
+  // Where a column takes no text, the name is a number.
+  Result<Value> named(const ColumnSchema& column, const std::string& name) const {
+    Result<Value> value = catalog_.settle(column, Value::text(name));
+    if (value.ok() || column.holds != Kind::decimal) return value;
+    return catalog_.settle(column, Value(Value::Storage(Decimal{name})));
   }
 
   Catalog& catalog_;
@@ -316,7 +353,7 @@ class GroupedWriter final : public BatchWriter {
 
 Result<Value> as_it_is_read(const Catalog& catalog, const SourceShape& shape, const Collected& one,
                             Value whole) {
-  const auto fields = fields_of(whole);
+  const auto fields = fields_of(whole, holds_documents(shape));
   if (!fields || whole.is_null()) return whole;
   const auto at = static_cast<std::size_t>(shape.table.column_index(one.value));
   std::map<std::string, Value> settled;
@@ -326,8 +363,18 @@ Result<Value> as_it_is_read(const Catalog& catalog, const SourceShape& shape, co
   return document(settled, one.as_json);
 }
 
-Result<std::unique_ptr<SnapshotReader>> open_grouped_reader(Store& base, const SourceShape& shape) {
-  return std::unique_ptr<SnapshotReader>(std::make_unique<GroupedReader>(base, shape));
+bool stands_for_no_rows(const SourceShape& shape, const Row& row) {
+  return shape.is_grouped() && std::ranges::all_of(shape.collected, [&](const Collected& one) {
+           const int at = shape.shaped.column_index(one.column);
+           const auto fields = fields_of(row[static_cast<std::size_t>(at)], true);
+           return fields && fields->empty();
+         });
+}
+
+Result<std::unique_ptr<SnapshotReader>> open_grouped_reader(Store& base, const SourceShape& shape,
+                                                            std::shared_ptr<KnownKeys> known) {
+  return std::unique_ptr<SnapshotReader>(
+      std::make_unique<GroupedReader>(base, shape, std::move(known)));
 }
 
 Result<std::unique_ptr<BatchWriter>> open_grouped_writer(Store& base, const SourceShape& shape,

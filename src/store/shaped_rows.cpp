@@ -20,6 +20,15 @@ bool is_wanted(const SourceShape& shape, const Row& row) {
                              [&](const Condition& one) { return holds(one, shape.table, row); });
 }
 
+// The key in the other table that this value means; nothing where that table can have no such key.
+std::optional<Row> looked_up_key(const Catalog& catalog, const LookedUp& what, const Value& by) {
+  if (by.is_null()) return std::nullopt;
+  const int at = what.table.column_index(what.table.key.front());
+  Result<Value> key = catalog.settle(what.table.columns[static_cast<std::size_t>(at)], by);
+  if (!key.ok() || key.value().is_null()) return std::nullopt;
+  return Row{std::move(key).value()};
+}
+
 // Adds what is looked up to rows of the table itself.
 class LookingUp {
  public:
@@ -27,8 +36,8 @@ class LookingUp {
     LookingUp all;
     for (const LookedUp& one : shape.looked_up) {
       ASSIGN_OR_RETURN(auto reader, base.open_reader(one.table));
-      all.each_.push_back(
-          {shape.table.column_index(one.by), one.table.column_index(one.take), std::move(reader)});
+      all.each_.push_back({&one, &base.catalog(), shape.table.column_index(one.by),
+                           one.table.column_index(one.take), std::move(reader)});
     }
     return all;
   }
@@ -36,9 +45,11 @@ class LookingUp {
   Status add_to(std::vector<Row>& rows) {
     for (One& one : each_) {
       std::set<Row, RowLess> wanted;
+      std::vector<std::optional<Row>> key_of_row;
       for (const Row& row : rows) {
-        const Value& by = row[static_cast<std::size_t>(one.by)];
-        if (!by.is_null()) wanted.insert({by});
+        key_of_row.push_back(
+            looked_up_key(*one.catalog, *one.what, row[static_cast<std::size_t>(one.by)]));
+        if (key_of_row.back()) wanted.insert(*key_of_row.back());
       }
       const std::vector<Row> keys(wanted.begin(), wanted.end());
       ASSIGN_OR_RETURN(const auto found, one.reader->read_keys(keys));
@@ -46,9 +57,9 @@ class LookingUp {
       for (std::size_t i = 0; i < keys.size(); ++i) {
         if (found[i]) values[keys[i]] = (*found[i])[static_cast<std::size_t>(one.take)];
       }
-      for (Row& row : rows) {
-        const auto it = values.find({row[static_cast<std::size_t>(one.by)]});
-        row.push_back(it == values.end() ? Value() : it->second);
+      for (std::size_t i = 0; i < rows.size(); ++i) {
+        const auto it = key_of_row[i] ? values.find(*key_of_row[i]) : values.end();
+        rows[i].push_back(it == values.end() ? Value() : it->second);
       }
     }
     return {};
@@ -56,6 +67,8 @@ class LookingUp {
 
  private:
   struct One {
+    const LookedUp* what;
+    const Catalog* catalog;
     int by;
     int take;
     std::unique_ptr<SnapshotReader> reader;
@@ -184,14 +197,17 @@ class NoWriter final : public BatchWriter {
 class SourceWriter final : public BatchWriter {
  public:
   SourceWriter(const SourceShape& shape, std::unique_ptr<SnapshotReader> reader,
-               std::unique_ptr<BatchWriter> writer, std::vector<std::size_t> written)
+               std::unique_ptr<BatchWriter> writer, std::vector<std::size_t> written,
+               std::vector<int> written_at)
       : shape_(shape),
         reader_(std::move(reader)),
         writer_(std::move(writer)),
         written_(std::move(written)),
+        written_at_(std::move(written_at)),
         key_(positions_of(shape.shaped.key, shape.shaped)) {}
 
   Result<Applied> apply(std::span<const Change> changes) override {
+    TRY(stay_in_the_shape(changes));
     std::vector<Change> own;
     Applied left_alone;
     ASSIGN_OR_RETURN(const std::vector<bool> is_anothers, are_of_another_row(changes));
@@ -213,6 +229,40 @@ class SourceWriter final : public BatchWriter {
   }
 
  private:
+  // A row for which the conditions do not hold is not of the shape: it is not written over, and
+  // none becomes one.
+  Status stay_in_the_shape(std::span<const Change> changes) {
+    if (shape_.when.empty()) return {};
+    std::vector<Row> keys;
+    for (const Change& change : changes) keys.push_back(own_key_of(shape_, change.key));
+    ASSIGN_OR_RETURN(const auto rows, reader_->read_keys(keys));
+    for (std::size_t i = 0; i < changes.size(); ++i) {
+      if (!changes[i].row) continue;
+      if (rows[i] && !is_wanted(shape_, *rows[i])) {
+        return Error{
+            ErrorCode::refused,
+            fmt::format("{} has a row with the key {} that the plan's conditions leave out",
+                        shape_.table.name, show(keys[i])),
+            "it is not written over; give one of the two another key"};
+      }
+      Row now = rows[i] ? *rows[i] : Row(shape_.table.columns.size());
+      for (std::size_t j = 0; j < keys[i].size(); ++j) {
+        now[static_cast<std::size_t>(shape_.table.column_index(shape_.table.key[j]))] = keys[i][j];
+      }
+      for (std::size_t j = 0; j < written_.size(); ++j) {
+        now[static_cast<std::size_t>(written_at_[j])] = (*changes[i].row)[written_[j]];
+      }
+      if (!is_wanted(shape_, now)) {
+        return Error{ErrorCode::refused,
+                     fmt::format("the row with the key {} would no longer be one that the plan's "
+                                 "conditions take from {}",
+                                 show(keys[i]), shape_.table.name),
+                     "it would stay behind there without its item"};
+      }
+    }
+    return {};
+  }
+
   // A row that has another key of the shape by now is not the one that is to go.
   Result<std::vector<bool>> are_of_another_row(std::span<const Change> changes) {
     std::vector<bool> all(changes.size(), false);
@@ -254,6 +304,7 @@ class SourceWriter final : public BatchWriter {
   std::unique_ptr<SnapshotReader> reader_;
   std::unique_ptr<BatchWriter> writer_;
   std::vector<std::size_t> written_;  // which of the columns given are the table's own
+  std::vector<int> written_at_;       // and where these are in the table
   std::vector<int> key_;
 };
 
@@ -304,7 +355,7 @@ Status each_row(Store& base, const SourceShape& shape, std::vector<Condition> wh
 Result<std::unique_ptr<SnapshotReader>> open_shaped_reader(Store& base, const SourceShape& shape,
                                                            std::shared_ptr<KnownKeys> known,
                                                            std::span<const Condition> where) {
-  if (shape.is_grouped()) return open_grouped_reader(base, shape);
+  if (shape.is_grouped()) return open_grouped_reader(base, shape, std::move(known));
   std::vector<Condition> asked(where.begin(), where.end());
   asked.insert(asked.end(), shape.when.begin(), shape.when.end());
   ASSIGN_OR_RETURN(auto reader, base.open_reader_where(shape.table, asked));
@@ -326,8 +377,9 @@ Result<std::unique_ptr<BatchWriter>> open_shaped_writer(Store& base, const Sourc
   }
   ASSIGN_OR_RETURN(auto reader, base.open_reader(shape.table));
   ASSIGN_OR_RETURN(auto writer, base.open_writer(shape.table, own));
-  return std::unique_ptr<BatchWriter>(std::make_unique<SourceWriter>(
-      shape, std::move(reader), std::move(writer), std::move(written)));
+  return std::unique_ptr<BatchWriter>(
+      std::make_unique<SourceWriter>(shape, std::move(reader), std::move(writer),
+                                     std::move(written), positions_of(own, shape.table)));
 }
 
 Result<std::unique_ptr<SnapshotReader>> open_shaped_reader(Store& base, const TargetShape& shape,
@@ -361,13 +413,24 @@ Result<std::vector<Row>> keys_that_look_up(Store& base, const SourceShape& shape
   const std::vector<int> key = positions_of(shape.shaped.key, shape.table);
   for (const LookedUp& one : shape.looked_up) {
     if (one.table.name != table) continue;
+    const auto by = static_cast<std::size_t>(shape.table.column_index(one.by));
+    const int at = one.table.column_index(one.table.key.front());
+    const ColumnSchema& other = one.table.columns[static_cast<std::size_t>(at)];
+    // Where the two have other types, a value of the one means one of the other.
+    const bool are_alike = shape.table.columns[by].declared == other.declared;
     for (std::size_t from = 0; from < keys.size(); from += keys_asked_at_once) {
       Condition asked{one.by, Condition::Is::one_of, {}};
       for (std::size_t i = from; i < std::min(from + keys_asked_at_once, keys.size()); ++i) {
         asked.values.push_back(keys[i].front());
       }
-      TRY(each_row(base, shape, {asked}, [&](const Row& row) {
-        if (holds(asked, shape.table, row)) found.insert(key_of(row, key));
+      const std::vector<Condition> where =
+          are_alike ? std::vector{asked} : std::vector<Condition>();
+      TRY(each_row(base, shape, where, [&](const Row& row) {
+        const std::optional<Row> meant = looked_up_key(base.catalog(), one, row[by]);
+        const bool is_asked = meant && std::ranges::any_of(asked.values, [&](const Value& value) {
+                                return same(value, meant->front());
+                              });
+        if (is_asked) found.insert(key_of(row, key));
         return Status();
       }));
     }

@@ -286,11 +286,10 @@ class ShapedStore::Feeds final : public Capture {
 
   // Where the columns of the group are of the key it need not be remembered.
   static std::optional<Row> group_by_key(const SourceShape& shape, const Row& key) {
-    if (!shape.is_grouped()) return std::nullopt;
+    if (!shape.is_grouped() || !shape.is_group_of_key()) return std::nullopt;
     Row group;
     for (const std::string& column : shape.group) {
       const auto it = std::ranges::find(shape.table.key, column);
-      if (it == shape.table.key.end()) return std::nullopt;
       group.push_back(key[static_cast<std::size_t>(it - shape.table.key.begin())]);
     }
     return group;
@@ -450,6 +449,10 @@ Result<std::optional<std::int64_t>> ShapedStore::marked(const std::string& migra
 }
 Result<std::int64_t> ShapedStore::keep_copy(const std::string& table, const std::string& schema) {
   return base_->keep_copy(stored_as(table), schema);
+}
+bool ShapedStore::stands_for_nothing(const TableSchema& table, const Row& row) const {
+  const SourceShape* shape = source(table.name);
+  return shape != nullptr && stands_for_no_rows(*shape, row);
 }
 Result<std::optional<std::string>> ShapedStore::keep_backup(const std::string& table,
                                                             const std::string& name) {

@@ -47,7 +47,27 @@ Result<std::optional<std::string>> Store::keep_backup(const std::string&, const 
   return std::optional<std::string>();
 }
 
+Result<bool> put_back_by_writing(Store& store, const Mapping& mapping, const Row& target_row,
+                                 const std::vector<std::pair<std::string, Value>>& columns) {
+  std::vector<std::string> written = mapping.target.key;
+  Row row = key_of(target_row, mapping.target_key);
+  for (const auto& [column, value] : columns) {
+    if (mapping.target.is_key(column)) continue;
+    written.push_back(column);
+    row.push_back(value);
+  }
+  ASSIGN_OR_RETURN(const auto writer, store.open_writer(mapping.target, written));
+  const std::vector<Change> changes = {
+      {key_of(target_row, mapping.target_key), std::move(row), std::optional<Row>(target_row)}};
+  ASSIGN_OR_RETURN(const Applied applied, writer->apply(changes));
+  return applied.refused == 0;
+}
 Result<bool> Store::keep_points_in_time(const std::string&) { return false; }
+Result<std::string> Store::restore_native(const NativeRestore&, bool) {
+  return Error{ErrorCode::refused, identity() + " keeps no backups of its own",
+               "restore from a folder: `whimbrel restore file:FOLDER STORE`",
+               "nothing was changed"};
+}
 
 Status Store::drop_copies(const std::vector<std::string>&, const std::string&) { return {}; }
 

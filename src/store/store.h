@@ -357,6 +357,15 @@ class Retyping {
   virtual Status swap(const std::vector<std::string>& sources, bool back) = 0;
 };
 
+// What a store is to make again from what it keeps itself.
+struct NativeRestore {
+  std::string backup = {};           // a name or address; unset where `at` or `latest` is meant
+  std::string table = {};            // of which; "" where the backup's name says it
+  std::optional<TimePoint> at = {};  // as the table was at this moment
+  bool latest = false;               // as it was at the last moment that can be had
+  std::string as = {};               // the table that is made; "": a name like the old one's
+};
+
 // One thing a colleague would say before it starts.
 struct Finding {
   enum class Weight { note, warning, refusal };
@@ -378,6 +387,8 @@ class Store {
   virtual const Store& plain() const { return *this; }
   // The table that holds the rows of this one: itself, unless it is shown in another shape.
   virtual std::string stored_as(const std::string& table) const { return table; }
+  // Whether a row of this table stands for no row at all: written so, it is not there when read.
+  virtual bool stands_for_nothing(const TableSchema&, const Row&) const { return false; }
   virtual const Dialect* dialect() const = 0;  // null when the store speaks no SQL
   virtual Catalog& catalog() = 0;
   // A table by the name that SQL knows it by right now; "" when the store speaks no SQL.
@@ -432,6 +443,11 @@ class Store {
                                                          const std::string& name);
   // From now on the table can be restored to any moment; false where the store has no such thing.
   virtual Result<bool> keep_points_in_time(const std::string& table);
+  // Makes a table from a backup of the store's own kind, or from one moment of a table, beside what
+  // is there; gives its name when it can be read. Asked again, it waits for the table that it has
+  // begun. `refused` where the store has no such thing or the name is taken, not_found where there
+  // is no such backup. `dry`: only looks whether it could.
+  virtual Result<std::string> restore_native(const NativeRestore& wanted, bool dry);
   // Such copies go, and the schema when nothing else is left in it.
   virtual Status drop_copies(const std::vector<std::string>& tables, const std::string& schema);
   // A line in a table of what was done, which is made where it is missing; the line of the same
@@ -466,5 +482,9 @@ class Store {
     return std::vector<Finding>{};
   }
 };
+
+// Capture::put_back for a store whose own writes need no further note.
+Result<bool> put_back_by_writing(Store& store, const Mapping& mapping, const Row& target_row,
+                                 const std::vector<std::pair<std::string, Value>>& columns);
 
 }  // namespace whimbrel

@@ -257,6 +257,18 @@ Result<Value> cast(const Value& value, CastTo to) {
       }
       return lossy("real");
     }
+    case CastTo::number: {
+      if (value.kind() == Kind::int64 || value.kind() == Kind::decimal) return value;
+      const auto* text = value.get_if<std::string>();
+      if (text == nullptr) return lossy("number");
+      if (const Result<Value> whole = cast(value, CastTo::integer); whole.ok()) return whole;
+      double about = 0;
+      const auto [end, failure] = std::from_chars(text->data(), text->data() + text->size(), about);
+      const bool is_number = end == text->data() + text->size() &&
+                             text->find_first_not_of("0123456789+-.eE") == std::string::npos &&
+                             failure != std::errc::invalid_argument;
+      return is_number ? Result<Value>(Value(Value::Storage(Decimal{*text}))) : lossy("number");
+    }
   }
   return lossy("value");
 }

@@ -174,6 +174,8 @@ const char* name_of(CastTo to) {
       return "text";
     case CastTo::bytes:
       return "bytes";
+    case CastTo::number:
+      return "number";
   }
   return "";
 }

@@ -37,7 +37,8 @@ struct CaseOf {
 struct Template {  // literals (constants of kind text) and inserts, joined
   std::vector<ExprPtr> parts;
 };
-enum class CastTo { integer, real, text, bytes };
+// `number`: exactly what the text says, whole or not; no plan asks for it by name.
+enum class CastTo { integer, real, text, bytes, number };
 struct Cast {
   ExprPtr of;
   CastTo to;

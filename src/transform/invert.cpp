@@ -169,6 +169,8 @@ std::vector<Inverse> Inverter::invert_cast(const Cast& node) const {
       }
       return {text};
     }
+    case CastTo::number:
+      return {from_text(column->column, as(back, CastTo::text), kind)};
   }
   return {};
 }

@@ -47,21 +47,29 @@ Result<std::vector<OwnComparison::Pair>> OwnComparison::compare(
     SnapshotReader& target) {
   ASSIGN_OR_RETURN(auto images, images_of(std::move(sources)));
   std::vector<Row> keys;
+  std::vector<std::size_t> of;
   for (std::size_t i = 0; i < images.size(); ++i) {
-    if (images[i]) {
-      keys.push_back(key_of(*images[i], move_.mapping.target_key));
-      continue;
-    }
-    ASSIGN_OR_RETURN(Row key,
-                     target_key_of(move_.mapping, source_keys[i], move_.target->catalog()));
-    keys.push_back(std::move(key));
+    Result<Row> key = images[i]
+                          ? key_of(*images[i], move_.mapping.target_key)
+                          : target_key_of(move_.mapping, source_keys[i], move_.target->catalog());
+    // A row that is not taken may have no counterpart at all.
+    const bool is_nothing = !key.ok() && key.error().code == ErrorCode::refused;
+    if (is_nothing) continue;
+    if (!key.ok()) return std::move(key).error();
+    keys.push_back(std::move(key).value());
+    of.push_back(i);
   }
   ASSIGN_OR_RETURN(auto targets, target.read_keys(keys));
-  ASSIGN_OR_RETURN(const auto known, move_.own->find(keys));
-  std::vector<Pair> pairs;
+  ASSIGN_OR_RETURN(auto known, move_.own->find(keys));
+  std::vector<Pair> pairs(images.size());
   for (std::size_t i = 0; i < keys.size(); ++i) {
-    Pair& pair = pairs.emplace_back(Pair{std::move(images[i]), std::move(targets[i]), ""});
-    TRY(judge(pair, known[i]));
+    const std::size_t at = of[i];
+    // What stands under its key may be made of another row.
+    const bool is_anothers =
+        !images[at] && known[i] && !same(known[i]->source_key, source_keys[at]);
+    if (is_anothers) known[i].reset();
+    pairs[at] = Pair{std::move(images[at]), std::move(targets[i]), ""};
+    TRY(judge(pairs[at], known[i]));
   }
   return pairs;
 }

@@ -64,9 +64,9 @@ TEST_F(SqliteMeasuring, ValuesAreBoundByName) {
       patience);
   ASSERT_TRUE(runner.ok()) << to_text(runner.error());
   const QueryValues values = {{"k", Value::text("")}, {"n", Value::integer(3)}};
-  EXPECT_EQ(runner.value()->run(0, values).value(), 200);
-  EXPECT_EQ(runner.value()->run(1, {}).value(), 1);
-  EXPECT_EQ(runner.value()->run(0, {{"n", Value::integer(77)}}).value(), 0);
+  EXPECT_EQ(runner.value()->run(0, values).value().rows, 200);
+  EXPECT_EQ(runner.value()->run(1, {}).value().rows, 1);
+  EXPECT_EQ(runner.value()->run(0, {{"n", Value::integer(77)}}).value().rows, 0);
   const auto rows = runner.value()->rows(0, values, 2);
   ASSERT_TRUE(rows.ok());
   EXPECT_EQ(rows.value().size(), 2U);
@@ -88,12 +88,36 @@ TEST_F(SqliteMeasuring, OnlyOneReadingStatementIsTaken) {
   EXPECT_NE(refusal(""), "");
 }
 
+TEST_F(SqliteMeasuring, WhatIsReadWholeIsNamed) {
+  const auto scans = [this](const std::string& sql) {
+    const auto runner = store_->open_queries({{sql, {"x"}}}, patience);
+    EXPECT_TRUE(runner.ok()) << sql;
+    return runner.value()->scans(0).value();
+  };
+  const std::vector<std::string> none;
+  EXPECT_EQ(scans("SELECT * FROM \"odd ' table\" WHERE k = :x"), none);
+  EXPECT_EQ(scans("SELECT * FROM \"odd ' table\" WHERE n = :x LIMIT 3"), none);
+  EXPECT_EQ(scans("SELECT * FROM \"odd ' table\" ORDER BY n LIMIT 3"), none);
+  EXPECT_EQ(scans("SELECT max(k) FROM \"odd ' table\""), none);
+  EXPECT_EQ(scans("SELECT 1"), none);
+  EXPECT_EQ(scans("WITH few AS MATERIALIZED (SELECT k FROM \"odd ' table\" WHERE n = :x) "
+                  "SELECT * FROM few"),
+            none);
+  for (const char* whole :
+       {"SELECT * FROM \"odd ' table\" AS odd WHERE \"v w\" = :x",
+        "SELECT count(\"v w\") FROM \"odd ' table\" AS odd",
+        "SELECT * FROM \"odd ' table\" AS odd ORDER BY \"v w\" LIMIT 3",
+        "SELECT * FROM \"odd ' table\" AS odd WHERE \"v w\" = :x ORDER BY n LIMIT 3"}) {
+    EXPECT_EQ(scans(whole), std::vector<std::string>{"odd"}) << whole;
+  }
+}
+
 TEST_F(SqliteMeasuring, AQueryThatFailsCanBePutAgain) {
   const auto runner = store_->open_queries({{"SELECT abs(:n)", {"n"}}}, patience);
   ASSERT_TRUE(runner.ok());
   const Value lowest = Value::integer(std::numeric_limits<std::int64_t>::min());
   EXPECT_FALSE(runner.value()->run(0, {{"n", lowest}}).ok());
-  EXPECT_EQ(runner.value()->run(0, {{"n", Value::integer(-1)}}).value(), 1);
+  EXPECT_EQ(runner.value()->run(0, {{"n", Value::integer(-1)}}).value().rows, 1);
 }
 
 TEST_F(SqliteMeasuring, AProbeLeavesNothing) {

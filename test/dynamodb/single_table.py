@@ -150,7 +150,10 @@ class World:
         return {name: self.scan(name, ("PK", "SK")) for name in NEW}
 
     def run(self, *words, code=0, **environment):
-        done = subprocess.run([BINARY, words[0], "migration.yaml", *words[1:]], cwd=self.folder, env={**self.environment, **environment},
+        return self.call(words[0], "migration.yaml", *words[1:], code=code, **environment)
+
+    def call(self, *words, code=0, **environment):
+        done = subprocess.run([BINARY, *words], cwd=self.folder, env={**self.environment, **environment},
                               stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=400)
         assert done.returncode == code, "%s gave %d instead of %d:\n%s%s" % (words, done.returncode, code, done.stdout, done.stderr)
         return done.stdout + done.stderr
@@ -314,6 +317,10 @@ def finished_and_brought_back(tables, functions):
             assert world.variables(function) == {"KEPT": "as it is"}, world.variables(function)
 
 
+def restored(world, *words, code=0):
+    return world.call("restore", words[0], "dynamodb:", "--yes", *words[1:], code=code)
+
+
 def native_backups_where_there_are_some(tables, functions):
     """On moto, which has the calls that DynamoDB Local lacks."""
     with World(functions, functions) as world:
@@ -326,6 +333,21 @@ def native_backups_where_there_are_some(tables, functions):
             about = world.ddb.describe_continuous_backups(TableName=world.name(name))["ContinuousBackupsDescription"]
             assert about["PointInTimeRecoveryDescription"]["PointInTimeRecoveryStatus"] == "ENABLED", about
         assert not list(world.folder.rglob("*.rows.zst")), "a second backup was taken"
+        users = world.name("users")
+        name = next(one["BackupName"] for one in backups if one["TableName"] == users)
+        world.ddb.put_item(TableName=users, Item={"id": {"S": "since then"}})
+        told = restored(world, "native:" + name)
+        assert users + "-restored: 150 rows" in told, told
+        diff = world.call("diff", "dynamodb:/" + users, "dynamodb:/%s-restored" % users, code=1)
+        assert "since then" in diff, diff
+        told = restored(world, "native:" + name, code=3)
+        assert "there is a table %s-restored already" % users in told and "--as" in told, told
+        told = restored(world, "native:" + users, "--to-time", "latest", "--as", "another")
+        assert "another: 151 rows" in told, told
+        told = restored(world, "native:" + users, "--to-time", "2001-01-01T00:00:00Z", code=3)
+        assert "is not among the moments" in told, told
+        told = restored(world, "native:" + name[:-1], code=3)
+        assert "Did you mean" in told or "did you mean" in told, told
 
 
 FOLD = """

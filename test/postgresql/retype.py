@@ -527,6 +527,74 @@ def a_blocking_transaction_is_named_and_outlived(server):
     assert world.type_of("people", "id") == "uuid"
 
 
+SMALL = """
+CREATE TABLE people (id varchar(36) PRIMARY KEY, mail text);
+CREATE TABLE small (id serial PRIMARY KEY, person varchar(36) REFERENCES people(id), v text, ip inet);
+CREATE TABLE written (v text);
+CREATE RULE counts AS ON UPDATE TO people DO ALSO INSERT INTO written VALUES ('counted');
+CREATE RULE eats AS ON DELETE TO people DO INSTEAD NOTHING;
+ALTER TABLE people DISABLE RULE eats;
+INSERT INTO people SELECT gen_random_uuid()::text, 'm' || n FROM generate_series(1, 20) n;
+INSERT INTO small (person, v, ip) SELECT id, 'old', '10.0.0.5' FROM people;
+"""
+
+
+def keys_that_come_again_find_their_way_back(server):
+    """Deleted and made anew, moved away and back, exchanged: in one batch of the way back."""
+    for number, statements in enumerate((
+            ["DELETE FROM small WHERE id = 1", "INSERT INTO small SELECT 1, id, 'fresh', '::1' FROM people LIMIT 1"],
+            ["UPDATE small SET id = 500 WHERE id = 1", "UPDATE small SET id = 1 WHERE id = 500"],
+            ["UPDATE small SET id = 500 WHERE id = 1", "UPDATE small SET id = 1 WHERE id = 2", "UPDATE small SET id = 2 WHERE id = 500"])):
+        world = World(server, SMALL)
+        world.run("run", "--yes")
+        for statement in statements:
+            world.sql(statement)
+        world.sql("UPDATE small SET v = 'seen', ip = '10.0.0.6' WHERE id = 7")
+        world.sql("DELETE FROM people WHERE id = (SELECT id FROM people p WHERE NOT EXISTS (SELECT FROM small WHERE person = p.id) LIMIT 1)")
+        after = world.sql("SELECT id, person::text, v, ip FROM small ORDER BY 1")
+        world.run("run", "--yes")
+        world.run("verify")
+        world.run("rollback", "--yes")
+        assert world.sql("SELECT id, person, v, ip FROM small ORDER BY 1") == after, number
+        assert world.one("SELECT ev_enabled FROM pg_rewrite WHERE rulename = 'eats'") == "D"
+
+
+def a_rule_that_is_off_stays_off_and_owners_stay(server):
+    world = World(server, None)
+    for role in ("keeper",):
+        world.sql("DO $$ BEGIN CREATE ROLE %s; EXCEPTION WHEN duplicate_object THEN NULL; END $$" % role)
+    world.sql(SMALL + "ALTER TABLE people OWNER TO keeper; ALTER TABLE small OWNER TO keeper;")
+    world.run("run", "--yes")
+    assert world.one("SELECT ev_enabled FROM pg_rewrite WHERE rulename = 'eats' AND ev_class = 'people'::regclass") == "D"
+    owners = "SELECT relname, pg_get_userbyid(relowner) FROM pg_class WHERE relname IN ('people', 'small', 'small_id_seq') AND relnamespace = 'public'::regnamespace ORDER BY 1"
+    wanted = [("people", "keeper"), ("small", "keeper"), ("small_id_seq", "keeper")]
+    assert world.sql(owners) == wanted, world.sql(owners)
+    world.run("rollback", "--yes")
+    assert world.sql(owners) == wanted, world.sql(owners)
+    assert world.one("SELECT nextval('small_id_seq')") == 21
+
+
+def rows_too_large_for_the_old_side_come_back_with_the_next_switch(server):
+    world = World(server, "CREATE TABLE t (id serial PRIMARY KEY, v text); INSERT INTO t (v) VALUES ('a'), ('b');",
+                  PLAN.replace("public.people, column: id, to: uuid", "public.t, column: id, to: bigint"))
+    world.run("run", "--yes")
+    world.sql("INSERT INTO t VALUES (3000000000, 'far'), (7, 'near')")
+    world.sql("SELECT setval('t_id_seq', 3000000000)")
+    world.run("rollback", "--yes")
+    assert world.sql("SELECT id, v FROM t ORDER BY 1") == [(1, "a"), (2, "b"), (7, "near")]
+    assert world.one("INSERT INTO t (v) VALUES ('next') RETURNING id") == 8
+    world.run("run", "--yes")
+    assert world.sql("SELECT id, v FROM t ORDER BY 1") == [(1, "a"), (2, "b"), (7, "near"), (8, "next"), (3000000000, "far")]
+
+
+def what_others_read_of_the_database_is_looked_at(server):
+    world = World(server, SMALL)
+    world.sql("CREATE PUBLICATION everything FOR ALL TABLES")
+    told = world.run("check")
+    assert "everything is FOR ALL TABLES" in told, told
+    world.sql("DROP PUBLICATION everything")
+
+
 def tells_its_story(server):
     """Every bash block of the example's README, in order, in one shell, on a copy of its folder."""
     world = World(server, "")
@@ -555,7 +623,9 @@ def finish_that_is_killed_goes_on(server):
 
 
 TESTS = [goes_there_and_back_under_writers, survives_being_killed_anywhere, keeps_everything_that_hangs_on_a_table, ends_with_finish, other_pairs_of_types,
-         refuses_what_cannot_be_converted, what_a_second_reader_found, a_bad_key_that_came_and_went_stops_nothing, a_blocking_transaction_is_named_and_outlived, tells_its_story, finish_that_is_killed_goes_on]
+         refuses_what_cannot_be_converted, what_a_second_reader_found, a_bad_key_that_came_and_went_stops_nothing, a_blocking_transaction_is_named_and_outlived, tells_its_story, finish_that_is_killed_goes_on,
+         keys_that_come_again_find_their_way_back, a_rule_that_is_off_stays_off_and_owners_stay,
+         rows_too_large_for_the_old_side_come_back_with_the_next_switch, what_others_read_of_the_database_is_looked_at]
 
 
 def main():

@@ -195,6 +195,43 @@ def conditions_see_values_as_they_are():
             are(copy.ask("prod", "SELECT t, n FROM odd ORDER BY id"), wanted, where)
 
 
+ONE_OF_MANY = """whimbrel: 1
+migration: copy
+stores: {dev: "sqlite:dev.db", prod: "sqlite:prod.db"}
+tables:
+  - {from: dev/all, to: prod/own, create: own.sql, where: {%s}, columns: {%s}, rest: drop}
+sync: none
+"""
+
+
+def a_row_that_is_left_out_takes_no_other_along():
+    """Its key on the other side may be that of a row which is taken, or none at all."""
+    tenants = ("tenant TEXT NOT NULL, id INTEGER NOT NULL, what TEXT, PRIMARY KEY (tenant, id)",
+               [("a", 1, "ours"), ("a", 2, "ours"), ("b", 1, "theirs"), ("b", 3, "theirs")],
+               "CREATE TABLE own (id INTEGER PRIMARY KEY, what TEXT)")
+    entries = ("pk TEXT NOT NULL, sk TEXT NOT NULL, what TEXT, PRIMARY KEY (pk, sk)",
+               [("LIST#a", "ENTRY#1", "ours"), ("LIST#b", "ENTRY#2", "ours"), ("SONG#7", "PROFILE", "theirs")],
+               "CREATE TABLE own (id TEXT, at TEXT, what TEXT, PRIMARY KEY (id, at))")
+    lead_back = 'id: {between: pk, prefix: "LIST#"}, at: {between: sk, prefix: "ENTRY#"}, what: what'
+    for (columns, rows, own), where, mapping, change in (
+            (tenants, "tenant: {not: [b]}", "id: id, what: what", "UPDATE \"all\" SET what = what || '!' WHERE tenant = 'b'"),
+            (tenants, "tenant: a", "id: id, what: what", "DELETE FROM \"all\" WHERE tenant = 'b'"),
+            (entries, 'sk: {begins_with: "ENTRY#"}', lead_back, "UPDATE \"all\" SET what = what || '!' WHERE sk = 'PROFILE'")):
+        with Copying() as copy:
+            (copy.folder / "plan.yaml").write_text(ONE_OF_MANY % (where, mapping))
+            (copy.folder / "own.sql").write_text(own)
+            copy.ask("prod", "CREATE TABLE theirs (a)")
+            copy.ask("dev", 'CREATE TABLE "all" (%s) WITHOUT ROWID' % columns)
+            for row in rows:
+                copy.ask("dev", 'INSERT INTO "all" VALUES (%s)' % ", ".join("?" * len(row)), *row)
+            ours = [("ours",), ("ours",)]
+            for _ in range(2):
+                copy.run("run", "--yes")
+                are(copy.ask("prod", "SELECT what FROM own ORDER BY 1"), ours, where)
+                assert "0 differ" in copy.run("verify"), where
+                copy.ask("dev", change)
+
+
 def what_it_may_not_be():
     for top, words in (("sample: {project: 20}\n", "no table of the plan is called `project`"), ("sample: {projects: 0}\n", "at least 1"),
                        ("sample: {projects: many}\n", "at least 1"), ("sample: 20\n", "like {orders: 100}")):
@@ -206,4 +243,4 @@ def what_it_may_not_be():
 if __name__ == "__main__":
     main(a_sample_comes_with_what_it_needs_and_what_belongs_to_it, two_tables_may_be_sampled_and_a_middle_one,
          conditions_hold_for_a_sample_too, a_limit_takes_the_first_rows, conditions_see_values_as_they_are,
-         what_it_may_not_be)
+         a_row_that_is_left_out_takes_no_other_along, what_it_may_not_be)

@@ -99,6 +99,43 @@ def both_sides_answer_with_one_connection_and_with_eight():
     world.close()
 
 
+ANSWERS = r"""
+queries:
+  one:
+    old: "SELECT id, who, qty FROM \"old orders\" WHERE who = :who ORDER BY id"
+    new: "SELECT quantity, key, customer FROM \"new {orders}\" WHERE customer = :who"
+    with: {who: {sample: who, of: "old orders"}}
+  "all, and more":
+    old: "SELECT id FROM \"old orders\" WHERE who = :who"
+    new: "SELECT key, quantity FROM \"new {orders}\" WHERE customer = :who"
+    with: {who: ["who 1", "who 6"]}
+criteria: {same_answers: 100%}
+"""
+
+
+def both_sides_give_the_same_answers():
+    world = world_with(ANSWERS)
+    world.run("run", "--yes")
+    document = measure(world, "same.json", "--side", "both")
+    first, second = document["answers"]
+    assert first == {"name": "one", "asked": 100, "same": 100, "counted": 0, "first": ""}, first
+    assert second["same"] == second["asked"] == second["counted"] == 100, second
+    old, new = (side["queries"] for side in document["sides"])
+    assert [query["scans"] for query in old] == [["old orders"]] * 2, old
+    assert [query["scans"] for query in new] == [[], []], new
+    compare(world, "same.json", "same.json")
+    # A query that asks for something else on the new side is found out.
+    world.plan.write_text(world.plan.read_text().replace("WHERE customer = :who\"\n    with: {who: {", "WHERE customer <> :who\"\n    with: {who: {"))
+    _, out, err = world.run("check")
+    assert "on the new side the query `one` reads all of new {orders}" in out + err, out + err
+    _, out, _ = world.run("measure", "--duration", "0.2", "--side", "both", "--output", str(world.folder / "other.json"))
+    assert "0 of 100 the same; first difference: " in out and "on the old side" in out, out
+    other = read("measurement", world.folder / "other.json")
+    assert other["answers"][0]["same"] == 0 and other["answers"][1]["same"] == 100, other
+    assert "same_answers" in compare(world, "same.json", "other.json", expect=1)
+    world.close()
+
+
 def storage_is_what_sqlite_itself_counts():
     world = world_with(QUERIES, rows=2000)
     world.run("run", "--yes")
@@ -397,7 +434,7 @@ def rows_that_only_the_new_side_has_are_noticed():
 
 
 if __name__ == "__main__":
-    main(both_sides_answer_with_one_connection_and_with_eight, storage_is_what_sqlite_itself_counts,
+    main(both_sides_answer_with_one_connection_and_with_eight, both_sides_give_the_same_answers, storage_is_what_sqlite_itself_counts,
          a_query_that_fails_is_counted_and_told, queries_that_cannot_be_put_are_refused,
          criteria_are_met_where_the_new_side_is_a_hundred_times_faster, what_nobody_knows_is_not_measured,
          rows_that_differ_are_not_met, a_hold_takes_from_the_writers_uptime, probes_write_and_take_it_back,

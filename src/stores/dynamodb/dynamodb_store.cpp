@@ -228,7 +228,7 @@ Result<json> DynamoStore::describe_table(const std::string& table) {
   return reply.value().value("Table", json::object());
 }
 
-Status DynamoStore::wait_until_active(const std::string& table) {
+Status DynamoStore::wait_until_active(const std::string& table, Milliseconds longest) {
   const Milliseconds since = clock_.monotonic();
   Milliseconds pause{20};
   while (true) {
@@ -238,10 +238,10 @@ Status DynamoStore::wait_until_active(const std::string& table) {
       active = active && index.value("IndexStatus", "ACTIVE") == "ACTIVE";
     }
     if (active) return {};
-    if (clock_.monotonic() - since > active_max) {
+    if (clock_.monotonic() - since > longest) {
       return Error{ErrorCode::unavailable,
                    fmt::format("{} is {} for {} already", table, there.value("TableStatus", ""),
-                               to_duration_text(active_max))};
+                               to_duration_text(longest))};
     }
     clock_.sleep_for(pause);
     pause = std::min(pause * 2, Milliseconds(2'000));

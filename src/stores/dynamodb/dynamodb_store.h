@@ -35,6 +35,7 @@ class DynamoStore final : public Store, private Catalog, private Capture, privat
   Result<std::optional<std::string>> keep_backup(const std::string& table,
                                                  const std::string& name) override;
   Result<bool> keep_points_in_time(const std::string& table) override;
+  Result<std::string> restore_native(const NativeRestore& wanted, bool dry) override;
   Result<std::unique_ptr<QueryRunner>> open_queries(const std::vector<ReadingQuery>& queries,
                                                     Milliseconds patience) override;
   Result<RoomTaken> room_taken(const TableSchema& table) override;
@@ -67,6 +68,8 @@ class DynamoStore final : public Store, private Catalog, private Capture, privat
   dynamodb::Pace& pace(const std::string& table, bool writes);
   dynamodb::Spool* spool() const { return spool_.get(); }
   Clock& clock() const { return clock_; }
+  // The partition key of a table, or of an index of it; "" where there is no such index.
+  Result<std::string> hash_key(const std::string& table, const std::string& index);
 
  private:
   using Spool = dynamodb::Spool;
@@ -74,8 +77,10 @@ class DynamoStore final : public Store, private Catalog, private Capture, privat
 
   Result<nlohmann::json> ask_table(const std::string& operation, const nlohmann::json& request);
   Result<std::string> backup_called(const std::string& table, const std::string& name);
+  Result<std::string> only_backup_called(const NativeRestore& wanted);
+  Result<nlohmann::json> request_to_restore(const NativeRestore& wanted);
   Result<nlohmann::json> describe_table(const std::string& table);
-  Status wait_until_active(const std::string& table);
+  Status wait_until_active(const std::string& table, Milliseconds longest = Milliseconds(600'000));
   double capacity_of(const std::string& table, bool writes);
   Error no_table(const std::string& table);
   Result<Spool*> need_spool() const;

@@ -396,16 +396,7 @@ Result<std::vector<Row>> DynamoStore::written_on_new_side(const Link&) { return 
 
 Result<bool> DynamoStore::put_back(const Link& link, const Row& target_row,
                                    const std::vector<std::pair<std::string, Value>>& columns) {
-  const Mapping& mapping = *link.mapping;
-  Row row = target_row;
-  for (const auto& [column, value] : columns) {
-    row[static_cast<std::size_t>(mapping.target.column_index(column))] = value;
-  }
-  ASSIGN_OR_RETURN(const auto writer, open_writer(mapping.target, mapping.target.column_names()));
-  const std::vector<Change> changes = {
-      {key_of(target_row, mapping.target_key), std::move(row), std::optional<Row>(target_row)}};
-  ASSIGN_OR_RETURN(const Applied applied, writer->apply(changes));
-  return applied.refused == 0;
+  return put_back_by_writing(*this, *link.mapping, target_row, columns);
 }
 
 namespace {

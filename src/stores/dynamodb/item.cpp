@@ -394,9 +394,17 @@ Result<Value> settled_key(const ColumnSchema& column, Value value) {
                              column.name, column.declared),
                  "say `cast:` in the plan, or correct such rows first"};
   }
-  const bool empty = (key.kind() == Kind::text && key.get<std::string>().empty()) ||
-                     (key.kind() == Kind::bytes && key.get<Bytes>().text.empty());
-  if (!empty) return key;
+  constexpr std::size_t bytes_max = 2048;  // of a partition key; a sort key has half of it
+  const std::size_t length = key.kind() == Kind::text    ? key.get<std::string>().size()
+                             : key.kind() == Kind::bytes ? key.get<Bytes>().text.size()
+                                                         : 1;
+  if (length > bytes_max) {
+    return Error{ErrorCode::refused,
+                 fmt::format("{} is longer than the {} bytes that a key `{}` may have", show(key),
+                             bytes_max, column.name),
+                 "give such rows another key"};
+  }
+  if (length > 0) return key;
   return Error{
       ErrorCode::refused,
       fmt::format("the key `{}` would be empty, which DynamoDB does not take", column.name),

@@ -15,9 +15,27 @@ using nlohmann::json;
 namespace {
 
 constexpr Milliseconds backup_max{3'600'000};
+constexpr Milliseconds restore_max{std::int64_t{24} * 3'600'000};
 
 bool is_unknown_call(const Error& error) {
   return error.message.find("UnknownOperation") != std::string::npos;
+}
+
+Error no_backups_here() {
+  return Error{ErrorCode::refused, "this service keeps no backups of its own",
+               "restore from a folder: `whimbrel restore file:FOLDER STORE`",
+               "nothing was changed"};
+}
+
+// Seconds since 1970 as the service writes them, with a fraction.
+std::optional<TimePoint> moment_of(const json& value) {
+  if (!value.is_number()) return std::nullopt;
+  return TimePoint(Milliseconds(static_cast<std::int64_t>(value.get<double>() * 1000)));
+}
+
+json point_in_time_of(const json& reply) {
+  return reply.value("ContinuousBackupsDescription", json::object())
+      .value("PointInTimeRecoveryDescription", json::object());
 }
 
 }  // namespace
@@ -67,9 +85,7 @@ Result<std::optional<std::string>> DynamoStore::keep_backup(const std::string& t
 
 Result<bool> DynamoStore::keep_points_in_time(const std::string& table) {
   const auto is_on = [](const json& reply) {
-    return reply.value("ContinuousBackupsDescription", json::object())
-               .value("PointInTimeRecoveryDescription", json::object())
-               .value("PointInTimeRecoveryStatus", "") == "ENABLED";
+    return point_in_time_of(reply).value("PointInTimeRecoveryStatus", "") == "ENABLED";
   };
   const Result<json> now = ask_table("DescribeContinuousBackups", {{"TableName", table}});
   if (!now.ok() && is_unknown_call(now.error())) return false;
@@ -81,6 +97,116 @@ Result<bool> DynamoStore::keep_points_in_time(const std::string& table) {
                 {{"TableName", table},
                  {"PointInTimeRecoverySpecification", {{"PointInTimeRecoveryEnabled", true}}}}));
   return is_on(set);
+}
+
+// By its address, or by its name where only one table has a backup of this name.
+Result<std::string> DynamoStore::only_backup_called(const NativeRestore& wanted) {
+  if (wanted.backup.starts_with("arn:")) return wanted.backup;
+  json request = json::object();
+  if (!wanted.table.empty()) request["TableName"] = wanted.table;
+  std::vector<std::pair<std::string, std::string>> found;  // table, address
+  std::vector<std::string> others;
+  while (true) {
+    const Result<json> asked = ask_table("ListBackups", request);
+    if (!asked.ok() && is_unknown_call(asked.error())) return no_backups_here();
+    if (!asked.ok()) return asked.error();
+    for (const json& one : asked.value().value("BackupSummaries", json::array())) {
+      const std::string name = one.value("BackupName", "");
+      if (one.value("BackupStatus", "") != "AVAILABLE") continue;
+      if (name == wanted.backup) {
+        found.emplace_back(one.value("TableName", ""), one.value("BackupArn", ""));
+      } else {
+        others.push_back(name);
+      }
+    }
+    if (!asked.value().contains("LastEvaluatedBackupArn")) break;
+    request["ExclusiveStartBackupArn"] = asked.value()["LastEvaluatedBackupArn"];
+  }
+  if (found.size() == 1) return found.front().second;
+  if (found.empty()) {
+    return Error{ErrorCode::not_found,
+                 fmt::format("there is no backup called {}", printable(wanted.backup)),
+                 did_you_mean(wanted.backup, others), "nothing was changed"};
+  }
+  std::vector<std::string> tables;
+  for (const auto& [table, address] : found) tables.push_back(table);
+  return Error{ErrorCode::refused,
+               fmt::format("{} backups are called {}: of {}", found.size(),
+                           printable(wanted.backup), join(tables, ", ")),
+               "say which table's: `--table NAME`, or give the backup's address (arn:…)",
+               "nothing was changed"};
+}
+
+// With the name of the call under "call".
+Result<json> DynamoStore::request_to_restore(const NativeRestore& wanted) {
+  if (!wanted.at && !wanted.latest) {
+    ASSIGN_OR_RETURN(const std::string address, only_backup_called(wanted));
+    ASSIGN_OR_RETURN(const json backup, ask_table("DescribeBackup", {{"BackupArn", address}}));
+    const std::string table = backup.value("BackupDescription", json::object())
+                                  .value("SourceTableDetails", json::object())
+                                  .value("TableName", "");
+    const std::string as = wanted.as.empty() ? table + "-restored" : wanted.as;
+    return json{
+        {"call", "RestoreTableFromBackup"}, {"BackupArn", address}, {"TargetTableName", as}};
+  }
+  const Result<json> kept = ask_table("DescribeContinuousBackups", {{"TableName", wanted.table}});
+  if (!kept.ok() && is_unknown_call(kept.error())) return no_backups_here();
+  if (!kept.ok()) return kept.error();
+  const json points = point_in_time_of(kept.value());
+  if (points.value("PointInTimeRecoveryStatus", "") != "ENABLED") {
+    return Error{ErrorCode::refused, wanted.table + " keeps no points in time",
+                 "`backup: {point_in_time: true}` in a plan switches it on, from then on",
+                 "nothing was changed"};
+  }
+  json request = {{"call", "RestoreTableToPointInTime"},
+                  {"SourceTableName", wanted.table},
+                  {"TargetTableName", wanted.as.empty() ? wanted.table + "-recovery" : wanted.as}};
+  if (wanted.latest) {
+    request["UseLatestRestorableTime"] = true;
+    return request;
+  }
+  const auto first = moment_of(points.value("EarliestRestorableDateTime", json()));
+  const auto last = moment_of(points.value("LatestRestorableDateTime", json()));
+  if ((first && *wanted.at < *first) || (last && *wanted.at > *last)) {
+    return Error{ErrorCode::refused,
+                 fmt::format("{} is not among the moments that {} can be restored to",
+                             to_iso8601(*wanted.at), wanted.table),
+                 fmt::format("from {} to {}, or `--to-time latest`",
+                             first ? to_iso8601(*first) : "the beginning",
+                             last ? to_iso8601(*last) : "a few minutes ago"),
+                 "nothing was changed"};
+  }
+  request["RestoreDateTime"] = static_cast<double>(wanted.at->time_since_epoch().count()) / 1000.0;
+  return request;
+}
+
+Result<std::string> DynamoStore::restore_native(const NativeRestore& wanted, bool dry) {
+  ASSIGN_OR_RETURN(json request, request_to_restore(wanted));
+  const std::string call = request["call"].get<std::string>();
+  const std::string as = request["TargetTableName"].get<std::string>();
+  request.erase("call");
+  const Result<json> there = describe_table(as);
+  if (there.ok()) {
+    // One that this very backup is being restored to is waited for.
+    const json summary = there.value().value("RestoreSummary", json::object());
+    const std::string backup = request.value("BackupArn", "");
+    const bool is_ours = summary.value("RestoreInProgress", false) && !backup.empty() &&
+                         summary.value("SourceBackupArn", "") == backup;
+    if (!is_ours) {
+      return Error{ErrorCode::refused, fmt::format("there is a table {} already", as),
+                   "name another one: `--as NAME`", "nothing was changed"};
+    }
+  } else if (there.error().code != ErrorCode::not_found) {
+    return there.error();
+  }
+  if (dry) return as;
+  if (!there.ok()) {
+    const Result<json> begun = ask_table(call, request);
+    if (!begun.ok() && is_unknown_call(begun.error())) return no_backups_here();
+    if (!begun.ok()) return Error(begun.error()).within("restoring " + as);
+  }
+  TRY(wait_until_active(as, restore_max));
+  return as;
 }
 
 }  // namespace whimbrel

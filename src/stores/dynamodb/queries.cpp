@@ -7,6 +7,7 @@
 #include "base/text.h"
 #include "stores/dynamodb/dynamodb_store.h"
 #include "stores/dynamodb/item.h"
+#include "stores/dynamodb/partiql.h"
 
 namespace whimbrel {
 
@@ -60,28 +61,40 @@ Result<Prepared> prepare(const ReadingQuery& query) {
 
 class Runner final : public QueryRunner {
  public:
-  Runner(std::unique_ptr<aws::Client> client, std::vector<Prepared> queries)
-      : client_(std::move(client)), queries_(std::move(queries)), items_(one_map()) {}
+  Runner(DynamoStore& store, std::unique_ptr<aws::Client> client, std::vector<Prepared> queries)
+      : store_(store),
+        client_(std::move(client)),
+        queries_(std::move(queries)),
+        items_(one_map()) {}
 
-  Result<std::int64_t> run(std::size_t query, const QueryValues& values) override {
-    std::int64_t count = 0;
-    TRY(each_page(query, values, [&](const std::vector<Row>& rows) {
-      count += std::ssize(rows);
+  Result<QueryAnswer> run(std::size_t query, const QueryValues& values) override {
+    QueryAnswer answer;
+    TRY(each_page(query, values, [&](const std::vector<Row>& rows, double read_units) {
+      answer.rows += std::ssize(rows);
+      answer.read_units += read_units;
       return true;
     }));
-    return count;
+    return answer;
   }
 
   // Each row is one document: items of one answer need not have the same attributes.
   Result<std::vector<Row>> rows(std::size_t query, const QueryValues& values,
                                 std::int64_t rows_max) override {
     std::vector<Row> all;
-    TRY(each_page(query, values, [&](const std::vector<Row>& rows) {
+    TRY(each_page(query, values, [&](const std::vector<Row>& rows, double) {
       const auto room = std::min<std::int64_t>(rows_max - std::ssize(all), std::ssize(rows));
       all.insert(all.end(), rows.begin(), rows.begin() + room);
       return std::ssize(all) < rows_max;
     }));
     return all;
+  }
+
+  Result<std::vector<std::string>> scans(std::size_t query) override {
+    const dynamodb::Selection selection(queries_.at(query).statement);
+    ASSIGN_OR_RETURN(const std::string hash, store_.hash_key(selection.table(), selection.index()));
+    if (selection.finds_by(hash)) return std::vector<std::string>{};
+    return std::vector<std::string>{selection.table() +
+                                    (selection.index().empty() ? "" : "." + selection.index())};
   }
 
  private:
@@ -93,7 +106,7 @@ class Runner final : public QueryRunner {
   }
 
   Status each_page(std::size_t query, const QueryValues& values,
-                   const std::function<bool(const std::vector<Row>&)>& goes_on) {
+                   const std::function<bool(const std::vector<Row>&, double)>& goes_on) {
     const Prepared& prepared = queries_.at(query);
     std::string parameters;
     for (const std::string& name : prepared.parameters) {
@@ -107,7 +120,8 @@ class Runner final : public QueryRunner {
         dynamodb::append_value(parameters, settled);
       }
     }
-    std::string body = R"({"Statement":)" + dynamodb::in_quotes(prepared.statement);
+    std::string body = R"({"ReturnConsumedCapacity":"TOTAL","Statement":)" +
+                       dynamodb::in_quotes(prepared.statement);
     if (!parameters.empty()) body += R"(,"Parameters":[)" + parameters + "]";
     std::string next;
     do {
@@ -117,13 +131,19 @@ class Runner final : public QueryRunner {
                        client_->send_one({"ExecuteStatement", asked, true}));
       if (!reply.ok()) return client_->to_error(reply, "ExecuteStatement");
       ASSIGN_OR_RETURN(const dynamodb::Page page, items_.scan_page(reply.body));
-      if (!goes_on(page.rows)) return {};
       const json parsed = json::parse(reply.body, nullptr, false);
+      const json consumed =
+          parsed.is_object() ? parsed.value("ConsumedCapacity", json::object()) : json::object();
+      const bool is_counted = consumed.is_object() && consumed.contains("CapacityUnits") &&
+                              consumed["CapacityUnits"].is_number();
+      const double units = is_counted ? consumed["CapacityUnits"].get<double>() : 0.0;
+      if (!goes_on(page.rows, units)) return {};
       next = parsed.is_object() ? parsed.value("NextToken", "") : "";
     } while (!next.empty());
     return {};
   }
 
+  DynamoStore& store_;
   std::unique_ptr<aws::Client> client_;
   std::vector<Prepared> queries_;
   dynamodb::ItemReader items_;
@@ -139,7 +159,21 @@ Result<std::unique_ptr<QueryRunner>> DynamoStore::open_queries(
     prepared.push_back(std::move(one));
   }
   return std::unique_ptr<QueryRunner>(
-      std::make_unique<Runner>(connect(nullptr), std::move(prepared)));
+      std::make_unique<Runner>(*this, connect(nullptr), std::move(prepared)));
+}
+
+Result<std::string> DynamoStore::hash_key(const std::string& table, const std::string& index) {
+  ASSIGN_OR_RETURN(const json there, describe_table(table));
+  json keys = index.empty() ? there.value("KeySchema", json::array()) : json::array();
+  for (const char* kind : {"GlobalSecondaryIndexes", "LocalSecondaryIndexes"}) {
+    for (const json& one : there.value(kind, json::array())) {
+      if (!index.empty() && one.value("IndexName", "") == index) keys = one["KeySchema"];
+    }
+  }
+  for (const json& key : keys) {
+    if (key.value("KeyType", "") == "HASH") return key.value("AttributeName", "");
+  }
+  return std::string();
 }
 
 // As the service says, which looks every six hours.

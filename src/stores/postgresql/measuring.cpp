@@ -2,6 +2,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <nlohmann/json.hpp>
 
 #include "base/text.h"
 #include "stores/postgresql/names.h"
@@ -85,9 +86,9 @@ class Runner final : public QueryRunner {
   Runner(std::unique_ptr<Connection> connection, std::vector<Prepared> queries)
       : connection_(std::move(connection)), queries_(std::move(queries)) {}
 
-  Result<std::int64_t> run(std::size_t query, const QueryValues& values) override {
+  Result<QueryAnswer> run(std::size_t query, const QueryValues& values) override {
     ASSIGN_OR_RETURN(const Answer answer, ask(query, values));
-    return std::int64_t{PQntuples(answer.get())};
+    return QueryAnswer{PQntuples(answer.get())};
   }
 
   Result<std::vector<Row>> rows(std::size_t query, const QueryValues& values,
@@ -104,7 +105,50 @@ class Runner final : public QueryRunner {
     return found;
   }
 
+  // On a small table the planner prefers to read it whole: what it does where that is made dear
+  // tells whether an index could serve. The plan is the one for any parameters.
+  Result<std::vector<std::string>> scans(std::size_t query) override {
+    const Prepared& prepared = queries_.at(query);
+    TRY(connection_->execute("PREPARE whimbrel_query AS " + prepared.sql));
+    const Result<std::string> plan = explain(prepared.parameters.size());
+    TRY(connection_->execute("DEALLOCATE whimbrel_query"));
+    if (!plan.ok()) return plan.error();
+    std::vector<std::string> found;
+    const auto plans = nlohmann::json::parse(plan.value(), nullptr, false);
+    if (!plans.is_array() || plans.empty()) return found;
+    note_scans(plans[0].value("Plan", nlohmann::json::object()), false, found);
+    return found;
+  }
+
  private:
+  Result<std::string> explain(std::size_t parameters) {
+    ASSIGN_OR_RETURN(const Transaction transaction, Transaction::begin(*connection_));
+    TRY(connection_->execute("SET LOCAL enable_seqscan = off"));
+    TRY(connection_->execute("SET LOCAL plan_cache_mode = force_generic_plan"));
+    const std::vector<std::string> nulls(parameters, "NULL");
+    ASSIGN_OR_RETURN(const auto rows,
+                     connection_->query("EXPLAIN (FORMAT JSON) EXECUTE whimbrel_query" +
+                                        (nulls.empty() ? "" : "(" + join(nulls, ", ") + ")")));
+    return rows.empty() ? std::string() : rows[0][0].value_or("");
+  }
+
+  // `limited`: a node above stops when it has rows enough.
+  static void note_scans(const nlohmann::json& node, bool limited,
+                         std::vector<std::string>& found) {
+    const std::string type = node.value("Node Type", "");
+    const bool by_index = type == "Index Scan" || type == "Index Only Scan";
+    const bool filters = node.contains("Filter");
+    const bool is_whole = type == "Seq Scan" || (by_index && !node.contains("Index Cond"));
+    const std::string table = node.value("Relation Name", "");
+    const bool is_new = std::ranges::count(found, table) == 0;
+    if (is_whole && !table.empty() && is_new && (filters || !limited)) found.push_back(table);
+    // Sorting and grouping need all rows, whatever stands above them.
+    const bool gathers = type == "Sort" || type == "Aggregate" || type == "Hash";
+    for (const nlohmann::json& child : node.value("Plans", nlohmann::json::array())) {
+      note_scans(child, (limited || type == "Limit") && !gathers, found);
+    }
+  }
+
   Result<Answer> ask(std::size_t query, const QueryValues& values) {
     const Prepared& prepared = queries_.at(query);
     Cells cells;

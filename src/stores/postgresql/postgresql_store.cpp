@@ -490,7 +490,8 @@ Result<Value> PostgresqlStore::settle(const ColumnSchema& column, Value value) c
   ASSIGN_OR_RETURN(const Cell cell, cell_of(value));
   ASSIGN_OR_RETURN(const ConnectionPtr connection, sessions_->take());
   const auto rows =
-      connection->query(fmt::format("SELECT $1::text::{}::text", column.declared), {cell});
+      // As its output function says it: a cast of inet to text would add a mask.
+      connection->query(fmt::format("SELECT format('%s', $1::text::{})", column.declared), {cell});
   if (rows.ok()) return value_of(type_of(column.declared), rows.value().at(0).at(0));
   if (rows.error().code == ErrorCode::unavailable) return rows.error();
   return Error{ErrorCode::refused, fmt::format("`{}` is {} and cannot hold {}", column.name,
@@ -699,9 +700,9 @@ Result<bool> PostgresqlStore::links_are_whole(const std::vector<Link>&) { return
 Status PostgresqlStore::unlink(const std::vector<Link>&, PairSink&) { return no_links(); }
 Status PostgresqlStore::cut(const std::vector<Link>&) { return no_links(); }
 Result<std::vector<Row>> PostgresqlStore::written_on_new_side(const Link&) { return no_links(); }
-Result<bool> PostgresqlStore::put_back(const Link&, const Row&,
-                                       const std::vector<std::pair<std::string, Value>>&) {
-  return no_links();
+Result<bool> PostgresqlStore::put_back(const Link& link, const Row& target_row,
+                                       const std::vector<std::pair<std::string, Value>>& columns) {
+  return put_back_by_writing(*this, *link.mapping, target_row, columns);
 }
 
 // ---------------------------------------------------------------- Holds

@@ -9,6 +9,7 @@
 #include "stores/sqlite/dialect.h"
 #include "stores/sqlite/schema.h"
 #include "stores/sqlite/sqlite_store.h"
+#include "stores/sqlite/tokens.h"
 
 namespace whimbrel {
 namespace sqlite {
@@ -76,21 +77,55 @@ Result<Prepared> prepare(Connection& connection, const ReadingQuery& query) {
   return Prepared{std::move(statement), std::move(parameters)};
 }
 
+// What the lines of a query plan (https://www.sqlite.org/eqp.html) read whole: a scan, but of rows
+// that the query has put together itself. `ends_early`: it stops at the first rows, where they need
+// no sorting.
+std::vector<std::string> scanned(const std::vector<std::string>& plan, bool ends_early) {
+  // Names are told without quotes.
+  const auto name_in = [](const std::string& line, const std::string& head) {
+    std::size_t end = line.size();
+    for (const char* behind : {" USING ", " VIRTUAL TABLE ", " LEFT-JOIN"}) {
+      end = std::min(end, line.find(behind));
+    }
+    return line.starts_with(head) ? line.substr(head.size(), end - head.size()) : std::string();
+  };
+  std::vector<std::string> made;
+  bool sorts = false;
+  for (const std::string& line : plan) {
+    for (const char* head : {"MATERIALIZE ", "CO-ROUTINE "}) made.push_back(name_in(line, head));
+    sorts = sorts || line.starts_with("USE TEMP B-TREE");
+  }
+  std::vector<std::string> found;
+  for (const std::string& line : plan) {
+    std::string name = name_in(line, "SCAN ");
+    const bool is_table = !name.empty() && name.front() != '(' && name != "CONSTANT ROW" &&
+                          line.find(" VIRTUAL TABLE ") == std::string::npos &&
+                          std::ranges::count(made, name) == 0;
+    const bool goes_on = sorts || !ends_early;
+    const bool is_new = std::ranges::count(found, name) == 0;
+    if (is_table && goes_on && is_new) found.push_back(std::move(name));
+  }
+  return found;
+}
+
 class Runner final : public QueryRunner {
  public:
   Runner(std::unique_ptr<Connection> connection, std::vector<Prepared> queries)
       : connection_(std::move(connection)), queries_(std::move(queries)) {}
 
-  Result<std::int64_t> run(std::size_t query, const QueryValues& values) override {
+  Result<QueryAnswer> run(std::size_t query, const QueryValues& values) override {
     ASSIGN_OR_RETURN(sqlite3_stmt* const statement, bound(query, values));
     const int columns = sqlite3_column_count(statement);
     // An application looks at what it asked for: long values are on pages of their own.
-    return read(statement, std::numeric_limits<std::int64_t>::max(), [&] {
-      for (int i = 0; i < columns; ++i) {
-        const int type = sqlite3_column_type(statement, i);
-        if (type == SQLITE_TEXT || type == SQLITE_BLOB) (void)sqlite3_column_blob(statement, i);
-      }
-    });
+    ASSIGN_OR_RETURN(const std::int64_t rows,
+                     read(statement, std::numeric_limits<std::int64_t>::max(), [&] {
+                       for (int i = 0; i < columns; ++i) {
+                         const int type = sqlite3_column_type(statement, i);
+                         const bool is_long = type == SQLITE_TEXT || type == SQLITE_BLOB;
+                         if (is_long) (void)sqlite3_column_blob(statement, i);
+                       }
+                     }));
+    return QueryAnswer{rows};
   }
 
   Result<std::vector<Row>> rows(std::size_t query, const QueryValues& values,
@@ -102,6 +137,19 @@ class Runner final : public QueryRunner {
         read(statement, rows_max, [&] { found.push_back(row_of(statement, 0, columns)); });
     if (!count.ok()) return count.error();
     return found;
+  }
+
+  Result<std::vector<std::string>> scans(std::size_t query) override {
+    const std::string sql = sqlite3_sql(queries_.at(query).statement.get());
+    ASSIGN_OR_RETURN(const auto steps, connection_->query("EXPLAIN QUERY PLAN " + sql, {}));
+    std::vector<std::string> lines;
+    for (const Row& step : steps) lines.push_back(step.back().get<std::string>());
+    const Tokens tokens = tokens_of(sql);
+    const auto has = [&](const char* keyword) {
+      return std::ranges::any_of(
+          tokens, [&](std::string_view token) { return ascii_iequals(token, keyword); });
+    };
+    return scanned(lines, has("LIMIT") && !has("WHERE") && !has("GROUP"));
   }
 
  private:
