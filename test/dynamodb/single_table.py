@@ -9,6 +9,7 @@ import json
 import os
 import pathlib
 import random
+import re
 import shutil
 import signal
 import sqlite3
@@ -263,6 +264,33 @@ def the_guide_from_start_to_end(tables, functions):
         assert set(before) == set(wanted)
 
 
+# `wait_22_hours` is what the reader does. Here the clock of whimbrel's own processes goes on, and no other.
+SHELL = """set -euo pipefail
+hours=0
+wait_22_hours() { hours=$((hours + 22)); }
+whimbrel() {
+  if ((hours == 0)); then "$BINARY" "$@"; else DONT_FAKE_MONOTONIC=1 faketime -f "+${hours}h" "$BINARY" "$@"; fi
+}
+"""
+
+
+def tells_its_story(tables, functions):
+    """Every bash block of the README, in order, in one shell."""
+    with World(tables, functions) as world:
+        wanted = world.old()
+        blocks = re.findall(r"^```bash\n(.*?)^```", (world.folder / "README.md").read_text(), re.M | re.S)
+        script = SHELL + re.sub(r"--duration \d+", "--duration 0.5", "\n".join(blocks))
+        done = subprocess.run(["bash", "-x", "-c", script], cwd=world.folder, env={**world.environment, "BINARY": BINARY}, stdin=subprocess.DEVNULL,
+                              capture_output=True, text=True, timeout=400)
+        assert done.returncode == 0, "exit %d\n%s\n%s" % (done.returncode, done.stdout[-3000:], done.stderr[-3000:])
+        for name, size in SIZES.items():
+            assert "\u2713 %s: %s records" % (name, format(size, ",")) in done.stdout, done.stdout[:2000]
+        assert "100 of 100 the same" in done.stdout, done.stdout
+        assert world.old() == wanted and expected(wanted) == world.new(), "the rows are not as they should be"
+        assert world.variables(GATEWAY)["USE_NEW_SCHEMA"] == "true" and (world.folder / "report.html").stat().st_size > 10000
+        assert list((world.folder / ".whimbrel").rglob("archive/*.rows.zst")), "nothing was archived"
+
+
 def killed_in_maintenance_mode_it_ends_by_itself(tables, functions):
     with World(tables, functions) as world:
         plan = world.folder / "migration.yaml"
@@ -455,7 +483,7 @@ def relational_tables_fold_into_one_and_unfold_again(tables, functions):
 if __name__ == "__main__":
     failed = 0
     with dynamodb_local() as tables, moto() as functions:
-        for test in (the_guide_from_start_to_end, killed_in_maintenance_mode_it_ends_by_itself,
+        for test in (the_guide_from_start_to_end, tells_its_story, killed_in_maintenance_mode_it_ends_by_itself,
                      a_check_that_fails_after_the_switch_switches_back, finished_and_brought_back,
                      native_backups_where_there_are_some,
                      relational_tables_fold_into_one_and_unfold_again):

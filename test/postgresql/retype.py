@@ -587,6 +587,46 @@ def rows_too_large_for_the_old_side_come_back_with_the_next_switch(server):
     assert world.sql("SELECT id, v FROM t ORDER BY 1") == [(1, "a"), (2, "b"), (7, "near"), (8, "next"), (3000000000, "far")]
 
 
+NAMED = """
+CREATE TABLE people (id varchar(36) CONSTRAINT people_key PRIMARY KEY WITH (fillfactor = 70), number integer GENERATED ALWAYS AS IDENTITY
+                     (SEQUENCE NAME people_numbers), mail text, boss varchar(36) CONSTRAINT has_boss REFERENCES people(id));
+CREATE INDEX people_mail ON people (lower(mail), number);
+CREATE FUNCTION notice() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RETURN NEW; END $$;
+CREATE TRIGGER notices BEFORE INSERT ON people FOR EACH ROW EXECUTE FUNCTION notice();
+COMMENT ON INDEX people_mail IS 'by mail'; COMMENT ON CONSTRAINT people_key ON people IS 'the key';
+COMMENT ON CONSTRAINT has_boss ON people IS 'the boss''s'; COMMENT ON TRIGGER notices ON people IS 'notices';
+COMMENT ON SEQUENCE people_numbers IS 'numbers'; GRANT USAGE ON SEQUENCE people_numbers TO keeper;
+ALTER TABLE people ALTER COLUMN mail SET (n_distinct = -0.5); ALTER TABLE people SET (toast.autovacuum_enabled = false);
+ALTER INDEX people_mail ALTER COLUMN 1 SET STATISTICS 300;
+INSERT INTO people (id, mail) SELECT gen_random_uuid()::text, 'm' || n FROM generate_series(1, 9) n;
+"""
+ABOUT = """SELECT obj_description('people_mail'::regclass, 'pg_class'), obj_description('people_numbers'::regclass, 'pg_class'),
+  (SELECT string_agg(obj_description(oid, 'pg_constraint'), ', ' ORDER BY conname) FROM pg_constraint WHERE conrelid = 'people'::regclass),
+  (SELECT obj_description(oid, 'pg_trigger') FROM pg_trigger WHERE tgname = 'notices' AND tgrelid = 'people'::regclass),
+  (SELECT reloptions::text FROM pg_class WHERE oid = 'people_key'::regclass), has_sequence_privilege('keeper', 'people_numbers', 'USAGE'),
+  (SELECT attoptions::text FROM pg_attribute WHERE attrelid = 'people'::regclass AND attname = 'mail'),
+  (SELECT t.reloptions::text FROM pg_class c JOIN pg_class t ON t.oid = c.reltoastrelid WHERE c.oid = 'people'::regclass),
+  (SELECT attstattarget FROM pg_attribute WHERE attrelid = 'people_mail'::regclass AND attnum = 1), pg_get_serial_sequence('people', 'number')"""
+
+
+def what_people_have_said_of_a_table_stays(server):
+    world = World(server, None)
+    world.sql("DO $$ BEGIN CREATE ROLE keeper; EXCEPTION WHEN duplicate_object THEN NULL; END $$")
+    world.sql(NAMED)
+    before = world.sql(ABOUT)
+    told = world.run("check")
+    assert "functions work with public.people and are not looked into: public.notice()" in told or "notice()" in told, told
+    world.run("run", "--yes")
+    assert world.sql(ABOUT) == before, (world.sql(ABOUT), before)
+    assert world.one("INSERT INTO people (id) VALUES (gen_random_uuid()) RETURNING number") == 10
+    world.run("rollback", "--yes")
+    assert world.sql(ABOUT) == before, (world.sql(ABOUT), before)
+    two = PLAN.replace("to: uuid}]", "to: uuid}, {table: app/public.people, column: boss, to: text}]")
+    world.plan.write_text(two)
+    told = world.run("check", code=2)
+    assert "people.boss is to become" in told, told
+
+
 def what_others_read_of_the_database_is_looked_at(server):
     world = World(server, SMALL)
     world.sql("CREATE PUBLICATION everything FOR ALL TABLES")
@@ -624,7 +664,7 @@ def finish_that_is_killed_goes_on(server):
 
 TESTS = [goes_there_and_back_under_writers, survives_being_killed_anywhere, keeps_everything_that_hangs_on_a_table, ends_with_finish, other_pairs_of_types,
          refuses_what_cannot_be_converted, what_a_second_reader_found, a_bad_key_that_came_and_went_stops_nothing, a_blocking_transaction_is_named_and_outlived, tells_its_story, finish_that_is_killed_goes_on,
-         keys_that_come_again_find_their_way_back, a_rule_that_is_off_stays_off_and_owners_stay,
+         keys_that_come_again_find_their_way_back, a_rule_that_is_off_stays_off_and_owners_stay, what_people_have_said_of_a_table_stays,
          rows_too_large_for_the_old_side_come_back_with_the_next_switch, what_others_read_of_the_database_is_looked_at]
 
 

@@ -73,6 +73,11 @@ Result<std::string> type_named(Connection& connection, const std::string& wanted
   return *spelled_out.at(0).at(0);
 }
 
+Error two_types(const std::string& column, const std::string& one, const std::string& other) {
+  return Error{ErrorCode::refused, fmt::format("{} is to become {} and {}", column, one, other),
+               "say it once; columns that refer to another get its type by themselves"};
+}
+
 using Wanted = std::map<std::pair<std::string, std::string>, std::string>;  // oid, column: type
 
 // The closure over foreign keys; which table refers to which of it goes to `edges`.
@@ -84,6 +89,7 @@ Result<Wanted> closure_of(Connection& connection, const std::vector<RetypedColum
     ASSIGN_OR_RETURN(const Place place, place_of(connection, one.table));
     ASSIGN_OR_RETURN(const std::string type, type_named(connection, one.to));
     const auto [it, fresh] = wanted.emplace(std::pair{place.oid, one.column}, type);
+    if (it->second != type) return two_types(one.table + "." + one.column, it->second, type);
     if (fresh) open.push_back(it->first);
   }
   ASSIGN_OR_RETURN(const auto keys, foreign_key_columns(connection));
@@ -94,6 +100,11 @@ Result<Wanted> closure_of(Connection& connection, const std::vector<RetypedColum
     for (const ForeignKeyColumn& key : keys) {
       if (std::pair{key.parent, key.parent_column} != at) continue;
       const auto [it, fresh] = wanted.emplace(std::pair{key.child, key.child_column}, type);
+      if (it->second != type) {
+        ASSIGN_OR_RETURN(const auto name,
+                         connection.query("SELECT $1::oid::regclass::text", {key.child}));
+        return two_types(*name.at(0).at(0) + "." + key.child_column, it->second, type);
+      }
       if (fresh) open.push_back(it->first);
     }
   }

@@ -51,6 +51,7 @@ class Exchange {
       }
       TRY(from_texts("rights", rights_sql));
       TRY(from_texts("settings", settings_sql));
+      TRY(from_texts("comments", comments_sql));
     }
     TRY(identities());
     for (const std::string& sql : now_.before) TRY(connection_.execute(sql));
@@ -117,7 +118,39 @@ class Exchange {
       "UNION ALL SELECT format('ALTER TABLE %s ALTER COLUMN %I SET STATISTICS %s', "
       "a.attrelid::regclass, a.attname, a.attstattarget) FROM pg_attribute a WHERE a.attrelid = "
       "ANY "
-      "($1::oid[]) AND a.attnum > 0 AND NOT a.attisdropped AND a.attstattarget >= 0";
+      "($1::oid[]) AND a.attnum > 0 AND NOT a.attisdropped AND a.attstattarget >= 0 "
+      "UNION ALL SELECT format('ALTER TABLE %s ALTER COLUMN %I SET (%s)', a.attrelid::regclass, "
+      "a.attname, array_to_string(a.attoptions, ', ')) FROM pg_attribute a WHERE a.attrelid = ANY "
+      "($1::oid[]) AND NOT a.attisdropped AND a.attoptions IS NOT NULL "
+      "UNION ALL SELECT format('ALTER TABLE %s SET (%s)', c.oid::regclass, (SELECT string_agg("
+      "'toast.' || o, ', ') FROM unnest(t.reloptions) o)) FROM pg_class c JOIN pg_class t ON t.oid "
+      "= c.reltoastrelid WHERE c.oid = ANY ($1::oid[]) AND t.reloptions IS NOT NULL "
+      "UNION ALL SELECT format('ALTER INDEX %s SET (%s)', x.oid::regclass, array_to_string("
+      "x.reloptions, ', ')) FROM pg_index i JOIN pg_class x ON x.oid = i.indexrelid WHERE "
+      "i.indrelid = ANY ($1::oid[]) AND i.indisvalid AND x.reloptions IS NOT NULL "
+      "UNION ALL SELECT format('ALTER INDEX %s ALTER COLUMN %s SET STATISTICS %s', "
+      "a.attrelid::regclass, a.attnum, a.attstattarget) FROM pg_attribute a JOIN pg_index i ON "
+      "i.indexrelid = a.attrelid WHERE i.indrelid = ANY ($1::oid[]) AND i.indisvalid AND "
+      "a.attstattarget >= 0";
+  // Of all that hangs on a table and has kept its name.
+  static constexpr const char* comments_sql =
+      "SELECT format('COMMENT ON INDEX %s IS %L', i.indexrelid::regclass, d.description) FROM "
+      "pg_index i JOIN pg_description d ON d.classoid = 'pg_class'::regclass AND d.objoid = "
+      "i.indexrelid AND d.objsubid = 0 WHERE i.indrelid = ANY ($1::oid[]) AND i.indisvalid "
+      "UNION ALL SELECT format('COMMENT ON CONSTRAINT %I ON %s IS %L', k.conname, "
+      "k.conrelid::regclass, d.description) FROM pg_constraint k JOIN pg_description d ON "
+      "d.classoid = 'pg_constraint'::regclass AND d.objoid = k.oid WHERE k.conrelid = ANY "
+      "($1::oid[]) "
+      "UNION ALL SELECT format('COMMENT ON TRIGGER %I ON %s IS %L', t.tgname, t.tgrelid::regclass, "
+      "d.description) FROM pg_trigger t JOIN pg_description d ON d.classoid = "
+      "'pg_trigger'::regclass AND d.objoid = t.oid WHERE t.tgrelid = ANY ($1::oid[]) AND NOT "
+      "t.tgisinternal "
+      "UNION ALL SELECT format('COMMENT ON RULE %I ON %s IS %L', r.rulename, r.ev_class::regclass, "
+      "d.description) FROM pg_rewrite r JOIN pg_description d ON d.classoid = "
+      "'pg_rewrite'::regclass AND d.objoid = r.oid WHERE r.ev_class = ANY ($1::oid[]) "
+      "UNION ALL SELECT format('COMMENT ON POLICY %I ON %s IS %L', p.polname, "
+      "p.polrelid::regclass, d.description) FROM pg_policy p JOIN pg_description d ON d.classoid = "
+      "'pg_policy'::regclass AND d.objoid = p.oid WHERE p.polrelid = ANY ($1::oid[])";
 
   // In one order, and all that the exchange will touch.
   Status lock() {
@@ -364,8 +397,39 @@ class Exchange {
             "SELECT setval({0}, least(last_value, (SELECT seqmax FROM pg_sequence WHERE seqrelid "
             "= {0}::regclass)), is_called) FROM {1}",
             quote_text(*row[1]), *row[0]));
+        if (!back_) TRY(known_as_before(*row[0], *row[1], pairs_[i].source));
       }
     }
+    return {};
+  }
+
+  // The new table's sequence gets the name, the rights and the comment of the old one's.
+  Status known_as_before(const std::string& going, const std::string& coming,
+                         const std::string& table) {
+    const std::string schema = split_name(table).schema;
+    ASSIGN_OR_RETURN(
+        const auto names,
+        connection_.query("SELECT a.relname, b.relname FROM pg_class a, pg_class b WHERE a.oid = "
+                          "$1::text::regclass AND b.oid = $2::text::regclass",
+                          {going, coming}));
+    const std::string& old_name = *names.at(0).at(0);
+    const std::string& new_name = *names.at(0).at(1);
+    if (old_name != new_name) {
+      now_.after.push_back(fmt::format("ALTER SEQUENCE {} RENAME TO {}", quoted({schema, new_name}),
+                                       quote_name(old_name)));
+    }
+    ASSIGN_OR_RETURN(
+        const auto more,
+        connection_.query(
+            "SELECT format('GRANT %s ON SEQUENCE %s TO %s%s', a.privilege_type, $2::text, CASE "
+            "a.grantee WHEN 0 THEN 'PUBLIC' ELSE quote_ident(pg_get_userbyid(a.grantee)) END, CASE "
+            "WHEN a.is_grantable THEN ' WITH GRANT OPTION' ELSE '' END) FROM pg_class c, "
+            "aclexplode(c.relacl) a WHERE c.oid = $1::text::regclass AND a.grantee <> c.relowner "
+            "UNION ALL SELECT format('COMMENT ON SEQUENCE %s IS %L', $2::text, obj_description("
+            "$1::text::regclass, 'pg_class')) WHERE obj_description($1::text::regclass, "
+            "'pg_class') IS NOT NULL",
+            {going, quoted({schema, old_name})}));
+    for (const Cells& row : more) now_.after.push_back(*row[0]);
     return {};
   }
 
