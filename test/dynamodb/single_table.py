@@ -264,10 +264,10 @@ def the_guide_from_start_to_end(tables, functions):
         assert set(before) == set(wanted)
 
 
-# `wait_22_hours` is what the reader does. Here the clock of whimbrel's own processes goes on, and no other.
+# `wait_23_hours` is what the reader does. Here the clock of whimbrel's own processes goes on, and no other.
 SHELL = """set -euo pipefail
 hours=0
-wait_22_hours() { hours=$((hours + 22)); }
+wait_23_hours() { hours=$((hours + 23)); }
 whimbrel() {
   if ((hours == 0)); then "$BINARY" "$@"; else DONT_FAKE_MONOTONIC=1 faketime -f "+${hours}h" "$BINARY" "$@"; fi
 }
