@@ -509,12 +509,15 @@ Status Engine::wait_for_stragglers(Direction direction) {
   return {};
 }
 
+namespace {
+constexpr Milliseconds silence{1'000};  // of the application, before a switch
+}  // namespace
+
 // What the plan names holds whoever asks it first; those that were at work already may write for a
 // moment. True when nothing has come for a while; what has come was carried over.
 Result<bool> Engine::is_silent(Direction direction, TimePoint until) {
   if (migration_.holds.empty()) return true;
-  constexpr Milliseconds quiet{1'000};
-  return becomes_quiet(direction, quiet, [&] { return drain_feeds(direction, until); });
+  return becomes_quiet(direction, silence, [&] { return drain_feeds(direction, until); });
 }
 
 // False as soon as `carry`, which takes over what has come, says so.
@@ -683,7 +686,8 @@ Status Engine::window_is_wide_enough() {
       cutover_.any_switch_was_intended()) {
     return {};
   }
-  const Milliseconds forecast(2 * state.verified->ms);
+  const Milliseconds waits = migration_.holds.empty() ? Milliseconds(0) : silence;
+  const Milliseconds forecast = waits + Milliseconds(2 * state.verified->ms);
   const Milliseconds left = Cutover::left_for_draining(migration_.hold_max);
   if (forecast <= left) return {};
   TRY(enter(Phase::following, "the window is forecast to be too short"));
