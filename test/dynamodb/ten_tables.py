@@ -7,11 +7,7 @@ import decimal
 import json
 import os
 import pathlib
-import shutil
-import sqlite3
-import subprocess
 import sys
-import tempfile
 import time
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
@@ -46,72 +42,25 @@ def plain(item):
     return {name: ("N", decimal.Decimal(value["N"])) if "N" in value else value for name, value in item.items()}
 
 
-class World:
+class World(shop.World):
+    BINARY = BINARY
+
     def __init__(self, server):
         self.ddb, self.environment = server.client("dynamodb"), {**os.environ, **server.environment}
-        self.folder = pathlib.Path(tempfile.mkdtemp(prefix="whimbrel-ten-tables-"))
-        self.shop = shop.Shop(songs=150)
-        marks = {"OLD_STORE": "sqlite:app.db", "NEW_STORE": "dynamodb:", "SHOP_FILE": "shop.json"}
-        files = {"fold.yaml": shop.FOLD + CUTOVER, "unfold.yaml": shop.UNFOLD, "shop.json": json.dumps(shop.ONE_TABLE_OF_ITEMS),
-                 "app.env": "READ_ONLY=no\nTABLES=fourteen\n", "again.db": "",
-                 **{name + ".sql": text for name, text in shop.SCHEMA.items()}}
-        for name, text in files.items():
-            for mark, value in marks.items():
-                text = text.replace(mark, value)
-            (self.folder / name).write_text(text)
-        self.db = self.open()
-        self.db.execute("PRAGMA journal_mode = WAL")
-        shop.create(self.db)
-        self.db.execute("BEGIN")
-        for sql, values in shop.statements({name: {} for name in shop.SCHEMA}, self.shop.state()):
-            self.db.execute(sql, values)
-        self.db.execute("COMMIT")
-        self.written, self.schema = self.shop.state(), self.objects()
-
-    def __enter__(self):
-        return self
-
-    def __exit__(self, *_):
-        self.db.close()
-        shutil.rmtree(self.folder, ignore_errors=True)
-
-    def open(self, name="app.db"):
-        return sqlite3.connect(self.folder / name, timeout=20, isolation_level=None, check_same_thread=False)
-
-    def run(self, plan, *words):
-        done = subprocess.run([BINARY, words[0], plan, *words[1:]], cwd=self.folder, env=self.environment, stdin=subprocess.DEVNULL, capture_output=True,
-                              text=True, timeout=200)
-        assert done.returncode == 0, "%s %s gave %d:\n%s%s" % (plan, words, done.returncode, done.stdout, done.stderr)
-        return done.stdout + done.stderr
-
-    def objects(self):
-        return sorted(map(str, self.db.execute("SELECT type, name, sql FROM sqlite_master")))
+        super().__init__(150, CUTOVER, {"NEW_STORE": "dynamodb:", "SHOP_FILE": "shop.json"},
+                         {"shop.json": json.dumps(shop.ONE_TABLE_OF_ITEMS), "app.env": "READ_ONLY=no\nTABLES=fourteen\n"})
 
     def write(self, changes):
         """Some changes, to the side that the settings name; tells whether that is the new one."""
-        for _ in range(changes):
-            self.shop.change()
-        before, self.written = self.written, self.shop.state()
+        before, after = self.change(changes)
         while True:
             settings = (self.folder / "app.env").read_text()
-            if "READ_ONLY=no" not in settings:
-                time.sleep(0.02)
-                continue
-            if "TABLES=one" in settings:
-                self.write_items(shop.folded(before), shop.folded(self.written))
+            if "READ_ONLY=no" in settings and "TABLES=one" in settings:
+                self.write_items(shop.folded(before), shop.folded(after))
                 return True
-            try:
-                self.db.execute("BEGIN IMMEDIATE")
-                for sql, values in shop.statements(before, self.written):
-                    self.db.execute(sql, values)
-                self.db.execute("COMMIT")
+            if "READ_ONLY=no" in settings and self.transaction(lambda: shop.statements(before, after)):
                 return False
-            except sqlite3.Error as failure:
-                if self.db.in_transaction:
-                    self.db.execute("ROLLBACK")
-                if "whimbrel" not in str(failure):  # else it is held
-                    raise
-                time.sleep(0.02)
+            time.sleep(0.02)
 
     def write_items(self, old, new):
         for pk, sk in old.keys() - new.keys():
@@ -138,9 +87,6 @@ class World:
 
     def writer(self):
         return shop.Writer(lambda: self.write(1), pause=0.1)
-
-    def expect_old(self, what):
-        shop.expect_same(self.written, shop.read_rows(self.db), what)
 
     def expect_new(self, what):
         wanted = {key: plain(as_item(item)) for key, item in shop.folded(self.written).items()}

@@ -5,11 +5,7 @@ row and type by type.
 """
 import json
 import pathlib
-import shutil
-import sqlite3
-import subprocess
 import sys
-import tempfile
 import time
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "support"))
@@ -23,72 +19,30 @@ cutover:
 """
 
 
-class World:
+class World(shop.World):
+    BINARY = BINARY
+
     def __init__(self, songs):
-        self.folder = pathlib.Path(tempfile.mkdtemp(prefix="whimbrel-ten-tables-"))
-        self.shop = shop.Shop(songs=songs)
-        marks = {"OLD_STORE": "sqlite:app.db", "NEW_STORE": "sqlite:app.db", "SHOP_FILE": "shop.sql"}
-        files = {"fold.yaml": shop.FOLD + CUTOVER, "unfold.yaml": shop.UNFOLD, "shop.sql": shop.ONE_TABLE,
-                 "again.db": "", **{name + ".sql": text for name, text in shop.SCHEMA.items()}}
-        for name, text in files.items():
-            for mark, value in marks.items():
-                text = text.replace(mark, value)
-            (self.folder / name).write_text(text)
-        self.db = self.open()
-        self.db.execute("PRAGMA journal_mode = WAL")
-        self.db.execute("CREATE TABLE switches (name TEXT PRIMARY KEY, state INTEGER NOT NULL)")
-        shop.create(self.db)
-        self.db.execute("BEGIN")
-        for sql, values in shop.statements({name: {} for name in shop.SCHEMA}, self.shop.state()):
-            self.db.execute(sql, values)
-        self.db.execute("COMMIT")
-        self.written, self.schema = self.shop.state(), self.objects()
+        super().__init__(songs, CUTOVER, {"NEW_STORE": "sqlite:app.db", "SHOP_FILE": "shop.sql"}, {"shop.sql": shop.ONE_TABLE})
         self.expect_old("generated")  # no type of a column changes what it gets
 
-    def __enter__(self):
-        return self
-
-    def __exit__(self, *_):
-        self.db.close()
-        shutil.rmtree(self.folder, ignore_errors=True)
-
-    def open(self, name="app.db"):
-        return sqlite3.connect(self.folder / name, timeout=20, isolation_level=None, check_same_thread=False)
-
-    def run(self, plan, *words):
-        done = subprocess.run([BINARY, words[0], plan, *words[1:]], cwd=self.folder, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=120)
-        assert done.returncode == 0, "%s %s gave %d:\n%s%s" % (plan, words, done.returncode, done.stdout, done.stderr)
-        return done.stdout + done.stderr
-
-    def objects(self):
-        return sorted(map(str, self.db.execute("SELECT type, name, sql FROM sqlite_master")))
+    def prepare(self):
+        self.db.execute("CREATE TABLE switches (name TEXT PRIMARY KEY, state INTEGER NOT NULL)")
 
     def write(self, changes):
         """Some changes in one transaction, to the side that the switch names; tells whether that is the new one."""
-        for _ in range(changes):
-            self.shop.change()
-        before, self.written = self.written, self.shop.state()
-        todo = [list(shop.statements(before, self.written)), list(item_statements(before, self.written))]
-        while True:
-            try:
-                self.db.execute("BEGIN IMMEDIATE")
-                is_new = self.db.execute("SELECT state FROM switches WHERE name = 'one_table'").fetchone() == (1,)
-                for sql, values in todo[is_new]:
-                    self.db.execute(sql, values)
-                self.db.execute("COMMIT")
-                return is_new
-            except sqlite3.Error as failure:
-                if self.db.in_transaction:
-                    self.db.execute("ROLLBACK")
-                if "whimbrel" not in str(failure):  # else it is held
-                    raise
-                time.sleep(0.01)
+        before, after = self.change(changes)
+        sides = []
+
+        def of_the_side():
+            sides.append(self.db.execute("SELECT state FROM switches WHERE name = 'one_table'").fetchone() == (1,))
+            return list((shop.statements, item_statements)[sides[-1]](before, after))
+        while not self.transaction(of_the_side):
+            time.sleep(0.01)
+        return sides[-1]
 
     def writer(self):
         return shop.Writer(lambda: self.write(1), pause=0.02)
-
-    def expect_old(self, what):
-        shop.expect_same(self.written, shop.read_rows(self.db), what)
 
     def expect_new(self, what):
         shop.expect_same({"shop": shop.folded(self.written)}, {"shop": read_items(self.db)}, what)

@@ -5,7 +5,12 @@ money, dates, pictures, nulls, names that want quotes. `folded` says what the on
 a `Shop` is what the application knows, and writes its changes in either shape.
 """
 import datetime
+import pathlib
 import random
+import shutil
+import sqlite3
+import subprocess
+import tempfile
 import threading
 import time
 
@@ -649,3 +654,73 @@ def typed(row):
 def difference(wanted, found):
     names = {**wanted, **found}
     return {name: (wanted.get(name), found.get(name)) for name in names if typed({0: wanted.get(name)}) != typed({0: found.get(name)})}
+
+class World:
+    """The shop in app.db of a folder of its own, with both plans. Who derives from it says where the one table is."""
+
+    BINARY, patience, environment = "", 200, None
+
+    def __init__(self, songs, cutover, marks, files):
+        self.folder = pathlib.Path(tempfile.mkdtemp(prefix="whimbrel-ten-tables-"))
+        self.shop = Shop(songs=songs)
+        for name, text in {"fold.yaml": FOLD + cutover, "unfold.yaml": UNFOLD, "again.db": "", **files,
+                           **{name + ".sql": text for name, text in SCHEMA.items()}}.items():
+            for mark, value in {"OLD_STORE": "sqlite:app.db", **marks}.items():
+                text = text.replace(mark, value)
+            (self.folder / name).write_text(text)
+        self.db = self.open()
+        self.db.execute("PRAGMA journal_mode = WAL")
+        self.prepare()
+        create(self.db)
+        self.db.execute("BEGIN")
+        for sql, values in statements({name: {} for name in SCHEMA}, self.shop.state()):
+            self.db.execute(sql, values)
+        self.db.execute("COMMIT")
+        self.written, self.schema = self.shop.state(), self.objects()
+
+    def prepare(self):
+        """What app.db has besides the shop."""
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.db.close()
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+    def open(self, name="app.db"):
+        return sqlite3.connect(self.folder / name, timeout=20, isolation_level=None, check_same_thread=False)
+
+    def run(self, plan, *words):
+        done = subprocess.run([self.BINARY, words[0], plan, *words[1:]], cwd=self.folder, env=self.environment, stdin=subprocess.DEVNULL,
+                              capture_output=True, text=True, timeout=self.patience)
+        assert done.returncode == 0, "%s %s gave %d:\n%s%s" % (plan, words, done.returncode, done.stdout, done.stderr)
+        return done.stdout + done.stderr
+
+    def objects(self):
+        return sorted(map(str, self.db.execute("SELECT type, name, sql FROM sqlite_master")))
+
+    def change(self, changes):
+        """What the shop was before, and is now."""
+        for _ in range(changes):
+            self.shop.change()
+        before, self.written = self.written, self.shop.state()
+        return before, self.written
+
+    def transaction(self, make_statements):
+        """Whether it could be written; nothing is while whimbrel holds the tables."""
+        try:
+            self.db.execute("BEGIN IMMEDIATE")
+            for sql, values in make_statements():
+                self.db.execute(sql, values)
+            self.db.execute("COMMIT")
+            return True
+        except sqlite3.Error as failure:
+            if self.db.in_transaction:
+                self.db.execute("ROLLBACK")
+            if "whimbrel" not in str(failure):
+                raise
+            return False
+
+    def expect_old(self, what):
+        expect_same(self.written, read_rows(self.db), what)
