@@ -200,6 +200,7 @@ Status Engine::spare_what_others_have(const Move& move, std::vector<Row>& target
     for (const Row& key : target_keys) {
       ASSIGN_OR_RETURN(const Row source, source_key_of(move.mapping, key, move.source->catalog()));
       Result<Row> there = target_key_of(other.mapping, source, other.target->catalog());
+      if (!there.ok() && there.error().code != ErrorCode::refused) return std::move(there).error();
       keys.push_back(there.ok() ? std::move(there).value() : Row());
     }
     ASSIGN_OR_RETURN(const auto reader, other.target->open_reader(other.mapping.target));

@@ -384,8 +384,9 @@ Result<std::int64_t> Follow::carry_own(Lane& lane, const std::vector<Row>& keys)
   std::vector<Row> carried;
   std::vector<std::optional<Row>> images;
   for (std::size_t i = 0; i < keys.size(); ++i) {
-    const bool is_nothing = !rows[i] && !other_key(lane, keys[i]).ok();
-    if (is_nothing) continue;
+    const Result<Row> other = rows[i] ? Result<Row>(Row()) : other_key(lane, keys[i]);
+    if (!other.ok() && other.error().code != ErrorCode::refused) return other.error();
+    if (!other.ok()) continue;
     carried.push_back(keys[i]);
     images.push_back(std::move(rows[i]));
   }

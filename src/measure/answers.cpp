@@ -88,9 +88,20 @@ class Comparer {
   Comparer(QueryRunner& old_side, QueryRunner& new_side, const std::vector<MeasuredQuery>& queries)
       : old_side_(old_side), new_side_(new_side), queries_(queries) {}
 
-  Result<Likeness> compare(std::size_t query, const QueryValues& values) {
-    ASSIGN_OR_RETURN(const auto before, old_side_.rows(query, values, answer_rows_max));
-    ASSIGN_OR_RETURN(const auto after, new_side_.rows(query, values, answer_rows_max));
+  Likeness compare(std::size_t query, const QueryValues& values) {
+    const Result<std::vector<Row>> old_rows = old_side_.rows(query, values, answer_rows_max + 1);
+    const Result<std::vector<Row>> new_rows = new_side_.rows(query, values, answer_rows_max + 1);
+    if (!old_rows.ok() || !new_rows.ok()) {
+      difference_ = fmt::format("no answer on the {} side: {}", old_rows.ok() ? "new" : "old",
+                                printable((old_rows.ok() ? new_rows : old_rows).error().message));
+      return Likeness::different;
+    }
+    const std::vector<Row>& before = old_rows.value();
+    const std::vector<Row>& after = new_rows.value();
+    // Without an order the first rows of a long answer are not the same ones.
+    const bool is_long =
+        std::ssize(before) > answer_rows_max && std::ssize(after) > answer_rows_max;
+    if (is_long) return Likeness::as_many;
     const PlainAnswer old_answer = plain(before);
     const PlainAnswer new_answer = plain(after);
     if (old_answer.rows == new_answer.rows) return Likeness::same;
@@ -138,15 +149,15 @@ Result<std::vector<ComparedAnswers>> compare_answers(Store& old_side, Store& new
     const int questions = queries[query].with.empty() ? 1 : questions_max;
     for (int i = 0; i < questions; ++i) {
       const QueryValues& values = parameters.next(query);
-      ASSIGN_OR_RETURN(Likeness likeness, comparer.compare(query, values));
+      if (stop.requested()) {
+        return Error{ErrorCode::cancelled, "the comparison of answers was stopped",
+                     "say it again to measure", "nothing was changed"};
+      }
+      Likeness likeness = comparer.compare(query, values);
       for (int again = 1; likeness == Likeness::different && again < answer_tries_max; ++again) {
-        if (stop.requested()) {
-          return Error{ErrorCode::cancelled, "the comparison of answers was stopped",
-                       "say it again to measure", "nothing was changed"};
-        }
         if (!one.first.empty()) break;  // one that stays is enough to know that they differ
         clock.sleep_for(between_tries);
-        ASSIGN_OR_RETURN(likeness, comparer.compare(query, values));
+        likeness = comparer.compare(query, values);
       }
       ++one.asked;
       one.same += likeness == Likeness::different ? 0 : 1;

@@ -223,6 +223,12 @@ Result<LoadOutcome> put_load(Store& store, Side side, const std::vector<Measured
     ASSIGN_OR_RETURN(prober, make_prober(run, store, probed));
   }
   workers.front()->warm_up();
+  std::vector<std::vector<std::string>> scans(queries.size());
+  ASSIGN_OR_RETURN(const auto runner, open_runner(store, queries, side, settings.patience));
+  for (std::size_t i = 0; i < queries.size(); ++i) {
+    Result<std::vector<std::string>> found = runner->scans(i);
+    if (found.ok()) scans[i] = std::move(found).value();  // else it is not told
+  }
 
   std::vector<Task> tasks;
   for (const auto& worker : workers) tasks.emplace_back([&worker] { return worker->step(); });
@@ -249,9 +255,8 @@ Result<LoadOutcome> put_load(Store& store, Side side, const std::vector<Measured
       }
     }
   }
-  ASSIGN_OR_RETURN(const auto runner, open_runner(store, queries, side, settings.patience));
   for (std::size_t i = 0; i < outcome.queries.size(); ++i) {
-    ASSIGN_OR_RETURN(outcome.queries[i].scans, runner->scans(i));
+    outcome.queries[i].scans = std::move(scans[i]);
   }
   if (prober) outcome.probe = prober->outcome();
   return outcome;

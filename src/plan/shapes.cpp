@@ -122,6 +122,12 @@ bool Shapes::open_groups(const TableEntry& entry, TableSchema& source) {
                      "collect it, or say `rest: drop`");
     return false;
   }
+  if (std::ranges::none_of(entry.columns,
+                           [](const auto& one) { return one.collect.has_value(); })) {
+    diagnostics_.add(entry.group.front().at, "a group without `collect` would lose its rows",
+                     "like `doc: {collect: value, by: key}` under `columns:`");
+    return false;
+  }
   open_.table = source;
   open_.rest_must_be_empty = entry.rest == Rest::forbid;
   TableSchema shaped;

@@ -52,7 +52,9 @@ Result<Inventory> take_inventory(const Migration& migration, Clock& clock) {
   for (const Move& move : migration.moves) {
     const std::string table = move.stored_target();
     if (!known.insert({&move.target->plain(), table}).second) continue;
-    const bool is_there = move.target->catalog().describe(table).ok();
+    const Result<TableSchema> there = move.target->catalog().describe(table);
+    if (!there.ok() && there.error().code != ErrorCode::not_found) return there.error();
+    const bool is_there = there.ok();
     inventory.targets.push_back({{"table", table}, {"is_there", is_there}});
     inventory.text += fmt::format("{} target table {} {}\n", is_there ? "✓" : "·", table,
                                   is_there ? "is accessible" : "would be made");

@@ -24,8 +24,10 @@ Status GroupSpool::add(const Row& group, const Row& row) {
 
 Result<std::optional<GroupSpool::Group>> GroupSpool::group_after(const std::optional<Row>& after) {
   ASSIGN_OR_RETURN(const auto select,
-                   file_->prepare("SELECT of, row FROM waiting WHERE of = (SELECT min(of) FROM "
-                                  "waiting WHERE ?1 IS NULL OR of > ?1) ORDER BY rowid"));
+                   file_->prepare(after ? "SELECT of, row FROM waiting WHERE of = (SELECT min(of) "
+                                          "FROM waiting WHERE of > ?1) ORDER BY rowid"
+                                        : "SELECT of, row FROM waiting WHERE of = (SELECT min(of) "
+                                          "FROM waiting) ORDER BY rowid"));
   if (after) bind_row(select, 1, *after);
   std::optional<Group> group;
   while (true) {

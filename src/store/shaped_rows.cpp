@@ -21,12 +21,14 @@ bool is_wanted(const SourceShape& shape, const Row& row) {
 }
 
 // The key in the other table that this value means; nothing where that table can have no such key.
-std::optional<Row> looked_up_key(const Catalog& catalog, const LookedUp& what, const Value& by) {
-  if (by.is_null()) return std::nullopt;
+Result<std::optional<Row>> looked_up_key(const Catalog& catalog, const LookedUp& what,
+                                         const Value& by) {
+  if (by.is_null()) return std::optional<Row>();
   const int at = what.table.column_index(what.table.key.front());
   Result<Value> key = catalog.settle(what.table.columns[static_cast<std::size_t>(at)], by);
-  if (!key.ok() || key.value().is_null()) return std::nullopt;
-  return Row{std::move(key).value()};
+  if (!key.ok() && key.error().code != ErrorCode::refused) return std::move(key).error();
+  if (!key.ok() || key.value().is_null()) return std::optional<Row>();
+  return std::optional<Row>(Row{std::move(key).value()});
 }
 
 // Adds what is looked up to rows of the table itself.
@@ -47,9 +49,10 @@ class LookingUp {
       std::set<Row, RowLess> wanted;
       std::vector<std::optional<Row>> key_of_row;
       for (const Row& row : rows) {
-        key_of_row.push_back(
-            looked_up_key(*one.catalog, *one.what, row[static_cast<std::size_t>(one.by)]));
-        if (key_of_row.back()) wanted.insert(*key_of_row.back());
+        ASSIGN_OR_RETURN(auto key, looked_up_key(*one.catalog, *one.what,
+                                                 row[static_cast<std::size_t>(one.by)]));
+        if (key) wanted.insert(*key);
+        key_of_row.push_back(std::move(key));
       }
       const std::vector<Row> keys(wanted.begin(), wanted.end());
       ASSIGN_OR_RETURN(const auto found, one.reader->read_keys(keys));
@@ -263,15 +266,16 @@ class SourceWriter final : public BatchWriter {
     return {};
   }
 
-  // A row that has another key of the shape by now is not the one that is to go.
+  // A row that has another key of the shape by now, or is not of it, is not the one that is to go.
   Result<std::vector<bool>> are_of_another_row(std::span<const Change> changes) {
     std::vector<bool> all(changes.size(), false);
-    if (!shape_.has_longer_key()) return all;
+    if (!shape_.has_longer_key() && shape_.when.empty()) return all;
     std::vector<Row> keys;
     for (const Change& change : changes) keys.push_back(own_key_of(shape_, change.key));
     ASSIGN_OR_RETURN(const auto rows, reader_->read_keys(keys));
     for (std::size_t i = 0; i < changes.size(); ++i) {
       if (changes[i].row || !rows[i]) continue;
+      all[i] = !is_wanted(shape_, *rows[i]);
       for (std::size_t part = shape_.table.key.size(); part < key_.size(); ++part) {
         const Value& now = (*rows[i])[static_cast<std::size_t>(key_[part])];
         all[i] = all[i] || !reads_alike(now, changes[i].key[part]);
@@ -416,23 +420,26 @@ Result<std::vector<Row>> keys_that_look_up(Store& base, const SourceShape& shape
     const auto by = static_cast<std::size_t>(shape.table.column_index(one.by));
     const int at = one.table.column_index(one.table.key.front());
     const ColumnSchema& other = one.table.columns[static_cast<std::size_t>(at)];
-    // Where the two have other types, a value of the one means one of the other.
-    const bool are_alike = shape.table.columns[by].declared == other.declared;
+    const auto look = [&](std::span<const Row> some, std::vector<Condition> where) {
+      std::set<Row, RowLess> asked;
+      for (const Row& one_key : some) asked.insert({one_key.front()});
+      return each_row(base, shape, std::move(where), [&](const Row& row) -> Status {
+        ASSIGN_OR_RETURN(const auto meant, looked_up_key(base.catalog(), one, row[by]));
+        if (meant && asked.contains(*meant)) found.insert(key_of(row, key));
+        return {};
+      });
+    };
+    // Where the two have other types, a value of the one means one of the other, and the store
+    // cannot be asked for it.
+    if (shape.table.columns[by].declared != other.declared) {
+      if (!keys.empty()) TRY(look(keys, {}));
+      continue;
+    }
     for (std::size_t from = 0; from < keys.size(); from += keys_asked_at_once) {
+      const auto some = keys.subspan(from, std::min(keys_asked_at_once, keys.size() - from));
       Condition asked{one.by, Condition::Is::one_of, {}};
-      for (std::size_t i = from; i < std::min(from + keys_asked_at_once, keys.size()); ++i) {
-        asked.values.push_back(keys[i].front());
-      }
-      const std::vector<Condition> where =
-          are_alike ? std::vector{asked} : std::vector<Condition>();
-      TRY(each_row(base, shape, where, [&](const Row& row) {
-        const std::optional<Row> meant = looked_up_key(base.catalog(), one, row[by]);
-        const bool is_asked = meant && std::ranges::any_of(asked.values, [&](const Value& value) {
-                                return same(value, meant->front());
-                              });
-        if (is_asked) found.insert(key_of(row, key));
-        return Status();
-      }));
+      for (const Row& one_key : some) asked.values.push_back(one_key.front());
+      TRY(look(some, {std::move(asked)}));
     }
   }
   return std::vector<Row>(found.begin(), found.end());

@@ -187,11 +187,14 @@ Result<std::string> DynamoStore::restore_native(const NativeRestore& wanted, boo
   request.erase("call");
   const Result<json> there = describe_table(as);
   if (there.ok()) {
-    // One that this very backup is being restored to is waited for.
+    // One that this very backup or table is being restored to is waited for.
     const json summary = there.value().value("RestoreSummary", json::object());
     const std::string backup = request.value("BackupArn", "");
-    const bool is_ours = summary.value("RestoreInProgress", false) && !backup.empty() &&
-                         summary.value("SourceBackupArn", "") == backup;
+    const std::string table = request.value("SourceTableName", "");
+    const bool is_from_it = backup.empty()
+                                ? summary.value("SourceTableArn", "").ends_with("/" + table)
+                                : summary.value("SourceBackupArn", "") == backup;
+    const bool is_ours = summary.value("RestoreInProgress", false) && is_from_it;
     if (!is_ours) {
       return Error{ErrorCode::refused, fmt::format("there is a table {} already", as),
                    "name another one: `--as NAME`", "nothing was changed"};

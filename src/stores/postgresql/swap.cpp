@@ -139,8 +139,8 @@ class Exchange {
       "i.indexrelid AND d.objsubid = 0 WHERE i.indrelid = ANY ($1::oid[]) AND i.indisvalid "
       "UNION ALL SELECT format('COMMENT ON CONSTRAINT %I ON %s IS %L', k.conname, "
       "k.conrelid::regclass, d.description) FROM pg_constraint k JOIN pg_description d ON "
-      "d.classoid = 'pg_constraint'::regclass AND d.objoid = k.oid WHERE k.conrelid = ANY "
-      "($1::oid[]) "
+      "d.classoid = 'pg_constraint'::regclass AND d.objoid = k.oid WHERE k.contype <> 'n' "
+      "AND k.conrelid = ANY ($1::oid[]) "
       "UNION ALL SELECT format('COMMENT ON TRIGGER %I ON %s IS %L', t.tgname, t.tgrelid::regclass, "
       "d.description) FROM pg_trigger t JOIN pg_description d ON d.classoid = "
       "'pg_trigger'::regclass AND d.objoid = t.oid WHERE t.tgrelid = ANY ($1::oid[]) AND NOT "
@@ -351,7 +351,8 @@ class Exchange {
             "SELECT s.oid::regclass::text, format('%s.%I', d.refobjid::regclass, a.attname), "
             "q.seqtypid::regtype::text, (SELECT b.atttypid::regtype::text FROM unnest($1::oid[], "
             "$2::oid[]) x(g, c) JOIN pg_attribute b ON b.attrelid = x.c AND b.attname = a.attname "
-            "WHERE x.g = a.attrelid), d.refobjid::regclass::text, quote_ident(a.attname) FROM "
+            "WHERE x.g = a.attrelid), d.refobjid::regclass::text, quote_ident(a.attname), "
+            "d.refobjid FROM "
             "pg_depend d JOIN pg_class s ON s.oid = d.objid AND s.relkind = 'S' JOIN pg_sequence q "
             "ON q.seqrelid = s.oid JOIN pg_attribute a ON a.attrelid = d.refobjid AND a.attnum = "
             "d.refobjsubid WHERE d.classid = 'pg_class'::regclass AND d.refclassid = "
@@ -361,18 +362,17 @@ class Exchange {
       const auto width = [](const Cell& type) {
         return type == "smallint" ? 2 : type == "integer" ? 4 : type == "bigint" ? 8 : 0;
       };
-      const bool are_whole = width(row[2]) > 0 && width(row[3]) > 0;
-      if (are_whole && width(row[3]) > width(row[2])) {
+      const bool grows = !back_ && width(row[2]) > 0 && width(row[3]) > width(row[2]);
+      if (grows) {
         now_.before.push_back(fmt::format("ALTER SEQUENCE {} AS {}", *row[0], *row[3]));
-      }
-      if (are_whole && back_ && width(row[3]) < width(row[2])) {
-        // Numbers that the narrower type has no room for have stayed behind with their rows.
-        owned_.push_back(fmt::format(
-            "SELECT setval({0}, greatest(1, least(last_value, (SELECT coalesce(max({2}), 1) FROM "
-            "{3}))), is_called) FROM {1} WHERE last_value > {4}",
-            quote_text(*row[0]), *row[0], *row[5], *row[4],
-            row[3] == "integer" ? "2147483647" : "32767"));
-        owned_.push_back(fmt::format("ALTER SEQUENCE {} AS {}", *row[0], *row[3]));
+        // Numbers that the narrower type has no room for stay behind with their rows.
+        narrowed_later_.emplace_back(
+            row[6],
+            fmt::format("SELECT setval({0}, greatest(1, least(last_value, (SELECT coalesce(max({1})"
+                        ", 1) FROM {2}))), is_called) FROM {3} WHERE last_value > {4}; ALTER "
+                        "SEQUENCE {3} AS {5}",
+                        quote_text(*row[0]), *row[5], *row[4], *row[0],
+                        row[2] == "integer" ? "2147483647" : "32767", *row[2]));
       }
       now_.before.push_back(fmt::format("ALTER SEQUENCE {} OWNED BY NONE", *row[0]));
       // Behind its new owner, which is somebody else's by then.
@@ -526,6 +526,11 @@ class Exchange {
                          quote_name(*row[3]))}));
       }
     }
+    for (const auto& [table, statement] : narrowed_later_) {
+      TRY(connection_.run(
+          "INSERT INTO whimbrel.to_enable (of_table, statement) VALUES ($1::oid, $2)",
+          {table, statement}));
+    }
     const auto noted = connection_.run(
         "UPDATE whimbrel.retyped SET swapped = $2::boolean WHERE source_oid = ANY ($1::oid[])",
         {back_ ? coming_list_ : going_list_, back_ ? "false" : "true"});
@@ -542,6 +547,7 @@ class Exchange {
   std::string coming_list_;
   Statements now_;
   std::vector<std::string> owned_;
+  std::vector<std::pair<Cell, std::string>> narrowed_later_;  // on the way back; by the old table
 };
 
 }  // namespace
