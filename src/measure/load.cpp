@@ -212,8 +212,13 @@ Result<LoadOutcome> put_load(Store& store, Side side, const std::vector<Measured
                              Clock& clock, Executor& executor, const StopFlag& stop) {
   Run run{clock, stop, message_prefix(store), {}, {}, settings.rate_per_s.value_or(0)};
   std::vector<std::unique_ptr<Worker>> workers;
+  std::vector<std::vector<std::string>> scans(queries.size());
   for (int i = 0; i < settings.connections; ++i) {
     ASSIGN_OR_RETURN(auto runner, open_runner(store, queries, side, settings.patience));
+    for (std::size_t query = 0; i == 0 && query < queries.size(); ++query) {
+      Result<std::vector<std::string>> found = runner->scans(query);
+      if (found.ok()) scans[query] = std::move(found).value();  // else it is not told
+    }
     const auto number = static_cast<std::size_t>(i);
     workers.push_back(std::make_unique<Worker>(run, queries, std::move(runner),
                                                settings.seed + number * 0x9e3779b9U, number));
@@ -223,12 +228,6 @@ Result<LoadOutcome> put_load(Store& store, Side side, const std::vector<Measured
     ASSIGN_OR_RETURN(prober, make_prober(run, store, probed));
   }
   workers.front()->warm_up();
-  std::vector<std::vector<std::string>> scans(queries.size());
-  ASSIGN_OR_RETURN(const auto runner, open_runner(store, queries, side, settings.patience));
-  for (std::size_t i = 0; i < queries.size(); ++i) {
-    Result<std::vector<std::string>> found = runner->scans(i);
-    if (found.ok()) scans[i] = std::move(found).value();  // else it is not told
-  }
 
   std::vector<Task> tasks;
   for (const auto& worker : workers) tasks.emplace_back([&worker] { return worker->step(); });

@@ -167,9 +167,7 @@ class GroupedReader final : public SnapshotReader {
       const std::size_t to = std::min(from + groups_at_once, keys.size());
       ASSIGN_OR_RETURN(const auto groups, rows_of(keys.subspan(from, to - from)));
       for (std::size_t i = from; i < to; ++i) {
-        const auto it = groups.find(keys[i]);
-        if (it == groups.end() || it->second.empty()) continue;
-        ASSIGN_OR_RETURN(found[i], collapsing_.collapse(keys[i], it->second));
+        ASSIGN_OR_RETURN(found[i], collapsed(groups, keys[i]));
       }
     }
     return found;
@@ -185,6 +183,13 @@ class GroupedReader final : public SnapshotReader {
   }
 
   using Groups = std::map<Row, std::vector<Row>, RowLess>;
+  // Unset where the group has no rows.
+  Result<std::optional<Row>> collapsed(const Groups& groups, const Row& key) const {
+    const auto it = groups.find(key);
+    if (it == groups.end() || it->second.empty()) return std::optional<Row>();
+    ASSIGN_OR_RETURN(Row row, collapsing_.collapse(key, it->second));
+    return std::optional<Row>(std::move(row));
+  }
   // The rows of these groups. For many the table is read once, for few the store is asked.
   Result<Groups> rows_of(std::span<const Row> keys) {
     Groups groups;
@@ -268,14 +273,15 @@ class GroupedWriter final : public BatchWriter {
     std::vector<Row> keys;
     for (const Change& change : changes) keys.push_back(change.key);
     ASSIGN_OR_RETURN(const GroupedReader::Groups there, reader_.rows_of(keys));
-    ASSIGN_OR_RETURN(const auto now, reader_.read_keys(keys));
     // A key may come twice: deleted, then made again.
     std::map<Row, std::map<Row, std::optional<Row>, RowLess>, RowLess> rows;
     std::set<Row, RowLess> gone;
     for (std::size_t i = 0; i < changes.size(); ++i) {
       const Change& change = changes[i];
-      const std::optional<Row> nothing;
-      const std::optional<Row>& before = gone.contains(change.key) ? nothing : now[i];
+      std::optional<Row> before;
+      if (!gone.contains(change.key)) {
+        ASSIGN_OR_RETURN(before, reader_.collapsed(there, change.key));
+      }
       const bool is_as_asked =
           !change.only_if || (change.only_if->has_value() == before.has_value() &&
                               (!before || same(**change.only_if, *before)));

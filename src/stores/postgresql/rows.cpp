@@ -176,12 +176,12 @@ class Writer final : public BatchWriter {
     TRY(connection->execute(mark_own));
     Applied applied;
     // The same key may come again, deleted and made anew: the first knows what has to be there.
-    std::map<Row, Change, RowLess> last;
+    LastChanges last;
     for (const bool deletes : {true, false}) {
       for (const Change& change : changes) {
         if (change.row.has_value() == deletes) continue;
-        const auto [known, is_first] = last.emplace(change.key, change);
-        if (!is_first) known->second.row = change.row;
+        const auto [known, is_first] = last.emplace(change.key, Last{&change, &change});
+        if (!is_first) known->second.change = &change;
       }
     }
     ASSIGN_OR_RETURN(const Batch batch, look(*connection, place, last, applied));
@@ -197,6 +197,11 @@ class Writer final : public BatchWriter {
   }
 
  private:
+  struct Last {
+    const Change* first = nullptr;
+    const Change* change = nullptr;
+  };
+  using LastChanges = std::map<Row, Last, RowLess>;
   struct Batch {
     std::vector<Row> gone;
     std::vector<Row> rows;  // of the written columns
@@ -204,18 +209,19 @@ class Writer final : public BatchWriter {
   };
 
   // What has to be done, with the rows locked that are there.
-  Result<Batch> look(Connection& connection, const std::string& place,
-                     const std::map<Row, Change, RowLess>& last, Applied& applied) {
+  Result<Batch> look(Connection& connection, const std::string& place, const LastChanges& last,
+                     Applied& applied) {
     Batch batch;
     std::vector<Row> keys;
     for (const auto& [key, change] : last) keys.push_back(key);
     ASSIGN_OR_RETURN(const std::vector<std::optional<Row>> found,
                      rows_with_keys(connection, place, table_, keys, " FOR UPDATE OF t"));
     for (std::size_t i = 0; i < keys.size(); ++i) {
-      const Change& change = last.at(keys[i]);
+      const auto& [first, now] = last.at(keys[i]);
+      const Change& change = *now;
       const std::optional<Row>& before = found[i];
-      if (change.only_if) {
-        const std::optional<Row>& wanted = *change.only_if;
+      if (first->only_if) {
+        const std::optional<Row>& wanted = *first->only_if;
         if (before.has_value() != wanted.has_value() || (before && !same(*before, *wanted))) {
           ++applied.refused;
           continue;
@@ -255,7 +261,7 @@ class Writer final : public BatchWriter {
 
   // False when a row that is not among the changes holds a value that has to be unique.
   Result<bool> put(Connection& connection, const std::string& place, const Batch& batch,
-                   const std::map<Row, Change, RowLess>& last, Applied& applied) {
+                   const LastChanges& last, Applied& applied) {
     if (batch.rows.empty()) return true;
     ASSIGN_OR_RETURN(const Cells arrays, arrays_of(batch.rows, columns_.size()));
     const bool may_move = !table_.uniques.empty() || !table_.other_uniques.empty();
@@ -296,7 +302,7 @@ class Writer final : public BatchWriter {
   }
 
   Result<std::vector<Row>> blockers(Connection& connection, const std::string& place,
-                                    const Batch& batch, const std::map<Row, Change, RowLess>& last,
+                                    const Batch& batch, const LastChanges& last,
                                     const Cells& arrays) {
     std::set<Row, RowLess> found;
     for (const std::vector<std::string>& unique : table_.uniques) {
