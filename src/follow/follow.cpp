@@ -348,31 +348,35 @@ Result<std::int64_t> Follow::carry_what_moved(Lane& lane, const std::vector<Row>
   return carry(lane, moved, {}, looks + 1);
 }
 
-// Under a collation several spellings are one key: the row's own stands for all of them.
-Status Follow::spell_as_they_are(Lane& lane, std::vector<Row>& keys) {
+// Several spellings may be one key: by a collation, or as 1 and 1.0. The row's own stands for all
+// of them. False where every row is spelled as it was asked for.
+bool Follow::spell_as_they_are(const Lane& lane, const std::vector<std::optional<Row>>& rows,
+                               std::vector<Row>& keys, std::set<Row, RowLess>& removed) const {
   const Mapping& mapping = lane.move->mapping;
   const bool forward = direction_ == Direction::forward;
-  const TableSchema& table = forward ? mapping.source : mapping.target;
   const std::vector<int>& at = forward ? mapping.source_key : mapping.target_key;
-  const bool collated = std::ranges::any_of(at, [&](int part) {
-    return !table.columns[static_cast<std::size_t>(part)].collation.empty();
-  });
-  if (!collated) return {};
-  ASSIGN_OR_RETURN(const auto rows, lane.from->read_keys(keys));
   std::set<Row, RowLess> known;
   std::vector<Row> spelled;
+  bool any = false;
   for (std::size_t i = 0; i < keys.size(); ++i) {
-    Row key = rows[i] ? key_of(*rows[i], at) : std::move(keys[i]);
+    Row key = rows[i] ? key_of(*rows[i], at) : keys[i];
+    if (!same(key, keys[i])) {
+      any = true;
+      if (removed.contains(keys[i])) removed.insert(key);
+    }
     if (known.insert(key).second) spelled.push_back(std::move(key));
   }
-  keys = std::move(spelled);
-  return {};
+  if (any) keys = std::move(spelled);
+  return any;
 }
 
 // Forward only: nothing leads back.
 Result<std::int64_t> Follow::carry_own(Lane& lane, const std::vector<Row>& keys) {
   const Move& move = *lane.move;
   ASSIGN_OR_RETURN(std::vector<std::optional<Row>> read, lane.from->read_keys(keys));
+  std::vector<Row> spelled = keys;
+  std::set<Row, RowLess> none;
+  if (spell_as_they_are(lane, read, spelled, none)) return carry_own(lane, spelled);
   Selection selection(moves_, move);
   ASSIGN_OR_RETURN(std::vector<Selection::Pick> picks, selection.pick(std::move(read)));
   std::vector<std::optional<Row>> rows(keys.size());
@@ -416,7 +420,6 @@ Result<std::int64_t> Follow::carry(Lane& lane, const std::vector<Row>& asked,
                                    const std::set<Row, RowLess>& removed, int looks) {
   std::vector<Row> keys = asked;
   TRY(set_aside_keys(lane, keys));
-  TRY(spell_as_they_are(lane, keys));
   if (lane.move->own != nullptr) return carry_own(lane, keys);
   std::vector<std::optional<Row>> there;
   if (written_there_) {
@@ -444,6 +447,10 @@ Result<std::int64_t> Follow::carry(Lane& lane, const std::vector<Row>& asked,
     if (keys.empty()) return std::int64_t{0};
   }
   ASSIGN_OR_RETURN(const std::vector<std::optional<Row>> rows, lane.from->read_keys(keys));
+  std::set<Row, RowLess> removed_as_spelled = removed;
+  if (spell_as_they_are(lane, rows, keys, removed_as_spelled)) {
+    return carry(lane, keys, removed_as_spelled, looks);
+  }
   std::vector<Change> changes;
   if (direction_ == Direction::forward) {
     TRY(carry_forward(lane, keys, rows, changes));

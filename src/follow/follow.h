@@ -87,7 +87,8 @@ class Follow {
   // As carry(), and rows that the other side refuses are kept.
   Result<std::int64_t> carry_what_fits(Lane& lane, const std::vector<Row>& keys,
                                        const std::set<Row, RowLess>& removed);
-  Status spell_as_they_are(Lane& lane, std::vector<Row>& keys);
+  bool spell_as_they_are(const Lane& lane, const std::vector<std::optional<Row>>& rows,
+                         std::vector<Row>& keys, std::set<Row, RowLess>& removed) const;
   Status keep_whole(const Lane& lane, const Row& key);
   Result<std::int64_t> carry_with(Lane& lane, std::vector<Row> keys,
                                   const std::vector<Row>& blocked_by,

@@ -157,12 +157,15 @@ class Oracle:
         self.touched = [set() for _ in self.migration.pairs]
 
     def switch_to_old(self, connection):
-        """Inside a transaction of the real database: what came back is compared, then taken as it is."""
+        """Inside a transaction of the real database: what came back is compared, then taken as it is.
+
+        Where it was open which values of a row were put back it stays open, though the new side wrote others of it since.
+        """
         self.compare_old(connection, "after the switch back")
         for number, pair in enumerate(self.migration.pairs):
             rows = read(self.new, pair.target)
             before = self.kept[number]
-            self.kept[number] = {key: (row, key in self.touched[number] or before[key][1]) for key, row in rows.items()
+            self.kept[number] = {key: (row, key not in before or before[key][1]) for key, row in rows.items()
                                  if key in self.touched[number] or key in before}
         self.adopt(connection)
         self.new = None

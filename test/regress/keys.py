@@ -54,6 +54,21 @@ def a_key_that_is_spelled_anew_is_carried_over():
                 are(pair.old(), want, "after the rollback, " + sync)
 
 
+def a_number_that_is_spelled_anew_is_one_key():
+    """0 and 0.0 are one key to SQLite in a column without a type."""
+    for sync in ("dual", "capture"):
+        table = "CREATE TABLE {} (id PRIMARY KEY NOT NULL, v TEXT);"
+        with Pair(table.format("o") + "INSERT INTO o VALUES (0.0, '1'), ('d', '2');", table.format("n"), sync) as pair:
+            pair.run("run", "--yes", "--until", "copy")
+            pair.ask("UPDATE o SET v = 'y' WHERE id = 0")
+            pair.ask("INSERT OR REPLACE INTO o VALUES (0, 'x')")
+            pair.run("run", "--yes")
+            are(list(map(repr, pair.new())), ["(0, 'x')", "('d', '2')"], "after the switch, " + sync)
+            pair.ask("INSERT OR REPLACE INTO n VALUES (0.0, 'y')")
+            pair.run("rollback", "--yes")
+            are(list(map(repr, pair.old())), ["(0.0, 'y')", "('d', '2')"], "after the rollback, " + sync)
+
+
 def a_key_that_an_update_spells_anew_does_not_block_the_rollback():
     for sync in ("dual", "capture"):
         for spelled in ("ABC", "abc"):
@@ -103,7 +118,7 @@ def a_number_that_a_row_had_is_not_given_again():
 
 TESTS = [a_key_in_another_case_does_not_live_on_beside_its_row, keys_of_the_new_side_are_not_one_key_on_the_way_back,
          a_mapped_key_does_not_meet_one_that_the_map_leaves_alone, a_primary_key_with_a_collation_of_its_own_loses_no_rows,
-         a_key_that_is_spelled_anew_is_carried_over, a_write_to_the_old_table_does_not_fail_for_the_key_of_the_new_one,
+         a_key_that_is_spelled_anew_is_carried_over, a_number_that_is_spelled_anew_is_one_key, a_write_to_the_old_table_does_not_fail_for_the_key_of_the_new_one,
          a_column_called_without_does_not_make_a_key_of_texts, a_number_that_a_row_had_is_not_given_again,
          a_key_that_an_update_spells_anew_does_not_block_the_rollback]
 

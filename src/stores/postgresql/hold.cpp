@@ -88,6 +88,16 @@ Result<std::unique_ptr<Hold>> Hold::take(const Sessions& sessions,
   return hold;
 }
 
+// A lock taken here and raised later would keep a transaction waiting that has read and wants to
+// write, and it would keep us waiting, until one of both gives up.
+Result<std::unique_ptr<Hold>> Hold::for_a_look(const Sessions& sessions, TimePoint until,
+                                               Clock& clock) {
+  ASSIGN_OR_RETURN(auto connection, sessions.open());
+  std::unique_ptr<Hold> hold(new Hold(std::move(connection), until, clock));
+  TRY(hold->connection().execute("BEGIN"));
+  return hold;
+}
+
 bool Hold::is_there() const {
   return clock_.now() < until_ && connection_->execute("SELECT 1").ok();
 }

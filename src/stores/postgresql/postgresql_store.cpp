@@ -809,18 +809,9 @@ Status PostgresqlStore::look_whether_it_swaps() {
     if (looked_whether_it_swaps_ || pairs.empty()) return {};
     looked_whether_it_swaps_ = true;
   }
-  constexpr Milliseconds at_most{2'000};
-  constexpr int tries_max = 5;
-  std::vector<std::string> sources;
-  for (const RetypedPair& pair : pairs) sources.push_back(pair.source);
-  Status looked;
-  for (int tries = 0; tries < tries_max; ++tries) {
-    Result<std::unique_ptr<Hold>> hold =
-        Hold::take(*sessions_, sources, clock_.now() + at_most, clock_);
-    looked = hold.ok() ? swap_tables(*hold.value(), pairs, false, SwapFor::a_look)
-                       : Status(hold.error());
-    if (looked.ok() || looked.error().code != ErrorCode::unavailable) break;
-  }
+  constexpr Milliseconds at_most{10'000};
+  ASSIGN_OR_RETURN(const auto hold, Hold::for_a_look(*sessions_, clock_.now() + at_most, clock_));
+  Status looked = swap_tables(*hold, pairs, false, SwapFor::a_look);
   // Who is busy now may not be busy then.
   if (looked.ok() || looked.error().code == ErrorCode::unavailable) return {};
   return std::move(looked).error().within("trying the exchange of the tables, and rolling it back");

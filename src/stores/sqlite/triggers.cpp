@@ -138,12 +138,13 @@ struct Way {
 
   // No upsert: see the writer of rows.
   Result<std::string> on_insert() const {
-    // A key that is compared by a collation can be the same and spelled otherwise.
+    // A key can be the same and spelled otherwise: by a collation, or as 1 and 1.0.
     std::vector<ColumnRule> others;
     for (const ColumnRule& rule : rules) {
       const bool is_key = written.is_key(rule.column);
+      const ColumnSchema& column = written.columns[static_cast<std::size_t>(rule.index)];
       const bool can_be_spelled_anew =
-          is_key && !written.columns[static_cast<std::size_t>(rule.index)].collation.empty();
+          is_key && (!column.collation.empty() || affinity_of(column.declared) == Affinity::blob);
       if (!is_key || can_be_spelled_anew) others.push_back(rule);
     }
     ASSIGN_OR_RETURN(const std::string match, match_key(written, rules, "", "NEW."));
