@@ -348,35 +348,42 @@ Result<std::int64_t> Follow::carry_what_moved(Lane& lane, const std::vector<Row>
   return carry(lane, moved, {}, looks + 1);
 }
 
-// Several spellings may be one key: by a collation, or as 1 and 1.0. The row's own stands for all
-// of them. False where every row is spelled as it was asked for.
-bool Follow::spell_as_they_are(const Lane& lane, const std::vector<std::optional<Row>>& rows,
-                               std::vector<Row>& keys, std::set<Row, RowLess>& removed) const {
-  const Mapping& mapping = lane.move->mapping;
-  const bool forward = direction_ == Direction::forward;
-  const std::vector<int>& at = forward ? mapping.source_key : mapping.target_key;
-  std::set<Row, RowLess> known;
-  std::vector<Row> spelled;
-  bool any = false;
+// Several spellings may be one key: by a collation, or as 1 and 1.0.
+bool Follow::any_is_spelled_otherwise(const Lane& lane, const std::vector<Row>& keys,
+                                      const std::vector<std::optional<Row>>& rows) const {
+  const std::vector<int>& at = key_columns(lane);
   for (std::size_t i = 0; i < keys.size(); ++i) {
-    Row key = rows[i] ? key_of(*rows[i], at) : keys[i];
-    if (!same(key, keys[i])) {
-      any = true;
-      if (removed.contains(keys[i])) removed.insert(key);
-    }
-    if (known.insert(key).second) spelled.push_back(std::move(key));
+    if (rows[i] && !same(key_of(*rows[i], at), keys[i])) return true;
   }
-  if (any) keys = std::move(spelled);
-  return any;
+  return false;
+}
+
+const std::vector<int>& Follow::key_columns(const Lane& lane) const {
+  const Mapping& mapping = lane.move->mapping;
+  return direction_ == Direction::forward ? mapping.source_key : mapping.target_key;
+}
+
+// The row's own spelling stands for all of them.
+Follow::Spelled Follow::spelled_as_they_are(const Lane& lane, const std::vector<Row>& keys,
+                                            const std::vector<std::optional<Row>>& rows,
+                                            const std::set<Row, RowLess>& removed) const {
+  Spelled spelled{{}, removed};
+  std::set<Row, RowLess> known;
+  for (std::size_t i = 0; i < keys.size(); ++i) {
+    Row key = rows[i] ? key_of(*rows[i], key_columns(lane)) : keys[i];
+    if (removed.contains(keys[i])) spelled.removed.insert(key);
+    if (known.insert(key).second) spelled.keys.push_back(std::move(key));
+  }
+  return spelled;
 }
 
 // Forward only: nothing leads back.
 Result<std::int64_t> Follow::carry_own(Lane& lane, const std::vector<Row>& keys) {
   const Move& move = *lane.move;
   ASSIGN_OR_RETURN(std::vector<std::optional<Row>> read, lane.from->read_keys(keys));
-  std::vector<Row> spelled = keys;
-  std::set<Row, RowLess> none;
-  if (spell_as_they_are(lane, read, spelled, none)) return carry_own(lane, spelled);
+  if (any_is_spelled_otherwise(lane, keys, read)) {
+    return carry_own(lane, spelled_as_they_are(lane, keys, read, {}).keys);
+  }
   Selection selection(moves_, move);
   ASSIGN_OR_RETURN(std::vector<Selection::Pick> picks, selection.pick(std::move(read)));
   std::vector<std::optional<Row>> rows(keys.size());
@@ -447,9 +454,9 @@ Result<std::int64_t> Follow::carry(Lane& lane, const std::vector<Row>& asked,
     if (keys.empty()) return std::int64_t{0};
   }
   ASSIGN_OR_RETURN(const std::vector<std::optional<Row>> rows, lane.from->read_keys(keys));
-  std::set<Row, RowLess> removed_as_spelled = removed;
-  if (spell_as_they_are(lane, rows, keys, removed_as_spelled)) {
-    return carry(lane, keys, removed_as_spelled, looks);
+  if (any_is_spelled_otherwise(lane, keys, rows)) {
+    const Spelled spelled = spelled_as_they_are(lane, keys, rows, removed);
+    return carry(lane, spelled.keys, spelled.removed, looks);
   }
   std::vector<Change> changes;
   if (direction_ == Direction::forward) {

@@ -87,8 +87,16 @@ class Follow {
   // As carry(), and rows that the other side refuses are kept.
   Result<std::int64_t> carry_what_fits(Lane& lane, const std::vector<Row>& keys,
                                        const std::set<Row, RowLess>& removed);
-  bool spell_as_they_are(const Lane& lane, const std::vector<std::optional<Row>>& rows,
-                         std::vector<Row>& keys, std::set<Row, RowLess>& removed) const;
+  struct Spelled {
+    std::vector<Row> keys;
+    std::set<Row, RowLess> removed;  // and every new spelling of one of them
+  };
+  const std::vector<int>& key_columns(const Lane& lane) const;  // of the side that is read
+  bool any_is_spelled_otherwise(const Lane& lane, const std::vector<Row>& keys,
+                                const std::vector<std::optional<Row>>& rows) const;
+  Spelled spelled_as_they_are(const Lane& lane, const std::vector<Row>& keys,
+                              const std::vector<std::optional<Row>>& rows,
+                              const std::set<Row, RowLess>& removed) const;
   Status keep_whole(const Lane& lane, const Row& key);
   Result<std::int64_t> carry_with(Lane& lane, std::vector<Row> keys,
                                   const std::vector<Row>& blocked_by,

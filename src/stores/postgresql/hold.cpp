@@ -54,18 +54,23 @@ Status with_lock_retries(Clock& clock, Connection& connection,
   }
 }
 
+Result<std::unique_ptr<Hold>> Hold::begin(const Sessions& sessions, TimePoint until, Clock& clock) {
+  ASSIGN_OR_RETURN(auto connection, sessions.open());
+  std::unique_ptr<Hold> hold(new Hold(std::move(connection), until, clock));
+  TRY(hold->connection().execute("BEGIN"));
+  return hold;
+}
+
 Result<std::unique_ptr<Hold>> Hold::take(const Sessions& sessions,
                                          const std::vector<std::string>& tables, TimePoint until,
                                          Clock& clock) {
-  ASSIGN_OR_RETURN(auto connection, sessions.open());
+  ASSIGN_OR_RETURN(std::unique_ptr<Hold> hold, begin(sessions, until, clock));
   std::vector<std::string> places;
   for (const std::string& table : tables) {
-    ASSIGN_OR_RETURN(const Place place, place_of(*connection, table));
+    ASSIGN_OR_RETURN(const Place place, place_of(hold->connection(), table));
     places.push_back(place.sql());
   }
   std::ranges::sort(places);  // everybody who locks several takes them in one order
-  std::unique_ptr<Hold> hold(new Hold(std::move(connection), until, clock));
-  TRY(hold->connection().execute("BEGIN"));
   // A vacuum that runs by itself makes way for whoever waits a second, and is kept off from then
   // on; this lock keeps no writer waiting.
   TRY(hold->connection().execute("SET LOCAL lock_timeout = 3000"));
@@ -85,16 +90,6 @@ Result<std::unique_ptr<Hold>> Hold::take(const Sessions& sessions,
   const Milliseconds left = until - clock.now();
   TRY(hold->connection().execute(fmt::format("SET LOCAL idle_in_transaction_session_timeout = {}",
                                              std::max<std::int64_t>(left.count(), 1))));
-  return hold;
-}
-
-// A lock taken here and raised later would keep a transaction waiting that has read and wants to
-// write, and it would keep us waiting, until one of both gives up.
-Result<std::unique_ptr<Hold>> Hold::for_a_look(const Sessions& sessions, TimePoint until,
-                                               Clock& clock) {
-  ASSIGN_OR_RETURN(auto connection, sessions.open());
-  std::unique_ptr<Hold> hold(new Hold(std::move(connection), until, clock));
-  TRY(hold->connection().execute("BEGIN"));
   return hold;
 }
 

@@ -23,8 +23,8 @@ class Hold {
                                             const std::vector<std::string>& tables, TimePoint until,
                                             Clock& clock);
   // A transaction that holds nobody yet, for what locks, looks and is rolled back.
-  static Result<std::unique_ptr<Hold>> for_a_look(const Sessions& sessions, TimePoint until,
-                                                  Clock& clock);
+  static Result<std::unique_ptr<Hold>> begin(const Sessions& sessions, TimePoint until,
+                                             Clock& clock);
   bool is_there() const;
   Connection& connection() { return *connection_; }
   // A stronger lock of more tables, each by its quoted name; what is held stays held when it fails.

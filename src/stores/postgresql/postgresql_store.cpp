@@ -810,8 +810,11 @@ Status PostgresqlStore::look_whether_it_swaps() {
     looked_whether_it_swaps_ = true;
   }
   constexpr Milliseconds at_most{10'000};
-  ASSIGN_OR_RETURN(const auto hold, Hold::for_a_look(*sessions_, clock_.now() + at_most, clock_));
-  Status looked = swap_tables(*hold, pairs, false, SwapFor::a_look);
+  // A lock taken here and raised later would keep a transaction waiting that has read and wants to
+  // write, and be kept waiting by it.
+  const auto hold = Hold::begin(*sessions_, clock_.now() + at_most, clock_);
+  Status looked =
+      hold.ok() ? swap_tables(*hold.value(), pairs, false, SwapFor::a_look) : Status(hold.error());
   // Who is busy now may not be busy then.
   if (looked.ok() || looked.error().code == ErrorCode::unavailable) return {};
   return std::move(looked).error().within("trying the exchange of the tables, and rolling it back");
