@@ -235,8 +235,9 @@ Status Engine::undo() {
   bool feeds_drained = false;
   for (const Effect& effect : state.effects) {
     if (effect.id.starts_with("feed:backward") && effect.confirmed && !feeds_drained) {
-      // Nobody is switched, but whoever wrote to the new side early must not lose it.
+      // No switch of ours was set, but whoever wrote to the new side must not lose it.
       TRY(carry_late_writes(Direction::backward));
+      TRY(carry_numbers(Direction::backward));
       feeds_drained = true;
     }
   }

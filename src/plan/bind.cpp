@@ -85,6 +85,7 @@ class Binder {
     if (migration_.only_copies) learn_schemas();
     shapes_ = std::make_unique<Shapes>(stores_, entries_, plan_.sync == Sync::dual, diagnostics_);
     for (const TableEntry& entry : entries_) TRY(table(entry));
+    refer_like_the_source();
     shapes_->keep_apart();
     use_shapes();
     TRY(retypes());
@@ -197,6 +198,7 @@ class Binder {
     if (there.ok() && begun_with_) {
       TableSchema live = std::move(there).value();
       live.index_ddl = wanted.index_ddl;  // some of them may still have to be built
+      live.reference_ddl = wanted.reference_ddl;
       return std::optional<TableSchema>(std::move(live));
     }
     if (there.ok()) {
@@ -363,9 +365,48 @@ class Binder {
     const auto compared = std::ssize(move.mapping.forward) + std::ssize(move.mapping.source.key);
     move.compares_inside = move.inside && move.target->capabilities().compares_inside &&
                            (compared_max == 0 || compared <= compared_max);
+    if (entry.create_like_source) like_source_.push_back(move.index);
     migration_.moves.push_back(std::move(move));
     references_.push_back(found.references);
     return {};
+  }
+
+  // A table made like another refers to what became of the tables that the other one refers to.
+  void refer_like_the_source() {
+    for (const int index : like_source_) {
+      Move& move = migration_.moves[static_cast<std::size_t>(index)];
+      move.mapping.target.reference_ddl = move.target->catalog().references_like(
+          move.mapping.source, move.mapping.target.name,
+          [&](const ForeignKey& key) { return parent_here(move, key); });
+    }
+  }
+
+  // "" where it cannot be said which table that is, or where nothing keeps what it refers to apart.
+  std::string parent_here(const Move& child, const ForeignKey& key) const {
+    const TableSchema* parent = nullptr;
+    int movers = 0;
+    for (const Move& move : migration_.moves) {
+      const bool moves_it = move.source == child.source && move.target == child.target &&
+                            move.mapping.source.name == key.parent;
+      if (!moves_it) continue;
+      parent = &move.mapping.target;
+      ++movers;
+    }
+    if (movers > 1) return "";
+    Result<TableSchema> unmoved = Error{ErrorCode::not_found, ""};
+    if (parent == nullptr) {
+      unmoved = child.target->catalog().describe(key.parent);
+      if (!unmoved.ok()) return "";
+      parent = &unmoved.value();
+    }
+    const auto is_it = [&](std::vector<std::string> columns) {
+      std::vector<std::string> wanted = key.parent_columns;
+      std::ranges::sort(wanted);
+      std::ranges::sort(columns);
+      return columns == wanted;
+    };
+    const bool is_unique = is_it(parent->key) || std::ranges::any_of(parent->uniques, is_it);
+    return is_unique ? parent->name : "";
   }
 
   // A store of which one table has a shape is the same store to all moves.
@@ -1134,6 +1175,7 @@ class Binder {
   std::vector<TableEntry> entries_;
   std::unique_ptr<Shapes> shapes_;
   std::vector<std::vector<NamedReference>> references_;  // by move
+  std::vector<int> like_source_;                         // moves whose target is made like it
   SourceSchemas schemas_;                                // of a copy
   std::string ddl_texts_;
 };

@@ -190,6 +190,13 @@ class Catalog {
   // The DDL of a table `name` like `table`, with its defaults, constraints and indexes; what refers
   // to the table itself refers to the new one. Refused where this store cannot say it.
   virtual Result<std::string> ddl_like(const TableSchema& table, const std::string& name) = 0;
+  // What makes the table `name` refer to others as `table` does, once all rows are there.
+  // `parent_here` says what the table is called here that a foreign key names; "": there is none.
+  virtual std::vector<std::string> references_like(
+      const TableSchema&, const std::string&,
+      const std::function<std::string(const ForeignKey&)>&) const {
+    return {};
+  }
   // How a table that is there differs from one that is wanted, beyond its columns; a sentence each.
   virtual std::vector<std::string> differences(const TableSchema&, const TableSchema&) const {
     return {};

@@ -68,6 +68,10 @@ Result<std::string> text_of(const Value& value) {
   if (const auto* json = value.get_if<Json>()) return json->text;
   if (const auto* decimal = value.get_if<Decimal>()) return decimal->text;
   if (const auto* uuid = value.get_if<Uuid>()) return uuid->text;
+  if (const auto* date = value.get_if<Date>()) return date->text;
+  if (const auto* time = value.get_if<Time>()) return time->text;
+  if (const auto* moment = value.get_if<Timestamp>()) return moment->text;
+  if (const auto* moment = value.get_if<TimestampTz>()) return moment->text;
   if (const auto* flag = value.get_if<bool>()) return std::string(*flag ? "true" : "false");
   return refuse(fmt::format("a {} has no text form", name_of(value.kind())));
 }

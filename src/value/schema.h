@@ -30,6 +30,9 @@ struct ForeignKey {
   std::vector<std::string> parent_columns;
   std::string on_delete;
   std::string on_update;
+  std::string name = {};  // of the constraint; "" where it has none
+  // The store's own text of what stands behind it: actions, DEFERRABLE and the like.
+  std::string options = {};
 
   // Whether a row that refers is changed or removed with the row that it refers to.
   bool acts() const {
@@ -63,6 +66,8 @@ struct TableSchema {
   std::string key_index_ddl;           // of the unique index that is the key, where there is one
   std::vector<std::string> index_ddl;  // indexes that can be made after the rows
   std::vector<std::string> trigger_ddl;
+  // Foreign keys that can be made when the rows of all tables are there.
+  std::vector<std::string> reference_ddl;
 
   int column_index(std::string_view column) const {
     for (std::size_t i = 0; i < columns.size(); ++i) {

@@ -10,6 +10,7 @@
 
 #include "base/text.h"
 #include "stores/dynamodb/number.h"
+#include "value/moments.h"
 
 namespace whimbrel::dynamodb {
 
@@ -365,11 +366,12 @@ Result<Value> settled(Value value) {
       }
       return Value(Value::Storage(std::move(map)));
     }
+    case Kind::timestamp_tz:
+      return Value::text(with_whole_zone(value.get<TimestampTz>().text));
     case Kind::uuid:
     case Kind::date:
     case Kind::time:
     case Kind::timestamp:
-    case Kind::timestamp_tz:
     case Kind::json:
       return std::visit(
           [](const auto& one) -> Result<Value> {

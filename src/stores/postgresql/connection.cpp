@@ -190,6 +190,21 @@ Result<ConnectionPtr> Sessions::take() {
   return ConnectionPtr(made.release(), GiveBack{self});
 }
 
+bool Sessions::may_write_as_replica() {
+  {
+    const std::lock_guard lock(mutex_);
+    if (may_write_as_replica_) return *may_write_as_replica_;
+  }
+  const auto connection = open();
+  if (!connection.ok()) return false;  // and asked again
+  const bool may =
+      connection.value()->execute("BEGIN; SET LOCAL session_replication_role = replica").ok();
+  (void)connection.value()->execute("ROLLBACK").ok();
+  const std::lock_guard lock(mutex_);
+  may_write_as_replica_ = may;
+  return may;
+}
+
 void Sessions::give_back(std::unique_ptr<Connection> connection) {
   if (!connection->is_idle()) return;
   const std::lock_guard lock(mutex_);

@@ -86,6 +86,9 @@ class Sessions : public std::enable_shared_from_this<Sessions> {
   // again.
   std::uint64_t generation() const { return generation_; }
   void names_have_changed() { ++generation_; }
+  // Whether the role may write as a replica does, without foreign keys and triggers of the
+  // application in the way. The server is asked once.
+  bool may_write_as_replica();
 
  private:
   friend struct GiveBack;
@@ -98,6 +101,7 @@ class Sessions : public std::enable_shared_from_this<Sessions> {
   Settings settings_;
   std::atomic<std::uint64_t> generation_{0};
   std::mutex mutex_;
+  std::optional<bool> may_write_as_replica_;
   std::vector<Idle> idle_;
 };
 

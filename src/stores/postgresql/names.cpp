@@ -53,6 +53,18 @@ std::string quoted(const TableName& name) {
   return (name.schema.empty() ? "" : quote_name(name.schema) + ".") + quote_name(name.table);
 }
 
+Result<std::string> schema_of(Connection& connection, const TableName& name) {
+  if (!name.schema.empty()) return name.schema;
+  ASSIGN_OR_RETURN(
+      const auto first,
+      connection.query(
+          "SELECT n.nspname FROM unnest(string_to_array(replace(replace($1, '\"', ''), "
+          "' ', ''), ',')) WITH ORDINALITY p(x, at) JOIN pg_namespace n ON n.nspname "
+          "= CASE x WHEN '$user' THEN current_user ELSE x END ORDER BY at LIMIT 1",
+          {connection.search_path()}));
+  return first.empty() ? std::string("public") : *first.at(0).at(0);
+}
+
 Result<bool> has_own(Connection& connection, const std::string& table) {
   ASSIGN_OR_RETURN(const auto rows,
                    connection.query("SELECT to_regclass($1) IS NOT NULL", {"whimbrel." + table}));

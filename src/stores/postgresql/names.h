@@ -31,6 +31,8 @@ struct Place {
 };
 // Where there is such a table, partitioned or not; `not_found` else, with what may have been meant.
 Result<Place> place_of(Connection& connection, const std::string& name);
+// Where a table of this name would be made.
+Result<std::string> schema_of(Connection& connection, const TableName& name);
 // Whether our schema has this table of ours.
 Result<bool> has_own(Connection& connection, const std::string& table);
 

@@ -45,9 +45,11 @@ std::string key_array(const TableSchema& table, const std::string& of) {
   std::vector<std::string> parts;
   for (const std::string& name : table.key) {
     const auto at = static_cast<std::size_t>(table.column_index(name));
-    // A cast of inet to text adds a mask that its output function leaves out.
-    const char* as_text =
-        table.columns[at].declared == "inet" ? "pg_catalog.format('%s', {}.{})" : "{}.{}::text";
+    // As its output function says it: a cast of inet to text adds a mask, one of character(n) takes
+    // the blanks at the end away.
+    const std::string& type = table.columns[at].declared;
+    const bool casts_otherwise = type == "inet" || type_of(type).is == TypeClass::bpchar;
+    const char* as_text = casts_otherwise ? "pg_catalog.format('%s', {}.{})" : "{}.{}::text";
     parts.push_back(fmt::format(fmt::runtime(as_text), of, quote_name(name)));
   }
   return "ARRAY[" + join(parts, ", ") + "]";

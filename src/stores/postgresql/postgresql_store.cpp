@@ -7,6 +7,7 @@
 #include "base/text.h"
 #include "stores/postgresql/dialect.h"
 #include "stores/postgresql/inside.h"
+#include "stores/postgresql/likeness.h"
 #include "stores/postgresql/notes.h"
 #include "stores/postgresql/retype.h"
 #include "stores/postgresql/rows.h"
@@ -267,7 +268,7 @@ Result<std::string> PostgresqlStore::self_test(const Mapping& mapping, bool,
   ASSIGN_OR_RETURN(const Place place, place_of(*connection, mapping.target.name));
   {
     ASSIGN_OR_RETURN(const Transaction transaction, Transaction::begin(*connection));
-    TRY(connection->execute(mark_own));
+    TRY(write_as_own(*connection, *sessions_, place.sql()));
     std::vector<std::string> columns;
     std::vector<std::string> marks;
     Cells values;
@@ -280,15 +281,15 @@ Result<std::string> PostgresqlStore::self_test(const Mapping& mapping, bool,
       marks.push_back(
           fmt::format("${}::text::{}", values.size(), mapping.target.columns[at].declared));
     }
-    ASSIGN_OR_RETURN(
-        const auto made,
+    const Result<std::vector<Cells>> made =
         connection->query(fmt::format("INSERT INTO {} ({}) OVERRIDING SYSTEM VALUE VALUES ({}) ON "
                                       "CONFLICT DO NOTHING RETURNING ctid",
                                       place.sql(), name_list(columns), join(marks, ", ")),
-                          values));
-    if (!made.empty()) {
+                          values);
+    if (!made.ok()) return with_missing_right(made.error(), *connection, *sessions_);
+    if (!made.value().empty()) {
       TRY(connection->run(fmt::format("DELETE FROM {} WHERE ctid = $1::tid", place.sql()),
-                          {made[0][0]}));
+                          {made.value()[0][0]}));
     }
   }
   return std::string("insert, delete");
@@ -400,32 +401,68 @@ std::string to_be_parsed(std::string ddl, const TableName& name) {
   return ddl;
 }
 
+// `schema` as the server quotes it: what it says of the table later reads the same.
 std::string in_schema(std::string ddl, const std::string& schema) {
   for (const std::string& parsed : {quote_name(parsed_schema), std::string(parsed_schema)}) {
-    ddl = with_replaced(std::move(ddl), parsed + ".", quote_name(schema) + ".");
+    ddl = with_replaced(std::move(ddl), parsed + ".", schema + ".");
   }
   return ddl;
 }
 
+// Names a table that is made by the same plan, and not there yet.
+constexpr const char* no_such_table = "42P01";
+constexpr const char* no_such_type = "42704";
+
 }  // namespace
+
+// Other tables of the plan may be referred to: as far as they were read before, they are made
+// first.
+Status PostgresqlStore::make_parsed(Connection& connection, const std::string& ddl,
+                                    const TableName& name) {
+  TRY(connection.execute("SAVEPOINT whimbrel_parse"));
+  Status alone = connection.execute(to_be_parsed(ddl, name));
+  if (alone.ok()) return alone;
+  if (connection.sqlstate() == no_such_type) {
+    Error error = std::move(alone).error();
+    error.hint = "types, and functions of defaults and checks, are made by hand before the tables";
+    return error;
+  }
+  if (connection.sqlstate() != no_such_table) return alone;
+  std::vector<std::pair<TableName, std::string>> known;
+  {
+    const std::lock_guard lock(mutex_);
+    known = parsed_;
+  }
+  std::string text = to_be_parsed(ddl, name);
+  TRY(connection.execute("ROLLBACK TO SAVEPOINT whimbrel_parse"));
+  for (const auto& [other, other_ddl] : known) {
+    std::string other_text = other_ddl;
+    for (const auto& [any, unused] : known) other_text = to_be_parsed(std::move(other_text), any);
+    TRY(connection.execute("SAVEPOINT whimbrel_parse"));
+    if (!connection.execute(other_text).ok()) {
+      TRY(connection.execute("ROLLBACK TO SAVEPOINT whimbrel_parse"));
+    }
+    text = to_be_parsed(std::move(text), other);
+  }
+  Status made = connection.execute(text);
+  if (!made.ok() && connection.sqlstate() == no_such_table) {
+    Error error = std::move(made).error();
+    error.hint = "a table that refers to another one of the plan stands behind it in the plan";
+    return error;
+  }
+  return made;
+}
 
 // The table may be there already: so it is made where nobody else has one.
 Result<TableSchema> PostgresqlStore::parse(const std::string& ddl, const std::string& table) {
   ASSIGN_OR_RETURN(const ConnectionPtr connection, sessions_->take());
   ASSIGN_OR_RETURN(const Transaction transaction, Transaction::begin(*connection));
   const TableName name = split_name(table);
-  std::string schema = name.schema;
-  if (schema.empty()) {
-    TRY(connection->query("SELECT set_config('search_path', $1, true)",
-                          {connection->search_path()}));
-    ASSIGN_OR_RETURN(const auto current,
-                     connection->query("SELECT coalesce(current_schema(), 'public')", {}));
-    schema = current.front().front().value_or("public");
-  }
+  ASSIGN_OR_RETURN(const std::string schema, schema_of(*connection, name));
   TRY(connection->execute(
       fmt::format("CREATE SCHEMA {0}; SET LOCAL search_path = {0}, {1}, pg_catalog",
                   quote_name(parsed_schema), quote_name(schema))));
-  TRY(connection->execute(to_be_parsed(ddl, {schema, name.table})));
+  TRY(make_parsed(*connection, ddl, {schema, name.table}));
   TRY(connection->execute("SET LOCAL search_path = pg_catalog"));
   Result<TableSchema> made =
       postgresql::describe(*connection, spelled({parsed_schema, name.table}));
@@ -433,10 +470,24 @@ Result<TableSchema> PostgresqlStore::parse(const std::string& ddl, const std::st
   if (says_its_schema) made = postgresql::describe(*connection, spelled({schema, name.table}));
   if (!made.ok()) return made;
   TableSchema parsed = std::move(made).value();
-  parsed.name = spelled(name);
-  parsed.create_ddl = in_schema(std::move(parsed.create_ddl), schema);
-  parsed.key_index_ddl = in_schema(std::move(parsed.key_index_ddl), schema);
-  for (std::string& index : parsed.index_ddl) index = in_schema(std::move(index), schema);
+  ASSIGN_OR_RETURN(const auto quoted_schema, connection->query("SELECT quote_ident($1)", {schema}));
+  const std::string& in = *quoted_schema.at(0).at(0);
+  parsed.name = spelled({schema, name.table});
+  parsed.create_ddl = in_schema(std::move(parsed.create_ddl), in);
+  parsed.key_index_ddl = in_schema(std::move(parsed.key_index_ddl), in);
+  for (std::string& index : parsed.index_ddl) index = in_schema(std::move(index), in);
+  const std::lock_guard lock(mutex_);
+  for (ForeignKey& key : parsed.foreign_keys) {
+    TableName parent = split_name(key.parent);
+    if (parent.schema != parsed_schema) continue;
+    const auto is_it = [&](const auto& one) { return one.first.table == parent.table; };
+    const auto known = std::ranges::find_if(parsed_, is_it);
+    parent.schema = known == parsed_.end() ? schema : known->first.schema;
+    key.parent = spelled(parent);
+  }
+  parsed.reference_ddl =
+      references_of(parsed, parsed.name, [](const ForeignKey& key) { return key.parent; });
+  parsed_.emplace_back(TableName{schema, name.table}, ddl);
   return parsed;
 }
 
@@ -464,24 +515,34 @@ Result<TableSchema> PostgresqlStore::sketch(
 }
 
 Result<std::string> PostgresqlStore::ddl_like(const TableSchema& table, const std::string& name) {
-  const std::size_t open = table.create_ddl.find(" (\n");
-  if (open == std::string::npos) {
-    return Error{ErrorCode::refused, "what " + table.name + " is made of is not known here"};
-  }
-  // Names of constraints are a schema's own; the new ones get theirs from the server.
-  std::string body;
-  for (std::size_t at = open; at < table.create_ddl.size();) {
-    const std::size_t end = std::min(table.create_ddl.find('\n', at), table.create_ddl.size());
-    std::string line = table.create_ddl.substr(at, end - at);
-    if (line.starts_with("  CONSTRAINT ")) {
-      std::size_t name_end = line.find(' ', 13);
-      if (line[13] == '"') name_end = line.find("\" ", 14) + 1;
-      line = "  " + line.substr(name_end + 1);
-    }
-    body += line + (end < table.create_ddl.size() ? "\n" : "");
-    at = end + 1;
-  }
-  return "CREATE TABLE " + quoted(split_name(name)) + body;
+  ASSIGN_OR_RETURN(const ConnectionPtr connection, sessions_->take());
+  return postgresql::ddl_like(*connection, table, name);
+}
+
+std::vector<std::string> PostgresqlStore::references_like(
+    const TableSchema& table, const std::string& name,
+    const std::function<std::string(const ForeignKey&)>& parent_here) const {
+  return references_of(table, name, parent_here);
+}
+
+Result<std::int64_t> PostgresqlStore::last_number(const std::string& table) {
+  ASSIGN_OR_RETURN(const ConnectionPtr connection, sessions_->take());
+  return postgresql::last_number(*connection, table);
+}
+
+Status PostgresqlStore::raise_number(const std::string& table, std::int64_t number) {
+  ASSIGN_OR_RETURN(const ConnectionPtr connection, sessions_->take());
+  return postgresql::raise_number(*connection, table, number);
+}
+
+Status PostgresqlStore::put_number_back(const std::string& table, std::int64_t number) {
+  ASSIGN_OR_RETURN(const ConnectionPtr connection, sessions_->take());
+  return postgresql::put_number_back(*connection, table, number);
+}
+
+Result<std::vector<std::string>> PostgresqlStore::dangling(const std::string& table) {
+  ASSIGN_OR_RETURN(const ConnectionPtr connection, sessions_->take());
+  return postgresql::dangling(*connection, table);
 }
 
 Result<Value> PostgresqlStore::settle(const ColumnSchema& column, Value value) const {
@@ -513,6 +574,7 @@ Status PostgresqlStore::create(const TableSchema& schema, bool with_indexes) {
                            {connection.search_path()}));
     }
     TRY(connection.execute(schema.create_ddl));
+    if (!schema.key_index_ddl.empty()) TRY(connection.execute(schema.key_index_ddl));
     if (with_indexes) {
       for (const std::string& ddl : schema.index_ddl) TRY(connection.execute(ddl));
     }
@@ -539,6 +601,7 @@ Status PostgresqlStore::complete(const TableSchema& schema) {
   ASSIGN_OR_RETURN(const Place place, place_of(*connection, schema.name));
   TRY(with_lock_retries(clock_, *connection,
                         [&] { return connection->execute("ANALYZE " + place.sql()); }));
+  TRY(with_lock_retries(clock_, *connection, [&] { return refer(*connection, schema); }));
   return look_whether_it_swaps();
 }
 
@@ -555,6 +618,7 @@ Status PostgresqlStore::drop(const std::string& table) {
                    "look at whimbrel.retyped before anything else", "both tables are there"};
     }
     ASSIGN_OR_RETURN(Transaction transaction, Transaction::begin(connection));
+    TRY(stop_references_to(connection, place.value().oid));
     TRY(connection.execute("DROP TABLE " + place.value().sql()));
     if (pair != pairs.end()) TRY(forget_pair(connection, pair->source));
     return transaction.commit();
@@ -569,7 +633,7 @@ Status PostgresqlStore::clear(const std::string& table) {
   return change([&](Connection& connection) -> Status {
     ASSIGN_OR_RETURN(const Place place, place_of(connection, table));
     ASSIGN_OR_RETURN(Transaction transaction, Transaction::begin(connection));
-    TRY(connection.execute(mark_own));
+    TRY(write_as_own(connection, *sessions_, place.sql()));
     TRY(connection.execute("DELETE FROM " + place.sql()));
     return transaction.commit();
   });

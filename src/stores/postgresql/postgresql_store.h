@@ -16,6 +16,7 @@
 #include "store/store.h"
 #include "stores/postgresql/connection.h"
 #include "stores/postgresql/hold.h"
+#include "stores/postgresql/names.h"
 
 namespace whimbrel {
 
@@ -82,6 +83,9 @@ class PostgresqlStore final : public Store,
                              const std::vector<std::pair<std::string, Value>>& key,
                              const std::vector<std::pair<std::string, Value>>& others) override;
   Result<std::string> ddl_like(const TableSchema& table, const std::string& name) override;
+  std::vector<std::string> references_like(
+      const TableSchema& table, const std::string& name,
+      const std::function<std::string(const ForeignKey&)>& parent_here) const override;
   Result<Value> settle(const ColumnSchema& column, Value value) const override;
   Status create(const TableSchema& schema, bool with_indexes) override;
   Status create_index(const std::string& ddl) override;
@@ -94,6 +98,10 @@ class PostgresqlStore final : public Store,
   Status can_retire(const std::vector<const Mapping*>& mappings, const std::string& rename_to,
                     bool view) override;
   bool name_is_taken(const std::string& name) override;
+  Result<std::vector<std::string>> dangling(const std::string& table) override;
+  Result<std::int64_t> last_number(const std::string& table) override;
+  Status raise_number(const std::string& table, std::int64_t number) override;
+  Status put_number_back(const std::string& table, std::int64_t number) override;
   Status revive(const std::string& table, const std::string& archived_as) override;
   // Capture
   Result<std::string> start(const std::string& feed,
@@ -121,6 +129,8 @@ class PostgresqlStore final : public Store,
   Result<std::optional<bool>> swapped(const std::vector<std::string>& sources) override;
   Status swap(const std::vector<std::string>& sources, bool back) override;
 
+  Status make_parsed(postgresql::Connection& connection, const std::string& ddl,
+                     const postgresql::TableName& name);
   Status look_whether_it_swaps();
   Status settle_what_is_left() const;
 
@@ -130,7 +140,8 @@ class PostgresqlStore final : public Store,
   StoreLimits limits_;
   std::mutex mutex_;  // of what follows
   std::unique_ptr<postgresql::Hold> hold_;
-  std::map<std::string, std::vector<TableSchema>> fed_;  // the tables of a feed
+  std::map<std::string, std::vector<TableSchema>> fed_;                // the tables of a feed
+  std::vector<std::pair<postgresql::TableName, std::string>> parsed_;  // what parse() has read
   bool looked_whether_it_swaps_ = false;
 };
 

@@ -144,20 +144,6 @@ std::vector<std::string> parents_first(const std::set<std::string>& tables,
   return order;
 }
 
-// A definition that names its table, for the table beside it. Unset when it does not read as the
-// catalogue writes it.
-std::optional<std::string> for_other_table(const std::string& index_ddl, const std::string& from,
-                                           const std::string& to) {
-  for (const std::string only : {"", "ONLY "}) {
-    const std::string wanted = " ON " + only + from + " USING ";
-    const std::size_t at = index_ddl.find(wanted);
-    if (at == std::string::npos) continue;
-    return index_ddl.substr(0, at) + " ON " + only + to + " USING " +
-           index_ddl.substr(at + wanted.size());
-  }
-  return std::nullopt;
-}
-
 // Of the target: the constraint or index that is its key, and the rest.
 struct IndexDdl {
   std::string key;
@@ -173,8 +159,7 @@ Result<IndexDdl> indexes_for(Connection& connection, const TableSchema& source,
           "ORDER BY k.at) FROM unnest(i.indkey[0:i.indnkeyatts - 1]) WITH ORDINALITY k(attnum, at) "
           "JOIN pg_attribute a ON a.attrelid = i.indrelid AND a.attnum = k.attnum) = $2::text[] "
           "AND "
-          "i.indisunique AND i.indpred IS NULL, quote_ident(n.nspname) || '.' || "
-          "quote_ident(t.relname), c.reloptions::text "
+          "i.indisunique AND i.indpred IS NULL, n.nspname, t.relname "
           "FROM pg_index i JOIN pg_class c ON c.oid = i.indexrelid JOIN pg_class t ON t.oid = "
           "i.indrelid JOIN pg_namespace n ON n.oid = t.relnamespace LEFT JOIN pg_constraint x ON "
           "x.conindid = i.indexrelid AND x.conrelid = i.indrelid AND x.contype IN ('p', 'u', 'x') "
@@ -186,7 +171,7 @@ Result<IndexDdl> indexes_for(Connection& connection, const TableSchema& source,
     if (row[1] == "t") {
       ddl = fmt::format("ALTER TABLE {} ADD CONSTRAINT {} {}", target, *row[0], *row[2]);
     } else {
-      const std::optional<std::string> moved = for_other_table(*row[3], *row[5], target);
+      const std::optional<std::string> moved = index_for(*row[3], {*row[5], *row[6]}, target);
       if (!moved) return Error{ErrorCode::internal, "an index cannot be read: " + *row[3]};
       ddl = *moved;
     }
@@ -305,6 +290,7 @@ Result<RetypedTable> retyped_table(Connection& connection, const std::string& oi
   if (there.ok()) target.columns = there.value().columns;
   target.create_ddl = std::move(ddl);
   target.index_ddl = indexes.others;
+  target.key_index_ddl.clear();  // it is part of the table's own text
   return made;
 }
 
@@ -325,6 +311,23 @@ Result<std::vector<RetypedTable>> begun_tables(Connection& connection, const std
 }
 
 }  // namespace
+
+// The server quotes a name only where it has to.
+std::optional<std::string> index_for(const std::string& index_ddl, const TableName& table,
+                                     const std::string& sql) {
+  for (const std::string only : {"", "ONLY "}) {
+    for (const std::string& schema : {table.schema, quote_name(table.schema)}) {
+      for (const std::string& name : {table.table, quote_name(table.table)}) {
+        const std::string wanted = " ON " + only + schema + "." + name + " USING ";
+        const std::size_t at = index_ddl.find(wanted);
+        if (at == std::string::npos) continue;
+        return index_ddl.substr(0, at) + " ON " + only + sql + " USING " +
+               index_ddl.substr(at + wanted.size());
+      }
+    }
+  }
+  return std::nullopt;
+}
 
 std::string shape_sql(const std::string& oid) {
   return fmt::format(

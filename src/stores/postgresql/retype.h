@@ -6,7 +6,7 @@
 #pragma once
 
 #include "store/store.h"
-#include "stores/postgresql/connection.h"
+#include "stores/postgresql/names.h"
 
 namespace whimbrel::postgresql {
 
@@ -24,6 +24,11 @@ struct Dependents {
   std::vector<std::string> refused;
 };
 Result<Dependents> dependents_of(Connection& connection, const std::vector<std::string>& oids);
+
+// What pg_get_indexdef() says of an index of `table`, for the table `sql` beside it. Unset when it
+// does not read as the catalogue writes it.
+std::optional<std::string> index_for(const std::string& index_ddl, const TableName& table,
+                                     const std::string& sql);
 
 // A digest of what the table with this number is made of, as SQL.
 std::string shape_sql(const std::string& oid);

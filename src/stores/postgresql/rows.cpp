@@ -173,7 +173,7 @@ class Writer final : public BatchWriter {
     ASSIGN_OR_RETURN(const ConnectionPtr connection, sessions_->take());
     ASSIGN_OR_RETURN(const std::string place, place_.sql(*connection));
     ASSIGN_OR_RETURN(Transaction transaction, Transaction::begin(*connection));
-    TRY(connection->execute(mark_own));
+    ASSIGN_OR_RETURN(stands_alone_, write_as_own(*connection, *sessions_, place));
     Applied applied;
     // The same key may come again, deleted and made anew: the first knows what has to be there.
     LastChanges last;
@@ -283,7 +283,8 @@ class Writer final : public BatchWriter {
     const bool is_of_values =
         state.starts_with("22") || state.starts_with("23") || state == "44000";
     if (error.code == ErrorCode::refused && !is_of_values) error.code = ErrorCode::conflict;
-    return std::move(error).within("writing " + table_.name);
+    return with_missing_right(std::move(error), connection, *sessions_)
+        .within("writing " + table_.name);
   }
 
   // Whether a row can be deleted and inserted again: nothing of it is lost, nothing goes with it.
@@ -292,7 +293,7 @@ class Writer final : public BatchWriter {
     const bool is_whole = std::ranges::all_of(table_.columns, [&](const ColumnSchema& column) {
       return column.generated || std::ranges::count(columns_, column.name) > 0;
     });
-    if (!is_whole) return false;
+    if (!is_whole || stands_alone_) return is_whole;
     ASSIGN_OR_RETURN(
         const auto rows,
         connection.query("SELECT EXISTS (SELECT FROM pg_constraint WHERE contype = 'f' "
@@ -349,9 +350,32 @@ class Writer final : public BatchWriter {
   Located place_;
   std::vector<std::string> columns_;
   std::vector<int> at_;
+  bool stands_alone_ = false;  // nothing fires for what is written
 };
 
 }  // namespace
+
+Result<bool> write_as_own(Connection& connection, Sessions& sessions, const std::string& place) {
+  TRY(connection.execute(mark_own));
+  if (!sessions.may_write_as_replica()) return false;
+  ASSIGN_OR_RETURN(
+      const auto set,
+      connection.query("SELECT set_config('session_replication_role', 'replica', true) WHERE NOT "
+                       "EXISTS (SELECT FROM pg_constraint WHERE conrelid = $1::text::regclass AND "
+                       "contype IN ('p', 'u', 'x') AND condeferrable)",
+                       {place}));
+  return !set.empty();
+}
+
+Error with_missing_right(Error error, const Connection& connection, Sessions& sessions) {
+  if (connection.sqlstate() == "23503" && !sessions.may_write_as_replica()) {
+    error.hint =
+        "rows come in another order than foreign keys want; a role that may turn them off for "
+        "itself can write them: GRANT SET ON PARAMETER session_replication_role TO it (from "
+        "PostgreSQL 15), or a superuser";
+  }
+  return error;
+}
 
 Result<std::string> Located::sql(Connection& connection) {
   const std::uint64_t now = sessions_->generation();

@@ -34,6 +34,13 @@ std::unique_ptr<BatchWriter> make_writer(std::shared_ptr<Sessions> sessions,
 // Said at the beginning of a transaction that writes for us: what notes an application's writes
 // tells ours from them.
 inline constexpr const char* mark_own = "SET LOCAL whimbrel.own = 'on'";
+// The same for rows that may be anywhere and come in any order. Where the role may, foreign keys
+// and triggers of the application do not fire for them: what those have done to a row was done on
+// the side that it comes from. False where they do fire: a unique constraint that is deferrable is
+// kept by a trigger, too. `place`: the table, quoted.
+Result<bool> write_as_own(Connection& connection, Sessions& sessions, const std::string& place);
+// The connection's last error, with the right that the role needs where a foreign key refused.
+Error with_missing_right(Error error, const Connection& connection, Sessions& sessions);
 
 // Of a table that has it.
 const ColumnSchema& column_of(const TableSchema& table, const std::string& name);

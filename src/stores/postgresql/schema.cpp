@@ -40,9 +40,15 @@ constexpr const char* foreign_keys_sql =
     "k.attnum), CASE f.confdeltype WHEN 'c' THEN 'CASCADE' WHEN 'n' THEN 'SET NULL' WHEN 'd' THEN "
     "'SET DEFAULT' WHEN 'r' THEN 'RESTRICT' ELSE 'NO ACTION' END, CASE f.confupdtype WHEN 'c' THEN "
     "'CASCADE' WHEN 'n' THEN 'SET NULL' WHEN 'd' THEN 'SET DEFAULT' WHEN 'r' THEN 'RESTRICT' ELSE "
-    "'NO ACTION' END FROM pg_constraint f JOIN pg_class c ON c.oid = f.confrelid "
-    "JOIN pg_namespace n ON n.oid = c.relnamespace WHERE f.contype = 'f' AND f.conrelid = $1::oid "
-    "ORDER BY f.conname";
+    "'NO ACTION' END, f.conname, pg_get_constraintdef(f.oid), format('FOREIGN KEY (%s) REFERENCES "
+    "%s(%s)', (SELECT string_agg(quote_ident(a.attname), ', ' ORDER BY k.at) FROM unnest(f.conkey) "
+    "WITH ORDINALITY k(attnum, at) JOIN pg_attribute a ON a.attrelid = f.conrelid AND a.attnum = "
+    "k.attnum), f.confrelid::regclass, (SELECT string_agg(quote_ident(a.attname), ', ' ORDER BY "
+    "k.at) FROM unnest(f.confkey) WITH ORDINALITY k(attnum, at) JOIN pg_attribute a ON a.attrelid "
+    "= f.confrelid AND a.attnum = k.attnum)) FROM pg_constraint f JOIN pg_class c ON c.oid = "
+    "f.confrelid JOIN pg_namespace n ON n.oid = c.relnamespace WHERE f.contype = 'f' AND "
+    "f.conrelid = $1::oid AND NOT EXISTS (SELECT FROM pg_constraint w WHERE w.oid = f.conparentid "
+    "AND w.conrelid = f.conrelid) ORDER BY f.conname";
 
 bool yes(const Cell& cell) { return cell == "t"; }
 
@@ -65,11 +71,14 @@ Status learn_indexes(Connection& connection, const Place& place, TableSchema& ta
     const bool plain = yes(index[3]);
     const std::vector<std::string> columns = names_of(index[6]);
     const bool backs_constraint = yes(index[7]);
-    if (!yes(index[0]) && !backs_constraint) table.index_ddl.push_back(*index[5]);
+    const bool stands_alone = !yes(index[0]) && !backs_constraint;
+    const bool is_key =
+        yes(index[1]) && plain && table.key.empty() && yes(index[2]) && is_never_null(columns);
+    if (stands_alone && !is_key) table.index_ddl.push_back(*index[5]);
     if (!yes(index[1])) continue;
     if (!plain) {
       table.other_uniques.push_back(*index[4]);
-    } else if (table.key.empty() && yes(index[2]) && is_never_null(columns)) {
+    } else if (is_key) {
       table.key = columns;
       if (!backs_constraint) table.key_index_ddl = *index[5];
     } else {
@@ -82,8 +91,15 @@ Status learn_indexes(Connection& connection, const Place& place, TableSchema& ta
 Status learn_relations(Connection& connection, const Place& place, TableSchema& table) {
   ASSIGN_OR_RETURN(const auto foreign_keys, connection.query(foreign_keys_sql, {place.oid}));
   for (const Cells& one : foreign_keys) {
-    table.foreign_keys.push_back(
-        {names_of(one[0]), spelled({*one[1], *one[2]}), names_of(one[3]), *one[4], *one[5]});
+    ForeignKey key{names_of(one[0]), spelled({*one[1], *one[2]}), names_of(one[3]), *one[4],
+                   *one[5]};
+    key.name = *one[6];
+    if (one[7]->starts_with(*one[8])) key.options = one[7]->substr(one[8]->size());
+    const std::string_view unproven = " NOT VALID";
+    if (key.options.ends_with(unproven)) {
+      key.options.resize(key.options.size() - unproven.size());
+    }
+    table.foreign_keys.push_back(std::move(key));
   }
   ASSIGN_OR_RETURN(const auto children,
                    connection.query("SELECT DISTINCT n.nspname, c.relname FROM pg_constraint f "
@@ -146,25 +162,41 @@ Result<TableSchema> describe(Connection& connection, const std::string& name) {
   return table;
 }
 
+namespace {
+
+// A line for each column. Numbers from a sequence that belongs to the column alone are said as a
+// serial column, which makes its own: a default would name the sequence of this table.
+constexpr const char* columns_ddl_sql =
+    "SELECT quote_ident(a.attname) || ' ' || CASE WHEN own.oid IS NULL THEN "
+    "format_type(a.atttypid, a.atttypmod) ELSE substr(a.atttypid::regtype::text, 1, "
+    "position('int' in a.atttypid::regtype::text) - 1) || 'serial' END || CASE WHEN a.attcollation "
+    "<> t.typcollation AND a.attcollation <> 0 THEN ' COLLATE ' || (SELECT quote_ident(n.nspname) "
+    "|| '.' || quote_ident(c.collname) FROM pg_collation c JOIN pg_namespace n ON n.oid = "
+    "c.collnamespace WHERE c.oid = a.attcollation) ELSE '' END || CASE WHEN a.attgenerated <> '' "
+    "THEN ' GENERATED ALWAYS AS (' || pg_get_expr(d.adbin, d.adrelid) || CASE a.attgenerated WHEN "
+    "'s' THEN ') STORED' ELSE ') VIRTUAL' END WHEN a.attidentity <> '' THEN format(' GENERATED %s "
+    "AS IDENTITY', CASE a.attidentity WHEN 'a' THEN 'ALWAYS' ELSE 'BY DEFAULT' END) || coalesce(("
+    "SELECT format(' (START WITH %s INCREMENT BY %s MINVALUE %s MAXVALUE %s CACHE %s%s)', "
+    "q.seqstart, q.seqincrement, q.seqmin, q.seqmax, q.seqcache, CASE WHEN q.seqcycle THEN "
+    "' CYCLE' END) FROM pg_depend e JOIN pg_sequence q ON q.seqrelid = e.objid WHERE e.classid = "
+    "'pg_class'::regclass AND e.refclassid = 'pg_class'::regclass AND e.refobjid = a.attrelid AND "
+    "e.refobjsubid = a.attnum AND e.deptype = 'i' AND (q.seqstart, q.seqincrement, q.seqmin, "
+    "q.seqcache, q.seqcycle) <> (1, 1, 1, 1, false)), '') WHEN own.oid IS NULL AND d.adbin IS NOT "
+    "NULL THEN ' DEFAULT ' || pg_get_expr(d.adbin, d.adrelid) ELSE '' END || CASE WHEN "
+    "a.attnotnull THEN ' NOT NULL' ELSE '' END FROM pg_attribute a JOIN pg_type t ON t.oid = "
+    "a.atttypid LEFT JOIN pg_attrdef d ON d.adrelid = a.attrelid AND d.adnum = a.attnum LEFT JOIN "
+    "LATERAL (SELECT e.objid AS oid FROM pg_depend e JOIN pg_sequence q ON q.seqrelid = e.objid "
+    "WHERE e.classid = 'pg_class'::regclass AND e.refclassid = 'pg_class'::regclass AND e.refobjid "
+    "= a.attrelid AND e.refobjsubid = a.attnum AND e.deptype = 'a' AND a.atttypid IN "
+    "('int2'::regtype, 'int4'::regtype, 'int8'::regtype) AND pg_get_expr(d.adbin, d.adrelid) = "
+    "format('nextval(%L::regclass)', e.objid::regclass) LIMIT 1) own ON true WHERE a.attrelid = "
+    "$1::oid AND a.attnum > 0 AND NOT a.attisdropped ORDER BY a.attnum";
+
+}  // namespace
+
 Result<std::string> ddl_of(Connection& connection, const TableSchema&, const Place& place,
                            const std::string& name) {
-  ASSIGN_OR_RETURN(
-      const auto columns,
-      connection.query(
-          "SELECT quote_ident(a.attname) || ' ' || format_type(a.atttypid, a.atttypmod) || "
-          "CASE WHEN a.attcollation <> t.typcollation AND a.attcollation <> 0 THEN ' COLLATE ' || "
-          "(SELECT quote_ident(n.nspname) || '.' || quote_ident(c.collname) FROM pg_collation c "
-          "JOIN pg_namespace n ON n.oid = c.collnamespace WHERE c.oid = a.attcollation) ELSE '' "
-          "END "
-          "|| CASE WHEN a.attgenerated = 's' THEN ' GENERATED ALWAYS AS (' || "
-          "pg_get_expr(d.adbin, d.adrelid) || ') STORED' WHEN a.attidentity = 'a' THEN "
-          "' GENERATED ALWAYS AS IDENTITY' WHEN a.attidentity = 'd' THEN ' GENERATED BY DEFAULT AS "
-          "IDENTITY' WHEN d.adbin IS NOT NULL THEN ' DEFAULT ' || pg_get_expr(d.adbin, d.adrelid) "
-          "ELSE '' END || CASE WHEN a.attnotnull THEN ' NOT NULL' ELSE '' END "
-          "FROM pg_attribute a JOIN pg_type t ON t.oid = a.atttypid LEFT JOIN pg_attrdef d "
-          "ON d.adrelid = a.attrelid AND d.adnum = a.attnum WHERE a.attrelid = $1::oid AND "
-          "a.attnum > 0 AND NOT a.attisdropped ORDER BY a.attnum",
-          {place.oid}));
+  ASSIGN_OR_RETURN(const auto columns, connection.query(columns_ddl_sql, {place.oid}));
   ASSIGN_OR_RETURN(
       const auto constraints,
       connection.query("SELECT 'CONSTRAINT ' || quote_ident(conname) || ' ' || "

@@ -9,6 +9,7 @@
 
 #include "base/text.h"
 #include "stores/sqlite/connection.h"
+#include "value/moments.h"
 
 namespace whimbrel::sqlite {
 
@@ -200,6 +201,16 @@ Result<Value> settle(Affinity affinity, Value value) {
     }
     case Kind::json:
       return settle(affinity, Value(std::get<Json>(std::move(value).take()).text));
+    case Kind::uuid:
+      return settle(affinity, Value::text(value.get<Uuid>().text));
+    case Kind::date:
+      return settle(affinity, Value::text(value.get<Date>().text));
+    case Kind::time:
+      return settle(affinity, Value::text(value.get<Time>().text));
+    case Kind::timestamp:
+      return settle(affinity, Value::text(value.get<Timestamp>().text));
+    case Kind::timestamp_tz:
+      return settle(affinity, Value::text(with_whole_zone(value.get<TimestampTz>().text)));
     case Kind::real:
       if (std::isnan(value.get<double>())) {
         return Error{ErrorCode::refused, "this store has no NaN: it would become null in silence"};

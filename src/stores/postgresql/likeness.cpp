@@ -1,0 +1,306 @@
+#include "stores/postgresql/likeness.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <set>
+
+#include "base/counted.h"
+#include "base/text.h"
+#include "stores/postgresql/names.h"
+#include "stores/postgresql/retype.h"
+#include "stores/postgresql/types.h"
+
+namespace whimbrel::postgresql {
+
+namespace {
+
+// Names of relations that the new table's indexes get, each once.
+class FreeNames {
+ public:
+  FreeNames(Connection& connection, std::string old, std::string made, std::string schema)
+      : connection_(connection),
+        old_(std::move(old)),
+        made_(std::move(made)),
+        schema_(std::move(schema)) {}
+
+  // `orders_mail` of `orders` is `orders_v2_mail` of `orders_v2`; a number behind it where
+  // something is called so already.
+  Result<std::string> like(const std::string& name) {
+    std::string wanted = name;
+    const std::size_t at = name.find(old_);
+    if (old_ != made_ && at != std::string::npos) {
+      wanted = name.substr(0, at) + made_ + name.substr(at + old_.size());
+    }
+    std::string free = wanted;
+    for (int number = 2;; ++number) {
+      ASSIGN_OR_RETURN(const bool taken, is_taken(free));
+      if (!taken && given_.insert(free).second) return free;
+      free = fmt::format("{}_{}", wanted, number);
+    }
+  }
+
+ private:
+  Result<bool> is_taken(const std::string& name) {
+    ASSIGN_OR_RETURN(
+        const auto rows,
+        connection_.query("SELECT EXISTS (SELECT FROM pg_class c JOIN pg_namespace n ON n.oid = "
+                          "c.relnamespace WHERE c.relname = $1::name AND n.nspname = $2)",
+                          {name, schema_}));
+    return rows.at(0).at(0) == "t";
+  }
+
+  Connection& connection_;
+  std::string old_;  // the two tables
+  std::string made_;
+  std::string schema_;
+  std::set<std::string> given_;
+};
+
+// An identifier at `at`, as the server quotes them; `at` goes behind it.
+std::string identifier_at(const std::string& text, std::size_t& at) {
+  if (text[at] != '"') {
+    const std::size_t begin = at;
+    at = std::min(text.find(' ', at), text.size());
+    return text.substr(begin, at - begin);
+  }
+  std::string name;
+  for (++at; at < text.size(); ++at) {
+    if (text[at] == '"' && (at + 1 == text.size() || text[at + 1] != '"')) break;
+    if (text[at] == '"') ++at;
+    name += text[at];
+  }
+  ++at;
+  return name;
+}
+
+// `  CONSTRAINT name PRIMARY KEY (…)`: a name of an index is its schema's, that of a check is its
+// table's own.
+Result<std::string> constraint_like(FreeNames& names, const std::string& line) {
+  std::size_t at = std::string_view("  CONSTRAINT ").size();
+  const std::string name = identifier_at(line, at);
+  const std::string rest = line.substr(at);
+  if (rest.starts_with(" CHECK ")) return line;
+  ASSIGN_OR_RETURN(const std::string free, names.like(name));
+  return "  CONSTRAINT " + quote_name(free) + rest;
+}
+
+Result<std::string> index_like(FreeNames& names, const std::string& ddl, const TableName& old,
+                               const std::string& made) {
+  const std::string_view index = " INDEX ";
+  std::size_t at = ddl.find(index);
+  const std::optional<std::string> moved = index_for(ddl, old, made);
+  if (at == std::string::npos || !moved) {
+    return Error{ErrorCode::internal, "an index cannot be read: " + ddl};
+  }
+  const std::size_t begin = at += index.size();
+  ASSIGN_OR_RETURN(const std::string free, names.like(identifier_at(*moved, at)));
+  return moved->substr(0, begin) + quote_name(free) + moved->substr(at);
+}
+
+Error unknown_shape(const TableSchema& table) {
+  return {ErrorCode::refused, "what " + table.name + " is made of is not known here"};
+}
+
+}  // namespace
+
+Result<std::string> ddl_like(Connection& connection, const TableSchema& table,
+                             const std::string& name) {
+  const std::size_t open = table.create_ddl.find(" (\n");
+  if (open == std::string::npos) return unknown_shape(table);
+  const TableName old = split_name(table.name);
+  const TableName made = split_name(name);
+  ASSIGN_OR_RETURN(const std::string schema, schema_of(connection, made));
+  FreeNames names(connection, old.table, made.table, schema);
+  std::string ddl = "CREATE TABLE " + quoted(made);
+  for (std::size_t at = open; at < table.create_ddl.size();) {
+    const std::size_t end = std::min(table.create_ddl.find('\n', at), table.create_ddl.size());
+    std::string line = table.create_ddl.substr(at, end - at);
+    if (line.starts_with("  CONSTRAINT ")) {
+      ASSIGN_OR_RETURN(line, constraint_like(names, line));
+    }
+    ddl += line + (end < table.create_ddl.size() ? "\n" : "");
+    at = end + 1;
+  }
+  std::vector<std::string> indexes = table.index_ddl;
+  if (!table.key_index_ddl.empty()) indexes.insert(indexes.begin(), table.key_index_ddl);
+  for (const std::string& index : indexes) {
+    ASSIGN_OR_RETURN(const std::string like, index_like(names, index, old, quoted(made)));
+    ddl += ";\n" + like;
+  }
+  return ddl;
+}
+
+std::vector<std::string> references_of(
+    const TableSchema& table, const std::string& name,
+    const std::function<std::string(const ForeignKey&)>& parent_here) {
+  std::vector<std::string> all;
+  for (const ForeignKey& key : table.foreign_keys) {
+    const std::string parent = key.name.empty() ? "" : parent_here(key);
+    if (parent.empty()) continue;
+    all.push_back(
+        fmt::format("ALTER TABLE {} ADD CONSTRAINT {} FOREIGN KEY ({}) REFERENCES {} ({})"
+                    "{} NOT VALID",
+                    quoted(split_name(name)), quote_name(key.name), name_list(key.columns),
+                    quoted(split_name(parent)), name_list(key.parent_columns), key.options));
+  }
+  return all;
+}
+
+Status refer(Connection& connection, const TableSchema& table) {
+  if (table.reference_ddl.empty()) return {};
+  ASSIGN_OR_RETURN(const Place place, place_of(connection, table.name));
+  TRY(connection.execute(
+      "CREATE SCHEMA IF NOT EXISTS whimbrel; CREATE TABLE IF NOT EXISTS whimbrel.to_settle (at "
+      "bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY, statement text NOT NULL); CREATE TABLE IF "
+      "NOT EXISTS whimbrel.referring (of_table oid NOT NULL, name text NOT NULL)"));
+  for (const std::string& ddl : table.reference_ddl) {
+    std::size_t at = ddl.find(" ADD CONSTRAINT ") + std::string_view(" ADD CONSTRAINT ").size();
+    const std::string name = identifier_at(ddl, at);
+    ASSIGN_OR_RETURN(
+        const auto there,
+        connection.query("SELECT convalidated FROM pg_constraint WHERE conrelid = $1::oid AND "
+                         "conname = $2::name AND contype = 'f'",
+                         {place.oid, name}));
+    if (!there.empty()) continue;
+    {
+      ASSIGN_OR_RETURN(Transaction transaction, Transaction::begin(connection));
+      // A name without a schema means what it meant when the table was made.
+      TRY(connection.query("SELECT set_config('search_path', $1, true)",
+                           {connection.search_path()}));
+      TRY(connection.execute(ddl));
+      TRY(connection.run("INSERT INTO whimbrel.referring VALUES ($1::oid, $2)", {place.oid, name}));
+      TRY(transaction.commit());
+    }
+    const std::string proof =
+        fmt::format("ALTER TABLE {} VALIDATE CONSTRAINT {}", place.sql(), quote_name(name));
+    if (connection.execute(proof).ok()) continue;
+    // Rows of the two tables were read at different times, or do refer to nothing.
+    if (connection.sqlstate() != "23503") {
+      return Error{ErrorCode::unavailable, "a foreign key of " + table.name + " is not proven yet"};
+    }
+    TRY(connection.run("INSERT INTO whimbrel.to_settle (statement) VALUES ($1)", {proof}));
+  }
+  return {};
+}
+
+Status stop_references_to(Connection& connection, const std::string& oid) {
+  ASSIGN_OR_RETURN(const bool any, has_own(connection, "referring"));
+  if (!any) return {};
+  ASSIGN_OR_RETURN(
+      const auto rows,
+      connection.query("SELECT format('ALTER TABLE %s DROP CONSTRAINT %I', k.conrelid::regclass, "
+                       "k.conname) FROM pg_constraint k JOIN whimbrel.referring r ON r.of_table = "
+                       "k.conrelid AND r.name = k.conname WHERE k.contype = 'f' AND k.confrelid = "
+                       "$1::oid AND k.conrelid <> $1::oid",
+                       {oid}));
+  for (const Cells& row : rows) TRY(connection.execute(*row[0]));
+  const auto forgotten =
+      connection.run("DELETE FROM whimbrel.referring WHERE of_table = $1::oid", {oid});
+  return forgotten.ok() ? Status() : Status(forgotten.error());
+}
+
+namespace {
+
+// Sequences that belong to a column of the table and count upwards. Those of a retype's tables are
+// the exchange's affair.
+Result<std::vector<std::string>> sequences_of(Connection& connection, const std::string& table) {
+  if (is_new_table(table)) return std::vector<std::string>{};
+  const Result<Place> place = place_of(connection, table);
+  if (!place.ok()) {
+    if (place.error().code == ErrorCode::not_found) return std::vector<std::string>{};
+    return place.error();
+  }
+  ASSIGN_OR_RETURN(const bool any, has_own(connection, "retyped"));
+  if (any) {
+    ASSIGN_OR_RETURN(const auto pairs, retyped_pairs(connection));
+    if (std::ranges::count(pairs, place.value().oid, &RetypedPair::source_oid) > 0 ||
+        std::ranges::count(pairs, place.value().oid, &RetypedPair::target_oid) > 0) {
+      return std::vector<std::string>{};
+    }
+  }
+  ASSIGN_OR_RETURN(
+      const auto rows,
+      connection.query("SELECT d.objid FROM pg_depend d JOIN pg_sequence s ON s.seqrelid = d.objid "
+                       "WHERE d.classid = 'pg_class'::regclass AND d.refclassid = "
+                       "'pg_class'::regclass AND d.deptype IN ('a', 'i') AND d.refobjid = $1::oid "
+                       "AND d.refobjsubid > 0 AND s.seqincrement > 0",
+                       {place.value().oid}));
+  std::vector<std::string> all;
+  for (const Cells& row : rows) all.push_back(*row[0]);
+  return all;
+}
+
+Status for_each_sequence(Connection& connection, const std::string& table, const std::string& sql,
+                         std::int64_t number) {
+  ASSIGN_OR_RETURN(const std::vector<std::string> sequences, sequences_of(connection, table));
+  for (const std::string& sequence : sequences) {
+    const auto set = connection.query(sql, {sequence, std::to_string(number)});
+    if (!set.ok()) return set.error();
+  }
+  return {};
+}
+
+}  // namespace
+
+Result<std::int64_t> last_number(Connection& connection, const std::string& table) {
+  std::int64_t last = 0;
+  ASSIGN_OR_RETURN(const std::vector<std::string> sequences, sequences_of(connection, table));
+  for (const std::string& sequence : sequences) {
+    ASSIGN_OR_RETURN(
+        const auto rows,
+        connection.query("SELECT coalesce(pg_sequence_last_value($1::oid), 0)", {sequence}));
+    last = std::max<std::int64_t>(last, std::stoll(*rows.at(0).at(0)));
+  }
+  return last;
+}
+
+Status raise_number(Connection& connection, const std::string& table, std::int64_t number) {
+  return for_each_sequence(
+      connection, table,
+      "SELECT setval(seqrelid::regclass, least($2::bigint, seqmax)) FROM pg_sequence WHERE "
+      "seqrelid "
+      "= $1::oid AND coalesce(pg_sequence_last_value(seqrelid), 0) < least($2::bigint, seqmax)",
+      number);
+}
+
+Status put_number_back(Connection& connection, const std::string& table, std::int64_t number) {
+  return for_each_sequence(
+      connection, table,
+      "SELECT setval(seqrelid::regclass, CASE $2::bigint WHEN 0 THEN seqstart ELSE "
+      "least($2::bigint, "
+      "seqmax) END, $2::bigint <> 0) FROM pg_sequence WHERE seqrelid = $1::oid",
+      number);
+}
+
+Result<std::vector<std::string>> dangling(Connection& connection, const std::string& table) {
+  std::vector<std::string> told;
+  ASSIGN_OR_RETURN(const Place place, place_of(connection, table));
+  ASSIGN_OR_RETURN(
+      const auto keys,
+      connection.query(
+          "SELECT f.conrelid::regclass::text, f.confrelid::regclass::text, (SELECT "
+          "string_agg(format('c.%I = p.%I', a.attname, b.attname), ' AND ') FROM unnest(f.conkey, "
+          "f.confkey) k(child, parent) JOIN pg_attribute a ON a.attrelid = f.conrelid AND a.attnum "
+          "= k.child JOIN pg_attribute b ON b.attrelid = f.confrelid AND b.attnum = k.parent), "
+          "(SELECT string_agg(format('c.%I IS NOT NULL', a.attname), ' AND ') FROM "
+          "unnest(f.conkey) k(child) JOIN pg_attribute a ON a.attrelid = f.conrelid AND a.attnum = "
+          "k.child) FROM pg_constraint f WHERE f.contype = 'f' AND f.conparentid = 0 AND "
+          "(f.conrelid "
+          "= $1::oid OR f.confrelid = $1::oid) ORDER BY 1, 2",
+          {place.oid}));
+  for (const Cells& key : keys) {
+    ASSIGN_OR_RETURN(
+        const auto rows,
+        connection.query(fmt::format("SELECT count(*) FROM {} c WHERE {} AND NOT EXISTS (SELECT "
+                                     "FROM {} p WHERE {})",
+                                     *key[0], *key[3], *key[1], *key[2])));
+    const std::int64_t count = std::stoll(*rows.at(0).at(0));
+    if (count == 0) continue;
+    told.push_back(fmt::format("{} of {} {} to no row of {}", rows_text(count), *key[0],
+                               count == 1 ? "refers" : "refer", *key[1]));
+  }
+  return told;
+}
+
+}  // namespace whimbrel::postgresql

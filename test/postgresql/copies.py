@@ -1,0 +1,349 @@
+"""Tables between two databases of PostgreSQL, and between PostgreSQL, SQLite and DynamoDB, live and back.
+
+What is expected is asked of the databases with psycopg, sqlite3 and boto3. Runs under tools/servers/python, with
+WHIMBREL naming the binary; with NAME... some of the tests.
+"""
+import contextlib
+import json
+import os
+import pathlib
+import shutil
+import sqlite3
+import subprocess
+import sys
+import tempfile
+
+import psycopg
+
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+sys.path.insert(0, str(ROOT / "test" / "support"))
+from servers import dynamodb_local, postgresql  # noqa: E402
+
+BINARY = os.environ.get("WHIMBREL", str(ROOT / "build" / "whimbrel"))
+
+
+class Folder:
+    """A plan with its files, and whimbrel in it."""
+
+    def __init__(self, plan, environment=None, **files):
+        self.path = pathlib.Path(tempfile.mkdtemp(prefix="whimbrel-copies-"))
+        self.environment = {**os.environ, **(environment or {})}
+        self.write("plan.yaml", plan)
+        for name, text in files.items():
+            self.write(name.replace("_sql", ".sql").replace("_json", ".json"), text)
+
+    def write(self, name, text):
+        (self.path / name).write_text(text)
+
+    def run(self, *words, code=0, plan="plan.yaml"):
+        done = subprocess.run([BINARY, words[0], plan, *words[1:]], cwd=self.path, env=self.environment, stdin=subprocess.DEVNULL,
+                              capture_output=True, text=True, timeout=300)
+        assert done.returncode == code, "%s gave %d:\n%s%s" % (words, done.returncode, done.stdout[-3000:], done.stderr[-4000:])
+        return done.stdout + done.stderr
+
+    def lite(self, name):
+        return sqlite3.connect(self.path / name, isolation_level=None)
+
+    def close(self):
+        shutil.rmtree(self.path, ignore_errors=True)
+
+
+@contextlib.contextmanager
+def databases(server, *names):
+    """Empty ones on the server, each with a connection and its URL."""
+    with contextlib.ExitStack() as stack:
+        made = []
+        for name in names:
+            with psycopg.connect(server.url, autocommit=True) as db:
+                db.execute('DROP DATABASE IF EXISTS "%s" WITH (FORCE)' % name)
+                db.execute('CREATE DATABASE "%s"' % name)
+            url = server.url.rsplit("/", 1)[0] + "/" + name
+            made.append((stack.enter_context(psycopg.connect(url, autocommit=True)), url))
+        yield made
+
+
+PEOPLE = """
+CREATE TABLE teams (id serial PRIMARY KEY, name text NOT NULL UNIQUE, feeling mood DEFAULT 'calm');
+CREATE TABLE people (id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY, team integer REFERENCES teams(id) ON DELETE CASCADE,
+   boss bigint CONSTRAINT "has a boss" REFERENCES people(id) DEFERRABLE INITIALLY DEFERRED, mail text, born date, tags text[] DEFAULT '{}',
+   score numeric(10,2) CONSTRAINT fair CHECK (score >= 0), low text GENERATED ALWAYS AS (lower(mail)) STORED);
+CREATE UNIQUE INDEX people_mail ON people (lower(mail));
+CREATE INDEX people_team ON people (team) INCLUDE (mail) WHERE score > 1;
+CREATE TABLE letters (id uuid PRIMARY KEY DEFAULT gen_random_uuid(), person bigint NOT NULL REFERENCES people(id), body text, doc jsonb, at timestamptz DEFAULT now());
+CREATE INDEX ON letters (person, at DESC);
+CREATE TABLE counted (n smallserial, word text NOT NULL);
+CREATE UNIQUE INDEX "by word" ON counted (word);
+"""
+ROWS = """
+INSERT INTO teams (name) SELECT 't' || i FROM generate_series(1, 5) i;
+INSERT INTO people (team, boss, mail, born, score) SELECT 1 + i % 5, CASE WHEN i > 3 THEN i / 2 END, 'P' || i || '@x', '2000-01-01'::date + i, i FROM generate_series(1, 300) i;
+INSERT INTO letters (person, body, doc) SELECT 1 + i % 300, 'b' || i, jsonb_build_object('n', i) FROM generate_series(1, 1000) i;
+INSERT INTO counted (word) SELECT 'w' || i FROM generate_series(1, 40) i;
+"""
+MOVE = """
+whimbrel: 1
+migration: move
+stores: {a: "A", b: "B"}
+tables:
+%s
+sync: capture
+"""
+TABLES = ("letters", "people", "teams", "counted")  # children first: their order must not matter
+INDEXES = "SELECT indexdef FROM pg_indexes WHERE schemaname = 'public' ORDER BY 1"
+CONSTRAINTS = """SELECT conrelid::regclass::text, conname, pg_get_constraintdef(oid), convalidated FROM pg_constraint
+                 WHERE connamespace = 'public'::regnamespace ORDER BY 1, 2"""
+DEFAULTS = """SELECT a.attrelid::regclass::text, a.attname, a.attidentity, a.attgenerated, pg_get_expr(d.adbin, d.adrelid) FROM pg_attribute a
+              LEFT JOIN pg_attrdef d ON d.adrelid = a.attrelid AND d.adnum = a.attnum JOIN pg_class c ON c.oid = a.attrelid
+              WHERE c.relkind = 'r' AND c.relnamespace = 'public'::regnamespace AND a.attnum > 0 ORDER BY 1, 2"""
+EVERYTHING = "SELECT relname::text FROM pg_class WHERE relnamespace = 'public'::regnamespace ORDER BY 1"
+
+
+def as_plan(url_a, url_b, line="{from: a/%s, to: b/%s, create: like-source}", tables=TABLES):
+    entries = "\n".join("  - " + line.replace("%s", table) for table in tables)
+    return (MOVE % entries).replace('"A"', json.dumps(url_a)).replace('"B"', json.dumps(url_b))
+
+
+def use_both_sides(a, b, folder):
+    """From the copy to the way back: rows that refer to each other come, change and go on the side that serves."""
+    folder.run("run", "--yes", "--until", "follow")
+    a.execute("INSERT INTO people (team, boss, mail, score) VALUES (2, 5, 'new@x', 3); INSERT INTO letters (person, body) SELECT max(id), 'z' FROM people;"
+              "DELETE FROM letters WHERE person = 7; DELETE FROM letters WHERE person = 300; DELETE FROM people WHERE id = 300; DELETE FROM counted WHERE word = 'w3'")
+    folder.run("run", "--yes")
+    assert "0 differ" in folder.run("verify")
+    assert b.execute("INSERT INTO teams (name) VALUES ('t6') RETURNING id").fetchone() == (6,)
+    assert b.execute("INSERT INTO people (team, boss, mail) VALUES (6, 1, 'after@x') RETURNING id").fetchone() == (302,)
+    assert b.execute("INSERT INTO counted (word) VALUES ('after') RETURNING n").fetchone() == (41,)
+    b.execute("INSERT INTO letters (person, body) SELECT max(id), 'y' FROM people; INSERT INTO people (team, boss, mail) VALUES (6, 302, 'after2@x');"
+              "UPDATE people SET boss = (SELECT max(id) FROM people) WHERE id = 2; UPDATE people SET team = 6 WHERE team = 5; DELETE FROM teams WHERE id = 5;"
+              "DELETE FROM letters WHERE person = 299; DELETE FROM people WHERE id = 299")
+    wanted = [b.execute("SELECT t::text FROM %s t ORDER BY 1" % table).fetchall() for table in TABLES]
+    folder.run("rollback", "--yes")
+    assert wanted == [a.execute("SELECT t::text FROM %s t ORDER BY 1" % table).fetchall() for table in TABLES]
+    assert a.execute("INSERT INTO teams (name) VALUES ('next') RETURNING id").fetchone() == (7,)
+    assert a.execute("INSERT INTO people (mail) VALUES ('next') RETURNING id").fetchone() == (304,)
+    assert a.execute("INSERT INTO counted (word) VALUES ('next') RETURNING n").fetchone() == (42,)
+
+
+def a_table_like_the_source_has_all_that_the_source_has(server):
+    with databases(server, "one", "other") as ((a, url_a), (b, url_b)):
+        folder = Folder(as_plan(url_a, url_b))
+        a.execute("CREATE TYPE mood AS ENUM ('calm', 'windy')")
+        a.execute(PEOPLE + ROWS)
+        told = folder.run("check", code=2)
+        assert 'type "public.mood" does not exist' in told and "by hand before" in told, told
+        b.execute("CREATE TYPE mood AS ENUM ('calm', 'windy')")
+        # Cut off and begun anew, nothing is made twice.
+        folder.run("run", "--yes", "--until", "copy")
+        folder.run("run", "--yes", "--until", "verify")
+        for what in (INDEXES, CONSTRAINTS, DEFAULTS, EVERYTHING):
+            assert a.execute(what).fetchall() == b.execute(what).fetchall(), (what, a.execute(what).fetchall(), b.execute(what).fetchall())
+        folder.run("rollback", "--yes")
+        assert [row for row in b.execute(EVERYTHING)] == []
+        use_both_sides(a, b, folder)
+        assert [row for row in b.execute(EVERYTHING)] == []
+        # To the end: what the old side is dropped with does not take anything of the new one along.
+        folder.run("run", "--yes")
+        folder.run("finish", "--yes", "--no-backup")
+        assert b.execute("INSERT INTO people (mail) VALUES ('end') RETURNING id").fetchone() == (305,)
+        assert b.execute("SELECT count(*) FROM pg_namespace WHERE nspname = 'whimbrel'").fetchone() == (0,)
+        folder.close()
+
+
+def files_may_refer_to_each_other(server):
+    with databases(server, "one", "other") as ((a, url_a), (b, url_b)):
+        parts = dict(zip(("teams", "people", "letters", "counted"), PEOPLE.split("CREATE TABLE ")[1:]))
+        files = {table + "_sql": "CREATE TABLE " + text for table, text in parts.items()}
+        folder = Folder(as_plan(url_a, url_b, "{from: a/%s, to: b/%s, create: %s.sql}", ("teams", "people", "letters", "counted")), **files)
+        for db in (a, b):
+            db.execute("CREATE TYPE mood AS ENUM ('calm', 'windy')")
+        a.execute(PEOPLE + ROWS)
+        folder.run("run", "--yes", "--until", "verify")
+        for what in (INDEXES, CONSTRAINTS, DEFAULTS, EVERYTHING):
+            assert a.execute(what).fetchall() == b.execute(what).fetchall(), (what, a.execute(what).fetchall(), b.execute(what).fetchall())
+        folder.run("rollback", "--yes")
+        use_both_sides(a, b, folder)
+        folder.close()
+
+
+def tables_that_are_there_keep_their_foreign_keys(server):
+    with databases(server, "one", "other") as ((a, url_a), (b, url_b)):
+        folder = Folder(as_plan(url_a, url_b, "{from: a/%s, to: b/%s}"))
+        for db in (a, b):
+            db.execute("CREATE TYPE mood AS ENUM ('calm', 'windy')")
+            db.execute(PEOPLE)
+        a.execute(ROWS)
+        before = b.execute(CONSTRAINTS).fetchall()
+        use_both_sides(a, b, folder)
+        assert before == b.execute(CONSTRAINTS).fetchall()
+        assert b.execute("SELECT (SELECT count(*) FROM teams), (SELECT count(*) FROM people), (SELECT count(*) FROM letters)").fetchone() == (0, 0, 0)
+        assert b.execute("INSERT INTO teams (name) VALUES ('first') RETURNING id").fetchone() == (1,)
+        folder.close()
+
+
+def a_role_that_may_not_is_told_what_it_needs(server):
+    with databases(server, "one", "other") as ((a, url_a), (b, url_b)):
+        for db in (a, b):
+            db.execute("CREATE TYPE mood AS ENUM ('calm', 'windy')")
+        a.execute(PEOPLE + ROWS)
+        b.execute("DO $$ BEGIN CREATE ROLE plain LOGIN; EXCEPTION WHEN duplicate_object THEN NULL; END $$;"
+                  "GRANT CREATE ON DATABASE other TO plain; GRANT ALL ON SCHEMA public TO plain; SET ROLE plain")
+        b.execute(PEOPLE)
+        folder = Folder(as_plan(url_a, url_b.replace("//postgres@", "//plain@"), "{from: a/%s, to: b/%s}"))
+        told = folder.run("run", "--yes", code=3)
+        assert "GRANT SET ON PARAMETER session_replication_role" in told, told
+        b.execute("RESET ROLE; GRANT SET ON PARAMETER session_replication_role TO plain")
+        folder.run("run", "--yes")
+        folder.run("rollback", "--yes")
+        folder.close()
+
+
+# The key's type in PostgreSQL and in SQLite, and an expression that makes one of a number.
+KEYS = {
+    "uuid": ("TEXT", "('00000000-0000-4000-8000-00000000000' || i)::uuid"), "date": ("TEXT", "'2020-01-01'::date + i"),
+    "timestamptz": ("TEXT", "'2020-01-01 00:00:00.5+00'::timestamptz + i * interval '1 day'"), "timestamp": ("DATETIME", "'2020-01-01'::timestamp + i * interval '1 hour'"),
+    "numeric(9,1)": ("NUMERIC", "i + 0.5"), "varchar(5)": ("TEXT", "'k' || i"), "char(4)": ("TEXT", "'c' || i"), "bytea": ("BLOB", "decode('0' || i, 'hex')"),
+    "double precision": ("REAL", "i + 0.1"), "smallint": ("INTEGER", "i"), "time": ("TEXT", "'10:00'::time + i * interval '1 minute'"), "inet": ("TEXT", "('10.0.0.' || i)::inet"),
+    "int[]": ("TEXT", "ARRAY[i, i + 1]"),
+}
+
+
+def any_type_is_a_key_in_sqlite_as_well(server):
+    for kind, (lite, key) in KEYS.items():
+        with databases(server, "one") as ((a, url),):
+            a.execute("CREATE TABLE t (k %s PRIMARY KEY, v text); INSERT INTO t SELECT %s, 'v' || i FROM generate_series(1, 9) i" % (kind, key))
+            folder = Folder(as_plan(url, "sqlite:new.db", "{from: a/%s, to: b/%s, create: t.sql}", ("t",)), t_sql="CREATE TABLE t (k %s PRIMARY KEY NOT NULL, v TEXT);" % lite)
+            with contextlib.closing(folder.lite("new.db")) as new:
+                folder.run("run", "--yes", "--until", "follow")
+                a.execute("UPDATE t SET v = 'live' WHERE v = 'v1'; DELETE FROM t WHERE v = 'v3'; UPDATE t SET k = (SELECT %s FROM (VALUES (0)) z(i)) WHERE v = 'v4'" % key)
+                folder.run("run", "--yes")
+                assert sorted(new.execute("SELECT v FROM t")) == [("live",), ("v2",)] + [("v%d" % i,) for i in range(4, 10)], kind
+                new.execute("UPDATE t SET v = 'back' WHERE v = 'v2'")
+                new.execute("DELETE FROM t WHERE v = 'v5'")
+                assert "0 differ" in folder.run("verify"), kind
+                folder.run("rollback", "--yes")
+            wanted = a.execute("SELECT x::text FROM (SELECT (%s)::%s, CASE i WHEN 0 THEN 'v4' WHEN 1 THEN 'live' WHEN 2 THEN 'back' ELSE 'v' || i END FROM generate_series(0, 9) i "
+                               "WHERE i NOT IN (3, 4, 5)) x ORDER BY 1" % (key, kind)).fetchall()
+            assert wanted == a.execute("SELECT t::text FROM t ORDER BY 1").fetchall(), kind
+            folder.close()
+
+
+# A festival: the tables with their types in SQLite and PostgreSQL, the key, and what DynamoDB takes the key for.
+FESTIVAL = {
+    "stages": ("id INTEGER {PK}, name TEXT UNIQUE NOT NULL, capacity INTEGER, roofed {BOOLEAN}", {"id": "N"}),
+    "bands": ("id {UUID} PRIMARY KEY NOT NULL, name TEXT NOT NULL, founded {DATE}, about {JSON}, fee {MONEY}", {"id": "S"}),
+    "members": ("band {UUID} NOT NULL REFERENCES bands(id), number INTEGER NOT NULL, name TEXT, PRIMARY KEY (band, number)", {"band": "S", "number": "N"}),
+    "gigs": ("id INTEGER {PK}, band {UUID} NOT NULL REFERENCES bands(id), stage INTEGER NOT NULL REFERENCES stages(id), starts {MOMENT} NOT NULL, minutes INTEGER", {"id": "N"}),
+    "visitors": ("id INTEGER {PK}, mail TEXT NOT NULL UNIQUE, born {DATE}, photo {BYTES}", {"id": "N"}),
+    "tickets": ("code TEXT PRIMARY KEY NOT NULL, visitor INTEGER NOT NULL REFERENCES visitors(id), price {REAL}, paid {BOOLEAN} NOT NULL, sold {MOMENT}", {"code": "S"}),
+    "ratings": ("visitor INTEGER NOT NULL REFERENCES visitors(id), gig INTEGER NOT NULL REFERENCES gigs(id), stars INTEGER, words TEXT, PRIMARY KEY (visitor, gig)", {"visitor": "N", "gig": "N"}),
+    "crews": ("id INTEGER {PK}, name TEXT, boss INTEGER REFERENCES crews(id)", {"id": "N"}),
+    "shifts": ("crew INTEGER NOT NULL REFERENCES crews(id), day {DATE} NOT NULL, begins {TIME}, PRIMARY KEY (crew, day)", {"crew": "N", "day": "S"}),
+    "settings": ("name TEXT PRIMARY KEY NOT NULL, setting TEXT", {"name": "S"}),
+}
+IN_SQLITE = {"PK": "PRIMARY KEY AUTOINCREMENT", "BOOLEAN": "INTEGER", "UUID": "TEXT", "DATE": "TEXT", "JSON": "TEXT", "MONEY": "NUMERIC", "MOMENT": "TEXT", "BYTES": "BLOB",
+             "REAL": "REAL", "TIME": "TEXT"}
+IN_POSTGRESQL = {"PK": "GENERATED BY DEFAULT AS IDENTITY PRIMARY KEY", "BOOLEAN": "boolean", "UUID": "uuid", "DATE": "date", "JSON": "jsonb", "MONEY": "numeric(10,2)",
+                 "MOMENT": "timestamptz", "BYTES": "bytea", "REAL": "double precision", "TIME": "time"}
+
+
+def festival(types):
+    return {table: "CREATE TABLE %s (%s);" % (table, text.format(**types)) for table, (text, _) in FESTIVAL.items()}
+
+
+def as_item_table(keys):
+    return json.dumps({"AttributeDefinitions": [{"AttributeName": name, "AttributeType": kind} for name, kind in keys.items()],
+                       "KeySchema": [{"AttributeName": name, "KeyType": kind} for name, kind in zip(keys, ("HASH", "RANGE"))], "BillingMode": "PAY_PER_REQUEST"})
+
+
+def fill(db):
+    uuid = "00000000-0000-4000-8000-%012d"
+    moment = "2026-0%d-1%d 1%d:30:00+00:00"
+    db.executemany("INSERT INTO stages VALUES (?, ?, ?, ?)", [(i, "Stage %d" % i, i * 1000, i % 2) for i in range(1, 8)])
+    db.executemany("INSERT INTO bands VALUES (?, ?, ?, ?, ?)", [(uuid % i, "Bänd %d ☃" % i, "19%02d-02-03" % i if i % 3 else None, '{"a": [1, %d], "bb": null}' % i, i + 0.25) for i in range(1, 60)])
+    db.executemany("INSERT INTO members VALUES (?, ?, ?)", [(uuid % (1 + i % 59), i, "M'%d" % i) for i in range(1, 150)])
+    db.executemany("INSERT INTO gigs VALUES (?, ?, ?, ?, ?)", [(i, uuid % (1 + i % 59), 1 + i % 7, moment % (1 + i % 9, i % 10, i % 10), i) for i in range(1, 90)])
+    db.executemany("INSERT INTO visitors VALUES (?, ?, ?, ?)", [(i, "v%d@x" % i, "2000-01-0%d" % (1 + i % 9), bytes([i % 256, 0, 255]) if i % 2 else None) for i in range(1, 400)])
+    db.executemany("INSERT INTO tickets VALUES (?, ?, ?, ?, ?)", [("T-%d" % i, 1 + i % 399, i / 8, i % 2, moment % (1 + i % 9, i % 10, i % 10) if i % 2 else None) for i in range(1, 700)])
+    db.executemany("INSERT INTO ratings VALUES (?, ?, ?, ?)", [(1 + i % 399, 1 + i % 89, i % 6, "so %d" % i if i % 4 else None) for i in range(1, 300)])
+    db.executemany("INSERT INTO crews VALUES (?, ?, ?)", [(i, "C%d" % i, i // 2 or None) for i in range(1, 12)])
+    db.executemany("INSERT INTO shifts VALUES (?, ?, ?)", [(i, "2026-05-0%d" % d, "08:%02d:00" % d) for i in range(1, 12) for d in range(1, 5)])
+    db.executemany("INSERT INTO settings VALUES (?, ?)", [("s%d" % i, None if i == 3 else "x" * i) for i in range(9)])
+
+
+def ten_tables_go_round_three_kinds_of_stores(server):
+    with dynamodb_local() as items, databases(server, "festival") as ((db, url),):
+        lite, pg = festival(IN_SQLITE), festival(IN_POSTGRESQL)
+        folder = Folder("", items.environment)
+        for table, (_, keys) in FESTIVAL.items():
+            folder.write("lite_%s.sql" % table, lite[table])
+            folder.write("pg_%s.sql" % table, pg[table])
+            folder.write("item_%s.json" % table, as_item_table(keys))
+        stores = {"lite": ("sqlite:first.db", "lite_%s.sql"), "pg": (url, "pg_%s.sql"), "item": ("dynamodb:", "item_%s.json"), "end": ("sqlite:last.db", "lite_%s.sql")}
+
+        def plan(one, other):
+            lines = "\n".join("  - {from: a/%s, to: b/%s, create: %s}" % (table, table, stores[other][1] % table) for table in FESTIVAL)
+            folder.write("%s.yaml" % other, (MOVE % lines).replace('"A"', json.dumps(stores[one][0])).replace('"B"', json.dumps(stores[other][0])).replace(
+                "migration: move", "migration: to_" + other).replace("sync: capture", "sync: capture\nbackup: none" + ("\ncutover: {hold: none}" if "item" in (one, other) else "")))
+            return other + ".yaml"
+
+        def rows(connection):
+            return {table: sorted(connection.execute("SELECT * FROM " + table).fetchall(), key=repr) for table in FESTIVAL}
+        with contextlib.closing(folder.lite("first.db")) as first, contextlib.closing(folder.lite("last.db")) as last:
+            for table in FESTIVAL:
+                first.execute(lite[table])
+            fill(first)
+            first.execute("DELETE FROM visitors WHERE id = 399")
+            first.execute("DELETE FROM tickets WHERE visitor = 399")
+            first.execute("DELETE FROM ratings WHERE visitor = 399")
+            # Each of the three goes on, live, while it is copied.
+            there = plan("lite", "pg")
+            folder.run("run", "--yes", "--until", "follow", plan=there)
+            first.execute("UPDATE bands SET about = '{\"c\": 1.50}', fee = 99.5 WHERE name LIKE '%7%'")
+            first.execute("INSERT INTO tickets VALUES ('T-live', 5, 1.5, 1, '2026-09-09 09:09:09.25+00:00')")
+            folder.run("run", "--yes", plan=there)
+            assert db.execute("INSERT INTO visitors (mail) VALUES ('next') RETURNING id").fetchone() == (400,)  # never 399 again
+            db.execute("DELETE FROM visitors WHERE id = 400")
+            on = plan("pg", "item")
+            folder.run("run", "--yes", "--until", "follow", plan=on)
+            db.execute("UPDATE gigs SET minutes = NULL WHERE id = 3; DELETE FROM settings WHERE name = 's1'; INSERT INTO shifts VALUES (2, '2026-06-01', NULL)")
+            folder.run("run", "--yes", plan=on)
+            back = plan("item", "end")
+            folder.run("run", "--yes", "--until", "verify", plan=back)
+            first.execute("UPDATE gigs SET minutes = NULL WHERE id = 3")
+            first.execute("DELETE FROM settings WHERE name = 's1'")
+            first.execute("INSERT INTO shifts VALUES (2, '2026-06-01', NULL)")
+            wanted, found = rows(first), rows(last)
+            for table in FESTIVAL:
+                assert wanted[table] == found[table], (table, [row for row in wanted[table] if row not in found[table]][:3], [row for row in found[table] if row not in wanted[table]][:3])
+            # And each goes back.
+            for one in (back, on, there):
+                folder.run("rollback", "--yes", plan=one)
+        assert rows_left(db) == [] and items.client("dynamodb").list_tables()["TableNames"] == []
+        folder.close()
+
+
+def rows_left(db):
+    return [name for (name,) in db.execute(EVERYTHING)]
+
+
+TESTS = [a_table_like_the_source_has_all_that_the_source_has, files_may_refer_to_each_other, tables_that_are_there_keep_their_foreign_keys,
+         a_role_that_may_not_is_told_what_it_needs, any_type_is_a_key_in_sqlite_as_well, ten_tables_go_round_three_kinds_of_stores]
+
+
+def main():
+    wanted, failed = sys.argv[1:], 0
+    with postgresql() as server:
+        for test in TESTS:
+            if wanted and test.__name__ not in wanted:
+                continue
+            try:
+                test(server)
+                print("ok     " + test.__name__, flush=True)
+            except Exception as error:  # the others go on
+                failed += 1
+                line = error.__traceback__.tb_next.tb_lineno
+                print("FAILED %s, line %d: %s: %s" % (test.__name__, line, type(error).__name__, error), flush=True)
+    sys.exit(1 if failed else 0)
+
+
+main()
