@@ -627,6 +627,41 @@ def what_people_have_said_of_a_table_stays(server):
     assert "people.boss is to become" in told, told
 
 
+APART = """
+CREATE EXTENSION IF NOT EXISTS btree_gist;
+CREATE TABLE people (id varchar(36) PRIMARY KEY, mail text NOT NULL, slot integer, code text, active boolean DEFAULT true, span int4range);
+CREATE UNIQUE INDEX people_mail ON people (lower(mail));
+CREATE UNIQUE INDEX people_code ON people (code) WHERE active;
+ALTER TABLE people ADD CONSTRAINT alone EXCLUDE USING gist (slot WITH =, span WITH &&) WHERE (active);
+INSERT INTO people SELECT gen_random_uuid()::text, 'M' || n || '@x', n % 7, 'c' || n, true, int4range(n * 10, n * 10 + 9) FROM generate_series(1, 600) n;
+"""
+# Every row gets what another one had: first away, then there.
+ROUND = """
+CREATE TEMP TABLE now AS SELECT id, mail, slot, code, span, row_number() OVER (ORDER BY md5(id::text)) AS at FROM people;
+UPDATE people SET active = false, mail = 'away ' || id::text;
+UPDATE people p SET mail = upper(b.mail), slot = b.slot, code = b.code, span = b.span FROM now a JOIN now b ON b.at = a.at % (SELECT count(*) FROM now) + 1 WHERE p.id = a.id;
+UPDATE people SET active = true;
+DROP TABLE now;
+"""
+
+
+def what_expressions_and_exclusions_keep_apart_may_move(server):
+    world = World(server, APART)
+    world.run("run", "--yes", "--until", "copy")
+    world.sql(ROUND)
+    # One goes, and another has his mail address; a deleted one and a new one change places.
+    world.sql("CREATE TEMP TABLE one AS SELECT * FROM people LIMIT 40; DELETE FROM people WHERE id IN (SELECT id FROM one);"
+              "INSERT INTO people SELECT gen_random_uuid()::text, lower(mail), slot, code, active, span FROM one")
+    wanted = world.sql("SELECT mail, slot, code, active, span::text FROM people ORDER BY 1")
+    world.run("run", "--yes")
+    assert world.sql("SELECT mail, slot, code, active, span::text FROM people ORDER BY 1") == wanted
+    world.sql(ROUND.replace("upper", "lower"))
+    wanted = world.sql("SELECT id::text, mail, slot, code, active, span::text FROM people ORDER BY 1")
+    world.run("rollback", "--yes")
+    assert world.sql("SELECT id, mail, slot, code, active, span::text FROM people ORDER BY 1") == wanted
+    world.nothing_is_left()
+
+
 def what_others_read_of_the_database_is_looked_at(server):
     world = World(server, SMALL)
     world.sql("CREATE PUBLICATION everything FOR ALL TABLES")
@@ -665,7 +700,8 @@ def finish_that_is_killed_goes_on(server):
 TESTS = [goes_there_and_back_under_writers, survives_being_killed_anywhere, keeps_everything_that_hangs_on_a_table, ends_with_finish, other_pairs_of_types,
          refuses_what_cannot_be_converted, what_a_second_reader_found, a_bad_key_that_came_and_went_stops_nothing, a_blocking_transaction_is_named_and_outlived, tells_its_story, finish_that_is_killed_goes_on,
          keys_that_come_again_find_their_way_back, a_rule_that_is_off_stays_off_and_owners_stay, what_people_have_said_of_a_table_stays,
-         rows_too_large_for_the_old_side_come_back_with_the_next_switch, what_others_read_of_the_database_is_looked_at]
+         rows_too_large_for_the_old_side_come_back_with_the_next_switch, what_others_read_of_the_database_is_looked_at,
+         what_expressions_and_exclusions_keep_apart_may_move]
 
 
 def main():

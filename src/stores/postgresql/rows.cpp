@@ -264,7 +264,8 @@ class Writer final : public BatchWriter {
                    const LastChanges& last, Applied& applied) {
     if (batch.rows.empty()) return true;
     ASSIGN_OR_RETURN(const Cells arrays, arrays_of(batch.rows, columns_.size()));
-    const bool may_move = !table_.uniques.empty() || !table_.other_uniques.empty();
+    const bool may_move =
+        !table_.uniques.empty() || !table_.other_uniques.empty() || table_.has_checks;
     if (may_move) TRY(connection.execute("SAVEPOINT whimbrel_put"));
     // All of them give way first: a value may move from one row to another, and a column that is
     // always given by the database is never updated.
@@ -273,7 +274,7 @@ class Writer final : public BatchWriter {
     Result<std::int64_t> put = connection.run(insert_sql(place, !gives_way), arrays);
     if (put.ok()) return true;
     const std::string state = connection.sqlstate();
-    if (may_move && state == "23505") {
+    if (may_move && (state == "23505" || state == "23P01")) {  // unique, or an exclusion
       TRY(connection.execute("ROLLBACK TO SAVEPOINT whimbrel_put"));
       ASSIGN_OR_RETURN(applied.blocked_by, blockers(connection, place, batch, last, arrays));
       if (!applied.blocked_by.empty()) return false;
@@ -302,28 +303,76 @@ class Writer final : public BatchWriter {
     return rows.at(0).at(0) == "f";
   }
 
+  // What one index keeps apart, as the catalogue spells it.
+  struct Apart {
+    Cells expressions;
+    Cells operators;
+    Cell only_where;
+    bool nulls_are_equal = false;
+  };
+  // Unique indexes and exclusion constraints, over columns, expressions, and some rows only.
+  Result<std::vector<Apart>> kept_apart(Connection& connection, const std::string& place) const {
+    ASSIGN_OR_RETURN(
+        const auto rows,
+        connection.query(
+            "SELECT (SELECT array_agg(pg_get_indexdef(i.indexrelid, n, false) ORDER BY n) FROM "
+            "generate_series(1, i.indnkeyatts) n), coalesce((SELECT array_agg(format('OPERATOR("
+            "%I.%s)', s.nspname, o.oprname) ORDER BY k.at) FROM unnest(x.conexclop) WITH "
+            "ORDINALITY k(operator, at) JOIN pg_operator o ON o.oid = k.operator JOIN pg_namespace "
+            "s ON s.oid = o.oprnamespace), array_fill('='::text, ARRAY[i.indnkeyatts::int])), "
+            "pg_get_expr(i.indpred, i.indrelid), coalesce((to_jsonb(i) ->> "
+            "'indnullsnotdistinct')::boolean, false) FROM pg_index i LEFT JOIN pg_constraint x ON "
+            "x.conindid = i.indexrelid AND x.contype = 'x' WHERE i.indrelid = $1::text::regclass "
+            "AND (i.indisunique OR i.indisexclusion) AND NOT i.indisprimary AND i.indisvalid",
+            {place}));
+    std::vector<Apart> all;
+    for (const Cells& row : rows) {
+      all.push_back({cells_of(*row[0]), cells_of(*row[1]), row[2], row[3] == "t"});
+    }
+    return all;
+  }
+
+  // Rows that are not among the changes and hold what a row of these is to have.
   Result<std::vector<Row>> blockers(Connection& connection, const std::string& place,
                                     const Batch& batch, const LastChanges& last,
                                     const Cells& arrays) {
+    std::vector<std::string> values;
+    for (std::size_t i = 0; i < columns_.size(); ++i) {
+      values.push_back(fmt::format("given.v{}::{} AS {}", i,
+                                   column_of(table_, columns_[i]).declared,
+                                   quote_name(columns_[i])));
+    }
     std::set<Row, RowLess> found;
-    for (const std::vector<std::string>& unique : table_.uniques) {
-      std::vector<std::size_t> at;
-      for (const std::string& name : unique) {
-        const auto it = std::ranges::find(columns_, name);
-        if (it != columns_.end()) at.push_back(static_cast<std::size_t>(it - columns_.begin()));
+    ASSIGN_OR_RETURN(const std::vector<Apart> indexes, kept_apart(connection, place));
+    for (const Apart& index : indexes) {
+      std::vector<std::string> names;
+      std::vector<std::string> on;
+      for (std::size_t i = 0; i < index.expressions.size(); ++i) {
+        const std::string name = fmt::format("whimbrel_{}", i);
+        names.push_back(*index.expressions[i] + " AS " + name);
+        on.push_back(
+            fmt::format("a.{0} {1} b.{0}", name,
+                        index.nulls_are_equal ? "IS NOT DISTINCT FROM" : *index.operators[i]));
       }
-      if (at.size() != unique.size()) continue;
-      ASSIGN_OR_RETURN(
-          const auto rows,
-          connection.query(
-              fmt::format("SELECT {} FROM {} JOIN {} t ON {}", qualified(table_.key, "t."),
-                          given(columns_.size()), place, matches(table_, unique, at)),
-              arrays));
-      for (const Cells& cells : rows) {
+      const std::string where = index.only_where ? " WHERE " + *index.only_where : "";
+      // Where the index is over a column that is not among the written ones, it cannot be asked.
+      TRY(connection.execute("SAVEPOINT whimbrel_ask"));
+      const auto rows = connection.query(
+          fmt::format("SELECT {} FROM (SELECT {} FROM (SELECT {} FROM {}) g{}) b JOIN (SELECT {}, "
+                      "{} FROM {}{}) a ON {}",
+                      qualified(table_.key, "a."), join(names, ", "), join(values, ", "),
+                      given(columns_.size()), where, name_list(table_.key), join(names, ", "),
+                      place, where, join(on, " AND ")),
+          arrays);
+      if (!rows.ok() && rows.error().code == ErrorCode::unavailable) return rows.error();
+      TRY(connection.execute("ROLLBACK TO SAVEPOINT whimbrel_ask"));
+      if (!rows.ok()) continue;
+      for (const Cells& cells : rows.value()) {
         Row key = row_of(key_types_of(table_), cells);
+        if (last.contains(key)) continue;
         const bool is_of_batch =
             std::ranges::any_of(batch.keys, [&](const Row& one) { return same(one, key); });
-        if (!is_of_batch && !last.contains(key)) found.insert(std::move(key));
+        if (!is_of_batch) found.insert(std::move(key));
       }
     }
     return std::vector<Row>(found.begin(), found.end());
