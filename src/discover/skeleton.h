@@ -17,8 +17,10 @@ struct Skeleton {
 };
 
 // Nothing where the store speaks no SQL, or would not take such a table.
-std::optional<Skeleton> skeleton_of(const TableSchema& source, const std::string& name,
-                                    Store& target);
+std::optional<Skeleton> skeleton_of(const TableSchema& source, const Store& from,
+                                    const std::string& name, Store& target);
+// What a table would be called in another store: without the schema where that one has none.
+std::string name_there(const std::string& table, const Store& from, const Store& target);
 // `x_v2`, or the next that is free.
 std::string next_name(const std::string& table, const std::vector<std::string>& taken);
 

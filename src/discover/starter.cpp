@@ -143,9 +143,9 @@ class StarterWriter {
   Status skeleton(int at, bool live) {
     const TableSample& source = old_.table(at);
     const Side& side = target_side();
-    const std::string name =
-        inside_ ? next_name(source.schema.name, side.names) : source.schema.name;
-    std::optional<Skeleton> made = skeleton_of(source.schema, name, *side.store);
+    const std::string name = inside_ ? next_name(source.schema.name, side.names)
+                                     : name_there(source.schema.name, *old_.store, *side.store);
+    std::optional<Skeleton> made = skeleton_of(source.schema, *old_.store, name, *side.store);
     if (!made) return {};
     for (const ForeignKey& key : made->target.schema.foreign_keys) reference(key, live, *made);
     std::string ddl;

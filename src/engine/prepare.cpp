@@ -302,7 +302,7 @@ Status Engine::carry_numbers(Direction direction) {
     const std::string& read = (forward ? move.mapping.source : move.mapping.target).name;
     const std::string& raised = (forward ? move.mapping.target : move.mapping.source).name;
     ASSIGN_OR_RETURN(const std::int64_t last, from.last_number(read));
-    if (last > 0) TRY(to.raise_number(raised, last));
+    TRY(to.raise_number(raised, last));
   }
   return {};
 }

@@ -84,6 +84,7 @@ class Binder {
     migration_.only_copies = plan_.only_copies();
     if (migration_.only_copies) learn_schemas();
     shapes_ = std::make_unique<Shapes>(stores_, entries_, plan_.sync == Sync::dual, diagnostics_);
+    read_files_in_any_order();
     for (const TableEntry& entry : entries_) TRY(table(entry));
     refer_like_the_source();
     shapes_->keep_apart();
@@ -369,6 +370,29 @@ class Binder {
     migration_.moves.push_back(std::move(move));
     references_.push_back(found.references);
     return {};
+  }
+
+  // A file may refer to a table that another file of the plan makes, and a store remembers what it
+  // has read: here those are read that can be, until no more can. Mistakes are told later.
+  void read_files_in_any_order() {
+    std::vector<const TableEntry*> left;
+    for (const TableEntry& entry : entries_) {
+      const bool is_read_in_order = kind_of(entry.to.alias) != "postgresql";
+      if (!is_read_in_order && entry.create_file && stores_.contains(entry.to.alias)) {
+        left.push_back(&entry);
+      }
+    }
+    for (std::size_t before = left.size() + 1; left.size() < before && left.size() > 1;) {
+      before = left.size();
+      std::erase_if(left, [&](const TableEntry* entry) {
+        std::ifstream in(std::filesystem::path(plan_.folder) / *entry->create_file,
+                         std::ios::binary);
+        std::stringstream ddl;
+        ddl << in.rdbuf();
+        Catalog& catalog = stores_.at(entry->to.alias)->catalog();
+        return in && catalog.parse(ddl.str(), entry->to.table).ok();
+      });
+    }
   }
 
   // A table made like another refers to what became of the tables that the other one refers to.

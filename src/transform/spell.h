@@ -22,6 +22,10 @@ class Dialect {
   virtual std::string quote(std::string_view identifier) const = 0;
   // Of a table by the name that the store has given it.
   virtual std::string quote_table(std::string_view table) const { return quote(table); }
+  // A type that holds what a column declared so in another kind of store holds.
+  virtual std::string type_like(std::string_view declared) const { return std::string(declared); }
+  // What stands behind the type of a column that numbers its rows by itself.
+  virtual std::string own_numbers() const { return ""; }
   // How expressions are spelled; null where only columns by their names are.
   virtual const Spelling* spelling() const { return nullptr; }
 };

@@ -322,12 +322,48 @@ def ten_tables_go_round_three_kinds_of_stores(server):
         folder.close()
 
 
+def init_says_a_schema_in_the_words_of_another_kind(server):
+    """What it writes runs as it is, there and back into a file of the first kind; nothing is edited."""
+    with databases(server, "festival") as ((db, url),):
+        folder = Folder("", {"OLD_URL": url, "NEW_URL": url})
+        with contextlib.closing(folder.lite("first.db")) as first, contextlib.closing(folder.lite("last.db")) as last:
+            for ddl in festival(IN_SQLITE).values():
+                first.execute(ddl)
+            first.execute("CREATE TABLE defaults (id INTEGER PRIMARY KEY, word VARCHAR(9) DEFAULT 'it', number INT DEFAULT -1, yes BOOLEAN NOT NULL DEFAULT 0, half REAL DEFAULT 0.5,"
+                          "at DATETIME, UNIQUE (word, number))")
+            first.execute("INSERT INTO defaults VALUES (1, 'a', 2, 1, 0.25, '2026-01-02 03:04:05')")
+            fill(first)
+            before = {table: sorted(first.execute("SELECT * FROM " + table).fetchall(), key=repr) for table in (*FESTIVAL, "defaults")}
+            subprocess.run([BINARY, "init", "sqlite:first.db", url, "--output", "there.yaml"], cwd=folder.path, check=True, capture_output=True)
+            folder.run("run", "--yes", "--until", "follow", plan="there.yaml")
+            folder.run("run", "--yes", plan="there.yaml")
+            assert db.execute("SELECT count(*) FROM pg_constraint WHERE contype = 'f' AND convalidated").fetchone() == (8,)
+            assert db.execute("INSERT INTO defaults (at) VALUES (now()) RETURNING id, word, number, yes, half").fetchone() == (2, "it", -1, False, 0.5)
+            db.execute("DELETE FROM defaults WHERE id = 2")
+            files = {file.name: file.read_text() for file in folder.path.glob("*.sql")}
+            for name in files:
+                (folder.path / name).unlink()
+            subprocess.run([BINARY, "init", url, "sqlite:last.db", "--output", "back.yaml"], cwd=folder.path, check=True, capture_output=True)
+            folder.run("run", "--yes", plan="back.yaml")
+            for table, rows in before.items():
+                assert rows == sorted(last.execute("SELECT * FROM " + table).fetchall(), key=repr), table
+            assert last.execute("SELECT count(*) FROM pragma_foreign_key_check").fetchone() == (0,)
+            assert len(last.execute("SELECT * FROM pragma_foreign_key_list('ratings')").fetchall()) == 2
+            folder.run("rollback", "--yes", plan="back.yaml")
+            for name, text in files.items():
+                folder.write(name, text)
+            folder.run("rollback", "--yes", plan="there.yaml")
+        assert rows_left(db) == []
+        folder.close()
+
+
 def rows_left(db):
     return [name for (name,) in db.execute(EVERYTHING)]
 
 
 TESTS = [a_table_like_the_source_has_all_that_the_source_has, files_may_refer_to_each_other, tables_that_are_there_keep_their_foreign_keys,
-         a_role_that_may_not_is_told_what_it_needs, any_type_is_a_key_in_sqlite_as_well, ten_tables_go_round_three_kinds_of_stores]
+         a_role_that_may_not_is_told_what_it_needs, any_type_is_a_key_in_sqlite_as_well, init_says_a_schema_in_the_words_of_another_kind,
+         ten_tables_go_round_three_kinds_of_stores]
 
 
 def main():

@@ -202,13 +202,20 @@ Status stop_references_to(Connection& connection, const std::string& oid) {
 
 namespace {
 
+struct OwnSequence {
+  std::string oid;
+  // The highest number that a row has, as SQL; "0" where no index would find it quickly.
+  std::string highest;
+};
+
 // Sequences that belong to a column of the table and count upwards. Those of a retype's tables are
 // the exchange's affair.
-Result<std::vector<std::string>> sequences_of(Connection& connection, const std::string& table) {
-  if (is_new_table(table)) return std::vector<std::string>{};
+Result<std::vector<OwnSequence>> sequences_of(Connection& connection, const std::string& table) {
+  std::vector<OwnSequence> all;
+  if (is_new_table(table)) return all;
   const Result<Place> place = place_of(connection, table);
   if (!place.ok()) {
-    if (place.error().code == ErrorCode::not_found) return std::vector<std::string>{};
+    if (place.error().code == ErrorCode::not_found) return all;
     return place.error();
   }
   ASSIGN_OR_RETURN(const bool any, has_own(connection, "retyped"));
@@ -216,61 +223,64 @@ Result<std::vector<std::string>> sequences_of(Connection& connection, const std:
     ASSIGN_OR_RETURN(const auto pairs, retyped_pairs(connection));
     if (std::ranges::count(pairs, place.value().oid, &RetypedPair::source_oid) > 0 ||
         std::ranges::count(pairs, place.value().oid, &RetypedPair::target_oid) > 0) {
-      return std::vector<std::string>{};
+      return all;
     }
   }
   ASSIGN_OR_RETURN(
       const auto rows,
-      connection.query("SELECT d.objid FROM pg_depend d JOIN pg_sequence s ON s.seqrelid = d.objid "
-                       "WHERE d.classid = 'pg_class'::regclass AND d.refclassid = "
-                       "'pg_class'::regclass AND d.deptype IN ('a', 'i') AND d.refobjid = $1::oid "
-                       "AND d.refobjsubid > 0 AND s.seqincrement > 0",
+      connection.query("SELECT d.objid, CASE WHEN EXISTS (SELECT FROM pg_index i WHERE i.indrelid "
+                       "= a.attrelid AND i.indkey[0] = a.attnum AND i.indisvalid AND i.indpred IS "
+                       "NULL) THEN format('coalesce((SELECT max(%I) FROM %s)::bigint, 0)', "
+                       "a.attname, a.attrelid::regclass) ELSE '0' END FROM pg_depend d JOIN "
+                       "pg_sequence s ON s.seqrelid = d.objid JOIN pg_attribute a ON a.attrelid = "
+                       "d.refobjid AND a.attnum = d.refobjsubid WHERE d.classid = "
+                       "'pg_class'::regclass AND d.refclassid = 'pg_class'::regclass AND d.deptype "
+                       "IN ('a', 'i') AND d.refobjid = $1::oid AND s.seqincrement > 0",
                        {place.value().oid}));
-  std::vector<std::string> all;
-  for (const Cells& row : rows) all.push_back(*row[0]);
+  for (const Cells& row : rows) all.push_back({*row[0], *row[1]});
   return all;
-}
-
-Status for_each_sequence(Connection& connection, const std::string& table, const std::string& sql,
-                         std::int64_t number) {
-  ASSIGN_OR_RETURN(const std::vector<std::string> sequences, sequences_of(connection, table));
-  for (const std::string& sequence : sequences) {
-    const auto set = connection.query(sql, {sequence, std::to_string(number)});
-    if (!set.ok()) return set.error();
-  }
-  return {};
 }
 
 }  // namespace
 
 Result<std::int64_t> last_number(Connection& connection, const std::string& table) {
   std::int64_t last = 0;
-  ASSIGN_OR_RETURN(const std::vector<std::string> sequences, sequences_of(connection, table));
-  for (const std::string& sequence : sequences) {
+  ASSIGN_OR_RETURN(const std::vector<OwnSequence> sequences, sequences_of(connection, table));
+  for (const OwnSequence& sequence : sequences) {
     ASSIGN_OR_RETURN(
         const auto rows,
-        connection.query("SELECT coalesce(pg_sequence_last_value($1::oid), 0)", {sequence}));
+        connection.query("SELECT coalesce(pg_sequence_last_value($1::oid), 0)", {sequence.oid}));
     last = std::max<std::int64_t>(last, std::stoll(*rows.at(0).at(0)));
   }
   return last;
 }
 
+// Rows that came with their numbers have not moved the sequence.
 Status raise_number(Connection& connection, const std::string& table, std::int64_t number) {
-  return for_each_sequence(
-      connection, table,
-      "SELECT setval(seqrelid::regclass, least($2::bigint, seqmax)) FROM pg_sequence WHERE "
-      "seqrelid "
-      "= $1::oid AND coalesce(pg_sequence_last_value(seqrelid), 0) < least($2::bigint, seqmax)",
-      number);
+  ASSIGN_OR_RETURN(const std::vector<OwnSequence> sequences, sequences_of(connection, table));
+  for (const OwnSequence& sequence : sequences) {
+    const auto set = connection.query(
+        fmt::format("SELECT setval(seqrelid::regclass, v) FROM pg_sequence, LATERAL (SELECT least("
+                    "greatest($2::bigint, {}), seqmax) AS v) x WHERE seqrelid = $1::oid AND v >= "
+                    "seqmin AND v > coalesce(pg_sequence_last_value(seqrelid), 0)",
+                    sequence.highest),
+        {sequence.oid, std::to_string(number)});
+    if (!set.ok()) return set.error();
+  }
+  return {};
 }
 
 Status put_number_back(Connection& connection, const std::string& table, std::int64_t number) {
-  return for_each_sequence(
-      connection, table,
-      "SELECT setval(seqrelid::regclass, CASE $2::bigint WHEN 0 THEN seqstart ELSE "
-      "least($2::bigint, "
-      "seqmax) END, $2::bigint <> 0) FROM pg_sequence WHERE seqrelid = $1::oid",
-      number);
+  ASSIGN_OR_RETURN(const std::vector<OwnSequence> sequences, sequences_of(connection, table));
+  for (const OwnSequence& sequence : sequences) {
+    const auto set = connection.query(
+        "SELECT setval(seqrelid::regclass, CASE $2::bigint WHEN 0 THEN seqstart ELSE "
+        "greatest(least($2::bigint, seqmax), seqmin) END, $2::bigint <> 0) FROM pg_sequence WHERE "
+        "seqrelid = $1::oid",
+        {sequence.oid, std::to_string(number)});
+    if (!set.ok()) return set.error();
+  }
+  return {};
 }
 
 Result<std::vector<std::string>> dangling(Connection& connection, const std::string& table) {

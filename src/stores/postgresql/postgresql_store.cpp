@@ -433,6 +433,9 @@ Status PostgresqlStore::make_parsed(Connection& connection, const std::string& d
     const std::lock_guard lock(mutex_);
     known = parsed_;
   }
+  std::erase_if(known, [&](const auto& one) {
+    return one.first.schema == name.schema && one.first.table == name.table;
+  });
   std::string text = to_be_parsed(ddl, name);
   TRY(connection.execute("ROLLBACK TO SAVEPOINT whimbrel_parse"));
   for (const auto& [other, other_ddl] : known) {
@@ -447,7 +450,7 @@ Status PostgresqlStore::make_parsed(Connection& connection, const std::string& d
   Status made = connection.execute(text);
   if (!made.ok() && connection.sqlstate() == no_such_table) {
     Error error = std::move(made).error();
-    error.hint = "a table that refers to another one of the plan stands behind it in the plan";
+    error.hint = "make it first, or move it in the same plan";
     return error;
   }
   return made;
@@ -487,6 +490,9 @@ Result<TableSchema> PostgresqlStore::parse(const std::string& ddl, const std::st
   }
   parsed.reference_ddl =
       references_of(parsed, parsed.name, [](const ForeignKey& key) { return key.parent; });
+  std::erase_if(parsed_, [&](const auto& one) {
+    return one.first.schema == schema && one.first.table == name.table;
+  });
   parsed_.emplace_back(TableName{schema, name.table}, ddl);
   return parsed;
 }

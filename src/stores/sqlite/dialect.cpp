@@ -44,6 +44,19 @@ std::string SqliteDialect::quote(std::string_view identifier) const {
   return quote_name(identifier);
 }
 
+// By the names that PostgreSQL's types have: https://www.postgresql.org/docs/current/datatype.html
+std::string SqliteDialect::type_like(std::string_view declared) const {
+  const std::string type = ascii_lower(declared);
+  for (const std::string_view whole : {"smallint", "integer", "bigint"}) {
+    if (type == whole) return "INTEGER";
+  }
+  if (type == "boolean") return "BOOLEAN";
+  if (type == "bytea") return "BLOB";
+  if (type == "real" || type == "double precision") return "REAL";
+  const bool is_exact = type.starts_with("numeric") && !type.ends_with("]");
+  return is_exact ? "NUMERIC" : "TEXT";
+}
+
 std::optional<std::string> SqliteDialect::literal(const Value& value) const {
   switch (value.kind()) {
     case Kind::null:
