@@ -14,7 +14,7 @@ namespace {
 // The default of a column as another kind of store understands it; "" where that cannot be said.
 std::string default_like(const ColumnSchema& column, const std::string& type) {
   const std::string& sql = column.default_sql;
-  const std::size_t cast = sql.rfind("::");  // PostgreSQL says the type of a literal
+  const std::size_t cast = sql.rfind("::");  // a server may say the type of a literal
   const std::string value = cast == std::string::npos ? sql : sql.substr(0, cast);
   if (value.empty()) return "";
   const bool is_text = value.size() >= 2 && value.front() == '\'' && value.back() == '\'' &&

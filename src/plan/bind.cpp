@@ -377,10 +377,7 @@ class Binder {
   void read_files_in_any_order() {
     std::vector<const TableEntry*> left;
     for (const TableEntry& entry : entries_) {
-      const bool is_read_in_order = kind_of(entry.to.alias) != "postgresql";
-      if (!is_read_in_order && entry.create_file && stores_.contains(entry.to.alias)) {
-        left.push_back(&entry);
-      }
+      if (entry.create_file && stores_.contains(entry.to.alias)) left.push_back(&entry);
     }
     for (std::size_t before = left.size() + 1; left.size() < before && left.size() > 1;) {
       before = left.size();
