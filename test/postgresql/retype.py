@@ -120,7 +120,7 @@ class World:
             "views": self.sql("SELECT c.relname, pg_get_viewdef(c.oid) FROM pg_class c WHERE c.relnamespace = 'public'::regnamespace AND relkind IN ('v', 'm') ORDER BY 1"),
             "policies": self.sql("SELECT * FROM pg_policies WHERE schemaname = 'public' ORDER BY tablename, policyname"),
             "publications": self.sql("SELECT pubname, schemaname, tablename, attnames::text, rowfilter FROM pg_publication_tables ORDER BY 1, 3"),
-            "statistics": self.sql("SELECT pg_get_statisticsobjdef(oid) FROM pg_statistic_ext ORDER BY 1"),
+            "statistics": self.sql("SELECT pg_get_statisticsobjdef(oid), stxstattarget, obj_description(oid, 'pg_statistic_ext') FROM pg_statistic_ext ORDER BY 1"),
             "sequences": self.sql("""SELECT s.relname, d.refobjid::regclass::text, d.refobjsubid, d.deptype FROM pg_class s JOIN pg_depend d ON d.objid = s.oid AND d.classid = 'pg_class'::regclass
                 AND d.refclassid = 'pg_class'::regclass AND d.deptype IN ('a', 'i') WHERE s.relkind = 'S' AND s.relnamespace = 'public'::regnamespace ORDER BY 1"""),
         }
@@ -285,6 +285,8 @@ CREATE TABLE grandchildren (id serial PRIMARY KEY, child bigint REFERENCES child
 CREATE INDEX partly ON children (parent) WHERE other IS NOT NULL;
 CREATE INDEX by_expression ON "Odd.Parents" (lower("100%") DESC NULLS LAST) INCLUDE (code);
 CREATE STATISTICS dependent (dependencies) ON parent, other FROM children;
+ALTER STATISTICS dependent SET STATISTICS 250;
+COMMENT ON STATISTICS dependent IS 'parents and others';
 CREATE VIEW v1 AS SELECT "the id", "100%" FROM "Odd.Parents" WHERE yes;
 CREATE VIEW v2 WITH (security_barrier) AS SELECT v1.*, c.n FROM v1 JOIN children c ON c.parent = v1."the id";
 CREATE MATERIALIZED VIEW m AS SELECT count(*) AS n, feeling FROM "Odd.Parents" GROUP BY feeling;

@@ -456,7 +456,12 @@ class Exchange {
     ASSIGN_OR_RETURN(const auto rows,
                      connection_.query(
                          "SELECT format('DROP STATISTICS %I.%I', n.nspname, s.stxname), "
-                         "pg_get_statisticsobjdef(s.oid) FROM pg_statistic_ext s JOIN pg_namespace "
+                         "pg_get_statisticsobjdef(s.oid) || CASE WHEN s.stxstattarget >= 0 THEN "
+                         "format('; ALTER STATISTICS %I.%I SET STATISTICS %s', n.nspname, "
+                         "s.stxname, s.stxstattarget) ELSE '' END || coalesce((SELECT format('; "
+                         "COMMENT ON STATISTICS %I.%I IS %L', n.nspname, s.stxname, d.description) "
+                         "FROM pg_description d WHERE d.classoid = 'pg_statistic_ext'::regclass "
+                         "AND d.objoid = s.oid), '') FROM pg_statistic_ext s JOIN pg_namespace "
                          "n ON n.oid = s.stxnamespace WHERE s.stxrelid = ANY ($1::oid[])",
                          {going_list_}));
     for (const Cells& row : rows) {
