@@ -197,6 +197,69 @@ def a_role_that_may_not_is_told_what_it_needs(server):
         folder.close()
 
 
+# Names that need quotes or are as long as may be, keys of two columns, a sequence of its own for nobody, partitions.
+LONG = "a" * 63
+ODD = r'''
+CREATE SCHEMA "We ird";
+CREATE SEQUENCE shared START 100;
+CREATE TABLE "We ird"."Ta.b""x" ("a b" int, "c""d" text, n int DEFAULT nextval('shared'), "100%" text DEFAULT 'it''s %', PRIMARY KEY ("a b", "c""d"));
+CREATE UNIQUE INDEX "odd index" ON "We ird"."Ta.b""x" (lower("100%"), n) WHERE n > 0;
+CREATE TABLE "We ird".child (id bigint GENERATED ALWAYS AS IDENTITY (START WITH 1000 INCREMENT BY 5) PRIMARY KEY, x int, y text, up bigint REFERENCES "We ird".child ON DELETE SET NULL,
+  CONSTRAINT "odd fk" FOREIGN KEY (x, y) REFERENCES "We ird"."Ta.b""x" MATCH FULL ON UPDATE CASCADE ON DELETE SET DEFAULT);
+CREATE TABLE deferred (id int PRIMARY KEY, place int UNIQUE DEFERRABLE INITIALLY DEFERRED, word varchar(3) COLLATE "C");
+CREATE TABLE fast (id serial PRIMARY KEY, at date NOT NULL DEFAULT now(), r int4range, EXCLUDE USING gist (r WITH &&));
+CREATE TABLE parts (id int, day date, v text, PRIMARY KEY (id, day)) PARTITION BY RANGE (day);
+CREATE TABLE parts_1 PARTITION OF parts FOR VALUES FROM ('2020-01-01') TO ('2021-01-01');
+CREATE TABLE parts_2 PARTITION OF parts DEFAULT;
+CREATE TABLE LONG (id serial PRIMARY KEY, bbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbb int REFERENCES fast);
+CREATE INDEX ON LONG (bbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbb);
+INSERT INTO "We ird"."Ta.b""x" ("a b", "c""d", "100%") SELECT i, 'k' || i, 'v%' || i FROM generate_series(1, 50) i;
+INSERT INTO "We ird".child (x, y) SELECT i, 'k' || i FROM generate_series(1, 50) i; UPDATE "We ird".child SET up = 1000;
+INSERT INTO deferred SELECT i, i, 'w' || i % 9 FROM generate_series(1, 50) i;
+INSERT INTO fast (r) SELECT int4range(i, i + 1) FROM generate_series(1, 50) i;
+INSERT INTO parts SELECT i, '2020-12-20'::date + i, 'p' || i FROM generate_series(1, 50) i;
+INSERT INTO LONG (bbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbb) SELECT i FROM generate_series(1, 50) i;
+'''.replace("LONG", LONG)
+ODD_TABLES = ['"We ird"."Ta.b""x"', '"We ird".child', "deferred", "fast", "parts", LONG]
+
+
+def odd_tables_are_made_like_the_source_and_come_back(server):
+    def rows(db):
+        return {table: db.execute("SELECT x::text FROM %s x ORDER BY 1" % table).fetchall() for table in ODD_TABLES}
+    indexes = "SELECT indexdef FROM pg_indexes WHERE schemaname IN ('public', 'We ird') AND tablename NOT LIKE 'parts%' ORDER BY 1"
+    keys = "SELECT conrelid::regclass::text, conname, pg_get_constraintdef(oid), convalidated FROM pg_constraint WHERE contype IN ('f', 'x', 'u') ORDER BY 1, 2"
+    with databases(server, "one", "other") as ((a, url_a), (b, url_b)):
+        a.execute(ODD)
+        b.execute('CREATE SCHEMA "We ird"; CREATE SEQUENCE shared START 100')
+        lines = "\n".join("  - {from: %s, to: %s, create: like-source}" % (json.dumps("a/" + one), json.dumps("b/" + one)) for one in ODD_TABLES)
+        folder = Folder((MOVE % lines).replace('"A"', json.dumps(url_a)).replace('"B"', json.dumps(url_b)))
+        folder.run("run", "--yes", "--until", "copy")
+        folder.run("run", "--yes", "--until", "follow")
+        a.execute("""UPDATE "We ird"."Ta.b""x" SET "a b" = "a b" + 1000 WHERE "a b" < 10; DELETE FROM "We ird".child WHERE id = 1000; UPDATE deferred SET place = 51 - place;
+                     DELETE FROM parts WHERE id = 3; UPDATE parts SET day = '2020-02-02' WHERE id = 40; UPDATE fast SET r = int4range(lower(r) + 100, lower(r) + 101)""")
+        folder.run("run", "--yes")
+        assert rows(a) == rows(b)
+        for what in (indexes, keys):
+            assert a.execute(what).fetchall() == b.execute(what).fetchall(), what
+        assert b.execute("INSERT INTO \"We ird\".child (x, y) VALUES (20, 'k20') RETURNING id").fetchone() == (1250,)
+        b.execute("""INSERT INTO fast (r) VALUES ('[9000,9001)'); UPDATE "We ird"."Ta.b""x" SET "a b" = "a b" - 1000 WHERE "a b" > 1000;
+                     UPDATE deferred SET place = 51 - place; DELETE FROM parts WHERE id = 4""")
+        wanted = rows(b)
+        folder.run("rollback", "--yes")
+        assert rows(a) == wanted
+        assert b.execute("SELECT relname FROM pg_class c WHERE relkind IN ('r', 'S') AND relnamespace::regnamespace::text IN ('public', '\"We ird\"', 'whimbrel')").fetchall() == [("shared",)]
+        # Beside the old ones, under other names: what refers to a table that moves refers to the new one.
+        names = {'"We ird"."Ta.b""x"': '"We ird"."new t"', '"We ird".child': '"We ird".child2', "fast": "faster", "deferred": "later"}
+        lines = "\n".join("  - {from: %s, to: %s, create: like-source}" % (json.dumps("a/" + one), json.dumps("a/" + other)) for one, other in names.items())
+        beside = Folder((MOVE % lines).replace('"A"', json.dumps(url_a)).replace('"B"', json.dumps(url_b)))
+        beside.run("run", "--yes")
+        made = [row for (row,) in a.execute("SELECT pg_get_constraintdef(oid) FROM pg_constraint WHERE contype = 'f' AND conrelid = '\"We ird\".child2'::regclass ORDER BY conname")]
+        assert made[0].startswith('FOREIGN KEY (up) REFERENCES "We ird".child2(id)') and made[1].startswith('FOREIGN KEY (x, y) REFERENCES "We ird"."new t"('), made
+        assert a.execute("INSERT INTO faster (r) VALUES ('[9500,9501)') RETURNING id").fetchone() == (52,)
+        for one in (folder, beside):
+            one.close()
+
+
 # The key's type in PostgreSQL and in SQLite, and an expression that makes one of a number.
 KEYS = {
     "uuid": ("TEXT", "('00000000-0000-4000-8000-00000000000' || i)::uuid"), "date": ("TEXT", "'2020-01-01'::date + i"),
@@ -362,7 +425,7 @@ def rows_left(db):
 
 
 TESTS = [a_table_like_the_source_has_all_that_the_source_has, files_may_refer_to_each_other, tables_that_are_there_keep_their_foreign_keys,
-         a_role_that_may_not_is_told_what_it_needs, any_type_is_a_key_in_sqlite_as_well, init_says_a_schema_in_the_words_of_another_kind,
+         a_role_that_may_not_is_told_what_it_needs, odd_tables_are_made_like_the_source_and_come_back, any_type_is_a_key_in_sqlite_as_well, init_says_a_schema_in_the_words_of_another_kind,
          ten_tables_go_round_three_kinds_of_stores]
 
 

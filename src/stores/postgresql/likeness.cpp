@@ -32,15 +32,26 @@ class FreeNames {
     if (old_ != made_ && at != std::string::npos) {
       wanted = name.substr(0, at) + made_ + name.substr(at + old_.size());
     }
-    std::string free = wanted;
+    std::string free = fitting(wanted, "");
     for (int number = 2;; ++number) {
       ASSIGN_OR_RETURN(const bool taken, is_taken(free));
       if (!taken && given_.insert(free).second) return free;
-      free = fmt::format("{}_{}", wanted, number);
+      free = fitting(wanted, fmt::format("_{}", number));
     }
   }
 
  private:
+  // As long as a name may be, by whole characters.
+  static std::string fitting(std::string name, const std::string& suffix) {
+    constexpr std::size_t name_max = 63;
+    if (name.size() + suffix.size() > name_max) {
+      std::size_t end = name_max - suffix.size();
+      while (end > 0 && (static_cast<unsigned char>(name[end]) & 0xc0) == 0x80) --end;
+      name.resize(end);
+    }
+    return name + suffix;
+  }
+
   Result<bool> is_taken(const std::string& name) {
     ASSIGN_OR_RETURN(
         const auto rows,

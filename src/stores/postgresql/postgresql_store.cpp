@@ -285,8 +285,9 @@ Result<std::string> PostgresqlStore::self_test(const Mapping& mapping, bool,
     }
     const Result<std::vector<Cells>> made =
         connection->query(fmt::format("INSERT INTO {} ({}) OVERRIDING SYSTEM VALUE VALUES ({}) ON "
-                                      "CONFLICT DO NOTHING RETURNING ctid",
-                                      place.sql(), name_list(columns), join(marks, ", ")),
+                                      "CONFLICT ({}) DO NOTHING RETURNING ctid",
+                                      place.sql(), name_list(columns), join(marks, ", "),
+                                      name_list(mapping.target.key)),
                           values);
     if (!made.ok()) return with_missing_right(made.error(), *connection, *sessions_);
     if (!made.value().empty()) {
