@@ -78,8 +78,8 @@ def versitygw(port=0, data=None):
 
 
 def postgresql(port=0, data=None):
-    """PostgreSQL 15. `url` is one that psql and whimbrel take; it forgets nothing but a power cut."""
-    return _running("postgresql", port, data, [])
+    """PostgreSQL 15, or what WHIMBREL_POSTGRESQL names. `url` is one that psql and whimbrel take; it forgets nothing but a power cut."""
+    return _running(os.environ.get("WHIMBREL_POSTGRESQL", "postgresql"), port, data, [])
 
 
 @contextlib.contextmanager
