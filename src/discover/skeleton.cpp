@@ -56,11 +56,22 @@ class TableText {
         lines.push_back(fmt::format("UNIQUE ({})", list(unique)));
       }
       for (const ForeignKey& key : source_.foreign_keys) {
-        if (with_references) lines.push_back(reference(key));
+        if (with_references) lines.push_back(reference(key, name));
       }
     }
     return fmt::format("CREATE TABLE {} (\n  {}\n);\n", dialect_.quote_table(name),
                        join(lines, ",\n  "));
+  }
+
+  // The same for a table that is made already.
+  std::string references_behind(const std::string& name) const {
+    std::string statements;
+    for (const ForeignKey& key : source_.foreign_keys) {
+      statements += fmt::format("{}\nALTER TABLE {} ADD {}", statements.empty() ? ";" : "",
+                                dialect_.quote_table(name), reference(key, name)) +
+                    ";";
+    }
+    return statements.empty() ? "" : statements + "\n";
   }
 
   // Of what `ddl` says nothing.
@@ -114,10 +125,16 @@ class TableText {
     return line;
   }
 
-  std::string reference(const ForeignKey& key) const {
-    std::string line = fmt::format("FOREIGN KEY ({}) REFERENCES {}", list(key.columns),
-                                   dialect_.quote(own_name(key.parent, from_)));
+  // Of a table that is called `name` now; one that refers to itself refers to the new one.
+  std::string reference(const ForeignKey& key, const std::string& name) const {
+    const std::string& parent = key.parent == source_.name ? name : key.parent;
+    std::string line = fmt::format(
+        "FOREIGN KEY ({}) REFERENCES {}", list(key.columns),
+        of_another_kind_ ? dialect_.quote(own_name(parent, from_)) : dialect_.quote_table(parent));
     if (!key.parent_columns.empty()) line += fmt::format(" ({})", list(key.parent_columns));
+    if (!of_another_kind_ && !key.name.empty()) {
+      return fmt::format("CONSTRAINT {} {}{}", dialect_.quote(key.name), line, key.options);
+    }
     const auto acts = [](const std::string& action) {
       return !action.empty() && !ascii_iequals(action, "NO ACTION");
     };
@@ -152,11 +169,13 @@ std::optional<Skeleton> skeleton_of(const TableSchema& source, const Store& from
           ? Result<std::string>(Error{ErrorCode::refused, "the two stores are of different kinds"})
           : target.catalog().ddl_like(source, name);
   std::string alone;
+  const TableText text(source, *from.dialect(), *dialect);
   if (like.ok()) {
-    skeleton.ddl = std::move(like).value();
-    alone = skeleton.ddl;
+    alone = std::move(like).value();
+    // A store that makes them last, when the rows of all tables are there, does not say them here.
+    const bool says_references = alone.find("REFERENCES") != std::string::npos;
+    skeleton.ddl = says_references ? alone : alone + text.references_behind(name);
   } else {
-    const TableText text(source, *from.dialect(), *dialect);
     skeleton.ddl = text.ddl(name, true);
     alone = text.ddl(name, false);
     const std::string missing = text.not_said();
@@ -177,7 +196,14 @@ std::optional<Skeleton> skeleton_of(const TableSchema& source, const Store& from
   skeleton.file = ddl_file_name(name);
   Result<TableSchema> parsed = target.catalog().parse(alone, name);
   if (!parsed.ok()) return std::nullopt;
-  skeleton.target = sample_of(std::move(parsed).value());
+  TableSchema made = std::move(parsed).value();
+  if (made.foreign_keys.empty() && !of_another_kind) {
+    made.foreign_keys = source.foreign_keys;
+    for (ForeignKey& key : made.foreign_keys) {
+      if (key.parent == source.name) key.parent = made.name;
+    }
+  }
+  skeleton.target = sample_of(std::move(made));
   return skeleton;
 }
 
