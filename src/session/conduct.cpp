@@ -172,6 +172,15 @@ void tell_what_dangles(Session& session) {
   for (const std::string& one : all) {
     session.host().warn(one, "the new side had no such reference: correct or remove them");
   }
+  // Tables outside the plan may refer to a new one that was there before, and is empty again.
+  for (const Move& move : session.migration().moves) {
+    const auto dangling = move.target->catalog().dangling(move.mapping.target.name);
+    if (!dangling.ok()) continue;
+    for (const std::string& one : dangling.value()) {
+      if (!all.insert(one).second) continue;
+      session.host().warn(one, "the rows of the new side went with the rollback");
+    }
+  }
 }
 
 Result<Conducted> go_back(Session& session) {

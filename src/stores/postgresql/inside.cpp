@@ -91,6 +91,7 @@ class Inside final : public InsideCopier {
     for (const ColumnRule& rule : mapping_.forward) columns.push_back(rule.column);
     ASSIGN_OR_RETURN(Transaction transaction, Transaction::begin(*connection));
     TRY(connection->execute(mark_own));
+    TRY(connection->execute("SET CONSTRAINTS ALL IMMEDIATE"));  // a row says at once what it breaks
     const Result<std::vector<Cells>> copied = connection->query(
         fmt::format("WITH of_source AS MATERIALIZED (SELECT {} FROM {} s WHERE {}), copied AS "
                     "(INSERT INTO {} ({}) OVERRIDING SYSTEM VALUE SELECT * FROM of_source "

@@ -18,11 +18,13 @@ namespace {
 // Names of relations that the new table's indexes get, each once.
 class FreeNames {
  public:
-  FreeNames(Connection& connection, std::string old, std::string made, std::string schema)
+  FreeNames(Connection& connection, std::string old, std::string made, std::string schema,
+            Promised& promised)
       : connection_(connection),
         old_(std::move(old)),
         made_(std::move(made)),
-        schema_(std::move(schema)) {}
+        schema_(std::move(schema)),
+        promised_(promised) {}
 
   // `orders_mail` of `orders` is `orders_v2_mail` of `orders_v2`; a number behind it where
   // something is called so already.
@@ -35,7 +37,7 @@ class FreeNames {
     std::string free = fitting(wanted, "");
     for (int number = 2;; ++number) {
       ASSIGN_OR_RETURN(const bool taken, is_taken(free));
-      if (!taken && given_.insert(free).second) return free;
+      if (!taken && promise(free)) return free;
       free = fitting(wanted, fmt::format("_{}", number));
     }
   }
@@ -52,6 +54,13 @@ class FreeNames {
     return name + suffix;
   }
 
+  // Another table of the plan may get it as well.
+  bool promise(const std::string& name) {
+    if (!given_.insert(name).second) return false;
+    const auto [it, fresh] = promised_.emplace(std::pair{schema_, name}, made_);
+    return fresh || it->second == made_;
+  }
+
   Result<bool> is_taken(const std::string& name) {
     ASSIGN_OR_RETURN(
         const auto rows,
@@ -65,7 +74,8 @@ class FreeNames {
   std::string old_;  // the two tables
   std::string made_;
   std::string schema_;
-  std::set<std::string> given_;
+  std::set<std::string> given_;  // to this table, now
+  Promised& promised_;
 };
 
 // An identifier at `at`, as the server quotes them; `at` goes behind it.
@@ -116,13 +126,13 @@ Error unknown_shape(const TableSchema& table) {
 }  // namespace
 
 Result<std::string> ddl_like(Connection& connection, const TableSchema& table,
-                             const std::string& name) {
+                             const std::string& name, Promised& promised) {
   const std::size_t open = table.create_ddl.find(" (\n");
   if (open == std::string::npos) return unknown_shape(table);
   const TableName old = split_name(table.name);
   const TableName made = split_name(name);
   ASSIGN_OR_RETURN(const std::string schema, schema_of(connection, made));
-  FreeNames names(connection, old.table, made.table, schema);
+  FreeNames names(connection, old.table, made.table, schema, promised);
   std::string ddl = "CREATE TABLE " + quoted(made);
   for (std::size_t at = open; at < table.create_ddl.size();) {
     const std::size_t end = std::min(table.create_ddl.find('\n', at), table.create_ddl.size());
@@ -162,35 +172,42 @@ Status refer(Connection& connection, const TableSchema& table) {
   if (table.reference_ddl.empty()) return {};
   ASSIGN_OR_RETURN(const Place place, place_of(connection, table.name));
   TRY(connection.execute(
-      "CREATE SCHEMA IF NOT EXISTS whimbrel; CREATE TABLE IF NOT EXISTS whimbrel.to_settle (at "
-      "bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY, statement text NOT NULL); CREATE TABLE IF "
-      "NOT EXISTS whimbrel.referring (of_table oid NOT NULL, name text NOT NULL)"));
+      "CREATE SCHEMA IF NOT EXISTS whimbrel; CREATE TABLE IF NOT EXISTS whimbrel.referring "
+      "(of_table oid NOT NULL, name text NOT NULL)"));
   for (const std::string& ddl : table.reference_ddl) {
     std::size_t at = ddl.find(" ADD CONSTRAINT ") + std::string_view(" ADD CONSTRAINT ").size();
     const std::string name = identifier_at(ddl, at);
     ASSIGN_OR_RETURN(
         const auto there,
-        connection.query("SELECT convalidated FROM pg_constraint WHERE conrelid = $1::oid AND "
-                         "conname = $2::name AND contype = 'f'",
+        connection.query("SELECT FROM pg_constraint WHERE conrelid = $1::oid AND conname = "
+                         "$2::name AND contype = 'f'",
                          {place.oid, name}));
     if (!there.empty()) continue;
-    {
-      ASSIGN_OR_RETURN(Transaction transaction, Transaction::begin(connection));
-      // A name without a schema means what it meant when the table was made.
-      TRY(connection.query("SELECT set_config('search_path', $1, true)",
-                           {connection.search_path()}));
-      TRY(connection.execute(ddl));
-      TRY(connection.run("INSERT INTO whimbrel.referring VALUES ($1::oid, $2)", {place.oid, name}));
-      TRY(transaction.commit());
-    }
-    const std::string proof =
-        fmt::format("ALTER TABLE {} VALIDATE CONSTRAINT {}", place.sql(), quote_name(name));
-    if (connection.execute(proof).ok()) continue;
-    // Rows of the two tables were read at different times, or do refer to nothing.
-    if (connection.sqlstate() != "23503") {
-      return Error{ErrorCode::unavailable, "a foreign key of " + table.name + " is not proven yet"};
-    }
-    TRY(connection.run("INSERT INTO whimbrel.to_settle (statement) VALUES ($1)", {proof}));
+    ASSIGN_OR_RETURN(Transaction transaction, Transaction::begin(connection));
+    // A name without a schema means what it meant when the table was made.
+    TRY(connection.query("SELECT set_config('search_path', $1, true)", {connection.search_path()}));
+    TRY(connection.execute(ddl));
+    TRY(connection.run("INSERT INTO whimbrel.referring VALUES ($1::oid, $2)", {place.oid, name}));
+    TRY(transaction.commit());
+  }
+  return prove_references(connection, place.oid);
+}
+
+// Rows of two tables that were read at different times may not agree yet: then it is asked again.
+Status prove_references(Connection& connection, const std::string& oid) {
+  ASSIGN_OR_RETURN(const bool any, has_own(connection, "referring"));
+  if (!any) return {};
+  ASSIGN_OR_RETURN(
+      const auto rows,
+      connection.query("SELECT format('ALTER TABLE %s VALIDATE CONSTRAINT %I', "
+                       "k.conrelid::regclass, k.conname) FROM pg_constraint k JOIN "
+                       "whimbrel.referring r ON r.of_table = k.conrelid AND r.name = k.conname "
+                       "WHERE k.contype = 'f' AND NOT k.convalidated AND (k.conrelid = $1::oid OR "
+                       "$1::oid = 0)",
+                       {oid}));
+  for (const Cells& row : rows) {
+    const Status proven = connection.execute(*row[0]);
+    if (!proven.ok() && connection.sqlstate() != "23503") return proven;
   }
   return {};
 }
@@ -202,8 +219,8 @@ Status stop_references_to(Connection& connection, const std::string& oid) {
       const auto rows,
       connection.query("SELECT format('ALTER TABLE %s DROP CONSTRAINT %I', k.conrelid::regclass, "
                        "k.conname) FROM pg_constraint k JOIN whimbrel.referring r ON r.of_table = "
-                       "k.conrelid AND r.name = k.conname WHERE k.contype = 'f' AND k.confrelid = "
-                       "$1::oid AND k.conrelid <> $1::oid",
+                       "k.conrelid AND r.name = k.conname WHERE k.contype = 'f' AND $1::oid IN "
+                       "(k.confrelid, k.conrelid)",
                        {oid}));
   for (const Cells& row : rows) TRY(connection.execute(*row[0]));
   const auto forgotten =
@@ -211,18 +228,36 @@ Status stop_references_to(Connection& connection, const std::string& oid) {
   return forgotten.ok() ? Status() : Status(forgotten.error());
 }
 
+Status keep_sequences_of_others(Connection& connection, const Cells& going) {
+  ASSIGN_OR_RETURN(
+      const auto rows,
+      connection.query(
+          "SELECT DISTINCT format('ALTER SEQUENCE %s OWNED BY NONE', o.objid::regclass) FROM "
+          "pg_depend o JOIN pg_sequence s ON s.seqrelid = o.objid JOIN pg_depend d ON d.classid = "
+          "'pg_attrdef'::regclass AND d.refclassid = 'pg_class'::regclass AND d.refobjid = o.objid "
+          "JOIN pg_attrdef v ON v.oid = d.objid WHERE o.classid = 'pg_class'::regclass AND "
+          "o.refclassid = 'pg_class'::regclass AND o.deptype = 'a' AND o.refobjid = ANY "
+          "($1::oid[]) AND v.adrelid <> ALL ($1::oid[])",
+          {array_of(going)}));
+  for (const Cells& row : rows) TRY(connection.execute(*row[0]));
+  return {};
+}
+
 namespace {
 
-struct OwnSequence {
+struct UsedSequence {
   std::string oid;
-  // The highest number that a row has, as SQL; "0" where no index would find it quickly.
-  std::string highest;
+  bool is_of_key = false;  // it numbers the rows by their whole key
+  bool falls = false;
+  // The furthest number that a row has, as SQL; null where there is none, or where looking would
+  // read a large table.
+  std::string furthest;
 };
 
-// Sequences that belong to a column of the table and count upwards. Those of a retype's tables are
-// the exchange's affair.
-Result<std::vector<OwnSequence>> sequences_of(Connection& connection, const std::string& table) {
-  std::vector<OwnSequence> all;
+// Sequences that columns of the table are numbered by. Those of a retype's tables are the
+// exchange's affair.
+Result<std::vector<UsedSequence>> sequences_of(Connection& connection, const std::string& table) {
+  std::vector<UsedSequence> all;
   if (is_new_table(table)) return all;
   const Result<Place> place = place_of(connection, table);
   if (!place.ok()) {
@@ -239,55 +274,72 @@ Result<std::vector<OwnSequence>> sequences_of(Connection& connection, const std:
   }
   ASSIGN_OR_RETURN(
       const auto rows,
-      connection.query("SELECT d.objid, CASE WHEN EXISTS (SELECT FROM pg_index i WHERE i.indrelid "
-                       "= a.attrelid AND i.indkey[0] = a.attnum AND i.indisvalid AND i.indpred IS "
-                       "NULL) THEN format('coalesce((SELECT max(%I) FROM %s)::bigint, 0)', "
-                       "a.attname, a.attrelid::regclass) ELSE '0' END FROM pg_depend d JOIN "
-                       "pg_sequence s ON s.seqrelid = d.objid JOIN pg_attribute a ON a.attrelid = "
-                       "d.refobjid AND a.attnum = d.refobjsubid WHERE d.classid = "
-                       "'pg_class'::regclass AND d.refclassid = 'pg_class'::regclass AND d.deptype "
-                       "IN ('a', 'i') AND d.refobjid = $1::oid AND s.seqincrement > 0",
-                       {place.value().oid}));
-  for (const Cells& row : rows) all.push_back({*row[0], *row[1]});
+      connection.query(
+          "SELECT s.seqrelid, EXISTS (SELECT FROM pg_index i WHERE i.indrelid = a.attrelid AND "
+          "i.indisprimary AND i.indnkeyatts = 1 AND i.indkey[0] = a.attnum), s.seqincrement < 0, "
+          "CASE WHEN c.reltuples < 100000 OR EXISTS (SELECT FROM pg_index i WHERE i.indrelid = "
+          "a.attrelid AND i.indkey[0] = a.attnum AND i.indisvalid AND i.indpred IS NULL) THEN "
+          "format('(SELECT %s(%I) FROM %s)::bigint', CASE WHEN s.seqincrement < 0 THEN 'min' ELSE "
+          "'max' END, a.attname, a.attrelid::regclass) ELSE 'NULL::bigint' END FROM (SELECT objid, "
+          "refobjid, refobjsubid FROM pg_depend WHERE classid = 'pg_class'::regclass AND "
+          "refclassid "
+          "= 'pg_class'::regclass AND deptype IN ('a', 'i') UNION SELECT d.refobjid, v.adrelid, "
+          "v.adnum FROM pg_attrdef v JOIN pg_depend d ON d.classid = 'pg_attrdef'::regclass AND "
+          "d.objid = v.oid AND d.refclassid = 'pg_class'::regclass) u(sequence, of_table, at) JOIN "
+          "pg_sequence s ON s.seqrelid = u.sequence JOIN pg_attribute a ON a.attrelid = u.of_table "
+          "AND a.attnum = u.at JOIN pg_class c ON c.oid = a.attrelid WHERE u.of_table = $1::oid",
+          {place.value().oid}));
+  for (const Cells& row : rows) {
+    all.push_back({*row[0], row[1] == "t", row[2] == "t", *row[3]});
+  }
   return all;
 }
 
 }  // namespace
 
 Result<std::int64_t> last_number(Connection& connection, const std::string& table) {
-  std::int64_t last = 0;
-  ASSIGN_OR_RETURN(const std::vector<OwnSequence> sequences, sequences_of(connection, table));
-  for (const OwnSequence& sequence : sequences) {
+  ASSIGN_OR_RETURN(const std::vector<UsedSequence> sequences, sequences_of(connection, table));
+  for (const UsedSequence& sequence : sequences) {
+    if (!sequence.is_of_key || sequence.falls) continue;
     ASSIGN_OR_RETURN(
         const auto rows,
         connection.query("SELECT coalesce(pg_sequence_last_value($1::oid), 0)", {sequence.oid}));
-    last = std::max<std::int64_t>(last, std::stoll(*rows.at(0).at(0)));
+    return std::max<std::int64_t>(std::stoll(*rows.at(0).at(0)), 0);
   }
-  return last;
+  return std::int64_t{0};
 }
 
-// Rows that came with their numbers have not moved the sequence.
+// Rows that came with their numbers have not moved a sequence. It goes on in its own steps.
 Status raise_number(Connection& connection, const std::string& table, std::int64_t number) {
-  ASSIGN_OR_RETURN(const std::vector<OwnSequence> sequences, sequences_of(connection, table));
-  for (const OwnSequence& sequence : sequences) {
+  ASSIGN_OR_RETURN(const std::vector<UsedSequence> sequences, sequences_of(connection, table));
+  for (const UsedSequence& sequence : sequences) {
+    const bool counts = sequence.is_of_key && !sequence.falls && number > 0;
+    const std::string given = counts ? std::to_string(number) : "NULL";
     const auto set = connection.query(
-        fmt::format("SELECT setval(seqrelid::regclass, v) FROM pg_sequence, LATERAL (SELECT least("
-                    "greatest($2::bigint, {}), seqmax) AS v) x WHERE seqrelid = $1::oid AND v >= "
-                    "seqmin AND v > coalesce(pg_sequence_last_value(seqrelid), 0)",
-                    sequence.highest),
-        {sequence.oid, std::to_string(number)});
+        fmt::format("SELECT setval(seqrelid::regclass, stepped) FROM (SELECT seqrelid, seqmin, "
+                    "seqmax, CASE WHEN seqincrement > 0 THEN seqstart + (v - seqstart + "
+                    "seqincrement - 1) / seqincrement * seqincrement ELSE seqstart - (seqstart - v "
+                    "- seqincrement - 1) / -seqincrement * -seqincrement END AS stepped FROM "
+                    "(SELECT *, CASE WHEN seqincrement > 0 THEN greatest({0}::bigint, {1}) ELSE "
+                    "{1} END AS v, pg_sequence_last_value(seqrelid) AS last FROM pg_sequence WHERE "
+                    "seqrelid = $1::oid) s WHERE CASE WHEN seqincrement > 0 THEN v >= seqstart AND "
+                    "v > coalesce(last, seqstart - 1) ELSE v <= seqstart AND v < coalesce(last, "
+                    "seqstart + 1) END) x WHERE stepped BETWEEN seqmin AND seqmax",
+                    given, sequence.furthest),
+        {sequence.oid});
     if (!set.ok()) return set.error();
   }
   return {};
 }
 
 Status put_number_back(Connection& connection, const std::string& table, std::int64_t number) {
-  ASSIGN_OR_RETURN(const std::vector<OwnSequence> sequences, sequences_of(connection, table));
-  for (const OwnSequence& sequence : sequences) {
+  ASSIGN_OR_RETURN(const std::vector<UsedSequence> sequences, sequences_of(connection, table));
+  for (const UsedSequence& sequence : sequences) {
+    if (!sequence.is_of_key || sequence.falls) continue;
     const auto set = connection.query(
         "SELECT setval(seqrelid::regclass, CASE $2::bigint WHEN 0 THEN seqstart ELSE "
         "greatest(least($2::bigint, seqmax), seqmin) END, $2::bigint <> 0) FROM pg_sequence WHERE "
-        "seqrelid = $1::oid",
+        "seqrelid = $1::oid AND seqstart > 0",
         {sequence.oid, std::to_string(number)});
     if (!set.ok()) return set.error();
   }

@@ -6,7 +6,9 @@
 #pragma once
 
 #include <functional>
+#include <map>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "stores/postgresql/connection.h"
@@ -14,23 +16,31 @@
 
 namespace whimbrel::postgresql {
 
+// Names that indexes of tables will have which are not made yet: schema and name, by table.
+using Promised = std::map<std::pair<std::string, std::string>, std::string>;
 // The statements that make `name` like `table`. `connection` is where it will be: it knows which
 // names are taken.
 Result<std::string> ddl_like(Connection& connection, const TableSchema& table,
-                             const std::string& name);
+                             const std::string& name, Promised& promised);
 
 // One statement each; `parent_here` as Catalog::references_like has it.
 std::vector<std::string> references_of(
     const TableSchema& table, const std::string& name,
     const std::function<std::string(const ForeignKey&)>& parent_here);
-// Does nothing where the table has all of them. What a row breaks is kept in mind and looked at
-// again when whimbrel settles what is left; from then on the key is in force for new rows.
+// Does nothing where the table has all of them. One that a row breaks is in force for new rows, and
+// can be proven later.
 Status refer(Connection& connection, const TableSchema& table);
-// Foreign keys of other tables that refer() has made and that name this one.
+// What refer() has made and is not validated; of one table, or of all for "0".
+Status prove_references(Connection& connection, const std::string& oid);
+// Takes the foreign keys away that refer() has made of this table, and of others to it.
 Status stop_references_to(Connection& connection, const std::string& oid);
 
-// Of all numbers that columns of the table get from sequences of their own.
+// Sequences of these tables, which are to be dropped, by which other tables are numbered as well.
+Status keep_sequences_of_others(Connection& connection, const Cells& going);
+
+// Of the numbers that rows get for their key; 0 where none are given, or below it.
 Result<std::int64_t> last_number(Connection& connection, const std::string& table);
+// Every other column that is numbered goes on behind its furthest number.
 Status raise_number(Connection& connection, const std::string& table, std::int64_t number);
 // 0: as if none had been given.
 Status put_number_back(Connection& connection, const std::string& table, std::int64_t number);

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <set>
 
 #include "base/text.h"
 #include "stores/postgresql/dialect.h"
@@ -141,7 +142,11 @@ Status PostgresqlStore::disown(const std::string& migration, const std::string& 
                         {migration, journal}));
   }
   // A foreign key that some row breaks even now stays as it is: in force for new rows.
-  (void)settle_what_is_left().ok();
+  {
+    ASSIGN_OR_RETURN(const auto patient, sessions_->open());
+    TRY(patient->patience(Milliseconds(0), sessions_->settings().lock_timeout));
+    (void)with_lock_retries(clock_, *patient, [&] { return prove_references(*patient, "0"); }).ok();
+  }
   return tidy_up(*connection);
 }
 
@@ -376,7 +381,9 @@ Result<TableSchema> PostgresqlStore::describe(const std::string& table) {
 namespace {
 
 // A schema that is there for the length of a transaction that is rolled back.
-constexpr const char* parsed_schema = "whimbrel_parsed";
+std::string parsed_schema(const std::string& schema) {
+  return "whimbrel_parsed_" + short_digest(schema);
+}
 
 bool is_of_name(char c) {
   return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_' ||
@@ -385,7 +392,8 @@ bool is_of_name(char c) {
 
 // A text that says its table's schema makes it there all the same: not where one may be already.
 std::string to_be_parsed(std::string ddl, const TableName& name) {
-  const std::string elsewhere = quote_name(parsed_schema) + "." + quote_name(name.table);
+  const std::string elsewhere =
+      quote_name(parsed_schema(name.schema)) + "." + quote_name(name.table);
   std::vector<std::string> ways;
   for (const std::string& schema : {quote_name(name.schema), name.schema}) {
     for (const std::string& table : {quote_name(name.table), name.table}) {
@@ -404,10 +412,11 @@ std::string to_be_parsed(std::string ddl, const TableName& name) {
   return ddl;
 }
 
-// `schema` as the server quotes it: what it says of the table later reads the same.
-std::string in_schema(std::string ddl, const std::string& schema) {
-  for (const std::string& parsed : {quote_name(parsed_schema), std::string(parsed_schema)}) {
-    ddl = with_replaced(std::move(ddl), parsed + ".", schema + ".");
+// `schema`, in `as_said` as the server quotes it: what it says of the table later reads the same.
+std::string in_schema(std::string ddl, const std::string& schema, const std::string& as_said) {
+  const std::string name = parsed_schema(schema);
+  for (const std::string& parsed : {quote_name(name), name}) {
+    ddl = with_replaced(std::move(ddl), parsed + ".", as_said + ".");
   }
   return ddl;
 }
@@ -441,7 +450,16 @@ Status PostgresqlStore::make_parsed(Connection& connection, const std::string& d
   });
   std::string text = to_be_parsed(ddl, name);
   TRY(connection.execute("ROLLBACK TO SAVEPOINT whimbrel_parse"));
+  std::set<std::string> made = {name.schema};
   for (const auto& [other, other_ddl] : known) {
+    if (made.insert(other.schema).second) {
+      TRY(connection.execute("CREATE SCHEMA " + quote_name(parsed_schema(other.schema))));
+    }
+    const auto looks_into = [&](const std::string& schema) {
+      return connection.execute(fmt::format("SET LOCAL search_path = {}, {}, pg_catalog",
+                                            quote_name(parsed_schema(schema)), quote_name(schema)));
+    };
+    TRY(looks_into(other.schema));
     std::string other_text = other_ddl;
     for (const auto& [any, unused] : known) other_text = to_be_parsed(std::move(other_text), any);
     TRY(connection.execute("SAVEPOINT whimbrel_parse"));
@@ -449,14 +467,15 @@ Status PostgresqlStore::make_parsed(Connection& connection, const std::string& d
       TRY(connection.execute("ROLLBACK TO SAVEPOINT whimbrel_parse"));
     }
     text = to_be_parsed(std::move(text), other);
+    TRY(looks_into(name.schema));
   }
-  Status made = connection.execute(text);
-  if (!made.ok() && connection.sqlstate() == no_such_table) {
-    Error error = std::move(made).error();
+  Status done = connection.execute(text);
+  if (!done.ok() && connection.sqlstate() == no_such_table) {
+    Error error = std::move(done).error();
     error.hint = "make it first, or move it in the same plan";
     return error;
   }
-  return made;
+  return done;
 }
 
 // The table may be there already: so it is made where nobody else has one.
@@ -467,11 +486,11 @@ Result<TableSchema> PostgresqlStore::parse(const std::string& ddl, const std::st
   ASSIGN_OR_RETURN(const std::string schema, schema_of(*connection, name));
   TRY(connection->execute(
       fmt::format("CREATE SCHEMA {0}; SET LOCAL search_path = {0}, {1}, pg_catalog",
-                  quote_name(parsed_schema), quote_name(schema))));
+                  quote_name(parsed_schema(schema)), quote_name(schema))));
   TRY(make_parsed(*connection, ddl, {schema, name.table}));
   TRY(connection->execute("SET LOCAL search_path = pg_catalog"));
   Result<TableSchema> made =
-      postgresql::describe(*connection, spelled({parsed_schema, name.table}));
+      postgresql::describe(*connection, spelled({parsed_schema(schema), name.table}));
   const bool says_its_schema = !made.ok() && made.error().code == ErrorCode::not_found;
   if (says_its_schema) made = postgresql::describe(*connection, spelled({schema, name.table}));
   if (!made.ok()) return made;
@@ -479,16 +498,21 @@ Result<TableSchema> PostgresqlStore::parse(const std::string& ddl, const std::st
   ASSIGN_OR_RETURN(const auto quoted_schema, connection->query("SELECT quote_ident($1)", {schema}));
   const std::string& in = *quoted_schema.at(0).at(0);
   parsed.name = spelled({schema, name.table});
-  parsed.create_ddl = in_schema(std::move(parsed.create_ddl), in);
-  parsed.key_index_ddl = in_schema(std::move(parsed.key_index_ddl), in);
-  for (std::string& index : parsed.index_ddl) index = in_schema(std::move(index), in);
+  parsed.create_ddl = in_schema(std::move(parsed.create_ddl), schema, in);
+  parsed.key_index_ddl = in_schema(std::move(parsed.key_index_ddl), schema, in);
+  for (std::string& index : parsed.index_ddl) index = in_schema(std::move(index), schema, in);
   const std::lock_guard lock(mutex_);
   for (ForeignKey& key : parsed.foreign_keys) {
     TableName parent = split_name(key.parent);
-    if (parent.schema != parsed_schema) continue;
-    const auto is_it = [&](const auto& one) { return one.first.table == parent.table; };
-    const auto known = std::ranges::find_if(parsed_, is_it);
-    parent.schema = known == parsed_.end() ? schema : known->first.schema;
+    if (parent.schema == parsed_schema(schema)) {
+      parent.schema = schema;
+    } else {
+      const auto known = std::ranges::find_if(parsed_, [&](const auto& one) {
+        return parsed_schema(one.first.schema) == parent.schema;
+      });
+      if (known == parsed_.end()) continue;
+      parent.schema = known->first.schema;
+    }
     key.parent = spelled(parent);
   }
   parsed.reference_ddl =
@@ -525,7 +549,8 @@ Result<TableSchema> PostgresqlStore::sketch(
 
 Result<std::string> PostgresqlStore::ddl_like(const TableSchema& table, const std::string& name) {
   ASSIGN_OR_RETURN(const ConnectionPtr connection, sessions_->take());
-  return postgresql::ddl_like(*connection, table, name);
+  const std::lock_guard lock(mutex_);
+  return postgresql::ddl_like(*connection, table, name, promised_);
 }
 
 std::vector<std::string> PostgresqlStore::references_like(
@@ -569,6 +594,13 @@ Result<Value> PostgresqlStore::settle(const ColumnSchema& column, Value value) c
 }
 
 Status PostgresqlStore::create(const TableSchema& schema, bool with_indexes) {
+  if (!schema.reference_ddl.empty() && !sessions_->may_write_as_replica()) {
+    return Error{ErrorCode::refused,
+                 "this role cannot carry rows over in an order of their own, and " + schema.name +
+                     " is to have foreign keys",
+                 "GRANT SET ON PARAMETER session_replication_role TO it (from PostgreSQL 15), use "
+                 "a superuser, or give a file without REFERENCES in `create:`"};
+  }
   return change([&](Connection& connection) -> Status {
     const Result<Place> there = place_of(connection, schema.name);
     if (there.ok()) return {};
@@ -643,6 +675,7 @@ Status PostgresqlStore::clear(const std::string& table) {
     ASSIGN_OR_RETURN(const Place place, place_of(connection, table));
     ASSIGN_OR_RETURN(Transaction transaction, Transaction::begin(connection));
     TRY(write_as_own(connection, *sessions_, place.sql()));
+    TRY(stop_references_to(connection, place.oid));
     TRY(connection.execute("DELETE FROM " + place.sql()));
     return transaction.commit();
   });
@@ -665,6 +698,7 @@ Status PostgresqlStore::retire(const std::vector<const Mapping*>& mappings,
   TRY(change([&](Connection& connection) -> Status {
     ASSIGN_OR_RETURN(Transaction transaction, Transaction::begin(connection));
     std::vector<std::string> gone;
+    Cells going;
     ASSIGN_OR_RETURN(const std::vector<RetypedPair> pairs, retyped_pairs(connection));
     for (const Mapping* mapping : mappings) {
       // When it is done already, the old name is that of the table that serves.
@@ -676,6 +710,7 @@ Status PostgresqlStore::retire(const std::vector<const Mapping*>& mappings,
       if (!place.ok()) return place.error();
       if (rename_to.empty()) {
         gone.push_back(place.value().sql());
+        going.emplace_back(place.value().oid);
       } else {
         const TableName now{place.value().name.schema, split_name(rename_to).table};
         const std::string known = split_name(mapping->source.name).schema;
@@ -688,7 +723,10 @@ Status PostgresqlStore::retire(const std::vector<const Mapping*>& mappings,
       }
       if (is_retype) TRY(forget_pair(connection, mapping->source.name));
     }
-    if (!gone.empty()) TRY(connection.execute("DROP TABLE " + join(gone, ", ")));
+    if (!gone.empty()) {
+      TRY(keep_sequences_of_others(connection, going));
+      TRY(connection.execute("DROP TABLE " + join(gone, ", ")));
+    }
     return transaction.commit();
   }));
   sessions_->names_have_changed();

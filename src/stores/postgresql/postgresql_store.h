@@ -16,6 +16,7 @@
 #include "store/store.h"
 #include "stores/postgresql/connection.h"
 #include "stores/postgresql/hold.h"
+#include "stores/postgresql/likeness.h"
 #include "stores/postgresql/names.h"
 
 namespace whimbrel {
@@ -142,6 +143,7 @@ class PostgresqlStore final : public Store,
   std::unique_ptr<postgresql::Hold> hold_;
   std::map<std::string, std::vector<TableSchema>> fed_;                // the tables of a feed
   std::vector<std::pair<postgresql::TableName, std::string>> parsed_;  // what parse() has read
+  postgresql::Promised promised_;                                      // what ddl_like() has said
   bool looked_whether_it_swaps_ = false;
 };
 

@@ -173,7 +173,7 @@ class Writer final : public BatchWriter {
     ASSIGN_OR_RETURN(const ConnectionPtr connection, sessions_->take());
     ASSIGN_OR_RETURN(const std::string place, place_.sql(*connection));
     ASSIGN_OR_RETURN(Transaction transaction, Transaction::begin(*connection));
-    ASSIGN_OR_RETURN(stands_alone_, write_as_own(*connection, *sessions_, place));
+    ASSIGN_OR_RETURN(own_, write_as_own(*connection, *sessions_, place));
     Applied applied;
     // The same key may come again, deleted and made anew: the first knows what has to be there.
     LastChanges last;
@@ -272,6 +272,10 @@ class Writer final : public BatchWriter {
     ASSIGN_OR_RETURN(const bool gives_way, can_give_way(connection, place));
     if (gives_way) TRY(erase(connection, place, batch.keys));
     Result<std::int64_t> put = connection.run(insert_sql(place, !gives_way), arrays);
+    if (put.ok() && own_.has_to_be_looked_through) {
+      ASSIGN_OR_RETURN(applied.blocked_by, blockers(connection, place, batch, last, arrays));
+      return applied.blocked_by.empty();
+    }
     if (put.ok()) return true;
     const std::string state = connection.sqlstate();
     if (may_move && (state == "23505" || state == "23P01")) {  // unique, or an exclusion
@@ -283,7 +287,10 @@ class Writer final : public BatchWriter {
     // Only what is wrong with values is a row's own fault.
     const bool is_of_values =
         state.starts_with("22") || state.starts_with("23") || state == "44000";
-    if (error.code == ErrorCode::refused && !is_of_values) error.code = ErrorCode::conflict;
+    const bool is_of_order = state == "23503" && !own_.nothing_fires;
+    if (error.code == ErrorCode::refused && (!is_of_values || is_of_order)) {
+      error.code = ErrorCode::conflict;
+    }
     return with_missing_right(std::move(error), connection, *sessions_)
         .within("writing " + table_.name);
   }
@@ -294,7 +301,7 @@ class Writer final : public BatchWriter {
     const bool is_whole = std::ranges::all_of(table_.columns, [&](const ColumnSchema& column) {
       return column.generated || std::ranges::count(columns_, column.name) > 0;
     });
-    if (!is_whole || stands_alone_) return is_whole;
+    if (!is_whole || own_.nothing_fires) return is_whole;
     ASSIGN_OR_RETURN(
         const auto rows,
         connection.query("SELECT EXISTS (SELECT FROM pg_constraint WHERE contype = 'f' "
@@ -316,10 +323,15 @@ class Writer final : public BatchWriter {
         const auto rows,
         connection.query(
             "SELECT (SELECT array_agg(pg_get_indexdef(i.indexrelid, n, false) ORDER BY n) FROM "
-            "generate_series(1, i.indnkeyatts) n), coalesce((SELECT array_agg(format('OPERATOR("
-            "%I.%s)', s.nspname, o.oprname) ORDER BY k.at) FROM unnest(x.conexclop) WITH "
-            "ORDINALITY k(operator, at) JOIN pg_operator o ON o.oid = k.operator JOIN pg_namespace "
-            "s ON s.oid = o.oprnamespace), array_fill('='::text, ARRAY[i.indnkeyatts::int])), "
+            "generate_series(1, i.indnkeyatts) n), (SELECT array_agg(format('OPERATOR(%I.%s)', "
+            "s.nspname, o.oprname) ORDER BY k.at) FROM "
+            "unnest(coalesce(x.conexclop, (SELECT array_agg(m.amopopr ORDER BY c.at) FROM "
+            "unnest(i.indclass[0:i.indnkeyatts - 1]) WITH ORDINALITY c(opclass, at) JOIN "
+            "pg_opclass "
+            "f ON f.oid = c.opclass JOIN pg_amop m ON m.amopfamily = f.opcfamily AND "
+            "m.amopstrategy = 3 AND m.amoplefttype = f.opcintype AND m.amoprighttype = "
+            "f.opcintype))) WITH ORDINALITY k(operator, at) JOIN pg_operator o ON o.oid = "
+            "k.operator JOIN pg_namespace s ON s.oid = o.oprnamespace), "
             "pg_get_expr(i.indpred, i.indrelid), coalesce((to_jsonb(i) ->> "
             "'indnullsnotdistinct')::boolean, false) FROM pg_index i LEFT JOIN pg_constraint x ON "
             "x.conindid = i.indexrelid AND x.contype = 'x' WHERE i.indrelid = $1::text::regclass "
@@ -342,6 +354,18 @@ class Writer final : public BatchWriter {
                                    column_of(table_, columns_[i]).declared,
                                    quote_name(columns_[i])));
     }
+    // What the table computes of them may be kept apart as well.
+    ASSIGN_OR_RETURN(
+        const auto computed,
+        connection.query("SELECT pg_get_expr(d.adbin, d.adrelid) || ' AS ' || "
+                         "quote_ident(a.attname) FROM pg_attribute a JOIN pg_attrdef d ON "
+                         "d.adrelid = a.attrelid AND d.adnum = a.attnum WHERE a.attrelid = "
+                         "$1::text::regclass AND a.attgenerated <> ''",
+                         {place}));
+    std::string more;
+    for (const Cells& column : computed) more += ", " + *column[0];
+    const std::string rows_to_be = fmt::format("SELECT w.*{} FROM (SELECT {} FROM {}) w", more,
+                                               join(values, ", "), given(columns_.size()));
     std::set<Row, RowLess> found;
     ASSIGN_OR_RETURN(const std::vector<Apart> indexes, kept_apart(connection, place));
     for (const Apart& index : indexes) {
@@ -358,11 +382,10 @@ class Writer final : public BatchWriter {
       // Where the index is over a column that is not among the written ones, it cannot be asked.
       TRY(connection.execute("SAVEPOINT whimbrel_ask"));
       const auto rows = connection.query(
-          fmt::format("SELECT {} FROM (SELECT {} FROM (SELECT {} FROM {}) g{}) b JOIN (SELECT {}, "
-                      "{} FROM {}{}) a ON {}",
-                      qualified(table_.key, "a."), join(names, ", "), join(values, ", "),
-                      given(columns_.size()), where, name_list(table_.key), join(names, ", "),
-                      place, where, join(on, " AND ")),
+          fmt::format("SELECT {} FROM (SELECT {} FROM ({}) g{}) b JOIN (SELECT {}, {} FROM {}{}) a "
+                      "ON {}",
+                      qualified(table_.key, "a."), join(names, ", "), rows_to_be, where,
+                      name_list(table_.key), join(names, ", "), place, where, join(on, " AND ")),
           arrays);
       if (!rows.ok() && rows.error().code == ErrorCode::unavailable) return rows.error();
       TRY(connection.execute("ROLLBACK TO SAVEPOINT whimbrel_ask"));
@@ -399,21 +422,25 @@ class Writer final : public BatchWriter {
   Located place_;
   std::vector<std::string> columns_;
   std::vector<int> at_;
-  bool stands_alone_ = false;  // nothing fires for what is written
+  OwnWrites own_;
 };
 
 }  // namespace
 
-Result<bool> write_as_own(Connection& connection, Sessions& sessions, const std::string& place) {
+Result<OwnWrites> write_as_own(Connection& connection, Sessions& sessions,
+                               const std::string& place) {
   TRY(connection.execute(mark_own));
-  if (!sessions.may_write_as_replica()) return false;
+  OwnWrites own;
+  if (!sessions.may_write_as_replica()) return own;
   ASSIGN_OR_RETURN(
       const auto set,
-      connection.query("SELECT set_config('session_replication_role', 'replica', true) WHERE NOT "
-                       "EXISTS (SELECT FROM pg_constraint WHERE conrelid = $1::text::regclass AND "
-                       "contype IN ('p', 'u', 'x') AND condeferrable)",
+      connection.query("SELECT set_config('session_replication_role', 'replica', true), EXISTS "
+                       "(SELECT FROM pg_constraint WHERE conrelid = $1::text::regclass AND contype "
+                       "IN ('p', 'u', 'x') AND condeferrable)",
                        {place}));
-  return !set.empty();
+  own.nothing_fires = true;
+  own.has_to_be_looked_through = set.at(0).at(1) == "t";
+  return own;
 }
 
 Error with_missing_right(Error error, const Connection& connection, Sessions& sessions) {

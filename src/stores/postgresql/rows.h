@@ -36,9 +36,14 @@ std::unique_ptr<BatchWriter> make_writer(std::shared_ptr<Sessions> sessions,
 inline constexpr const char* mark_own = "SET LOCAL whimbrel.own = 'on'";
 // The same for rows that may be anywhere and come in any order. Where the role may, foreign keys
 // and triggers of the application do not fire for them: what those have done to a row was done on
-// the side that it comes from. False where they do fire: a unique constraint that is deferrable is
-// kept by a trigger, too. `place`: the table, quoted.
-Result<bool> write_as_own(Connection& connection, Sessions& sessions, const std::string& place);
+// the side that it comes from. `place`: the table, quoted.
+struct OwnWrites {
+  bool nothing_fires = false;
+  // A unique constraint that is deferrable is kept by a trigger, too, and has to be kept by us.
+  bool has_to_be_looked_through = false;
+};
+Result<OwnWrites> write_as_own(Connection& connection, Sessions& sessions,
+                               const std::string& place);
 // The connection's last error, with the right that the role needs where a foreign key refused.
 Error with_missing_right(Error error, const Connection& connection, Sessions& sessions);
 

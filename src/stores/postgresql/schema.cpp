@@ -165,32 +165,33 @@ Result<TableSchema> describe(Connection& connection, const std::string& name) {
 namespace {
 
 // A line for each column. Numbers from a sequence that belongs to the column alone are said as a
-// serial column, which makes its own: a default would name the sequence of this table.
+// serial column, which makes its own: a default would name the sequence of this table. One that
+// counts otherwise is said as an identity with its options.
 constexpr const char* columns_ddl_sql =
-    "SELECT quote_ident(a.attname) || ' ' || CASE WHEN own.oid IS NULL THEN "
-    "format_type(a.atttypid, a.atttypmod) ELSE substr(a.atttypid::regtype::text, 1, "
-    "position('int' in a.atttypid::regtype::text) - 1) || 'serial' END || CASE WHEN a.attcollation "
-    "<> t.typcollation AND a.attcollation <> 0 THEN ' COLLATE ' || (SELECT quote_ident(n.nspname) "
-    "|| '.' || quote_ident(c.collname) FROM pg_collation c JOIN pg_namespace n ON n.oid = "
-    "c.collnamespace WHERE c.oid = a.attcollation) ELSE '' END || CASE WHEN a.attgenerated <> '' "
-    "THEN ' GENERATED ALWAYS AS (' || pg_get_expr(d.adbin, d.adrelid) || CASE a.attgenerated WHEN "
-    "'s' THEN ') STORED' ELSE ') VIRTUAL' END WHEN a.attidentity <> '' THEN format(' GENERATED %s "
-    "AS IDENTITY', CASE a.attidentity WHEN 'a' THEN 'ALWAYS' ELSE 'BY DEFAULT' END) || coalesce(("
-    "SELECT format(' (START WITH %s INCREMENT BY %s MINVALUE %s MAXVALUE %s CACHE %s%s)', "
-    "q.seqstart, q.seqincrement, q.seqmin, q.seqmax, q.seqcache, CASE WHEN q.seqcycle THEN "
-    "' CYCLE' END) FROM pg_depend e JOIN pg_sequence q ON q.seqrelid = e.objid WHERE e.classid = "
-    "'pg_class'::regclass AND e.refclassid = 'pg_class'::regclass AND e.refobjid = a.attrelid AND "
-    "e.refobjsubid = a.attnum AND e.deptype = 'i' AND (q.seqstart, q.seqincrement, q.seqmin, "
-    "q.seqcache, q.seqcycle) <> (1, 1, 1, 1, false)), '') WHEN own.oid IS NULL AND d.adbin IS NOT "
-    "NULL THEN ' DEFAULT ' || pg_get_expr(d.adbin, d.adrelid) ELSE '' END || CASE WHEN "
+    "SELECT quote_ident(a.attname) || ' ' || CASE WHEN own.is_plain THEN substr("
+    "a.atttypid::regtype::text, 1, position('int' in a.atttypid::regtype::text) - 1) || 'serial' "
+    "ELSE format_type(a.atttypid, a.atttypmod) END || CASE WHEN a.attcollation <> t.typcollation "
+    "AND a.attcollation <> 0 THEN ' COLLATE ' || (SELECT quote_ident(n.nspname) || '.' || "
+    "quote_ident(c.collname) FROM pg_collation c JOIN pg_namespace n ON n.oid = c.collnamespace "
+    "WHERE c.oid = a.attcollation) ELSE '' END || CASE WHEN a.attgenerated <> '' THEN ' GENERATED "
+    "ALWAYS AS (' || pg_get_expr(d.adbin, d.adrelid) || CASE a.attgenerated WHEN 's' THEN ') "
+    "STORED' ELSE ') VIRTUAL' END WHEN own.is_plain AND a.attidentity = '' THEN '' WHEN own.oid IS "
+    "NOT NULL THEN format(' GENERATED %s AS IDENTITY', CASE a.attidentity WHEN 'a' THEN 'ALWAYS' "
+    "ELSE 'BY DEFAULT' END) || CASE WHEN own.is_usual THEN '' ELSE own.options END WHEN d.adbin IS "
+    "NOT NULL THEN ' DEFAULT ' || pg_get_expr(d.adbin, d.adrelid) ELSE '' END || CASE WHEN "
     "a.attnotnull THEN ' NOT NULL' ELSE '' END FROM pg_attribute a JOIN pg_type t ON t.oid = "
     "a.atttypid LEFT JOIN pg_attrdef d ON d.adrelid = a.attrelid AND d.adnum = a.attnum LEFT JOIN "
-    "LATERAL (SELECT e.objid AS oid FROM pg_depend e JOIN pg_sequence q ON q.seqrelid = e.objid "
-    "WHERE e.classid = 'pg_class'::regclass AND e.refclassid = 'pg_class'::regclass AND e.refobjid "
-    "= a.attrelid AND e.refobjsubid = a.attnum AND e.deptype = 'a' AND a.atttypid IN "
-    "('int2'::regtype, 'int4'::regtype, 'int8'::regtype) AND pg_get_expr(d.adbin, d.adrelid) = "
-    "format('nextval(%L::regclass)', e.objid::regclass) LIMIT 1) own ON true WHERE a.attrelid = "
-    "$1::oid AND a.attnum > 0 AND NOT a.attisdropped ORDER BY a.attnum";
+    "LATERAL (SELECT *, is_usual AND a.attidentity = '' AS is_plain FROM (SELECT e.objid AS oid, "
+    "(q.seqstart, q.seqincrement, q.seqmin, q.seqcache, q.seqcycle) = (1, 1, 1, 1, false) AND "
+    "q.seqmax IN (32767, 2147483647, 9223372036854775807) AS is_usual, format(' (START WITH %s "
+    "INCREMENT BY %s MINVALUE %s MAXVALUE %s CACHE %s%s)', q.seqstart, q.seqincrement, q.seqmin, "
+    "q.seqmax, q.seqcache, CASE WHEN q.seqcycle THEN ' CYCLE' END) AS options FROM pg_depend e "
+    "JOIN pg_sequence q ON q.seqrelid = e.objid WHERE e.classid = 'pg_class'::regclass AND "
+    "e.refclassid = 'pg_class'::regclass AND e.refobjid = a.attrelid AND e.refobjsubid = a.attnum "
+    "AND (e.deptype = 'i' OR e.deptype = 'a' AND a.atttypid IN ('int2'::regtype, 'int4'::regtype, "
+    "'int8'::regtype) AND pg_get_expr(d.adbin, d.adrelid) = format('nextval(%L::regclass)', "
+    "e.objid::regclass)) LIMIT 1) x) own ON true WHERE a.attrelid = $1::oid AND a.attnum > 0 AND "
+    "NOT a.attisdropped ORDER BY a.attnum";
 
 }  // namespace
 
