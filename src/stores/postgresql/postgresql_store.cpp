@@ -425,21 +425,24 @@ std::string in_schema(std::string ddl, const std::string& schema, const std::str
 constexpr const char* no_such_table = "42P01";
 constexpr const char* no_such_type = "42704";
 
+Status with_parse_hint(const Connection& connection, Status made) {
+  if (made.ok()) return made;
+  const std::string state = connection.sqlstate();
+  Error error = std::move(made).error();
+  if (state == no_such_type) {
+    error.hint = "types, and functions of defaults and checks, are made by hand before the tables";
+  } else if (state == no_such_table) {
+    error.hint = "make it first, or move it in the same plan";
+  }
+  return error;
+}
+
 }  // namespace
 
 // Other tables of the plan may be referred to: as far as they were read before, they are made
 // first.
 Status PostgresqlStore::make_parsed(Connection& connection, const std::string& ddl,
                                     const TableName& name) {
-  TRY(connection.execute("SAVEPOINT whimbrel_parse"));
-  Status alone = connection.execute(to_be_parsed(ddl, name));
-  if (alone.ok()) return alone;
-  if (connection.sqlstate() == no_such_type) {
-    Error error = std::move(alone).error();
-    error.hint = "types, and functions of defaults and checks, are made by hand before the tables";
-    return error;
-  }
-  if (connection.sqlstate() != no_such_table) return alone;
   std::vector<std::pair<TableName, std::string>> known;
   {
     const std::lock_guard lock(mutex_);
@@ -449,7 +452,16 @@ Status PostgresqlStore::make_parsed(Connection& connection, const std::string& d
     return one.first.schema == name.schema && one.first.table == name.table;
   });
   std::string text = to_be_parsed(ddl, name);
-  TRY(connection.execute("ROLLBACK TO SAVEPOINT whimbrel_parse"));
+  // Referring to a table that serves would lock it for a moment.
+  const bool may_refer = ascii_lower(ddl).find("references") != std::string::npos;
+  if (known.empty() || !may_refer) {
+    TRY(connection.execute("SAVEPOINT whimbrel_parse"));
+    const Status alone = connection.execute(text);
+    if (alone.ok() || connection.sqlstate() != no_such_table) {
+      return with_parse_hint(connection, alone);
+    }
+    TRY(connection.execute("ROLLBACK TO SAVEPOINT whimbrel_parse"));
+  }
   std::set<std::string> made = {name.schema};
   for (const auto& [other, other_ddl] : known) {
     if (made.insert(other.schema).second) {
@@ -469,33 +481,37 @@ Status PostgresqlStore::make_parsed(Connection& connection, const std::string& d
     text = to_be_parsed(std::move(text), other);
     TRY(looks_into(name.schema));
   }
-  Status done = connection.execute(text);
-  if (!done.ok() && connection.sqlstate() == no_such_table) {
-    Error error = std::move(done).error();
-    error.hint = "make it first, or move it in the same plan";
-    return error;
-  }
-  return done;
+  return with_parse_hint(connection, connection.execute(text));
 }
 
 // The table may be there already: so it is made where nobody else has one.
 Result<TableSchema> PostgresqlStore::parse(const std::string& ddl, const std::string& table) {
   ASSIGN_OR_RETURN(const ConnectionPtr connection, sessions_->take());
-  ASSIGN_OR_RETURN(const Transaction transaction, Transaction::begin(*connection));
+  std::optional<TableSchema> parsed;
+  TRY(with_lock_retries(clock_, *connection, [&]() -> Status {
+    ASSIGN_OR_RETURN(parsed, parse_once(*connection, ddl, table));
+    return {};
+  }));
+  return *std::move(parsed);
+}
+
+Result<TableSchema> PostgresqlStore::parse_once(Connection& connection, const std::string& ddl,
+                                                const std::string& table) {
+  ASSIGN_OR_RETURN(const Transaction transaction, Transaction::begin(connection));
   const TableName name = split_name(table);
-  ASSIGN_OR_RETURN(const std::string schema, schema_of(*connection, name));
-  TRY(connection->execute(
+  ASSIGN_OR_RETURN(const std::string schema, schema_of(connection, name));
+  TRY(connection.execute(
       fmt::format("CREATE SCHEMA {0}; SET LOCAL search_path = {0}, {1}, pg_catalog",
                   quote_name(parsed_schema(schema)), quote_name(schema))));
-  TRY(make_parsed(*connection, ddl, {schema, name.table}));
-  TRY(connection->execute("SET LOCAL search_path = pg_catalog"));
+  TRY(make_parsed(connection, ddl, {schema, name.table}));
+  TRY(connection.execute("SET LOCAL search_path = pg_catalog"));
   Result<TableSchema> made =
-      postgresql::describe(*connection, spelled({parsed_schema(schema), name.table}));
+      postgresql::describe(connection, spelled({parsed_schema(schema), name.table}));
   const bool says_its_schema = !made.ok() && made.error().code == ErrorCode::not_found;
-  if (says_its_schema) made = postgresql::describe(*connection, spelled({schema, name.table}));
+  if (says_its_schema) made = postgresql::describe(connection, spelled({schema, name.table}));
   if (!made.ok()) return made;
   TableSchema parsed = std::move(made).value();
-  ASSIGN_OR_RETURN(const auto quoted_schema, connection->query("SELECT quote_ident($1)", {schema}));
+  ASSIGN_OR_RETURN(const auto quoted_schema, connection.query("SELECT quote_ident($1)", {schema}));
   const std::string& in = *quoted_schema.at(0).at(0);
   parsed.name = spelled({schema, name.table});
   parsed.create_ddl = in_schema(std::move(parsed.create_ddl), schema, in);

@@ -130,6 +130,8 @@ class PostgresqlStore final : public Store,
   Result<std::optional<bool>> swapped(const std::vector<std::string>& sources) override;
   Status swap(const std::vector<std::string>& sources, bool back) override;
 
+  Result<TableSchema> parse_once(postgresql::Connection& connection, const std::string& ddl,
+                                 const std::string& table);
   Status make_parsed(postgresql::Connection& connection, const std::string& ddl,
                      const postgresql::TableName& name);
   Status look_whether_it_swaps();
