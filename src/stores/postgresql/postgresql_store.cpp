@@ -427,7 +427,7 @@ constexpr const char* no_such_type = "42704";
 
 Status with_parse_hint(const Connection& connection, Status made) {
   if (made.ok()) return made;
-  const std::string state = connection.sqlstate();
+  const std::string& state = connection.sqlstate();
   Error error = std::move(made).error();
   if (state == no_such_type) {
     error.hint = "types, and functions of defaults and checks, are made by hand before the tables";
