@@ -198,12 +198,12 @@ int dispatch(int argc, char** argv) {
            "  whimbrel finish migration.yaml\n  whimbrel finish migration.yaml --after 0s --yes",
            [&] { return finish(options); }));
   finish_verb->add_option("--after", options.after, "instead of the plan's `after`");
-  finish_verb->add_option("--backup", options.url, "file:FOLDER: the old tables, before they go");
+  finish_verb->add_option("--backup", options.url, "file:FOLDER or s3://BUCKET/PREFIX: the old tables, before they go");
   finish_verb->add_flag("--no-backup", options.no_backup, "the archive alone is enough");
   CLI::App* backup_verb = with_plan(verb("backup", "the plan's source tables to files, verified",
                                          "  whimbrel backup migration.yaml file:backup",
                                          [&] { return backup(options); }));
-  backup_verb->add_option("url", options.url, "file:FOLDER")->required();
+  backup_verb->add_option("url", options.url, "file:FOLDER or s3://BUCKET/PREFIX")->required();
   CLI::App* restore_verb = verb(
       "restore", "a backup into a store, verified",
       "  whimbrel restore file:backup sqlite:copy.db --yes\n"
@@ -212,7 +212,7 @@ int dispatch(int argc, char** argv) {
       [&] { return restore(options); });
   restore_verb
       ->add_option("url", options.url,
-                   "file:FOLDER; native:BACKUP, one that the store keeps itself; "
+                   "file:FOLDER or s3://BUCKET/PREFIX; native:BACKUP, one that the store keeps itself; "
                    "native:TABLE with --to-time")
       ->required();
   restore_verb->add_option("store", options.store, "a store URL")->required();

@@ -1,6 +1,7 @@
 #include <fmt/format.h>
 
 #include "backup/backup.h"
+#include "backup/depot.h"
 #include "base/counted.h"
 #include "base/text.h"
 #include "stores/registry.h"
@@ -8,22 +9,21 @@
 
 namespace whimbrel::cli {
 
-namespace {
+namespace {}  // namespace
 
-Result<std::string> folder_of(const std::string& url) {
+Result<std::string> place_of(const std::string& url) {
   if (url.starts_with("file:") && url.size() > 5) return url.substr(5);
+  if (url.starts_with("s3://") && url.size() > 5) return url;
   return Error{ErrorCode::invalid_plan,
                fmt::format("`{}` is no place for a backup", printable(url)),
-               "write file:FOLDER; s3: is not yet of this release"};
+               "write file:FOLDER or s3://BUCKET/PREFIX"};
 }
-
-}  // namespace
 
 int backup(const Options& options) {
   Context context(options);
   if (const Status loaded = context.load(); !loaded.ok()) return context.fail(loaded.error());
-  const Result<std::string> folder = folder_of(options.url);
-  if (!folder.ok()) return context.fail(folder.error());
+  const Result<std::string> base = place_of(options.url);
+  if (!base.ok()) return context.fail(base.error());
   if (options.dry_run) return context.finish(done, "dry run", "nothing was written");
   std::int64_t rows = 0;
   std::int64_t tables = 0;
@@ -31,7 +31,7 @@ int backup(const Options& options) {
     const std::vector<std::string> names = source_tables(context.migration(), *store);
     if (names.empty()) continue;
     const bool alone = context.migration().stores.size() == 1;
-    const std::string place = alone ? folder.value() : folder.value() + "/" + alias;
+    const std::string place = alone ? base.value() : place_below(base.value(), alias);
     const Result<std::vector<BackedUpTable>> taken =
         take_backup(*store, names, place, context.progress());
     if (!taken.ok()) return context.fail(taken.error());
@@ -116,10 +116,10 @@ int restore(const Options& options) {
               "`--to-time`, `--as` and `--table` are for backups that a store keeps",
               "write native:BACKUP, or native:TABLE with `--to-time`", "nothing was changed"});
   }
-  const Result<std::string> folder = folder_of(options.url);
-  if (!folder.ok()) return context.fail(folder.error());
+  const Result<std::string> place = place_of(options.url);
+  if (!place.ok()) return context.fail(place.error());
   if (options.dry_run) {
-    if (const Status good = verify_backup(folder.value()); !good.ok())
+    if (const Status good = verify_backup(place.value()); !good.ok())
       return context.fail(good.error());
     return context.finish(done, "dry run", "the backup is whole; nothing was changed");
   }
@@ -127,7 +127,7 @@ int restore(const Options& options) {
     return context.fail(not_confirmed());
   }
   const Result<std::vector<BackedUpTable>> restored =
-      restore_backup(folder.value(), *store.value(), context.progress());
+      restore_backup(place.value(), *store.value(), context.progress());
   if (!restored.ok()) return context.fail(restored.error());
   for (const BackedUpTable& one : restored.value()) {
     context.say(

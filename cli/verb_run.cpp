@@ -186,11 +186,9 @@ int finish(const Options& options) {
     }
   }
   if (!options.url.empty()) {
-    if (!options.url.starts_with("file:") || options.url.size() == 5) {
-      return context.fail(Error{ErrorCode::invalid_plan, "`--backup` takes file:FOLDER",
-                                "s3: is not yet of this release"});
-    }
-    wanted.archive = options.url.substr(5);
+    Result<std::string> place = place_of(options.url);
+    if (!place.ok()) return context.fail(place.error());
+    wanted.archive = std::move(place).value();
   }
   return ended(context, finish_migration(context.session(), wanted));
 }

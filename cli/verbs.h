@@ -27,6 +27,9 @@ int measure(const Options& options);
 int compare(const Options& options);
 int diagnose(const Options& options);
 
+// file:FOLDER or s3://BUCKET/PREFIX, as take_backup() wants it; invalid_plan for anything else.
+Result<std::string> place_of(const std::string& url);
+
 // On the command line odd characters of a name are percent-encoded.
 std::string percent_decoded(const std::string& text);
 

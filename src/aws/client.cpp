@@ -119,6 +119,27 @@ Result<std::shared_ptr<Access>> Access::open(const Wanted& wanted, const Environ
 
 std::unique_ptr<Http> Access::connect() const { return connections_->take(); }
 
+Result<Access::Wanted> wanted_of(std::string_view query, const std::vector<std::string>& names,
+                                 const std::string& whose, const std::string& like) {
+  Access::Wanted wanted;
+  while (!query.empty()) {
+    const std::string_view pair = query.substr(0, query.find('&'));
+    query.remove_prefix(std::min(pair.size() + 1, query.size()));
+    const std::string_view name = pair.substr(0, pair.find('='));
+    const std::string_view value = pair.substr(std::min(name.size() + 1, pair.size()));
+    if (value.empty()) continue;
+    if (std::ranges::find(names, name) == names.end()) {
+      return Error{ErrorCode::invalid_plan,
+                   fmt::format("{} has no parameter `{}`", whose, printable(name)), like};
+    }
+    (name == "region"     ? wanted.region
+     : name == "profile"  ? wanted.profile
+     : name == "role_arn" ? wanted.role_arn
+                          : wanted.endpoint) = value;
+  }
+  return wanted;
+}
+
 bool Reply::throttled() const { return is_one_of(throttling_types, error) || status == 429; }
 
 struct Client::Pending {

@@ -44,6 +44,11 @@ class Access {
   std::unique_ptr<CredentialsSource> credentials_;
 };
 
+// What `profile=…&endpoint=…` says; an empty parameter counts as absent. invalid_plan for a name
+// that is not one of `names`: `whose` is what has no such parameter, `like` how it is written.
+Result<Access::Wanted> wanted_of(std::string_view query, const std::vector<std::string>& names,
+                                 const std::string& whose, const std::string& like);
+
 struct ThrottlingReason {
   std::string reason;    // "TableWriteKeyRangeThroughputExceeded"
   std::string resource;  // an ARN

@@ -208,7 +208,9 @@ Result<Place> find_place(const Environment& environment, const SharedConfig& con
     if (!all.empty()) place.endpoints[""] = all;
   }
   if (!endpoint.empty()) {
-    place.endpoints["dynamodb"] = place.endpoints["streams.dynamodb"] = endpoint;
+    for (const char* service : {"dynamodb", "streams.dynamodb", "s3"}) {
+      place.endpoints[service] = endpoint;
+    }
   }
   if (place.region.empty() && !place.endpoints.empty()) place.region = "us-east-1";
   return place;

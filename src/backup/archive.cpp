@@ -3,11 +3,10 @@
 #include <fmt/format.h>
 
 #include <cstdint>
-#include <filesystem>
 #include <optional>
 
-#include "backup/files.h"
 #include "backup/zstd_lines.h"
+#include "base/sha256.h"
 #include "base/text.h"
 #include "value/fingerprint.h"
 
@@ -39,18 +38,14 @@ std::string file_stem_of(const std::string& table) {
   return as_it_is && !stem.empty() ? stem : stem + "-" + digest_hex(table).substr(0, 16);
 }
 
-std::string path_in(const std::string& folder, const std::string& file) {
-  return (std::filesystem::path(folder) / file).string();
-}
-
-Result<Manifest> read_manifest(const std::string& folder) {
-  const std::string path = path_in(folder, manifest_file);
-  Result<std::string> text = read_whole(path);
+Result<Manifest> read_manifest(Depot& depot) {
+  const std::string path = depot.path_of(manifest_file);
+  Result<std::string> text = depot.read_whole(manifest_file);
   if (!text.ok()) {
     Error error = std::move(text).error();
     if (error.code != ErrorCode::not_found) return error;
     return Error{
-        ErrorCode::not_found, fmt::format("there is no complete backup in {}", folder),
+        ErrorCode::not_found, fmt::format("there is no complete backup in {}", depot.path_of("")),
         "a backup that was interrupted has no " + std::string(manifest_file) + ": take it again"};
   }
   Result<Manifest> manifest = manifest_from_text(text.value());
@@ -65,10 +60,10 @@ Result<Manifest> read_manifest(const std::string& folder) {
   return manifest;
 }
 
-Result<TableSchema> read_schema(const std::string& folder, const ArchivedTable& table) {
-  const std::string path = path_in(folder, table.schema_file);
-  ASSIGN_OR_RETURN(const std::string text, read_whole(path));
-  if (digest_hex(text) != table.schema_digest) {
+Result<TableSchema> read_schema(Depot& depot, const ArchivedTable& table) {
+  const std::string path = depot.path_of(table.schema_file);
+  ASSIGN_OR_RETURN(const std::string text, depot.read_whole(table.schema_file));
+  if (sha256_hex(text) != table.schema_digest) {
     return damaged(path, "its digest is not the manifest's");
   }
   Result<TableSchema> schema = schema_from_text(text);
@@ -80,10 +75,10 @@ Result<TableSchema> read_schema(const std::string& folder, const ArchivedTable& 
   return schema;
 }
 
-Status read_rows(const std::string& folder, const ArchivedTable& table, const TableSchema& schema,
+Status read_rows(Depot& depot, const ArchivedTable& table, const TableSchema& schema,
                  const UseRows& use) {
-  const std::string path = path_in(folder, table.rows.file);
-  ASSIGN_OR_RETURN(const auto lines, ZstdLinesReader::open(path));
+  const std::string path = depot.path_of(table.rows.file);
+  ASSIGN_OR_RETURN(const auto lines, ZstdLinesReader::open(depot, table.rows.file));
   Fingerprint fingerprint;
   std::vector<Row> batch;
   std::int64_t bytes = 0;

@@ -1,13 +1,14 @@
-// The folder of a backup: which files are in it, and reading them with every check there is.
+// A backup: which files are in it, and reading them with every check there is.
 //
 // Whoever reads rows here gets them from a file whose digest, row count and fingerprint are
-// compared with the manifest at its end. Nothing outside the folder is ever opened.
+// compared with the manifest at its end. Nothing outside its place is ever opened.
 #pragma once
 
 #include <functional>
 #include <string>
 #include <vector>
 
+#include "backup/depot.h"
 #include "backup/documents.h"
 #include "base/error.h"
 #include "value/schema.h"
@@ -20,16 +21,15 @@ inline constexpr const char* manifest_file = "manifest.json";
 // "orders" for `orders`; other names than plain lower-case ones get a digest, so that no two
 // tables share a file, on file systems that ignore case neither.
 std::string file_stem_of(const std::string& table);
-std::string path_in(const std::string& folder, const std::string& file);
 
-// not_found when the folder holds no complete backup.
-Result<Manifest> read_manifest(const std::string& folder);
-Result<TableSchema> read_schema(const std::string& folder, const ArchivedTable& table);
+// not_found when the depot holds no complete backup.
+Result<Manifest> read_manifest(Depot& depot);
+Result<TableSchema> read_schema(Depot& depot, const ArchivedTable& table);
 
 using UseRows = std::function<Status(const std::vector<Row>& rows)>;
 // Hands all rows to `use`, in batches that fit into memory. The checks that need the file's end
 // come after the last batch.
-Status read_rows(const std::string& folder, const ArchivedTable& table, const TableSchema& schema,
+Status read_rows(Depot& depot, const ArchivedTable& table, const TableSchema& schema,
                  const UseRows& use);
 
 }  // namespace whimbrel

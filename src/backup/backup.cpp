@@ -3,10 +3,8 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <filesystem>
 
 #include "backup/archive.h"
-#include "backup/files.h"
 #include "backup/zstd_lines.h"
 #include "base/text.h"
 #include "transform/mapping.h"
@@ -19,12 +17,11 @@ namespace {
 constexpr std::int64_t rows_between_events = 10'000;
 constexpr const char* untouched = "nothing was changed in the store";
 
-Status refuse_a_complete_backup(const std::string& folder) {
-  std::error_code failure;
-  const bool there = std::filesystem::exists(path_in(folder, manifest_file), failure);
-  if (!there && !failure) return {};
-  return Error{ErrorCode::refused, fmt::format("{} already holds a backup", folder),
-               "choose another folder, or move this one away", "the backup there was not touched"};
+Status refuse_a_complete_backup(Depot& depot) {
+  ASSIGN_OR_RETURN(const bool there, depot.holds(manifest_file));
+  if (!there) return {};
+  return Error{ErrorCode::refused, fmt::format("{} already holds a backup", depot.path_of("")),
+               "choose another place, or move this one away", "the backup there was not touched"};
 }
 
 Result<std::vector<TableSchema>> describe_all(Store& store,
@@ -82,7 +79,7 @@ Result<Fingerprint> write_rows(Store& store, const TableSchema& schema, ZstdLine
   }
 }
 
-Result<ArchivedTable> back_up(Store& store, const TableSchema& schema, const std::string& folder,
+Result<ArchivedTable> back_up(Store& store, const TableSchema& schema, Depot& depot,
                               Events& events) {
   const std::string stem = file_stem_of(schema.name);
   ArchivedTable table;
@@ -90,8 +87,8 @@ Result<ArchivedTable> back_up(Store& store, const TableSchema& schema, const std
   table.rows.file = stem + ".rows.zst";
   table.schema_file = stem + ".schema.json";
   ASSIGN_OR_RETURN(const std::string text, schema_to_text(schema));
-  ASSIGN_OR_RETURN(table.schema_digest, write_whole(path_in(folder, table.schema_file), text));
-  ASSIGN_OR_RETURN(const auto lines, ZstdLinesWriter::create(path_in(folder, table.rows.file)));
+  ASSIGN_OR_RETURN(table.schema_digest, depot.write_whole(table.schema_file, text));
+  ASSIGN_OR_RETURN(const auto lines, ZstdLinesWriter::create(depot, table.rows.file));
   ASSIGN_OR_RETURN(const Fingerprint fingerprint, write_rows(store, schema, *lines, events));
   table.rows.rows = fingerprint.rows();
   table.rows.fingerprint = fingerprint.to_text();
@@ -100,39 +97,48 @@ Result<ArchivedTable> back_up(Store& store, const TableSchema& schema, const std
 }
 
 Result<Manifest> back_up_all(Store& store, const std::vector<std::string>& tables,
-                             const std::string& folder, Events& events) {
-  TRY(refuse_a_complete_backup(folder));
+                             const std::string& place, Events& events) {
+  ASSIGN_OR_RETURN(const std::unique_ptr<Depot> depot, open_depot(place));
+  TRY(refuse_a_complete_backup(*depot));
   ASSIGN_OR_RETURN(const std::vector<TableSchema> schemas, describe_all(store, tables));
-  TRY(make_folder(folder));
+  TRY(depot->make());
   Manifest manifest{store.identity(), {}};
   for (const TableSchema& schema : schemas) {
-    Result<ArchivedTable> table = back_up(store, schema, folder, events);
+    Result<ArchivedTable> table = back_up(store, schema, *depot, events);
     if (!table.ok()) return std::move(table).error().within("backing up " + schema.name);
     const BackedUpTable& rows = table.value().rows;
     events.emit({"table_backed_up", {{"table", rows.table}, {"rows", rows.rows}}});
     manifest.tables.push_back(std::move(table).value());
   }
   ASSIGN_OR_RETURN(const std::string text, manifest_to_text(manifest));
-  TRY(write_whole(path_in(folder, manifest_file), text));
+  TRY(depot->write_whole(manifest_file, text));
   return manifest;
 }
 
 }  // namespace
 
 Result<std::vector<BackedUpTable>> take_backup(Store& store, const std::vector<std::string>& tables,
-                                               const std::string& folder, Events& events) {
-  Result<Manifest> manifest = back_up_all(store, tables, folder, events);
+                                               const std::string& place, Events& events) {
+  Result<Manifest> manifest = back_up_all(store, tables, place, events);
   if (!manifest.ok()) return std::move(manifest).error().saying_safe(untouched);
   std::vector<BackedUpTable> all;
   for (const ArchivedTable& table : manifest.value().tables) all.push_back(table.rows);
   return all;
 }
 
-Status verify_backup(const std::string& folder) {
-  ASSIGN_OR_RETURN(const Manifest manifest, read_manifest(folder));
+bool has_backup(const std::string& place) {
+  const Result<std::unique_ptr<Depot>> depot = open_depot(place);
+  if (!depot.ok()) return false;
+  const Result<bool> there = depot.value()->holds(manifest_file);
+  return there.ok() && there.value();
+}
+
+Status verify_backup(const std::string& place) {
+  ASSIGN_OR_RETURN(const std::unique_ptr<Depot> depot, open_depot(place));
+  ASSIGN_OR_RETURN(const Manifest manifest, read_manifest(*depot));
   for (const ArchivedTable& table : manifest.tables) {
-    ASSIGN_OR_RETURN(const TableSchema schema, read_schema(folder, table));
-    TRY(read_rows(folder, table, schema, [](const std::vector<Row>&) { return Status(); }));
+    ASSIGN_OR_RETURN(const TableSchema schema, read_schema(*depot, table));
+    TRY(read_rows(*depot, table, schema, [](const std::vector<Row>&) { return Status(); }));
   }
   return {};
 }

@@ -1,4 +1,4 @@
-// Tables as files in a folder, and back: what is left when everything else went wrong.
+// Tables as files in a folder or a bucket, and back: what is left when everything else went wrong.
 //
 // Per table `<name>.rows.zst` (a line a row: the canonical form in hex) and `<name>.schema.json`;
 // at last `manifest.json` with row counts, fingerprints and a digest of each file. The manifest is
@@ -23,19 +23,22 @@ struct BackedUpTable {
   std::int64_t rows = 0;
   std::string fingerprint;  // Fingerprint::to_text() over the rows with all columns
   std::string file;         // of the rows, inside the folder
-  std::string file_digest;  // XXH3-128 of that file's bytes
+  std::string file_digest;  // SHA-256 of that file's bytes
 };
 
-// Makes the folder where it is missing; a half-finished backup in it is overwritten, a table named
-// twice is backed up once. Emits table_backed_up {table, rows}. The store is only read.
-// Errors: not_found for a table that is not there; `refused` when the folder holds a complete
-// backup, and for tables without a key or with a null in it, by name.
+// `place`: see depot.h. Makes the folder where it is missing; a half-finished backup in it is
+// overwritten, a table named twice is backed up once. Emits table_backed_up {table, rows}. The
+// store is only read. Errors: not_found for a table that is not there; `refused` when it holds a
+// complete backup, and for tables without a key or with a null in it, by name.
 Result<std::vector<BackedUpTable>> take_backup(Store& store, const std::vector<std::string>& tables,
-                                               const std::string& folder, Events& events);
+                                               const std::string& place, Events& events);
+
+// Whether a complete one lies there; false also where that cannot be seen.
+bool has_backup(const std::string& place);
 
 // Reads every file again and compares it with the manifest. not_found when there is no complete
 // backup or a file is missing; data_mismatch for a file that is not the one that was written.
-Status verify_backup(const std::string& folder);
+Status verify_backup(const std::string& place);
 
 // Brings back all tables of the backup. Everything is verified and looked at before the first
 // change; indexes and triggers are made after the rows, so that no trigger fires for them. After an
@@ -45,7 +48,7 @@ Status verify_backup(const std::string& folder);
 // backup does not have or has otherwise, or has triggers that would fire, and nothing was changed;
 // `conflict` when somebody writes the tables meanwhile; data_mismatch when the restored rows are
 // not those of the backup.
-Result<std::vector<BackedUpTable>> restore_backup(const std::string& folder, Store& store,
+Result<std::vector<BackedUpTable>> restore_backup(const std::string& place, Store& store,
                                                   Events& events);
 
 }  // namespace whimbrel

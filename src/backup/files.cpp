@@ -5,7 +5,6 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include <array>
 #include <cerrno>
 #include <cstdio>
 #include <filesystem>
@@ -56,20 +55,6 @@ Status sync_folder(const std::filesystem::path& folder) {
 
 }  // namespace
 
-FileDigest::FileDigest() : state_(XXH3_createState()) {
-  assert_always(state_ != nullptr, "there is no memory for a digest");
-  XXH3_128bits_reset(state_.get());
-}
-
-void FileDigest::add(std::string_view bytes) {
-  XXH3_128bits_update(state_.get(), bytes.data(), bytes.size());
-}
-
-std::string FileDigest::to_text() const {
-  const XXH128_hash_t hash = XXH3_128bits_digest(state_.get());
-  return fmt::format("{:016x}{:016x}", hash.high64, hash.low64);
-}
-
 FileHandle::~FileHandle() {
   if (descriptor_ >= 0) close(descriptor_);
 }
@@ -104,7 +89,7 @@ Result<std::string> PartFile::finish() {
   if (std::rename(part.c_str(), path_.c_str()) != 0) return file_error(part, "renaming", errno);
   finished_ = true;
   TRY(sync_folder(std::filesystem::path(path_).parent_path()));
-  return digest_.to_text();
+  return digest_.hex();
 }
 
 Result<std::unique_ptr<FileReader>> FileReader::open(const std::string& path) {
@@ -121,23 +106,6 @@ Result<std::int64_t> FileReader::read(std::span<char> buffer) {
   if (count < 0) return file_error(path_, "reading", errno);
   digest_.add({buffer.data(), static_cast<std::size_t>(count)});
   return static_cast<std::int64_t>(count);
-}
-
-Result<std::string> write_whole(const std::string& path, std::string_view bytes) {
-  ASSIGN_OR_RETURN(const auto file, PartFile::create(path));
-  TRY(file->write(bytes));
-  return file->finish();
-}
-
-Result<std::string> read_whole(const std::string& path) {
-  ASSIGN_OR_RETURN(const auto file, FileReader::open(path));
-  std::string bytes;
-  std::array<char, 16384> buffer;
-  while (true) {
-    ASSIGN_OR_RETURN(const std::int64_t count, file->read(buffer));
-    if (count == 0) return bytes;
-    bytes.append(buffer.data(), static_cast<std::size_t>(count));
-  }
 }
 
 Status make_folder(const std::string& folder) {

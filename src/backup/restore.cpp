@@ -66,14 +66,14 @@ Status check_shape(const TableSchema& wanted, const TableSchema& found) {
 }
 
 // How many rows there equal the backup's; `refused` as soon as all were seen and one does not.
-Result<std::int64_t> equal_rows(const std::string& folder, const Restoration& one, Store& store) {
+Result<std::int64_t> equal_rows(Depot& depot, const Restoration& one, Store& store) {
   const std::vector<int> key = key_columns(one.schema);
   ASSIGN_OR_RETURN(const auto reader, store.open_reader(*one.there));
   ASSIGN_OR_RETURN(const std::int64_t rows, reader->count());
   if (rows == 0) return std::int64_t{0};
   std::int64_t equal = 0;
   std::int64_t differing = 0;
-  TRY(read_rows(folder, one.archived, one.schema, [&](const std::vector<Row>& batch) -> Status {
+  TRY(read_rows(depot, one.archived, one.schema, [&](const std::vector<Row>& batch) -> Status {
     ASSIGN_OR_RETURN(const auto found, reader->read_keys(keys_of(batch, key)));
     for (std::size_t i = 0; i < batch.size(); ++i) {
       if (found[i]) ++(same(*found[i], batch[i]) ? equal : differing);
@@ -89,10 +89,9 @@ Result<std::int64_t> equal_rows(const std::string& folder, const Restoration& on
                "rename or empty that table, or restore into another store"};
 }
 
-Result<Restoration> examine(const std::string& folder, const ArchivedTable& archived,
-                            Store& store) {
+Result<Restoration> examine(Depot& depot, const ArchivedTable& archived, Store& store) {
   Restoration one{archived, {}, std::nullopt, 0, 0};
-  ASSIGN_OR_RETURN(one.schema, read_schema(folder, archived));
+  ASSIGN_OR_RETURN(one.schema, read_schema(depot, archived));
   Result<TableSchema> found = store.catalog().describe(one.schema.name);
   if (!found.ok()) {
     if (found.error().code == ErrorCode::not_found) return one;
@@ -100,7 +99,7 @@ Result<Restoration> examine(const std::string& folder, const ArchivedTable& arch
   }
   one.there = std::move(found).value();
   TRY(check_shape(one.schema, *one.there));
-  ASSIGN_OR_RETURN(one.rows_there, equal_rows(folder, one, store));
+  ASSIGN_OR_RETURN(one.rows_there, equal_rows(depot, one, store));
   if (one.rows_there < archived.rows.rows && !one.there->triggers.empty()) {
     return Error{ErrorCode::refused,
                  fmt::format("`{}` has triggers that would fire for each restored row: {}",
@@ -151,7 +150,7 @@ Status add_rows(const Restoration& one, const std::vector<Row>& rows,
   return {};
 }
 
-Status write_rows(const std::string& folder, Restoration& one, Store& store) {
+Status write_rows(Depot& depot, Restoration& one, Store& store) {
   if (one.rows_there == one.archived.rows.rows) return {};
   std::vector<std::string> names;
   std::vector<int> columns;
@@ -162,7 +161,7 @@ Status write_rows(const std::string& folder, Restoration& one, Store& store) {
   }
   ASSIGN_OR_RETURN(const auto writer, store.open_writer(*one.there, names));
   ASSIGN_OR_RETURN(const auto reader, store.open_reader(*one.there));
-  return read_rows(folder, one.archived, one.schema, [&](const std::vector<Row>& rows) {
+  return read_rows(depot, one.archived, one.schema, [&](const std::vector<Row>& rows) {
     return add_rows(one, rows, columns, *writer, *reader, one.written);
   });
 }
@@ -193,28 +192,27 @@ Status create_missing(const std::vector<std::string>& wanted, const std::vector<
   return {};
 }
 
-Status restore_table(const std::string& folder, Restoration& one, Store& store) {
+Status restore_table(Depot& depot, Restoration& one, Store& store) {
   TRY(create(one, store));
-  TRY(write_rows(folder, one, store));
+  TRY(write_rows(depot, one, store));
   TRY(compare_rows(one, store));
   return create_missing(one.schema.index_ddl, one.there->index_ddl, store);
 }
 
-Result<std::vector<Restoration>> examine_all(const std::string& folder, Store& store) {
-  TRY(verify_backup(folder));
-  ASSIGN_OR_RETURN(const Manifest manifest, read_manifest(folder));
+Result<std::vector<Restoration>> examine_all(Depot& depot, const std::string& place, Store& store) {
+  TRY(verify_backup(place));
+  ASSIGN_OR_RETURN(const Manifest manifest, read_manifest(depot));
   std::vector<Restoration> all;
   for (const ArchivedTable& archived : manifest.tables) {
-    ASSIGN_OR_RETURN(Restoration one, examine(folder, archived, store));
+    ASSIGN_OR_RETURN(Restoration one, examine(depot, archived, store));
     all.push_back(std::move(one));
   }
   return all;
 }
 
-Status restore_all(const std::string& folder, std::vector<Restoration>& all, Store& store,
-                   Events& events) {
+Status restore_all(Depot& depot, std::vector<Restoration>& all, Store& store, Events& events) {
   for (Restoration& one : all) {
-    Status restored = restore_table(folder, one, store);
+    Status restored = restore_table(depot, one, store);
     if (!restored.ok()) return std::move(restored).error().within("restoring " + one.schema.name);
     events.emit(
         {"table_restored",
@@ -230,11 +228,12 @@ Status restore_all(const std::string& folder, std::vector<Restoration>& all, Sto
 
 }  // namespace
 
-Result<std::vector<BackedUpTable>> restore_backup(const std::string& folder, Store& store,
+Result<std::vector<BackedUpTable>> restore_backup(const std::string& place, Store& store,
                                                   Events& events) {
-  Result<std::vector<Restoration>> all = examine_all(folder, store);
+  ASSIGN_OR_RETURN(const std::unique_ptr<Depot> depot, open_depot(place));
+  Result<std::vector<Restoration>> all = examine_all(*depot, place, store);
   if (!all.ok()) return std::move(all).error().saying_safe(unchanged);
-  Status restored = restore_all(folder, all.value(), store, events);
+  Status restored = restore_all(*depot, all.value(), store, events);
   if (!restored.ok()) return std::move(restored).error().saying_safe(resumable);
   std::vector<BackedUpTable> tables;
   for (const Restoration& one : all.value()) tables.push_back(one.archived.rows);

@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include "backup/files.h"
 #include "base/text.h"
 
 namespace whimbrel {
@@ -17,15 +18,25 @@ Error no_memory() {
 
 }  // namespace
 
-ZstdLinesWriter::ZstdLinesWriter(std::unique_ptr<PartFile> file, Context context)
+ZstdLinesWriter::ZstdLinesWriter(std::unique_ptr<FileSink> file, Context context)
     : file_(std::move(file)), context_(std::move(context)), compressed_(ZSTD_CStreamOutSize()) {}
 
 Result<std::unique_ptr<ZstdLinesWriter>> ZstdLinesWriter::create(const std::string& path) {
+  ASSIGN_OR_RETURN(auto file, PartFile::create(path));
+  return over(std::move(file));
+}
+
+Result<std::unique_ptr<ZstdLinesWriter>> ZstdLinesWriter::create(Depot& depot,
+                                                                 const std::string& file) {
+  ASSIGN_OR_RETURN(auto sink, depot.create(file));
+  return over(std::move(sink));
+}
+
+Result<std::unique_ptr<ZstdLinesWriter>> ZstdLinesWriter::over(std::unique_ptr<FileSink> file) {
   Context context(ZSTD_createCCtx());
   if (context == nullptr) return no_memory();
   ZSTD_CCtx_setParameter(context.get(), ZSTD_c_compressionLevel, compression_level);
   ZSTD_CCtx_setParameter(context.get(), ZSTD_c_checksumFlag, 1);
-  ASSIGN_OR_RETURN(auto file, PartFile::create(path));
   return std::unique_ptr<ZstdLinesWriter>(new ZstdLinesWriter(std::move(file), std::move(context)));
 }
 
@@ -64,7 +75,7 @@ Result<std::string> ZstdLinesWriter::finish() {
   return file_->finish();
 }
 
-ZstdLinesReader::ZstdLinesReader(std::string path, std::unique_ptr<FileReader> file,
+ZstdLinesReader::ZstdLinesReader(std::string path, std::unique_ptr<FileSource> file,
                                  Context context)
     : path_(std::move(path)),
       file_(std::move(file)),
@@ -73,9 +84,20 @@ ZstdLinesReader::ZstdLinesReader(std::string path, std::unique_ptr<FileReader> f
       text_(ZSTD_DStreamOutSize()) {}
 
 Result<std::unique_ptr<ZstdLinesReader>> ZstdLinesReader::open(const std::string& path) {
+  ASSIGN_OR_RETURN(auto file, FileReader::open(path));
+  return over(path, std::move(file));
+}
+
+Result<std::unique_ptr<ZstdLinesReader>> ZstdLinesReader::open(Depot& depot,
+                                                               const std::string& file) {
+  ASSIGN_OR_RETURN(auto source, depot.open(file));
+  return over(depot.path_of(file), std::move(source));
+}
+
+Result<std::unique_ptr<ZstdLinesReader>> ZstdLinesReader::over(const std::string& path,
+                                                               std::unique_ptr<FileSource> file) {
   Context context(ZSTD_createDCtx());
   if (context == nullptr) return no_memory();
-  ASSIGN_OR_RETURN(auto file, FileReader::open(path));
   return std::unique_ptr<ZstdLinesReader>(
       new ZstdLinesReader(path, std::move(file), std::move(context)));
 }

@@ -14,7 +14,7 @@
 #include <string_view>
 #include <vector>
 
-#include "backup/files.h"
+#include "backup/depot.h"
 #include "base/error.h"
 #include "base/handle.h"
 
@@ -23,6 +23,7 @@ namespace whimbrel {
 class ZstdLinesWriter {
  public:
   static Result<std::unique_ptr<ZstdLinesWriter>> create(const std::string& path);
+  static Result<std::unique_ptr<ZstdLinesWriter>> create(Depot& depot, const std::string& file);
   // A line without its newline, and with none inside.
   Status write(std::string_view line);
   // A line of hex digits, made piece by piece: a giant row is not spelled out in memory.
@@ -32,10 +33,11 @@ class ZstdLinesWriter {
 
  private:
   using Context = std::unique_ptr<ZSTD_CCtx, FreeWith<ZSTD_freeCCtx>>;
-  ZstdLinesWriter(std::unique_ptr<PartFile> file, Context context);
+  static Result<std::unique_ptr<ZstdLinesWriter>> over(std::unique_ptr<FileSink> file);
+  ZstdLinesWriter(std::unique_ptr<FileSink> file, Context context);
   Status compress(std::string_view text, ZSTD_EndDirective mode);
 
-  std::unique_ptr<PartFile> file_;
+  std::unique_ptr<FileSink> file_;
   Context context_;
   std::vector<char> compressed_;
 };
@@ -44,6 +46,7 @@ class ZstdLinesReader {
  public:
   // not_found when there is no such file.
   static Result<std::unique_ptr<ZstdLinesReader>> open(const std::string& path);
+  static Result<std::unique_ptr<ZstdLinesReader>> open(Depot& depot, const std::string& file);
   // The next line without its newline; unset after the last. data_mismatch when the file is
   // damaged or was cut off.
   Result<std::optional<std::string>> next();
@@ -54,13 +57,15 @@ class ZstdLinesReader {
 
  private:
   using Context = std::unique_ptr<ZSTD_DCtx, FreeWith<ZSTD_freeDCtx>>;
-  ZstdLinesReader(std::string path, std::unique_ptr<FileReader> file, Context context);
+  static Result<std::unique_ptr<ZstdLinesReader>> over(const std::string& path,
+                                                       std::unique_ptr<FileSource> file);
+  ZstdLinesReader(std::string path, std::unique_ptr<FileSource> file, Context context);
   Result<bool> pieces(const std::function<Status(std::string_view)>& use);
   Result<bool> refill();
   Error damaged(std::string_view how) const;
 
   std::string path_;
-  std::unique_ptr<FileReader> file_;
+  std::unique_ptr<FileSource> file_;
   Context context_;
   std::vector<char> compressed_;
   ZSTD_inBuffer input_{};

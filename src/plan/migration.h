@@ -162,14 +162,14 @@ struct LimitsPlan {
 struct BackupPlan {
   bool source = false;
   bool target = false;
-  std::string folder;  // absolute, or below the state folder
-  std::string schema;  // instead of a folder: of the tables' own database
-  // Before the folder: the store's own backups, under this name with `{table}` and `{date}`; where
-  // it has none, the folder is taken.
+  std::string place;   // a folder, absolute or below the state folder, or s3://BUCKET/PREFIX
+  std::string schema;  // instead of a place: of the tables' own database
+  // Before the place: the store's own backups, under this name with `{table}` and `{date}`; where
+  // it has none, the place is taken.
   std::string native;
   bool point_in_time = false;  // switched on where the store has it
 
-  bool is_wanted() const { return !folder.empty() || !schema.empty() || !native.empty(); }
+  bool is_wanted() const { return !place.empty() || !schema.empty() || !native.empty(); }
 };
 
 // From one time of the day to another, in minutes since midnight of the machine's own time zone.

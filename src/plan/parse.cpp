@@ -567,18 +567,30 @@ class Parser {
       if (place.empty()) place = url.substr(scheme.size());
       return true;
     };
-    if (take("file:", backup.folder) || take("schema:", backup.schema)) return;
+    if (url.starts_with("s3:")) {
+      bucket(node, url, backup);
+      return;
+    }
+    if (take("file:", backup.place) || take("schema:", backup.schema)) return;
     if (take("native:", backup.native)) {
       if (backup.native.find("{table}") != std::string::npos) return;
       diagnostics_.add(YamlReader::place(node), "several tables cannot have one backup",
                        "put `{table}` into its name, like \"native:before-{table}-{date}\"");
-    } else if (const std::size_t colon = url.find(':'); colon != std::string::npos) {
-      diagnostics_.not_yet(YamlReader::place(node), "backup to " + url.substr(0, colon) + ":");
     } else {
       diagnostics_.add(YamlReader::place(node),
                        fmt::format("`{}` is no place for a backup", printable(url)),
-                       "like \"file:backup\", below the state folder");
+                       "like \"file:backup\", below the state folder, or \"s3://BUCKET/PREFIX\"");
     }
+  }
+
+  void bucket(const YAML::Node& node, const std::string& url, BackupPlan& backup) {
+    const std::size_t begin = std::string_view("s3://").size();
+    if (url.starts_with("s3://") && url.size() > begin && url[begin] != '/' && url[begin] != '?') {
+      if (backup.place.empty()) backup.place = url;
+      return;
+    }
+    diagnostics_.add(YamlReader::place(node), fmt::format("`{}` names no bucket", printable(url)),
+                     "like \"s3://BUCKET/PREFIX\"");
   }
 
   void cutover(const YAML::Node& node) {
@@ -803,7 +815,8 @@ class Parser {
       }
       if (!plan_.finish.backup.schema.empty()) {
         diagnostics_.add(YamlReader::place(backup), "`finish` keeps no backup in a schema",
-                         "like \"file:archive\", or \"native:archive-{table}-{date}\"");
+                         "like \"file:archive\", \"s3://BUCKET/archive\", or "
+                         "\"native:archive-{table}-{date}\"");
       }
     }
     plan_.finish.keep_backup = reader_.flag_at(node, "keep_backup").value_or(true);

@@ -345,8 +345,8 @@ std::string plan_schema() {
       "description": "A place, or a list of which the first that the store offers is taken."},
     "backup_place": {
       "type": "string",
-      "pattern": "^(file|schema|native):.",
-      "description": "`file:FOLDER`, below the state folder unless the path is absolute; `schema:NAME`, in the database itself, in a store that has schemas; `native:NAME`, the store's own backups, with `{table}` and `{date}` in their names."},
+      "pattern": "^((file|schema|native):.|s3://[^/?])",
+      "description": "`file:FOLDER`, below the state folder unless the path is absolute; `s3://BUCKET/PREFIX`, with `?region=…&profile=…&role_arn=…&endpoint=…` where they are not those of the environment; `schema:NAME`, in the database itself, in a store that has schemas; `native:NAME`, the store's own backups, with `{table}` and `{date}` in their names."},
     "item": {
       "type": "object",
       "additionalProperties": false,

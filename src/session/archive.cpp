@@ -1,27 +1,28 @@
 #include "session/archive.h"
 
+#include <fmt/format.h>
+
 #include <filesystem>
-#include <fstream>
 #include <nlohmann/json.hpp>
 
 #include "backup/backup.h"
+#include "backup/depot.h"
 #include "base/text.h"
+#include "session/places.h"
 
 namespace whimbrel {
 
 Status archive_has_a_place(Session& session, const FinishWanted& wanted) {
   const Phase phase = session.journal().phase();
   if (wanted.no_backup || wanted.archive.empty() || phase == Phase::finished) return {};
-  const std::filesystem::path folder = std::filesystem::absolute(wanted.archive);
-  std::error_code failure;
-  std::filesystem::create_directories(folder, failure);
-  const std::filesystem::path probe = folder / ".whimbrel-probe";
-  const bool written = !failure && std::ofstream(probe).put('1').flush().good();
-  std::filesystem::remove(probe, failure);
-  if (written) return {};
+  ASSIGN_OR_RETURN(const std::unique_ptr<Depot> depot, open_depot(wanted.archive));
+  const Status written = depot->prove_writable();
+  if (written.ok()) return {};
   return Error{ErrorCode::refused,
-               "the archive cannot be written to " + folder.string(),
-               "name a folder that can be made and written to",
+               fmt::format("the archive cannot be written to {}: {}", wanted.archive,
+                           written.error().message),
+               written.error().hint.empty() ? "name a place that can be made and written to"
+                                            : written.error().hint,
                phase == Phase::watching ? "nothing was changed; the way back is open"
                                         : "no table was removed",
                {},
@@ -49,10 +50,18 @@ Status archive_first(Session& session, const FinishWanted& wanted) {
   }
   std::string folder;
   if (!wanted.archive.empty()) {
-    folder = std::filesystem::absolute(wanted.archive).string();
-  } else if (!plan.backup.folder.empty()) {
-    folder = (std::filesystem::path(state_folder) / plan.backup.folder).string();
-    if (verify_backup(folder).ok()) folder += "-" + to_compact(session.clock().now());
+    folder = is_folder(wanted.archive) ? std::filesystem::absolute(wanted.archive).string()
+                                       : wanted.archive;
+  } else if (!plan.backup.place.empty()) {
+    // A place that others use as well has a folder for each migration that ends.
+    folder = place_for(state_folder, plan.backup.place);
+    const bool ours = session.below_state(folder) != folder;
+    const std::string now = to_compact(session.clock().now());
+    if (!ours) {
+      folder = place_below(folder, fmt::format("{}-{}-archive", session.plan().migration, now));
+    } else if (verify_backup(folder).ok()) {
+      folder += "-" + now;
+    }
   } else {
     // One that was begun in this very second, and cut off, is left alone.
     const std::string name = state_folder + "/archive-" + to_compact(session.clock().now());
@@ -71,7 +80,7 @@ Status archive_first(Session& session, const FinishWanted& wanted) {
                   [&](const std::string& name) { return !store->catalog().describe(name).ok(); });
     if (tables.empty()) continue;
     const bool alone = session.migration().stores.size() == 1;
-    const std::string place = alone ? folder : folder + "/" + alias;
+    const std::string place = alone ? folder : place_below(folder, alias);
     const auto taken = take_backup(*store, tables, place, session.events());
     if (!taken.ok()) return taken.error();
     TRY(verify_backup(place));

@@ -9,6 +9,7 @@
 #include "measure/measure.h"
 #include "report/files.h"
 #include "report/json_text.h"
+#include "session/places.h"
 
 namespace whimbrel {
 
@@ -69,6 +70,7 @@ Result<Analyzed> analyze_migration(Session& session) {
 
 Result<Analysis> check_migration(Session& session) {
   TRY(session.load());
+  TRY(places_are_there(session));
   ASSIGN_OR_RETURN(Analysis analysis,
                    check(session.migration(), session.standing(), session.clock()));
   for (const Error& wrong : wrong_queries(session.migration(), session.plan().measures)) {

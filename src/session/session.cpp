@@ -8,6 +8,7 @@
 #include <random>
 
 #include "backup/backup.h"
+#include "backup/depot.h"
 #include "base/text.h"
 #include "follow/own_file.h"
 #include "session/guard.h"
@@ -230,10 +231,11 @@ Status Session::open_all() {
   return host_.opened();
 }
 
-std::string Session::below_state(const std::string& folder) const {
-  const std::filesystem::path relative = std::filesystem::path(folder).lexically_relative(folder_);
+std::string Session::below_state(const std::string& place) const {
+  if (!is_folder(place)) return place;
+  const std::filesystem::path relative = std::filesystem::path(place).lexically_relative(folder_);
   const bool below = !relative.empty() && *relative.begin() != "..";
-  return below ? relative.string() : folder;
+  return below ? relative.string() : place;
 }
 
 namespace {
@@ -322,7 +324,19 @@ Status Session::keep_points_in_time(const Migration& migration, nlohmann::json& 
   return {};
 }
 
-// Backups go below the state folder, a folder an attempt.
+// A folder an attempt. A place that others use as well has one for each migration that was begun.
+std::string Session::backup_place(const BackupPlan& plan) const {
+  const State& state = journal_->state();
+  const std::string place = place_for(folder_, plan.place);
+  const bool ours = below_state(place) != place;
+  const auto begun = state.phase_times.find(name_of(Phase::planned));
+  const TimePoint since = begun == state.phase_times.end() ? TimePoint() : begun->second;
+  const std::string which = fmt::format("{} {}", folder_, since.time_since_epoch().count());
+  return place_below(place, ours ? fmt::format("attempt-{}", state.attempt)
+                                 : fmt::format("{}-{}-{}", plan_.migration, to_compact(since),
+                                               digest_hex(which).substr(0, 8)));
+}
+
 Result<std::string> Session::take_backups(const Migration& migration) {
   nlohmann::json done = nlohmann::json::object();
   if (migration.backup.point_in_time) {
@@ -331,7 +345,7 @@ Result<std::string> Session::take_backups(const Migration& migration) {
   if (!migration.backup.native.empty()) {
     ASSIGN_OR_RETURN(const bool all, keep_native(migration, migration.backup, done["native"]));
     if (all) return done.dump();
-    if (!migration.backup.folder.empty()) {
+    if (!migration.backup.place.empty()) {
       host_.say("the store takes no backups of its own here: the next place is taken\n");
     } else if (migration.backup.schema.empty()) {
       return Error{ErrorCode::refused, "the store takes no backups of its own",
@@ -340,18 +354,17 @@ Result<std::string> Session::take_backups(const Migration& migration) {
     }
   }
   if (!migration.backup.schema.empty()) return keep_copies(migration);
-  if (migration.backup.folder.empty()) return done.dump();
-  const std::filesystem::path base = std::filesystem::path(folder_) / migration.backup.folder;
-  const std::string folder = (base / fmt::format("attempt-{}", journal_->state().attempt)).string();
+  if (migration.backup.place.empty()) return done.dump();
+  const std::string base = backup_place(migration.backup);
   for (const auto& [alias, store] : migration.stores) {
     const std::vector<std::string> tables = tables_to_keep(migration, migration.backup, *store);
     if (tables.empty()) continue;
-    const std::string place = migration.stores.size() == 1 ? folder : folder + "/" + alias;
+    const std::string place = migration.stores.size() == 1 ? base : place_below(base, alias);
     if (verify_backup(place).ok()) continue;  // taken by a run that died before it could say so
     ASSIGN_OR_RETURN(const auto taken, take_backup(*store, tables, place, headway_));
     TRY(verify_backup(place));
   }
-  return nlohmann::json({{"folder", below_state(folder)}}).dump();
+  return nlohmann::json({{"folder", below_state(base)}}).dump();
 }
 
 // Which rows are ours is kept beside the journal.

@@ -84,7 +84,7 @@ class Session {
   // The old tables, by the stores themselves; false where one has no such backups.
   Result<bool> keep_native_archive(nlohmann::json& kept);
   // Relative where it is below the state folder, so that it is found wherever that folder goes.
-  std::string below_state(const std::string& folder) const;
+  std::string below_state(const std::string& place) const;
 
  private:
   Status read_and_open(Diagnostics& diagnostics, const PlanSource& source);
@@ -95,6 +95,7 @@ class Session {
   Status open_own_books();
   std::string url_of(const StoreEntry& entry) const;
   std::optional<KnownColumns> begun_with() const;
+  std::string backup_place(const BackupPlan& plan) const;
   Result<std::string> take_backups(const Migration& migration);
   Result<std::string> keep_copies(const Migration& migration);
   Result<bool> keep_native(const Migration& migration, const BackupPlan& plan,

@@ -2,10 +2,11 @@
 
 #include <fmt/format.h>
 
-#include <filesystem>
 #include <nlohmann/json.hpp>
 
 #include "backup/backup.h"
+#include "backup/depot.h"
+#include "session/places.h"
 
 namespace whimbrel {
 
@@ -26,22 +27,20 @@ namespace {
 // Where an archive or a backup of this migration lies, newest kind first.
 struct Kept {
   std::string what;
-  std::filesystem::path folder;
+  std::string place;
 };
 
-std::vector<Kept> kept_folders(const State& state, const std::string& state_folder,
-                               const std::string& alias) {
+std::vector<Kept> kept_places(const State& state, const std::string& state_folder,
+                              const std::string& alias) {
   std::vector<Kept> all;
   for (const char* id : {"archive", "backup"}) {
     const Effect* effect = state.effect(id);
     if (effect == nullptr || !effect->confirmed) continue;
     const auto result = nlohmann::json::parse(effect->result, nullptr, false);
     if (!result.is_object() || !result.contains("folder")) continue;
-    std::filesystem::path folder = result["folder"].get<std::string>();
-    if (folder.is_relative()) folder = std::filesystem::path(state_folder) / folder;
-    std::error_code ignored;
-    if (std::filesystem::is_directory(folder / alias, ignored)) folder /= alias;
-    all.push_back({id, folder});
+    std::string place = place_for(state_folder, result["folder"].get<std::string>());
+    if (has_backup(place_below(place, alias))) place = place_below(place, alias);
+    all.push_back({id, std::move(place)});
   }
   return all;
 }
@@ -67,19 +66,18 @@ Error nothing_to_restore(Session& session, const std::string& why) {
 Status restore_kept(Session& session, const std::string& alias, Store& store) {
   ASSIGN_OR_RETURN(const std::string state_folder, session.state_folder(false));
   std::string why;
-  for (const Kept& kept : kept_folders(session.journal().state(), state_folder, alias)) {
-    if (const Status whole = verify_backup(kept.folder.string()); !whole.ok()) {
+  for (const Kept& kept : kept_places(session.journal().state(), state_folder, alias)) {
+    if (const Status whole = verify_backup(kept.place); !whole.ok()) {
       why += (why.empty() ? "" : "; ") + whole.error().message;
       continue;
     }
     if (!why.empty()) {
-      session.host().warn(
-          why + "; the " + kept.what + " in " + kept.folder.string() + " is taken instead",
-          "values that only the old tables held are as they were then");
+      session.host().warn(why + "; the " + kept.what + " in " + kept.place + " is taken instead",
+                          "values that only the old tables held are as they were then");
     }
     const std::string id = "restored:" + alias;
     TRY(session.journal().append(EffectIntended{id, "{}"}));
-    const auto tables = restore_backup(kept.folder.string(), store, session.events());
+    const auto tables = restore_backup(kept.place, store, session.events());
     if (!tables.ok()) return tables.error();
     return session.journal().append(EffectConfirmed{id, "{}"});
   }

@@ -3,7 +3,6 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <map>
 #include <nlohmann/json.hpp>
 
 #include "base/text.h"
@@ -19,20 +18,6 @@ namespace {
 
 constexpr Milliseconds active_max{600'000};
 constexpr std::int64_t item_bytes_max = 400 * 1024;
-
-std::map<std::string, std::string> parameters_of(const std::string& query) {
-  std::map<std::string, std::string> all;
-  std::size_t at = 0;
-  while (at < query.size()) {
-    const std::size_t end = std::min(query.find('&', at), query.size());
-    const std::string pair = query.substr(at, end - at);
-    const std::size_t equals = std::min(pair.find('='), pair.size());
-    const std::string value = equals < pair.size() ? pair.substr(equals + 1) : "";
-    if (!value.empty()) all[pair.substr(0, equals)] = value;  // an empty one counts as absent
-    at = end + 1;
-  }
-  return all;
-}
 
 Error not_sql() {
   return Error{ErrorCode::refused, "DynamoDB speaks no SQL",
@@ -86,30 +71,18 @@ DynamoStore::DynamoStore(std::shared_ptr<aws::Access> access, Clock& clock)
       client_(std::make_unique<aws::Client>(access_, aws::dynamodb_service(), clock)) {}
 
 Result<std::shared_ptr<Store>> DynamoStore::open(const std::string& address, Clock& clock) {
+  constexpr const char* like = "dynamodb:[REGION][?profile=…&role_arn=…&endpoint=…]";
   const std::size_t mark = std::min(address.find('?'), address.size());
-  aws::Access::Wanted wanted;
+  ASSIGN_OR_RETURN(aws::Access::Wanted wanted,
+                   aws::wanted_of(address.substr(std::min(mark + 1, address.size())),
+                                  {"profile", "role_arn", "endpoint"}, "a dynamodb store", like));
   wanted.region = address.substr(0, mark);
-  for (const auto& [name, value] :
-       parameters_of(mark < address.size() ? address.substr(mark + 1) : "")) {
-    if (name == "profile") {
-      wanted.profile = value;
-    } else if (name == "role_arn") {
-      wanted.role_arn = value;
-    } else if (name == "endpoint") {
-      wanted.endpoint = value;
-    } else {
-      return Error{ErrorCode::invalid_plan,
-                   fmt::format("a dynamodb store has no parameter `{}`", printable(name)),
-                   "dynamodb:[REGION][?profile=…&role_arn=…&endpoint=…]"};
-    }
-  }
   const bool is_region = std::ranges::all_of(wanted.region, [](char c) {
     return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '-';
   });
   if (!is_region) {
     return Error{ErrorCode::invalid_plan,
-                 fmt::format("`{}` is no region", printable(wanted.region)),
-                 "dynamodb:[REGION][?profile=…&role_arn=…&endpoint=…]"};
+                 fmt::format("`{}` is no region", printable(wanted.region)), like};
   }
   ASSIGN_OR_RETURN(auto access, aws::Access::open(wanted, aws::process_environment(), clock));
   return std::shared_ptr<Store>(new DynamoStore(std::move(access), clock));  // NOLINT: private

@@ -1,0 +1,192 @@
+"""Backups and archives in a bucket, against a server of S3 that checks signatures; the tables are SQLite's.
+
+Runs under tools/servers/python, with WHIMBREL naming the binary.
+"""
+import contextlib
+import json
+import os
+import pathlib
+import random
+import sqlite3
+import sys
+
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+sys.path[:0] = [str(ROOT / "test" / "support"), str(ROOT / "test" / "scenarios")]
+from refusals import changed, expect_words  # noqa: E402
+from servers import versitygw  # noqa: E402
+from whimbrel import World, main  # noqa: E402
+
+BUCKET = "archives-of-the-team"
+NUMBERS = iter(range(10**6))
+
+
+def prefix():
+    return "some folder/%d+ü" % next(NUMBERS)
+
+
+def objects(below):
+    pages = S3.get_paginator("list_objects_v2").paginate(Bucket=BUCKET, Prefix=below)
+    return {one["Key"]: one["Size"] for page in pages for one in page.get("Contents", [])}
+
+
+@contextlib.contextmanager
+def world_with(backup="", finish="", rows=300):
+    world = World(rows=rows)
+    if backup:
+        changed(world, "file:backup", backup)
+    if finish:
+        changed(world, "finish: {after: 0s, rename_source_to: orders archive, view: true}", finish)
+    yield world
+    world.close()
+
+
+def empty_database(world):
+    path = world.folder / "other.db"
+    sqlite3.connect(path).close()
+    path.touch()
+    return path
+
+
+def tables_of(path):
+    with sqlite3.connect(path) as c:
+        return sorted(c.execute('SELECT * FROM "old orders"').fetchall())
+
+
+def the_plan_s_backup_goes_there_and_comes_back():
+    below = prefix()
+    with world_with(backup="s3://%s/%s" % (BUCKET, below)) as world:
+        before = tables_of(world.db)
+        world.run("check")
+        world.run("run", "--yes", "--until", "backup")
+        [manifest] = [key for key in objects(below) if key.endswith("/manifest.json")]
+        place = "s3://%s/%s" % (BUCKET, manifest[:-len("/manifest.json")])
+        assert "/scenario-" in place, place
+        _, out, _ = world.run("report")
+        assert place in out, out
+        world.run("run", "--yes")  # the backup is not taken again
+        assert len([key for key in objects(below) if key.endswith("/manifest.json")]) == 1
+        other = empty_database(world)
+        world.plan = place
+        world.run("restore", "sqlite:%s" % other, "--dry-run")
+        world.run("restore", "sqlite:%s" % other, "--yes")
+        assert tables_of(other) == before
+
+
+def two_migrations_do_not_meet_in_one_place():
+    below = prefix()
+    for number in (1, 2):
+        with world_with(backup="s3://%s/%s" % (BUCKET, below)) as world:
+            world.run("run", "--yes")
+            manifests = [key for key in objects(below) if key.endswith("/manifest.json")]
+            assert len(manifests) == number, manifests
+
+
+def finish_archives_there_and_rollback_brings_it_back():
+    below = prefix()
+    place = "s3://%s/%s" % (BUCKET, below)
+    with world_with(finish="finish: {after: 0s, keep_source: false}") as world:
+        before = tables_of(world.db)
+        world.run("run", "--yes")
+        _, _, err = world.run("finish", "--yes", "--backup", "s3://no-such-bucket-here/x", expect=3)
+        expect_words(err, "there is no bucket `no-such-bucket-here`", "the way back is open")
+        world.run("finish", "--yes", "--backup", place)
+        assert below + "/manifest.json" in objects(below), objects(below)
+        assert not [key for key in objects(below) if "probe" in key]
+        with world.connect() as c:
+            assert not c.execute("SELECT 1 FROM sqlite_master WHERE name = 'old orders'").fetchall()
+        world.run("rollback", "--yes")
+        assert tables_of(world.db) == before
+
+
+def the_plan_says_where_the_archive_goes():
+    below = prefix()
+    with world_with(finish='finish: {after: 0s, keep_source: false, backup: "s3://%s/%s"}' % (BUCKET, below)) as world:
+        world.run("run", "--yes")
+        world.run("finish", "--yes")
+        assert [key for key in objects(below) if "/scenario-" in key and key.endswith("manifest.json")], objects(below)
+
+
+def much_goes_in_parts():
+    below = prefix()
+    with world_with(rows=0) as world:
+        noise = random.Random(5)
+        with world.connect() as c:
+            c.executemany('INSERT INTO "old orders" (id, who, note) VALUES (?, ?, ?)',
+                          (("k%d" % i, "w", noise.randbytes(700_000)) for i in range(40)))
+        before = tables_of(world.db)
+        place = "s3://%s/%s" % (BUCKET, below)
+        world.run("backup", place)
+        [size] = [size for key, size in objects(below).items() if key.endswith(".rows.zst")]
+        assert size > 20_000_000, size
+        assert not S3.list_multipart_uploads(Bucket=BUCKET).get("Uploads"), "an upload was left open"
+        _, _, err = world.run("backup", place, expect=3)
+        expect_words(err, "already holds a backup", "the backup there was not touched")
+        other = empty_database(world)
+        world.plan = place
+        world.run("restore", "sqlite:%s" % other, "--yes")
+        assert tables_of(other) == before
+
+
+def every_damage_is_noticed():
+    below = prefix()
+    with world_with(rows=200) as world:
+        place = "s3://%s/%s" % (BUCKET, below)
+        world.run("backup", place)
+        world.plan = place
+        other = "sqlite:%s" % empty_database(world)
+        for key in objects(below):
+            body = S3.get_object(Bucket=BUCKET, Key=key)["Body"].read()
+            at = len(body) // 2
+            S3.put_object(Bucket=BUCKET, Key=key, Body=body[:at] + bytes([body[at] ^ 1]) + body[at + 1:])
+            _, _, err = world.run("restore", other, "--yes", expect=1)
+            assert "damaged" in err, err
+            S3.delete_object(Bucket=BUCKET, Key=key)
+            world.run("restore", other, "--yes", expect=3)
+            S3.put_object(Bucket=BUCKET, Key=key, Body=body)
+        with sqlite3.connect(world.folder / "other.db") as c:
+            assert not c.execute("SELECT 1 FROM sqlite_master").fetchall()
+        world.run("restore", other, "--yes")
+
+
+def what_is_wrong_is_told_before_anything():
+    with world_with(backup="s3://no-such-bucket-here/x") as world:
+        _, _, err = world.run("check", expect=3)
+        expect_words(err, "there is no bucket `no-such-bucket-here`", "nothing was changed")
+        world.run("run", "--yes", expect=3)
+        assert world.own_objects() == []
+    for wrong, words in (("s3:bucket/x", "`s3:bucket/x` names no bucket"),
+                         ("s3:///x", "`s3:///x` names no bucket"),
+                         ("gs://bucket/x", "`gs://bucket/x` is no place for a backup")):
+        with world_with(backup=wrong) as world:
+            _, _, err = world.run("check", expect=2)
+            expect_words(err, words)
+    with world_with(backup="s3://%s/x?colour=red" % BUCKET) as world:
+        _, _, err = world.run("check", expect=2)
+        expect_words(err, "a bucket has no parameter `colour`")
+    with world_with(backup="s3://%s/x" % BUCKET) as world:
+        os.environ["AWS_SECRET_ACCESS_KEY"], right = "wrong", os.environ["AWS_SECRET_ACCESS_KEY"]
+        try:
+            _, out, err = world.run("check", expect=3)
+            assert "wrong" not in out + err.replace("went wrong", ""), err
+            world.run("run", "--yes", expect=3)
+        finally:
+            os.environ["AWS_SECRET_ACCESS_KEY"] = right
+
+
+def a_server_that_is_gone_is_told():
+    below = prefix()
+    with world_with(backup="s3://%s/%s?endpoint=http://127.0.0.1:1" % (BUCKET, below)) as world:
+        _, _, err = world.run("run", "--yes", "--until", "backup", expect=None)
+        expect_words(err, "127.0.0.1:1 did not answer")
+        assert world.own_objects() == []
+
+
+if __name__ == "__main__":
+    with versitygw() as server:
+        os.environ.update(server.environment)
+        S3 = server.client("s3")
+        S3.create_bucket(Bucket=BUCKET)
+        main(the_plan_s_backup_goes_there_and_comes_back, two_migrations_do_not_meet_in_one_place,
+             finish_archives_there_and_rollback_brings_it_back, the_plan_says_where_the_archive_goes,
+             much_goes_in_parts, every_damage_is_noticed, what_is_wrong_is_told_before_anything,
+             a_server_that_is_gone_is_told)
