@@ -198,7 +198,8 @@ int dispatch(int argc, char** argv) {
            "  whimbrel finish migration.yaml\n  whimbrel finish migration.yaml --after 0s --yes",
            [&] { return finish(options); }));
   finish_verb->add_option("--after", options.after, "instead of the plan's `after`");
-  finish_verb->add_option("--backup", options.url, "file:FOLDER or s3://BUCKET/PREFIX: the old tables, before they go");
+  finish_verb->add_option("--backup", options.url,
+                          "file:FOLDER or s3://BUCKET/PREFIX: the old tables, before they go");
   finish_verb->add_flag("--no-backup", options.no_backup, "the archive alone is enough");
   CLI::App* backup_verb = with_plan(verb("backup", "the plan's source tables to files, verified",
                                          "  whimbrel backup migration.yaml file:backup",
@@ -211,9 +212,10 @@ int dispatch(int argc, char** argv) {
       "  whimbrel restore native:orders dynamodb:eu-west-1 --to-time 2026-11-20T20:15:00Z --yes",
       [&] { return restore(options); });
   restore_verb
-      ->add_option("url", options.url,
-                   "file:FOLDER or s3://BUCKET/PREFIX; native:BACKUP, one that the store keeps itself; "
-                   "native:TABLE with --to-time")
+      ->add_option(
+          "url", options.url,
+          "file:FOLDER or s3://BUCKET/PREFIX; native:BACKUP, one that the store keeps itself; "
+          "native:TABLE with --to-time")
       ->required();
   restore_verb->add_option("store", options.store, "a store URL")->required();
   restore_verb->add_option("--to-time", options.to_time,

@@ -35,7 +35,8 @@ int backup(const Options& options) {
     const Result<std::vector<BackedUpTable>> taken =
         take_backup(*store, names, place, context.progress());
     if (!taken.ok()) return context.fail(taken.error());
-    if (const Status good = verify_backup(place); !good.ok()) return context.fail(good.error());
+    if (const Status good = verify_backup(place, *store); !good.ok())
+      return context.fail(good.error());
     for (const BackedUpTable& one : taken.value()) {
       rows += one.rows;
       ++tables;
@@ -119,7 +120,7 @@ int restore(const Options& options) {
   const Result<std::string> place = place_of(options.url);
   if (!place.ok()) return context.fail(place.error());
   if (options.dry_run) {
-    if (const Status good = verify_backup(place.value()); !good.ok())
+    if (const Status good = verify_backup(place.value(), *store.value()); !good.ok())
       return context.fail(good.error());
     return context.finish(done, "dry run", "the backup is whole; nothing was changed");
   }

@@ -5,7 +5,8 @@
 #include <cstdint>
 #include <optional>
 
-#include "backup/zstd_lines.h"
+#include "backup/export_layout.h"
+#include "backup/row_lines.h"
 #include "base/sha256.h"
 #include "base/text.h"
 #include "value/fingerprint.h"
@@ -38,6 +39,11 @@ std::string file_stem_of(const std::string& table) {
   return as_it_is && !stem.empty() ? stem : stem + "-" + digest_hex(table).substr(0, 16);
 }
 
+RowFiles row_files_of(const std::string& table) {
+  const std::string stem = file_stem_of(table);
+  return {export_file_of(stem), stem + ".rows.zst"};
+}
+
 Result<Manifest> read_manifest(Depot& depot) {
   const std::string path = depot.path_of(manifest_file);
   Result<std::string> text = depot.read_whole(manifest_file);
@@ -53,7 +59,9 @@ Result<Manifest> read_manifest(Depot& depot) {
   // The names follow from the tables; a manifest that says otherwise leads somewhere else.
   for (const ArchivedTable& table : manifest.value().tables) {
     const std::string stem = file_stem_of(table.rows.table);
-    if (table.rows.file != stem + ".rows.zst" || table.schema_file != stem + ".schema.json") {
+    const RowFiles files = row_files_of(table.rows.table);
+    const bool has_rows = table.rows.file == files.canonical || table.rows.file == files.own_format;
+    if (!has_rows || table.schema_file != stem + ".schema.json") {
       return damaged(path, fmt::format("it names other files for `{}`", table.rows.table));
     }
   }
@@ -75,24 +83,35 @@ Result<TableSchema> read_schema(Depot& depot, const ArchivedTable& table) {
   return schema;
 }
 
-Status read_rows(Depot& depot, const ArchivedTable& table, const TableSchema& schema,
-                 const UseRows& use) {
+Status read_rows(Depot& depot, const Store& store, const ArchivedTable& table,
+                 const TableSchema& schema, const UseRows& use) {
   const std::string path = depot.path_of(table.rows.file);
-  ASSIGN_OR_RETURN(const auto lines, ZstdLinesReader::open(depot, table.rows.file));
+  std::unique_ptr<RowText> text;
+  if (table.rows.file == row_files_of(table.rows.table).own_format) {
+    text = store.row_text(schema);
+    if (text == nullptr) {
+      return Error{ErrorCode::refused,
+                   fmt::format("{} is in a format that {} does not read", path, store.identity()),
+                   "restore it into a store of the kind that it is from"};
+    }
+  }
+  ASSIGN_OR_RETURN(const auto lines, read_rows_from(depot, table.rows.file, std::move(text)));
   Fingerprint fingerprint;
   std::vector<Row> batch;
   std::int64_t bytes = 0;
   while (true) {
-    ASSIGN_OR_RETURN(const std::optional<std::string> canonical_row, lines->next_hex());
-    if (!canonical_row) break;
-    Result<Row> row = row_from_canonical(*canonical_row);
-    if (!row.ok() || row.value().size() != schema.columns.size()) {
+    Result<std::optional<Row>> row = lines->next();
+    if (!row.ok() && row.error().code != ErrorCode::data_mismatch) return std::move(row).error();
+    if (!row.ok() || (row.value() && row.value()->size() != schema.columns.size())) {
       return damaged(
-          path, fmt::format("line {} is no row of `{}`", fingerprint.rows() + 1, table.rows.table));
+          path, fmt::format("line {} is no row of `{}`{}", fingerprint.rows() + 1, table.rows.table,
+                            row.ok() ? "" : ": " + row.error().message));
     }
-    fingerprint.add(*canonical_row);
-    bytes += std::ssize(*canonical_row);
-    batch.push_back(std::move(row).value());
+    if (!row.value()) break;
+    const std::string canonical_row = canonical(*row.value());
+    fingerprint.add(canonical_row);
+    bytes += std::ssize(canonical_row);
+    batch.push_back(*std::move(row).value());
     if (std::ssize(batch) < rows_per_batch_max && bytes < bytes_per_batch_max) continue;
     TRY(use(batch));
     batch.clear();

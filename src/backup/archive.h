@@ -11,10 +11,18 @@
 #include "backup/depot.h"
 #include "backup/documents.h"
 #include "base/error.h"
+#include "store/store.h"
 #include "value/schema.h"
 #include "value/value.h"
 
 namespace whimbrel {
+
+// Of its rows: the first where the store has a format of its own.
+struct RowFiles {
+  std::string own_format;
+  std::string canonical;
+};
+RowFiles row_files_of(const std::string& table);
 
 inline constexpr const char* manifest_file = "manifest.json";
 
@@ -28,8 +36,8 @@ Result<TableSchema> read_schema(Depot& depot, const ArchivedTable& table);
 
 using UseRows = std::function<Status(const std::vector<Row>& rows)>;
 // Hands all rows to `use`, in batches that fit into memory. The checks that need the file's end
-// come after the last batch.
-Status read_rows(Depot& depot, const ArchivedTable& table, const TableSchema& schema,
-                 const UseRows& use);
+// come after the last batch. `store`: one of the kind that wrote them, for a format of its own.
+Status read_rows(Depot& depot, const Store& store, const ArchivedTable& table,
+                 const TableSchema& schema, const UseRows& use);
 
 }  // namespace whimbrel

@@ -5,7 +5,9 @@
 #include <algorithm>
 
 #include "backup/archive.h"
-#include "backup/zstd_lines.h"
+#include "backup/export_layout.h"
+#include "backup/row_lines.h"
+#include "base/clock.h"
 #include "base/text.h"
 #include "transform/mapping.h"
 #include "value/fingerprint.h"
@@ -55,7 +57,7 @@ Status check_row(const TableSchema& schema, const std::vector<int>& key, const R
       "give such rows a key, or leave the table out of the backup"};
 }
 
-Result<Fingerprint> write_rows(Store& store, const TableSchema& schema, ZstdLinesWriter& lines,
+Result<Fingerprint> write_rows(Store& store, const TableSchema& schema, RowWriter& lines,
                                Events& events) {
   const std::vector<int> key = positions_of(schema.key, schema);
   ASSIGN_OR_RETURN(const auto reader, store.open_reader(schema));
@@ -68,7 +70,7 @@ Result<Fingerprint> write_rows(Store& store, const TableSchema& schema, ZstdLine
       TRY(check_row(schema, key, row));
       const std::string canonical_row = canonical(row);
       fingerprint.add(canonical_row);
-      TRY(lines.write_hex(canonical_row));
+      TRY(lines.write(row, canonical_row));
     }
     if (fingerprint.rows() - told >= rows_between_events) {
       told = fingerprint.rows();
@@ -81,18 +83,27 @@ Result<Fingerprint> write_rows(Store& store, const TableSchema& schema, ZstdLine
 
 Result<ArchivedTable> back_up(Store& store, const TableSchema& schema, Depot& depot,
                               Events& events) {
+  SystemClock clock;
   const std::string stem = file_stem_of(schema.name);
   ArchivedTable table;
   table.rows.table = schema.name;
-  table.rows.file = stem + ".rows.zst";
   table.schema_file = stem + ".schema.json";
   ASSIGN_OR_RETURN(const std::string text, schema_to_text(schema));
   ASSIGN_OR_RETURN(table.schema_digest, depot.write_whole(table.schema_file, text));
-  ASSIGN_OR_RETURN(const auto lines, ZstdLinesWriter::create(depot, table.rows.file));
+  std::unique_ptr<RowText> own = store.row_text(schema);
+  ExportFacts facts{stem, own == nullptr ? "" : own->format(), 0, "", clock.now(), {}};
+  const RowFiles files = row_files_of(schema.name);
+  table.rows.file = own == nullptr ? files.canonical : files.own_format;
+  ASSIGN_OR_RETURN(const auto lines, write_rows_to(depot, table.rows.file, std::move(own)));
   ASSIGN_OR_RETURN(const Fingerprint fingerprint, write_rows(store, schema, *lines, events));
   table.rows.rows = fingerprint.rows();
   table.rows.fingerprint = fingerprint.to_text();
   ASSIGN_OR_RETURN(table.rows.file_digest, lines->finish());
+  if (facts.format.empty()) return table;
+  facts.rows = table.rows.rows;
+  facts.md5 = lines->md5();
+  facts.ended = clock.now();
+  TRY(write_export_manifests(depot, facts));
   return table;
 }
 
@@ -133,12 +144,12 @@ bool has_backup(const std::string& place) {
   return there.ok() && there.value();
 }
 
-Status verify_backup(const std::string& place) {
+Status verify_backup(const std::string& place, const Store& store) {
   ASSIGN_OR_RETURN(const std::unique_ptr<Depot> depot, open_depot(place));
   ASSIGN_OR_RETURN(const Manifest manifest, read_manifest(*depot));
   for (const ArchivedTable& table : manifest.tables) {
     ASSIGN_OR_RETURN(const TableSchema schema, read_schema(*depot, table));
-    TRY(read_rows(*depot, table, schema, [](const std::vector<Row>&) { return Status(); }));
+    TRY(read_rows(*depot, store, table, schema, [](const std::vector<Row>&) { return Status(); }));
   }
   return {};
 }

@@ -38,7 +38,8 @@ bool has_backup(const std::string& place);
 
 // Reads every file again and compares it with the manifest. not_found when there is no complete
 // backup or a file is missing; data_mismatch for a file that is not the one that was written.
-Status verify_backup(const std::string& place);
+// `store`: one of the kind that the backup is from.
+Status verify_backup(const std::string& place, const Store& store);
 
 // Brings back all tables of the backup. Everything is verified and looked at before the first
 // change; indexes and triggers are made after the rows, so that no trigger fires for them. After an

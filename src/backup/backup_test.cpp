@@ -150,7 +150,7 @@ TEST_F(BackupFolder, BringsBackEveryKindOfValue) {
   const auto taken = take_backup(source_, {"odd values"}, folder_, events_);
   ASSERT_TRUE(taken.ok()) << to_text(taken.error());
   EXPECT_EQ(taken.value().at(0).rows, std::ssize(values));
-  ASSERT_TRUE(verify_backup(folder_).ok());
+  ASSERT_TRUE(verify_backup(folder_, source_).ok());
   const auto restored = restore();
   ASSERT_TRUE(restored.ok()) << to_text(restored.error());
   EXPECT_EQ(restored.value().at(0).fingerprint, taken.value().at(0).fingerprint);
@@ -200,12 +200,13 @@ TEST_F(BackupFolder, NoticesEachFlippedByteOfTheDocuments) {
     const std::int64_t size = std::ssize(slurp(folder_ / file));
     for (std::int64_t at = 0; at < size; ++at) {
       flip(folder_ / file, at, 1);
-      EXPECT_EQ(code_of(verify_backup(folder_)), ErrorCode::data_mismatch) << file << " " << at;
+      EXPECT_EQ(code_of(verify_backup(folder_, source_)), ErrorCode::data_mismatch)
+          << file << " " << at;
       flip(folder_ / file, at, 1);
       if (HasFailure()) return;
     }
   }
-  EXPECT_TRUE(verify_backup(folder_).ok());
+  EXPECT_TRUE(verify_backup(folder_, source_).ok());
 }
 
 TEST_F(BackupFolder, NoticesEachDamageOfTheRows) {
@@ -215,22 +216,23 @@ TEST_F(BackupFolder, NoticesEachDamageOfTheRows) {
     const std::string whole = slurp(folder_ / file);
     for (std::int64_t at = 0; at < std::ssize(whole); at += std::ssize(whole) / 200 + 1) {
       flip(folder_ / file, at, 0x10);
-      EXPECT_EQ(code_of(verify_backup(folder_)), ErrorCode::data_mismatch) << file << " " << at;
+      EXPECT_EQ(code_of(verify_backup(folder_, source_)), ErrorCode::data_mismatch)
+          << file << " " << at;
       flip(folder_ / file, at, 0x10);
       if (HasFailure()) return;
     }
     for (std::int64_t size = std::ssize(whole) - 1; size >= 0; size -= size / 20 + 1) {
       fs::resize_file(folder_ / file, static_cast<std::uintmax_t>(size));
-      EXPECT_EQ(code_of(verify_backup(folder_)), ErrorCode::data_mismatch)
+      EXPECT_EQ(code_of(verify_backup(folder_, source_)), ErrorCode::data_mismatch)
           << file << " cut " << size;
     }
     spill(folder_ / file, whole + "x");
-    EXPECT_EQ(code_of(verify_backup(folder_)), ErrorCode::data_mismatch);
+    EXPECT_EQ(code_of(verify_backup(folder_, source_)), ErrorCode::data_mismatch);
     spill(folder_ / file, whole + whole);
-    EXPECT_EQ(code_of(verify_backup(folder_)), ErrorCode::data_mismatch);
+    EXPECT_EQ(code_of(verify_backup(folder_, source_)), ErrorCode::data_mismatch);
     spill(folder_ / file, whole);
   }
-  EXPECT_TRUE(verify_backup(folder_).ok());
+  EXPECT_TRUE(verify_backup(folder_, source_).ok());
 }
 
 TEST_F(BackupFolder, DoesNotRestoreWhatIsDamaged) {
@@ -248,16 +250,16 @@ TEST_F(BackupFolder, NoticesSwappedAndMissingFiles) {
   ASSERT_TRUE(take().ok());
   const std::string many = slurp(folder_ / "many.rows.zst");
   spill(folder_ / "many.rows.zst", slurp(folder_ / "none.rows.zst"));
-  EXPECT_EQ(code_of(verify_backup(folder_)), ErrorCode::data_mismatch);
+  EXPECT_EQ(code_of(verify_backup(folder_, source_)), ErrorCode::data_mismatch);
   spill(folder_ / "many.rows.zst", many);
   for (const char* file : {"manifest.json", "many.rows.zst", "many.schema.json", "none.rows.zst",
                            "none.schema.json"}) {
     fs::rename(folder_ / file, root_ / "away");
-    EXPECT_EQ(code_of(verify_backup(folder_)), ErrorCode::not_found) << file;
+    EXPECT_EQ(code_of(verify_backup(folder_, source_)), ErrorCode::not_found) << file;
     EXPECT_EQ(code_of(restore()), ErrorCode::not_found) << file;
     fs::rename(root_ / "away", folder_ / file);
   }
-  EXPECT_TRUE(verify_backup(folder_).ok());
+  EXPECT_TRUE(verify_backup(folder_, source_).ok());
   EXPECT_FALSE(target_.has_table("many"));
 }
 
@@ -267,7 +269,7 @@ TEST_F(BackupFolder, DoesNotFollowAManifestOutOfTheFolder) {
   Manifest manifest = manifest_from_text(slurp(folder_ / "manifest.json")).value();
   manifest.tables[0].rows.file = "../here/many.rows.zst";
   spill(folder_ / "manifest.json", manifest_to_text(manifest).value());
-  EXPECT_EQ(code_of(verify_backup(folder_)), ErrorCode::data_mismatch);
+  EXPECT_EQ(code_of(verify_backup(folder_, source_)), ErrorCode::data_mismatch);
 }
 
 TEST_F(BackupFolder, NeverOverwritesACompleteBackup) {
@@ -277,7 +279,7 @@ TEST_F(BackupFolder, NeverOverwritesACompleteBackup) {
   ASSERT_TRUE(put(source_, "many", several_chunks, {}).ok());
   EXPECT_EQ(code_of(take()), ErrorCode::refused);
   EXPECT_EQ(slurp(folder_ / "manifest.json"), before);
-  EXPECT_TRUE(verify_backup(folder_).ok());
+  EXPECT_TRUE(verify_backup(folder_, source_).ok());
 }
 
 TEST_F(BackupFolder, OverwritesAnInterruptedBackup) {
@@ -286,9 +288,9 @@ TEST_F(BackupFolder, OverwritesAnInterruptedBackup) {
   spill(folder_ / "many.rows.zst.part", "half of it");
   spill(folder_ / "many.schema.json", "{}");
   spill(folder_ / "manifest.json.part", "{");
-  EXPECT_EQ(code_of(verify_backup(folder_)), ErrorCode::not_found);
+  EXPECT_EQ(code_of(verify_backup(folder_, source_)), ErrorCode::not_found);
   ASSERT_TRUE(take().ok());
-  EXPECT_TRUE(verify_backup(folder_).ok());
+  EXPECT_TRUE(verify_backup(folder_, source_).ok());
   EXPECT_FALSE(fs::exists(folder_ / "many.rows.zst.part"));
   ASSERT_TRUE(restore().ok());
   expect_same_rows("many");
@@ -307,7 +309,7 @@ TEST_F(BackupFolder, RefusesWhatCannotBeReadByKey) {
   ASSERT_TRUE(source_.put("holed", {{"label", Value::text("no id")}}).ok());
   EXPECT_EQ(code_of(take_backup(source_, {"holed"}, folder_, events_)), ErrorCode::refused);
   EXPECT_EQ(code_of(take_backup(source_, {"absent"}, folder_, events_)), ErrorCode::not_found);
-  EXPECT_EQ(code_of(verify_backup(folder_)), ErrorCode::not_found);
+  EXPECT_EQ(code_of(verify_backup(folder_, source_)), ErrorCode::not_found);
   EXPECT_TRUE(take().ok());
 }
 

@@ -16,6 +16,7 @@ class FolderDepot final : public Depot {
   std::string path_of(const std::string& file) const override {
     return (std::filesystem::path(folder_) / file).string();
   }
+  std::string key_of(const std::string& file) const override { return file; }
   Status make() override { return make_folder(folder_); }
   Status prove_writable() override {
     TRY(make());
@@ -32,6 +33,10 @@ class FolderDepot final : public Depot {
     return there || static_cast<bool>(failure);
   }
   Result<std::unique_ptr<FileSink>> create(const std::string& file) override {
+    // Some files lie in folders of their own.
+    if (file.find('/') != std::string::npos) {
+      TRY(make_folder(std::filesystem::path(path_of(file)).parent_path().string()));
+    }
     ASSIGN_OR_RETURN(auto sink, PartFile::create(path_of(file)));
     return std::unique_ptr<FileSink>(std::move(sink));
   }

@@ -39,6 +39,9 @@ class Depot {
   virtual ~Depot() = default;
   // As a person writes it.
   virtual std::string path_of(const std::string& file) const = 0;
+  // As other tools name it in the bucket, or below the folder.
+  virtual std::string key_of(const std::string& file) const = 0;
+  virtual std::string bucket() const { return ""; }  // "": a folder
   // Makes the folder and those above it that are missing, for their owner alone; of a bucket, that
   // it is there. Errors: not_found, `refused` for missing permission, `unavailable`.
   virtual Status make() = 0;

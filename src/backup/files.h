@@ -44,7 +44,7 @@ class PartFile final : public FileSink {
 
   std::string path_;
   FileHandle file_;
-  Sha256 digest_;
+  RunningDigest digest_;
   bool finished_ = false;
 };
 
@@ -59,7 +59,7 @@ class FileReader final : public FileSource {
 
   std::string path_;
   FileHandle file_;
-  Sha256 digest_;
+  RunningDigest digest_;
 };
 
 // Makes the folder and those above it that are missing; for their owner alone.

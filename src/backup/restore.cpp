@@ -73,13 +73,14 @@ Result<std::int64_t> equal_rows(Depot& depot, const Restoration& one, Store& sto
   if (rows == 0) return std::int64_t{0};
   std::int64_t equal = 0;
   std::int64_t differing = 0;
-  TRY(read_rows(depot, one.archived, one.schema, [&](const std::vector<Row>& batch) -> Status {
-    ASSIGN_OR_RETURN(const auto found, reader->read_keys(keys_of(batch, key)));
-    for (std::size_t i = 0; i < batch.size(); ++i) {
-      if (found[i]) ++(same(*found[i], batch[i]) ? equal : differing);
-    }
-    return {};
-  }));
+  TRY(read_rows(depot, store, one.archived, one.schema,
+                [&](const std::vector<Row>& batch) -> Status {
+                  ASSIGN_OR_RETURN(const auto found, reader->read_keys(keys_of(batch, key)));
+                  for (std::size_t i = 0; i < batch.size(); ++i) {
+                    if (found[i]) ++(same(*found[i], batch[i]) ? equal : differing);
+                  }
+                  return {};
+                }));
   if (equal == rows) return equal;
   return Error{ErrorCode::refused,
                fmt::format("`{}` is not empty: {} of its {} keys hold a row that the backup has "
@@ -161,7 +162,7 @@ Status write_rows(Depot& depot, Restoration& one, Store& store) {
   }
   ASSIGN_OR_RETURN(const auto writer, store.open_writer(*one.there, names));
   ASSIGN_OR_RETURN(const auto reader, store.open_reader(*one.there));
-  return read_rows(depot, one.archived, one.schema, [&](const std::vector<Row>& rows) {
+  return read_rows(depot, store, one.archived, one.schema, [&](const std::vector<Row>& rows) {
     return add_rows(one, rows, columns, *writer, *reader, one.written);
   });
 }
@@ -200,7 +201,7 @@ Status restore_table(Depot& depot, Restoration& one, Store& store) {
 }
 
 Result<std::vector<Restoration>> examine_all(Depot& depot, const std::string& place, Store& store) {
-  TRY(verify_backup(place));
+  TRY(verify_backup(place, store));
   ASSIGN_OR_RETURN(const Manifest manifest, read_manifest(depot));
   std::vector<Restoration> all;
   for (const ArchivedTable& archived : manifest.tables) {

@@ -67,7 +67,7 @@ class S3Sink final : public FileSink {
   std::string part_;
   std::int64_t part_size_ = part_bytes;
   std::optional<aws::Bucket::Upload> upload_;
-  Sha256 digest_;
+  RunningDigest digest_;
   bool finished_ = false;
 };
 
@@ -108,7 +108,7 @@ class S3Source final : public FileSource {
   aws::Bucket::Object part_;
   std::int64_t before_ = 0;  // bytes of the object before the part
   std::size_t at_ = 0;       // in the part
-  Sha256 digest_;
+  RunningDigest digest_;
 };
 
 class S3Depot final : public Depot {
@@ -121,6 +121,10 @@ class S3Depot final : public Depot {
   std::string path_of(const std::string& file) const override {
     return std::string(s3_scheme) + bucket_->name() + "/" + key_of(file);
   }
+  std::string key_of(const std::string& file) const override {
+    return prefix_.empty() ? file : prefix_ + "/" + file;
+  }
+  std::string bucket() const override { return bucket_->name(); }
   Status make() override { return bucket_->reach(); }
   Status prove_writable() override {
     const std::string probe = key_of(".whimbrel-probe");
@@ -143,10 +147,6 @@ class S3Depot final : public Depot {
   }
 
  private:
-  std::string key_of(const std::string& file) const {
-    return prefix_.empty() ? file : prefix_ + "/" + file;
-  }
-
   SystemClock clock_;
   std::string prefix_;
   std::unique_ptr<aws::Bucket> bucket_;

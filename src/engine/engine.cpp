@@ -34,6 +34,7 @@ std::string tables_json(const Migration& migration) {
   }
   return nlohmann::json({{"tables", tables},
                          {"losses", losses},
+                         {"as_written", migration.as_written},
                          {"sync", name_of(migration.sync)},
                          {"switches", migration.switches.size()},
                          {"only_copies", migration.only_copies},

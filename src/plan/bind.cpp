@@ -1185,6 +1185,7 @@ class Binder {
     if (!ddl_texts_.empty()) resolved["files"] = digest_hex(ddl_texts_);
     migration_.resolved = resolved.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace);
     migration_.digest = digest_hex(migration_.resolved);
+    migration_.as_written = digest_hex(plan_.as_written + ddl_texts_);
   }
 
   const PlanFile& plan_;

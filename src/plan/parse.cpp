@@ -26,16 +26,15 @@ namespace whimbrel {
 namespace {
 
 const std::vector<std::string> top_keys = {
-    "whimbrel",    "migration", "vars",     "variant",    "dry_run", "log",        "stores",
-    "tables",      "sync",      "limits",   "verify",     "backup",  "cutover",    "checks",
-    "queries",     "criteria",  "advisory", "finish",     "protect", "on_failure", "on_error",
-    "on_conflict", "orphans",   "ids",      "references", "sample",  "retype",     "watch"};
-const std::vector<std::string> top_later = {"rehearsal"};
+    "whimbrel",   "migration",  "vars",     "variant",     "dry_run",  "log",
+    "stores",     "tables",     "sync",     "limits",      "verify",   "backup",
+    "cutover",    "checks",     "queries",  "criteria",    "advisory", "finish",
+    "protect",    "on_failure", "on_error", "on_conflict", "orphans",  "ids",
+    "references", "sample",     "retype",   "watch",       "rehearsal"};
 
 // What a variant may say: all but which variant it is.
 std::vector<std::string> variant_keys() {
   std::vector<std::string> keys = top_keys;
-  keys.insert(keys.end(), top_later.begin(), top_later.end());
   std::erase(keys, "whimbrel");
   std::erase(keys, "variant");
   return keys;
@@ -51,6 +50,21 @@ std::string without_secrets(const std::string& url) {
   return url.substr(0, colon) + ":***" + url.substr(at);
 }
 
+// What a YAML tree says, however it is laid out.
+std::string without_comments(const YAML::Node& node) {
+  const auto in_quotes = [](const std::string& text) {
+    return nlohmann::json(text).dump(-1, ' ', false, nlohmann::json::error_handler_t::replace);
+  };
+  if (node.IsScalar()) return in_quotes(node.Scalar());
+  if (!node.IsMap() && !node.IsSequence()) return "null";
+  std::string text;
+  for (const auto& item : node) {
+    text += node.IsMap() ? without_comments(item.first) + ":" + without_comments(item.second) + ","
+                         : without_comments(item) + ",";
+  }
+  return node.IsMap() ? "{" + text + "}" : "[" + text + "]";
+}
+
 class Parser {
  public:
   Parser(const PlanSource& source, const std::map<std::string, std::string>& variables,
@@ -64,9 +78,10 @@ class Parser {
   PlanFile parse(const std::string& text) {
     const YAML::Node written = reader_.load(text);
     if (!written.IsDefined()) return plan_;
+    plan_.as_written = digest_hex(without_comments(written));
     variables(YamlReader::child(written, "vars"));  // the variant's name may be one of them
     const YAML::Node root = with_variant(reader_, written, variant_keys());
-    reader_.check_keys(root, "a plan", top_keys, top_later);
+    reader_.check_keys(root, "a plan", top_keys);
     head(root);
     stores(YamlReader::child(root, "stores"));
     plan_.ids = parse_ids(reader_, YamlReader::child(root, "ids"));
@@ -520,6 +535,7 @@ class Parser {
       plan_.log_file = reader_.text_at(log, "file").value_or("");
     }
     if (reader_.word_at(root, "protect", {"production"})) plan_.production = true;
+    if (reader_.word_at(root, "rehearsal", {"required"})) plan_.needs_rehearsal = true;
     plan_.roll_back_on_failure =
         reader_.word_at(root, "on_failure", {"stop", "rollback"}) == "rollback";
     plan_.measures = parse_measures(reader_, root);

@@ -191,6 +191,8 @@ struct PlanFile {
   Place view_at;
   bool roll_back_on_failure = false;
   bool production = false;
+  bool needs_rehearsal = false;
+  std::string as_written;  // digest of what the file says, before variables and variants
   bool dry_run = false;
   std::string log_level = "info";
   std::string log_file;

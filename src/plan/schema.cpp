@@ -295,6 +295,7 @@ std::string plan_schema() {
           "default": true}},
       "description": "What `whimbrel finish` does with the old table."},
     "protect": {"const": "production", "description": "`--force` is refused."},
+    "rehearsal": {"const": "required", "description": "`check` and `run` want the report of a run and a rollback of this plan in another variant: `.whimbrel/<its name>/migration-report-latest.json` beside this one's state folder."},
     "on_failure": {
       "enum": ["stop", "rollback"],
       "description": "`rollback`: a `run` that fails goes back and exits with 4.",

@@ -65,6 +65,12 @@ json report_head(const Journal& journal, const ReportFacts& facts) {
   const Headline line = headline(facts);
   report["headline"] = line.sentences;
   report["headline"].insert(report["headline"].begin(), line.title);
+  report["rehearsed"] = json::array();
+  for (const Rehearsed& one : facts.story.rehearsed) {
+    report["rehearsed"].push_back({{"as_written", one.as_written},
+                                   {"switched_at", to_iso8601(one.switched)},
+                                   {"rolled_back_at", to_iso8601(one.rolled_back)}});
+  }
   report["checklist"] = to_json(checklist(facts));
   if (!facts.started()) {
     report["migration"] = facts.plan.migration;

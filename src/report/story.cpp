@@ -80,6 +80,16 @@ void StoryTeller::hear_effect(const Stamped& stamped) {
   }
 }
 
+namespace {
+
+// "": by a release that did not say.
+std::string as_written_of(const std::string& tables) {
+  const nlohmann::json about = nlohmann::json::parse(tables, nullptr, false);
+  return about.is_object() ? about.value("as_written", "") : "";
+}
+
+}  // namespace
+
 void StoryTeller::hear(const Stamped& stamped) {
   Story& story = story_;
   const TimePoint at = stamped.at;
@@ -89,6 +99,8 @@ void StoryTeller::hear(const Stamped& stamped) {
   hear_effect(stamped);
   if (const auto* accepted = std::get_if<PlanAccepted>(&stamped.record)) {
     story.attempts.push_back({accepted->attempt, at, std::nullopt, ""});
+    as_written_ = as_written_of(accepted->tables);
+    switched_.reset();
     story.effects.clear();
     story.chunks.clear();
     story.carried.clear();
@@ -96,6 +108,10 @@ void StoryTeller::hear(const Stamped& stamped) {
   } else if (const auto* entered = std::get_if<PhaseEntered>(&stamped.record)) {
     if (!story.phases.empty() && !story.phases.back().to) story.phases.back().to = at;
     phase_ = entered->phase;
+    if (phase_ == Phase::watching && !switched_) switched_ = at;
+    if (phase_ == Phase::rolled_back && switched_ && !as_written_.empty()) {
+      story.rehearsed.push_back({as_written_, *switched_, at});
+    }
     story.phases.push_back({story.attempt(), entered->phase, entered->why, at, std::nullopt});
     const bool goes_on = !story.attempts.empty() && !is_final(entered->phase);
     if (goes_on) story.attempts.back().to.reset();

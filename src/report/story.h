@@ -19,6 +19,12 @@ struct AttemptSpan {
   std::optional<TimePoint> to;
   std::string outcome;  // finished, rolled_back; "" while it is open
 };
+// An attempt that made the switch and went back. `as_written`: see Migration.
+struct Rehearsed {
+  std::string as_written;
+  TimePoint switched;
+  TimePoint rolled_back;
+};
 struct PhaseSpan {
   int attempt = 1;
   Phase phase = Phase::planned;
@@ -79,6 +85,7 @@ struct Story {
   std::vector<Comparison> comparisons;
   std::vector<Incident> incidents;
   std::vector<Decided> decisions;
+  std::vector<Rehearsed> rehearsed;
   // Of the latest attempt.
   std::map<std::string, EffectTimes> effects;
   std::vector<ChunkPoint> chunks;
@@ -107,6 +114,8 @@ class StoryTeller {
   HoldSpan* open_hold();
 
   Story story_;
+  std::string as_written_;
+  std::optional<TimePoint> switched_;
   Phase phase_ = Phase::planned;
 };
 

@@ -12,6 +12,23 @@
 
 namespace whimbrel {
 
+bool tables_go(Session& session) {
+  const FinishPlan& plan = session.migration().finish;
+  const bool drops = !plan.keep_source && plan.rename_source_to.empty();
+  return (drops && !session.migration().only_copies) ||
+         session.journal().phase() == Phase::finished;
+}
+
+Status may_go_without_archive(Session& session, const FinishWanted& wanted) {
+  if (!wanted.no_backup || !session.plan().production || !tables_go(session)) return {};
+  return Error{ErrorCode::refused,
+               "under `protect: production` no table goes without a verified archive",
+               "leave out `--no-backup`, or say where the archive goes: `--backup file:FOLDER`",
+               "nothing was changed",
+               {},
+               ""};
+}
+
 Status archive_has_a_place(Session& session, const FinishWanted& wanted) {
   const Phase phase = session.journal().phase();
   if (wanted.no_backup || wanted.archive.empty() || phase == Phase::finished) return {};
@@ -32,10 +49,9 @@ Status archive_has_a_place(Session& session, const FinishWanted& wanted) {
 Status archive_first(Session& session, const FinishWanted& wanted) {
   const FinishPlan& plan = session.migration().finish;
   const State state = session.journal().state();
-  const bool drops_tables = !plan.keep_source && plan.rename_source_to.empty();
   const bool drops_archive = state.phase == Phase::finished;
   const bool is_asked_for = !wanted.archive.empty() || plan.backup.is_wanted();
-  if (wanted.no_backup || (!is_asked_for && !drops_tables && !drops_archive)) return {};
+  if (wanted.no_backup || (!is_asked_for && !tables_go(session))) return {};
   const Effect* known = state.effect("archive");
   if (known != nullptr && known->confirmed && known->at >= state.phase_since) return {};
   ASSIGN_OR_RETURN(const std::string state_folder, session.state_folder(false));
@@ -59,7 +75,7 @@ Status archive_first(Session& session, const FinishWanted& wanted) {
     const std::string now = to_compact(session.clock().now());
     if (!ours) {
       folder = place_below(folder, fmt::format("{}-{}-archive", session.plan().migration, now));
-    } else if (verify_backup(folder).ok()) {
+    } else if (has_backup(folder)) {
       folder += "-" + now;
     }
   } else {
@@ -83,7 +99,7 @@ Status archive_first(Session& session, const FinishWanted& wanted) {
     const std::string place = alone ? folder : place_below(folder, alias);
     const auto taken = take_backup(*store, tables, place, session.events());
     if (!taken.ok()) return taken.error();
-    TRY(verify_backup(place));
+    TRY(verify_backup(place, *store));
     any = true;
   }
   if (!any) return {};

@@ -9,6 +9,7 @@
 #include "session/archive.h"
 #include "session/begin.h"
 #include "session/documents.h"
+#include "session/rehearsal.h"
 #include "session/way_back.h"
 
 namespace whimbrel {
@@ -123,6 +124,7 @@ Result<Conducted> run_migration(Session& session, const RunWanted& wanted) {
     return ended(session, Ending::already, "finished already");
   }
   TRY(session.open_all());
+  TRY(rehearsal_was_held(session));
   if (session.is_dry_run()) return dry(session);
   TRY(session.journal().lock_for_running());
   TRY(refuse_added_columns(session));
@@ -286,11 +288,16 @@ Status drop_kept_copies(Session& session) {
 Result<Conducted> finish_migration(Session& session, const FinishWanted& wanted) {
   TRY(session.open_journal(false));
   TRY(open_for_finish(session));
+  TRY(may_go_without_archive(session, wanted));
   if (session.is_dry_run()) {
     TRY(session.make_engine().can_finish(wanted.after));
     return dry(session);
   }
   TRY(session.host().confirm("finish"));
+  if (wanted.no_backup && tables_go(session)) {
+    TRY(session.host().confirm(
+        "finish without an archive, so that the old tables are gone for good"));
+  }
   TRY(session.journal().lock_for_running());
   TRY(archive_has_a_place(session, wanted));
   Engine engine =

@@ -10,6 +10,7 @@
 #include "report/files.h"
 #include "report/json_text.h"
 #include "session/places.h"
+#include "session/rehearsal.h"
 
 namespace whimbrel {
 
@@ -65,11 +66,15 @@ Result<Analyzed> analyze_opened(Session& session) {
 
 Result<Analyzed> analyze_migration(Session& session) {
   TRY(session.load());
+  if (const Status held = rehearsal_was_held(session); !held.ok()) {
+    session.host().warn("`run` will not begin: " + held.error().message, held.error().hint);
+  }
   return analyze_opened(session);
 }
 
 Result<Analysis> check_migration(Session& session) {
   TRY(session.load());
+  TRY(rehearsal_was_held(session));
   TRY(places_are_there(session));
   ASSIGN_OR_RETURN(Analysis analysis,
                    check(session.migration(), session.standing(), session.clock()));

@@ -11,8 +11,8 @@ namespace whimbrel {
 // A place of a plan: its folders are below the state folder, unless they are absolute.
 std::string place_for(const std::string& state_folder, const std::string& place);
 
-// That the plan's places are there and may be looked at; nothing is written. The backup's has to be,
-// of the archive's the host is warned.
+// That the plan's places are there and may be looked at; nothing is written. The backup's has to
+// be, of the archive's the host is warned.
 Status places_are_there(Session& session);
 
 }  // namespace whimbrel

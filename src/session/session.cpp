@@ -360,9 +360,10 @@ Result<std::string> Session::take_backups(const Migration& migration) {
     const std::vector<std::string> tables = tables_to_keep(migration, migration.backup, *store);
     if (tables.empty()) continue;
     const std::string place = migration.stores.size() == 1 ? base : place_below(base, alias);
-    if (verify_backup(place).ok()) continue;  // taken by a run that died before it could say so
+    if (verify_backup(place, *store).ok())
+      continue;  // taken by a run that died before it could say so
     ASSIGN_OR_RETURN(const auto taken, take_backup(*store, tables, place, headway_));
-    TRY(verify_backup(place));
+    TRY(verify_backup(place, *store));
   }
   return nlohmann::json({{"folder", below_state(base)}}).dump();
 }

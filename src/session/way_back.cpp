@@ -67,7 +67,7 @@ Status restore_kept(Session& session, const std::string& alias, Store& store) {
   ASSIGN_OR_RETURN(const std::string state_folder, session.state_folder(false));
   std::string why;
   for (const Kept& kept : kept_places(session.journal().state(), state_folder, alias)) {
-    if (const Status whole = verify_backup(kept.place); !whole.ok()) {
+    if (const Status whole = verify_backup(kept.place, store); !whole.ok()) {
       why += (why.empty() ? "" : "; ") + whole.error().message;
       continue;
     }

@@ -458,6 +458,9 @@ Result<std::optional<std::string>> ShapedStore::keep_backup(const std::string& t
                                                             const std::string& name) {
   return base_->keep_backup(stored_as(table), name);
 }
+std::unique_ptr<RowText> ShapedStore::row_text(const TableSchema& table) const {
+  return stored_as(table.name) == table.name ? base_->row_text(table) : nullptr;
+}
 Result<bool> ShapedStore::keep_points_in_time(const std::string& table) {
   return base_->keep_points_in_time(stored_as(table));
 }

@@ -62,6 +62,8 @@ Result<bool> put_back_by_writing(Store& store, const Mapping& mapping, const Row
   ASSIGN_OR_RETURN(const Applied applied, writer->apply(changes));
   return applied.refused == 0;
 }
+std::unique_ptr<RowText> Store::row_text(const TableSchema&) const { return nullptr; }
+
 Result<bool> Store::keep_points_in_time(const std::string&) { return false; }
 Result<std::string> Store::restore_native(const NativeRestore&, bool) {
   return Error{ErrorCode::refused, identity() + " keeps no backups of its own",

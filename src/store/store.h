@@ -382,6 +382,17 @@ struct Finding {
   std::string hint;
 };
 
+// Rows as lines of text in a format of the store's own, so that its own tools read an archive as
+// well. Threads: one at a time.
+class RowText {
+ public:
+  virtual ~RowText() = default;
+  virtual std::string format() const = 0;  // as the store calls it
+  virtual Result<std::string> line(const Row& row) = 0;
+  // data_mismatch for a line that is no row of the table.
+  virtual Result<Row> row(const std::string& line) = 0;
+};
+
 class Store {
  public:
   virtual ~Store() = default;
@@ -448,6 +459,8 @@ class Store {
   // the store has no such thing. One of this name that is there already is taken for it.
   virtual Result<std::optional<std::string>> keep_backup(const std::string& table,
                                                          const std::string& name);
+  // Null where the store has no format of its own.
+  virtual std::unique_ptr<RowText> row_text(const TableSchema& table) const;
   // From now on the table can be restored to any moment; false where the store has no such thing.
   virtual Result<bool> keep_points_in_time(const std::string& table);
   // Makes a table from a backup of the store's own kind, or from one moment of a table, beside what

@@ -7,6 +7,7 @@
 
 #include "base/text.h"
 #include "stores/dynamodb/item.h"
+#include "stores/dynamodb/item_text.h"
 #include "stores/dynamodb/rows.h"
 #include "stores/dynamodb/table.h"
 
@@ -93,6 +94,10 @@ std::string DynamoStore::identity() const {
   const aws::Place& place = access_->place();
   return "dynamodb:" + place.region + " at " + aws::split_url(place.url_of("dynamodb")).host +
          (place.profile == "default" ? "" : " as " + place.profile);
+}
+
+std::unique_ptr<RowText> DynamoStore::row_text(const TableSchema& table) const {
+  return dynamodb::item_text(table);
 }
 
 Capabilities DynamoStore::capabilities() const {
