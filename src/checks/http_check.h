@@ -14,9 +14,6 @@
 
 namespace whimbrel {
 
-// In what the answer is not what `wanted` says, for a person; "" when it is.
-std::string what_is_wrong(const HttpCheckPlan& wanted, const aws::HttpResponse& answer);
-
 // `check` has `http`. data_mismatch with what was expected and what came; `cancelled` after a stop.
 Status ask_service(const CheckPlan& check, aws::Http& http, Clock& clock, const StopFlag& stop);
 // The same over a connection of its own.

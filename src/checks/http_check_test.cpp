@@ -30,12 +30,12 @@ aws::HttpResponse answer(int status, std::string body = "") {
 std::string judged(const std::string& wanted, const std::string& body, int status = 200) {
   HttpCheckPlan plan;
   if (!wanted.empty()) plan.json = wanted;
-  return what_is_wrong(plan, answer(status, body));
+  return what_is_wrong(plan, status, body);
 }
 
 CheckPlan check_of(const std::string& url) {
   CheckPlan check;
-  check.http = HttpCheckPlan{url, "https://api/${KEY}", {}, {}, {}};
+  check.http = HttpCheckPlan{url, "https://api/${KEY}", "GET", {}};
   check.within = Milliseconds(5'000);
   return check;
 }
@@ -46,8 +46,8 @@ TEST(HttpCheck, AnyStatusOfSuccessIsGoodUnlessThePlanNamesOne) {
             "answered 503 where 200 to 299 is expected: down for tea");
   HttpCheckPlan plan;
   plan.status = 404;
-  EXPECT_EQ(what_is_wrong(plan, answer(404)), "");
-  EXPECT_EQ(what_is_wrong(plan, answer(200)), "answered 200 where 404 is expected");
+  EXPECT_EQ(what_is_wrong(plan, 404, ""), "");
+  EXPECT_EQ(what_is_wrong(plan, 200, ""), "answered 200 where 404 is expected");
 }
 
 TEST(HttpCheck, EachNamedMemberHasToBeThereAndEqualAndOthersAreIgnored) {
@@ -109,10 +109,11 @@ TEST(HttpCheck, PostsTheJsonOfThePlan) {
   Service service;
   service.next = {answer(200)};
   CheckPlan check = check_of("https://api/1");
-  check.http->post = R"({"query":"{ health }"})";
+  check.http->method = "POST";
+  check.http->body = R"({"query":"{ health }"})";
   EXPECT_TRUE(ask_service(check, service, clock, stop).ok());
   EXPECT_EQ(service.asked.front().method, "POST");
-  EXPECT_EQ(service.asked.front().body, *check.http->post);
+  EXPECT_EQ(service.asked.front().body, *check.http->body);
 }
 
 TEST(HttpCheck, AStopEndsTheAsking) {

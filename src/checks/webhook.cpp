@@ -2,8 +2,8 @@
 
 #include <fmt/format.h>
 
+#include "aws/web.h"
 #include "base/text.h"
-#include "checks/web.h"
 
 namespace whimbrel {
 

@@ -1,5 +1,6 @@
 #include "cutover/switch.h"
 
+#include "aws/web.h"
 #include "cutover/switches.h"
 
 namespace whimbrel {
@@ -26,6 +27,15 @@ struct Maker {
   }
   std::unique_ptr<Switch> operator()(const ParameterSwitch& plan) const {
     return make_parameter_switch(plan, make_aws_service(aws::ssm_service(), clock));
+  }
+  std::unique_ptr<Switch> operator()(const ConcurrencySwitch& plan) const {
+    return make_concurrency_switch(plan, make_aws_service(aws::lambda_service(), clock));
+  }
+  std::unique_ptr<Switch> operator()(const ObjectSwitch& plan) const {
+    return make_object_switch(plan, clock);
+  }
+  std::unique_ptr<Switch> operator()(const HttpSwitch& plan) const {
+    return make_http_switch(plan, make_web());
   }
 };
 

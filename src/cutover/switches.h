@@ -4,6 +4,7 @@
 #include <memory>
 #include <string>
 
+#include "aws/http.h"
 #include "cutover/aws_service.h"
 #include "cutover/switch.h"
 
@@ -18,6 +19,11 @@ std::unique_ptr<Switch> make_lambda_switch(const LambdaSwitch& plan,
                                            std::unique_ptr<AwsService> service, Clock& clock);
 std::unique_ptr<Switch> make_parameter_switch(const ParameterSwitch& plan,
                                               std::unique_ptr<AwsService> service);
+
+std::unique_ptr<Switch> make_concurrency_switch(const ConcurrencySwitch& plan,
+                                                std::unique_ptr<AwsService> service);
+std::unique_ptr<Switch> make_object_switch(const ObjectSwitch& plan, Clock& clock);
+std::unique_ptr<Switch> make_http_switch(const HttpSwitch& plan, std::unique_ptr<aws::Http> http);
 
 // "set A, B; unset C": names only, since a value may be a secret.
 std::string names_of(const NamedValues& values);

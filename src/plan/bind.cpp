@@ -922,6 +922,12 @@ class Binder {
       plan.name = parameter->parameter;
     } else if (const auto* whole = std::get_if<FileSwitch>(&*entry.setting)) {
       plan.name = whole->written;
+    } else if (const auto* reserved = std::get_if<ConcurrencySwitch>(&*entry.setting)) {
+      plan.name = "concurrency of " + join(reserved->functions, ",");
+    } else if (const auto* object = std::get_if<ObjectSwitch>(&*entry.setting)) {
+      plan.name = object->written;
+    } else if (const auto* http = std::get_if<HttpSwitch>(&*entry.setting)) {
+      plan.name = http->act.written;
     }
     std::visit([&](const auto& how) { plan.how = how; }, *entry.setting);
     unique_name(std::move(plan));

@@ -111,22 +111,39 @@ struct ParameterSwitch {  // of AWS Systems Manager
   std::string parameter;
   std::string value;
 };
+struct ConcurrencySwitch {  // reserved for functions of Lambda
+  std::vector<std::string> functions;
+  std::int64_t reserved = 0;
+};
+struct ObjectSwitch {  // of S3, the whole object
+  std::string bucket;
+  std::string key;
+  std::string written;
+  std::string text;
+};
+struct HttpSwitch {
+  HttpCheckPlan act;
+  HttpCheckPlan undo;
+  std::optional<HttpCheckPlan> state;  // answers as it says where it is switched
+  std::vector<std::string> secrets;    // that are told to nobody
+};
 struct FileSwitch {  // the whole file
   std::string path;  // absolute
   std::string written;
   std::string text;
 };
-// Those that need no store.
 // New tables take the names of the old ones.
 struct RetypeSwitch {
   std::shared_ptr<Store> store;
   std::vector<std::string> tables;  // the old ones
 };
-using SettingSwitch = std::variant<EnvFileSwitch, LambdaSwitch, ParameterSwitch, FileSwitch>;
+// Those that need no store.
+using SettingSwitch = std::variant<EnvFileSwitch, LambdaSwitch, ParameterSwitch, FileSwitch,
+                                   ConcurrencySwitch, ObjectSwitch, HttpSwitch>;
 struct SwitchPlan {
   std::string name;
   std::variant<RowSwitch, CommandSwitch, EnvFileSwitch, LambdaSwitch, ParameterSwitch, FileSwitch,
-               RetypeSwitch>
+               ConcurrencySwitch, ObjectSwitch, HttpSwitch, RetypeSwitch>
       how;
 };
 

@@ -101,7 +101,11 @@ class Parser {
     if (diagnostics_.empty()) {
       hide_values(YamlReader::child(root, "cutover"), "switches", resolved_plan);
       hide_values(YamlReader::child(root, "cutover"), "hold", resolved_plan);
-      hide_what_is_sent(YamlReader::child(root, "checks"), resolved_plan);
+      hide_what_is_sent(YamlReader::child(root, "checks"), resolved_plan["checks"]);
+      for (const char* part : {"switches", "hold"}) {
+        const YAML::Node all = YamlReader::child(YamlReader::child(root, "cutover"), part);
+        if (all.IsDefined()) hide_what_is_sent(all, resolved_plan["cutover"][part]);
+      }
     }
     plan_.resolved = resolved_plan.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace);
     return std::move(plan_);
@@ -659,9 +663,11 @@ class Parser {
       for (const YAML::Node& item : how) {
         one_switch(item, plan_.holds);
         if (!YamlReader::child(item, "row").IsDefined()) continue;
-        diagnostics_.add(YamlReader::place(item), "a row holds nobody when whimbrel dies",
-                         "a store with rows holds writers itself: leave `hold` out; or name "
-                         "`lambda`, `env_file`, `ssm`, `file` or `command`");
+        diagnostics_.add(
+            YamlReader::place(item), "a row holds nobody when whimbrel dies",
+            "a store with rows holds writers itself: leave `hold` out; or name "
+            "`lambda`, `lambda_concurrency`, `env_file`, `ssm`, `s3`, `file`, `http` or "
+            "`command`");
       }
     } else if (reader_.word_at(node, "hold", {"none"})) {
       plan_.hold_none = true;
@@ -769,8 +775,8 @@ class Parser {
       if (!entry.setting) return;
     } else {
       reader_.check_keys(node, "a switch",
-                         {"row", "command", "lambda", "env_file", "ssm", "file", "set", "unset"},
-                         {"lambda_concurrency", "s3", "http"});
+                         {"row", "command", "lambda", "lambda_concurrency", "env_file", "ssm", "s3",
+                          "file", "http", "set", "unset"});
       return;
     }
     entries.push_back(std::move(entry));

@@ -21,8 +21,8 @@ class CheckParser {
 
   std::optional<CheckPlan> parse(const std::string& folder) {
     if (!reader_.check_keys(node_, "a check",
-                            {"at", "sql", "command", "new_rows", "metric", "http", "post", "expect",
-                             "below", "within", "of"})) {
+                            {"at", "sql", "command", "new_rows", "metric", "http", "post",
+                             "headers", "expect", "below", "within", "of"})) {
       return std::nullopt;
     }
     check_.at = at();
@@ -48,6 +48,7 @@ class CheckParser {
     if (!has("http")) belongs("within", "new_rows");
     belongs("of", "metric");
     belongs("post", "http");
+    belongs("headers", "http");
     name();
     return check_;
   }
@@ -142,8 +143,8 @@ class CheckParser {
     check_.name = !check_.sql.empty()        ? check_.sql
                   : !check_.new_rows.empty() ? "new rows of " + check_.new_rows
                   : !check_.metric.empty()   ? check_.metric
-                  : check_.http ? (check_.http->post ? "POST " : "GET ") + check_.http->written
-                                : join(check_.command, " ");
+                  : check_.http              ? check_.http->method + " " + check_.http->written
+                                             : join(check_.command, " ");
     if (!check_.metric_of.empty()) check_.name += " of " + check_.metric_of;
     check_.secrets = reader_.secrets();
     for (const char* sent : {"http", "post"}) {

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <array>
 
 #include "base/text.h"
 
@@ -75,15 +76,25 @@ std::vector<std::string> variables_in(const std::string& text) {
   return names;
 }
 
+constexpr std::array methods = {std::pair("post", "POST"), std::pair("put", "PUT"),
+                                std::pair("patch", "PATCH"), std::pair("delete", "DELETE")};
+
 class HttpParser {
  public:
   HttpParser(YamlReader& reader, const YAML::Node& check) : reader_(reader), check_(check) {}
 
-  HttpCheckPlan parse() {
-    const YAML::Node http = YamlReader::child(check_, "http");
-    plan_.url = web_url(reader_, http);
-    plan_.written = web_url_as_written(http);
-    post();
+  HttpCheckPlan parse(const HttpCheckPlan* same) {
+    if (same != nullptr && !has(check_, "http")) {
+      plan_.url = same->url;
+      plan_.written = same->written;
+    } else {
+      const YAML::Node http = YamlReader::child(check_, "http");
+      plan_.url = web_url(reader_, http);
+      plan_.written = web_url_as_written(http);
+    }
+    if (same != nullptr && !has(check_, "headers")) plan_.headers = same->headers;
+    for (const auto& [key, method] : methods) body(key, method);
+    headers();
     expect();
     return plan_;
   }
@@ -93,15 +104,40 @@ class HttpParser {
     reader_.diagnostics().add(YamlReader::place(at), std::move(message), std::move(hint));
   }
 
-  void post() {
-    if (!has(check_, "post")) return;
-    const YAML::Node post = YamlReader::child(check_, "post");
-    if (!post.IsMap() && !post.IsSequence()) {
-      mistake(post, "`post` is the JSON that is sent, written as a map or a list",
-              "like `post: {query: \"{ health }\"}`");
+  void body(const char* key, const char* method) {
+    if (!has(check_, key)) return;
+    const YAML::Node body = YamlReader::child(check_, key);
+    if (!body.IsMap() && !body.IsSequence()) {
+      mistake(body, fmt::format("`{}` is the JSON that is sent, written as a map or a list", key),
+              fmt::format("like `{}: {{query: \"{{ health }}\"}}`", key));
       return;
     }
-    plan_.post = json_of(reader_, post).dump(-1, ' ', false, json::error_handler_t::replace);
+    if (plan_.body) mistake(body, "one request has one method", "keep one of them");
+    plan_.method = method;
+    plan_.body = json_of(reader_, body).dump(-1, ' ', false, json::error_handler_t::replace);
+  }
+
+  void headers() {
+    if (!has(check_, "headers")) return;
+    const YAML::Node headers = YamlReader::child(check_, "headers");
+    if (!reader_.check_keys(headers, "`headers`", {}, {},
+                            "like {Authorization: \"Bearer ${TOKEN}\"}"))
+      return;
+    for (const auto& item : headers) {
+      const std::string name = reader_.text(item.first);
+      const std::string value = reader_.text(item.second);
+      const bool is_name = !name.empty() && std::ranges::all_of(name, [](char c) {
+        return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
+               c == '-' || c == '_';
+      });
+      const bool is_line = std::ranges::none_of(
+          value, [](char c) { return static_cast<unsigned char>(c) < ' ' || c == 127; });
+      if (!is_name || !is_line) {
+        mistake(item.first, fmt::format("`{}` is no header of a request", printable(name)),
+                "a name of letters, digits and hyphens, and a value of one line");
+      }
+      plan_.headers.emplace_back(name, value);
+    }
   }
 
   void expect() {
@@ -133,7 +169,12 @@ class HttpParser {
 }  // namespace
 
 HttpCheckPlan parse_http_check(YamlReader& reader, const YAML::Node& check) {
-  return HttpParser(reader, check).parse();
+  return HttpParser(reader, check).parse(nullptr);
+}
+
+HttpCheckPlan parse_http_request(YamlReader& reader, const YAML::Node& request,
+                                 const HttpCheckPlan* same) {
+  return HttpParser(reader, request).parse(same);
 }
 
 std::string web_url(YamlReader& reader, const YAML::Node& node) {
@@ -184,13 +225,27 @@ json json_of(YamlReader& reader, const YAML::Node& node) {
   return json_of_scalar(reader.value(node));
 }
 
-void hide_what_is_sent(const YAML::Node& checks, json& resolved_plan) {
-  if (!checks.IsDefined() || !checks.IsSequence()) return;
-  for (std::size_t i = 0; i < checks.size(); ++i) {
-    if (!has(checks[i], "http")) continue;
-    json& check = resolved_plan["checks"][i];
-    check["http"] = web_url_as_written(YamlReader::child(checks[i], "http"));
-    if (has(checks[i], "post")) check["post"] = as_written(YamlReader::child(checks[i], "post"));
+namespace {
+
+void hide_request(const YAML::Node& written, json& resolved) {
+  if (!written.IsMap() || !resolved.is_object()) return;
+  if (has(written, "http"))
+    resolved["http"] = web_url_as_written(YamlReader::child(written, "http"));
+  for (const char* key : {"post", "put", "patch", "delete", "headers"}) {
+    if (has(written, key)) resolved[key] = as_written(YamlReader::child(written, key));
+  }
+}
+
+}  // namespace
+
+void hide_what_is_sent(const YAML::Node& all, json& resolved) {
+  if (!all.IsDefined() || !all.IsSequence() || !resolved.is_array()) return;
+  for (std::size_t i = 0; i < all.size() && i < resolved.size(); ++i) {
+    if (!has(all[i], "http")) continue;
+    hide_request(all[i], resolved[i]);
+    for (const char* other : {"undo", "state"}) {
+      if (has(all[i], other)) hide_request(YamlReader::child(all[i], other), resolved[i][other]);
+    }
   }
 }
 

@@ -12,6 +12,9 @@ namespace whimbrel {
 
 // `check` has `http:`. All mistakes are noted.
 HttpCheckPlan parse_http_check(YamlReader& reader, const YAML::Node& check);
+// A request with any method. URL and headers that it does not say are those of `same`, if any.
+HttpCheckPlan parse_http_request(YamlReader& reader, const YAML::Node& request,
+                                 const HttpCheckPlan* same);
 
 // A URL with its variables filled in. A mistake is noted for what is none.
 std::string web_url(YamlReader& reader, const YAML::Node& node);
@@ -23,7 +26,8 @@ std::vector<std::string> filled_in(const YamlReader& reader, const YAML::Node& n
 // Scalars by YAML's own types, with their variables filled in.
 nlohmann::json json_of(YamlReader& reader, const YAML::Node& node);
 
-// A resolved plan keeps the URL and what is posted as they are written: a variable may be a secret.
-void hide_what_is_sent(const YAML::Node& checks, nlohmann::json& resolved_plan);
+// A resolved plan keeps URLs, headers and what is sent as they are written: a variable may be a
+// secret. `all`: checks or switches, `resolved` the same of the resolved plan.
+void hide_what_is_sent(const YAML::Node& all, nlohmann::json& resolved);
 
 }  // namespace whimbrel

@@ -8,12 +8,14 @@
 #include <set>
 
 #include "base/text.h"
+#include "plan/parse_http_check.h"
 
 namespace whimbrel {
 
 namespace {
 
-constexpr std::array switch_kinds = {"env_file", "lambda", "ssm", "file"};
+constexpr std::array switch_kinds = {"env_file", "lambda", "lambda_concurrency", "ssm", "s3",
+                                     "file",     "http"};
 
 class SettingParser {
  public:
@@ -31,6 +33,12 @@ class SettingParser {
       setting = parameter();
     } else if (has("file")) {
       setting = file();
+    } else if (has("lambda_concurrency")) {
+      setting = concurrency();
+    } else if (has("s3")) {
+      setting = object();
+    } else if (has("http")) {
+      setting = http();
     }
     if (reader_.diagnostics().mistakes().size() > known) return std::nullopt;
     return setting;
@@ -54,22 +62,105 @@ class SettingParser {
   SettingSwitch lambda() {
     reader_.check_keys(node_, "a switch", {"lambda", "set", "unset"});
     LambdaSwitch lambda;
-    const YAML::Node functions = YamlReader::child(node_, "lambda");
-    if (functions.IsSequence()) {
-      lambda.functions = reader_.texts_at(node_, "lambda");
-    } else {
-      lambda.functions.push_back(reader_.text(functions));
-    }
-    std::set<std::string> names;
-    for (const std::string& name : lambda.functions) {
-      if (name.empty()) mistake(functions, "a function of Lambda needs a name");
-      if (!names.insert(name).second) {
-        mistake(functions, fmt::format("the function `{}` is named twice", printable(name)));
-      }
-    }
-    if (lambda.functions.empty()) mistake(functions, "`lambda` names no function");
+    lambda.functions = functions("lambda");
     lambda.values = values();
     return lambda;
+  }
+
+  std::vector<std::string> functions(const char* key) {
+    std::vector<std::string> all;
+    const YAML::Node node = YamlReader::child(node_, key);
+    if (node.IsSequence()) {
+      all = reader_.texts_at(node_, key);
+    } else {
+      all.push_back(reader_.text(node));
+    }
+    std::set<std::string> names;
+    for (const std::string& name : all) {
+      if (name.empty()) mistake(node, "a function of Lambda needs a name");
+      if (!names.insert(name).second) {
+        mistake(node, fmt::format("the function `{}` is named twice", printable(name)));
+      }
+    }
+    if (all.empty()) mistake(node, fmt::format("`{}` names no function", key));
+    return all;
+  }
+
+  SettingSwitch concurrency() {
+    reader_.check_keys(node_, "a switch", {"lambda_concurrency", "set"});
+    ConcurrencySwitch reserved{functions("lambda_concurrency"), 0};
+    const auto number = reader_.whole_at(node_, "set", 0);
+    if (!has("set"))
+      mistake(node_, "reserved concurrency needs `set:`", "`set: 0` stops a function");
+    reserved.reserved = number.value_or(0);
+    return reserved;
+  }
+
+  SettingSwitch object() {
+    reader_.check_keys(node_, "a switch", {"s3", "set"});
+    ObjectSwitch object;
+    object.written = words_of("s3");
+    constexpr std::string_view scheme = "s3://";
+    const std::size_t slash = object.written.find('/', scheme.size());
+    const bool is_good = object.written.starts_with(scheme) && slash != std::string::npos &&
+                         slash > scheme.size() && slash + 1 < object.written.size();
+    if (is_good) {
+      object.bucket = object.written.substr(scheme.size(), slash - scheme.size());
+      object.key = object.written.substr(slash + 1);
+    } else if (!object.written.empty()) {
+      mistake(YamlReader::child(node_, "s3"),
+              fmt::format("`{}` names no object", printable(object.written)),
+              "like \"s3://BUCKET/settings.json\"");
+    }
+    object.text = text_to_set("s3");
+    return object;
+  }
+
+  // `undo` and `state` ask the same URL with the same headers, unless they say others.
+  HttpCheckPlan request(const YAML::Node& of, const HttpCheckPlan* same) {
+    if (!of.IsMap()) {
+      mistake(of, "a request is a map", "like `undo: {put: {on: false}}`");
+      return {};
+    }
+    return parse_http_request(reader_, of, same);
+  }
+
+  SettingSwitch http() {
+    constexpr const char* sends = "like `put: {on: true}`";
+    reader_.check_keys(
+        node_, "a switch",
+        {"http", "post", "put", "patch", "delete", "headers", "expect", "undo", "state"});
+    HttpSwitch http;
+    http.act = request(node_, nullptr);
+    if (http.act.method == "GET") {
+      mistake(node_, "a request that only asks switches nothing", sends);
+    }
+    if (!has("undo")) {
+      mistake(node_, "an http switch needs `undo:`",
+              "a switch that cannot go back closes the way back");
+    } else {
+      const YAML::Node undo = YamlReader::child(node_, "undo");
+      if (undo.IsMap())
+        reader_.check_keys(undo, "`undo`",
+                           {"http", "post", "put", "patch", "delete", "headers", "expect"});
+      http.undo = request(undo, &http.act);
+      if (undo.IsMap() && http.undo.method == "GET") {
+        mistake(undo, "a request that only asks takes nothing back", sends);
+      }
+    }
+    if (has("state")) {
+      const YAML::Node state = YamlReader::child(node_, "state");
+      if (state.IsMap())
+        reader_.check_keys(state, "`state`", {"http", "post", "headers", "expect"});
+      http.state = request(state, &http.act);
+      if (!http.state->json && !http.state->status) {
+        mistake(state, "`state` has to say what is answered when it is switched",
+                "like `state: {expect: {json: {on: true}}}`");
+      }
+    }
+    http.secrets = reader_.secrets();
+    for (std::string& value : filled_in(reader_, node_)) http.secrets.push_back(std::move(value));
+    return http;
   }
 
   SettingSwitch parameter() {

@@ -361,7 +361,7 @@ TEST(PlanChecks, AnHttpCheckTellsWhatIsWrittenAndSendsWhatIsFilledIn) {
   ASSERT_TRUE(check.http);
   EXPECT_EQ(check.name, "POST https://***@x/y?k=${key}");
   EXPECT_EQ(check.http->url, "https://me:pw@x/y?k=long-enough");
-  EXPECT_EQ(check.http->post, R"({"n":[1,true],"q":"long-enough"})");
+  EXPECT_EQ(check.http->body, R"({"n":[1,true],"q":"long-enough"})");
   EXPECT_EQ(check.http->status, 201);
   EXPECT_EQ(check.http->json, R"({"by":"7","up":true})");
   EXPECT_EQ(check.within, Milliseconds(2'000));

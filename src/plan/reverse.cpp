@@ -44,6 +44,17 @@ struct Unsaid {
   std::string operator()(const FileSwitch& one) const {
     return "file: " + quoted(one.written) + ", set: its text of before";
   }
+  std::string operator()(const ConcurrencySwitch& one) const {
+    std::vector<std::string> functions;
+    for (const std::string& name : one.functions) functions.push_back(quoted(name));
+    return "lambda_concurrency: [" + join(functions, ", ") + "], set: as before";
+  }
+  std::string operator()(const ObjectSwitch& one) const {
+    return "s3: " + quoted(one.written) + ", set: its text of before";
+  }
+  std::string operator()(const HttpSwitch& one) const {
+    return "http: " + quoted(one.undo.written) + ", the request of `undo`";
+  }
   static std::string names(const NamedValues& values) {
     std::vector<std::string> gone;
     for (const auto& [name, value] : values.set) gone.push_back(name);

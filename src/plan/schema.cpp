@@ -649,6 +649,61 @@ std::string plan_schema() {
             "set": {"$ref": "#/$defs/scalar", "description": "Its new value. The way back takes the version that was there."}}},
         {
           "type": "object",
+          "required": ["lambda_concurrency", "set"],
+          "additionalProperties": false,
+          "properties": {
+            "lambda_concurrency": {
+              "oneOf": [{"type": "string"}, {"$ref": "#/$defs/words"}],
+              "description": "Functions of AWS Lambda, one or a list, whose reserved concurrency is set."},
+            "set": {"type": "integer", "minimum": 0, "description": "How many may run at once; 0 stops them."}}},
+        {
+          "type": "object",
+          "required": ["s3", "set"],
+          "additionalProperties": false,
+          "properties": {
+            "s3": {
+              "type": "string",
+              "pattern": "^s3://[^/]+/.",
+              "description": "An object of settings, `s3://BUCKET/KEY`. It is written only if it is still what was read."},
+            "set": {"$ref": "#/$defs/scalar", "description": "Its whole text. The way back puts back what was there."}}},
+        {
+          "type": "object",
+          "required": ["http", "undo"],
+          "additionalProperties": false,
+          "oneOf": [{"required": ["post"]}, {"required": ["put"]}, {"required": ["patch"]}, {"required": ["delete"]}],
+          "properties": {
+            "http": {"type": "string", "description": "The URL of a service that is told."},
+            "post": {"$ref": "#/$defs/sent"},
+            "put": {"$ref": "#/$defs/sent"},
+            "patch": {"$ref": "#/$defs/sent"},
+            "delete": {"$ref": "#/$defs/sent"},
+            "headers": {"$ref": "#/$defs/headers"},
+            "expect": {"$ref": "#/$defs/answer"},
+            "undo": {
+              "type": "object",
+              "additionalProperties": false,
+              "oneOf": [{"required": ["post"]}, {"required": ["put"]}, {"required": ["patch"]}, {"required": ["delete"]}],
+              "properties": {
+                "http": {"type": "string", "description": "Another URL."},
+                "post": {"$ref": "#/$defs/sent"},
+                "put": {"$ref": "#/$defs/sent"},
+                "patch": {"$ref": "#/$defs/sent"},
+                "delete": {"$ref": "#/$defs/sent"},
+                "headers": {"$ref": "#/$defs/headers"},
+                "expect": {"$ref": "#/$defs/answer"}},
+              "description": "The request that takes it back; URL and headers are the same unless it says others."},
+            "state": {
+              "type": "object",
+              "required": ["expect"],
+              "additionalProperties": false,
+              "properties": {
+                "http": {"type": "string", "description": "Another URL."},
+                "post": {"$ref": "#/$defs/sent"},
+                "headers": {"$ref": "#/$defs/headers"},
+                "expect": {"$ref": "#/$defs/answer"}},
+              "description": "A request that is answered as `expect` says where it is switched."}}},
+        {
+          "type": "object",
           "required": ["file", "set"],
           "additionalProperties": false,
           "properties": {
@@ -681,6 +736,24 @@ std::string plan_schema() {
           "description": "New tables beside the old ones, which take their names at the switch.",
           "default": "auto"}},
       "description": "One column, and what it becomes."},
+    "sent": {
+      "type": ["object", "array"],
+      "description": "The JSON that is sent with this method. A variable in it is told to nobody."},
+    "headers": {
+      "type": "object",
+      "additionalProperties": {"type": ["string", "number"]},
+      "description": "Headers of the request, like `{Authorization: \"Bearer ${TOKEN}\"}`. A variable in them is told to nobody."},
+    "answer": {
+      "type": "object",
+      "additionalProperties": false,
+      "properties": {
+        "status": {
+          "type": "integer",
+          "minimum": 100,
+          "maximum": 599,
+          "description": "The status of the answer. Without it any from 200 to 299."},
+        "json": {"description": "Each member that it names has to be there and equal, at every depth; others may be there."}},
+      "description": "What has to be answered."},
     "settings": {
       "type": "object",
       "minProperties": 1,
@@ -771,23 +844,13 @@ std::string plan_schema() {
         "expect": {
           "oneOf": [
             {"$ref": "#/$defs/scalar"},
-            {
-              "type": "object",
-              "additionalProperties": false,
-              "properties": {
-                "status": {
-                  "type": "integer",
-                  "minimum": 100,
-                  "maximum": 599,
-                  "description": "The status of the answer. Without it any from 200 to 299."},
-                "json": {"description": "Each member that it names has to be there and equal, at every depth; others may be there."}}}],
+            {"$ref": "#/$defs/answer"}],
           "description": "The value that `sql` has to give; beside `http` a map."},
         "http": {
           "type": "string",
           "description": "A URL that is asked, as GET or with `post` as POST. A variable in it is told to nobody."},
-        "post": {
-          "type": ["object", "array"],
-          "description": "Beside `http`: the JSON that is sent."},
+        "post": {"$ref": "#/$defs/sent", "description": "Beside `http`: the JSON that is sent."},
+        "headers": {"$ref": "#/$defs/headers", "description": "Beside `http`."},
         "new_rows": {
           "type": "string",
           "description": "A table of the plan, by its name: after the switch the application has to write a row of it. Only `at: after`."},

@@ -94,6 +94,16 @@ PlannedSwitch planned_switch(const json& one) {
   if (const json& parameter = part(one, "ssm"); !parameter.is_null()) {
     return {"", "the parameter " + text(parameter), "the version as found"};
   }
+  if (const json& functions = part(one, "lambda_concurrency"); !functions.is_null()) {
+    return {"", "reserved concurrency of " + words(functions) + ": " + text(part(one, "set")),
+            "the concurrency as found"};
+  }
+  if (const json& object = part(one, "s3"); !object.is_null()) {
+    return {"", "the object " + text(object), "the object as found"};
+  }
+  if (const json& url = part(one, "http"); !url.is_null()) {
+    return {"", "a request to " + text(url), "the request of `undo`"};
+  }
   if (const json& file = part(one, "file"); !file.is_null()) {
     return {"", "the file " + text(file), "the file as found"};
   }

@@ -27,7 +27,7 @@ class Service:
                 self.end_headers()
                 self.wfile.write(document if isinstance(document, bytes) else json.dumps(document).encode())
 
-            do_GET = do_POST = answer
+            do_GET = do_POST = do_PUT = do_DELETE = do_PATCH = answer
 
             def log_message(self, *_):
                 pass

@@ -1,4 +1,4 @@
-#include "checks/web.h"
+#include "aws/web.h"
 
 #include <cstdlib>
 
@@ -7,6 +7,16 @@ namespace whimbrel {
 std::unique_ptr<aws::Http> make_web() {
   const char* certificates = std::getenv("SSL_CERT_FILE");  // NOLINT: nobody sets it
   return aws::make_http({.ca_bundle = certificates == nullptr ? "" : certificates});
+}
+
+aws::HttpRequest web_request(std::string method, std::string url, std::string body) {
+  aws::HttpRequest request;
+  request.method = std::move(method);
+  request.url = std::move(url);
+  request.headers = {{"Accept", "application/json"}, {"User-Agent", "whimbrel"}};
+  if (!body.empty()) request.headers.emplace_back("Content-Type", "application/json");
+  request.body = std::move(body);
+  return request;
 }
 
 std::string why_unanswered(const Error& error) {

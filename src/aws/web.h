@@ -1,4 +1,4 @@
-// Services that are no AWS: how they are reached, and how it is told that they were not.
+// Services that are no AWS: how they are asked, and how it is told that they did not answer.
 #pragma once
 
 #include <memory>
@@ -11,6 +11,8 @@ namespace whimbrel {
 
 // Trusts the certificates of SSL_CERT_FILE, else the system's.
 std::unique_ptr<aws::Http> make_web();
+// `body`: JSON; "" for none.
+aws::HttpRequest web_request(std::string method, std::string url, std::string body);
 // Why no answer came, without the URL, which may hold a secret.
 std::string why_unanswered(const Error& error);
 
