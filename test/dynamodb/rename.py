@@ -5,6 +5,7 @@ with it. Runs under tools/servers/python, with WHIMBREL naming the binary.
 """
 
 import contextlib
+import gzip
 import json
 import os
 import pathlib
@@ -48,6 +49,7 @@ class World:
         if functions:
             self.environment["AWS_ENDPOINT_URL_LAMBDA"] = functions.url
             self.environment["AWS_ENDPOINT_URL_CLOUDWATCH"] = functions.url
+            self.environment["AWS_ENDPOINT_URL_S3"] = functions.url
         self.random = random.Random(7)
         for name in self.ddb.list_tables()["TableNames"]:
             self.ddb.delete_table(TableName=name)
@@ -76,8 +78,9 @@ class World:
                 items[item["operationId"]["S"]] = plain(item)
         return items
 
-    def run(self, *words, expect=0):
-        done = subprocess.run([BINARY, words[0], "migration.yaml", *words[1:], "--var", "environment=dev", "--state", "state"], cwd=self.folder,
+    def run(self, *words, expect=0, environment="dev"):
+        state = ["--state", "state"] if environment == "dev" else []  # else beside the plan
+        done = subprocess.run([BINARY, words[0], "migration.yaml", *words[1:], "--var", "environment=" + environment, *state], cwd=self.folder,
                               env=self.environment, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=300)
         assert done.returncode == expect, "%s: exit %d\n%s%s" % (" ".join(words), done.returncode, done.stdout[-1500:], done.stderr[-1500:])
         return done.stdout + done.stderr
@@ -253,11 +256,53 @@ def what_both_sides_wrote_stops_for_a_person(tables, functions):
         world.run("rollback", "--yes")
 
 
+def production_wants_a_rehearsal_and_keeps_an_archive(tables, functions):
+    """The same plan for prod: refused until it was run and rolled back in dev, and backed up as an export in S3."""
+    buckets = functions.client("s3")
+    if not functions.client("lambda").list_functions()["Functions"]:
+        make_functions(functions)
+    with World(tables, functions, items=300) as world:
+        shape = world.ddb.describe_table(TableName=OLD)["Table"]
+        prod = OLD.replace("dev", "prod")
+        world.ddb.create_table(TableName=prod, BillingMode="PAY_PER_REQUEST", KeySchema=shape["KeySchema"],
+                               AttributeDefinitions=shape["AttributeDefinitions"],
+                               GlobalSecondaryIndexes=[{key: index[key] for key in ("IndexName", "KeySchema", "Projection")}
+                                                       for index in shape["GlobalSecondaryIndexes"]])
+        for number in range(60):
+            world.ddb.put_item(TableName=prod, Item=world.item(number))
+        before = world.scan(prod)
+        assert "this plan was not rehearsed" in world.run("check", expect=3, environment="prod")
+        runner, number = world.start("run", "--yes"), 900
+        while runner.poll() is None:
+            number += 1  # a check of the plan waits for new items
+            if NEW in world.ddb.list_tables()["TableNames"] and variables(functions, FUNCTIONS[0]).get("WORKFLOWS_TABLE"):
+                world.ddb.put_item(TableName=NEW, Item=world.item(number))
+            time.sleep(0.3)
+        assert runner.returncode == 0, world.run("status")
+        world.run("rollback", "--yes")
+        proof = world.folder / ".whimbrel" / "operations-to-workflows-dev"
+        proof.mkdir(parents=True)
+        shutil.copy(world.folder / "state" / "migration-report-latest.json", proof)
+        told = world.run("check", expect=3, environment="prod")
+        assert "there is no bucket `housef3-prod-archive`" in told, told
+        buckets.create_bucket(Bucket="housef3-prod-archive")
+        assert "rehearsed: operations-to-workflows-dev" in world.run("check", environment="prod")
+        world.run("run", "--yes", environment="prod")  # `start: manual`: as far as the comparison
+        assert world.scan(prod.replace("operations", "workflows")) == before
+        keys = [one["Key"] for one in buckets.list_objects_v2(Bucket="housef3-prod-archive")["Contents"]]
+        [data] = [key for key in keys if key.endswith("/data/items.json.gz")]
+        assert data.startswith("operations/operations-to-workflows-prod-"), data
+        lines = gzip.decompress(buckets.get_object(Bucket="housef3-prod-archive", Key=data)["Body"].read()).decode().split("\n")
+        assert len([line for line in lines if line]) == len(before)
+        world.run("rollback", "--yes", environment="prod")
+        assert world.scan(prod) == before
+
+
 if __name__ == "__main__":
     failed = 0
     with dynamodb_local() as tables, moto() as functions:
         for test in (a_table_moves_under_writers_and_a_kill_and_goes_back, the_switch_leads_over_and_the_way_back_loses_nothing,
-                     what_both_sides_wrote_stops_for_a_person):
+                     what_both_sides_wrote_stops_for_a_person, production_wants_a_rehearsal_and_keeps_an_archive):
             if len(sys.argv) > 1 and test.__name__ not in sys.argv[1:]:
                 continue
             begun = time.monotonic()
