@@ -68,6 +68,17 @@ Result<std::string> Depot::read_whole(const std::string& file) {
   }
 }
 
+Rights rights_of_place(const std::string& place) {
+  if (place.empty() || is_folder(place)) return {};
+  const std::string path = place.substr(s3_scheme.size(), place.find('?') - s3_scheme.size());
+  const std::string bucket = "arn:aws:s3:::" + path.substr(0, path.find('/'));
+  const std::string objects = "arn:aws:s3:::" + path + (path.find('/') == path.npos ? "/*" : "*");
+  return {{"s3:ListBucket", bucket},
+          {"s3:AbortMultipartUpload", objects},
+          {"s3:GetObject", objects},
+          {"s3:PutObject", objects}};
+}
+
 bool is_folder(std::string_view place) { return !place.starts_with(s3_scheme); }
 
 std::string place_below(const std::string& place, const std::string& name) {

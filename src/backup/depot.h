@@ -13,6 +13,7 @@
 #include <string_view>
 
 #include "base/error.h"
+#include "store/rights.h"
 
 namespace whimbrel {
 
@@ -61,6 +62,8 @@ class Depot {
 // invalid_plan for a text that is no place.
 Result<std::unique_ptr<Depot>> open_depot(const std::string& place);
 
+// What a role needs to put files there and to read them; empty for a folder.
+Rights rights_of_place(const std::string& place);
 // Whether it is a path of this machine.
 bool is_folder(std::string_view place);
 // "a/b" for `b` below `a`, also where the place has parameters.

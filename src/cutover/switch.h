@@ -9,6 +9,7 @@
 
 #include "base/error.h"
 #include "plan/migration.h"
+#include "store/rights.h"
 
 namespace whimbrel {
 
@@ -29,6 +30,9 @@ class Switch {
   // One line for a person: what it would do.
   virtual std::string describe() const = 0;
 };
+
+// What a role needs to look, to switch and to go back, where a service names permissions.
+Rights rights_of(const SwitchPlan& plan);
 
 // `plan` and `clock` outlive it. Asks nobody yet.
 std::unique_ptr<Switch> make_switch(const SwitchPlan& plan, Clock& clock);

@@ -44,9 +44,9 @@ TEST(PlanMistakes, ACaretPointsAtThePlace) {
   EXPECT_TRUE(has(parsed.error, "did you mean `dual`?"));
 }
 
-TEST(PlanMistakes, WhatIsNotYetCarriedOutIsNamed) {
+TEST(PlanMistakes, WhatARehearsalAndABackupCannotBeIsNamed) {
   const Parsed parsed = parse(head + tables + "rehearsal: {}\nbackup: {to: \"s3:b\"}\n");
-  EXPECT_TRUE(has(parsed.error, "`rehearsal` is part of the grammar, but not yet of this release"));
+  EXPECT_TRUE(has(parsed.error, "`rehearsal` cannot be"));
   EXPECT_TRUE(has(parsed.error, "`s3:b` names no bucket"));
 }
 
@@ -298,8 +298,8 @@ TEST(PlanSwitches, MistakesInThemAreNamed) {
       {"{env_file: f, unset: A}", "`unset` must be a list"},
       {"{env_file: f, sets: {A: b}}", "did you mean `set`?"},
       {"{ssm: p}", "a parameter switch needs `set:`"},
-      {"{http: \"https://x\"}", "`http` is part of the grammar, but not yet"},
-      {"{lambda_concurrency: f}", "`lambda_concurrency` is part of the grammar, but not yet"},
+      {"{http: \"https://x\"}", "a request that only asks switches nothing"},
+      {"{lambda_concurrency: f}", "reserved concurrency needs `set:`"},
   };
   for (const auto& [text, message] : cases) {
     const Parsed parsed = parse(head + tables + "cutover: {switches: [" + text + "]}\n");

@@ -15,6 +15,7 @@
 #include "report/headline.h"
 #include "report/headway.h"
 #include "report/inventory.h"
+#include "report/rights.h"
 #include "store/image.h"
 
 namespace whimbrel {
@@ -201,6 +202,10 @@ class TableAnalysis {
     Refusals refusals;
     std::int64_t rows = 0;
     std::int64_t bytes = 0;
+    const UnitMeter source_units = move_.source->unit_meter(move_.mapping.source);
+    const UnitMeter target_units = move_.target->unit_meter(move_.mapping.target);
+    Units source;
+    Units target;
     std::optional<Row> after;
     do {
       if (stop.requested()) return Error{ErrorCode::cancelled, "stopped as asked"};
@@ -212,8 +217,10 @@ class TableAnalysis {
       if (move_.among_others) TRY(select(chunk.rows));
       for (Row& row : chunk.rows) {
         bytes += size_of(row);
+        if (source_units) source += source_units(row);
         std::optional<Row> image = look_at(row, refusals);
         if (!image) continue;
+        if (target_units) target += target_units(*image);
         keys.push_back(key_of(row, move_.mapping.source_key));
         images.push_back(*std::move(image));
         old_parents.push_back(parents_before(row));
@@ -230,6 +237,7 @@ class TableAnalysis {
     selection_.forget();
     new_keys_.reset();
     told(rows, bytes, took, refusals);
+    if (source_units || target_units) tell_capacity(source, target);
     return {};
   }
 
@@ -784,6 +792,26 @@ class TableAnalysis {
     }
   }
 
+  // Read once to be copied and once to be compared; written once.
+  void tell_capacity(const Units& source, const Units& target) {
+    const double read = 2 * source.read + target.read;
+    const double dollars = 2 * source.dollars_read + target.dollars_read + target.dollars_written;
+    const auto whole = [](double units) { return static_cast<std::int64_t>(std::ceil(units)); };
+    document_["capacity"] = {{"read_units", whole(read)},
+                             {"written_units", whole(target.written)},
+                             {"dollars_on_demand", dollars}};
+    line(
+        "  capacity    {} units to read and {} to write, with indexes: about ${:.2f} at the list "
+        "price on demand",
+        with_thousands(whole(read)), with_thousands(whole(target.written)), dollars);
+    const LimitsPlan& limits = migration_.limits;
+    const double least = std::max(limits.rcu > 0 ? read / limits.rcu : 0,
+                                  limits.wcu > 0 ? target.written / limits.wcu : 0);
+    if (least < 1) return;
+    line("  limits      these units take {} at least, within `limits`",
+         to_duration_text(Milliseconds(static_cast<std::int64_t>(least * 1000))));
+  }
+
   // What reading every row took, converted, offered to the target's constraints, says how long the
   // rest takes here.
   void estimate(std::int64_t rows, std::int64_t bytes, Milliseconds took) {
@@ -1082,6 +1110,8 @@ Result<Analysis> run(const Migration& migration, const Standing& standing, Clock
   analysis.text += "would make:\n";
   for (const auto& object : analysis.document["objects"])
     analysis.text += "  " + object.get<std::string>() + "\n";
+  analysis.document["policies"] = policies_of(migration);
+  if (events != nullptr) analysis.text += policies_text(analysis.document["policies"]);
   analysis.text += analysis.refused ? "`whimbrel run` would refuse: see above\n"
                                     : "`whimbrel run` would go ahead\n";
   return analysis;

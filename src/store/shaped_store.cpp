@@ -458,6 +458,12 @@ Result<std::optional<std::string>> ShapedStore::keep_backup(const std::string& t
                                                             const std::string& name) {
   return base_->keep_backup(stored_as(table), name);
 }
+Rights ShapedStore::rights_for(TableUse use, const std::string& table) const {
+  return base_->rights_for(use, stored_as(table));
+}
+UnitMeter ShapedStore::unit_meter(const TableSchema& table) const {
+  return stored_as(table.name) == table.name ? base_->unit_meter(table) : UnitMeter();
+}
 std::unique_ptr<RowText> ShapedStore::row_text(const TableSchema& table) const {
   return stored_as(table.name) == table.name ? base_->row_text(table) : nullptr;
 }

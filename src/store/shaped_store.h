@@ -61,6 +61,8 @@ class ShapedStore final : public Store {
   Result<std::int64_t> keep_copy(const std::string& table, const std::string& schema) override;
   Result<std::optional<std::string>> keep_backup(const std::string& table,
                                                  const std::string& name) override;
+  Rights rights_for(TableUse use, const std::string& table) const override;
+  UnitMeter unit_meter(const TableSchema& table) const override;
   std::unique_ptr<RowText> row_text(const TableSchema& table) const override;
   Result<bool> keep_points_in_time(const std::string& table) override;
   Status drop_copies(const std::vector<std::string>& tables, const std::string& schema) override;

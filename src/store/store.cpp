@@ -62,6 +62,9 @@ Result<bool> put_back_by_writing(Store& store, const Mapping& mapping, const Row
   ASSIGN_OR_RETURN(const Applied applied, writer->apply(changes));
   return applied.refused == 0;
 }
+Rights Store::rights_for(TableUse, const std::string&) const { return {}; }
+UnitMeter Store::unit_meter(const TableSchema&) const { return {}; }
+
 std::unique_ptr<RowText> Store::row_text(const TableSchema&) const { return nullptr; }
 
 Result<bool> Store::keep_points_in_time(const std::string&) { return false; }

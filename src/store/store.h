@@ -19,6 +19,7 @@
 #include "base/error.h"
 #include "store/condition.h"
 #include "store/queries.h"
+#include "store/rights.h"
 #include "transform/mapping.h"
 #include "transform/spell.h"
 #include "value/fingerprint.h"
@@ -382,6 +383,23 @@ struct Finding {
   std::string hint;
 };
 
+// Units of capacity that a row takes: to be read once, and to be written with its indexes.
+struct Units {
+  double read = 0;
+  double written = 0;
+  double dollars_read = 0;  // at the list price of the service's first region
+  double dollars_written = 0;
+
+  Units& operator+=(const Units& other) {
+    read += other.read;
+    written += other.written;
+    dollars_read += other.dollars_read;
+    dollars_written += other.dollars_written;
+    return *this;
+  }
+};
+using UnitMeter = std::function<Units(const Row&)>;
+
 // Rows as lines of text in a format of the store's own, so that its own tools read an archive as
 // well. Threads: one at a time.
 class RowText {
@@ -459,6 +477,10 @@ class Store {
   // the store has no such thing. One of this name that is there already is taken for it.
   virtual Result<std::optional<std::string>> keep_backup(const std::string& table,
                                                          const std::string& name);
+  // What a role needs for this; empty where the store names no such permissions.
+  virtual Rights rights_for(TableUse use, const std::string& table) const;
+  // Of a store that is paid by what rows take; empty for others.
+  virtual UnitMeter unit_meter(const TableSchema& table) const;
   // Null where the store has no format of its own.
   virtual std::unique_ptr<RowText> row_text(const TableSchema& table) const;
   // From now on the table can be restored to any moment; false where the store has no such thing.

@@ -34,6 +34,8 @@ class DynamoStore final : public Store, private Catalog, private Capture, privat
   Status work_in(const std::string& folder) override;
   Result<std::optional<std::string>> keep_backup(const std::string& table,
                                                  const std::string& name) override;
+  Rights rights_for(TableUse use, const std::string& table) const override;
+  UnitMeter unit_meter(const TableSchema& table) const override;
   std::unique_ptr<RowText> row_text(const TableSchema& table) const override;
   Result<bool> keep_points_in_time(const std::string& table) override;
   Result<std::string> restore_native(const NativeRestore& wanted, bool dry) override;

@@ -1,0 +1,76 @@
+// What tables of DynamoDB take: permissions, and units of capacity
+// (https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/read-write-operations.html).
+#include <fmt/format.h>
+
+#include <cmath>
+#include <nlohmann/json.hpp>
+
+#include "stores/dynamodb/dynamodb_store.h"
+#include "stores/dynamodb/item.h"
+
+namespace whimbrel {
+
+using nlohmann::json;
+
+Rights DynamoStore::rights_for(TableUse use, const std::string& table) const {
+  const std::string& region = access_->place().region;
+  const char* partition = region.starts_with("cn-")       ? "aws-cn"
+                          : region.starts_with("us-gov-") ? "aws-us-gov"
+                                                          : "aws";
+  const std::string arn = fmt::format("arn:{}:dynamodb:{}:*:table/{}", partition, region, table);
+  Rights rights;
+  const auto may = [&](std::initializer_list<const char*> operations, const std::string& on) {
+    for (const char* one : operations) rights.push_back({fmt::format("dynamodb:{}", one), on});
+  };
+  switch (use) {
+    case TableUse::looked_at:
+      may({"DescribeTable", "DescribeTimeToLive"}, arn);
+      may({"ListTables"}, "*");
+      break;
+    case TableUse::read:
+      may({"BatchGetItem", "GetItem", "Scan"}, arn);
+      break;
+    case TableUse::written:
+      may({"BatchWriteItem", "DeleteItem", "PutItem", "UpdateItem"}, arn);
+      break;
+    case TableUse::made:
+      may({"CreateTable", "UpdateTable", "UpdateTimeToLive"}, arn);
+      break;
+    case TableUse::followed:
+      may({"UpdateTable"}, arn);
+      may({"DescribeStream", "GetRecords", "GetShardIterator"}, arn + "/stream/*");
+      break;
+    case TableUse::dropped:
+      may({"DeleteTable", "UpdateTable"}, arn);
+      break;
+    case TableUse::backed_up:
+      may({"CreateBackup", "DescribeContinuousBackups", "UpdateContinuousBackups"}, arn);
+      may({"DescribeBackup"}, arn + "/backup/*");
+      may({"ListBackups"}, "*");
+      break;
+  }
+  return rights;
+}
+
+UnitMeter DynamoStore::unit_meter(const TableSchema& table) const {
+  constexpr double read_bytes = 4096;  // consistent: whimbrel reads no other way
+  constexpr double write_bytes = 1024;
+  // Of us-east-1, on demand, in 2026 (https://aws.amazon.com/dynamodb/pricing/on-demand/).
+  constexpr double dollars_read = 0.125e-6;
+  constexpr double dollars_written = 0.625e-6;
+  const json definition = json::parse(table.create_ddl, nullptr, false);
+  const json made = definition.is_object() ? definition.value("create", json()) : json();
+  double copies =
+      1;  // of an item: in the table, and in each index, which holds it in part or whole
+  for (const char* kind : {"GlobalSecondaryIndexes", "LocalSecondaryIndexes"}) {
+    if (made.is_object() && made.contains(kind)) copies += static_cast<double>(made[kind].size());
+  }
+  return [table, copies](const Row& row) {
+    const auto size = static_cast<double>(dynamodb::item_size(table, row));
+    const double read = size / read_bytes;
+    const double written = copies * std::ceil(std::max(size, 1.0) / write_bytes);
+    return Units{read, written, read * dollars_read, written * dollars_written};
+  };
+}
+
+}  // namespace whimbrel
