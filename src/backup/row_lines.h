@@ -30,7 +30,8 @@ class RowWriter {
 class RowReader {
  public:
   virtual ~RowReader() = default;
-  // Unset after the last one; data_mismatch for a damaged file.
+  // Unset after the last one, without columns for a line that is no row; data_mismatch for a
+  // damaged file.
   virtual Result<std::optional<Row>> next() = 0;
   // The SHA-256 of the file, once next() has come to the end.
   virtual std::string digest() const = 0;

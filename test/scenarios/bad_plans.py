@@ -486,12 +486,12 @@ error: `backup` needs `to:`
 hint: like "file:backup", below the state folder
 safe: nothing was changed
 '''),
-    Case("backup_to_a_later_place", more="backup: {of: [source], to: 's3://x'}\n", text=r'''
-error: `backup to s3:` is part of the grammar, but not yet of this release
+    Case("backup_to_no_bucket", more="backup: {of: [source], to: 's3:x'}\n", text=r'''
+error: `s3:x` names no bucket
   at plan.yaml:10:28
-     10 | backup: {of: [source], to: 's3://x'}
-        |                            ^~~~~~~~
-hint: leave it out, or wait for a release that carries it out
+     10 | backup: {of: [source], to: 's3:x'}
+        |                            ^~~~~~
+hint: like "s3://BUCKET/PREFIX"
 safe: nothing was changed
 '''),
     Case("view_without_a_free_name", more="finish: {view: true}\n", text=r'''

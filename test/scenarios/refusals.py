@@ -153,9 +153,9 @@ def rows_without_a_key_are_refused():
 
 def not_yet_is_said_by_name():
     world = World(rows=3)
-    changed(world, "sync: dual", "sync: dual\nrehearsal: {}\nretype: []")
+    changed(world, "sync: dual", "sync: dual\nchecks: [{metric: AWS/Lambda Errors, below: 1}]\nretype: []")
     _, _, err = world.run("check", expect=2)
-    expect_words(err, "`rehearsal` is part of the grammar, but not yet of this release", "`retype`")
+    expect_words(err, "`metric at after` is part of the grammar, but not yet of this release", "`retype`")
     world.close()
 
 
