@@ -34,6 +34,12 @@ std::int64_t size_of(const Reply& reply) {
   return bytes;
 }
 
+// What a slow line needs for so many bytes, at 128 kbit/s.
+Milliseconds time_for(std::int64_t bytes) {
+  constexpr std::int64_t bytes_per_ms = 16;
+  return Milliseconds(60'000 + bytes / bytes_per_ms);
+}
+
 }  // namespace
 
 Bucket::Bucket(std::string name, Access::Wanted wanted, Clock& clock)
@@ -92,19 +98,24 @@ Error Bucket::to_error(const Reply& reply, const std::string& operation) const {
 }
 
 Status Bucket::reach() {
-  Call call{.operation = "ListBucket", .body = "", .method = "HEAD", .path = path_of("")};
+  // The answer to a HEAD would not say why.
+  Call call{.operation = "ListBucket",
+            .body = "",
+            .method = "GET",
+            .path = path_of("") + "?list-type=2&max-keys=1"};
   ASSIGN_OR_RETURN(const Reply reply, send(std::move(call)));
   if (!reply.ok()) return to_error(reply, "ListBucket");
   return {};
 }
 
 Result<bool> Bucket::holds(const std::string& key) {
-  Call call{.operation = "GetObject", .body = "", .method = "HEAD", .path = path_of(key)};
+  Call call{.operation = "GetObject", .body = "", .method = "GET", .path = path_of(key)};
+  call.headers.emplace_back("range", "bytes=0-0");
   ASSIGN_OR_RETURN(const Reply reply, send(std::move(call)));
-  if (reply.ok()) return true;
+  if (reply.ok() || reply.status == 416) return true;  // an empty one has no first byte
   if (is_missing(reply)) return false;
   Error error = to_error(reply, "GetObject");
-  if (reply.status == 403) {
+  if (reply.error == "AccessDenied") {
     error.hint += " and s3:ListBucket, without which S3 does not say whether an object is there";
   }
   return error;
@@ -124,6 +135,7 @@ Result<std::optional<Bucket::Object>> Bucket::get_part(const std::string& key, s
                                                        const std::string& etag) {
   Call call{.operation = "GetObject", .body = "", .method = "GET", .path = path_of(key)};
   call.headers.emplace_back("range", fmt::format("bytes={}-{}", from, from + count - 1));
+  call.timeout = time_for(count);
   if (!etag.empty()) call.headers.emplace_back("if-match", etag);
   ASSIGN_OR_RETURN(Reply reply, send(std::move(call)));
   if (is_missing(reply)) return std::optional<Object>();
@@ -145,6 +157,7 @@ Result<std::optional<Bucket::Object>> Bucket::get_part(const std::string& key, s
 Result<std::string> Bucket::put(const std::string& key, const std::string& body,
                                 const std::optional<std::string>& instead_of) {
   Call call{.operation = "PutObject", .body = body, .method = "PUT", .path = path_of(key)};
+  call.timeout = time_for(std::ssize(body));
   // Tried again after it has arrived, a condition would not hold any more.
   call.repeatable = !instead_of.has_value();
   if (instead_of && instead_of->empty()) {
@@ -182,16 +195,20 @@ Result<Bucket::Upload> Bucket::begin_upload(const std::string& key) {
 
 Status Bucket::add_part(Upload& upload, std::string body) {
   const std::size_t number = upload.etags.size() + 1;
+  const std::int64_t size = std::ssize(body);
   Call call{.operation = "PutObject", .body = std::move(body), .method = "PUT"};
+  call.timeout = time_for(size);
   call.path = fmt::format("{}?partNumber={}&uploadId={}", path_of(upload.key), number,
                           uri_encode(upload.id));
   ASSIGN_OR_RETURN(const Reply reply, send(std::move(call)));
   if (!reply.ok()) return to_error(reply, "PutObject");
   upload.etags.push_back(header_of(reply, "etag"));
+  upload.size += size;
   return {};
 }
 
 Status Bucket::complete(const Upload& upload) {
+  constexpr int tries_max = 4;
   Call call{.operation = "PutObject", .body = "<CompleteMultipartUpload>"};
   for (std::size_t i = 0; i < upload.etags.size(); ++i) {
     call.body += fmt::format("<Part><PartNumber>{}</PartNumber><ETag>{}</ETag></Part>", i + 1,
@@ -199,20 +216,33 @@ Status Bucket::complete(const Upload& upload) {
   }
   call.body += "</CompleteMultipartUpload>";
   call.path = path_of(upload.key) + "?uploadId=" + uri_encode(upload.id);
-  ASSIGN_OR_RETURN(const Reply reply, send(std::move(call)));
-  // Tried again after it was done the upload is not known any more, and the object is there.
-  if (reply.error == "NoSuchUpload") {
-    ASSIGN_OR_RETURN(const bool there, holds(upload.key));
-    if (there) return {};
+  call.timeout = time_for(upload.size / 16);  // it copies the parts
+  std::string said;
+  for (int i = 0; i < tries_max; ++i) {
+    ASSIGN_OR_RETURN(const Reply reply, send(call));
+    // Tried again after it was done the upload is not known any more, and the object is there.
+    if (reply.error == "NoSuchUpload") {
+      ASSIGN_OR_RETURN(const bool is_ours, is_made_of(upload));
+      if (is_ours) return {};
+      return Error{ErrorCode::unavailable,
+                   fmt::format("somebody ended the upload of s3://{}/{}", name_, upload.key),
+                   "a rule of the bucket may end uploads that are not complete"};
+    }
+    if (!reply.ok()) return to_error(reply, "PutObject");
+    // It answers before it has put the parts together, and may say in the body that it did not.
+    said = tag_of(reply.body, "Code");
+    if (said.empty()) return {};
+    said += ": " + printable(tag_of(reply.body, "Message"), 400);
   }
-  if (!reply.ok()) return to_error(reply, "PutObject");
-  // It answers before it has put the parts together, and may say in the body that it did not.
-  if (const std::string error = tag_of(reply.body, "Code"); !error.empty()) {
-    return Error{ErrorCode::unavailable,
-                 fmt::format("s3://{}/{} was not put together: {}: {}", name_, upload.key, error,
-                             printable(tag_of(reply.body, "Message"), 400))};
-  }
-  return {};
+  return Error{ErrorCode::unavailable,
+               fmt::format("s3://{}/{} was not put together: {}", name_, upload.key, said)};
+}
+
+// S3 counts the parts in the etag.
+Result<bool> Bucket::is_made_of(const Upload& upload) {
+  ASSIGN_OR_RETURN(const std::optional<Object> there, get_part(upload.key, 0, 1, ""));
+  const std::string count = fmt::format("-{}\"", upload.etags.size());
+  return there && there->size == upload.size && there->etag.ends_with(count);
 }
 
 Status Bucket::abort(const Upload& upload) {

@@ -31,6 +31,7 @@ class Bucket {
     std::string key;
     std::string id;
     std::vector<std::string> etags;
+    std::int64_t size = 0;
   };
 
   static Result<std::unique_ptr<Bucket>> open(std::string name, Access::Wanted wanted,
@@ -55,6 +56,7 @@ class Bucket {
 
   Result<Upload> begin_upload(const std::string& key);
   Status add_part(Upload& upload, std::string body);
+  // `unavailable` where S3 does not put the parts together, or somebody has ended the upload.
   Status complete(const Upload& upload);
   // What has arrived is not kept, nor paid for.
   Status abort(const Upload& upload);
@@ -63,6 +65,7 @@ class Bucket {
   Bucket(std::string name, Access::Wanted wanted, Clock& clock);
   Status connect();
   Result<Reply> send(Call call);
+  Result<bool> is_made_of(const Upload& upload);
   Error to_error(const Reply& reply, const std::string& operation) const;
   std::string path_of(const std::string& key) const;
 

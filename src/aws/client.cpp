@@ -175,6 +175,7 @@ Result<HttpRequest> Client::prepare(const Call& call) {
   }
   for (const auto& header : call.headers) request.headers.push_back(header);
   request.body = call.body;
+  request.timeout = call.timeout;
   ASSIGN_OR_RETURN(const Credentials credentials, access_->credentials().get());
   signer_.sign(request, credentials, clock_.now() + skew_);
   return request;

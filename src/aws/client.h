@@ -74,6 +74,7 @@ struct Call {
   std::string method = "POST";
   std::string path = "/";  // with a query
   std::vector<std::pair<std::string, std::string>> headers = {};
+  Milliseconds timeout{60'000};  // of one try
 };
 
 struct ServiceKind {

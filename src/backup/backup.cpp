@@ -137,11 +137,9 @@ Result<std::vector<BackedUpTable>> take_backup(Store& store, const std::vector<s
   return all;
 }
 
-bool has_backup(const std::string& place) {
-  const Result<std::unique_ptr<Depot>> depot = open_depot(place);
-  if (!depot.ok()) return false;
-  const Result<bool> there = depot.value()->holds(manifest_file);
-  return there.ok() && there.value();
+Result<bool> has_backup(const std::string& place) {
+  ASSIGN_OR_RETURN(const std::unique_ptr<Depot> depot, open_depot(place));
+  return depot->holds(manifest_file);
 }
 
 Status verify_backup(const std::string& place, const Store& store) {

@@ -33,8 +33,8 @@ struct BackedUpTable {
 Result<std::vector<BackedUpTable>> take_backup(Store& store, const std::vector<std::string>& tables,
                                                const std::string& place, Events& events);
 
-// Whether a complete one lies there; false also where that cannot be seen.
-bool has_backup(const std::string& place);
+// Whether a complete one lies there, by its manifest.
+Result<bool> has_backup(const std::string& place);
 
 // Reads every file again and compares it with the manifest. not_found when there is no complete
 // backup or a file is missing; data_mismatch for a file that is not the one that was written.

@@ -3,7 +3,7 @@
 // A place is a text: a path, or `s3://BUCKET/PREFIX[?region=…&profile=…&role_arn=…&endpoint=…]`.
 // Files are there as a whole or not at all: whoever finds one under its name can rely on its end.
 // Memory is constant: 8 MiB for each file that is written to or read from a bucket, more only where
-// the file has more than 8 GB. Threads: one at a time.
+// the file has more than 16 GB. Threads: one at a time.
 #pragma once
 
 #include <cstdint>

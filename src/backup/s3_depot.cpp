@@ -15,8 +15,9 @@ namespace whimbrel {
 namespace {
 
 constexpr std::int64_t part_bytes = std::int64_t{8} << 20;
-// An object has 10,000 parts at most: after each thousand they get twice as large.
-constexpr std::size_t parts_of_one_size = 1000;
+// An object has 10,000 parts at most: after each 2,000 they get twice as large, which is enough for
+// 496 GB.
+constexpr std::size_t parts_of_one_size = 2000;
 
 // What fits into one part is sent at once, everything else as an upload in parts.
 class S3Sink final : public FileSink {

@@ -188,6 +188,7 @@ class Binder {
     std::stringstream ddl;
     ddl << in.rdbuf();
     ddl_texts_ += ddl.str();
+    if (!entry.create_varies) same_texts_ += ddl.str();
     Result<TableSchema> made = catalog.parse(ddl.str(), entry.to.table);
     if (!made.ok()) {
       diagnostics_.add(entry.create_at,
@@ -1191,7 +1192,7 @@ class Binder {
     if (!ddl_texts_.empty()) resolved["files"] = digest_hex(ddl_texts_);
     migration_.resolved = resolved.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace);
     migration_.digest = digest_hex(migration_.resolved);
-    migration_.as_written = digest_hex(plan_.as_written + ddl_texts_);
+    migration_.as_written = digest_hex(plan_.as_written + same_texts_);
   }
 
   const PlanFile& plan_;
@@ -1206,6 +1207,7 @@ class Binder {
   std::vector<int> like_source_;                         // moves whose target is made like it
   SourceSchemas schemas_;                                // of a copy
   std::string ddl_texts_;
+  std::string same_texts_;  // of files that are the same whatever the variables are
 };
 
 }  // namespace

@@ -208,7 +208,7 @@ struct FinishPlan {
 
 struct Migration {
   std::string name;
-  std::string as_written;  // digest of plan and files, the same for all variants
+  std::string as_written;  // digest of plan and files that all variants share
   std::string digest;
   std::string resolved;  // the plan as JSON, variables filled in, secrets left out
   std::map<std::string, std::shared_ptr<Store>> stores;

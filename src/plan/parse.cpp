@@ -55,7 +55,8 @@ std::string without_comments(const YAML::Node& node) {
   const auto in_quotes = [](const std::string& text) {
     return nlohmann::json(text).dump(-1, ' ', false, nlohmann::json::error_handler_t::replace);
   };
-  if (node.IsScalar()) return in_quotes(node.Scalar());
+  // A number in quotes is a text.
+  if (node.IsScalar()) return node.Tag() + in_quotes(node.Scalar());
   if (!node.IsMap() && !node.IsSequence()) return "null";
   std::string text;
   for (const auto& item : node) {
@@ -329,6 +330,7 @@ class Parser {
         entry.create_like_source = true;
       } else if (how != "exists") {
         entry.create_file = how;
+        entry.create_varies = create.IsScalar() && create.Scalar().find("${") != std::string::npos;
       }
     }
     names(node, entry);
@@ -605,7 +607,9 @@ class Parser {
 
   void bucket(const YAML::Node& node, const std::string& url, BackupPlan& backup) {
     const std::size_t begin = std::string_view("s3://").size();
-    if (url.starts_with("s3://") && url.size() > begin && url[begin] != '/' && url[begin] != '?') {
+    const bool has_bucket =
+        url.starts_with("s3://") && url.size() > begin && url[begin] != '/' && url[begin] != '?';
+    if (has_bucket && url.substr(0, url.find('?')).find("//", begin) == std::string::npos) {
       if (backup.place.empty()) backup.place = url;
       return;
     }

@@ -105,6 +105,7 @@ struct TableEntry {
   TableAddress from;
   TableAddress to;
   std::optional<std::string> create_file;  // relative to the plan
+  bool create_varies = false;              // variables are part of its name
   bool create_like_source = false;
   Place create_at;
   std::vector<ColumnEntry> columns;

@@ -31,20 +31,42 @@ Status may_go_without_archive(Session& session, const FinishWanted& wanted) {
 
 Status archive_has_a_place(Session& session, const FinishWanted& wanted) {
   const Phase phase = session.journal().phase();
-  if (wanted.no_backup || wanted.archive.empty() || phase == Phase::finished) return {};
-  ASSIGN_OR_RETURN(const std::unique_ptr<Depot> depot, open_depot(wanted.archive));
-  const Status written = depot->prove_writable();
+  const BackupPlan& planned = session.migration().finish.backup;
+  if (wanted.no_backup || phase == Phase::finished) return {};
+  if (wanted.archive.empty() && (planned.place.empty() || !planned.native.empty())) return {};
+  ASSIGN_OR_RETURN(const std::string state_folder, session.state_folder(false));
+  const std::string place =
+      wanted.archive.empty() ? place_for(state_folder, planned.place) : wanted.archive;
+  Status written;
+  Result<std::unique_ptr<Depot>> depot = open_depot(place);
+  if (depot.ok()) {
+    written = depot.value()->prove_writable();
+  } else {
+    written = std::move(depot).error();
+  }
   if (written.ok()) return {};
-  return Error{ErrorCode::refused,
-               fmt::format("the archive cannot be written to {}: {}", wanted.archive,
-                           written.error().message),
-               written.error().hint.empty() ? "name a place that can be made and written to"
-                                            : written.error().hint,
-               phase == Phase::watching ? "nothing was changed; the way back is open"
-                                        : "no table was removed",
-               {},
-               ""};
+  return Error{
+      ErrorCode::refused,
+      fmt::format("the archive cannot be written to {}: {}", place, written.error().message),
+      written.error().hint.empty() ? "name a place that can be made and written to"
+                                   : written.error().hint,
+      phase == Phase::watching ? "nothing was changed; the way back is open"
+                               : "no table was removed",
+      {},
+      ""};
 }
+
+namespace {
+
+std::string place_begun(const Effect& archive) {
+  const nlohmann::json body = nlohmann::json::parse(archive.undo, nullptr, false);
+  const auto folder = body.is_object() ? body.find("folder") : body.end();
+  return body.is_object() && folder != body.end() && folder->is_string()
+             ? folder->get<std::string>()
+             : "";
+}
+
+}  // namespace
 
 Status archive_first(Session& session, const FinishWanted& wanted) {
   const FinishPlan& plan = session.migration().finish;
@@ -64,8 +86,12 @@ Status archive_first(Session& session, const FinishWanted& wanted) {
           EffectConfirmed{"archive", nlohmann::json({{"native", kept}}).dump()});
     }
   }
+  // Where an earlier `finish` that was interrupted has put it, or begun to.
+  const std::string begun = known == nullptr || known->confirmed ? "" : place_begun(*known);
   std::string folder;
-  if (!wanted.archive.empty()) {
+  if (wanted.archive.empty() && !begun.empty()) {
+    folder = place_for(state_folder, begun);
+  } else if (!wanted.archive.empty()) {
     folder = is_folder(wanted.archive) ? std::filesystem::absolute(wanted.archive).string()
                                        : wanted.archive;
   } else if (!plan.backup.place.empty()) {
@@ -75,8 +101,9 @@ Status archive_first(Session& session, const FinishWanted& wanted) {
     const std::string now = to_compact(session.clock().now());
     if (!ours) {
       folder = place_below(folder, fmt::format("{}-{}-archive", session.plan().migration, now));
-    } else if (has_backup(folder)) {
-      folder += "-" + now;
+    } else {
+      ASSIGN_OR_RETURN(const bool taken, has_backup(folder));
+      if (taken) folder += "-" + now;
     }
   } else {
     // One that was begun in this very second, and cut off, is left alone.
@@ -87,6 +114,9 @@ Status archive_first(Session& session, const FinishWanted& wanted) {
       folder = name + "-" + std::to_string(number);
     }
   }
+  const bool goes_on = !begun.empty() && place_for(state_folder, begun) == folder;
+  const std::string intended = nlohmann::json({{"folder", session.below_state(folder)}}).dump();
+  if (!goes_on) TRY(session.journal().append(EffectIntended{"archive", intended}));
   bool any = false;
   for (const auto& [alias, store] : session.migration().stores) {
     std::vector<std::string> tables = drops_archive
@@ -97,15 +127,16 @@ Status archive_first(Session& session, const FinishWanted& wanted) {
     if (tables.empty()) continue;
     const bool alone = session.migration().stores.size() == 1;
     const std::string place = alone ? folder : place_below(folder, alias);
-    const auto taken = take_backup(*store, tables, place, session.events());
-    if (!taken.ok()) return taken.error();
+    bool taken = false;
+    if (goes_on) {
+      ASSIGN_OR_RETURN(taken, has_backup(place));
+    }
+    if (!taken) TRY(take_backup(*store, tables, place, session.events()));
     TRY(verify_backup(place, *store));
     any = true;
   }
-  if (!any) return {};
-  TRY(session.journal().append(EffectIntended{"archive", "{}"}));
-  return session.journal().append(
-      EffectConfirmed{"archive", nlohmann::json({{"folder", session.below_state(folder)}}).dump()});
+  if (!any) return session.journal().append(EffectUndone{"archive"});
+  return session.journal().append(EffectConfirmed{"archive", intended});
 }
 
 }  // namespace whimbrel

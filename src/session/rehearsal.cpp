@@ -57,7 +57,9 @@ std::vector<Held> held_elsewhere(const Session& session) {
   std::error_code ignored;
   std::set<fs::path> places{fs::absolute(session.settings().plan).parent_path() / ".whimbrel"};
   if (!session.settings().state.empty()) {
-    places.insert(fs::absolute(session.settings().state).lexically_normal().parent_path());
+    fs::path state = fs::absolute(session.settings().state).lexically_normal();
+    if (!state.has_filename()) state = state.parent_path();  // it ended with a slash
+    places.insert(state.parent_path());
   }
   std::vector<Held> all;
   for (const fs::path& place : places) {

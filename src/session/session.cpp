@@ -360,10 +360,16 @@ Result<std::string> Session::take_backups(const Migration& migration) {
     const std::vector<std::string> tables = tables_to_keep(migration, migration.backup, *store);
     if (tables.empty()) continue;
     const std::string place = migration.stores.size() == 1 ? base : place_below(base, alias);
-    if (verify_backup(place, *store).ok())
-      continue;  // taken by a run that died before it could say so
-    ASSIGN_OR_RETURN(const auto taken, take_backup(*store, tables, place, headway_));
-    TRY(verify_backup(place, *store));
+    // It may have been taken by a run that died before it could say so.
+    ASSIGN_OR_RETURN(const bool taken, has_backup(place));
+    if (!taken) TRY(take_backup(*store, tables, place, headway_));
+    Status whole = verify_backup(place, *store);
+    if (!whole.ok() && whole.error().code == ErrorCode::data_mismatch) {
+      Error error = std::move(whole).error();
+      error.hint = "move it away, and the next run takes another one";
+      return error;
+    }
+    TRY(whole);
   }
   return nlohmann::json({{"folder", below_state(base)}}).dump();
 }

@@ -30,8 +30,8 @@ struct Kept {
   std::string place;
 };
 
-std::vector<Kept> kept_places(const State& state, const std::string& state_folder,
-                              const std::string& alias) {
+Result<std::vector<Kept>> kept_places(const State& state, const std::string& state_folder,
+                                      const std::string& alias) {
   std::vector<Kept> all;
   for (const char* id : {"archive", "backup"}) {
     const Effect* effect = state.effect(id);
@@ -39,7 +39,8 @@ std::vector<Kept> kept_places(const State& state, const std::string& state_folde
     const auto result = nlohmann::json::parse(effect->result, nullptr, false);
     if (!result.is_object() || !result.contains("folder")) continue;
     std::string place = place_for(state_folder, result["folder"].get<std::string>());
-    if (has_backup(place_below(place, alias))) place = place_below(place, alias);
+    ASSIGN_OR_RETURN(const bool has_several, has_backup(place_below(place, alias)));
+    if (has_several) place = place_below(place, alias);
     all.push_back({id, std::move(place)});
   }
   return all;
@@ -62,12 +63,26 @@ Error nothing_to_restore(Session& session, const std::string& why) {
       ""};
 }
 
+Error cannot_be_read(Error why, const std::string& what) {
+  return std::move(why)
+      .within("reading " + what)
+      .saying_safe("nothing was changed; the same command goes on when it can be reached");
+}
+
 // The journal says that it was begun: a table that is half there is not taken for the whole one.
 Status restore_kept(Session& session, const std::string& alias, Store& store) {
   ASSIGN_OR_RETURN(const std::string state_folder, session.state_folder(false));
   std::string why;
-  for (const Kept& kept : kept_places(session.journal().state(), state_folder, alias)) {
+  const Result<std::vector<Kept>> found =
+      kept_places(session.journal().state(), state_folder, alias);
+  if (!found.ok()) return cannot_be_read(found.error(), "the archive");
+  for (const Kept& kept : found.value()) {
     if (const Status whole = verify_backup(kept.place, store); !whole.ok()) {
+      // One that cannot be reached just now may be whole: an older one would bring older values.
+      const ErrorCode code = whole.error().code;
+      if (code != ErrorCode::data_mismatch && code != ErrorCode::not_found) {
+        return cannot_be_read(whole.error(), fmt::format("the {} in {}", kept.what, kept.place));
+      }
       why += (why.empty() ? "" : "; ") + whole.error().message;
       continue;
     }

@@ -114,6 +114,52 @@ def finish_archives_there_and_rollback_brings_it_back():
         assert tables_of(world.db) == before
 
 
+def an_archive_that_cannot_be_reached_is_not_replaced_by_an_older_backup():
+    below = prefix()
+    with world_with(finish="finish: {after: 0s, keep_source: false}") as world:
+        world.run("run", "--yes")  # with a backup of before in the state folder
+        with world.connect() as c:
+            c.execute("UPDATE \"old orders\" SET note = 'of later' WHERE qty > 50")
+        before = tables_of(world.db)
+        world.run("finish", "--yes", "--backup", "s3://%s/%s" % (BUCKET, below))
+        right = os.environ.get("AWS_ENDPOINT_URL_S3")
+        os.environ["AWS_ENDPOINT_URL_S3"] = "http://127.0.0.1:1"
+        try:
+            _, _, err = world.run("rollback", "--yes", expect=1)
+        finally:
+            os.environ.pop("AWS_ENDPOINT_URL_S3") if right is None else os.environ.update(AWS_ENDPOINT_URL_S3=right)
+        expect_words(err, "127.0.0.1:1 did not answer", "nothing was changed")
+        world.run("rollback", "--yes")
+        assert tables_of(world.db) == before
+
+
+def a_finish_that_was_cut_off_goes_on_in_its_place():
+    below = prefix()
+    place = "s3://%s/%s" % (BUCKET, below)
+    with world_with(finish="finish: {after: 0s, keep_source: false}", rows=8000) as world:
+        world.run("run", "--yes")
+        finishing = world.start("finish", "--yes", "--backup", place)
+        while finishing.poll() is None and not any(key.endswith("manifest.json") for key in objects(below)):
+            time.sleep(0.002)
+        if finishing.poll() is None:  # as a rule; else it was faster
+            finishing.kill()
+        finishing.communicate()
+        world.run("finish", "--yes", "--backup", place)
+        with world.connect() as c:
+            assert not c.execute("SELECT 1 FROM sqlite_master WHERE name = 'old orders'").fetchall()
+        assert below + "/manifest.json" in objects(below)
+
+
+def the_plan_s_archive_is_looked_for_before_the_way_back_is_given_up():
+    with world_with(finish='finish: {after: 0s, keep_source: false, backup: "s3://no-such-bucket-here/x"}') as world:
+        world.run("run", "--yes")
+        _, _, err = world.run("finish", "--yes", expect=3)
+        expect_words(err, "there is no bucket `no-such-bucket-here`", "the way back is open")
+        world.run("rollback", "--yes")
+    with world_with(backup="s3://%s//x" % BUCKET) as world:
+        world.run("check", expect=2)
+
+
 def the_plan_says_where_the_archive_goes():
     below = prefix()
     with world_with(finish='finish: {after: 0s, keep_source: false, backup: "s3://%s/%s"}' % (BUCKET, below)) as world:
@@ -273,7 +319,9 @@ if __name__ == "__main__":
         S3 = server.client("s3")
         S3.create_bucket(Bucket=BUCKET)
         main(the_plan_s_backup_goes_there_and_comes_back, two_migrations_do_not_meet_in_one_place,
-             finish_archives_there_and_rollback_brings_it_back, the_plan_says_where_the_archive_goes,
+             finish_archives_there_and_rollback_brings_it_back,
+             an_archive_that_cannot_be_reached_is_not_replaced_by_an_older_backup, a_finish_that_was_cut_off_goes_on_in_its_place,
+             the_plan_s_archive_is_looked_for_before_the_way_back_is_given_up, the_plan_says_where_the_archive_goes,
              much_goes_in_parts, every_damage_is_noticed, what_is_wrong_is_told_before_anything,
              a_server_that_is_gone_is_told,
              items_lie_there_as_an_export_that_the_store_itself_imports)

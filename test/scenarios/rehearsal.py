@@ -72,6 +72,33 @@ def it_is_this_very_plan():
         two.run("prod", "check", expect=3)
 
 
+def a_number_in_quotes_is_another_plan():
+    with Two() as two:
+        changed(two.world, "doc: {json: {note: note}, if_null: {json: {}}}", "doc: {json: {note: note, n: {const: 5}}}")
+        two.rehearse()
+        changed(two.world, "{const: 5}", "{const: '5'}")
+        two.run("prod", "check", expect=3)
+
+
+def files_that_the_variant_names_may_differ():
+    with Two() as two:
+        changed(two.world, "create: new.sql", "create: new-${env}.sql")
+        text = (two.world.folder / "new.sql").read_text()
+        (two.world.folder / "new-dev.sql").write_text(text)
+        (two.world.folder / "new-prod.sql").write_text(text + "CREATE INDEX more ON \"new {orders}\"(quantity);")
+        two.rehearse()
+        two.run("prod", "check")
+
+
+def the_state_folder_may_be_said_with_a_slash():
+    with Two() as two:
+        states = two.world.folder / "states"
+        two.run("dev", "run", "--yes", "--state", str(states / "dev"))
+        two.run("dev", "rollback", "--yes", "--state", str(states / "dev"))
+        for state in (str(states / "prod"), str(states / "prod") + "/"):
+            two.run("prod", "check", "--state", state)
+
+
 def the_report_alone_proves_it():
     with Two() as two:
         two.rehearse()
@@ -103,4 +130,5 @@ def production_keeps_an_archive():
 
 if __name__ == "__main__":
     main(nothing_begins_before_the_rehearsal, a_run_without_its_way_back_is_no_rehearsal, it_is_this_very_plan,
+         a_number_in_quotes_is_another_plan, files_that_the_variant_names_may_differ, the_state_folder_may_be_said_with_a_slash,
          the_report_alone_proves_it, production_keeps_an_archive)
