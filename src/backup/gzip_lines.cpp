@@ -9,8 +9,9 @@ namespace {
 constexpr std::size_t piece_bytes = std::size_t{64} << 10;
 constexpr int gzip_window = 15 + 16;  // zlib's way to ask for gzip's header and end
 
-Bytef* bytes_of(const char* text) {
-  return reinterpret_cast<Bytef*>(const_cast<char*>(text));  // NOLINT: zlib only reads it
+Bytef* bytes_of(std::vector<char>& buffer) { return reinterpret_cast<Bytef*>(buffer.data()); }
+Bytef* bytes_of(std::string_view text) {
+  return reinterpret_cast<Bytef*>(const_cast<char*>(text.data()));  // NOLINT: zlib only reads it
 }
 
 }  // namespace
@@ -35,11 +36,11 @@ Status GzipLinesWriter::compress(std::string_view text, int mode) {
     const std::string_view piece = text.substr(0, piece_bytes);
     text.remove_prefix(piece.size());
     const int now = text.empty() ? mode : Z_NO_FLUSH;
-    stream_.next_in = bytes_of(piece.data());
+    stream_.next_in = bytes_of(piece);
     stream_.avail_in = static_cast<uInt>(piece.size());
     int outcome = Z_OK;
     do {
-      stream_.next_out = bytes_of(compressed_.data());
+      stream_.next_out = bytes_of(compressed_);
       stream_.avail_out = static_cast<uInt>(compressed_.size());
       outcome = deflate(&stream_, now);
       const std::string_view made(compressed_.data(), compressed_.size() - stream_.avail_out);
@@ -91,11 +92,11 @@ Result<bool> GzipLinesReader::refill() {
       ASSIGN_OR_RETURN(const std::int64_t count, file_->read(compressed_));
       if (count == 0 && ended_) return false;
       if (count == 0) return damaged("its end is missing");
-      stream_.next_in = bytes_of(compressed_.data());
+      stream_.next_in = bytes_of(compressed_);
       stream_.avail_in = static_cast<uInt>(count);
     }
     if (ended_) return damaged("it goes on behind its end");
-    stream_.next_out = bytes_of(text_.data());
+    stream_.next_out = bytes_of(text_);
     stream_.avail_out = static_cast<uInt>(text_.size());
     const int outcome = inflate(&stream_, Z_NO_FLUSH);
     ended_ = outcome == Z_STREAM_END;

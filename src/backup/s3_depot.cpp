@@ -43,7 +43,7 @@ class S3Sink final : public FileSink {
 
   Result<std::string> finish() override {
     if (!upload_) {
-      ASSIGN_OR_RETURN(const std::string etag, bucket_.put(key_, part_));
+      TRY(bucket_.put(key_, part_));
     } else {
       if (!part_.empty()) TRY(send_part());
       TRY(bucket_.complete(*upload_));
@@ -130,7 +130,7 @@ class S3Depot final : public Depot {
   Status prove_writable() override {
     const std::string probe = key_of(".whimbrel-probe");
     TRY(bucket_->reach());
-    ASSIGN_OR_RETURN(const std::string etag, bucket_->put(probe, "1"));
+    TRY(bucket_->put(probe, "1"));
     // Somebody may be allowed to put, and not to remove: that is how archives are kept safe.
     std::ignore = bucket_->remove(probe);
     return {};

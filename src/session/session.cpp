@@ -12,6 +12,7 @@
 #include "base/text.h"
 #include "follow/own_file.h"
 #include "session/guard.h"
+#include "session/places.h"
 #include "stores/registry.h"
 
 namespace whimbrel {

@@ -288,7 +288,7 @@ def tells_its_story(tables, functions):
         assert "100 of 100 the same" in done.stdout, done.stdout
         assert world.old() == wanted and expected(wanted) == world.new(), "the rows are not as they should be"
         assert world.variables(GATEWAY)["USE_NEW_SCHEMA"] == "true" and (world.folder / "report.html").stat().st_size > 10000
-        assert list((world.folder / ".whimbrel").rglob("archive/*.rows.zst")), "nothing was archived"
+        assert list((world.folder / ".whimbrel").rglob("archive/AWSDynamoDB/*/data/items.json.gz")), "nothing was archived"
 
 
 def killed_in_maintenance_mode_it_ends_by_itself(tables, functions):
@@ -335,7 +335,7 @@ def finished_and_brought_back(tables, functions):
         assert "7 more checks" in world.run("finish", "--yes", code=3)
         world.run("finish", "--after", "0s", "--force", "--yes")
         assert sorted(world.ddb.list_tables()["TableNames"]) == sorted(world.name(name) for name in NEW)
-        assert list((world.folder / ".whimbrel").rglob("archive/*.rows.zst")), "nothing was archived"
+        assert list((world.folder / ".whimbrel").rglob("archive/AWSDynamoDB/*/data/items.json.gz")), "nothing was archived"
         world.ddb.put_item(TableName=world.name("entities"), Item={"PK": S("USER#fresh"), "SK": S("PROFILE"), "id": S("fresh"), "email": S("F@x"), "name": S("F"),
                                                                    "entityType": S("USER")})
         wanted["users"]["fresh",] = {"id": S("fresh"), "email": S("F@x"), "name": S("F")}
@@ -360,7 +360,7 @@ def native_backups_where_there_are_some(tables, functions):
         for name in KEYS:
             about = world.ddb.describe_continuous_backups(TableName=world.name(name))["ContinuousBackupsDescription"]
             assert about["PointInTimeRecoveryDescription"]["PointInTimeRecoveryStatus"] == "ENABLED", about
-        assert not list(world.folder.rglob("*.rows.zst")), "a second backup was taken"
+        assert not list(world.folder.rglob("*.rows.zst")) and not list(world.folder.rglob("items.json.gz")), "a second backup was taken"
         users = world.name("users")
         name = next(one["BackupName"] for one in backups if one["TableName"] == users)
         world.ddb.put_item(TableName=users, Item={"id": {"S": "since then"}})
