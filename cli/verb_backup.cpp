@@ -9,8 +9,6 @@
 
 namespace whimbrel::cli {
 
-namespace {}  // namespace
-
 Result<std::string> place_of(const std::string& url) {
   if (url.starts_with("file:") && url.size() > 5) return url.substr(5);
   if (url.starts_with("s3://") && url.size() > 5) return url;

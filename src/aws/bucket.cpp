@@ -11,23 +11,15 @@ namespace whimbrel::aws {
 
 namespace {
 
-std::string header_of(const Reply& reply, std::string_view name) {
-  for (const auto& [key, value] : reply.headers) {
-    if (key == name) return value;
-  }
-  return "";
-}
-
-// A HEAD has no body that could name the error.
 bool is_missing(const Reply& reply) {
   return reply.error == "NoSuchKey" || reply.error == "NotFound" || reply.error == "status 404";
 }
 
 // "bytes 0-99/1234", or "bytes */1234".
 std::int64_t size_of(const Reply& reply) {
-  const std::string range = header_of(reply, "content-range");
+  const std::string range = reply.header("content-range");
   const std::string size = range.empty()
-                               ? header_of(reply, "content-length")
+                               ? reply.header("content-length")
                                : range.substr(std::min(range.find('/'), range.size() - 1) + 1);
   std::int64_t bytes = 0;
   std::from_chars(size.data(), size.data() + size.size(), bytes);
@@ -69,7 +61,7 @@ Result<Reply> Bucket::send(Call call) {
     call.headers.emplace_back("content-type", "application/octet-stream");
   }
   ASSIGN_OR_RETURN(Reply reply, client_->send_one(call));
-  const std::string region = header_of(reply, "x-amz-bucket-region");
+  const std::string region = reply.header("x-amz-bucket-region");
   const bool elsewhere = !reply.ok() && !region.empty() &&
                          region != client_->access().place().region &&
                          (reply.status == 301 || reply.status == 307 || reply.status == 400);
@@ -121,15 +113,6 @@ Result<bool> Bucket::holds(const std::string& key) {
   return error;
 }
 
-Result<std::optional<Bucket::Object>> Bucket::get(const std::string& key) {
-  Call call{.operation = "GetObject", .body = "", .method = "GET", .path = path_of(key)};
-  ASSIGN_OR_RETURN(Reply reply, send(std::move(call)));
-  if (is_missing(reply)) return std::optional<Object>();
-  if (!reply.ok()) return to_error(reply, "GetObject");
-  const std::int64_t size = std::ssize(reply.body);
-  return std::optional(Object{std::move(reply.body), header_of(reply, "etag"), size});
-}
-
 Result<std::optional<Bucket::Object>> Bucket::get_part(const std::string& key, std::int64_t from,
                                                        std::int64_t count,
                                                        const std::string& etag) {
@@ -151,7 +134,7 @@ Result<std::optional<Bucket::Object>> Bucket::get_part(const std::string& key, s
                  "it has to know the header `Range`"};
   }
   const std::int64_t size = size_of(reply);
-  return std::optional(Object{std::move(reply.body), header_of(reply, "etag"), size});
+  return std::optional(Object{std::move(reply.body), reply.header("etag"), size});
 }
 
 Result<std::string> Bucket::put(const std::string& key, const std::string& body,
@@ -171,7 +154,7 @@ Result<std::string> Bucket::put(const std::string& key, const std::string& body,
                  fmt::format("s3://{}/{} is not any more what it was", name_, key)};
   }
   if (!reply.ok()) return to_error(reply, "PutObject");
-  return header_of(reply, "etag");
+  return reply.header("etag");
 }
 
 Status Bucket::remove(const std::string& key) {
@@ -202,7 +185,7 @@ Status Bucket::add_part(Upload& upload, std::string body) {
                           uri_encode(upload.id));
   ASSIGN_OR_RETURN(const Reply reply, send(std::move(call)));
   if (!reply.ok()) return to_error(reply, "PutObject");
-  upload.etags.push_back(header_of(reply, "etag"));
+  upload.etags.push_back(reply.header("etag"));
   upload.size += size;
   return {};
 }

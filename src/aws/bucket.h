@@ -41,9 +41,8 @@ class Bucket {
   Status reach();
 
   Result<bool> holds(const std::string& key);
-  // Unset where there is no such object.
-  Result<std::optional<Object>> get(const std::string& key);
-  // `count` bytes from `from`; fewer at the end, none behind it. Of the version `etag`, unless "":
+  // `count` bytes from `from`; fewer at the end, none behind it, unset where there is no such
+  // object. Of the version `etag`, unless "":
   // `conflict` when it is another one by now.
   Result<std::optional<Object>> get_part(const std::string& key, std::int64_t from,
                                          std::int64_t count, const std::string& etag);

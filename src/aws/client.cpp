@@ -196,9 +196,8 @@ Reply Client::read(HttpResponse answer) {
   };
   reply.error = after_hash(word({"__type", "code", "Code", "Type"}));
   reply.message = word({"message", "Message", "errorMessage"});
-  for (const auto& [name, value] : reply.headers) {
-    if (name == "x-amzn-errortype" && !value.empty()) reply.error = after_hash(value);
-  }
+  const std::string error_type = reply.header("x-amzn-errortype");
+  if (!error_type.empty()) reply.error = after_hash(error_type);
   if (!body.is_object()) {
     reply.error = tag_of(reply.body, "Code");
     reply.message = tag_of(reply.body, "Message");
@@ -220,17 +219,13 @@ Reply Client::read(HttpResponse answer) {
 
 // The service says what time it is there; corrected once, and for all later calls.
 bool Client::mend_clock(const Reply& reply) {
-  for (const auto& [name, value] : reply.headers) {
-    if (name != "date") continue;
-    const std::optional<TimePoint> theirs = parse_http_date(value);
-    if (!theirs) return false;
-    const Milliseconds ahead = *theirs - clock_.now();
-    const Milliseconds off = ahead - skew_;
-    if (off < skew_that_matters && off > -skew_that_matters) return false;
-    skew_ = ahead;
-    return true;
-  }
-  return false;
+  const std::optional<TimePoint> theirs = parse_http_date(reply.header("date"));
+  if (!theirs) return false;
+  const Milliseconds ahead = *theirs - clock_.now();
+  const Milliseconds off = ahead - skew_;
+  if (off < skew_that_matters && off > -skew_that_matters) return false;
+  skew_ = ahead;
+  return true;
 }
 
 Client::Verdict Client::try_again(Pending& pending, Milliseconds base, int tokens, Error why) {

@@ -62,7 +62,8 @@ struct Reply {
       error;  // the type, without its prefix: "ResourceNotFoundException"; "" when it is well
   std::string message;
   std::vector<ThrottlingReason> throttling;
-  std::vector<std::pair<std::string, std::string>> headers;
+  Headers headers;  // names in lower case
+  std::string header(std::string_view name) const { return header_of(headers, name); }
   bool ok() const { return error.empty(); }
   bool throttled() const;
 };
@@ -73,7 +74,7 @@ struct Call {
   bool repeatable = true;  // else an unknown outcome is not followed by a second try
   std::string method = "POST";
   std::string path = "/";  // with a query
-  std::vector<std::pair<std::string, std::string>> headers = {};
+  Headers headers = {};
   Milliseconds timeout{60'000};  // of one try
 };
 

@@ -167,7 +167,7 @@ class CurlHttp final : public Http {
 
 }  // namespace
 
-std::string HttpResponse::header(std::string_view name) const {
+std::string header_of(const Headers& headers, std::string_view name) {
   for (const auto& [key, value] : headers) {
     if (key == name) return value;
   }

@@ -16,21 +16,26 @@
 
 namespace whimbrel::aws {
 
+using Headers = std::vector<std::pair<std::string, std::string>>;
+
+// The first of this name; "" when there is none. Names are compared as they are.
+std::string header_of(const Headers& headers, std::string_view name);
+
 struct HttpRequest {
   std::string method = "POST";
   std::string url;
-  std::vector<std::pair<std::string, std::string>> headers;
+  Headers headers;
   std::string body;
   Milliseconds timeout{60'000};  // of the whole transfer
 };
 
 struct HttpResponse {
   int status = 0;
-  std::vector<std::pair<std::string, std::string>> headers;  // names in lower case
+  Headers headers;  // names in lower case
   std::string body;
 
   // "" when there is no such header; `name` in lower case.
-  std::string header(std::string_view name) const;
+  std::string header(std::string_view name) const { return header_of(headers, name); }
 };
 
 class Http {

@@ -9,13 +9,16 @@ std::unique_ptr<aws::Http> make_web() {
   return aws::make_http({.ca_bundle = certificates == nullptr ? "" : certificates});
 }
 
-aws::HttpRequest web_request(std::string method, std::string url, std::string body) {
+aws::HttpRequest web_request(std::string method, std::string url, std::string body,
+                             const aws::Headers& headers, Milliseconds at_most) {
   aws::HttpRequest request;
   request.method = std::move(method);
   request.url = std::move(url);
   request.headers = {{"Accept", "application/json"}, {"User-Agent", "whimbrel"}};
   if (!body.empty()) request.headers.emplace_back("Content-Type", "application/json");
+  request.headers.insert(request.headers.end(), headers.begin(), headers.end());
   request.body = std::move(body);
+  request.timeout = at_most;
   return request;
 }
 

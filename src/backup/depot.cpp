@@ -70,9 +70,9 @@ Result<std::string> Depot::read_whole(const std::string& file) {
 
 Rights rights_of_place(const std::string& place) {
   if (place.empty() || is_folder(place)) return {};
-  const std::string path = place.substr(s3_scheme.size(), place.find('?') - s3_scheme.size());
-  const std::string bucket = "arn:aws:s3:::" + path.substr(0, path.find('/'));
-  const std::string objects = "arn:aws:s3:::" + path + (path.find('/') == path.npos ? "/*" : "*");
+  const S3Place at = split_s3_place(place);
+  const std::string bucket = "arn:aws:s3:::" + at.bucket;
+  const std::string objects = bucket + "/" + at.prefix + "*";
   return {{"s3:ListBucket", bucket},
           {"s3:AbortMultipartUpload", objects},
           {"s3:GetObject", objects},

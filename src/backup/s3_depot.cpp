@@ -155,23 +155,28 @@ class S3Depot final : public Depot {
 
 }  // namespace
 
+S3Place split_s3_place(std::string_view place) {
+  place.remove_prefix(std::min(s3_scheme.size(), place.size()));
+  const std::string_view path = place.substr(0, place.find('?'));
+  const std::string_view bucket = path.substr(0, path.find('/'));
+  std::string_view prefix = path.substr(std::min(bucket.size() + 1, path.size()));
+  while (prefix.ends_with('/')) prefix.remove_suffix(1);
+  return {std::string(bucket), std::string(prefix),
+          std::string(place.substr(std::min(path.size() + 1, place.size())))};
+}
+
 Result<std::unique_ptr<Depot>> open_s3_depot(const std::string& place) {
   constexpr const char* like = "s3://BUCKET/PREFIX[?region=…&profile=…&role_arn=…&endpoint=…]";
-  const std::size_t mark = std::min(place.find('?'), place.size());
-  const std::string path = place.substr(s3_scheme.size(), mark - s3_scheme.size());
-  const std::size_t slash = std::min(path.find('/'), path.size());
-  const std::string bucket = path.substr(0, slash);
-  std::string prefix = slash < path.size() ? path.substr(slash + 1) : "";
-  while (prefix.ends_with('/')) prefix.pop_back();
-  if (bucket.empty() || prefix.starts_with('/')) {
+  S3Place at = split_s3_place(place);
+  if (at.bucket.empty() || at.prefix.starts_with('/')) {
     return Error{ErrorCode::invalid_plan,
                  fmt::format("`{}` names no bucket and prefix", printable(place)), like};
   }
-  ASSIGN_OR_RETURN(aws::Access::Wanted wanted,
-                   aws::wanted_of(place.substr(std::min(mark + 1, place.size())),
-                                  {"region", "profile", "role_arn", "endpoint"}, "a bucket", like));
-  auto depot = std::make_unique<S3Depot>(std::move(prefix));
-  TRY(depot->open(bucket, std::move(wanted)));
+  ASSIGN_OR_RETURN(
+      aws::Access::Wanted wanted,
+      aws::wanted_of(at.query, {"region", "profile", "role_arn", "endpoint"}, "a bucket", like));
+  auto depot = std::make_unique<S3Depot>(std::move(at.prefix));
+  TRY(depot->open(at.bucket, std::move(wanted)));
   return std::unique_ptr<Depot>(std::move(depot));
 }
 

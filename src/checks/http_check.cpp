@@ -15,16 +15,10 @@ constexpr Milliseconds pause_first{100};
 constexpr Milliseconds pause_max{1'000};
 constexpr Milliseconds one_answer_max{10'000};
 
-aws::HttpRequest request_of(const HttpCheckPlan& plan, Milliseconds at_most) {
-  aws::HttpRequest request = web_request(plan.method, plan.url, plan.body.value_or(""));
-  for (const auto& header : plan.headers) request.headers.push_back(header);
-  request.timeout = at_most;
-  return request;
-}
-
 // "" when the service answers as it should.
 std::string ask_once(const HttpCheckPlan& plan, aws::Http& http, Milliseconds at_most) {
-  const Result<aws::HttpResponse> answer = aws::send_one(http, request_of(plan, at_most));
+  const Result<aws::HttpResponse> answer = aws::send_one(
+      http, web_request(plan.method, plan.url, plan.body.value_or(""), plan.headers, at_most));
   if (!answer.ok()) return why_unanswered(answer.error());
   return what_is_wrong(plan, answer.value().status, answer.value().body);
 }

@@ -1,6 +1,7 @@
 #include "cutover/aws_service.h"
 
 #include "aws/profile.h"
+#include "base/text.h"
 
 namespace whimbrel {
 
@@ -30,6 +31,16 @@ class LiveService final : public AwsService {
 };
 
 }  // namespace
+
+Result<std::string> AwsService::ask(const aws::Call& call, const std::string& frame,
+                                    const std::vector<std::string>& secrets) {
+  Result<aws::Reply> reply = send(call);
+  if (!reply.ok()) return std::move(reply).error().within(frame);
+  aws::Reply said = std::move(reply).value();
+  if (said.ok()) return std::move(said.body);
+  said.message = masked(said.message, secrets);
+  return to_error(said, call.operation).within(frame);
+}
 
 std::unique_ptr<AwsService> make_aws_service(aws::ServiceKind kind, Clock& clock) {
   return std::make_unique<LiveService>(std::move(kind), clock);

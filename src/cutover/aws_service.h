@@ -3,6 +3,7 @@
 
 #include <memory>
 #include <string>
+#include <vector>
 
 #include "aws/client.h"
 #include "base/clock.h"
@@ -15,6 +16,9 @@ class AwsService {
   virtual ~AwsService() = default;
   // As aws::Client::send_one.
   virtual Result<aws::Reply> send(const aws::Call& call) = 0;
+  // The body of a reply of success; else an error within `frame`, in which `secrets` are masked.
+  Result<std::string> ask(const aws::Call& call, const std::string& frame,
+                          const std::vector<std::string>& secrets = {});
   // As aws::Client::to_error: for a reply that is none of success.
   virtual Error to_error(const aws::Reply& reply, const std::string& operation) const = 0;
 };

@@ -38,34 +38,18 @@ class ConcurrencySwitchOn final : public Switch {
   }
 
   Status flip() override {
-    bool has_changed = false;
-    for (const std::string& function : plan_.functions) {
-      Status changed = set(function, plan_.reserved);
-      if (changed.ok()) {
-        has_changed = true;
-        continue;
-      }
-      Error error = std::move(changed).error();
-      // `refused` would say that nothing has happened.
-      if (has_changed && error.code == ErrorCode::refused) error.code = ErrorCode::conflict;
-      return error;
-    }
-    return {};
+    return change_functions(plan_.functions, [this](const std::string& function, bool&) {
+      return set(function, plan_.reserved);
+    });
   }
 
   Status put_back(const std::string& found) override {
-    const json body = json::parse(found, nullptr, false);
-    if (!body.is_object() || !body.contains("functions")) {
-      return Error{ErrorCode::internal, "what a switch found before cannot be read"};
-    }
-    for (const auto& [function, before] : body["functions"].items()) {
-      const Reserved wanted =
-          before.is_number_integer() ? Reserved(before.get<std::int64_t>()) : std::nullopt;
-      const Status changed = set(function, wanted);
-      const bool is_gone = !changed.ok() && changed.error().code == ErrorCode::not_found;
-      if (!changed.ok() && !is_gone) return changed;  // a function that is gone does nothing
-    }
-    return {};
+    ASSIGN_OR_RETURN(const json body, read_found(found, "functions"));
+    return put_back_functions(
+        body["functions"], [this](const std::string& function, const json& before) {
+          return set(function, before.is_number_integer() ? Reserved(before.get<std::int64_t>())
+                                                          : std::nullopt);
+        });
   }
 
   bool can_be_told_again() const override { return true; }
@@ -105,11 +89,7 @@ class ConcurrencySwitchOn final : public Switch {
   }
 
   Result<std::string> ask(const aws::Call& call, const std::string& function) {
-    const std::string frame = "asking for the function " + function;
-    Result<aws::Reply> reply = service_->send(call);
-    if (!reply.ok()) return std::move(reply).error().within(frame);
-    if (reply.value().ok()) return std::move(reply).value().body;
-    return service_->to_error(reply.value(), call.operation).within(frame);
+    return service_->ask(call, "asking for the function " + function);
   }
 
   const ConcurrencySwitch& plan_;

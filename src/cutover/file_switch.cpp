@@ -15,10 +15,6 @@ namespace whimbrel {
 
 namespace {
 
-Error unreadable() {
-  return Error{ErrorCode::internal, "what a switch found before cannot be read"};
-}
-
 class EnvFileSwitchOn final : public Switch {
  public:
   explicit EnvFileSwitchOn(const EnvFileSwitch& plan) : plan_(plan) {
@@ -55,8 +51,7 @@ class EnvFileSwitchOn final : public Switch {
   }
 
   Status put_back(const std::string& found) override {
-    const nlohmann::json body = nlohmann::json::parse(found, nullptr, false);
-    if (!body.is_object() || !body.contains("lines")) return unreadable();
+    ASSIGN_OR_RETURN(const nlohmann::json body, read_found(found, "lines"));
     ASSIGN_OR_RETURN(const std::optional<std::string> there, read_small_file(plan_.path));
     if (!there) return {};  // nobody can be told anything by a file that is gone
     std::vector<EnvText::Line> lines;
@@ -108,8 +103,7 @@ class FileSwitchOn final : public Switch {
   Status flip() override { return write(plan_.text); }
 
   Status put_back(const std::string& found) override {
-    const nlohmann::json body = nlohmann::json::parse(found, nullptr, false);
-    if (!body.is_object() || !body.contains("present")) return unreadable();
+    ASSIGN_OR_RETURN(const nlohmann::json body, read_found(found, "present"));
     if (body["present"].get<bool>()) return write(from_hex(body.value("text", "")));
     if (unlink(plan_.path.c_str()) == 0 || errno == ENOENT) return {};
     return Error{ErrorCode::refused, fmt::format("{} cannot be removed: {}",

@@ -50,9 +50,8 @@ class HttpSwitchOn final : public Switch {
 
  private:
   Result<aws::HttpResponse> ask(const HttpCheckPlan& request) {
-    aws::HttpRequest sent = web_request(request.method, request.url, request.body.value_or(""));
-    for (const auto& header : request.headers) sent.headers.push_back(header);
-    sent.timeout = one_answer_max;
+    const aws::HttpRequest sent = web_request(
+        request.method, request.url, request.body.value_or(""), request.headers, one_answer_max);
     return aws::send_one(*http_, sent);
   }
 

@@ -84,43 +84,23 @@ class LambdaSwitchOn final : public Switch {
   }
 
   Status flip() override {
-    bool has_changed = false;
-    for (const std::string& function : plan_.functions) {
-      const Status changed = change(function, wanted_, has_changed);
-      if (changed.ok()) {
-        has_changed = true;  // now, or by an earlier try
-        continue;
-      }
-      Error error = changed.error();
-      // `refused` would say that nothing has happened.
-      if (has_changed && error.code == ErrorCode::refused) error.code = ErrorCode::conflict;
-      if (has_changed && error.hint.empty()) {
-        error.hint =
-            "functions before it have the new values; the same command goes on, and "
-            "`rollback` puts all of them back";
-      }
-      return error;
-    }
-    return {};
+    return change_functions(plan_.functions, [this](const std::string& function, bool& changed) {
+      return change(function, wanted_, changed);
+    });
   }
 
   Status put_back(const std::string& found) override {
-    const json body = json::parse(found, nullptr, false);
-    if (!body.is_object() || !body.contains("functions")) {
-      return Error{ErrorCode::internal, "what a switch found before cannot be read"};
-    }
-    for (const auto& [function, before] : body["functions"].items()) {
-      Wanted wanted;
-      for (const auto& [name, value] : before.items()) {
-        wanted[name] =
-            value.is_string() ? std::optional(from_hex(value.get<std::string>())) : std::nullopt;
-      }
-      bool has_changed = false;
-      const Status changed = change(function, wanted, has_changed);
-      const bool is_gone = !changed.ok() && changed.error().code == ErrorCode::not_found;
-      if (!changed.ok() && !is_gone) return changed;  // a function that is gone uses no side
-    }
-    return {};
+    ASSIGN_OR_RETURN(const json body, read_found(found, "functions"));
+    return put_back_functions(
+        body["functions"], [this](const std::string& function, const json& before) {
+          Wanted wanted;
+          for (const auto& [name, value] : before.items()) {
+            wanted[name] = value.is_string() ? std::optional(from_hex(value.get<std::string>()))
+                                             : std::nullopt;
+          }
+          bool ignored = false;
+          return change(function, wanted, ignored);
+        });
   }
 
   bool can_be_told_again() const override { return true; }
@@ -134,12 +114,11 @@ class LambdaSwitchOn final : public Switch {
   }
 
   Result<Configuration> read(const std::string& function) {
-    constexpr const char* operation = "GetFunctionConfiguration";
     const std::string frame = "looking at the function " + function;
-    Result<aws::Reply> reply = service_->send({operation, "", true, "GET", path(function)});
-    if (!reply.ok()) return std::move(reply).error().within(frame);
-    if (!reply.value().ok()) return service_->to_error(reply.value(), operation).within(frame);
-    const json body = json::parse(reply.value().body, nullptr, false);
+    ASSIGN_OR_RETURN(
+        const std::string text,
+        service_->ask({"GetFunctionConfiguration", "", true, "GET", path(function)}, frame));
+    const json body = json::parse(text, nullptr, false);
     if (!body.is_object()) {
       return Error{ErrorCode::unavailable, "Lambda gave no configuration"}.within(frame);
     }

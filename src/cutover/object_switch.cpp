@@ -38,10 +38,7 @@ class ObjectSwitchOn final : public Switch {
   Status flip() override { return write(plan_.text); }
 
   Status put_back(const std::string& found) override {
-    const json body = json::parse(found, nullptr, false);
-    if (!body.is_object() || !body.contains("present")) {
-      return Error{ErrorCode::internal, "what a switch found before cannot be read"};
-    }
+    ASSIGN_OR_RETURN(const json body, read_found(found, "present"));
     if (body["present"].get<bool>()) return write(from_hex(body.value("text", "")));
     TRY(connect());
     return bucket_->remove(plan_.key);

@@ -38,10 +38,7 @@ class ParameterSwitchOn final : public Switch {
   Status flip() override { return write(plan_.value); }
 
   Status put_back(const std::string& found) override {
-    const json body = json::parse(found, nullptr, false);
-    if (!body.is_object() || !body.contains("version")) {
-      return Error{ErrorCode::internal, "what a switch found before cannot be read"};
-    }
+    ASSIGN_OR_RETURN(const json body, read_found(found, "version"));
     ASSIGN_OR_RETURN(
         const Parameter before,
         read(fmt::format("{}:{}", plan_.parameter, body["version"].get<std::int64_t>())));
@@ -85,14 +82,9 @@ class ParameterSwitchOn final : public Switch {
   }
 
   Result<std::string> ask(const std::string& operation, const json& request, bool repeatable) {
-    const std::string frame = "asking for the parameter " + plan_.parameter;
-    Result<aws::Reply> reply = service_->send(
-        {operation, request.dump(-1, ' ', false, json::error_handler_t::replace), repeatable});
-    if (!reply.ok()) return std::move(reply).error().within(frame);
-    if (reply.value().ok()) return std::move(reply).value().body;
-    aws::Reply said = std::move(reply).value();
-    said.message = masked(said.message, {plan_.value});
-    return service_->to_error(said, operation).within(frame);
+    return service_->ask(
+        {operation, request.dump(-1, ' ', false, json::error_handler_t::replace), repeatable},
+        "asking for the parameter " + plan_.parameter, {plan_.value});
   }
 
   const ParameterSwitch& plan_;

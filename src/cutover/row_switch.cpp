@@ -52,10 +52,7 @@ class RowSwitchOn final : public Switch {
   }
 
   Status put_back(const std::string& found) override {
-    const nlohmann::json body = nlohmann::json::parse(found, nullptr, false);
-    if (!body.is_object() || !body.contains("present")) {
-      return Error{ErrorCode::internal, "what a switch found before cannot be read"};
-    }
+    ASSIGN_OR_RETURN(const nlohmann::json body, read_found(found, "present"));
     ASSIGN_OR_RETURN(const bool table, table_is_there());
     if (!table) return {};  // nobody can be told anything by a table that is gone
     if (!body["present"].get<bool>()) {

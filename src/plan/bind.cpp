@@ -44,6 +44,19 @@ namespace {
 
 using Stores = std::map<std::string, std::shared_ptr<Store>>;
 
+struct NameOfSetting {
+  std::string operator()(const LambdaSwitch& one) const { return join(one.functions, ","); }
+  std::string operator()(const ConcurrencySwitch& one) const {
+    return "concurrency of " + join(one.functions, ",");
+  }
+  std::string operator()(const ParameterSwitch& one) const { return one.parameter; }
+  std::string operator()(const HttpSwitch& one) const { return one.act.written; }
+  template <class Other>
+  std::string operator()(const Other& one) const {
+    return one.written;
+  }
+};
+
 class Binder {
  public:
   Binder(const PlanFile& plan, const Stores& stores, const std::optional<KnownColumns>& begun_with,
@@ -910,25 +923,13 @@ class Binder {
 
   void bind_setting(const SwitchEntry& entry) {
     SwitchPlan plan;
+    plan.name = std::visit(NameOfSetting{}, *entry.setting);
     if (const auto* file = std::get_if<EnvFileSwitch>(&*entry.setting)) {
-      plan.name = file->written;
       std::error_code ignored;
       if (!begun_with_ && !std::filesystem::is_regular_file(file->path, ignored)) {
         diagnostics_.add(entry.at, fmt::format("there is no file {}", printable(file->written)),
                          "the path is relative to the plan; a file of KEY=VALUE lines is wanted");
       }
-    } else if (const auto* lambda = std::get_if<LambdaSwitch>(&*entry.setting)) {
-      plan.name = join(lambda->functions, ",");
-    } else if (const auto* parameter = std::get_if<ParameterSwitch>(&*entry.setting)) {
-      plan.name = parameter->parameter;
-    } else if (const auto* whole = std::get_if<FileSwitch>(&*entry.setting)) {
-      plan.name = whole->written;
-    } else if (const auto* reserved = std::get_if<ConcurrencySwitch>(&*entry.setting)) {
-      plan.name = "concurrency of " + join(reserved->functions, ",");
-    } else if (const auto* object = std::get_if<ObjectSwitch>(&*entry.setting)) {
-      plan.name = object->written;
-    } else if (const auto* http = std::get_if<HttpSwitch>(&*entry.setting)) {
-      plan.name = http->act.written;
     }
     std::visit([&](const auto& how) { plan.how = how; }, *entry.setting);
     unique_name(std::move(plan));

@@ -6,6 +6,7 @@
 #include <array>
 #include <filesystem>
 #include <set>
+#include <span>
 
 #include "base/text.h"
 #include "plan/parse_http_check.h"
@@ -13,9 +14,6 @@
 namespace whimbrel {
 
 namespace {
-
-constexpr std::array switch_kinds = {"env_file", "lambda", "lambda_concurrency", "ssm", "s3",
-                                     "file",     "http"};
 
 class SettingParser {
  public:
@@ -25,26 +23,35 @@ class SettingParser {
   std::optional<SettingSwitch> parse() {
     const std::size_t known = reader_.diagnostics().mistakes().size();
     std::optional<SettingSwitch> setting;
-    if (has("env_file")) {
-      setting = env_file();
-    } else if (has("lambda")) {
-      setting = lambda();
-    } else if (has("ssm")) {
-      setting = parameter();
-    } else if (has("file")) {
-      setting = file();
-    } else if (has("lambda_concurrency")) {
-      setting = concurrency();
-    } else if (has("s3")) {
-      setting = object();
-    } else if (has("http")) {
-      setting = http();
+    for (const Kind& kind : kinds()) {
+      if (!setting && has(kind.key)) setting = (this->*kind.parse)();
     }
     if (reader_.diagnostics().mistakes().size() > known) return std::nullopt;
     return setting;
   }
 
+  static bool is_one(const YAML::Node& node) {
+    return std::ranges::any_of(
+        kinds(), [&](const Kind& kind) { return YamlReader::child(node, kind.key).IsDefined(); });
+  }
+
  private:
+  struct Kind {
+    const char* key;
+    SettingSwitch (SettingParser::*parse)();
+  };
+  static std::span<const Kind> kinds() {
+    static constexpr std::array all = {
+        Kind{"env_file", &SettingParser::env_file},
+        Kind{"lambda", &SettingParser::lambda},
+        Kind{"ssm", &SettingParser::parameter},
+        Kind{"file", &SettingParser::file},
+        Kind{"lambda_concurrency", &SettingParser::concurrency},
+        Kind{"s3", &SettingParser::object},
+        Kind{"http", &SettingParser::http},
+    };
+    return all;
+  }
   bool has(const char* key) const { return YamlReader::child(node_, key).IsDefined(); }
   void mistake(const YAML::Node& at, std::string message, std::string hint = "") {
     reader_.diagnostics().add(YamlReader::place(at), std::move(message), std::move(hint));
@@ -257,10 +264,7 @@ class SettingParser {
 
 }  // namespace
 
-bool is_setting(const YAML::Node& node) {
-  return std::ranges::any_of(
-      switch_kinds, [&](const char* kind) { return YamlReader::child(node, kind).IsDefined(); });
-}
+bool is_setting(const YAML::Node& node) { return SettingParser::is_one(node); }
 
 std::optional<SettingSwitch> parse_setting(YamlReader& reader, const YAML::Node& node,
                                            const std::string& folder) {

@@ -34,9 +34,7 @@ struct Unsaid {
     return "env_file: " + quoted(one.written) + names(one.values);
   }
   std::string operator()(const LambdaSwitch& one) const {
-    std::vector<std::string> functions;
-    for (const std::string& name : one.functions) functions.push_back(quoted(name));
-    return "lambda: [" + join(functions, ", ") + "]" + names(one.values);
+    return "lambda: " + list(one.functions) + names(one.values);
   }
   std::string operator()(const ParameterSwitch& one) const {
     return "ssm: " + quoted(one.parameter) + ", set: its value of before";
@@ -45,15 +43,18 @@ struct Unsaid {
     return "file: " + quoted(one.written) + ", set: its text of before";
   }
   std::string operator()(const ConcurrencySwitch& one) const {
-    std::vector<std::string> functions;
-    for (const std::string& name : one.functions) functions.push_back(quoted(name));
-    return "lambda_concurrency: [" + join(functions, ", ") + "], set: as before";
+    return "lambda_concurrency: " + list(one.functions) + ", set: as before";
   }
   std::string operator()(const ObjectSwitch& one) const {
     return "s3: " + quoted(one.written) + ", set: its text of before";
   }
   std::string operator()(const HttpSwitch& one) const {
     return "http: " + quoted(one.undo.written) + ", the request of `undo`";
+  }
+  static std::string list(const std::vector<std::string>& functions) {
+    std::vector<std::string> all;
+    for (const std::string& name : functions) all.push_back(quoted(name));
+    return "[" + join(all, ", ") + "]";
   }
   static std::string names(const NamedValues& values) {
     std::vector<std::string> gone;

@@ -43,75 +43,95 @@ class Gathered {
   std::map<std::string, std::set<std::string>> actions_;  // by resource
 };
 
+struct Needed {
+  Gathered look, back_up, prepare, copy, follow, verify, switch_over, roll_back, end;
+
+  std::array<const Gathered*, phases.size()> by_phase() const {
+    return {&look, &back_up, &prepare, &copy, &follow, &verify, &switch_over, &roll_back, &end};
+  }
+};
+
+// One table of a move, on one side.
+struct Side {
+  const Store& store;
+  std::string table;
+
+  void needs(Gathered& phase, std::initializer_list<TableUse> uses) const {
+    phase.add(store, table, uses);
+  }
+};
+
+void to_be_saved(Needed& needed, const Side& side, const BackupPlan& backup) {
+  side.needs(needed.back_up, {TableUse::looked_at, TableUse::read});
+  if (!backup.native.empty() || backup.point_in_time) {
+    side.needs(needed.back_up, {TableUse::backed_up});
+  }
+}
+
+void to_be_moved(Needed& needed, const Migration& migration, const Move& move) {
+  using enum TableUse;
+  const Side from{*move.source, move.stored_source()};
+  const Side to{*move.target, move.stored_target()};
+  const FinishPlan& finish = migration.finish;
+  from.needs(needed.look, {looked_at, read});
+  to.needs(needed.look, {looked_at});
+  if (move.among_others) to.needs(needed.look, {read});
+  if (migration.backup.is_wanted() && migration.backup.source) {
+    to_be_saved(needed, from, migration.backup);
+  }
+  if (migration.backup.is_wanted() && migration.backup.target) {
+    to_be_saved(needed, to, migration.backup);
+  }
+  from.needs(needed.prepare, {looked_at});
+  to.needs(needed.prepare, {looked_at, read, written});
+  if (move.creates_target) to.needs(needed.prepare, {made});
+  for (Gathered* phase : {&needed.copy, &needed.follow}) {
+    from.needs(*phase, {looked_at, read});
+    to.needs(*phase, {looked_at, read, written});
+  }
+  for (Gathered* phase : {&needed.verify, &needed.end}) {
+    from.needs(*phase, {looked_at, read});
+    to.needs(*phase, {looked_at, read});
+  }
+  // What the new side writes is carried back until the end.
+  for (Gathered* phase : {&needed.switch_over, &needed.roll_back}) {
+    if (phase == &needed.switch_over && migration.only_copies) continue;
+    from.needs(*phase, {looked_at, read, written});
+    to.needs(*phase, {looked_at, read, written});
+  }
+  if (migration.sync == Sync::capture && !migration.only_copies) {
+    for (Gathered* phase : {&needed.prepare, &needed.follow}) from.needs(*phase, {followed});
+    for (Gathered* phase : {&needed.switch_over, &needed.roll_back, &needed.end}) {
+      from.needs(*phase, {followed});
+      to.needs(*phase, {followed});
+    }
+  }
+  if (move.creates_target) to.needs(needed.roll_back, {dropped});
+  const bool drops = !finish.keep_source && finish.rename_source_to.empty();
+  if (drops && !migration.only_copies) from.needs(needed.end, {dropped});
+  if (!finish.backup.native.empty()) from.needs(needed.end, {backed_up});
+}
+
 }  // namespace
 
 nlohmann::json policies_of(const Migration& migration) {
-  using enum TableUse;
-  const bool follows = migration.sync == Sync::capture && !migration.only_copies;
-  Gathered look, back_up, prepare, copy, follow, verify, switch_over, roll_back, end;
-  for (const Move& move : migration.moves) {
-    const Store& from = *move.source;
-    const Store& to = *move.target;
-    const std::string source = move.stored_source();
-    const std::string target = move.stored_target();
-    look.add(from, source, {looked_at, read});
-    look.add(to, target, {looked_at});
-    if (move.among_others) look.add(to, target, {read});
-    const BackupPlan& backup = migration.backup;
-    for (const auto& [store, table, wanted] :
-         {std::tuple(&from, source, backup.source), std::tuple(&to, target, backup.target)}) {
-      if (!wanted || !backup.is_wanted()) continue;
-      back_up.add(*store, table, {looked_at, read});
-      if (!backup.native.empty() || backup.point_in_time) back_up.add(*store, table, {backed_up});
-    }
-    if (move.creates_target) prepare.add(to, target, {made});
-    prepare.add(from, source, {looked_at});
-    prepare.add(to, target, {looked_at, read, written});
-    if (follows) prepare.add(from, source, {followed});
-    copy.add(from, source, {looked_at, read});
-    copy.add(to, target, {looked_at, read, written});
-    follow.add(from, source, {looked_at, read});
-    if (follows) follow.add(from, source, {followed});
-    follow.add(to, target, {looked_at, read, written});
-    verify.add(from, source, {looked_at, read});
-    verify.add(to, target, {looked_at, read});
-    if (!migration.only_copies) {
-      // What the new side writes is carried back until the end.
-      switch_over.add(from, source, {looked_at, read, written});
-      switch_over.add(to, target, {looked_at, read, written});
-      if (follows) switch_over.add(from, source, {followed});
-      if (follows) switch_over.add(to, target, {followed});
-    }
-    roll_back.add(from, source, {looked_at, read, written});
-    roll_back.add(to, target, {looked_at, read, written});
-    if (follows) roll_back.add(from, source, {followed});
-    if (follows) roll_back.add(to, target, {followed});
-    if (move.creates_target) roll_back.add(to, target, {dropped});
-    end.add(from, source, {looked_at, read});
-    end.add(to, target, {looked_at, read});
-    if (follows) end.add(from, source, {followed});
-    if (follows) end.add(to, target, {followed});
-    const FinishPlan& finish = migration.finish;
-    const bool drops = !finish.keep_source && finish.rename_source_to.empty();
-    if (drops && !migration.only_copies) end.add(from, source, {dropped});
-    if (!finish.backup.native.empty()) end.add(from, source, {backed_up});
-  }
-  look.add(rights_of_place(migration.backup.place));
-  back_up.add(rights_of_place(migration.backup.place));
-  end.add(rights_of_place(migration.finish.backup.place));
+  Needed needed;
+  for (const Move& move : migration.moves) to_be_moved(needed, migration, move);
+  needed.look.add(rights_of_place(migration.backup.place));
+  needed.back_up.add(rights_of_place(migration.backup.place));
+  needed.end.add(rights_of_place(migration.finish.backup.place));
   for (const std::vector<SwitchPlan>* all : {&migration.holds, &migration.switches}) {
     for (const SwitchPlan& one : *all) {
-      const Rights rights = rights_of(one);
-      switch_over.add(rights);
-      roll_back.add(rights);
+      needed.switch_over.add(rights_of(one));
+      needed.roll_back.add(rights_of(one));
     }
   }
   for (const CheckPlan& check : migration.checks) {
-    if (!check.metric.empty()) switch_over.add({{"cloudwatch:GetMetricStatistics", "*"}});
+    if (check.metric.empty()) continue;
+    needed.switch_over.add({{"cloudwatch:GetMetricStatistics", "*"}});
   }
   nlohmann::json policies = nlohmann::json::object();
-  const std::array gathered = {&look,   &back_up,     &prepare,   &copy, &follow,
-                               &verify, &switch_over, &roll_back, &end};
+  const auto gathered = needed.by_phase();
   for (std::size_t i = 0; i < phases.size(); ++i) {
     if (!gathered[i]->empty()) policies[phases[i]] = gathered[i]->policy();
   }

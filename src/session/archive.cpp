@@ -66,6 +66,34 @@ std::string place_begun(const Effect& archive) {
              : "";
 }
 
+// `begun`: where an earlier `finish` that was interrupted has put it, or begun to; "" for none.
+Result<std::string> place_of_archive(Session& session, const FinishWanted& wanted,
+                                     const std::string& state_folder, const std::string& begun) {
+  const std::string now = to_compact(session.clock().now());
+  if (!wanted.archive.empty()) {
+    return is_folder(wanted.archive) ? std::filesystem::absolute(wanted.archive).string()
+                                     : wanted.archive;
+  }
+  if (!begun.empty()) return place_for(state_folder, begun);
+  if (const std::string& planned = session.migration().finish.backup.place; !planned.empty()) {
+    const std::string place = place_for(state_folder, planned);
+    // A place that others use as well has a folder for each migration that ends.
+    if (session.below_state(place) == place) {
+      return place_below(place, fmt::format("{}-{}-archive", session.plan().migration, now));
+    }
+    ASSIGN_OR_RETURN(const bool taken, has_backup(place));
+    return taken ? place + "-" + now : place;
+  }
+  // One that was begun in this very second, and cut off, is left alone.
+  const std::string name = state_folder + "/archive-" + now;
+  std::error_code ignored;
+  std::string folder = name;
+  for (int number = 2; std::filesystem::exists(folder, ignored); ++number) {
+    folder = name + "-" + std::to_string(number);
+  }
+  return folder;
+}
+
 }  // namespace
 
 Status archive_first(Session& session, const FinishWanted& wanted) {
@@ -86,34 +114,9 @@ Status archive_first(Session& session, const FinishWanted& wanted) {
           EffectConfirmed{"archive", nlohmann::json({{"native", kept}}).dump()});
     }
   }
-  // Where an earlier `finish` that was interrupted has put it, or begun to.
   const std::string begun = known == nullptr || known->confirmed ? "" : place_begun(*known);
-  std::string folder;
-  if (wanted.archive.empty() && !begun.empty()) {
-    folder = place_for(state_folder, begun);
-  } else if (!wanted.archive.empty()) {
-    folder = is_folder(wanted.archive) ? std::filesystem::absolute(wanted.archive).string()
-                                       : wanted.archive;
-  } else if (!plan.backup.place.empty()) {
-    // A place that others use as well has a folder for each migration that ends.
-    folder = place_for(state_folder, plan.backup.place);
-    const bool ours = session.below_state(folder) != folder;
-    const std::string now = to_compact(session.clock().now());
-    if (!ours) {
-      folder = place_below(folder, fmt::format("{}-{}-archive", session.plan().migration, now));
-    } else {
-      ASSIGN_OR_RETURN(const bool taken, has_backup(folder));
-      if (taken) folder += "-" + now;
-    }
-  } else {
-    // One that was begun in this very second, and cut off, is left alone.
-    const std::string name = state_folder + "/archive-" + to_compact(session.clock().now());
-    std::error_code ignored;
-    folder = name;
-    for (int number = 2; std::filesystem::exists(folder, ignored); ++number) {
-      folder = name + "-" + std::to_string(number);
-    }
-  }
+  ASSIGN_OR_RETURN(const std::string folder,
+                   place_of_archive(session, wanted, state_folder, begun));
   const bool goes_on = !begun.empty() && place_for(state_folder, begun) == folder;
   const std::string intended = nlohmann::json({{"folder", session.below_state(folder)}}).dump();
   if (!goes_on) TRY(session.journal().append(EffectIntended{"archive", intended}));

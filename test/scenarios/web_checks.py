@@ -1,44 +1,25 @@
 """Checks that ask a service over HTTP, against a small server of Python: before, held and after the switch."""
-import http.server
 import json
-import threading
 
 from refusals import changed, expect_words
+from web_service import WebService
 from whimbrel import World, main
 
 SECRET = "s3cret-enough"
 
 
-class Service:
+class Service(WebService):
     """Answers each path with what `answers` says, a status and a document; notes who asked for what."""
 
     def __init__(self):
         self.answers = {}
         self.asked = []
-        service = self
+        super().__init__(self.answer)
 
-        class Handler(http.server.BaseHTTPRequestHandler):
-            def answer(self):
-                body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
-                service.asked.append((self.command, self.path, json.loads(body) if body else None))
-                answers = service.answers.get(self.path, [(404, {"no": "such path " + self.path})])
-                status, document = answers[0] if len(answers) == 1 else answers.pop(0)
-                self.send_response(status)
-                self.end_headers()
-                self.wfile.write(document if isinstance(document, bytes) else json.dumps(document).encode())
-
-            do_GET = do_POST = do_PUT = do_DELETE = do_PATCH = answer
-
-            def log_message(self, *_):
-                pass
-
-        self.server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self.url = "http://127.0.0.1:%d" % self.server.server_port
-        threading.Thread(target=self.server.serve_forever, daemon=True).start()
-
-    def close(self):
-        self.server.shutdown()
-        self.server.server_close()
+    def answer(self, handler, body):
+        self.asked.append((handler.command, handler.path, json.loads(body) if body else None))
+        answers = self.answers.get(handler.path, [(404, {"no": "such path " + handler.path})])
+        handler.say(*(answers[0] if len(answers) == 1 else answers.pop(0)))
 
 
 def world_with(checks, sync="dual"):

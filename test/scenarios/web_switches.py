@@ -1,53 +1,32 @@
 """Switches that tell a service over HTTP, against a small server of Python with a flag in it."""
-import http.server
 import json
-import threading
 
 from refusals import changed, expect_words
+from web_service import WebService
 from whimbrel import World, main
 
 SECRET = "a-token-of-somebody"
 
 
-class Flag:
+class Flag(WebService):
     """A flag that is put and got; `fails` holds what to do with the next requests instead of serving them."""
 
     def __init__(self):
         self.value, self.asked, self.fails = {"on": False, "note": "kept"}, [], []
-        flag = self
+        super().__init__(self.answer)
 
-        class Handler(http.server.BaseHTTPRequestHandler):
-            def answer(self):
-                body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
-                flag.asked.append((self.command, self.path, self.headers.get("Authorization")))
-                failure = flag.fails.pop(0) if flag.fails and self.command != "GET" else None
-                if failure == "refuse":
-                    return self.say(403, {"error": "not allowed, " + SECRET})
-                if self.command in ("PUT", "POST"):
-                    flag.value.update(json.loads(body))
-                if failure == "lose":
-                    self.connection.close()
-                    return None
-                return self.say(200 if self.command != "DELETE" else 204, flag.value)
-
-            def say(self, status, document):
-                self.send_response(status)
-                self.end_headers()
-                if status != 204:
-                    self.wfile.write(json.dumps(document).encode())
-
-            do_GET = do_POST = do_PUT = do_DELETE = answer
-
-            def log_message(self, *_):
-                pass
-
-        self.server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self.url = "http://127.0.0.1:%d" % self.server.server_port
-        threading.Thread(target=self.server.serve_forever, daemon=True).start()
-
-    def close(self):
-        self.server.shutdown()
-        self.server.server_close()
+    def answer(self, handler, body):
+        self.asked.append((handler.command, handler.path, handler.headers.get("Authorization")))
+        failure = self.fails.pop(0) if self.fails and handler.command != "GET" else None
+        if failure == "refuse":
+            handler.say(403, {"error": "not allowed, " + SECRET})
+            return
+        if handler.command in ("PUT", "POST"):
+            self.value.update(json.loads(body))
+        if failure == "lose":
+            handler.connection.close()
+            return
+        handler.say(200 if handler.command != "DELETE" else 204, self.value)
 
 
 PUT = ("{http: '${API}/flags/new', put: {on: true}, headers: {Authorization: 'Bearer ${TOKEN}'}, "
