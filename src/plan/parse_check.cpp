@@ -147,7 +147,7 @@ class CheckParser {
                                              : join(check_.command, " ");
     if (!check_.metric_of.empty()) check_.name += " of " + check_.metric_of;
     check_.secrets = reader_.secrets();
-    for (const char* sent : {"http", "post"}) {
+    for (const char* sent : {"http", "post", "headers"}) {
       for (std::string& value : filled_in(reader_, YamlReader::child(node_, sent))) {
         check_.secrets.push_back(std::move(value));
       }

@@ -91,6 +91,19 @@ def mistakes_are_told_with_their_place():
     world.close()
 
 
+def what_a_header_holds_is_told_to_nobody():
+    service = Service()
+    service.answers = {"/after": [(401, {"no": "such token " + SECRET})]}
+    world = world_with(["{at: after, http: '${API}/after', headers: {Authorization: 'Bearer ${KEY}'}, within: 300ms}"])
+    _, out, err = world.run("run", "--yes", *variables(service), expect=None)
+    assert "such token" in err and SECRET not in out + err, err
+    for file in (world.folder / ".whimbrel").rglob("*"):
+        assert file.is_dir() or SECRET.encode() not in file.read_bytes(), file
+    world.close()
+    service.close()
+
+
 if __name__ == "__main__":
     main(asked_at_every_moment_and_a_late_one_is_waited_for, a_wrong_answer_goes_back_and_is_told_without_the_secret,
-         nobody_answers_before_and_nothing_is_changed, mistakes_are_told_with_their_place)
+         nobody_answers_before_and_nothing_is_changed, mistakes_are_told_with_their_place,
+         what_a_header_holds_is_told_to_nobody)
