@@ -22,7 +22,7 @@ constexpr int tokens_transient = 14;
 constexpr int attempts_max = 8;
 constexpr Milliseconds base_transient{25};
 constexpr Milliseconds base_throttled{50};
-constexpr Milliseconds pause_max{20'000};
+constexpr Milliseconds pause_max{5'000};
 constexpr Milliseconds throttled_max{600'000};
 constexpr Milliseconds skew_that_matters{240'000};
 
@@ -265,6 +265,10 @@ Client::Verdict Client::judge(Pending& pending, Result<HttpResponse> answer) {
   }
   if (reply.throttled()) {
     if (on_throttled_) on_throttled_(reply);
+    if (!pending.call->keeps_trying) {
+      pending.outcome = std::move(reply);
+      return Verdict::done;
+    }
     return try_again(pending, base_throttled, 0, to_error(reply, pending.call->operation));
   }
   if (is_one_of(expired_types, reply.error) && !pending.refreshed) {

@@ -76,6 +76,7 @@ struct Call {
   std::string path = "/";  // with a query
   Headers headers = {};
   Milliseconds timeout{60'000};  // of one try
+  bool keeps_trying = true;      // when throttled; else that is the reply
 };
 
 struct ServiceKind {

@@ -28,6 +28,17 @@ constexpr std::int64_t batches_per_chunk_max = 16;
 // A store that takes several writers at once has no lock for all of them. There `batch_size` is
 // what one request carries, which is the store's own business.
 bool takes_locks(const Move& move) { return move.target->capabilities().writers_max <= 1; }
+
+// The table was empty, and a row has no columns but those that somebody writes: so a row that is
+// copied is a whole one, which costs less than a change to one that may be there.
+bool is_alone_in_an_open_table(std::span<const Move> moves, const Move& move) {
+  if (move.mapping.target.rest_column.empty() || move.among_others) return false;
+  if (move.stored_target() != move.mapping.target.name) return false;  // a row is part of one
+  return std::ranges::none_of(moves, [&](const Move& other) {
+    return other.index != move.index && other.target->identity() == move.target->identity() &&
+           other.stored_target() == move.stored_target();
+  });
+}
 }  // namespace
 
 Copy::Copy(std::span<const Move> moves, const Move& move, bool rows_may_pass,
@@ -41,7 +52,8 @@ Copy::Copy(std::span<const Move> moves, const Move& move, bool rows_may_pass,
       events_(events),
       reject_(std::move(reject)),
       rows_per_batch_(std::min<std::int64_t>(limits.batch_size.value_or(1000), 1000)),
-      selection_(moves, move) {
+      selection_(moves, move),
+      writes_whole_rows_(is_alone_in_an_open_table(moves, move)) {
   bounds_.wanted = move.inside ? batch_alone : batch_beside_writers;
   if (takes_locks(move)) return;
   bounds_ = {rows_without_locks_min, bounds_.rows_max, batch_without_locks};
@@ -66,8 +78,15 @@ Status Copy::open() {
 Status Copy::open_rows() {
   if (reader_ != nullptr) return {};
   ASSIGN_OR_RETURN(reader_, move_.source->open_reader_where(move_.mapping.source, move_.where));
-  ASSIGN_OR_RETURN(writer_, move_.target->open_writer(move_.mapping.target,
-                                                      written_columns(move_.mapping.forward)));
+  std::vector<std::string> columns = written_columns(move_.mapping.forward);
+  if (writes_whole_rows_) {
+    for (const ColumnSchema& column : move_.mapping.target.columns) {
+      if (std::ranges::count(columns, column.name) > 0) continue;
+      columns.push_back(column.name);
+      ++absent_;
+    }
+  }
+  ASSIGN_OR_RETURN(writer_, move_.target->open_writer(move_.mapping.target, columns));
   if (move_.own != nullptr) {
     ASSIGN_OR_RETURN(target_, move_.target->open_reader(move_.mapping.target));
   }
@@ -99,6 +118,12 @@ void Copy::others_write() {
   gaps_ = gaps_after_a_writer;
 }
 
+Row Copy::values_of(const Row& image) const {
+  Row values = written_values(move_.mapping.forward, image);
+  values.resize(values.size() + absent_);
+  return values;
+}
+
 Result<Change> Copy::change_for(const Row& target_key) {
   ASSIGN_OR_RETURN(Row key, source_key_of(move_.mapping, target_key, move_.source->catalog()));
   const std::vector<Row> keys = {std::move(key)};
@@ -108,7 +133,7 @@ Result<Change> Copy::change_for(const Row& target_key) {
   // What cannot be converted is set aside, and is not to be there.
   if (!image.ok() && move_.on_error == OnError::reject) return Change{target_key, std::nullopt};
   if (!image.ok()) return image.error();
-  return Change{target_key, written_values(move_.mapping.forward, image.value())};
+  return Change{target_key, values_of(image.value())};
 }
 
 // A row copied earlier may hold a unique value that has moved to a row of this chunk since: the
@@ -155,8 +180,7 @@ Result<Copy::Outcome> Copy::copy_rows(const ChunkLimits& limits) {
       ++outcome.rejected;
       continue;
     }
-    changes.push_back({key_of(image.value(), move_.mapping.target_key),
-                       written_values(move_.mapping.forward, image.value())});
+    changes.push_back({key_of(image.value(), move_.mapping.target_key), values_of(image.value())});
   }
   if (changes.empty()) return outcome;
   ASSIGN_OR_RETURN(const Applied applied, write(std::move(changes)));

@@ -53,6 +53,7 @@ class Copy {
   Status copy_own(std::vector<Row> rows, Outcome& outcome);
   Status open_rows();
   Result<Applied> write(std::vector<Change> changes);
+  Row values_of(const Row& image) const;
   // The change that brings this target row up to date with the source.
   Result<Change> change_for(const Row& target_key);
 
@@ -74,6 +75,8 @@ class Copy {
   // Where rows of ours lie among rows of others.
   std::unique_ptr<SnapshotReader> target_;
   Selection selection_;
+  const bool writes_whole_rows_;
+  std::size_t absent_ = 0;  // columns that every copied row has empty
 };
 
 }  // namespace whimbrel

@@ -745,7 +745,9 @@ class Proxy:
             try:
                 page = await self.told(request, "GetRecords", {"ShardIterator": followed.server_iterator})
             except Refused as refused:
-                if b"ExpiredIterator" not in refused.reply.body:
+                # The server trims a young stream beneath an iterator of its own beginning.
+                young = b"TrimmedDataAccess" in refused.reply.body and followed.server_last is None
+                if b"ExpiredIterator" not in refused.reply.body and not young:
                     raise
                 followed.server_iterator = None
                 continue

@@ -6,6 +6,7 @@
 #include <nlohmann/json.hpp>
 
 #include "base/text.h"
+#include "stores/dynamodb/batch_sender.h"
 #include "stores/dynamodb/item.h"
 #include "stores/dynamodb/item_text.h"
 #include "stores/dynamodb/rows.h"
@@ -115,27 +116,28 @@ std::unique_ptr<aws::Client> DynamoStore::connect(dynamodb::Pace* pace) const {
   auto client = std::make_unique<aws::Client>(access_, aws::dynamodb_service(), clock_);
   if (pace != nullptr) {
     client->on_throttled([pace](const aws::Reply& reply) {
-      // A single hot key slows its own requests, which are tried again later; the rest goes on.
-      const bool of_a_key = std::ranges::any_of(reply.throttling, [](const auto& one) {
-        return one.reason.find("KeyRange") != std::string::npos;
-      });
-      if (!of_a_key) pace->throttled();
+      if (reply.throttling.empty()) pace->throttled();
+      for (const aws::ThrottlingReason& one : reply.throttling) {
+        // A single hot key slows its own requests, which are tried again later; the rest goes on.
+        if (one.reason.find("KeyRange") != std::string::npos) continue;
+        const std::size_t index = one.resource.rfind("/index/");
+        pace->throttled(index == std::string::npos ? "" : one.resource.substr(index + 7));
+      }
     });
   }
   return client;
 }
 
-// What a table bears a second, of which a plan may want a share: what it is provisioned with, else
-// what a new table on demand begins with.
-double DynamoStore::capacity_of(const std::string& table, bool writes) {
+// What a table or an index bears a second, of which a plan may want a share: what it is provisioned
+// with, else what a new table on demand begins with.
+double DynamoStore::limit_of(const nlohmann::json& described, bool writes) const {
   constexpr double on_demand_reads = 12'000;
   constexpr double on_demand_writes = 4'000;
-  const char* units = writes ? "WriteCapacityUnits" : "ReadCapacityUnits";
-  const Result<json> there = describe_table(table);
-  if (!there.ok()) return 0;
-  const json provisioned = there.value().value("ProvisionedThroughput", json::object());
-  const double given = provisioned.value(units, 0.0);
-  return given > 0 ? given : writes ? on_demand_writes : on_demand_reads;
+  const double limit = writes ? limits_.write_units_per_s : limits_.read_units_per_s;
+  if (limit > 0 || limits_.share <= 0) return limit;
+  const double given = described.value("ProvisionedThroughput", json::object())
+                           .value(writes ? "WriteCapacityUnits" : "ReadCapacityUnits", 0.0);
+  return limits_.share * (given > 0 ? given : writes ? on_demand_writes : on_demand_reads);
 }
 
 dynamodb::Pace& DynamoStore::pace(const std::string& table, bool writes) {
@@ -144,15 +146,19 @@ dynamodb::Pace& DynamoStore::pace(const std::string& table, bool writes) {
     const std::lock_guard lock(mutex_);
     if (const auto it = paces_.find(name); it != paces_.end()) return *it->second;
   }
-  double limit = writes ? limits_.write_units_per_s : limits_.read_units_per_s;
-  if (limit <= 0 && limits_.share > 0) limit = limits_.share * capacity_of(table, writes);
-  const std::lock_guard lock(mutex_);
-  auto& known = paces_[name];
-  if (known == nullptr) {
-    known = std::make_shared<dynamodb::Pace>(clock_);
-    if (limit > 0) known->limit(limit);
+  auto made = std::make_shared<dynamodb::Pace>(clock_);
+  if (limit_of(json::object(), writes) > 0) {
+    // A table that is not there yet has no indexes either, and is asked for again by then.
+    const Result<json> there = describe_table(table);
+    const json described = there.ok() ? there.value() : json::object();
+    made->limit(limit_of(described, writes));
+    // A scan reads the table alone; what is written goes to every index as well.
+    for (const json& index : described.value("GlobalSecondaryIndexes", json::array())) {
+      if (writes) made->limit(limit_of(index, writes), index.value("IndexName", ""));
+    }
   }
-  return *known;
+  const std::lock_guard lock(mutex_);
+  return *paces_.emplace(name, std::move(made)).first->second;
 }
 
 Status DynamoStore::work_in(const std::string& folder) {
@@ -169,9 +175,7 @@ Result<DynamoStore::Spool*> DynamoStore::need_spool() const {
 
 Result<json> DynamoStore::ask_table(const std::string& operation, const json& request) {
   const std::lock_guard lock(mutex_);
-  const bool repeatable = operation != "CreateTable";
-  ASSIGN_OR_RETURN(const aws::Reply reply,
-                   client_->send_one({operation, request.dump(), repeatable}));
+  ASSIGN_OR_RETURN(const aws::Reply reply, client_->send_one({operation, request.dump()}));
   if (!reply.ok()) return client_->to_error(reply, operation);
   return json::parse(reply.body, nullptr, false);
 }
@@ -285,6 +289,7 @@ Status DynamoStore::create(const TableSchema& schema, bool) {
   request["TableName"] = schema.name;
   request.erase("DeletionProtectionEnabled");  // when the rows are there
   const Result<json> made = ask_table("CreateTable", request);
+  // Perhaps by a request of ours whose reply was lost.
   const bool exists = !made.ok() && made.error().code == ErrorCode::conflict;
   if (!made.ok() && !exists) return Error(made.error()).within("making the table " + schema.name);
   return wait_until_active(schema.name);

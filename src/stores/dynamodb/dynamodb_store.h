@@ -10,6 +10,7 @@
 #include <memory>
 #include <mutex>
 #include <nlohmann/json_fwd.hpp>
+#include <optional>
 #include <string>
 
 #include "aws/client.h"
@@ -84,7 +85,7 @@ class DynamoStore final : public Store, private Catalog, private Capture, privat
   Result<nlohmann::json> request_to_restore(const NativeRestore& wanted);
   Result<nlohmann::json> describe_table(const std::string& table);
   Status wait_until_active(const std::string& table, Milliseconds longest = Milliseconds(600'000));
-  double capacity_of(const std::string& table, bool writes);
+  double limit_of(const nlohmann::json& described, bool writes) const;
   Error no_table(const std::string& table);
   Result<Spool*> need_spool() const;
 
@@ -144,7 +145,8 @@ class DynamoStore final : public Store, private Catalog, private Capture, privat
     std::vector<std::string> key;
     std::map<std::string, dynamodb::ShardPlace> places;
     std::map<std::string, OpenShard> open;
-    Milliseconds listed_at{0};
+    std::optional<Milliseconds> listed_at;
+    std::optional<Milliseconds> in_doubt_since;  // a parent that no listing names
     bool listed = false;
     bool at_end = false;
   };

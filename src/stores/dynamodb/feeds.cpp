@@ -27,6 +27,8 @@ constexpr std::int64_t records_max = 1000;
 constexpr std::int64_t full_page_bytes = 900'000;  // a page ends at about 1 MB as well
 constexpr Milliseconds memory_of_a_stream{24 * 3'600'000};
 constexpr Milliseconds shards_age_max{5'000};
+constexpr Milliseconds between_listings{200};  // the service takes ten a second
+constexpr Milliseconds doubt_max{15'000};  // how long the parent of a listed shard may be missing
 // A page that is not full may be the end, or only a gap between two blocks of the service: the
 // second one after this says which.
 constexpr Milliseconds between_looks{250};
@@ -150,8 +152,11 @@ Result<std::shared_ptr<DynamoStore::Feed>> DynamoStore::open_feed(const std::str
 }
 
 Status DynamoStore::list_shards(Feed& feed, Followed& table) {
-  if (table.listed && clock_.monotonic() - table.listed_at < shards_age_max) return {};
-  std::set<std::string> seen;
+  const Milliseconds now = clock_.monotonic();
+  const Milliseconds age_max = table.listed ? shards_age_max : between_listings;
+  if (table.listed_at && now - *table.listed_at < age_max) return {};
+  std::map<std::string, std::string> parents;  // of all that are listed
+  bool is_written = true;
   json request = {{"StreamArn", table.about.stream}};
   while (true) {
     ASSIGN_OR_RETURN(const aws::Reply reply,
@@ -162,23 +167,41 @@ Status DynamoStore::list_shards(Feed& feed, Followed& table) {
     if (!reply.ok()) return feed.client->to_error(reply, "DescribeStream");
     const json body = json::parse(reply.body, nullptr, false);
     const json description = body.value("StreamDescription", json::object());
+    const std::string status = description.value("StreamStatus", "");
+    is_written = status != "DISABLED" && status != "DISABLING";
     for (const json& shard : description.value("Shards", json::array())) {
-      const std::string id = shard.value("ShardId", "");
-      seen.insert(id);
-      if (table.places.contains(id)) continue;
-      table.places[id] = {id, shard.value("ParentShardId", ""), "", false};
+      parents[shard.value("ShardId", "")] = shard.value("ParentShardId", "");
     }
     const std::string last = description.value("LastEvaluatedShardId", "");
     if (last.empty()) break;
     request["ExclusiveStartShardId"] = last;
   }
-  for (const auto& [id, place] : table.places) {
-    if (!place.ended && !seen.contains(id)) {
-      return lost(table.about.table, "a part of its stream went before it was read to the end");
-    }
+  // A listing may be of a moment in which shards part, and lack one that is there again at the next
+  // look. Whether a known shard is gone is told by reading it; of one that was never seen its
+  // children tell, and they wait for it.
+  bool is_whole = true;
+  const bool is_first = table.places.empty();
+  for (const auto& [id, parent] : parents) {
+    if (table.places.contains(id)) continue;
+    const bool may_be_read =
+        is_first || parent.empty() || table.places.contains(parent) || parents.contains(parent);
+    is_whole = is_whole && may_be_read;
+    if (may_be_read) table.places[id] = {id, parent, "", false};
   }
-  table.listed = !table.places.empty();  // a young stream may not say yet what it has
-  table.listed_at = clock_.monotonic();
+  if (is_whole) table.in_doubt_since.reset();
+  if (!is_whole && !table.in_doubt_since) table.in_doubt_since = now;
+  if (!is_whole && now - *table.in_doubt_since > doubt_max) {
+    return lost(table.about.table, "a part of its stream went before it was read");
+  }
+  // Something follows a shard that has ended, as long as the table writes to its stream.
+  std::set<std::string> continued;
+  for (const auto& [id, place] : table.places) continued.insert(place.parent);
+  const bool leads_on = std::ranges::all_of(table.places, [&](const auto& one) {
+    return !one.second.ended || !is_written || continued.contains(one.first);
+  });
+  // A young stream may not say yet what it has.
+  table.listed = is_whole && leads_on && !table.places.empty();
+  table.listed_at = now;
   return {};
 }
 
@@ -230,7 +253,7 @@ Result<bool> DynamoStore::take_in(const std::string& name, Feed& feed, Followed&
   std::vector<Result<aws::Reply>> replies = feed.client->send(calls);
   Spool::Progress progress;
   progress.table = table.about.table;
-  bool at_end = true;
+  bool at_end = table.listed;
   std::map<std::string, ShardPlace> places = table.places;
   std::map<std::string, OpenShard> open = table.open;
   bool list_again = false;
@@ -262,7 +285,7 @@ Result<bool> DynamoStore::take_in(const std::string& name, Feed& feed, Followed&
     shard.iterator = page.next_iterator;
     if (page.next_iterator.empty()) {
       place.ended = true;
-      list_again = true;  // it may have children by now
+      list_again = true;  // it has children by now
       at_end = false;
     }
     const bool full =

@@ -537,6 +537,7 @@ Result<Page> ItemReader::scan_page(const std::string& body) {
     }
   }
   if (root["Count"].get(page.count) != simdjson::SUCCESS) page.count = std::ssize(page.rows);
+  if (root["ScannedCount"].get(page.looked_at) != simdjson::SUCCESS) page.looked_at = page.count;
   element last;
   if (root["LastEvaluatedKey"].get(last) == simdjson::SUCCESS) {
     ASSIGN_OR_RETURN(page.last_key, key_from(last, table_.key));
@@ -567,6 +568,7 @@ Result<Page> ItemReader::batch_page(const std::string& body) {
         page.unprocessed = simdjson::minify(keys);
     }
   }
+  page.looked_at = std::ssize(page.rows);
   page.capacity = capacity_in(root);
   return page;
 }

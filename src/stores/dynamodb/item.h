@@ -48,6 +48,7 @@ struct Page {
   std::optional<Row> last_key;  // where to read on; in key order
   std::string unprocessed;      // BatchGetItem: the keys to ask for again, as "Keys" is spelled
   std::int64_t count = 0;       // as the service says, also where it sends no items
+  std::int64_t looked_at = 0;   // also those that a filter left out
   double capacity = 0;          // units that it took
 };
 

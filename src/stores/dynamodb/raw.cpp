@@ -8,6 +8,7 @@
 
 #include <algorithm>
 
+#include "stores/dynamodb/batch_sender.h"
 #include "stores/dynamodb/item.h"
 #include "stores/dynamodb/rows.h"
 
@@ -48,7 +49,9 @@ class RawCopier final : public InsideCopier {
     }
     InsideCopy copy;
     if (scanned.empty()) return copy;
-    const std::int64_t each = std::max<std::int64_t>(limits.rows_max / std::ssize(scanned), 1);
+    read_pace_.wait();
+    const std::int64_t each =
+        std::max<std::int64_t>(read_pace_.items_max(limits.rows_max) / std::ssize(scanned), 1);
     std::vector<aws::Call> calls;
     for (const std::size_t segment : scanned) {
       std::string body =
@@ -60,14 +63,13 @@ class RawCopier final : public InsideCopier {
       }
       calls.push_back({"Scan", body + "}"});
     }
-    read_pace_.wait();
     std::vector<Result<aws::Reply>> replies = reading_->send(calls);
     BatchSender batch(*writing_, write_pace_, store_.clock(), target_.name);
     for (std::size_t i = 0; i < replies.size(); ++i) {
       if (!replies[i].ok()) return std::move(replies[i]).error();
       if (!replies[i].value().ok()) return reading_->to_error(replies[i].value(), "Scan");
       ASSIGN_OR_RETURN(const RawPage page, put_all(replies[i].value().body, batch));
-      read_pace_.pay(page.capacity);
+      read_pace_.pay({page.capacity}, page.items);
       copy.read += page.items;
       copy.bytes += page.bytes;
       places[scanned[i]] =

@@ -8,17 +8,17 @@
 #include <set>
 
 #include "base/text.h"
+#include "stores/dynamodb/batch_sender.h"
 #include "stores/dynamodb/item.h"
+#include "stores/dynamodb/units.h"
 #include "transform/mapping.h"
 
 namespace whimbrel::dynamodb {
 
 namespace {
 
-constexpr std::size_t keys_per_batch = 100;  // of BatchGetItem
-constexpr std::size_t puts_per_batch = 25;   // of BatchWriteItem
-constexpr std::size_t bytes_per_batch = std::size_t{8} << 20;
-constexpr std::size_t requests_at_once = 16;
+constexpr std::int64_t keys_per_batch = 100;  // of BatchGetItem
+constexpr std::int64_t requests_at_once = 16;
 constexpr std::int64_t count_segments = 8;
 // An item with more than this is not compared attribute by attribute in a condition.
 constexpr std::size_t conditions_max = 80;
@@ -115,15 +115,16 @@ class Reader final : public SnapshotReader {
     chunk.range.after = after;
     std::optional<Row> from = after;
     do {
-      std::string body = "{\"TableName\":" + in_quotes(table_.name) +
-                         fmt::format(",\"ConsistentRead\":true,\"Limit\":{}",
-                                     std::clamp<std::int64_t>(limits.rows_max, 1, 1'000'000)) +
-                         R"(,"ReturnConsumedCapacity":"TOTAL")" + filter_;
+      std::string body =
+          "{\"TableName\":" + in_quotes(table_.name) +
+          fmt::format(",\"ConsistentRead\":true,\"Limit\":{}",
+                      pace_.items_max(std::clamp<std::int64_t>(limits.rows_max, 1, 1'000'000))) +
+          R"(,"ReturnConsumedCapacity":"TOTAL")" + filter_;
       if (from) body += ",\"ExclusiveStartKey\":" + key_json(table_, *from);
       pace_.wait();
       ASSIGN_OR_RETURN(const std::string reply, client_->call("Scan", body + "}"));
       ASSIGN_OR_RETURN(Page page, items_.scan_page(reply));
-      pace_.pay(page.capacity);
+      pace_.pay({page.capacity}, page.looked_at);
       chunk.rows = std::move(page.rows);
       from = std::move(page.last_key);
     } while (chunk.rows.empty() && from);
@@ -136,10 +137,11 @@ class Reader final : public SnapshotReader {
     for (std::size_t i = 0; i < keys.size(); ++i) wanted[keys[i]].push_back(i);
     std::vector<std::string> asked;
     std::string list;
-    std::size_t count = 0;
+    std::int64_t count = 0;
+    const std::int64_t each = pace_.items_max(keys_per_batch);
     for (const auto& [key, at] : wanted) {
       list += (list.empty() ? "" : ",") + key_json(table_, key);
-      if (++count % keys_per_batch == 0) asked.push_back(std::exchange(list, ""));
+      if (++count % each == 0) asked.push_back(std::exchange(list, ""));
     }
     if (!list.empty()) asked.push_back(std::move(list));
     std::vector<std::optional<Row>> rows(keys.size());
@@ -152,24 +154,26 @@ class Reader final : public SnapshotReader {
     std::vector<std::string> at(count_segments);
     std::vector<bool> ended(count_segments, false);
     while (std::ranges::count(ended, false) > 0) {
+      pace_.wait();
+      const std::int64_t each =
+          std::max<std::int64_t>(pace_.items_max(1'000'000) / count_segments, 1);
       std::vector<aws::Call> calls;
       std::vector<std::size_t> of;
       for (std::size_t i = 0; i < at.size(); ++i) {
         if (ended[i]) continue;
         calls.push_back(
-            {"Scan", fmt::format(R"({{"TableName":{},"Select":"COUNT","Segment":{},)"
+            {"Scan", fmt::format(R"({{"TableName":{},"Select":"COUNT","Segment":{},"Limit":{},)"
                                  R"("TotalSegments":{},"ReturnConsumedCapacity":"TOTAL"{}}})",
-                                 in_quotes(table_.name), i, at.size(),
+                                 in_quotes(table_.name), i, each, at.size(),
                                  at[i].empty() ? "" : ",\"ExclusiveStartKey\":" + at[i])});
         of.push_back(i);
       }
-      pace_.wait();
       std::vector<Result<aws::Reply>> replies = client_->send(calls);
       for (std::size_t i = 0; i < replies.size(); ++i) {
         if (!replies[i].ok()) return std::move(replies[i]).error();
         if (!replies[i].value().ok()) return client_->to_error(replies[i].value(), "Scan");
         ASSIGN_OR_RETURN(const Page page, items_.scan_page(replies[i].value().body));
-        pace_.pay(page.capacity);
+        pace_.pay({page.capacity}, page.looked_at);
         rows += page.count;
         ended[of[i]] = !page.last_key;
         if (page.last_key) at[of[i]] = key_json(table_, *page.last_key);
@@ -183,8 +187,11 @@ class Reader final : public SnapshotReader {
   Status ask(std::vector<std::string>& asked,
              const std::map<Row, std::vector<std::size_t>, RowLess>& wanted,
              std::vector<std::optional<Row>>& rows) {
+    pace_.wait();
+    const std::int64_t most = std::max<std::int64_t>(
+        pace_.items_max(keys_per_batch * requests_at_once) / keys_per_batch, 1);
     std::vector<aws::Call> calls;
-    while (!asked.empty() && calls.size() < requests_at_once) {
+    while (!asked.empty() && std::ssize(calls) < most) {
       calls.push_back(
           {"BatchGetItem",
            fmt::format(R"({{"RequestItems":{{{}:{{"ConsistentRead":true,"Keys":[{}]}}}},)"
@@ -192,14 +199,13 @@ class Reader final : public SnapshotReader {
                        in_quotes(table_.name), asked.back())});
       asked.pop_back();
     }
-    pace_.wait();
     std::vector<Result<aws::Reply>> replies = client_->send(calls);
-    bool left_over = false;
     for (Result<aws::Reply>& reply : replies) {
       if (!reply.ok()) return std::move(reply).error();
       if (!reply.value().ok()) return client_->to_error(reply.value(), "BatchGetItem");
       ASSIGN_OR_RETURN(Page page, items_.batch_page(reply.value().body));
-      pace_.pay(page.capacity);
+      // How many are left over is not counted; that some are says that it was too fast.
+      pace_.pay({page.capacity}, page.looked_at, page.unprocessed.size() > 2 ? 0.5 : 0);
       for (Row& row : page.rows) {
         const auto it = wanted.find(key_of(row, key_));
         if (it == wanted.end()) continue;
@@ -207,10 +213,8 @@ class Reader final : public SnapshotReader {
       }
       if (page.unprocessed.size() > 2) {  // "[…]"
         asked.push_back(page.unprocessed.substr(1, page.unprocessed.size() - 2));
-        left_over = true;
       }
     }
-    if (left_over) pace_.throttled();
     return {};
   }
 
@@ -276,7 +280,8 @@ class Writer final : public BatchWriter {
         if (change.row) plan.values = &*change.row;
       }
     }
-    TRY(note_own(plans));
+    ASSIGN_OR_RETURN(is_followed_, is_followed());
+    if (is_followed_) TRY(note_own(plans));
     BatchSender batch(*client_, pace_, store_.clock(), table_.name);
     std::vector<std::pair<const Row*, const Plan*>> singly;
     for (const auto& [key, plan] : plans) {
@@ -311,11 +316,13 @@ class Writer final : public BatchWriter {
     return row;
   }
 
+  Result<bool> is_followed() const {
+    if (store_.spool() == nullptr) return false;
+    return store_.spool()->is_followed(table_.name);
+  }
+
   // Before the write: when it comes back by a stream, it is known as our own.
   Status note_own(const std::map<Row, Plan, RowLess>& plans) {
-    if (store_.spool() == nullptr) return {};
-    ASSIGN_OR_RETURN(const bool followed, store_.spool()->is_followed(table_.name));
-    if (!followed) return {};
     std::vector<std::pair<Row, std::string>> written;
     for (const auto& [key, plan] : plans) {
       if (plan.values != nullptr && !whole_ && !plan.empties) continue;  // known when it is done
@@ -345,7 +352,7 @@ class Writer final : public BatchWriter {
     }
     if (!names.empty()) json += ",\"ExpressionAttributeNames\":{" + names + "}";
     if (!values.empty()) json += ",\"ExpressionAttributeValues\":{" + values + "}";
-    return json + ",\"ReturnConsumedCapacity\":\"TOTAL\"";
+    return json + ",\"ReturnConsumedCapacity\":\"INDEXES\"";
   }
 
   // Only the writer's columns; what else the item has stays.
@@ -418,8 +425,11 @@ class Writer final : public BatchWriter {
 
   Status write_singly(const std::vector<std::pair<const Row*, const Plan*>>& singly,
                       Applied& applied) {
-    for (std::size_t begin = 0; begin < singly.size(); begin += requests_at_once) {
-      const std::size_t end = std::min(begin + requests_at_once, singly.size());
+    std::size_t end = 0;
+    for (std::size_t begin = 0; begin < singly.size(); begin = end) {
+      pace_.wait();
+      end = std::min(begin + static_cast<std::size_t>(pace_.items_max(requests_at_once)),
+                     singly.size());
       std::vector<aws::Call> calls;
       for (std::size_t i = begin; i < end; ++i) {
         const auto& [key, plan] = singly[i];
@@ -437,7 +447,6 @@ class Writer final : public BatchWriter {
           calls.push_back({"UpdateItem", std::move(body)});
         }
       }
-      pace_.wait();
       std::vector<Result<aws::Reply>> replies = client_->send(calls);
       for (std::size_t i = 0; i < replies.size(); ++i) {
         TRY(take(*singly[begin + i].first, *singly[begin + i].second, calls[i], replies[i],
@@ -461,10 +470,8 @@ class Writer final : public BatchWriter {
       return client_->to_error(said, call.operation).within("writing the key " + show(key));
     }
     ++applied.written;
-    pace_.pay(1);
-    if (call.operation != "UpdateItem" || store_.spool() == nullptr) return {};
-    ASSIGN_OR_RETURN(const bool followed, store_.spool()->is_followed(table_.name));
-    if (!followed) return {};
+    pace_.pay(units_in(said.body), 1);
+    if (call.operation != "UpdateItem" || !is_followed_) return {};
     // "Attributes" is spelled as an item is.
     std::string body = said.body;
     const std::size_t at = body.find("\"Attributes\"");
@@ -493,7 +500,8 @@ class Writer final : public BatchWriter {
   TableSchema table_;
   std::vector<std::string> columns_;
   std::vector<int> at_;
-  bool whole_ = true;  // it writes every column: an item is replaced
+  bool whole_ = true;         // it writes every column: an item is replaced
+  bool is_followed_ = false;  // at the time of this apply
   Pace& pace_;
   std::unique_ptr<aws::Client> client_;
   ItemReader items_;
@@ -524,99 +532,6 @@ std::string item_digest(const TableSchema& table, const Row& row) {
   std::ranges::sort(whole.fields, {},
                     [](const auto& one) -> const std::string& { return one.first; });
   return digest_hex(canonical({Value(Value::Storage(std::move(whole)))}));
-}
-
-BatchSender::BatchSender(aws::Client& client, Pace& pace, Clock& clock, std::string table)
-    : client_(client), pace_(pace), clock_(clock), table_(std::move(table)) {}
-
-void BatchSender::add(std::string request, const Row* key) {
-  waiting_.push_back({std::move(request), key == nullptr ? std::nullopt : std::optional(*key)});
-}
-
-Status BatchSender::flush() {
-  std::vector<std::vector<Request>> wave;
-  std::size_t bytes = 0;
-  for (Request& request : waiting_) {
-    const bool full = !wave.empty() && wave.back().size() < puts_per_batch &&
-                      bytes + request.json.size() <= bytes_per_batch;
-    if (!full) {
-      if (wave.size() == requests_at_once) TRY(send_wave(std::exchange(wave, {})));
-      wave.emplace_back();
-      bytes = 0;
-    }
-    bytes += request.json.size();
-    wave.back().push_back(std::move(request));
-  }
-  waiting_.clear();
-  return wave.empty() ? Status() : send_wave(std::move(wave));
-}
-
-// A batch can be answered with items left over: it is done only when there are none. A batch that
-// is refused as a whole is halved until the item that is to blame is alone.
-Status BatchSender::send_wave(std::vector<std::vector<Request>> batches) {
-  constexpr int rounds_max = 60;
-  std::vector<std::string> left_over;  // RequestItems as the service gave them back
-  for (int round = 0; !batches.empty() || !left_over.empty(); ++round) {
-    if (round == rounds_max) {
-      return Error{
-          ErrorCode::unavailable,
-          fmt::format("{} takes no more writes: items are left over again and again", table_),
-          "raise its capacity, or say `limits: {wcu: …}`"};
-    }
-    std::vector<aws::Call> calls;
-    for (const std::string& items : left_over) {
-      calls.push_back({"BatchWriteItem",
-                       "{\"RequestItems\":" + items + ",\"ReturnConsumedCapacity\":\"TOTAL\"}"});
-    }
-    const std::size_t fresh = calls.size();
-    for (const std::vector<Request>& batch : batches) {
-      std::string body = "{\"RequestItems\":{" + in_quotes(table_) + ":[";
-      for (std::size_t i = 0; i < batch.size(); ++i) {
-        if (i > 0) body += ',';
-        body += batch[i].json;
-      }
-      calls.push_back({"BatchWriteItem", body + "]},\"ReturnConsumedCapacity\":\"TOTAL\"}"});
-    }
-    pace_.wait();
-    std::vector<Result<aws::Reply>> replies = client_.send(calls);
-    std::vector<std::vector<Request>> halves;
-    std::vector<std::string> again;
-    for (std::size_t i = 0; i < replies.size(); ++i) {
-      if (!replies[i].ok()) return std::move(replies[i]).error();
-      const aws::Reply& reply = replies[i].value();
-      if (!reply.ok() && i >= fresh && batches[i - fresh].size() > 1 &&
-          (reply.error == "ValidationException" || reply.status == 413)) {
-        std::vector<Request>& batch = batches[i - fresh];
-        const auto middle = batch.begin() + std::ssize(batch) / 2;
-        halves.emplace_back(std::make_move_iterator(batch.begin()),
-                            std::make_move_iterator(middle));
-        halves.emplace_back(std::make_move_iterator(middle), std::make_move_iterator(batch.end()));
-        continue;
-      }
-      if (!reply.ok()) {
-        Error error = client_.to_error(reply, "BatchWriteItem");
-        const bool alone =
-            i >= fresh && batches[i - fresh].size() == 1 && batches[i - fresh][0].key;
-        return alone
-                   ? std::move(error).within("writing the key " + show(*batches[i - fresh][0].key))
-                   : error;
-      }
-      const auto body = nlohmann::json::parse(reply.body, nullptr, false);
-      for (const auto& one : body.value("ConsumedCapacity", nlohmann::json::array())) {
-        pace_.pay(one.value("CapacityUnits", 0.0));
-      }
-      const auto unprocessed = body.value("UnprocessedItems", nlohmann::json::object());
-      if (!unprocessed.empty()) again.push_back(unprocessed.dump());
-    }
-    if (!again.empty()) {
-      pace_.throttled();
-      clock_.sleep_for(Milliseconds(std::min(25 << std::min(round, 6), 2'000)));
-    }
-    batches = std::move(halves);
-    left_over = std::move(again);
-    if (!batches.empty()) round = -1;  // halving is progress
-  }
-  return {};
 }
 
 }  // namespace whimbrel::dynamodb

@@ -18,28 +18,6 @@ std::unique_ptr<BatchWriter> make_writer(DynamoStore& store, const TableSchema& 
                                          const std::vector<std::string>& columns);
 std::unique_ptr<InsideCopier> make_raw_copier(DynamoStore& store, DynamoStore& source,
                                               const Mapping& mapping);
-// Sends BatchWriteItem requests, 25 items each, several at once, until nothing is left over.
-class BatchSender {
- public:
-  BatchSender(aws::Client& client, Pace& pace, Clock& clock, std::string table);
-  // `request`: {"PutRequest":…} or {"DeleteRequest":…}; `key` names it for a person.
-  void add(std::string request, const Row* key);
-  // Everything that was added. `refused` names the first item that the service does not take.
-  Status flush();
-
- private:
-  struct Request {
-    std::string json;
-    std::optional<Row> key;
-  };
-  Status send_wave(std::vector<std::vector<Request>> batches);
-
-  aws::Client& client_;
-  Pace& pace_;
-  Clock& clock_;
-  std::string table_;
-  std::vector<Request> waiting_;
-};
 
 // A digest of the whole item, however its attributes are spread over columns.
 std::string item_digest(const TableSchema& table, const Row& row);
