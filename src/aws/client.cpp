@@ -149,6 +149,7 @@ struct Client::Pending {
   int throttled = 0;
   bool refreshed = false;  // credentials, after they had expired
   bool corrected = false;  // the clock
+  Milliseconds skew{0};    // of the clock that it was signed by
   Milliseconds since{0};
   Milliseconds due{0};
 };
@@ -217,12 +218,13 @@ Reply Client::read(HttpResponse answer) {
   return reply;
 }
 
-// The service says what time it is there; corrected once, and for all later calls.
-bool Client::mend_clock(const Reply& reply) {
+// The service says what time it is there; corrected once, and for all later calls. Of several at
+// once each was signed by the wrong one.
+bool Client::mend_clock(const Reply& reply, Milliseconds signed_by) {
   const std::optional<TimePoint> theirs = parse_http_date(reply.header("date"));
   if (!theirs) return false;
   const Milliseconds ahead = *theirs - clock_.now();
-  const Milliseconds off = ahead - skew_;
+  const Milliseconds off = ahead - signed_by;
   if (off < skew_that_matters && off > -skew_that_matters) return false;
   skew_ = ahead;
   return true;
@@ -276,7 +278,7 @@ Client::Verdict Client::judge(Pending& pending, Result<HttpResponse> answer) {
     access_->credentials().forget();
     return Verdict::again;
   }
-  if (is_one_of(skew_types, reply.error) && !pending.corrected && mend_clock(reply)) {
+  if (is_one_of(skew_types, reply.error) && !pending.corrected && mend_clock(reply, pending.skew)) {
     pending.corrected = true;
     return Verdict::again;
   }
@@ -321,6 +323,7 @@ std::vector<Result<Reply>> Client::send(std::span<const Call> calls) {
     std::vector<HttpRequest> requests;
     std::vector<Pending*> sent;
     for (Pending* one : due) {
+      one->skew = skew_;
       Result<HttpRequest> request = prepare(*one->call);
       if (!request.ok()) {
         one->outcome = std::move(request).error();

@@ -120,7 +120,7 @@ class Client {
   Verdict try_again(Pending& pending, Milliseconds base, int tokens, Error why);
   Result<HttpRequest> prepare(const Call& call);
   static Reply read(HttpResponse answer);
-  bool mend_clock(const Reply& reply);
+  bool mend_clock(const Reply& reply, Milliseconds signed_by);
 
   std::shared_ptr<Access> access_;
   ServiceKind service_;

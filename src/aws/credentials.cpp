@@ -4,6 +4,7 @@
 #include <openssl/evp.h>
 #include <sys/wait.h>
 
+#include <algorithm>
 #include <array>
 #include <cstdio>
 #include <ctime>
@@ -12,6 +13,7 @@
 #include <sstream>
 
 #include "aws/xml.h"
+#include "base/handle.h"
 #include "base/text.h"
 
 namespace whimbrel::aws {
@@ -19,7 +21,7 @@ namespace whimbrel::aws {
 namespace {
 
 constexpr Milliseconds refresh_before{300'000};
-constexpr int profiles_max = 8;  // a profile that leads to itself is noticed
+constexpr Milliseconds ask_again_after{60'000};  // while the last ones still live
 
 using Found = std::optional<Credentials>;
 
@@ -43,8 +45,10 @@ std::string stripped(std::string text) {
   return text;
 }
 
-// "2026-11-20T20:15:03Z", with or without a fraction or "+00:00".
+// "2026-11-20T20:15:03Z", with or without a fraction or an offset; without a zone, or with a word
+// for one, it is that of UTC.
 std::optional<TimePoint> parse_time(const std::string& text) {
+  if (const auto time = from_iso8601(text)) return time;
   std::tm parts{};
   if (strptime(text.c_str(), "%Y-%m-%dT%H:%M:%S", &parts) == nullptr) return std::nullopt;
   return TimePoint(Milliseconds(std::int64_t{timegm(&parts)} * 1000));
@@ -57,41 +61,78 @@ std::string sha1_hex(const std::string& text) {
   return to_hex(std::string_view(reinterpret_cast<const char*>(digest.data()), size));
 }
 
+// The first of these keys that holds a text; "" when none does.
+std::string text_of(const nlohmann::json& body, std::initializer_list<const char*> names) {
+  for (const char* name : names) {
+    if (body.is_object() && body.contains(name) && body[name].is_string()) return body[name];
+  }
+  return "";
+}
+
 // The JSON that container, machine and process give; they differ in the names of two keys.
 Result<Credentials> from_json(const std::string& text, const std::string& whence) {
   const nlohmann::json body = nlohmann::json::parse(text, nullptr, false);
-  const auto word = [&](std::initializer_list<const char*> names) -> std::string {
-    for (const char* name : names) {
-      if (body.is_object() && body.contains(name) && body[name].is_string()) return body[name];
-    }
-    return "";
-  };
-  Credentials found{word({"AccessKeyId", "accessKeyId"}),
-                    word({"SecretAccessKey", "secretAccessKey"}),
-                    word({"SessionToken", "Token", "sessionToken"}), std::nullopt};
+  Credentials found{text_of(body, {"AccessKeyId", "accessKeyId"}),
+                    text_of(body, {"SecretAccessKey", "secretAccessKey"}),
+                    text_of(body, {"SessionToken", "Token", "sessionToken"}), std::nullopt};
   if (found.access_key.empty() || found.secret_key.empty()) {
     return Error{ErrorCode::refused, whence + " gave no credentials",
                  "its answer has no AccessKeyId and SecretAccessKey"};
   }
-  found.expires = parse_time(word({"Expiration", "expiration"}));
+  found.expires = parse_time(text_of(body, {"Expiration", "expiration"}));
   if (body.contains("expiration") && body["expiration"].is_number_integer()) {
     found.expires = TimePoint(Milliseconds(body["expiration"].get<std::int64_t>()));
   }
   return found;
 }
 
-Result<std::string> output_of(const std::string& command) {
-  std::FILE* pipe = popen((command + " 2>/dev/null").c_str(), "r");  // NOLINT: the user's own words
-  if (pipe == nullptr) return Error{ErrorCode::refused, "no process could be started"};
+std::string read_all(std::FILE* file) {
   std::string text;
   std::array<char, 4096> buffer{};
-  while (const std::size_t size = std::fread(buffer.data(), 1, buffer.size(), pipe)) {
+  while (const std::size_t size = std::fread(buffer.data(), 1, buffer.size(), file)) {
     text.append(buffer.data(), size);
   }
+  return text;
+}
+
+// What it printed; where it failed, the last line of what it said to a person. AWS tells whoever
+// writes such a process that this is shown and holds no secret.
+Result<std::string> output_of(const std::string& command) {
+  using File = std::unique_ptr<std::FILE, FreeWith<std::fclose>>;
+  const File errors(std::tmpfile());
+  const std::string to =
+      errors == nullptr ? "/dev/null" : fmt::format("/dev/fd/{}", fileno(errors.get()));
+  const std::string shell = "exec 2>" + to + "\n" + command;
+  std::FILE* pipe = popen(shell.c_str(), "r");  // NOLINT: the user's own words
+  if (pipe == nullptr) return Error{ErrorCode::refused, "no process could be started"};
+  std::string text = read_all(pipe);
   const int status = pclose(pipe);
   if (WIFEXITED(status) && WEXITSTATUS(status) == 0) return text;
-  return Error{ErrorCode::refused, fmt::format("ended with exit code {}",
-                                               WIFEXITED(status) ? WEXITSTATUS(status) : -1)};
+  std::string said = errors == nullptr ? "" : stripped(read_all(errors.get()));
+  said = said.substr(said.rfind('\n') + 1);
+  return Error{ErrorCode::refused, fmt::format("ended with exit code {}{}{}",
+                                               WIFEXITED(status) ? WEXITSTATUS(status) : -1,
+                                               said.empty() ? "" : ": ", printable(said, 300))};
+}
+
+// Of a profile whose section has them; half of a key is a mistake.
+Result<Found> keys_of(const Section& section, const std::string& profile) {
+  const std::string key = word_of(section, "aws_access_key_id");
+  const std::string secret = word_of(section, "aws_secret_access_key");
+  if (key.empty() && secret.empty()) return Found{};
+  if (key.empty() || secret.empty()) {
+    return Error{ErrorCode::refused,
+                 fmt::format("the AWS profile `{}` has only one half of a key: {} is not set",
+                             profile, key.empty() ? "aws_access_key_id" : "aws_secret_access_key"),
+                 "set both, or none"};
+  }
+  return Found(Credentials{key, secret, word_of(section, "aws_session_token"), std::nullopt});
+}
+
+// By the keys of another profile, or of a place. With web identity the token is enough.
+bool takes_role_of_another(const Section& section) {
+  return !word_of(section, "role_arn").empty() &&
+         word_of(section, "web_identity_token_file").empty();
 }
 
 }  // namespace
@@ -108,12 +149,15 @@ CredentialsSource::CredentialsSource(Environment environment, SharedConfig confi
 
 Result<Credentials> CredentialsSource::get() {
   const std::lock_guard lock(mutex_);
-  const bool fresh =
-      known_ && (!known_->expires || clock_.now() + refresh_before < *known_->expires);
-  if (fresh) return *known_;
+  const TimePoint now = clock_.now();
+  const bool fresh = known_ && (!known_->expires || now + refresh_before < *known_->expires);
+  const bool lives = known_ && (!known_->expires || now < *known_->expires);
+  // Whoever had nothing better a moment ago is not asked for each request.
+  if (fresh || (lives && clock_.monotonic() < asked_ + ask_again_after)) return *known_;
+  asked_ = clock_.monotonic();
   Result<Credentials> found = find();
   // What still lives is better than nothing.
-  if (!found.ok() && known_ && known_->expires && clock_.now() < *known_->expires) return *known_;
+  if (!found.ok() && lives) return *known_;
   if (!found.ok()) return found;
   known_ = std::move(found).value();
   return *known_;
@@ -134,12 +178,16 @@ Result<Credentials> CredentialsSource::find() {
   Found found;
   if (!by_profile) {
     ASSIGN_OR_RETURN(found, from_environment());
-    if (!found) {
+    // The AWS CLI puts the role of a profile before web identity, and its keys behind.
+    const auto profile = config_.profiles.find(place_.profile);
+    const bool by_role =
+        profile != config_.profiles.end() && takes_role_of_another(profile->second);
+    if (!found && !by_role) {
       ASSIGN_OR_RETURN(found, from_web_identity());
     }
   }
   if (!found) {
-    ASSIGN_OR_RETURN(found, from_profile(place_.profile, 0));
+    ASSIGN_OR_RETURN(found, from_profile(place_.profile, {}));
   }
   if (!found && !by_profile) {
     ASSIGN_OR_RETURN(found, from_container());
@@ -188,25 +236,27 @@ Result<Found> CredentialsSource::from_web_identity() {
   return Found(std::move(found));
 }
 
-Result<Found> CredentialsSource::from_profile(const std::string& name, int depth) {
+// `through` are the profiles that have named it as their source, the last one last.
+Result<Found> CredentialsSource::from_profile(const std::string& name,
+                                              const std::vector<std::string>& through) {
   const auto it = config_.profiles.find(name);
   if (it == config_.profiles.end()) return Found{};
-  if (depth > profiles_max) {
+  const Section& section = it->second;
+  ASSIGN_OR_RETURN(const Found keys, keys_of(section, name));
+  // It may name itself, as the one that has the keys.
+  const bool again = std::ranges::find(through, name) != through.end();
+  if (again && !(keys && through.back() == name)) {
     return Error{ErrorCode::refused,
                  fmt::format("the AWS profile `{}` leads to itself by source_profile", name)};
   }
-  const Section& section = it->second;
   const std::string role = word_of(section, "role_arn");
-  if (!role.empty() && !word_of(section, "source_profile").empty()) {
+  // Whose keys are taken as a source takes no role before.
+  const bool by_role = takes_role_of_another(section) && (through.empty() || !keys);
+  if (by_role && !word_of(section, "source_profile").empty()) {
     const std::string source = word_of(section, "source_profile");
-    Found with;
-    if (source == name && !word_of(section, "aws_access_key_id").empty()) {
-      with = Credentials{word_of(section, "aws_access_key_id"),
-                         word_of(section, "aws_secret_access_key"),
-                         word_of(section, "aws_session_token"), std::nullopt};
-    } else {
-      ASSIGN_OR_RETURN(with, from_profile(source, depth + 1));
-    }
+    std::vector<std::string> further = through;
+    further.push_back(name);
+    ASSIGN_OR_RETURN(const Found with, from_profile(source, further));
     if (!with) {
       return Error{ErrorCode::refused,
                    fmt::format("the source_profile `{}` of the AWS profile `{}` has no credentials",
@@ -216,12 +266,18 @@ Result<Found> CredentialsSource::from_profile(const std::string& name, int depth
     origin_ = "profile " + name;
     return Found(std::move(found));
   }
-  if (!role.empty() && !word_of(section, "credential_source").empty()) {
+  if (by_role && !word_of(section, "credential_source").empty()) {
     ASSIGN_OR_RETURN(const Credentials with,
                      from_named_source(word_of(section, "credential_source"), name));
     ASSIGN_OR_RETURN(Credentials found, assume_role(role, section, with));
     origin_ = "profile " + name;
     return Found(std::move(found));
+  }
+  if (by_role) {
+    return Error{
+        ErrorCode::refused,
+        fmt::format("the AWS profile `{}` has a role_arn, and nobody to take the role", name),
+        "add source_profile or credential_source to it"};
   }
   if (!role.empty() && !word_of(section, "web_identity_token_file").empty()) {
     const std::optional<std::string> token = read_text(word_of(section, "web_identity_token_file"));
@@ -241,11 +297,9 @@ Result<Found> CredentialsSource::from_profile(const std::string& name, int depth
     origin_ = "profile " + name + ", by SSO";
     return Found(std::move(found));
   }
-  if (!word_of(section, "aws_access_key_id").empty()) {
+  if (keys) {
     origin_ = "profile " + name;
-    return Found(Credentials{word_of(section, "aws_access_key_id"),
-                             word_of(section, "aws_secret_access_key"),
-                             word_of(section, "aws_session_token"), std::nullopt});
+    return keys;
   }
   if (!word_of(section, "credential_process").empty()) {
     ASSIGN_OR_RETURN(Credentials found, from_process(word_of(section, "credential_process"), name));
@@ -305,8 +359,8 @@ Result<Credentials> CredentialsSource::from_sso(const Section& section,
                  login};
   }
   const nlohmann::json cached = nlohmann::json::parse(*text, nullptr, false);
-  const std::string token = cached.is_object() ? cached.value("accessToken", "") : "";
-  const auto expires = parse_time(cached.is_object() ? cached.value("expiresAt", "") : "");
+  const std::string token = text_of(cached, {"accessToken"});
+  const auto expires = parse_time(text_of(cached, {"expiresAt"}));
   if (token.empty() || !expires || *expires <= clock_.now()) {
     return Error{ErrorCode::refused, "the login of the AWS profile `" + profile + "` has expired",
                  login};

@@ -1,15 +1,17 @@
 // Where credentials come from, in the order that users of AWS's tools expect: the environment, web
-// identity, the profile (keys, source_profile and role_arn, credential_process, SSO), the
-// container, the machine (IMDSv2).
+// identity (behind a profile that takes a role), the profile (source_profile and role_arn, SSO,
+// keys, credential_process), the container, the machine (IMDSv2). A profile that a store names is
+// asked alone.
 //
-// Refreshed five minutes before they expire, and when a service says that they have. No text that
-// leaves here holds a secret. Threads: any, one mutex.
+// Refreshed five minutes before they expire, at most once a minute, and when a service says that
+// they have. No text that leaves here holds a secret. Threads: any, one mutex.
 #pragma once
 
 #include <memory>
 #include <mutex>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "aws/http.h"
 #include "aws/profile.h"
@@ -41,7 +43,8 @@ class CredentialsSource {
   Result<Credentials> find();
   Result<std::optional<Credentials>> from_environment();
   Result<std::optional<Credentials>> from_web_identity();
-  Result<std::optional<Credentials>> from_profile(const std::string& name, int depth);
+  Result<std::optional<Credentials>> from_profile(const std::string& name,
+                                                  const std::vector<std::string>& through);
   Result<std::optional<Credentials>> from_container();
   Result<std::optional<Credentials>> from_machine();
   Result<Credentials> from_process(const std::string& command, const std::string& profile);
@@ -63,6 +66,7 @@ class CredentialsSource {
   Clock& clock_;
   mutable std::mutex mutex_;
   std::optional<Credentials> known_;
+  Milliseconds asked_{0};  // when they were looked for, of the clock that never goes back
   std::string origin_;
 };
 

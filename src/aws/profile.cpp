@@ -23,14 +23,20 @@ std::string trim(std::string_view text) {
   return std::string(text);
 }
 
+// `[profile 'two words']`: the AWS CLI writes it so where a name has spaces.
+std::string unquoted(const std::string& name) {
+  const bool quoted = name.size() > 1 && name.front() == name.back() &&
+                      (name.front() == '\'' || name.front() == '"');
+  return quoted ? name.substr(1, name.size() - 2) : name;
+}
+
 Section* section_for(const std::string& header, bool is_credentials, SharedConfig& config) {
+  // `[x]` is a profile in credentials; in config only the default one goes without the word.
+  if (is_credentials || header == "default") return &config.profiles[header];
   const std::size_t space = header.find_first_of(" \t");
   const std::string word = header.substr(0, space);
-  const std::string name = space == std::string::npos ? "" : trim(header.substr(space));
-  if (name.empty()) {
-    // `[x]` is a profile in credentials; in config only the default one goes without the word.
-    return is_credentials || header == "default" ? &config.profiles[header] : nullptr;
-  }
+  const std::string name = space == std::string::npos ? "" : unquoted(trim(header.substr(space)));
+  if (name.empty()) return nullptr;
   if (word == "profile") return &config.profiles[name];
   if (word == "sso-session") return &config.sso_sessions[name];
   if (word == "services") return &config.services[name];
@@ -193,19 +199,22 @@ Result<Place> find_place(const Environment& environment, const SharedConfig& con
   }
   place.ca_bundle = environment("AWS_CA_BUNDLE");
   if (place.ca_bundle.empty()) place.ca_bundle = of_profile("ca_bundle");
-  if (environment("AWS_IGNORE_CONFIGURED_ENDPOINT_URLS") != "true") {
+  std::string ignored = environment("AWS_IGNORE_CONFIGURED_ENDPOINT_URLS");
+  if (ignored.empty()) ignored = of_profile("ignore_configured_endpoint_urls");
+  if (ascii_lower(ignored) != "true") {
+    const std::string all = environment("AWS_ENDPOINT_URL");
     const auto own = config.services.find(of_profile("services"));
     for (const ServiceName& one : services) {
       std::string url = environment(std::string("AWS_ENDPOINT_URL_") + one.variable);
-      if (url.empty() && own != config.services.end()) {
+      // What the environment says of all services comes before what the files say of one.
+      if (url.empty() && all.empty() && own != config.services.end()) {
         const auto it = own->second.find(std::string(one.section) + ".endpoint_url");
         if (it != own->second.end()) url = it->second;
       }
       if (!url.empty()) place.endpoints[one.signing] = url;
     }
-    std::string all = environment("AWS_ENDPOINT_URL");
-    if (all.empty()) all = of_profile("endpoint_url");
-    if (!all.empty()) place.endpoints[""] = all;
+    const std::string of_all = all.empty() ? of_profile("endpoint_url") : all;
+    if (!of_all.empty()) place.endpoints[""] = of_all;
   }
   if (!endpoint.empty()) {
     for (const char* service : {"dynamodb", "streams.dynamodb", "s3"}) {
