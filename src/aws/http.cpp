@@ -233,6 +233,7 @@ UrlParts split_url(std::string_view url) {
   if (at != std::string_view::npos) url.remove_prefix(at + 3);
   at = url.find_first_of("/?");
   parts.host = std::string(url.substr(0, at));
+  parts.host.erase(0, parts.host.rfind('@') + 1);
   url = at == std::string_view::npos ? std::string_view() : url.substr(at);
   at = url.find('?');
   parts.path = std::string(url.substr(0, at));

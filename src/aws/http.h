@@ -68,7 +68,8 @@ class HttpPool {
 // One request, one answer.
 Result<HttpResponse> send_one(Http& http, const HttpRequest& request);
 
-// scheme, host (with a port that is not the scheme's own) and path of a URL.
+// scheme, host (with a port that is not the scheme's own, without a name and a password) and path
+// of a URL.
 struct UrlParts {
   std::string scheme;
   std::string host;

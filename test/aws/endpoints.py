@@ -102,6 +102,14 @@ def a_certificate_of_ones_own_is_trusted_where_it_is_named():
     server.close()
 
 
+def a_password_in_an_endpoint_is_not_told():
+    files()
+    answer = ask({**HERE, **keys_of("env"), "AWS_ENDPOINT_URL": "http://user:%spassword@127.0.0.1:1" % SECRET})
+    assert "http://127.0.0.1:1 did not answer" in answer.text, answer
+    answer = ask({**HERE, **keys_of("env"), "AWS_ENDPOINT_URL": AMAZON.url.replace("//", "//user:%spassword@" % SECRET)})
+    assert [(one["key"], one["host"]) for one in answer.asked] == [("env", AMAZON.url[7:])], answer
+
+
 def a_proxy_is_used_and_left_out():
     files()
     trusted, both = certificate("IP:127.0.0.1,DNS:somewhere.test")
@@ -122,4 +130,5 @@ def a_proxy_is_used_and_left_out():
 
 
 if __name__ == "__main__":
-    main(the_region_is_found, the_endpoint_is_botocores, a_certificate_of_ones_own_is_trusted_where_it_is_named, a_proxy_is_used_and_left_out)
+    main(the_region_is_found, the_endpoint_is_botocores, a_certificate_of_ones_own_is_trusted_where_it_is_named,
+         a_password_in_an_endpoint_is_not_told, a_proxy_is_used_and_left_out)

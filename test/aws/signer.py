@@ -57,6 +57,7 @@ class Generator:
     def host(self):
         scheme = self.random.choice(["http", "https", "https"])
         name = self.random.choice(["dynamodb.eu-west-1.amazonaws.com", "localhost", "127.0.0.1", "[::1]", "a.b-c.example", "x"])
+        name = self.random.choice(["", "", "", "", "user:password@"]) + name
         return "%s://%s%s" % (scheme, name, self.random.choice(["", "", ":80", ":443", ":8000", ":8443", ":4430", ":8"]))
 
     def key(self):
