@@ -53,14 +53,14 @@ class DynamoClient:
     def scan(self, table):
         return map(row_of, self.items(table))
 
-    def items(self, table):
-        more = {}
+    def items(self, table, **more):
+        """`more` goes into each call as it is: a segment, for example."""
         while True:
             page = self.call("Scan", TableName=table, ConsistentRead=True, **more)
             yield from page["Items"]
             if "LastEvaluatedKey" not in page:
                 return
-            more = {"ExclusiveStartKey": page["LastEvaluatedKey"]}
+            more["ExclusiveStartKey"] = page["LastEvaluatedKey"]
 
 
 def item_of(row):

@@ -17,10 +17,10 @@ def plus(*values):
     return None if any(value is None for value in values) else sum(values)
 
 
-def verdict(value, limit):
+def verdict(value, limit, least=False):
     if value is None:
         return "not measured"
-    return "met" if value <= limit else "NOT met"
+    return "met" if (value >= limit if least else value <= limit) else "NOT met"
 
 
 # --- tables ---------------------------------------------------------------------------------------
@@ -46,10 +46,10 @@ def figure(value, form="{:.2f}"):
 
 
 def goal_table(goals):
-    """Of (what, measured or None, limit, how it is written)."""
+    """Of (what, measured or None, limit, how it is written); a fifth, True: that at least."""
     return table(["goal", "measured", "limit", ""],
                  [[what, figure(value, form), form.format(limit).replace("off by ", ""),
-                   verdict(value, limit)] for what, value, limit, form in goals])
+                   verdict(value, limit, *least)] for what, value, limit, form, *least in goals])
 
 
 def of_the_machine(machine):
