@@ -881,6 +881,14 @@ class Binder {
   void archive_name() {
     const std::string& name = migration_.finish.rename_source_to;
     if (name.empty() || begun_with_ || migration_.moves.empty()) return;
+    for (const Move& move : migration_.moves) {
+      if (move.source->capabilities().renames) continue;
+      diagnostics_.add(plan_.rename_at,
+                       fmt::format("{} cannot give a table another name",
+                                   move.from.substr(0, move.from.find('/'))),
+                       "leave `rename_source_to` out; `finish` archives a table before it goes");
+      return;
+    }
     const bool is_a_target = std::ranges::any_of(migration_.moves, [&](const Move& move) {
       return move.target == migration_.moves.front().source &&
              ascii_iequals(move.mapping.target.name, name);

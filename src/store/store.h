@@ -41,6 +41,8 @@ struct Capabilities {
   bool locks_tables = false;     // a writer waits for its own table only, and a hold is a lock
   bool keeps_copies = false;     // of its tables, in a schema of its own
   bool logs = false;             // what was done, in a table
+  bool renames = true;           // a table can get another name
+  bool counts_changes = true;    // Applied tells a row that was so already from one it changed
 };
 
 // What a plan says of a store besides its URL.
@@ -70,7 +72,7 @@ struct ChunkLimits {
 };
 
 struct ChunkOfRows {
-  std::vector<Row> rows;  // in key order, with all columns of the schema
+  std::vector<Row> rows;  // in the store's own order of keys, with all columns of the schema
   KeyRange range;         // `through` is unset when the table's end was reached
 };
 
@@ -95,7 +97,7 @@ struct Change {
 };
 struct Applied {
   std::int64_t written = 0;  // rows inserted, changed or deleted
-  std::int64_t skipped = 0;  // already as they should be
+  std::int64_t skipped = 0;  // already as they should be; see Capabilities::counts_changes
   std::int64_t refused = 0;  // `only_if` was no longer true
   // Rows of the table that are not among the changes and hold a value that has to be unique:
   // nothing was applied. They may only be out of date: who applies adds their changes and tries
@@ -245,13 +247,16 @@ class Catalog {
 struct KeyChange {
   std::string table;
   Row key;
-  bool own = false;      // written by a BatchWriter of ours, not by the application
+  // Written by a BatchWriter of ours, not by the application. Once the application has written this
+  // key, too, a store may call any change of it the application's.
+  bool own = false;
   bool removed = false;  // the row was deleted; it may have come back since
 };
 struct ChangeBatch {
-  std::vector<KeyChange> changes;  // in commit order; the same key may come again
-  std::string position;            // where to read on
-  bool at_end = false;             // everything committed before the call has been read
+  // In commit order, those of one key at least; the same key may come again.
+  std::vector<KeyChange> changes;
+  std::string position;  // where to read on
+  bool at_end = false;   // everything committed before the call has been read
   // How many notes of the feed these changes stand for, of which `waiting` counts.
   std::int64_t notes() const { return shown ? *shown : std::ssize(changes); }
   std::optional<std::int64_t> shown = std::nullopt;  // set where one note is several changes

@@ -160,6 +160,11 @@ class Application:
 def a_table_moves_under_writers_and_a_kill_and_goes_back(tables, _):
     with World(tables, None) as world:
         before = world.scan(OLD)
+        plan = world.folder / "migration.yaml"
+        as_it_is = plan.read_text()
+        plan.write_text(as_it_is.replace("finish: {after: 1d, keep_source: false}", "finish: {after: 1d, rename_source_to: archived}"))
+        assert "cannot give a table another name" in world.run("check", expect=2)
+        plan.write_text(as_it_is)
         world.run("run", "--dry-run")
         assert NEW not in world.ddb.list_tables()["TableNames"] and world.scan(OLD) == before
         application = Application(world, lambda: OLD)

@@ -21,6 +21,15 @@ namespace {
 constexpr Milliseconds active_max{600'000};
 constexpr std::int64_t item_bytes_max = 400 * 1024;
 
+// The service would call another name a mistake of the request. An ARN names a table, too.
+bool can_be_a_table(const std::string& name) {
+  if (name.starts_with("arn:")) return true;
+  return name.size() >= 3 && name.size() <= 255 && std::ranges::all_of(name, [](char c) {
+           return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
+                  c == '_' || c == '-' || c == '.';
+         });
+}
+
 Error not_sql() {
   return Error{ErrorCode::refused, "DynamoDB speaks no SQL",
                "checks of a table here are `new_rows` or `command`"};
@@ -109,6 +118,8 @@ Capabilities DynamoStore::capabilities() const {
   all.holds = false;
   all.writers_max = 4;
   all.queries = true;
+  all.renames = false;
+  all.counts_changes = false;  // a put says nothing of what was there
   return all;
 }
 
@@ -204,6 +215,7 @@ Error DynamoStore::no_table(const std::string& table) {
 }
 
 Result<json> DynamoStore::describe_table(const std::string& table) {
+  if (!can_be_a_table(table)) return no_table(table);
   Result<json> reply = ask_table("DescribeTable", {{"TableName", table}});
   if (!reply.ok() && reply.error().code == ErrorCode::not_found) return no_table(table);
   if (!reply.ok()) return reply;
@@ -363,8 +375,8 @@ Status DynamoStore::rename(const std::string& table, const std::string&) {
                "leave `rename_source_to` out; `finish` archives a table before it deletes it"};
 }
 
-Status DynamoStore::retire(const std::vector<const Mapping*>& mappings,
-                           const std::string& rename_to, bool view) {
+Status DynamoStore::can_retire(const std::vector<const Mapping*>& mappings,
+                               const std::string& rename_to, bool view) {
   if (!rename_to.empty()) return rename(mappings.front()->source.name, rename_to);
   if (view) return Error{ErrorCode::refused, "DynamoDB has no views", "leave `view` out"};
   for (const Mapping* mapping : mappings) {
@@ -377,8 +389,14 @@ Status DynamoStore::retire(const std::vector<const Mapping*>& mappings,
                    "lift the protection by hand when it may go, or say `keep_source: true`",
                    "the table was not touched"};
     }
-    TRY(drop(mapping->source.name));
   }
+  return {};
+}
+
+Status DynamoStore::retire(const std::vector<const Mapping*>& mappings,
+                           const std::string& rename_to, bool view) {
+  TRY(can_retire(mappings, rename_to, view));
+  for (const Mapping* mapping : mappings) TRY(drop(mapping->source.name));
   return {};
 }
 

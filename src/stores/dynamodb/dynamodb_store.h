@@ -108,6 +108,8 @@ class DynamoStore final : public Store, private Catalog, private Capture, privat
   Status rename(const std::string& table, const std::string& to) override;
   Status retire(const std::vector<const Mapping*>& mappings, const std::string& rename_to,
                 bool view) override;
+  Status can_retire(const std::vector<const Mapping*>& mappings, const std::string& rename_to,
+                    bool view) override;
   Status revive(const std::string& table, const std::string& archived_as) override;
 
   // Capture

@@ -48,6 +48,16 @@ Error lost(const std::string& table, const std::string& why) {
 
 std::int64_t now_ms(Clock& clock) { return clock.now().time_since_epoch().count(); }
 
+Milliseconds unread(const FollowedTable& about, std::int64_t now) {
+  return Milliseconds(now - std::max(about.read_at_ms, about.since_ms));
+}
+
+// The stream of what DescribeTable says; "" where there is none.
+std::string stream_of(const json& table) {
+  const json about = table.value("StreamSpecification", json::object());
+  return about.value("StreamEnabled", false) ? table.value("LatestStreamArn", "") : "";
+}
+
 Error no_links() {
   return Error{ErrorCode::refused, "DynamoDB has no triggers that could keep two tables equal",
                "say `sync: capture`"};
@@ -63,15 +73,23 @@ Result<std::string> DynamoStore::start(const std::string& feed,
     const auto it = std::ranges::find(known, table, &FollowedTable::table);
     FollowedTable about = it == known.end() ? FollowedTable{table, "", false, 0, 0} : *it;
     ASSIGN_OR_RETURN(json there, describe_table(table));
-    const bool enabled =
-        there.value("StreamSpecification", json::object()).value("StreamEnabled", false);
-    if (enabled && about.stream == there.value("LatestStreamArn", "")) continue;
+    const std::string stream = stream_of(there);
+    const bool is_fresh = unread(about, now_ms(clock_)) <= memory_of_a_stream;
+    if (!stream.empty() && about.stream == stream && is_fresh) continue;
+    const bool is_another = !about.stream.empty() && about.stream != stream;
+    if (is_another || !is_fresh) {  // mended: it tells what is written from now on
+      about.since_ms = now_ms(clock_);
+      about.read_at_ms = 0;
+    }
+    about.made_by_us = stream.empty() || (about.made_by_us && !is_another);
     // Whose stream it is has to be known before it is made: a crash in between must not leave it.
-    if (about.since_ms == 0) about.since_ms = now_ms(clock_);
-    about.made_by_us = about.made_by_us || !enabled;
-    about.stream = enabled ? there.value("LatestStreamArn", "") : "";
+    about.stream = "";
     TRY(spool->follow(feed, about));
-    if (enabled) continue;
+    if (!stream.empty()) {
+      about.stream = stream;
+      TRY(spool->follow(feed, about));
+      continue;
+    }
     TRY(ask_table("UpdateTable",
                   {{"TableName", table},
                    {"StreamSpecification",
@@ -95,14 +113,13 @@ Status DynamoStore::stop(const std::string& feed) {
   ASSIGN_OR_RETURN(const std::vector<FollowedTable> known, spool->followed(feed));
   for (const FollowedTable& one : known) {
     if (!one.made_by_us) continue;
+    ASSIGN_OR_RETURN(const bool others, spool->hand_over(feed, one.table));
+    if (others) continue;
     const Result<json> there = describe_table(one.table);
     if (!there.ok() && there.error().code == ErrorCode::not_found) continue;
     if (!there.ok()) return there.error();
-    const bool enabled =
-        there.value().value("StreamSpecification", json::object()).value("StreamEnabled", false);
-    const bool is_ours =
-        one.stream.empty() || one.stream == there.value().value("LatestStreamArn", "");
-    if (!enabled || !is_ours) continue;
+    const std::string stream = stream_of(there.value());
+    if (stream.empty() || (!one.stream.empty() && one.stream != stream)) continue;
     TRY(ask_table("UpdateTable",
                   {{"TableName", one.table}, {"StreamSpecification", {{"StreamEnabled", false}}}}));
     TRY(wait_until_active(one.table));
@@ -118,11 +135,8 @@ Result<bool> DynamoStore::feed_is_whole(const std::string& feed,
     const auto it = std::ranges::find(known, table, &FollowedTable::table);
     if (it == known.end() || it->stream.empty()) return false;
     ASSIGN_OR_RETURN(const json there, describe_table(table));
-    const bool enabled =
-        there.value("StreamSpecification", json::object()).value("StreamEnabled", false);
-    if (!enabled || there.value("LatestStreamArn", "") != it->stream) return false;
-    const Milliseconds unread(now_ms(clock_) - std::max(it->read_at_ms, it->since_ms));
-    if (unread > memory_of_a_stream) return false;
+    if (stream_of(there) != it->stream) return false;
+    if (unread(*it, now_ms(clock_)) > memory_of_a_stream) return false;
   }
   return true;
 }
@@ -234,11 +248,11 @@ Status DynamoStore::open_iterators(Feed& feed, Followed& table) {
 // One look at each open shard of a table. True when each of them is at its end.
 Result<bool> DynamoStore::take_in(const std::string& name, Feed& feed, Followed& table) {
   const std::int64_t looked_ms = now_ms(clock_);
-  const Milliseconds unread(looked_ms - std::max(table.about.read_at_ms, table.about.since_ms));
-  if (unread > memory_of_a_stream) {
+  const Milliseconds unread_for = unread(table.about, looked_ms);
+  if (unread_for > memory_of_a_stream) {
     return lost(table.about.table,
                 fmt::format("a stream remembers 24 h, and it was not read for {}",
-                            to_duration_text(unread)));
+                            to_duration_text(unread_for)));
   }
   TRY(list_shards(feed, table));
   TRY(open_iterators(feed, table));

@@ -44,7 +44,9 @@ class RawCopier final : public InsideCopier {
                                 const ChunkLimits& limits) override {
     Row places = places_from(after);
     std::vector<std::size_t> scanned;
-    for (std::size_t i = 1; i < places.size() && scanned.size() < scans_at_once; ++i) {
+    const auto scans_max = static_cast<std::size_t>(
+        std::clamp<std::int64_t>(limits.rows_max, 1, std::int64_t{scans_at_once}));
+    for (std::size_t i = 1; i < places.size() && scanned.size() < scans_max; ++i) {
       if (places[i].kind() != Kind::boolean) scanned.push_back(i);
     }
     InsideCopy copy;

@@ -20,9 +20,9 @@ namespace {
 constexpr std::int64_t keys_per_batch = 100;  // of BatchGetItem
 constexpr std::int64_t requests_at_once = 16;
 constexpr std::int64_t count_segments = 8;
-// An item with more than this is not compared attribute by attribute in a condition.
-constexpr std::size_t conditions_max = 80;
-constexpr std::size_t condition_bytes_max = 100'000;
+// The service takes 300 operators and 4 KB in one expression.
+constexpr std::size_t conditions_max = 120;
+constexpr std::size_t expression_bytes_max = 4'000;
 
 // The filter of a scan: members of the request, or "" where the service sees things otherwise.
 class Filter {
@@ -129,6 +129,7 @@ class Reader final : public SnapshotReader {
       from = std::move(page.last_key);
     } while (chunk.rows.empty() && from);
     chunk.range.through = std::move(from);
+    cut(chunk, limits.bytes_max);
     return chunk;
   }
 
@@ -162,8 +163,9 @@ class Reader final : public SnapshotReader {
       for (std::size_t i = 0; i < at.size(); ++i) {
         if (ended[i]) continue;
         calls.push_back(
-            {"Scan", fmt::format(R"({{"TableName":{},"Select":"COUNT","Segment":{},"Limit":{},)"
-                                 R"("TotalSegments":{},"ReturnConsumedCapacity":"TOTAL"{}}})",
+            {"Scan", fmt::format(R"({{"TableName":{},"Select":"COUNT","ConsistentRead":true,)"
+                                 R"("Segment":{},"Limit":{},"TotalSegments":{},)"
+                                 R"("ReturnConsumedCapacity":"TOTAL"{}}})",
                                  in_quotes(table_.name), i, each, at.size(),
                                  at[i].empty() ? "" : ",\"ExclusiveStartKey\":" + at[i])});
         of.push_back(i);
@@ -183,6 +185,17 @@ class Reader final : public SnapshotReader {
   }
 
  private:
+  // A page is as large as the service likes; what is too much of it is read again.
+  void cut(ChunkOfRows& chunk, std::int64_t bytes_max) const {
+    std::int64_t bytes = 0;
+    for (std::size_t i = 0; i + 1 < chunk.rows.size(); ++i) {
+      bytes += size_of(chunk.rows[i]);
+      if (bytes < bytes_max) continue;
+      chunk.rows.resize(i + 1);
+      chunk.range.through = key_of(chunk.rows.back(), key_);
+    }
+  }
+
   // A wave of requests; what was left over, or has not been asked yet, is in `asked` afterwards.
   Status ask(std::vector<std::string>& asked,
              const std::map<Row, std::vector<std::size_t>, RowLess>& wanted,
@@ -226,13 +239,15 @@ class Reader final : public SnapshotReader {
   std::vector<int> key_;
 };
 
-// A condition that holds only while the item is still this one, as far as its attributes go.
+// A condition that holds only while the item is still this one: as far as it names attributes, and
+// has room for them. One that came since is not seen by it.
 struct ItemCondition {
   std::string expression;
   std::string names;   // "#c0":"a",…
   std::string values;  // ":c0":{…},…
 
   void add(const std::string& name, const Value& value) {
+    if (is_full()) return;
     const std::size_t number = count++;
     if (!names.empty()) names += ',';
     if (!values.empty()) values += ',';
@@ -243,11 +258,16 @@ struct ItemCondition {
     expression += fmt::format("#c{0} = :c{0}", number);
   }
   void is_missing(const std::string& name) {
+    if (is_full()) return;
     const std::size_t number = count++;
     if (!names.empty()) names += ',';
     if (!expression.empty()) expression += " AND ";
     names += fmt::format("\"#c{}\":{}", number, in_quotes(name));
     expression += fmt::format("attribute_not_exists(#c{})", number);
+  }
+  bool is_full() const {
+    constexpr std::size_t longest = 40;  // of what is added
+    return count == conditions_max || expression.size() + longest > expression_bytes_max;
   }
   std::size_t count = 0;
 };
@@ -265,6 +285,7 @@ class Writer final : public BatchWriter {
     for (const ColumnSchema& column : table.columns) {
       whole_ = whole_ && std::ranges::count(columns, column.name) > 0;
     }
+    writes_rest_ = std::ranges::count(columns, table.rest_column) > 0;
   }
 
   Result<Applied> apply(std::span<const Change> changes) override {
@@ -283,7 +304,7 @@ class Writer final : public BatchWriter {
     ASSIGN_OR_RETURN(is_followed_, is_followed());
     if (is_followed_) TRY(note_own(plans));
     BatchSender batch(*client_, pace_, store_.clock(), table_.name);
-    std::vector<std::pair<const Row*, const Plan*>> singly;
+    std::vector<Planned> singly;
     for (const auto& [key, plan] : plans) {
       if (plan.only_if || (plan.values != nullptr && !whole_)) {
         singly.emplace_back(&key, &plan);
@@ -307,6 +328,12 @@ class Writer final : public BatchWriter {
     const Row* values = nullptr;  // null: the item goes
     bool empties = false;         // nothing of the item before may stay
     std::optional<std::optional<Row>> only_if;
+  };
+  using Planned = std::pair<const Row*, const Plan*>;
+  struct Seen {
+    const Row* key;
+    const Plan* plan;
+    std::optional<Row> now;  // the item, where it was looked at and is there
   };
 
   // The whole row that this writer leaves, where it writes all of it.
@@ -357,7 +384,8 @@ class Writer final : public BatchWriter {
 
   // Only the writer's columns; what else the item has stays.
   Result<std::string> update_request(const Row& key, const Plan& plan,
-                                     const ItemCondition& condition) {
+                                     const ItemCondition& condition,
+                                     const std::optional<Row>& now) {
     std::string sets;
     std::string removes;
     std::string names;
@@ -378,9 +406,21 @@ class Writer final : public BatchWriter {
       if (table_.is_key(columns_[i])) continue;
       if (columns_[i] != table_.rest_column) {
         assign(columns_[i], (*plan.values)[i]);
-      } else if (const auto* map = (*plan.values)[i].get_if<Map>()) {
+        continue;
+      }
+      std::set<std::string> stays;
+      if (const auto* map = (*plan.values)[i].get_if<Map>()) {
         for (const auto& [name, field] : map->fields) {
-          if (table_.column_index(name) < 0) assign(name, field);
+          if (table_.column_index(name) >= 0) continue;
+          assign(name, field);
+          stays.insert(name);
+        }
+      }
+      if (!now) continue;
+      const auto at = static_cast<std::size_t>(table_.column_index(table_.rest_column));
+      if (const auto* map = (*now)[at].get_if<Map>()) {
+        for (const auto& [name, field] : map->fields) {
+          if (!stays.contains(name)) assign(name, Value());
         }
       }
     }
@@ -412,27 +452,53 @@ class Writer final : public BatchWriter {
         condition.add(name, value);
       }
     }
-    // DynamoDB takes only so long an expression: then the key alone, looked at just before.
-    if (condition.count > conditions_max || condition.values.size() > condition_bytes_max) {
-      condition = {};
-      for (std::size_t i = 0; i < table_.key.size(); ++i) {
-        const auto at = static_cast<std::size_t>(table_.column_index(table_.key[i]));
-        condition.add(table_.key[i], (*wanted)[at]);
-      }
-    }
     return condition;
   }
 
-  Status write_singly(const std::vector<std::pair<const Row*, const Plan*>>& singly,
-                      Applied& applied) {
-    std::size_t end = 0;
-    for (std::size_t begin = 0; begin < singly.size(); begin = end) {
+  // A condition does not see all of an item, and what is to go has to be known by name.
+  bool needs_a_look(const Plan& plan) const {
+    return (plan.only_if && *plan.only_if) || (writes_rest_ && !whole_ && plan.values != nullptr);
+  }
+
+  // Looks at items where that is needed. Those that have to be as they were, and are another one by
+  // now, are counted and left out.
+  Result<std::vector<Seen>> look(std::span<const Planned> planned, Applied& applied) {
+    std::vector<Row> keys;
+    for (const auto& [key, plan] : planned) {
+      if (needs_a_look(*plan)) keys.push_back(*key);
+    }
+    std::vector<std::optional<Row>> rows;
+    if (!keys.empty()) {
+      if (looking_ == nullptr) looking_ = make_reader(store_, table_);
+      ASSIGN_OR_RETURN(rows, looking_->read_keys(keys));
+    }
+    std::vector<Seen> left;
+    std::size_t at = 0;
+    for (const auto& [key, plan] : planned) {
+      std::optional<Row> now;
+      if (needs_a_look(*plan)) now = std::move(rows[at++]);
+      if (plan->only_if && *plan->only_if) {
+        const bool as_wanted =
+            now && item_digest(table_, *now) == item_digest(table_, **plan->only_if);
+        if (!as_wanted) {
+          is_done(*plan, now) ? ++applied.skipped : ++applied.refused;
+          continue;
+        }
+      }
+      left.push_back({key, plan, std::move(now)});
+    }
+    return left;
+  }
+
+  Status write_singly(std::span<const Planned> singly, Applied& applied) {
+    while (!singly.empty()) {
       pace_.wait();
-      end = std::min(begin + static_cast<std::size_t>(pace_.items_max(requests_at_once)),
-                     singly.size());
+      const auto count =
+          std::min(static_cast<std::size_t>(pace_.items_max(requests_at_once)), singly.size());
+      ASSIGN_OR_RETURN(const std::vector<Seen> wave, look(singly.first(count), applied));
+      singly = singly.subspan(count);
       std::vector<aws::Call> calls;
-      for (std::size_t i = begin; i < end; ++i) {
-        const auto& [key, plan] = singly[i];
+      for (const auto& [key, plan, now] : wave) {
         const ItemCondition condition =
             plan->only_if ? condition_for(*key, *plan->only_if) : ItemCondition();
         if (plan->values == nullptr) {
@@ -443,14 +509,13 @@ class Writer final : public BatchWriter {
           ASSIGN_OR_RETURN(std::string body, put_request(*key, *plan, condition));
           calls.push_back({"PutItem", std::move(body)});
         } else {
-          ASSIGN_OR_RETURN(std::string body, update_request(*key, *plan, condition));
+          ASSIGN_OR_RETURN(std::string body, update_request(*key, *plan, condition, now));
           calls.push_back({"UpdateItem", std::move(body)});
         }
       }
       std::vector<Result<aws::Reply>> replies = client_->send(calls);
       for (std::size_t i = 0; i < replies.size(); ++i) {
-        TRY(take(*singly[begin + i].first, *singly[begin + i].second, calls[i], replies[i],
-                 applied));
+        TRY(take(*wave[i].key, *wave[i].plan, calls[i], replies[i], applied));
       }
     }
     return {};
@@ -462,8 +527,12 @@ class Writer final : public BatchWriter {
     const aws::Reply& said = reply.value();
     if (said.error == "ConditionalCheckFailedException") {
       // A reply that was lost may have been of the write that now stands in the way.
-      ASSIGN_OR_RETURN(const bool done, is_done(key, plan));
-      done ? ++applied.written : ++applied.refused;
+      ASSIGN_OR_RETURN(const std::string found,
+                       client_->call("GetItem", "{\"TableName\":" + in_quotes(table_.name) +
+                                                    ",\"ConsistentRead\":true,\"Key\":" +
+                                                    key_json(table_, key) + "}"));
+      ASSIGN_OR_RETURN(const std::optional<Row> now, items_.one(found));
+      is_done(plan, now) ? ++applied.skipped : ++applied.refused;
       return {};
     }
     if (!said.ok()) {
@@ -482,12 +551,7 @@ class Writer final : public BatchWriter {
     return store_.spool()->note_own(table_.name, {{key, item_digest(table_, *now)}});
   }
 
-  Result<bool> is_done(const Row& key, const Plan& plan) {
-    ASSIGN_OR_RETURN(const std::string reply,
-                     client_->call("GetItem", "{\"TableName\":" + in_quotes(table_.name) +
-                                                  ",\"ConsistentRead\":true,\"Key\":" +
-                                                  key_json(table_, key) + "}"));
-    ASSIGN_OR_RETURN(const std::optional<Row> now, items_.one(reply));
+  bool is_done(const Plan& plan, const std::optional<Row>& now) const {
     if (plan.values == nullptr) return !now;
     if (!now) return false;
     for (std::size_t i = 0; i < at_.size(); ++i) {
@@ -500,11 +564,13 @@ class Writer final : public BatchWriter {
   TableSchema table_;
   std::vector<std::string> columns_;
   std::vector<int> at_;
-  bool whole_ = true;         // it writes every column: an item is replaced
+  bool whole_ = true;  // it writes every column: an item is replaced
+  bool writes_rest_ = false;
   bool is_followed_ = false;  // at the time of this apply
   Pace& pace_;
   std::unique_ptr<aws::Client> client_;
   ItemReader items_;
+  std::unique_ptr<SnapshotReader> looking_;
 };
 
 }  // namespace

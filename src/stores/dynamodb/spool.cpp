@@ -52,10 +52,16 @@ Status Spool::run(const std::string& sql, const Row& parameters) {
 
 Status Spool::follow(const std::string& feed, const FollowedTable& table) {
   const std::lock_guard lock(mutex_);
-  return run("INSERT OR REPLACE INTO followed VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
-             {Value::text(feed), Value::text(table.table), Value::text(table.stream),
-              Value::integer(table.made_by_us ? 1 : 0), Value::integer(table.since_ms),
-              Value::integer(table.read_at_ms)});
+  ASSIGN_OR_RETURN(auto transaction, sqlite::Transaction::begin(*connection_, true));
+  TRY(
+      run("DELETE FROM shards WHERE feed = ?1 AND of = ?2 AND NOT EXISTS (SELECT 1 FROM followed "
+          "WHERE feed = ?1 AND of = ?2 AND stream = ?3)",
+          {Value::text(feed), Value::text(table.table), Value::text(table.stream)}));
+  TRY(run("INSERT OR REPLACE INTO followed VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
+          {Value::text(feed), Value::text(table.table), Value::text(table.stream),
+           Value::integer(table.made_by_us ? 1 : 0), Value::integer(table.since_ms),
+           Value::integer(table.read_at_ms)}));
+  return transaction.commit();
 }
 
 Result<std::vector<FollowedTable>> Spool::followed(const std::string& feed) {
@@ -89,6 +95,17 @@ Status Spool::forget(const std::string& feed) {
   }
   TRY(run("DELETE FROM own WHERE of NOT IN (SELECT of FROM followed)", {}));
   return transaction.commit();
+}
+
+Result<bool> Spool::hand_over(const std::string& feed, const std::string& table) {
+  const std::lock_guard lock(mutex_);
+  const Row parameters = {Value::text(feed), Value::text(table)};
+  ASSIGN_OR_RETURN(const auto others,
+                   connection_->query("SELECT 1 FROM followed WHERE feed <> ?1 AND of = ?2 LIMIT 1",
+                                      parameters));
+  if (others.empty()) return false;
+  TRY(run("UPDATE followed SET made_by_us = 1 WHERE feed <> ?1 AND of = ?2", parameters));
+  return true;
 }
 
 Result<std::vector<ShardPlace>> Spool::shards(const std::string& feed, const std::string& table) {

@@ -45,11 +45,14 @@ class Spool {
  public:
   static Result<std::unique_ptr<Spool>> open(const std::string& path);
 
+  // With another stream than before the places in its shards are forgotten.
   Status follow(const std::string& feed, const FollowedTable& table);
   Result<std::vector<FollowedTable>> followed(const std::string& feed);
   // Feeds that follow this table.
   Result<bool> is_followed(const std::string& table);
   Status forget(const std::string& feed);
+  // A stream that is ours belongs to the other feeds that follow the table; false: there are none.
+  Result<bool> hand_over(const std::string& feed, const std::string& table);
 
   Result<std::vector<ShardPlace>> shards(const std::string& feed, const std::string& table);
   // All of it or nothing.

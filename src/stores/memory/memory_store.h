@@ -43,6 +43,8 @@ class MemoryStore final : public Store, private Catalog, private Capture, privat
   Result<std::unique_ptr<SnapshotReader>> open_reader(const TableSchema& table) override;
   Result<std::unique_ptr<BatchWriter>> open_writer(
       const TableSchema& table, const std::vector<std::string>& columns) override;
+  // It evaluates what others spell.
+  bool copies_inside(const Mapping&, const Store& source) const override { return reaches(source); }
   Result<std::unique_ptr<InsideCopier>> open_inside(const Mapping& mapping,
                                                     const Store& source) override;
   Status claim(const std::string& migration, const std::string& journal) override;
