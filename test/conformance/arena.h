@@ -23,7 +23,7 @@ using Named = std::pair<std::string, Value>;
 
 struct KeyColumn {
   std::string name;
-  std::string type;  // with its collation, as SQL says it
+  std::string type;  // as the store says it, in SQL with its collation
 };
 
 // Old: key, status, result, amount, old_only. New: key, state, document, amount, new_only.
@@ -44,6 +44,8 @@ struct Shape {
   std::function<Row(int)> key_at;  // the i-th key; not in key order
 };
 std::vector<Shape> every_shape();
+// A number for each, not in order, so that the order of keys is the store's work.
+int shuffled(int i);
 
 class Arena {
  public:
@@ -63,6 +65,16 @@ class Arena {
   virtual void let_pass(Milliseconds duration) = 0;
   // What is there besides the application's own tables.
   virtual std::vector<std::string> leftovers() = 0;
+  // Somebody takes away all that feeds live by.
+  virtual void drop_capture() = 0;
+
+  // What tables here are like.
+  virtual Value number(std::int64_t number) const { return Value::integer(number); }
+  virtual std::size_t long_text_bytes() const { return 3'000'000; }
+  // What the target does not take as a state; unset where it takes everything.
+  virtual std::optional<Value> refused_state() const { return std::nullopt; }
+  // Whether a feed knows our write of a key also when the application has written it since.
+  virtual bool knows_own_writes_for_good() const { return true; }
 };
 
 struct Setup {
@@ -72,11 +84,15 @@ struct Setup {
 };
 void PrintTo(const Setup& setup, std::ostream* out);
 std::unique_ptr<Arena> make_memory_arena(const Shape& shape);
+// Of the executable: those that need no server, or those of one that is there.
 std::vector<Setup> every_store();
 
 class Conformance : public ::testing::TestWithParam<Setup> {
  protected:
   void SetUp() override;
+  // Whether the store says that it cannot; asked once, without tables for every test that is
+  // skipped.
+  static bool lacks(bool Capabilities::* ability);
   // Again, where a test has changed the tables.
   void set_up_mapping();
 
@@ -89,6 +105,9 @@ class Conformance : public ::testing::TestWithParam<Setup> {
 
   Row key(int i) const { return shape().key_at(i); }
   Row target_key(int i);
+  Value number(std::int64_t value) const { return arena_->number(value); }
+  // As a plan sees a table: where rows may have values that no column names, those that it names.
+  TableSchema described(const std::string& table);
   // The application inserts, on the old side and on the new one.
   Status insert_old(int i, Value status, Value result, std::int64_t amount);
   Status insert_new(int i, const std::string& state, Value document, std::int64_t amount,
@@ -110,6 +129,7 @@ class Conformance : public ::testing::TestWithParam<Setup> {
   void link() { good(capture().link({the_link()})); }
   // Each old row has its new one with what the mapping gives, and there are no others.
   void expect_in_step();
+  static void expect_same_rows(const std::vector<Row>& a, const std::vector<Row>& b);
   // Writes the image of every old row, as the engine does between two stores.
   void copy_outside();
 

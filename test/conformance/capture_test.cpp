@@ -42,7 +42,7 @@ TEST_P(Feeds, TellEveryWriteOfTheApplication) {
   insert_old_rows(3);
   const std::string begin = start();
   good(insert_old(5, Value(), Value(), 5));
-  good(update_old(1, {{shape().amount, Value::integer(99)}}));
+  good(update_old(1, {{shape().amount, number(99)}}));
   good(arena_->erase(source(), key(2)));
   good(insert_new(7, "new", Value(), 7, Value()));
   const std::vector<KeyChange> changes = of_application(read_from(begin));
@@ -66,8 +66,48 @@ TEST_P(Feeds, TellOurOwnWritesAsOursOrNotAtAll) {
   const std::string begin = start();
   copy_outside();
   EXPECT_TRUE(of_application(read_from(begin)).empty());
+  const std::string position = good(capture().read("feed", begin, 1000)).position;
   good(update_new(1, {{shape().state, Value::text("by the application")}}));
-  EXPECT_EQ(of_application(read_from(begin)).size(), 1U);
+  EXPECT_EQ(of_application(read_from(position)).size(), 1U);
+  const std::vector<KeyChange> told = of_application(read_from(begin));
+  EXPECT_TRUE(tells(told, target(), target_key(1), false));
+  for (const KeyChange& change : told)
+    EXPECT_TRUE(change.table == target() && same(change.key, target_key(1))) << show(change.key);
+  if (arena_->knows_own_writes_for_good()) EXPECT_EQ(told.size(), 1U);
+}
+
+TEST_P(Feeds, TellWhatWeDeleteAsOursToo) {
+  insert_old_rows(4);
+  copy_outside();
+  const std::string begin = start();
+  const auto writer = good(store().open_writer(mapping_.target, mapping_.target.key));
+  good(writer->apply(std::vector<Change>{{target_key(1), std::nullopt, std::nullopt}}));
+  good(arena_->erase(target(), target_key(2)));
+  const std::vector<KeyChange> changes = of_application(read_from(begin));
+  ASSERT_EQ(changes.size(), 1U);
+  EXPECT_TRUE(tells(changes, target(), target_key(2), true));
+}
+
+TEST_P(Feeds, TellEachWriteOnceInTheOrderOfItsKey) {
+  const std::string begin = start();
+  good(insert_old(1, Value(), Value(), 1));
+  good(insert_old(2, Value(), Value(), 1));
+  good(update_old(1, {{shape().amount, number(2)}}));
+  good(arena_->erase(source(), key(1)));
+  good(update_old(2, {{shape().amount, number(2)}}));
+  good(insert_old(1, Value(), Value(), 3));
+  good(arena_->erase(source(), key(2)));
+  for (const std::int64_t changes_max : {1, 2, 100}) {
+    std::vector<bool> of_one;
+    std::vector<bool> of_two;
+    for (const KeyChange& change : read_from(begin, changes_max)) {
+      EXPECT_EQ(change.table, source());
+      EXPECT_FALSE(change.own);
+      (same(change.key, key(1)) ? of_one : of_two).push_back(change.removed);
+    }
+    EXPECT_EQ(of_one, (std::vector{false, false, true, false}));
+    EXPECT_EQ(of_two, (std::vector{false, false, true}));
+  }
 }
 
 TEST_P(Feeds, GoOnWhereTheReaderStopped) {
@@ -124,6 +164,37 @@ TEST_P(Feeds, DoNotHearEachOther) {
   EXPECT_EQ(read_from(begin).size(), 2U);
 }
 
+TEST_P(Feeds, OutliveTheOneThatWasStartedBefore) {
+  start();
+  const std::string begin = good(capture().start("another", {source()}));
+  good(insert_old(1, Value(), Value(), 1));
+  good(capture().stop("feed"));
+  good(insert_old(2, Value(), Value(), 2));
+  EXPECT_TRUE(good(capture().feed_is_whole("another", {source()})));
+  const ChangeBatch batch = good(capture().read("another", begin, 100));
+  EXPECT_EQ(batch.changes.size(), 2U);
+  good(capture().stop("another"));
+  EXPECT_TRUE(arena_->leftovers().empty());
+}
+
+TEST_P(Feeds, AreMendedByStartingThemAgain) {
+  const std::string begin = start();
+  EXPECT_TRUE(good(capture().feed_is_whole("feed", {source(), target()})));
+  good(insert_old(1, Value(), Value(), 1));
+  std::string position = good(capture().read("feed", begin, 100)).position;
+  arena_->drop_capture();
+  EXPECT_FALSE(good(capture().feed_is_whole("feed", {source(), target()})));
+  start();
+  EXPECT_TRUE(good(capture().feed_is_whole("feed", {source(), target()})));
+  arena_->reopen();
+  good(insert_old(2, Value(), Value(), 2));
+  const std::vector<KeyChange> changes = read_from(position);
+  ASSERT_EQ(changes.size(), 1U);
+  EXPECT_TRUE(same(changes[0].key, key(2)));
+  good(capture().stop("feed"));
+  EXPECT_TRUE(arena_->leftovers().empty());
+}
+
 TEST_P(Feeds, LeaveNothingWhenTheyAreStopped) {
   const std::string begin = start();
   good(insert_old(1, Value(), Value(), 1));
@@ -142,11 +213,15 @@ RUN_OVER_EVERY_STORE(Feeds);
 
 class HeldTables : public Conformance {
  protected:
+  void SetUp() override {
+    if (lacks(&Capabilities::holds)) GTEST_SKIP() << "this store holds no writers";
+    Conformance::SetUp();
+  }
   void hold(std::int64_t ms) {
     good(store().holds().hold({source()}, arena_->now() + Milliseconds(ms)));
   }
   bool held() { return good(store().holds().held({source()})); }
-  bool can_write() { return update_old(1, {{shape().amount, Value::integer(++amount_)}}).ok(); }
+  bool can_write() { return update_old(1, {{shape().amount, number(++amount_)}}).ok(); }
 
   std::int64_t amount_ = 0;
 };

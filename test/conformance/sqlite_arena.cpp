@@ -168,6 +168,11 @@ std::vector<Row> SqliteArena::rows(const std::string& table) {
   return ask("SELECT * FROM " + quoted(table));
 }
 
+void SqliteArena::drop_capture() {
+  for (const Row& row : ask("SELECT name FROM sqlite_master WHERE type = 'trigger'"))
+    ask("DROP TRIGGER " + quoted(row[0].get<std::string>()));
+}
+
 std::vector<std::string> SqliteArena::leftovers() {
   std::vector<std::string> names;
   for (const Row& row :

@@ -33,6 +33,8 @@ class SqliteArena final : public Arena {
   TimePoint now() override { return clock_.now(); }
   void let_pass(Milliseconds duration) override { clock_.sleep_for(duration); }
   std::vector<std::string> leftovers() override;
+  void drop_capture() override;
+  std::optional<Value> refused_state() const override { return Value(); }
 
   // The application runs any SQL; an error of SQLite's is `refused` with its words.
   Status run(const std::string& sql, const Row& parameters = {});
