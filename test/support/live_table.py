@@ -141,7 +141,8 @@ class LiveTable:
             if runner.poll() is None:
                 runner.kill()
                 runner.wait()
-        shutil.rmtree(self.folder, ignore_errors=True)
+        if not os.environ.get("KEEP"):
+            shutil.rmtree(self.folder, ignore_errors=True)
 
 
 class Application:

@@ -339,7 +339,11 @@ Status DynamoStore::drop(const std::string& table) {
     TRY(wait_until_active(table));
   }
   const Result<json> dropped = ask_table("DeleteTable", {{"TableName", table}});
-  if (!dropped.ok() && dropped.error().code != ErrorCode::not_found) return dropped.error();
+  if (!dropped.ok() && dropped.error().code != ErrorCode::not_found) {
+    const Result<json> going = describe_table(table);  // by a request whose reply was lost
+    const bool goes = !going.ok() || going.value().value("TableStatus", "") == "DELETING";
+    if (!goes) return dropped.error();
+  }
   const Milliseconds since = clock_.monotonic();
   while (clock_.monotonic() - since < active_max) {
     const Result<json> left = describe_table(table);

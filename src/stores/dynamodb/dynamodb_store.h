@@ -86,6 +86,7 @@ class DynamoStore final : public Store, private Catalog, private Capture, privat
   Result<nlohmann::json> describe_table(const std::string& table);
   Status wait_until_active(const std::string& table, Milliseconds longest = Milliseconds(600'000));
   double limit_of(const nlohmann::json& described, bool writes) const;
+  Status set_stream(const std::string& table, bool enabled);
   Error no_table(const std::string& table);
   Result<Spool*> need_spool() const;
 

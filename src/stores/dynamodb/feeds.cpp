@@ -65,6 +65,19 @@ Error no_links() {
 
 }  // namespace
 
+// A request whose reply was lost is refused when it is made again: then it is as it should be.
+Status DynamoStore::set_stream(const std::string& table, bool enabled) {
+  json stream = {{"StreamEnabled", enabled}};
+  if (enabled) stream["StreamViewType"] = "NEW_AND_OLD_IMAGES";
+  const Result<json> set =
+      ask_table("UpdateTable", {{"TableName", table}, {"StreamSpecification", stream}});
+  if (!set.ok()) {
+    const Result<json> there = describe_table(table);
+    if (!there.ok() || stream_of(there.value()).empty() == enabled) return set.error();
+  }
+  return wait_until_active(table);
+}
+
 Result<std::string> DynamoStore::start(const std::string& feed,
                                        const std::vector<std::string>& tables) {
   ASSIGN_OR_RETURN(Spool* const spool, need_spool());
@@ -90,11 +103,7 @@ Result<std::string> DynamoStore::start(const std::string& feed,
       TRY(spool->follow(feed, about));
       continue;
     }
-    TRY(ask_table("UpdateTable",
-                  {{"TableName", table},
-                   {"StreamSpecification",
-                    {{"StreamEnabled", true}, {"StreamViewType", "NEW_AND_OLD_IMAGES"}}}}));
-    TRY(wait_until_active(table));
+    TRY(set_stream(table, true));
     ASSIGN_OR_RETURN(there, describe_table(table));
     about.stream = there.value("LatestStreamArn", "");
     TRY(spool->follow(feed, about));
@@ -120,9 +129,7 @@ Status DynamoStore::stop(const std::string& feed) {
     if (!there.ok()) return there.error();
     const std::string stream = stream_of(there.value());
     if (stream.empty() || (!one.stream.empty() && one.stream != stream)) continue;
-    TRY(ask_table("UpdateTable",
-                  {{"TableName", one.table}, {"StreamSpecification", {{"StreamEnabled", false}}}}));
-    TRY(wait_until_active(one.table));
+    TRY(set_stream(one.table, false));
   }
   return spool->forget(feed);
 }

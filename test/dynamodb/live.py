@@ -1,0 +1,98 @@
+"""A table under ten thousand writes, there and back; limits as the server counts them; a way back after the stream has forgotten.
+
+`live.py [NAME...]`; runs under tools/servers/python, with WHIMBREL naming the binary.
+"""
+import pathlib
+import shutil
+import sys
+import time
+
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+sys.path.insert(0, str(ROOT / "test" / "support"))
+from fault_proxy import FaultProxy  # noqa: E402
+from live_table import LiveTable  # noqa: E402
+from servers import dynamodb_local  # noqa: E402
+
+
+def differs(found, expected, what, said=""):
+    missing, back = sorted(set(expected) - set(found)), sorted(set(found) - set(expected))
+    stale = sorted(key for key in expected if key in found and expected[key] != found[key])
+    assert not (missing or back or stale), "%s: %d missing %s, %d back again %s, %d stale %s\n%s" % (
+        what, len(missing), missing[:3], len(back), back[:3], len(stale), stale[:3], said[-1500:])
+
+
+def nothing_is_missing_resurrected_or_stale(server):
+    """Three thousand items, ten thousand changes while they are copied, a quarter of them deletions; the same on the way back."""
+    with LiveTable(server, items=3000, limits="rows_per_s: 250", large=False, seed=21) as table:
+        with table.application(changes=10_500) as application:
+            table.run("run", "--yes", "--until", "follow")
+            assert application.writes > 2_000, application.writes
+            application.wait()
+        table.run("run", "--yes", "--until", "verify")
+        application.check(table.compare("there"), "there")
+        table.run("run", "--yes")
+        with table.application(changes=10_500, to=table.new) as application:
+            runner = table.start("run", "--yes", "--stay")
+            application.wait()
+            runner.kill()
+            runner.wait()
+        newest = table.scan(table.new)
+        application.check(newest, "after the switch")
+        said = table.run("rollback", "--yes")
+        differs(table.scan(table.old), newest, "on the way back", said)
+
+
+def limits_hold_within_five_per_cent(server):
+    for number, (limits, way, most) in enumerate((("wcu: 60", "write", 60), ("rcu: 12", "read", 12))):
+        with FaultProxy(server.url, measure_capacity=True) as proxy, \
+                LiveTable(server, items=900, through=proxy.url, limits=limits, large=False, seed=31 + number) as table:
+            table.run("run", "--yes", "--until", "copy")
+            seen = 0
+            for resource, ways in proxy.counters()["capacity"].items():
+                seconds = dict(ways.get(way, {}).get("per_second", []))
+                if len(seconds) < 6:
+                    continue
+                seen += 1
+                whole = range(min(seconds) + 1, max(seconds))
+                rate = sum(seconds.get(second, 0) for second in whole) / len(whole)
+                assert rate <= 1.05 * most, "%s: %.1f units a second of %s, not %d" % (limits, rate, resource, most)
+                if way == "write":
+                    assert rate >= 0.9 * most, "%s: only %.1f units a second of %s" % (limits, rate, resource)
+            assert seen >= (2 if way == "write" else 1), proxy.counters()["capacity"]
+
+
+def the_way_back_outlives_the_memory_of_the_stream(server):
+    """Whimbrel dies after the switch, the application writes on, the stream forgets; another machine has the state folder only."""
+    with FaultProxy(server.url, seed=5, faults={"shards": {"records": (200, 600)}}) as proxy, \
+            LiveTable(server, items=1200, through=proxy.url, large=False, seed=41) as table:
+        table.run("run", "--yes")
+        runner = table.start("run", "--yes", "--stay")
+        time.sleep(1)
+        runner.kill()
+        runner.wait()
+        with table.application(changes=10_200, to=table.new) as application:
+            application.wait()
+        proxy.trim(table=table.new, keep=50)
+        newest = table.scan(table.new)
+        application.check(newest, "after the switch")
+        shutil.copytree(table.folder / "state", table.folder / "elsewhere")
+        shutil.rmtree(table.folder / "state")
+        table.run("rollback", "--yes", state="elsewhere")
+        assert table.serving() == table.old
+        assert table.scan(table.old) == newest, "a write was lost on the way back"
+
+
+if __name__ == "__main__":
+    failed = 0
+    for test in (nothing_is_missing_resurrected_or_stale, limits_hold_within_five_per_cent, the_way_back_outlives_the_memory_of_the_stream):
+        if len(sys.argv) > 1 and test.__name__ not in sys.argv[1:]:
+            continue
+        begun = time.monotonic()
+        try:
+            with dynamodb_local() as fresh:  # it slows down with what it has seen
+                test(fresh)
+            print("ok      %5.1f s  %s" % (time.monotonic() - begun, test.__name__), flush=True)
+        except Exception as error:
+            failed += 1
+            print("FAILED  %s: %s" % (test.__name__, error), flush=True)
+    sys.exit(1 if failed else 0)
