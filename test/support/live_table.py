@@ -141,8 +141,7 @@ class LiveTable:
             if runner.poll() is None:
                 runner.kill()
                 runner.wait()
-        if not os.environ.get("KEEP"):
-            shutil.rmtree(self.folder, ignore_errors=True)
+        shutil.rmtree(self.folder, ignore_errors=True)
 
 
 class Application:
@@ -166,21 +165,24 @@ class Application:
         ddb, chance = self.table.server.client("dynamodb"), random.Random("%d %d" % (seed, mine))
         side = "state" if self.table.renamed and self.to == self.table.new else "status"
         done = 0
+        at_once = 1 if self.pause else 8
         while not self.stop.is_set() and (self.changes is None or done < self.changes // threads):
-            number = chance.randrange(20) if chance.random() < 0.2 else chance.randrange(self.table.items + 200)
-            number = number - number % threads + mine
-            item = None if chance.random() < 0.25 else self.table.item(number, chance, side, live={"N": "%d" % done})
+            items = {}
+            while len(items) < at_once:
+                number = chance.randrange(20) if chance.random() < 0.2 else chance.randrange(self.table.items + 200)
+                number = number - number % threads + mine
+                items[number] = None if chance.random() < 0.25 else self.table.item(number, chance, side, live={"N": "%d" % done})
+                done += 1
             try:
-                if item is None:
-                    ddb.delete_item(TableName=self.to, Key=self.table.key(number))
-                else:
-                    ddb.put_item(TableName=self.to, Item=item)
+                left = {self.to: [{"PutRequest": {"Item": item}} if item else {"DeleteRequest": {"Key": self.table.key(number)}}
+                                  for number, item in items.items()]}
+                while left:
+                    left = ddb.batch_write_item(RequestItems=left)["UnprocessedItems"]
             except Exception as error:  # told where it ends
                 self.errors.append(str(error))
                 return
-            self.known[self.table.key(number)["id"]["S"]] = item
-            done += 1
-            self.writes += 1
+            self.known.update((self.table.key(number)["id"]["S"], item) for number, item in items.items())
+            self.writes += len(items)
             if self.pause:
                 time.sleep(self.pause)
 

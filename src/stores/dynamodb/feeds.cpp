@@ -403,11 +403,11 @@ Status DynamoStore::mark_own(std::vector<KeyChange>& changes) {
   for (const auto& [table, set] : keys) {
     const std::vector<Row> list(set.begin(), set.end());
     ASSIGN_OR_RETURN(const auto digests, spool_->own(table, list));
-    std::map<Row, std::string, RowLess> noted;
+    std::map<Row, std::vector<std::string>, RowLess> noted;
     std::vector<Row> asked;
     for (std::size_t i = 0; i < list.size(); ++i) {
-      if (!digests[i]) continue;
-      noted.emplace(list[i], *digests[i]);
+      if (digests[i].empty()) continue;
+      noted.emplace(list[i], digests[i]);
       asked.push_back(list[i]);
     }
     if (asked.empty()) continue;
@@ -418,7 +418,7 @@ Status DynamoStore::mark_own(std::vector<KeyChange>& changes) {
     std::vector<Row> others;
     for (std::size_t i = 0; i < asked.size(); ++i) {
       const std::string now = rows[i] ? dynamodb::item_digest(schema, *rows[i]) : "";
-      if (now == noted[asked[i]]) {
+      if (std::ranges::count(noted[asked[i]], now) > 0) {
         own.insert(asked[i]);
       } else {
         others.push_back(asked[i]);

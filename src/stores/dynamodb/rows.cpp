@@ -302,7 +302,8 @@ class Writer final : public BatchWriter {
       }
     }
     ASSIGN_OR_RETURN(is_followed_, is_followed());
-    if (is_followed_) TRY(note_own(plans));
+    const std::vector<OwnWrite> own = is_followed_ ? own_writes(plans) : std::vector<OwnWrite>();
+    if (!own.empty()) TRY(store_.spool()->intend_own(table_.name, own));
     BatchSender batch(*client_, pace_, store_.clock(), table_.name);
     std::vector<Planned> singly;
     for (const auto& [key, plan] : plans) {
@@ -320,6 +321,7 @@ class Writer final : public BatchWriter {
     }
     TRY(batch.flush());
     TRY(write_singly(singly, applied));
+    if (!own.empty() && applied.refused == 0) TRY(store_.spool()->note_own(table_.name, own));
     return applied;
   }
 
@@ -348,15 +350,15 @@ class Writer final : public BatchWriter {
     return store_.spool()->is_followed(table_.name);
   }
 
-  // Before the write: when it comes back by a stream, it is known as our own.
-  Status note_own(const std::map<Row, Plan, RowLess>& plans) {
-    std::vector<std::pair<Row, std::string>> written;
+  // When these come back by a stream, they are known as our own.
+  std::vector<OwnWrite> own_writes(const std::map<Row, Plan, RowLess>& plans) const {
+    std::vector<OwnWrite> written;
     for (const auto& [key, plan] : plans) {
       if (plan.values != nullptr && !whole_ && !plan.empties) continue;  // known when it is done
       written.emplace_back(
           key, plan.values == nullptr ? "" : item_digest(table_, full_row(*plan.values)));
     }
-    return store_.spool()->note_own(table_.name, written);
+    return written;
   }
 
   Result<std::string> put_request(const Row& key, const Plan& plan,

@@ -2,6 +2,7 @@
 
 #include <sys/stat.h>
 
+#include <algorithm>
 #include <fstream>
 
 namespace whimbrel::dynamodb {
@@ -168,8 +169,19 @@ Result<std::vector<SpooledChange>> Spool::changes(const std::string& feed, std::
   return changes;
 }
 
-Status Spool::note_own(const std::string& table,
-                       const std::vector<std::pair<Row, std::string>>& written) {
+Status Spool::intend_own(const std::string& table, const std::vector<OwnWrite>& writes) {
+  const std::lock_guard lock(mutex_);
+  ASSIGN_OR_RETURN(auto transaction, sqlite::Transaction::begin(*connection_, true));
+  for (const auto& [key, digest] : writes) {
+    TRY(
+        run("INSERT INTO own VALUES (?1, ?2, ?3) ON CONFLICT (of, key) DO UPDATE SET "
+            "digest = digest || ',' || excluded.digest WHERE digest <> excluded.digest",
+            {Value::text(table), key_value(key), Value::text(digest)}));
+  }
+  return transaction.commit();
+}
+
+Status Spool::note_own(const std::string& table, const std::vector<OwnWrite>& written) {
   const std::lock_guard lock(mutex_);
   ASSIGN_OR_RETURN(auto transaction, sqlite::Transaction::begin(*connection_, true));
   for (const auto& [key, digest] : written) {
@@ -179,15 +191,22 @@ Status Spool::note_own(const std::string& table,
   return transaction.commit();
 }
 
-Result<std::vector<std::optional<std::string>>> Spool::own(const std::string& table,
-                                                           const std::vector<Row>& keys) {
+Result<std::vector<std::vector<std::string>>> Spool::own(const std::string& table,
+                                                         const std::vector<Row>& keys) {
   const std::lock_guard lock(mutex_);
-  std::vector<std::optional<std::string>> all;
+  std::vector<std::vector<std::string>> all;
   for (const Row& key : keys) {
     ASSIGN_OR_RETURN(const auto rows,
                      connection_->query("SELECT digest FROM own WHERE of = ?1 AND key = ?2",
                                         {Value::text(table), key_value(key)}));
-    all.push_back(rows.empty() ? std::nullopt : std::optional(text_of(rows[0][0])));
+    std::vector<std::string>& digests = all.emplace_back();
+    if (rows.empty()) continue;
+    const std::string list = text_of(rows[0][0]);
+    for (std::size_t begin = 0; begin <= list.size();) {
+      const std::size_t comma = std::min(list.find(',', begin), list.size());
+      digests.push_back(list.substr(begin, comma - begin));
+      begin = comma + 1;
+    }
   }
   return all;
 }

@@ -34,6 +34,8 @@ struct ShardPlace {
   std::string sequence;  // of the last record that is kept; "": none yet
   bool ended = false;
 };
+using OwnWrite = std::pair<Row, std::string>;  // key, digest of the item; "": it is deleted
+
 struct SpooledChange {
   std::int64_t id = 0;
   std::string table;
@@ -67,11 +69,13 @@ class Spool {
   Result<std::vector<SpooledChange>> changes(const std::string& feed, std::int64_t after,
                                              std::int64_t changes_max);
 
-  // What we wrote last under these keys: a digest of the item, "" for one that we deleted.
-  Status note_own(const std::string& table,
-                  const std::vector<std::pair<Row, std::string>>& written);
-  Result<std::vector<std::optional<std::string>>> own(const std::string& table,
-                                                      const std::vector<Row>& keys);
+  // What we wrote last under these keys. Whoever is killed between the intention and the note has
+  // written it or not: until then each may be there, also what was before.
+  Status intend_own(const std::string& table, const std::vector<OwnWrite>& writes);
+  Status note_own(const std::string& table, const std::vector<OwnWrite>& written);
+  // One entry a key: nothing where nothing is noted, else every digest that may be there.
+  Result<std::vector<std::vector<std::string>>> own(const std::string& table,
+                                                    const std::vector<Row>& keys);
   Status forget_own(const std::string& table, const std::vector<Row>& keys);
 
   Result<std::string> claimed_by(const std::string& migration);
