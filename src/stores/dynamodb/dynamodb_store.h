@@ -159,6 +159,9 @@ class DynamoStore final : public Store, private Catalog, private Capture, privat
     std::map<std::string, Followed> tables;
   };
   Result<std::shared_ptr<Feed>> open_feed(const std::string& feed);
+  Result<bool> reaches_back_to_places(const std::string& feed,
+                                      const dynamodb::FollowedTable& table);
+  Error note_lost(const std::string& feed, dynamodb::FollowedTable table, Error why);
   Status list_shards(Feed& feed, Followed& table);
   Status open_iterators(Feed& feed, Followed& table);
   Result<bool> take_in(const std::string& name, Feed& feed, Followed& table);

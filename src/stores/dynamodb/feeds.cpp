@@ -39,11 +39,23 @@ Error lost(const std::string& table, const std::string& why) {
   return Error{
       ErrorCode::position_lost,
       fmt::format("changes of {} are lost: {}", table, why),
-      "`whimbrel rollback`, then `run` begins anew; or compare every row: `whimbrel verify "
-      "--repair`",
+      "give the same command again: every row of both tables is compared then, and what differs is "
+      "carried over",
       "nothing was skipped in silence; both tables keep their rows",
       {},
       ""};
+}
+
+bool is_behind_the_horizon(const aws::Reply& reply) {
+  return reply.error == "TrimmedDataAccessException" || reply.error == "ResourceNotFoundException";
+}
+
+// Asks for the place behind what was read of a shard.
+aws::Call iterator_at(const FollowedTable& table, const ShardPlace& place) {
+  json request = {{"StreamArn", table.stream}, {"ShardId", place.shard}};
+  request["ShardIteratorType"] = place.sequence.empty() ? "TRIM_HORIZON" : "AFTER_SEQUENCE_NUMBER";
+  if (!place.sequence.empty()) request["SequenceNumber"] = place.sequence;
+  return {"GetShardIterator", request.dump()};
 }
 
 std::int64_t now_ms(Clock& clock) { return clock.now().time_since_epoch().count(); }
@@ -144,8 +156,34 @@ Result<bool> DynamoStore::feed_is_whole(const std::string& feed,
     ASSIGN_OR_RETURN(const json there, describe_table(table));
     if (stream_of(there) != it->stream) return false;
     if (unread(*it, now_ms(clock_)) > memory_of_a_stream) return false;
+    ASSIGN_OR_RETURN(const bool reaches_back, reaches_back_to_places(feed, *it));
+    if (!reaches_back) return false;
   }
   return true;
+}
+
+Result<bool> DynamoStore::reaches_back_to_places(const std::string& feed,
+                                                 const FollowedTable& table) {
+  ASSIGN_OR_RETURN(const std::vector<ShardPlace> places, spool_->shards(feed, table.table));
+  std::vector<aws::Call> calls;
+  for (const ShardPlace& place : places) {
+    if (!place.ended) calls.push_back(iterator_at(table, place));
+  }
+  aws::Client client(access_, aws::streams_service(), clock_);
+  for (const Result<aws::Reply>& reply : client.send(calls)) {
+    if (!reply.ok()) return reply.error();
+    if (is_behind_the_horizon(reply.value())) return false;
+    if (!reply.value().ok()) return client.to_error(reply.value(), "GetShardIterator");
+  }
+  return true;
+}
+
+// What a feed has lost stays lost for whoever comes next, until it is begun anew.
+Error DynamoStore::note_lost(const std::string& feed, FollowedTable table, Error why) {
+  if (why.code != ErrorCode::position_lost) return why;
+  table.stream = "";
+  const Status noted = spool_->follow(feed, table);
+  return noted.ok() ? why : noted.error();
 }
 
 Result<std::shared_ptr<DynamoStore::Feed>> DynamoStore::open_feed(const std::string& feed) {
@@ -231,18 +269,14 @@ Status DynamoStore::open_iterators(Feed& feed, Followed& table) {
   std::vector<std::string> of;
   for (const auto& [id, place] : table.places) {
     if (place.ended || (table.open.contains(id) && !table.open[id].iterator.empty())) continue;
-    json request = {{"StreamArn", table.about.stream}, {"ShardId", id}};
-    request["ShardIteratorType"] =
-        place.sequence.empty() ? "TRIM_HORIZON" : "AFTER_SEQUENCE_NUMBER";
-    if (!place.sequence.empty()) request["SequenceNumber"] = place.sequence;
-    calls.push_back({"GetShardIterator", request.dump()});
+    calls.push_back(iterator_at(table.about, place));
     of.push_back(id);
   }
   std::vector<Result<aws::Reply>> replies = feed.client->send(calls);
   for (std::size_t i = 0; i < replies.size(); ++i) {
     if (!replies[i].ok()) return std::move(replies[i]).error();
     const aws::Reply& reply = replies[i].value();
-    if (reply.error == "TrimmedDataAccessException" || reply.error == "ResourceNotFoundException") {
+    if (is_behind_the_horizon(reply)) {
       return lost(table.about.table, "the stream no longer reaches back to where it was read");
     }
     if (!reply.ok()) return feed.client->to_error(reply, "GetShardIterator");
@@ -292,7 +326,7 @@ Result<bool> DynamoStore::take_in(const std::string& name, Feed& feed, Followed&
       at_end = false;
       continue;
     }
-    if (reply.error == "TrimmedDataAccessException" || reply.error == "ResourceNotFoundException") {
+    if (is_behind_the_horizon(reply)) {
       return lost(table.about.table, "the stream no longer reaches back to where it was read");
     }
     if (!reply.ok()) return feed.client->to_error(reply, "GetRecords");
@@ -344,8 +378,10 @@ Result<bool> DynamoStore::take_in_all(const std::string& name, Feed& feed) {
     bool at_end = true;
     for (auto& [table_name, table] : feed.tables) {
       Result<bool> ended = take_in(name, feed, table);
-      if (!ended.ok())
-        return std::move(ended).error().within("reading the stream of " + table_name);
+      if (!ended.ok()) {
+        return note_lost(name, table.about, std::move(ended).error())
+            .within("reading the stream of " + table_name);
+      }
       at_end = at_end && ended.value();
     }
     if (at_end) return true;
@@ -359,8 +395,10 @@ Status DynamoStore::listen(const std::string& name) {
   const std::lock_guard lock(feed->mutex);
   for (auto& [table_name, table] : feed->tables) {
     Result<bool> looked = take_in(name, *feed, table);
-    if (!looked.ok())
-      return std::move(looked).error().within("reading the stream of " + table_name);
+    if (!looked.ok()) {
+      return note_lost(name, table.about, std::move(looked).error())
+          .within("reading the stream of " + table_name);
+    }
   }
   return {};
 }
