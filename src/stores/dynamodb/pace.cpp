@@ -130,6 +130,8 @@ void Pace::pay(Bucket& bucket, Milliseconds now, double units, std::int64_t item
   bucket.per_request = 0.7 * bucket.per_request + 0.3 * units;
   if (items <= 0) return;
   const double each = units / static_cast<double>(items);
+  // The least that a request costs says nothing of an item's price: it could have had more of them.
+  if (units <= 1 && bucket.per_item > 0 && each > bucket.per_item) return;
   bucket.per_item = bucket.per_item > 0 ? 0.7 * bucket.per_item + 0.3 * each : each;
 }
 

@@ -44,8 +44,10 @@ class RawCopier final : public InsideCopier {
                                 const ChunkLimits& limits) override {
     Row places = places_from(after);
     std::vector<std::size_t> scanned;
-    const auto scans_max = static_cast<std::size_t>(
-        std::clamp<std::int64_t>(limits.rows_max, 1, std::int64_t{scans_at_once}));
+    // A request for less pays for what it does not read, where the pace allows little.
+    const std::int64_t worth_asking = read_pace_.items_max(1'000'000) / items_worth_a_request;
+    const auto scans_max = static_cast<std::size_t>(std::clamp<std::int64_t>(
+        std::min(limits.rows_max, worth_asking), 1, std::int64_t{scans_at_once}));
     for (std::size_t i = 1; i < places.size() && scanned.size() < scans_max; ++i) {
       if (places[i].kind() != Kind::boolean) scanned.push_back(i);
     }

@@ -156,12 +156,15 @@ class Reader final : public SnapshotReader {
     std::vector<bool> ended(count_segments, false);
     while (std::ranges::count(ended, false) > 0) {
       pace_.wait();
-      const std::int64_t each =
-          std::max<std::int64_t>(pace_.items_max(1'000'000) / count_segments, 1);
+      // A request for less pays for what it does not read, where the pace allows little.
+      const std::int64_t most = pace_.items_max(1'000'000);
+      const std::int64_t at_once =
+          std::clamp<std::int64_t>(most / items_worth_a_request, 1, count_segments);
+      const std::int64_t each = std::max<std::int64_t>(most / at_once, 1);
       std::vector<aws::Call> calls;
       std::vector<std::size_t> of;
       for (std::size_t i = 0; i < at.size(); ++i) {
-        if (ended[i]) continue;
+        if (ended[i] || std::ssize(calls) == at_once) continue;
         calls.push_back(
             {"Scan", fmt::format(R"({{"TableName":{},"Select":"COUNT","ConsistentRead":true,)"
                                  R"("Segment":{},"Limit":{},"TotalSegments":{},)"

@@ -19,6 +19,9 @@ std::unique_ptr<BatchWriter> make_writer(DynamoStore& store, const TableSchema& 
 std::unique_ptr<InsideCopier> make_raw_copier(DynamoStore& store, DynamoStore& source,
                                               const Mapping& mapping);
 
+// What a scan should at least ask for.
+inline constexpr std::int64_t items_worth_a_request = 200;
+
 // A digest of the whole item, however its attributes are spread over columns.
 std::string item_digest(const TableSchema& table, const Row& row);
 
