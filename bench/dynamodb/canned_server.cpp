@@ -19,6 +19,7 @@
 
 #include <algorithm>
 #include <array>
+#include <cctype>
 #include <cerrno>
 #include <charconv>
 #include <csignal>
@@ -90,7 +91,11 @@ class Connection {
     for (std::size_t at = head.find("\r\n"); at + 2 < head.size(); at = head.find("\r\n", at + 2)) {
       const std::string_view line = head.substr(at + 2, head.find("\r\n", at + 2) - at - 2);
       if (line.size() <= name.size() || line[name.size()] != ':') continue;
-      if (strncasecmp(line.data(), name.data(), name.size()) != 0) continue;
+      const bool is_it = std::equal(name.begin(), name.end(), line.begin(), [](char a, char b) {
+        return std::tolower(static_cast<unsigned char>(a)) ==
+               std::tolower(static_cast<unsigned char>(b));
+      });
+      if (!is_it) continue;
       const std::size_t value = line.find_first_not_of(' ', name.size() + 1);
       return value == std::string_view::npos ? "" : std::string(line.substr(value));
     }
@@ -251,7 +256,7 @@ Options options_from(const std::vector<std::string>& words) {
       if (i + 1 >= words.size()) fail(words[i] + " wants more");
       return words[++i];
     };
-    const std::string name = words[i];
+    const std::string& name = words[i];
     if (name == "--items") {
       options.items = std::strtoll(next().c_str(), nullptr, 10);
     } else if (name == "--port") {
