@@ -10,6 +10,7 @@
 #include <nlohmann/json.hpp>
 #include <optional>
 
+#include "aws/words.h"
 #include "aws/xml.h"
 #include "base/text.h"
 
@@ -189,14 +190,8 @@ Reply Client::read(HttpResponse answer) {
   reply.body = std::move(answer.body);
   if (reply.status >= 200 && reply.status < 300) return reply;
   const nlohmann::json body = nlohmann::json::parse(reply.body, nullptr, false);
-  const auto word = [&](std::initializer_list<const char*> names) -> std::string {
-    for (const char* name : names) {
-      if (body.is_object() && body.contains(name) && body[name].is_string()) return body[name];
-    }
-    return "";
-  };
-  reply.error = after_hash(word({"__type", "code", "Code", "Type"}));
-  reply.message = word({"message", "Message", "errorMessage"});
+  reply.error = after_hash(text_of(body, {"__type", "code", "Code", "Type"}));
+  reply.message = text_of(body, {"message", "Message", "errorMessage"});
   const std::string error_type = reply.header("x-amzn-errortype");
   if (!error_type.empty()) reply.error = after_hash(error_type);
   if (!body.is_object()) {

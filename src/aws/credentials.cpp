@@ -12,6 +12,7 @@
 #include <nlohmann/json.hpp>
 #include <sstream>
 
+#include "aws/words.h"
 #include "aws/xml.h"
 #include "base/handle.h"
 #include "base/text.h"
@@ -59,14 +60,6 @@ std::string sha1_hex(const std::string& text) {
   unsigned int size = 0;
   EVP_Digest(text.data(), text.size(), digest.data(), &size, EVP_sha1(), nullptr);
   return to_hex(std::string_view(reinterpret_cast<const char*>(digest.data()), size));
-}
-
-// The first of these keys that holds a text; "" when none does.
-std::string text_of(const nlohmann::json& body, std::initializer_list<const char*> names) {
-  for (const char* name : names) {
-    if (body.is_object() && body.contains(name) && body[name].is_string()) return body[name];
-  }
-  return "";
 }
 
 // The JSON that container, machine and process give; they differ in the names of two keys.

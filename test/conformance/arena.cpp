@@ -40,6 +40,11 @@ std::vector<std::pair<std::string, ExprPtr>> rules_of(const Shape& shape) {
 
 int shuffled(int i) { return (i * 37 + 11) % 101; }
 
+Row text_key_of(int i, const std::vector<std::string>& odd) {
+  return {Value::text(i < std::ssize(odd) ? odd[static_cast<std::size_t>(i)]
+                                          : fmt::format("k{:03}", shuffled(i)))};
+}
+
 void PrintTo(const Setup& setup, std::ostream* out) { *out << setup.name; }
 
 std::string name_of_setup(const ::testing::TestParamInfo<Setup>& info) { return info.param.name; }

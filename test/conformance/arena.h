@@ -46,6 +46,8 @@ struct Shape {
 std::vector<Shape> every_shape();
 // A number for each, not in order, so that the order of keys is the store's work.
 int shuffled(int i);
+// The i-th of the odd texts, then plain ones.
+Row text_key_of(int i, const std::vector<std::string>& odd);
 
 class Arena {
  public:

@@ -157,7 +157,8 @@ json DynamoArena::ask_or_throw(const std::string& operation, const json& request
 
 std::vector<std::string> DynamoArena::tables() {
   std::vector<std::string> names;
-  for (const std::string name : ask_or_throw("ListTables", json::object())["TableNames"]) {
+  const json listed = ask_or_throw("ListTables", json::object());
+  for (const std::string name : listed["TableNames"]) {
     if (name.starts_with(prefix)) names.push_back(name);
   }
   return names;
@@ -275,8 +276,7 @@ namespace {
 Row text_key(int i) {
   static const std::vector<std::string> odd = {"Z",     "ä", "a b", "{x}", "it's",
                                                "\"q\"", "%", "A#1", "\n",  "漢🜁"};
-  return {Value::text(i < std::ssize(odd) ? odd[static_cast<std::size_t>(i)]
-                                          : fmt::format("k{:03}", shuffled(i)))};
+  return text_key_of(i, odd);
 }
 
 Row number_key(int i) {

@@ -11,8 +11,7 @@ namespace {
 Row text_key(int i) {
   static const std::vector<std::string> odd = {"",     "ä",     "Z", "a b", "{x}",
                                                "it's", "\"q\"", "%", "A#1", "\n"};
-  return {Value::text(i < std::ssize(odd) ? odd[static_cast<std::size_t>(i)]
-                                          : fmt::format("k{:03}", shuffled(i)))};
+  return text_key_of(i, odd);
 }
 
 Row integer_key(int i) {

@@ -19,6 +19,7 @@ ROOT = pathlib.Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT / "test" / "support"))
 from new_ids import new_id  # noqa: E402
 from servers import dynamodb_local  # noqa: E402
+from trying import run_each  # noqa: E402
 
 BINARY = os.environ.get("WHIMBREL", str(ROOT / "build" / "whimbrel"))
 SOURCE, TARGET = "fvn7t5hbobaxjklhrqzdl4ac34-dev", "aqnqdrctpzfwfjwyxxsmu6peoq-prod"
@@ -266,17 +267,7 @@ def two_rows_never_get_one_id(server):
 
 
 if __name__ == "__main__":
-    failed = 0
     with dynamodb_local() as running:
-        for test in (the_commands_of_the_readme_do_what_it_says, the_example_keeps_every_relation, from_sqlite_to_dynamodb_and_back,
-                     keys_of_a_single_table_hold_ids, only_some_items_are_taken, two_rows_never_get_one_id):
-            if len(sys.argv) > 1 and test.__name__ not in sys.argv[1:]:
-                continue
-            begun = time.monotonic()
-            try:
-                test(running)
-                print("ok      %5.1f s  %s" % (time.monotonic() - begun, test.__name__), flush=True)
-            except Exception as error:
-                failed += 1
-                print("FAILED  %s: %s" % (test.__name__, error), flush=True)
-    sys.exit(1 if failed else 0)
+        run_each((the_commands_of_the_readme_do_what_it_says, the_example_keeps_every_relation, from_sqlite_to_dynamodb_and_back,
+                  keys_of_a_single_table_hold_ids, only_some_items_are_taken, two_rows_never_get_one_id),
+                 lambda test: test(running))

@@ -10,15 +10,9 @@ import time
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT / "test" / "support"))
 from fault_proxy import FaultProxy  # noqa: E402
-from live_table import LiveTable  # noqa: E402
+from live_table import LiveTable, expect_equal  # noqa: E402
 from servers import dynamodb_local  # noqa: E402
-
-
-def differs(found, expected, what, said=""):
-    missing, back = sorted(set(expected) - set(found)), sorted(set(found) - set(expected))
-    stale = sorted(key for key in expected if key in found and expected[key] != found[key])
-    assert not (missing or back or stale), "%s: %d missing %s, %d back again %s, %d stale %s\n%s" % (
-        what, len(missing), missing[:3], len(back), back[:3], len(stale), stale[:3], said[-1500:])
+from trying import run_each  # noqa: E402
 
 
 def nothing_is_missing_resurrected_or_stale(server):
@@ -39,7 +33,7 @@ def nothing_is_missing_resurrected_or_stale(server):
         newest = table.scan(table.new)
         application.check(newest, "after the switch")
         said = table.run("rollback", "--yes")
-        differs(table.scan(table.old), newest, "on the way back", said)
+        expect_equal(table.scan(table.old), newest, "on the way back", said)
 
 
 def limits_hold_within_five_per_cent(server):
@@ -82,17 +76,11 @@ def the_way_back_outlives_the_memory_of_the_stream(server):
         assert table.scan(table.old) == newest, "a write was lost on the way back"
 
 
+def with_a_server_of_its_own(test):
+    with dynamodb_local() as fresh:  # it slows down with what it has seen
+        test(fresh)
+
+
 if __name__ == "__main__":
-    failed = 0
-    for test in (nothing_is_missing_resurrected_or_stale, limits_hold_within_five_per_cent, the_way_back_outlives_the_memory_of_the_stream):
-        if len(sys.argv) > 1 and test.__name__ not in sys.argv[1:]:
-            continue
-        begun = time.monotonic()
-        try:
-            with dynamodb_local() as fresh:  # it slows down with what it has seen
-                test(fresh)
-            print("ok      %5.1f s  %s" % (time.monotonic() - begun, test.__name__), flush=True)
-        except Exception as error:
-            failed += 1
-            print("FAILED  %s: %s" % (test.__name__, error), flush=True)
-    sys.exit(1 if failed else 0)
+    run_each((nothing_is_missing_resurrected_or_stale, limits_hold_within_five_per_cent, the_way_back_outlives_the_memory_of_the_stream),
+             with_a_server_of_its_own)

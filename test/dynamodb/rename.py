@@ -19,7 +19,9 @@ import time
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT / "test" / "support"))
+from live_table import end_all, expect_equal  # noqa: E402
 from servers import dynamodb_local, moto  # noqa: E402
+from trying import run_each  # noqa: E402
 
 BINARY = os.environ.get("WHIMBREL", str(ROOT / "build" / "whimbrel"))
 OLD, NEW = "housef3-dev-operations", "housef3-dev-workflows"
@@ -91,20 +93,14 @@ class World:
         return self.runners[-1]
 
     def compare(self, what):
-        old, new = self.scan(OLD), self.scan(NEW)
-        missing, back = sorted(set(old) - set(new)), sorted(set(new) - set(old))
-        stale = sorted(key for key in old if key in new and old[key] != new[key])
-        assert not (missing or back or stale), "%s: missing %s, back again %s, stale %s" % (what, missing[:3], back[:3], stale[:3])
+        expect_equal(self.scan(NEW), self.scan(OLD), what)
 
     def __enter__(self):
         return self
 
     def __exit__(self, *_):
         """Nothing of a scenario that failed goes on beside the next one."""
-        for runner in self.runners:
-            if runner.poll() is None:
-                runner.kill()
-                runner.wait()
+        end_all(self.runners)
         for application in self.applications:
             application.halt()
         shutil.rmtree(self.folder, ignore_errors=True)
@@ -304,17 +300,7 @@ def production_wants_a_rehearsal_and_keeps_an_archive(tables, functions):
 
 
 if __name__ == "__main__":
-    failed = 0
-    with dynamodb_local() as tables, moto() as functions:
-        for test in (a_table_moves_under_writers_and_a_kill_and_goes_back, the_switch_leads_over_and_the_way_back_loses_nothing,
-                     what_both_sides_wrote_stops_for_a_person, production_wants_a_rehearsal_and_keeps_an_archive):
-            if len(sys.argv) > 1 and test.__name__ not in sys.argv[1:]:
-                continue
-            begun = time.monotonic()
-            try:
-                test(tables, functions)
-                print("ok      %5.1f s  %s" % (time.monotonic() - begun, test.__name__), flush=True)
-            except Exception as error:
-                failed += 1
-                print("FAILED  %s: %s" % (test.__name__, error), flush=True)
-    sys.exit(1 if failed else 0)
+    with dynamodb_local() as of_tables, moto() as of_functions:
+        run_each((a_table_moves_under_writers_and_a_kill_and_goes_back, the_switch_leads_over_and_the_way_back_loses_nothing,
+                  what_both_sides_wrote_stops_for_a_person, production_wants_a_rehearsal_and_keeps_an_archive),
+                 lambda test: test(of_tables, of_functions))

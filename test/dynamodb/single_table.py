@@ -22,6 +22,7 @@ import time
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT / "test" / "support"))
 from servers import dynamodb_local, moto  # noqa: E402
+from trying import run_each  # noqa: E402
 
 BINARY = os.environ.get("WHIMBREL", str(ROOT / "build" / "whimbrel"))
 PREFIX = "candlefish-employee-setup-lean-staging"
@@ -481,19 +482,8 @@ def relational_tables_fold_into_one_and_unfold_again(tables, functions):
 
 
 if __name__ == "__main__":
-    failed = 0
-    with dynamodb_local() as tables, moto() as functions:
-        for test in (the_guide_from_start_to_end, tells_its_story, killed_in_maintenance_mode_it_ends_by_itself,
-                     a_check_that_fails_after_the_switch_switches_back, finished_and_brought_back,
-                     native_backups_where_there_are_some,
-                     relational_tables_fold_into_one_and_unfold_again):
-            if len(sys.argv) > 1 and test.__name__ not in sys.argv[1:]:
-                continue
-            began = time.monotonic()
-            try:
-                test(tables, functions)
-                print("%s: well (%.1f s)" % (test.__name__, time.monotonic() - began), flush=True)
-            except AssertionError as failure:
-                failed += 1
-                print("%s: %s" % (test.__name__, failure), flush=True)
-    sys.exit(1 if failed else 0)
+    with dynamodb_local() as of_tables, moto() as of_functions:
+        run_each((the_guide_from_start_to_end, tells_its_story, killed_in_maintenance_mode_it_ends_by_itself,
+                  a_check_that_fails_after_the_switch_switches_back, finished_and_brought_back,
+                  native_backups_where_there_are_some, relational_tables_fold_into_one_and_unfold_again),
+                 lambda test: test(of_tables, of_functions))

@@ -51,6 +51,21 @@ def plain(value):
             number(field) if name == "N" else plain(field) for name, field in value.items()}
 
 
+def expect_equal(found, expected, what, said=""):
+    """Items by their key."""
+    missing, back = sorted(set(expected) - set(found)), sorted(set(found) - set(expected))
+    stale = sorted(key for key in expected if key in found and expected[key] != found[key])
+    assert not (missing or back or stale), "%s: %d missing %s, %d back again %s, %d stale %s\n%s" % (
+        what, len(missing), missing[:3], len(back), back[:3], len(stale), stale[:3], said[-1500:])
+
+
+def end_all(processes):
+    for process in processes:
+        if process.poll() is None:
+            process.kill()
+            process.wait()
+
+
 class LiveTable:
     def __init__(self, server, items=1000, through=None, renamed=False, quiet="1s", limits="", seed=1, more_plan="", large=True):
         self.old, self.new = "orders.%d" % seed, "orders-new.%d" % seed
@@ -105,11 +120,8 @@ class LiveTable:
         return self.ddb.list_tables()["TableNames"]
 
     def compare(self, what=""):
-        old, new = self.scan(self.old), self.scan(self.new)
-        missing, back = sorted(set(old) - set(new)), sorted(set(new) - set(old))
-        stale = sorted(key for key in old if key in new and old[key] != new[key])
-        assert not (missing or back or stale), "%s: %d missing %s, %d back again %s, %d stale %s" % (
-            what, len(missing), missing[:3], len(back), back[:3], len(stale), stale[:3])
+        old = self.scan(self.old)
+        expect_equal(self.scan(self.new), old, what)
         return old
 
     def start(self, verb, *words, state="state"):
@@ -137,10 +149,7 @@ class LiveTable:
 
     def __exit__(self, *_):
         """Nothing of a scenario that failed goes on beside the next one."""
-        for runner in self.runners:
-            if runner.poll() is None:
-                runner.kill()
-                runner.wait()
+        end_all(self.runners)
         shutil.rmtree(self.folder, ignore_errors=True)
 
 

@@ -41,11 +41,8 @@ Said read_reply(ondemand::parser& parser, std::string& body) {
         }
       }
     } else if (name == "ConsumedCapacity") {
-      for (ondemand::object table : field.value().get_array()) {
-        const Units units = units_of(table);
-        said.units.table += units.table;
-        for (const auto& [index, taken] : units.indexes) said.units.indexes[index] += taken;
-      }
+      // One entry: a request is for one table.
+      for (ondemand::object table : field.value().get_array()) said.units = units_of(table);
     }
   }
   return said;
@@ -110,9 +107,10 @@ Status BatchSender::send(std::vector<Batch> wave) {
       if (i > 0) body += ',';
       body += batch.requests[i].json;
     }
+    body += "]},\"ReturnConsumedCapacity\":\"INDEXES\"}";
     aws::Call& call = calls.emplace_back();
     call.operation = "BatchWriteItem";
-    call.body = body + "]},\"ReturnConsumedCapacity\":\"INDEXES\"}";
+    call.body = std::move(body);
     call.keeps_trying = false;
   }
   std::vector<Result<aws::Reply>> replies = client_.send(calls);

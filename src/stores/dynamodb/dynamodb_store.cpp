@@ -159,8 +159,9 @@ dynamodb::Pace& DynamoStore::pace(const std::string& table, bool writes) {
   }
   auto made = std::make_shared<dynamodb::Pace>(clock_);
   if (limit_of(json::object(), writes) > 0) {
-    // A table that is not there yet has no indexes either, and is asked for again by then.
-    const Result<json> there = describe_table(table);
+    // Only a share depends on the table, and only what is written has indexes to be kept apart.
+    const bool depends = writes || limits_.read_units_per_s <= 0;
+    const Result<json> there = depends ? describe_table(table) : Result<json>(json::object());
     const json described = there.ok() ? there.value() : json::object();
     made->limit(limit_of(described, writes));
     // A scan reads the table alone; what is written goes to every index as well.
@@ -189,6 +190,14 @@ Result<json> DynamoStore::ask_table(const std::string& operation, const json& re
   ASSIGN_OR_RETURN(const aws::Reply reply, client_->send_one({operation, request.dump()}));
   if (!reply.ok()) return client_->to_error(reply, operation);
   return json::parse(reply.body, nullptr, false);
+}
+
+// A request whose reply was lost is refused when it is made again: then it is as it should be.
+Status DynamoStore::bring_about(const std::string& operation, const json& request,
+                                const std::function<bool(const Result<json>&)>& is_so) {
+  const Result<json> asked = ask_table(operation, request);
+  if (asked.ok() || is_so(describe_table(request.value("TableName", "")))) return {};
+  return asked.error();
 }
 
 Error DynamoStore::no_table(const std::string& table) {
@@ -338,12 +347,10 @@ Status DynamoStore::drop(const std::string& table) {
     TRY(ask_table("UpdateTable", {{"TableName", table}, {"DeletionProtectionEnabled", false}}));
     TRY(wait_until_active(table));
   }
-  const Result<json> dropped = ask_table("DeleteTable", {{"TableName", table}});
-  if (!dropped.ok() && dropped.error().code != ErrorCode::not_found) {
-    const Result<json> going = describe_table(table);  // by a request whose reply was lost
-    const bool goes = !going.ok() || going.value().value("TableStatus", "") == "DELETING";
-    if (!goes) return dropped.error();
-  }
+  TRY(bring_about("DeleteTable", {{"TableName", table}}, [](const Result<json>& going) {
+    if (going.ok()) return going.value().value("TableStatus", "") == "DELETING";
+    return going.error().code == ErrorCode::not_found;
+  }));
   const Milliseconds since = clock_.monotonic();
   while (clock_.monotonic() - since < active_max) {
     const Result<json> left = describe_table(table);

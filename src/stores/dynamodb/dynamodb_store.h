@@ -6,6 +6,7 @@
 // Threads: as the contract says; each reader, writer and copier has connections of its own.
 #pragma once
 
+#include <functional>
 #include <map>
 #include <memory>
 #include <mutex>
@@ -86,6 +87,9 @@ class DynamoStore final : public Store, private Catalog, private Capture, privat
   Result<nlohmann::json> describe_table(const std::string& table);
   Status wait_until_active(const std::string& table, Milliseconds longest = Milliseconds(600'000));
   double limit_of(const nlohmann::json& described, bool writes) const;
+  // `is_so` is asked of what DescribeTable says, where the request is refused.
+  Status bring_about(const std::string& operation, const nlohmann::json& request,
+                     const std::function<bool(const Result<nlohmann::json>&)>& is_so);
   Status set_stream(const std::string& table, bool enabled);
   Error no_table(const std::string& table);
   Result<Spool*> need_spool() const;
@@ -161,10 +165,13 @@ class DynamoStore final : public Store, private Catalog, private Capture, privat
   Result<std::shared_ptr<Feed>> open_feed(const std::string& feed);
   Result<bool> reaches_back_to_places(const std::string& feed,
                                       const dynamodb::FollowedTable& table);
-  Error note_lost(const std::string& feed, dynamodb::FollowedTable table, Error why);
   Status list_shards(Feed& feed, Followed& table);
   Status open_iterators(Feed& feed, Followed& table);
+  Result<bool> absorb(const aws::Reply& reply, const Feed& feed, const Followed& table,
+                      std::int64_t looked_ms, dynamodb::ShardPlace& place, OpenShard& shard,
+                      Spool::Progress& progress);
   Result<bool> take_in(const std::string& name, Feed& feed, Followed& table);
+  Result<bool> look_at(const std::string& name, Feed& feed, Followed& table);
   // One look at every open shard; true when all that was written before the call is kept.
   Result<bool> take_in_all(const std::string& name, Feed& feed);
   Status mark_own(std::vector<KeyChange>& changes);

@@ -77,16 +77,13 @@ Error no_links() {
 
 }  // namespace
 
-// A request whose reply was lost is refused when it is made again: then it is as it should be.
 Status DynamoStore::set_stream(const std::string& table, bool enabled) {
   json stream = {{"StreamEnabled", enabled}};
   if (enabled) stream["StreamViewType"] = "NEW_AND_OLD_IMAGES";
-  const Result<json> set =
-      ask_table("UpdateTable", {{"TableName", table}, {"StreamSpecification", stream}});
-  if (!set.ok()) {
-    const Result<json> there = describe_table(table);
-    if (!there.ok() || stream_of(there.value()).empty() == enabled) return set.error();
-  }
+  TRY(bring_about("UpdateTable", {{"TableName", table}, {"StreamSpecification", stream}},
+                  [&](const Result<json>& there) {
+                    return there.ok() && stream_of(there.value()).empty() != enabled;
+                  }));
   return wait_until_active(table);
 }
 
@@ -176,14 +173,6 @@ Result<bool> DynamoStore::reaches_back_to_places(const std::string& feed,
     if (!reply.value().ok()) return client.to_error(reply.value(), "GetShardIterator");
   }
   return true;
-}
-
-// What a feed has lost stays lost for whoever comes next, until it is begun anew.
-Error DynamoStore::note_lost(const std::string& feed, FollowedTable table, Error why) {
-  if (why.code != ErrorCode::position_lost) return why;
-  table.stream = "";
-  const Status noted = spool_->follow(feed, table);
-  return noted.ok() ? why : noted.error();
 }
 
 Result<std::shared_ptr<DynamoStore::Feed>> DynamoStore::open_feed(const std::string& feed) {
@@ -286,6 +275,44 @@ Status DynamoStore::open_iterators(Feed& feed, Followed& table) {
   return {};
 }
 
+// What GetRecords said of a shard. True when it is at its end for now.
+Result<bool> DynamoStore::absorb(const aws::Reply& reply, const Feed& feed, const Followed& table,
+                                 std::int64_t looked_ms, ShardPlace& place, OpenShard& shard,
+                                 Spool::Progress& progress) {
+  // An iterator lives a quarter of an hour; on a young table the trim horizon may move beneath it.
+  const bool stale = reply.error == "ExpiredIteratorException" ||
+                     (reply.error == "TrimmedDataAccessException" && place.sequence.empty());
+  if (stale) {
+    shard = {};
+    return false;
+  }
+  if (is_behind_the_horizon(reply)) {
+    return lost(table.about.table, "the stream no longer reaches back to where it was read");
+  }
+  if (!reply.ok()) return feed.client->to_error(reply, "GetRecords");
+  ASSIGN_OR_RETURN(const dynamodb::RecordPage page, dynamodb::records_of(reply.body, table.key));
+  for (const dynamodb::StreamRecord& record : page.records) {
+    place.sequence = record.sequence;
+    if (record.created_s > 0 && record.created_s < table.about.since_ms / 1000 - older_s) continue;
+    progress.changes.emplace_back(record.key, record.removed);
+  }
+  shard.iterator = page.next_iterator;
+  place.ended = page.next_iterator.empty();
+  progress.shards.push_back(place);
+  const bool full =
+      std::ssize(page.records) >= records_max || std::ssize(reply.body) >= full_page_bytes;
+  // Where stamps are whole minutes they say little.
+  const std::int64_t newest = page.records.empty() ? 0 : page.records.back().created_s;
+  const bool is_old = newest > 0 && newest % 60 != 0 && newest < looked_ms / 1000 - 2;
+  if (full || is_old) {
+    shard.empty_pages = 0;
+    return false;
+  }
+  if (++shard.empty_pages == 1) shard.empty_since = clock_.monotonic();
+  return !place.ended && shard.empty_pages >= 2 &&
+         clock_.monotonic() - shard.empty_since >= between_looks;
+}
+
 // One look at each open shard of a table. True when each of them is at its end.
 Result<bool> DynamoStore::take_in(const std::string& name, Feed& feed, Followed& table) {
   const std::int64_t looked_ms = now_ms(clock_);
@@ -311,53 +338,14 @@ Result<bool> DynamoStore::take_in(const std::string& name, Feed& feed, Followed&
   bool at_end = table.listed;
   std::map<std::string, ShardPlace> places = table.places;
   std::map<std::string, OpenShard> open = table.open;
-  bool list_again = false;
+  bool ends_one = false;
   for (std::size_t i = 0; i < replies.size(); ++i) {
     if (!replies[i].ok()) return std::move(replies[i]).error();
-    const aws::Reply& reply = replies[i].value();
     ShardPlace& place = places[of[i]];
-    OpenShard& shard = open[of[i]];
-    // An iterator lives a quarter of an hour; on a young table the trim horizon may move beneath
-    // it.
-    const bool stale = reply.error == "ExpiredIteratorException" ||
-                       (reply.error == "TrimmedDataAccessException" && place.sequence.empty());
-    if (stale) {
-      shard = {};
-      at_end = false;
-      continue;
-    }
-    if (is_behind_the_horizon(reply)) {
-      return lost(table.about.table, "the stream no longer reaches back to where it was read");
-    }
-    if (!reply.ok()) return feed.client->to_error(reply, "GetRecords");
-    ASSIGN_OR_RETURN(const dynamodb::RecordPage page, dynamodb::records_of(reply.body, table.key));
-    for (const dynamodb::StreamRecord& record : page.records) {
-      place.sequence = record.sequence;
-      if (record.created_s > 0 && record.created_s < table.about.since_ms / 1000 - older_s)
-        continue;
-      progress.changes.emplace_back(record.key, record.removed);
-    }
-    shard.iterator = page.next_iterator;
-    if (page.next_iterator.empty()) {
-      place.ended = true;
-      list_again = true;  // it has children by now
-      at_end = false;
-    }
-    const bool full =
-        std::ssize(page.records) >= records_max || std::ssize(reply.body) >= full_page_bytes;
-    // Where stamps are whole minutes they say little.
-    const std::int64_t newest = page.records.empty() ? 0 : page.records.back().created_s;
-    const bool is_old = newest > 0 && newest % 60 != 0 && newest < looked_ms / 1000 - 2;
-    if (full || is_old) {
-      shard.empty_pages = 0;
-      at_end = false;
-    } else if (++shard.empty_pages == 1) {
-      shard.empty_since = clock_.monotonic();
-    }
-    if (shard.empty_pages < 2 || clock_.monotonic() - shard.empty_since < between_looks) {
-      at_end = at_end && place.ended;
-    }
-    progress.shards.push_back(place);
+    ASSIGN_OR_RETURN(const bool shard_at_end, absorb(replies[i].value(), feed, table, looked_ms,
+                                                     place, open[of[i]], progress));
+    at_end = at_end && shard_at_end;
+    ends_one = ends_one || place.ended;
   }
   if (at_end) progress.read_at_ms = looked_ms;
   TRY(spool_->keep(name, progress));
@@ -365,8 +353,20 @@ Result<bool> DynamoStore::take_in(const std::string& name, Feed& feed, Followed&
   table.places = std::move(places);
   table.open = std::move(open);
   if (at_end) table.about.read_at_ms = looked_ms;
-  if (list_again) table.listed = false;
-  return at_end && !list_again;
+  if (ends_one) table.listed = false;  // it has children by now
+  return at_end;
+}
+
+// What a feed has lost stays lost for whoever comes next, until it is begun anew.
+Result<bool> DynamoStore::look_at(const std::string& name, Feed& feed, Followed& table) {
+  Result<bool> looked = take_in(name, feed, table);
+  if (looked.ok()) return looked;
+  if (looked.error().code == ErrorCode::position_lost) {
+    FollowedTable forgotten = table.about;
+    forgotten.stream = "";
+    TRY(spool_->follow(name, forgotten));
+  }
+  return std::move(looked).error().within("reading the stream of " + table.about.table);
 }
 
 Result<bool> DynamoStore::take_in_all(const std::string& name, Feed& feed) {
@@ -377,12 +377,8 @@ Result<bool> DynamoStore::take_in_all(const std::string& name, Feed& feed) {
   for (int look = 0; look < looks_max; ++look) {
     bool at_end = true;
     for (auto& [table_name, table] : feed.tables) {
-      Result<bool> ended = take_in(name, feed, table);
-      if (!ended.ok()) {
-        return note_lost(name, table.about, std::move(ended).error())
-            .within("reading the stream of " + table_name);
-      }
-      at_end = at_end && ended.value();
+      ASSIGN_OR_RETURN(const bool ended, look_at(name, feed, table));
+      at_end = at_end && ended;
     }
     if (at_end) return true;
     clock_.sleep_for(between_looks / 4);
@@ -394,11 +390,7 @@ Status DynamoStore::listen(const std::string& name) {
   ASSIGN_OR_RETURN(const std::shared_ptr<Feed> feed, open_feed(name));
   const std::lock_guard lock(feed->mutex);
   for (auto& [table_name, table] : feed->tables) {
-    Result<bool> looked = take_in(name, *feed, table);
-    if (!looked.ok()) {
-      return note_lost(name, table.about, std::move(looked).error())
-          .within("reading the stream of " + table_name);
-    }
+    TRY(look_at(name, *feed, table));
   }
   return {};
 }

@@ -1,10 +1,10 @@
 #include "stores/dynamodb/rows.h"
 
 #include <fmt/format.h>
+#include <simdjson.h>
 
 #include <algorithm>
 #include <map>
-#include <nlohmann/json.hpp>
 #include <set>
 
 #include "base/text.h"
@@ -544,7 +544,7 @@ class Writer final : public BatchWriter {
       return client_->to_error(said, call.operation).within("writing the key " + show(key));
     }
     ++applied.written;
-    pace_.pay(units_in(said.body), 1);
+    pace_.pay(units_in(capacity_, said.body), 1);
     if (call.operation != "UpdateItem" || !is_followed_) return {};
     // "Attributes" is spelled as an item is.
     std::string body = said.body;
@@ -575,6 +575,7 @@ class Writer final : public BatchWriter {
   Pace& pace_;
   std::unique_ptr<aws::Client> client_;
   ItemReader items_;
+  simdjson::ondemand::parser capacity_;  // of what a reply says that it took
   std::unique_ptr<SnapshotReader> looking_;
 };
 

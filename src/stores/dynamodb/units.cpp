@@ -28,9 +28,8 @@ Units units_of(ondemand::object consumed) {
   return units;
 }
 
-Units units_in(const std::string& reply) {
+Units units_in(ondemand::parser& parser, const std::string& reply) {
   const simdjson::padded_string padded(reply);
-  ondemand::parser parser;
   try {  // the library's own way to say that there is none
     ondemand::document document = parser.iterate(padded);
     return units_of(document["ConsumedCapacity"].get_object());

@@ -16,7 +16,7 @@ struct Units {
 
 // Of one table's ConsumedCapacity. Throws simdjson_error where it is none.
 Units units_of(simdjson::ondemand::object consumed);
-// Of a whole reply that has one; none where it does not say.
-Units units_in(const std::string& reply);
+// Of a whole reply that has one; none where it does not say. The parser is lent.
+Units units_in(simdjson::ondemand::parser& parser, const std::string& reply);
 
 }  // namespace whimbrel::dynamodb
