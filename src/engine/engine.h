@@ -248,6 +248,8 @@ class Engine {
   Status switch_back();
   Status no_key_is_null();
   Status undo_effect(const Effect& effect);
+  // Null where the plan no longer leads there.
+  Store* store_of_feed(const std::string& feed) const;
   Status take_away(const Move& move, std::optional<std::int64_t> number);
   Status drop_if_empty(const Move& move);
   Status unlink_all();

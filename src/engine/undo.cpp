@@ -56,6 +56,10 @@ class KeepUnheld final : public PairSink {
   KeptBatch notes_;
 };
 
+std::string feed_of(const Effect& effect) {
+  return effect.id.substr(std::string_view("feed:").size());
+}
+
 }  // namespace
 
 // By a null no row is found again, and two rows may have one: a person has to say which is which.
@@ -143,6 +147,15 @@ Status Engine::unlink_all() {
   return {};
 }
 
+Store* Engine::store_of_feed(const std::string& feed) const {
+  for (const Direction direction : {Direction::forward, Direction::backward}) {
+    for (const auto& store : stores_of(direction)) {
+      if (feed_name(direction, *store) == feed) return store.get();
+    }
+  }
+  return nullptr;
+}
+
 // Among rows of others; what somebody changed since is his. `number`: the last one that the table
 // had given before; it is that again unless somebody else got a higher one meanwhile.
 Status Engine::take_away(const Move& move, std::optional<std::int64_t> number) {
@@ -191,14 +204,9 @@ Status Engine::undo_effect(const Effect& effect) {
   if (id.starts_with("feed:")) {
     // No longer confirmed: after a crash nobody reads a feed that is already gone.
     TRY(parts_.journal.append(EffectIntended{effect.id, effect.undo}));
-    for (const Direction direction : {Direction::forward, Direction::backward}) {
-      for (const auto& store : stores_of(direction)) {
-        if (id == "feed:" + feed_name(direction, *store)) {
-          TRY(store->capture().stop(feed_name(direction, *store)));
-        }
-      }
-    }
-    return {};
+    const std::string feed = feed_of(effect);
+    Store* const store = store_of_feed(feed);
+    return store == nullptr ? Status() : store->capture().stop(feed);
   }
   if (id.starts_with("target:")) {
     for (const Move& move : migration_.moves) {
@@ -232,17 +240,19 @@ Status Engine::undo_effect(const Effect& effect) {
 Status Engine::undo() {
   if (cutover_.any_switch_was_intended()) return switch_back();
   const State state = parts_.journal.state();
-  bool feeds_drained = false;
-  for (const Effect& effect : state.effects) {
-    if (effect.id.starts_with("feed:backward") && effect.confirmed && !feeds_drained) {
-      // No switch of ours was set, but whoever wrote to the new side must not lose it.
-      TRY(carry_late_writes(Direction::backward));
-      TRY(carry_numbers(Direction::backward));
-      feeds_drained = true;
-    }
-  }
   if (state.effects.empty()) return {};
   const Effect newest = state.effects.back();
+  const auto leads_back = [](const Effect& effect) {
+    return effect.id.starts_with("feed:backward") && effect.confirmed;
+  };
+  if (std::ranges::any_of(state.effects, leads_back)) {
+    // What a feed tells late would go with it.
+    Store* const store = leads_back(newest) ? store_of_feed(feed_of(newest)) : nullptr;
+    if (store != nullptr) TRY(store->capture().end(feed_of(newest)));
+    // No switch of ours was set, but whoever wrote to the new side must not lose it.
+    TRY(carry_late_writes(Direction::backward));
+    TRY(carry_numbers(Direction::backward));
+  }
   if (newest.id.starts_with("target:") && migration_.sync != Sync::dual) {
     ASSIGN_OR_RETURN(const std::vector<KeptRow> rows, parts_.journal.kept());
     TRY(parts_.sidecar.kept(migration_, rows));

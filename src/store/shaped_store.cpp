@@ -173,6 +173,7 @@ class ShapedStore::Feeds final : public Capture {
     return base_.waiting(feed, position);
   }
   Status listen(const std::string& feed) override { return base_.listen(feed); }
+  Status end(const std::string& feed) override { return base_.end(feed); }
   Status link(const std::vector<Link>& links) override {
     return with_stored(links, [&](const auto& own) { return base_.link(own); });
   }

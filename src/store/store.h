@@ -315,6 +315,10 @@ class Capture {
   // Takes in what the store remembers only for a while; to be called now and then while nobody
   // reads the feed. Quick, and never needed where a feed is kept until it is stopped.
   virtual Status listen(const std::string&) { return {}; }
+  // Before the feed is stopped for good: from now on `read` says that it is at the end only behind
+  // everything that was written before this call; what is written later may go unnoticed. Quick,
+  // idempotent, and nothing to do where a change can be read as soon as it is made.
+  virtual Status end(const std::string&) { return {}; }
   // From now on every write to one table is carried to the other in the writer's transaction.
   virtual Status link(const std::vector<Link>& links) = 0;
   // The same question about links.

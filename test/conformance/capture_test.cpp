@@ -146,6 +146,23 @@ TEST_P(Feeds, OutliveTheProcessThatStartedThem) {
   EXPECT_EQ(read_from(begin).size(), 2U);
 }
 
+TEST_P(Feeds, TellAllThatWasWrittenBeforeTheirEnd) {
+  const std::string begin = start();
+  for (int i = 0; i < 5; ++i) good(insert_old(i, Value(), Value(), i));
+  const std::string position = good(capture().read("feed", begin, 2)).position;
+  good(insert_new(7, "new", Value(), 7, Value()));
+  good(capture().end("feed"));
+  good(capture().end("feed"));
+  arena_->reopen();
+  EXPECT_TRUE(good(capture().feed_is_whole("feed", {source(), target()})));
+  EXPECT_EQ(of_application(read_from(position)).size(), 4U);
+  EXPECT_EQ(of_application(read_from(begin)).size(), 6U);
+  good(capture().stop("feed"));
+  const std::string anew = start();
+  good(insert_old(5, Value(), Value(), 5));
+  EXPECT_EQ(of_application(read_from(anew)).size(), 1U);
+}
+
 TEST_P(Feeds, LoseNothingWhenTheyAreStartedAgain) {
   const std::string begin = start();
   good(insert_old(1, Value(), Value(), 1));

@@ -54,6 +54,7 @@ class Faults {
   std::function<void()> traffic;
   std::function<void()> person;  // stops it, or asks for something
   CutAt cut;
+  bool feeds_are_late = false;  // in the whole history
 
   void new_session() {
     calls_ = 0;
@@ -83,6 +84,7 @@ class Faults {
   }
   // Nobody can tell any more whether the call had its effect.
   bool forgets_outcome() { return fail_per_mille > 0 && random_.below(1000) < 2 * fail_per_mille; }
+  bool tells_late() { return feeds_are_late && random_.chance(70); }
   void die_at_record(std::int64_t record, bool before) {
     if (cut.record == record && cut.before == before) die();
   }

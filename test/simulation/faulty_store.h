@@ -12,6 +12,7 @@
 #include <functional>
 #include <map>
 #include <memory>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -365,6 +366,7 @@ class FaultyStore final : public Store, private Catalog, private Capture, privat
   Result<std::string> start(const std::string& feed, const std::vector<std::string>& of) override {
     TRY(faults_.before("start"));
     expect_intent("start", "feed:" + feed);
+    ended_.erase(feed);
     ASSIGN_OR_RETURN(std::string position, inner_->capture().start(feed, of));
     TRY(faults_.after("start"));
     return position;
@@ -383,6 +385,12 @@ class FaultyStore final : public Store, private Catalog, private Capture, privat
   }
   Result<ChangeBatch> read(const std::string& feed, const std::string& position,
                            std::int64_t changes_max) override {
+    if (is_late(feed)) {
+      ChangeBatch none;
+      none.position = position;
+      none.at_end = true;
+      return none;
+    }
     // Small batches, so that there is something between them.
     return reading<ChangeBatch>("read", [&] {
       return inner_->capture().read(feed, position, std::min<std::int64_t>(changes_max, 7));
@@ -391,6 +399,17 @@ class FaultyStore final : public Store, private Catalog, private Capture, privat
   Result<std::int64_t> waiting(const std::string& feed, const std::string& position) override {
     return reading<std::int64_t>("waiting",
                                  [&] { return inner_->capture().waiting(feed, position); });
+  }
+  Status end(const std::string& feed) override {
+    return undoing("end", "feed:" + feed, [&] {
+      ended_.insert(feed);
+      return inner_->capture().end(feed);
+    });
+  }
+  // The way back has told nothing yet of what was written; once it is ended it tells all.
+  bool is_late(const std::string& feed) const {
+    return journal->phase() == Phase::rolling_back && feed.starts_with("backward") &&
+           !ended_.contains(feed) && faults_.tells_late();
   }
   Status link(const std::vector<Link>& links) override {
     return changing("link", "links", [&] { return inner_->capture().link(links); });
@@ -443,6 +462,7 @@ class FaultyStore final : public Store, private Catalog, private Capture, privat
   Faults& faults_;
   SimulatedClock& clock_;
   std::map<std::string, TimePoint> refused_since_;
+  std::set<std::string> ended_;  // feeds
 };
 
 }  // namespace whimbrel::simulation

@@ -62,6 +62,7 @@ World::World(std::uint64_t seed)
       faults_(random_, clock_),
       plan_(random_plan(random_, clock_, faults_, seed % 10 == 9)),
       drops_capture_(seed % 10 == 8) {
+  faults_.feeds_are_late = seed % 10 == 7;
   journal_ = FaultyJournal::make(clock_, faults_);
   sidecar_ = std::make_unique<BookSidecar>(*this);
   application_ = std::make_unique<Application>(random_, plan_.old_side, plan_.new_side, plan_.pages,

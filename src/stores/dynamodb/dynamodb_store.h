@@ -91,6 +91,7 @@ class DynamoStore final : public Store, private Catalog, private Capture, privat
   Status bring_about(const std::string& operation, const nlohmann::json& request,
                      const std::function<bool(const Result<nlohmann::json>&)>& is_so);
   Status set_stream(const std::string& table, bool enabled);
+  Status switch_off(const std::string& feed, const dynamodb::FollowedTable& followed);
   Error no_table(const std::string& table);
   Result<Spool*> need_spool() const;
 
@@ -127,6 +128,7 @@ class DynamoStore final : public Store, private Catalog, private Capture, privat
                            std::int64_t changes_max) override;
   Result<std::int64_t> waiting(const std::string& feed, const std::string& position) override;
   Status listen(const std::string& feed) override;
+  Status end(const std::string& feed) override;
   Status link(const std::vector<Link>& links) override;
   Result<bool> links_are_whole(const std::vector<Link>& links) override;
   Result<OtherUse> used_by_others(const Link& link) override;
@@ -155,7 +157,6 @@ class DynamoStore final : public Store, private Catalog, private Capture, privat
     std::optional<Milliseconds> listed_at;
     std::optional<Milliseconds> in_doubt_since;  // a parent that no listing names
     bool listed = false;
-    bool at_end = false;
   };
   struct Feed {
     std::mutex mutex;

@@ -32,6 +32,8 @@ constexpr Milliseconds doubt_max{15'000};  // how long the parent of a listed sh
 // A page that is not full may be the end, or only a gap between two blocks of the service: the
 // second one after this says which.
 constexpr Milliseconds between_looks{250};
+// A stream that others use has no end; this long after the call nothing is on its way any more.
+constexpr Milliseconds on_its_way_max{20'000};
 // Streams begun by others are read from before the feed; what is much older was copied anyway.
 constexpr std::int64_t older_s = 300;
 
@@ -93,7 +95,9 @@ Result<std::string> DynamoStore::start(const std::string& feed,
   ASSIGN_OR_RETURN(const std::vector<FollowedTable> known, spool->followed(feed));
   for (const std::string& table : tables) {
     const auto it = std::ranges::find(known, table, &FollowedTable::table);
-    FollowedTable about = it == known.end() ? FollowedTable{table, "", false, 0, 0} : *it;
+    FollowedTable about;
+    about.table = table;
+    if (it != known.end()) about = *it;
     ASSIGN_OR_RETURN(json there, describe_table(table));
     const std::string stream = stream_of(there);
     const bool is_fresh = unread(about, now_ms(clock_)) <= memory_of_a_stream;
@@ -129,18 +133,36 @@ Status DynamoStore::stop(const std::string& feed) {
     feeds_.erase(feed);
   }
   ASSIGN_OR_RETURN(const std::vector<FollowedTable> known, spool->followed(feed));
-  for (const FollowedTable& one : known) {
-    if (!one.made_by_us) continue;
-    ASSIGN_OR_RETURN(const bool others, spool->hand_over(feed, one.table));
-    if (others) continue;
-    const Result<json> there = describe_table(one.table);
-    if (!there.ok() && there.error().code == ErrorCode::not_found) continue;
-    if (!there.ok()) return there.error();
-    const std::string stream = stream_of(there.value());
-    if (stream.empty() || (!one.stream.empty() && one.stream != stream)) continue;
-    TRY(set_stream(one.table, false));
-  }
+  for (const FollowedTable& one : known) TRY(switch_off(feed, one));
   return spool->forget(feed);
+}
+
+// A stream that is ours alone is switched off: then its shards have an end that can be read.
+Status DynamoStore::end(const std::string& feed) {
+  ASSIGN_OR_RETURN(Spool* const spool, need_spool());
+  {
+    const std::lock_guard lock(mutex_);
+    feeds_.erase(feed);
+  }
+  ASSIGN_OR_RETURN(const std::vector<FollowedTable> known, spool->followed(feed));
+  for (const FollowedTable& one : known) {
+    // First: whoever comes after a crash knows by it that the stream was not switched off by others.
+    TRY(spool->end(feed, one, now_ms(clock_)));
+    TRY(switch_off(feed, one));
+  }
+  return {};
+}
+
+Status DynamoStore::switch_off(const std::string& feed, const FollowedTable& followed) {
+  if (!followed.made_by_us) return {};
+  ASSIGN_OR_RETURN(const bool others, spool_->hand_over(feed, followed.table));
+  if (others) return {};
+  const Result<json> there = describe_table(followed.table);
+  if (!there.ok() && there.error().code == ErrorCode::not_found) return {};
+  if (!there.ok()) return there.error();
+  const std::string stream = stream_of(there.value());
+  const bool is_another = !followed.stream.empty() && followed.stream != stream;
+  return stream.empty() || is_another ? Status() : set_stream(followed.table, false);
 }
 
 Result<bool> DynamoStore::feed_is_whole(const std::string& feed,
@@ -151,7 +173,7 @@ Result<bool> DynamoStore::feed_is_whole(const std::string& feed,
     const auto it = std::ranges::find(known, table, &FollowedTable::table);
     if (it == known.end() || it->stream.empty()) return false;
     ASSIGN_OR_RETURN(const json there, describe_table(table));
-    if (stream_of(there) != it->stream) return false;
+    if (stream_of(there) != it->stream && it->ended_ms == 0) return false;
     if (unread(*it, now_ms(clock_)) > memory_of_a_stream) return false;
     ASSIGN_OR_RETURN(const bool reaches_back, reaches_back_to_places(feed, *it));
     if (!reaches_back) return false;
@@ -347,6 +369,12 @@ Result<bool> DynamoStore::take_in(const std::string& name, Feed& feed, Followed&
     at_end = at_end && shard_at_end;
     ends_one = ends_one || place.ended;
   }
+  // An open shard that is empty may only be slow to tell.
+  const bool may_follow = std::ranges::any_of(places, [](const auto& one) {
+    return !one.second.ended;
+  });
+  const Milliseconds since_end(looked_ms - table.about.ended_ms);
+  if (table.about.ended_ms > 0 && may_follow && since_end < on_its_way_max) at_end = false;
   if (at_end) progress.read_at_ms = looked_ms;
   TRY(spool_->keep(name, progress));
   // Only what is kept counts.

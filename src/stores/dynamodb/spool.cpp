@@ -12,6 +12,8 @@ namespace {
 constexpr const char* spool_schema = R"(
   CREATE TABLE IF NOT EXISTS followed (feed TEXT, of TEXT, stream TEXT, made_by_us INTEGER,
     since_ms INTEGER, read_at_ms INTEGER, PRIMARY KEY (feed, of)) WITHOUT ROWID;
+  CREATE TABLE IF NOT EXISTS ended (feed TEXT, of TEXT, stream TEXT, at_ms INTEGER,
+    PRIMARY KEY (feed, of, stream)) WITHOUT ROWID;
   CREATE TABLE IF NOT EXISTS shards (feed TEXT, of TEXT, shard TEXT, parent TEXT, sequence TEXT,
     ended INTEGER, PRIMARY KEY (feed, of, shard)) WITHOUT ROWID;
   CREATE TABLE IF NOT EXISTS changes (id INTEGER PRIMARY KEY AUTOINCREMENT, feed TEXT, of TEXT,
@@ -69,13 +71,15 @@ Result<std::vector<FollowedTable>> Spool::followed(const std::string& feed) {
   const std::lock_guard lock(mutex_);
   ASSIGN_OR_RETURN(
       const auto rows,
-      connection_->query("SELECT of, stream, made_by_us, since_ms, read_at_ms FROM followed WHERE "
-                         "feed = ?1 ORDER BY of",
+      connection_->query("SELECT of, stream, made_by_us, since_ms, read_at_ms, ifnull(at_ms, 0) "
+                         "FROM followed LEFT JOIN ended USING (feed, of, stream) "
+                         "WHERE feed = ?1 ORDER BY of",
                          {Value::text(feed)}));
   std::vector<FollowedTable> tables;
   for (const Row& row : rows) {
     tables.push_back({text_of(row[0]), text_of(row[1]), row[2].get<std::int64_t>() != 0,
-                      row[3].get<std::int64_t>(), row[4].get<std::int64_t>()});
+                      row[3].get<std::int64_t>(), row[4].get<std::int64_t>(),
+                      row[5].get<std::int64_t>()});
   }
   return tables;
 }
@@ -91,7 +95,7 @@ Result<bool> Spool::is_followed(const std::string& table) {
 Status Spool::forget(const std::string& feed) {
   const std::lock_guard lock(mutex_);
   ASSIGN_OR_RETURN(auto transaction, sqlite::Transaction::begin(*connection_, true));
-  for (const char* table : {"followed", "shards", "changes"}) {
+  for (const char* table : {"followed", "ended", "shards", "changes"}) {
     TRY(run(std::string("DELETE FROM ") + table + " WHERE feed = ?1", {Value::text(feed)}));
   }
   TRY(run("DELETE FROM own WHERE of NOT IN (SELECT of FROM followed)", {}));
@@ -107,6 +111,13 @@ Result<bool> Spool::hand_over(const std::string& feed, const std::string& table)
   if (others.empty()) return false;
   TRY(run("UPDATE followed SET made_by_us = 1 WHERE feed <> ?1 AND of = ?2", parameters));
   return true;
+}
+
+Status Spool::end(const std::string& feed, const FollowedTable& table, std::int64_t at_ms) {
+  const std::lock_guard lock(mutex_);
+  return run("INSERT OR IGNORE INTO ended VALUES (?1, ?2, ?3, ?4)",
+             {Value::text(feed), Value::text(table.table), Value::text(table.stream),
+              Value::integer(at_ms)});
 }
 
 Result<std::vector<ShardPlace>> Spool::shards(const std::string& feed, const std::string& table) {

@@ -27,6 +27,7 @@ struct FollowedTable {
   bool made_by_us = false;      // the stream: it is ended with the feed
   std::int64_t since_ms = 0;    // wall clock, when the feed began
   std::int64_t read_at_ms = 0;  // when all of it was read last
+  std::int64_t ended_ms = 0;    // when it was asked for its end; 0: it goes on
 };
 struct ShardPlace {
   std::string shard;
@@ -55,6 +56,8 @@ class Spool {
   Status forget(const std::string& feed);
   // A stream that is ours belongs to the other feeds that follow the table; false: there are none.
   Result<bool> hand_over(const std::string& feed, const std::string& table);
+  // That nothing follows in the stream which is followed now; the first time counts.
+  Status end(const std::string& feed, const FollowedTable& table, std::int64_t at_ms);
 
   Result<std::vector<ShardPlace>> shards(const std::string& feed, const std::string& table);
   // All of it or nothing.
