@@ -65,7 +65,7 @@ Status Context::opened() {
   progress_.log_to(log, options_.log_level.empty() ? plan().log_level : options_.log_level);
   const State state = journal().state();
   for (const Move& move : migration().moves) {
-    ASSIGN_OR_RETURN(const std::int64_t rows, session_.rows_of(move));
+    ASSIGN_OR_RETURN(const std::int64_t rows, session_.rows_about(move));
     const auto copy =
         state.phase == Phase::rolled_back ? state.copies.end() : state.copies.find(move.index);
     progress_.expect(move.name, rows, copy == state.copies.end() ? 0 : copy->second.read);

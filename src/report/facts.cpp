@@ -13,14 +13,10 @@ using nlohmann::json;
 
 // An analysis counts for the plan it was made of; before the first run nobody knows the digest.
 json analysis_of(const std::string& folder, const State& state, const std::string& migration) {
-  if (folder.empty()) return nullptr;
-  const Result<std::string> content = read_file(folder + "/migration-analysis-latest.json");
-  if (!content.ok()) return nullptr;
-  json document = json::parse(content.value(), nullptr, false);
+  json document = folder.empty() ? json() : last_analysis(folder);
   const auto says = [&](const char* key, const std::string& value) {
     return document.contains(key) && document[key] == value;
   };
-  if (!document.is_object()) return nullptr;
   const bool fits = state.started ? says("digest", state.digest) : says("migration", migration);
   return fits ? document : json();
 }
@@ -56,6 +52,12 @@ std::vector<TableFacts> tables_of(const ReportFacts& facts) {
 }
 
 }  // namespace
+
+json last_analysis(const std::string& folder) {
+  const Result<std::string> content = read_file(analysis_file(folder));
+  json document = content.ok() ? json::parse(content.value(), nullptr, false) : json();
+  return document.is_object() ? document : json();
+}
 
 bool ReportFacts::is_switched() const {
   const EffectTimes* switched = story.effect("switched");

@@ -32,6 +32,9 @@ struct TableFacts {
   std::int64_t expected_rows = -1;  // as the analysis counted them; -1: unknown
 };
 
+// The last analysis that a state folder has; null where there is none that can be read.
+nlohmann::json last_analysis(const std::string& folder);
+
 struct ReportFacts {
   ReportWanted wanted;
   State state;

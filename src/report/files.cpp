@@ -93,6 +93,10 @@ Result<std::string> read_file(const std::string& path) {
   return text.str();
 }
 
+std::string analysis_file(const std::string& folder) {
+  return folder + "/migration-analysis-latest.json";
+}
+
 Result<std::unique_ptr<StampedFile>> StampedFile::create(const std::string& folder,
                                                          const std::string& kind,
                                                          const std::string& extension,

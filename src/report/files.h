@@ -31,6 +31,8 @@ class FileInMaking {
   std::string waiting_;
 };
 Result<std::string> read_file(const std::string& path);
+// The last analysis that was written there.
+std::string analysis_file(const std::string& folder);
 // `migration-analysis-20261120T201503Z.json` and the same as `…-latest.json`. Gives the first name.
 // A second one of the same second is `…Z-2.json`.
 Result<std::string> write_stamped(const std::string& folder, const std::string& kind,

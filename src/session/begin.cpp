@@ -7,6 +7,8 @@
 
 #include "base/text.h"
 #include "engine/trial.h"
+#include "report/facts.h"
+#include "report/files.h"
 #include "session/conduct.h"
 #include "session/look.h"
 
@@ -18,12 +20,9 @@ constexpr Milliseconds analysis_age_max{24 * 3600 * 1000};
 
 // An analysis of the same plan that is younger than a day need not be made again.
 bool analyzed_lately(Session& session, const std::string& folder) {
-  const std::string path = folder + "/migration-analysis-latest.json";
-  const Result<std::string> text = read_file(path);
-  if (!text.ok()) return false;
-  const nlohmann::json document = nlohmann::json::parse(text.value(), nullptr, false);
+  const nlohmann::json document = last_analysis(folder);
   std::error_code failure;
-  const auto written = std::filesystem::last_write_time(path, failure);
+  const auto written = std::filesystem::last_write_time(analysis_file(folder), failure);
   const auto age = std::filesystem::file_time_type::clock::now() - written;
   return !failure && document.is_object() &&
          document.value("digest", "") == session.migration().digest &&
@@ -57,7 +56,7 @@ Status keep_headway(Session& session, Goal goal) {
   std::vector<WorkOnTable> tables;
   for (const Move& move : session.migration().moves) {
     WorkOnTable work{move.name, move.mapping.source.name, 0, 0, 0, 0};
-    ASSIGN_OR_RETURN(work.rows, session.rows_of(move));
+    ASSIGN_OR_RETURN(work.rows, session.rows_about(move));
     const int indexes = static_cast<int>(move.mapping.target.index_ddl.size());
     (move.indexes == Indexes::after ? work.indexes_after : work.indexes_online) = indexes;
     const auto copy = state.copies.find(move.index);

@@ -11,6 +11,7 @@
 #include "backup/depot.h"
 #include "base/text.h"
 #include "follow/own_file.h"
+#include "report/facts.h"
 #include "session/guard.h"
 #include "session/places.h"
 #include "stores/registry.h"
@@ -223,6 +224,30 @@ Result<std::int64_t> Session::rows_of(const Move& move) {
   ASSIGN_OR_RETURN(const std::int64_t rows, reader->count());
   rows_[move.index] = rows;
   return rows;
+}
+
+Result<std::int64_t> Session::rows_about(const Move& move) {
+  if (!journal_) return rows_of(move);
+  const State state = journal_->state();
+  const auto copy = state.copies.find(move.index);
+  const bool is_copied = copy != state.copies.end() && copy->second.at_end;
+  if (is_copied && state.phase != Phase::rolled_back) return copy->second.read;
+  if (const auto rows = rows_analyzed(move)) return *rows;
+  return rows_of(move);
+}
+
+// By the last analysis of this very plan.
+std::optional<std::int64_t> Session::rows_analyzed(const Move& move) const {
+  const nlohmann::json document = last_analysis(folder_);
+  if (!document.is_object() || document.value("digest", "") != migration_.digest) {
+    return std::nullopt;
+  }
+  const nlohmann::json tables = document.value("tables", nlohmann::json::array());
+  const auto at = static_cast<std::size_t>(move.index);
+  if (!tables.is_array() || at >= tables.size() || !tables[at].is_object()) return std::nullopt;
+  const auto rows = tables[at].find("rows");
+  const bool is_known = rows != tables[at].end() && rows->is_number_integer();
+  return is_known ? std::optional(rows->get<std::int64_t>()) : std::nullopt;
 }
 
 Status Session::open_all() {

@@ -62,8 +62,11 @@ class Session {
   Result<std::string> state_folder(bool create);
   Result<bool> has_journal();
   Status open_journal(bool create, Journal::Reading reading = Journal::Reading::whole);
-  // Rows of the table that a move reads from, as they were counted first.
+  // Rows of the table that a move reads from, counted once.
   Result<std::int64_t> rows_of(const Move& move);
+  // The same as far as it is known from a copy or an analysis: where every read is paid for, to
+  // count costs as much as to copy.
+  Result<std::int64_t> rows_about(const Move& move);
   // load() and open_journal(), and the host is told.
   Status open_all();
   // Only after open_all() or its like. `archive` runs before `finish` drops a table.
@@ -94,6 +97,7 @@ class Session {
   Status give_folder_to_shapes();
   Status open_own_books();
   std::string url_of(const StoreEntry& entry) const;
+  std::optional<std::int64_t> rows_analyzed(const Move& move) const;
   std::optional<KnownColumns> begun_with() const;
   std::string backup_place(const BackupPlan& plan) const;
   Result<std::string> take_backups(const Migration& migration);

@@ -49,6 +49,7 @@ class Recorder:
 
     def __init__(self, port):
         self.asked = set()
+        self.counted = []  # tables that were read to count them
         recorder = self
 
         class Handler(http.server.BaseHTTPRequestHandler):
@@ -57,8 +58,11 @@ class Recorder:
             def do_POST(self):
                 body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
                 operation = self.headers["X-Amz-Target"].split(".")[1]
-                for table in recorder.tables_of(operation, json.loads(body or b"{}")):
+                request = json.loads(body or b"{}")
+                for table in recorder.tables_of(operation, request):
                     recorder.asked.add((operation, table))
+                if request.get("Select") == "COUNT" and "ExclusiveStartKey" not in request and request.get("Segment", 0) == 0:
+                    recorder.counted.append(request["TableName"])
                 server = http.client.HTTPConnection("127.0.0.1", port)
                 server.request("POST", self.path, body, dict(self.headers))
                 answer = server.getresponse()
@@ -144,6 +148,7 @@ def main():
             assert done.returncode == 0, "%s: exit %d\n%s%s" % (words, done.returncode, done.stdout[-800:], done.stderr[-800:])
             asked = recorder.take()
             assert asked, words
+            assert not recorder.counted, "%s reads a table only to count it: %s" % (words, recorder.counted)
             wrong += ["%s asks %s of %s" % (" ".join(words), *one) for one in sorted(asked) if not allowed(policies, phases, *one)]
             if words[0] == "analyze":
                 assert "permissions at least" in done.stdout and "capacity " in done.stdout, done.stdout
