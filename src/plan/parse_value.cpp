@@ -58,11 +58,25 @@ class TemplateParser {
     return nullptr;
   }
 
-  // A name in quotes may hold braces.
+  // A name in quotes may hold braces and, doubled, quotes.
   std::size_t end_of_insert(std::size_t begin) const {
-    const bool quoted = begin + 1 < text_.size() && text_[begin + 1] == '"';
-    const std::size_t quote = quoted ? text_.find('"', begin + 2) : std::string::npos;
-    return text_.find('}', quote == std::string::npos ? begin : quote);
+    std::size_t at = begin + 1;
+    if (at < text_.size() && text_[at] == '"') {
+      do {
+        at = text_.find('"', at + 1);
+      } while (at != std::string::npos && at + 1 < text_.size() && text_[++at] == '"');
+    }
+    return text_.find('}', at == std::string::npos ? begin : at);
+  }
+
+  static std::string unquoted(std::string_view name) {
+    if (name.size() < 2 || name.front() != '"' || name.back() != '"') return std::string(name);
+    std::string plain;
+    for (std::size_t i = 1; i + 1 < name.size(); ++i) {
+      plain += name[i];
+      if (name.substr(i, 2) == "\"\"") ++i;
+    }
+    return plain;
   }
 
   ExprPtr parse_insert(std::string insert, std::size_t offset) {
@@ -72,12 +86,9 @@ class TemplateParser {
       filters.insert(filters.begin(), insert.substr(bar + 1));
       insert.resize(bar);
     }
-    if (insert.size() >= 2 && insert.front() == '"' && insert.back() == '"') {
-      insert = insert.substr(1, insert.size() - 2);
-    }
-    if (insert.empty())
-      return mistake(offset, "an insert needs a name", "like {id} or {name|lower}");
-    ExprPtr expr = make_expr(ColumnRef{insert});
+    const std::string name = unquoted(insert);
+    if (name.empty()) return mistake(offset, "an insert needs a name", "like {id} or {name|lower}");
+    ExprPtr expr = make_expr(ColumnRef{name});
     for (const std::string& filter : filters) {
       if (filter == "lower" || filter == "upper" || filter == "trim") {
         const TextCase how = filter == "lower"   ? TextCase::lower

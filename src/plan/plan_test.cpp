@@ -99,6 +99,7 @@ TEST(PlanValues, AreReadAsTheGrammarSays) {
       {"{const: text}", "'text'"},
       {"'A#{id}'", "text 'A#', id"},
       {"'{{{id|lower}}}'", "text '{', lower(id), '}'"},
+      {R"('{"a}|""b"|trim}-{"""c"""}')", "text trim(a}|\"b), '-', \"c\""},
       {"{from: a, if_null: {const: b}}", "a, if null 'b'"},
       {"{json: {}}", "{}"},
       {"{json: {x: a, y: [1, b]}}", "json {x: a, y: json [1, b]}"},

@@ -6,6 +6,7 @@
 #include <nlohmann/json.hpp>
 
 #include "base/text.h"
+#include "store/sql_names.h"
 
 namespace whimbrel {
 
@@ -48,10 +49,9 @@ Printed scalar(const Value& value) {
 Printed insert(const Expr& expr) {
   if (const auto* column = std::get_if<ColumnRef>(&expr.node)) {
     const std::string& name = column->column;
-    const bool plain = name.find_first_of("{}|\"") == std::string::npos && !name.empty();
-    if (plain) return "{" + name + "}";
-    const bool can_be_quoted = name.find('"') == std::string::npos && !name.empty();
-    return can_be_quoted ? Printed("{\"" + name + "\"}") : std::nullopt;
+    if (name.empty()) return std::nullopt;
+    const bool plain = name.find_first_of("{}|\"") == std::string::npos;
+    return plain ? "{" + name + "}" : "{" + quote_name(name) + "}";
   }
   const auto* changed = std::get_if<CaseOf>(&expr.node);
   if (changed == nullptr) return std::nullopt;

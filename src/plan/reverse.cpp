@@ -7,6 +7,7 @@
 #include "base/text.h"
 #include "plan/plan_file.h"
 #include "plan/print.h"
+#include "store/sql_names.h"
 
 namespace whimbrel {
 
@@ -20,12 +21,6 @@ std::string ddl_of(const TableSchema& table) {
   if (!table.key_index_ddl.empty()) ddl += table.key_index_ddl + ";\n";
   for (const std::string& index : table.index_ddl) ddl += index + ";\n";
   return ddl;
-}
-
-std::string sql_name(const std::string& name) {
-  std::string out = "\"";
-  for (const char c : name) out += c == '"' ? std::string("\"\"") : std::string(1, c);
-  return out + "\"";
 }
 
 // What a switch has to say for the old side is nowhere in the plan; names only, as comments.
@@ -153,16 +148,16 @@ class Writer {
       const bool comes_back = std::ranges::any_of(
           mapping.backward, [&](const ColumnRule& rule) { return rule.column == column.name; });
       if (comes_back || column.generated) continue;
-      sets.push_back(fmt::format("{0} = a.{0}", sql_name(column.name)));
+      sets.push_back(fmt::format("{0} = a.{0}", quote_name(column.name)));
     }
     if (sets.empty()) return;
     std::vector<std::string> keys;
     for (const std::string& key : mapping.source.key) {
-      keys.push_back(fmt::format("a.{0} = {1}.{0}", sql_name(key), sql_name(mapping.source.name)));
+      keys.push_back(fmt::format("a.{0} = {1}.{0}", quote_name(key), quote_name(mapping.source.name)));
     }
     line("    # What only the archive has; after `run --until verify` and before `cutover`:");
     line(fmt::format("    #   UPDATE {} SET {} FROM {} AS a WHERE {};",
-                     sql_name(mapping.source.name), join(sets, ", "), sql_name(archive),
+                     quote_name(mapping.source.name), join(sets, ", "), quote_name(archive),
                      join(keys, " AND ")));
   }
 

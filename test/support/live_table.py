@@ -55,8 +55,9 @@ def expect_equal(found, expected, what, said=""):
     """Items by their key."""
     missing, back = sorted(set(expected) - set(found)), sorted(set(found) - set(expected))
     stale = sorted(key for key in expected if key in found and expected[key] != found[key])
+    examples = ["%s is %.300s and must be %.300s" % (key, found[key], expected[key]) for key in stale[:3]]
     assert not (missing or back or stale), "%s: %d missing %s, %d back again %s, %d stale %s\n%s" % (
-        what, len(missing), missing[:3], len(back), back[:3], len(stale), stale[:3], said[-1500:])
+        what, len(missing), missing[:3], len(back), back[:3], len(stale), "; ".join(examples), said[-1500:])
 
 
 def end_all(processes):
