@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <filesystem>
 #include <fstream>
+#include <map>
 #include <nlohmann/json.hpp>
 #include <set>
 #include <sstream>
@@ -229,6 +230,25 @@ class Binder {
     return entry == plan_.stores.end() ? "" : entry->url.substr(0, entry->url.find(':'));
   }
 
+  // Of columns that nothing on the new side is called after any more: the plain copy, or else what
+  // is made of them.
+  static std::map<std::string, std::string> new_names(const TableEntry& entry) {
+    std::map<std::string, std::string> names;
+    for (const bool plain : {true, false}) {
+      for (const ColumnEntry& column : entry.columns) {
+        const std::vector<std::string> from = columns_of(*column.expr);
+        const bool is_plain = std::holds_alternative<ColumnRef>(column.expr->node);
+        if (from.size() == 1 && is_plain == plain) names.emplace(from.front(), column.target);
+      }
+    }
+    for (const ColumnEntry& column : entry.columns) {
+      const std::vector<std::string> from = columns_of(*column.expr);
+      if (from == std::vector{column.target}) names.erase(column.target);
+    }
+    for (const NamedPlace& column : entry.same) names.erase(column.name);
+    return names;
+  }
+
   // `there` is what stands in the target's place already.
   Result<std::optional<TableSchema>> like_source(const TableEntry& entry, const TableSchema& source,
                                                  Result<TableSchema> there) {
@@ -241,7 +261,9 @@ class Binder {
     Catalog& catalog = stores_.at(entry.to.alias)->catalog();
     const Result<std::string> ddl = catalog.ddl_like(source, entry.to.table);
     Result<TableSchema> made =
-        ddl.ok() ? catalog.parse(ddl.value(), entry.to.table) : Result<TableSchema>(ddl.error());
+        ddl.ok()
+            ? catalog.parse(catalog.with_new_names(ddl.value(), new_names(entry)), entry.to.table)
+            : Result<TableSchema>(ddl.error());
     if (!made.ok()) {
       diagnostics_.add(entry.create_at, made.error().message, made.error().hint);
       return std::optional<TableSchema>{};

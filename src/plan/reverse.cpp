@@ -153,7 +153,8 @@ class Writer {
     if (sets.empty()) return;
     std::vector<std::string> keys;
     for (const std::string& key : mapping.source.key) {
-      keys.push_back(fmt::format("a.{0} = {1}.{0}", quote_name(key), quote_name(mapping.source.name)));
+      keys.push_back(
+          fmt::format("a.{0} = {1}.{0}", quote_name(key), quote_name(mapping.source.name)));
     }
     line("    # What only the archive has; after `run --until verify` and before `cutover`:");
     line(fmt::format("    #   UPDATE {} SET {} FROM {} AS a WHERE {};",

@@ -35,6 +35,10 @@ class ShapedStore::Tables final : public Catalog {
   Result<std::string> ddl_like(const TableSchema& table, const std::string& name) override {
     return base_.ddl_like(store_.stored(table), name);
   }
+  std::string with_new_names(std::string ddl,
+                             const std::map<std::string, std::string>& names) const override {
+    return base_.with_new_names(std::move(ddl), names);
+  }
   std::vector<std::string> differences(const TableSchema& wanted,
                                        const TableSchema& there) const override {
     return base_.differences(wanted, there);

@@ -8,6 +8,7 @@
 
 #include <cstdint>
 #include <functional>
+#include <map>
 #include <memory>
 #include <optional>
 #include <span>
@@ -193,6 +194,12 @@ class Catalog {
   // The DDL of a table `name` like `table`, with its defaults, constraints and indexes; what refers
   // to the table itself refers to the new one. Refused where this store cannot say it.
   virtual Result<std::string> ddl_like(const TableSchema& table, const std::string& name) = 0;
+  // The same, with the new name of each column that gets one. A store whose tables say all their
+  // columns changes nothing: there it is the plan that has to keep to their names.
+  virtual std::string with_new_names(std::string ddl,
+                                     const std::map<std::string, std::string>&) const {
+    return ddl;
+  }
   // What makes the table `name` refer to others as `table` does, once all rows are there.
   // `parent_here` says what the table is called here that a foreign key names; "": there is none.
   virtual std::vector<std::string> references_like(

@@ -291,6 +291,11 @@ Result<std::string> DynamoStore::ddl_like(const TableSchema& table, const std::s
   return table.create_ddl;
 }
 
+std::string DynamoStore::with_new_names(std::string ddl,
+                                        const std::map<std::string, std::string>& names) const {
+  return dynamodb::renamed(json::parse(ddl, nullptr, false), names).dump();
+}
+
 std::vector<std::string> DynamoStore::differences(const TableSchema& wanted,
                                                   const TableSchema& there) const {
   return dynamodb::differences(json::parse(wanted.create_ddl, nullptr, false),

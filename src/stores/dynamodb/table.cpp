@@ -83,7 +83,32 @@ void compare_indexes(const json& wanted, const json& there, const char* kind,
   }
 }
 
+using Names = std::map<std::string, std::string>;
+
+void rename(json& name, const Names& names) {
+  const auto it = name.is_string() ? names.find(name.get<std::string>()) : names.end();
+  if (it != names.end()) name = it->second;
+}
+
+void rename_within(json& part, const Names& names) {
+  if (part.is_object() && part.contains("AttributeName")) rename(part["AttributeName"], names);
+  if (part.is_object() && part.contains("NonKeyAttributes")) {
+    for (json& name : part["NonKeyAttributes"]) rename(name, names);
+  }
+  if (!part.is_structured()) return;
+  for (json& inner : part) rename_within(inner, names);
+}
+
 }  // namespace
+
+json renamed(json definition, const Names& names) {
+  rename_within(definition, names);
+  if (definition.contains("time_to_live")) rename(definition["time_to_live"], names);
+  if (definition.contains("create") && definition["create"].contains("AttributeDefinitions")) {
+    sort_by(definition["create"]["AttributeDefinitions"], "AttributeName");
+  }
+  return definition;
+}
 
 json definition_of(const json& table) {
   json create;

@@ -5,6 +5,7 @@
 // tags).
 #pragma once
 
+#include <map>
 #include <nlohmann/json_fwd.hpp>
 #include <string>
 #include <vector>
@@ -18,6 +19,8 @@ namespace whimbrel::dynamodb {
 nlohmann::json definition_of(const nlohmann::json& table);
 // invalid_plan for what is no definition.
 Result<TableSchema> schema_of(const std::string& definition, const std::string& name);
+// With other names for attributes, wherever one is named: keys, indexes, time to live.
+nlohmann::json renamed(nlohmann::json definition, const std::map<std::string, std::string>& names);
 // How two definitions differ, each a sentence; of what both of them say.
 std::vector<std::string> differences(const nlohmann::json& wanted, const nlohmann::json& there);
 
