@@ -14,6 +14,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
+import time
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT / "test" / "support"))
@@ -249,6 +250,24 @@ finish: {after: 0s, keep_source: false}
         assert done.returncode == wanted, "%s: exit %d\n%s" % (" ".join(words), done.returncode, said)
         return said
 
+    def run_under_writes(self, table, items, new_side, *words):
+        """The application writes meanwhile, and the process is killed now and then; the last one is let through."""
+        for _ in range(self.chance.random.randrange(3)):
+            process = subprocess.Popen([BINARY, words[0], "plan.yaml", *words[1:]], cwd=self.folder, env=self.environment,
+                                       stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+            end = time.monotonic() + self.chance.random.random() * 1.2
+            while process.poll() is None and time.monotonic() < end:
+                self.write(table, items, 1, new_side)
+            process.kill()
+            process.wait()
+        with subprocess.Popen([BINARY, words[0], "plan.yaml", *words[1:]], cwd=self.folder, env=self.environment,
+                              stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True) as process:
+            for _ in range(50):
+                if process.poll() is None:
+                    self.write(table, items, 1, new_side)
+            said, _ = process.communicate(timeout=120)
+        assert process.returncode == 0, "%s: exit %d\n%s" % (" ".join(words), process.returncode, said[-3000:])
+
     def expect(self, table, items, what, said=""):
         expect_equal(self.shown(self.scan(table)), self.shown(items), what, said)
 
@@ -269,9 +288,9 @@ finish: {after: 0s, keep_source: false}
         self.write(self.old, old, 40 + chance.random.randrange(60), False)
         self.run("check")
         if chance.of(50):
-            self.run("run", "--yes", "--until", "copy")
+            self.run_under_writes(self.old, old, False, "run", "--yes", "--until", "copy")
             self.write(self.old, old, 30, False)
-            self.run("run", "--yes", "--until", "follow")
+            self.run_under_writes(self.old, old, False, "run", "--yes", "--until", "follow")
             self.write(self.old, old, 10, False)
         said = self.run("run", "--yes")
         self.expect_keys_and_indexes_by_their_new_names()
@@ -280,6 +299,8 @@ finish: {after: 0s, keep_source: false}
         new = {self.key_of(self.forward(item)): self.forward(item) for item in old.values()}
         before = {self.key_of(self.forward(item)): item for item in old.values()}
         self.write(self.new, new, 40, True)
+        if chance.of(40):
+            self.run_under_writes(self.new, new, True, "watch")
         if chance.of(50):
             self.run("watch")
         said = self.run("rollback", "--yes")
