@@ -158,9 +158,15 @@ Result<Applied> Copy::write(std::vector<Change> changes) {
   }
 }
 
+Result<ChunkOfRows> Copy::read(const ChunkLimits& limits) {
+  if (inside_ != nullptr) return inside_->read_after(after_, limits);
+  // The first so many rows are those of the table's own order.
+  const bool any_order = !move_.limit && move_.subset == nullptr;
+  return any_order ? reader_->scan_after(after_, limits) : reader_->read_after(after_, limits);
+}
+
 Result<Copy::Outcome> Copy::copy_rows(const ChunkLimits& limits) {
-  ASSIGN_OR_RETURN(ChunkOfRows chunk, inside_ != nullptr ? inside_->read_after(after_, limits)
-                                                         : reader_->read_after(after_, limits));
+  ASSIGN_OR_RETURN(ChunkOfRows chunk, read(limits));
   Outcome outcome;
   outcome.through = chunk.range.through;
   outcome.read = std::ssize(chunk.rows);

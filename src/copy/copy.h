@@ -49,6 +49,7 @@ class Copy {
   bool make_way();
   Status open();
   Result<Outcome> copy_inside(const ChunkLimits& limits);
+  Result<ChunkOfRows> read(const ChunkLimits& limits);
   Result<Outcome> copy_rows(const ChunkLimits& limits);
   Status copy_own(std::vector<Row> rows, Outcome& outcome);
   Status open_rows();

@@ -50,6 +50,24 @@ TEST_P(Readers, CoverEveryRowOnceAtEveryChunkSize) {
   }
 }
 
+TEST_P(Readers, ScanEveryRowOnceWhoeverGoesOn) {
+  insert_old_rows(row_count);
+  for (const std::int64_t rows_max : {1, 7, 1000}) {
+    std::vector<Row> all;
+    std::optional<Row> after;
+    do {
+      const auto reader = good(store().open_reader(mapping_.source));
+      const ChunkOfRows chunk = good(reader->scan_after(after, {rows_max}));
+      EXPECT_LE(std::ssize(chunk.rows), rows_max);
+      all.insert(all.end(), chunk.rows.begin(), chunk.rows.end());
+      after = chunk.range.through;
+      // As the journal keeps it.
+      if (after) after = good(row_from_canonical(canonical(*after)));
+    } while (after);
+    expect_same_rows(all, arena_->rows(source()));
+  }
+}
+
 TEST_P(Readers, StopAChunkWhenItsBytesAreEnough) {
   insert_old_rows(row_count);
   for (const std::int64_t bytes_max : {0, 1, 40, 200, 1'000'000}) {

@@ -1,8 +1,6 @@
 // Copies whole items as the JSON that they came in, where a plan changes nothing about them.
 //
-// Nothing is parsed but the frame of a reply: that is where the speed is. The position is the place
-// in each segment of a parallel scan; how many segments there are is part of it, because a key from
-// another layout would be taken without a word and leave items out.
+// Nothing is parsed but the frame of a reply: that is where the speed is.
 #include <fmt/format.h>
 #include <simdjson.h>
 
@@ -11,15 +9,13 @@
 #include "stores/dynamodb/batch_sender.h"
 #include "stores/dynamodb/item.h"
 #include "stores/dynamodb/rows.h"
+#include "stores/dynamodb/segments.h"
 
 namespace whimbrel::dynamodb {
 
 namespace {
 
 namespace ondemand = simdjson::ondemand;
-
-constexpr std::int64_t segments = 32;
-constexpr std::size_t scans_at_once = 8;
 
 struct RawPage {
   std::int64_t items = 0;
@@ -42,15 +38,12 @@ class RawCopier final : public InsideCopier {
 
   Result<InsideCopy> copy_after(const std::optional<Row>& after,
                                 const ChunkLimits& limits) override {
-    Row places = places_from(after);
-    std::vector<std::size_t> scanned;
+    Segments segments(after);
     // A request for less pays for what it does not read, where the pace allows little.
     const std::int64_t worth_asking = read_pace_.items_max(1'000'000) / items_worth_a_request;
     const auto scans_max = static_cast<std::size_t>(std::clamp<std::int64_t>(
         std::min(limits.rows_max, worth_asking), 1, std::int64_t{scans_at_once}));
-    for (std::size_t i = 1; i < places.size() && scanned.size() < scans_max; ++i) {
-      if (places[i].kind() != Kind::boolean) scanned.push_back(i);
-    }
+    const std::vector<std::size_t> scanned = segments.open(scans_max);
     InsideCopy copy;
     if (scanned.empty()) return copy;
     read_pace_.wait();
@@ -58,14 +51,10 @@ class RawCopier final : public InsideCopier {
         std::max<std::int64_t>(read_pace_.items_max(limits.rows_max) / std::ssize(scanned), 1);
     std::vector<aws::Call> calls;
     for (const std::size_t segment : scanned) {
-      std::string body =
-          fmt::format(R"({{"TableName":{},"ConsistentRead":true,"Segment":{},"TotalSegments":{},)"
-                      R"("Limit":{},"ReturnConsumedCapacity":"TOTAL")",
-                      in_quotes(source_.name), segment - 1, places.size() - 1, each);
-      if (const auto* key = places[segment].get_if<std::string>()) {
-        body += ",\"ExclusiveStartKey\":" + *key;
-      }
-      calls.push_back({"Scan", body + "}"});
+      calls.push_back({"Scan", fmt::format(R"({{"TableName":{},"ConsistentRead":true,"Limit":{},)"
+                                           R"("ReturnConsumedCapacity":"TOTAL",{}}})",
+                                           in_quotes(source_.name), each,
+                                           segments.members(segment))});
     }
     std::vector<Result<aws::Reply>> replies = reading_->send(calls);
     BatchSender batch(*writing_, write_pace_, store_.clock(), target_.name);
@@ -76,14 +65,11 @@ class RawCopier final : public InsideCopier {
       read_pace_.pay({page.capacity}, page.items);
       copy.read += page.items;
       copy.bytes += page.bytes;
-      places[scanned[i]] =
-          page.last_key.empty() ? Value(Value::Storage(true)) : Value::text(page.last_key);
+      segments.go_on_from(scanned[i], page.last_key);
     }
     copy.written = copy.read;
     TRY(batch.flush());
-    const bool more = std::any_of(places.begin() + 1, places.end(),
-                                  [](const Value& place) { return place.kind() != Kind::boolean; });
-    if (more) copy.range.through = std::move(places);
+    copy.range.through = segments.position();
     return copy;
   }
 
@@ -104,17 +90,6 @@ class RawCopier final : public InsideCopier {
   }
 
  private:
-  // The number of segments, then a place in each: nothing, a key's JSON, or `true` at its end.
-  static Row places_from(const std::optional<Row>& after) {
-    if (after && after->size() > 1) {
-      const auto* total = after->front().get_if<std::int64_t>();
-      if (total != nullptr && *total == std::ssize(*after) - 1) return *after;
-    }
-    Row places(static_cast<std::size_t>(segments) + 1);
-    places[0] = Value::integer(segments);
-    return places;
-  }
-
   Result<RawPage> put_all(std::string& body, BatchSender& batch) {
     RawPage page;
     body.reserve(body.size() + simdjson::SIMDJSON_PADDING);

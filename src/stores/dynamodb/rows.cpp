@@ -10,6 +10,7 @@
 #include "base/text.h"
 #include "stores/dynamodb/batch_sender.h"
 #include "stores/dynamodb/item.h"
+#include "stores/dynamodb/segments.h"
 #include "stores/dynamodb/units.h"
 #include "transform/mapping.h"
 
@@ -133,6 +134,24 @@ class Reader final : public SnapshotReader {
     return chunk;
   }
 
+  Result<ChunkOfRows> scan_after(const std::optional<Row>& after,
+                                 const ChunkLimits& limits) override {
+    ChunkOfRows chunk;
+    chunk.range.after = after;
+    Segments segments(after);
+    do {
+      pace_.wait();
+      const std::int64_t most = pace_.items_max(std::max<std::int64_t>(limits.rows_max, 1));
+      const std::vector<std::size_t> scanned =
+          segments.open(static_cast<std::size_t>(std::clamp<std::int64_t>(
+              most / items_worth_a_request, 1, std::int64_t{scans_at_once})));
+      if (scanned.empty()) break;
+      TRY(scan(segments, scanned, std::max<std::int64_t>(most / std::ssize(scanned), 1), chunk));
+    } while (chunk.rows.empty());
+    chunk.range.through = segments.position();
+    return chunk;
+  }
+
   Result<std::vector<std::optional<Row>>> read_keys(std::span<const Row> keys) override {
     std::map<Row, std::vector<std::size_t>, RowLess> wanted;
     for (std::size_t i = 0; i < keys.size(); ++i) wanted[keys[i]].push_back(i);
@@ -197,6 +216,28 @@ class Reader final : public SnapshotReader {
       chunk.rows.resize(i + 1);
       chunk.range.through = key_of(chunk.rows.back(), key_);
     }
+  }
+
+  // One page of each of these segments.
+  Status scan(Segments& segments, const std::vector<std::size_t>& scanned, std::int64_t items_max,
+              ChunkOfRows& chunk) {
+    std::vector<aws::Call> calls;
+    for (const std::size_t segment : scanned) {
+      calls.push_back({"Scan", fmt::format(R"({{"TableName":{},"ConsistentRead":true,"Limit":{},)"
+                                           R"("ReturnConsumedCapacity":"TOTAL",{}{}}})",
+                                           in_quotes(table_.name), items_max,
+                                           segments.members(segment), filter_)});
+    }
+    std::vector<Result<aws::Reply>> replies = client_->send(calls);
+    for (std::size_t i = 0; i < replies.size(); ++i) {
+      if (!replies[i].ok()) return std::move(replies[i]).error();
+      if (!replies[i].value().ok()) return client_->to_error(replies[i].value(), "Scan");
+      ASSIGN_OR_RETURN(Page page, items_.scan_page(replies[i].value().body));
+      pace_.pay({page.capacity}, page.looked_at);
+      std::ranges::move(page.rows, std::back_inserter(chunk.rows));
+      segments.go_on_from(scanned[i], page.last_key ? key_json(table_, *page.last_key) : "");
+    }
+    return {};
   }
 
   // A wave of requests; what was left over, or has not been asked yet, is in `asked` afterwards.
