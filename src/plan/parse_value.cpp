@@ -60,13 +60,12 @@ class TemplateParser {
 
   // A name in quotes may hold braces and, doubled, quotes.
   std::size_t end_of_insert(std::size_t begin) const {
-    std::size_t at = begin + 1;
-    if (at < text_.size() && text_[at] == '"') {
-      do {
-        at = text_.find('"', at + 1);
-      } while (at != std::string::npos && at + 1 < text_.size() && text_[++at] == '"');
+    std::size_t quote =
+        text_.compare(begin + 1, 1, "\"") == 0 ? text_.find('"', begin + 2) : std::string::npos;
+    while (quote != std::string::npos && text_.compare(quote, 2, "\"\"") == 0) {
+      quote = text_.find('"', quote + 2);
     }
-    return text_.find('}', at == std::string::npos ? begin : at);
+    return text_.find('}', quote == std::string::npos ? begin : quote);
   }
 
   static std::string unquoted(std::string_view name) {

@@ -146,7 +146,8 @@ Status DynamoStore::end(const std::string& feed) {
   }
   ASSIGN_OR_RETURN(const std::vector<FollowedTable> known, spool->followed(feed));
   for (const FollowedTable& one : known) {
-    // First: whoever comes after a crash knows by it that the stream was not switched off by others.
+    // First: whoever comes after a crash knows by it that the stream was not switched off by
+    // others.
     TRY(spool->end(feed, one, now_ms(clock_)));
     TRY(switch_off(feed, one));
   }
@@ -370,9 +371,8 @@ Result<bool> DynamoStore::take_in(const std::string& name, Feed& feed, Followed&
     ends_one = ends_one || place.ended;
   }
   // An open shard that is empty may only be slow to tell.
-  const bool may_follow = std::ranges::any_of(places, [](const auto& one) {
-    return !one.second.ended;
-  });
+  const bool may_follow =
+      std::ranges::any_of(places, [](const auto& one) { return !one.second.ended; });
   const Milliseconds since_end(looked_ms - table.about.ended_ms);
   if (table.about.ended_ms > 0 && may_follow && since_end < on_its_way_max) at_end = false;
   if (at_end) progress.read_at_ms = looked_ms;

@@ -51,10 +51,10 @@ class RawCopier final : public InsideCopier {
         std::max<std::int64_t>(read_pace_.items_max(limits.rows_max) / std::ssize(scanned), 1);
     std::vector<aws::Call> calls;
     for (const std::size_t segment : scanned) {
-      calls.push_back({"Scan", fmt::format(R"({{"TableName":{},"ConsistentRead":true,"Limit":{},)"
-                                           R"("ReturnConsumedCapacity":"TOTAL",{}}})",
-                                           in_quotes(source_.name), each,
-                                           segments.members(segment))});
+      calls.push_back(
+          {"Scan", fmt::format(R"({{"TableName":{},"ConsistentRead":true,"Limit":{},)"
+                               R"("ReturnConsumedCapacity":"TOTAL",{}}})",
+                               in_quotes(source_.name), each, segments.members(segment))});
     }
     std::vector<Result<aws::Reply>> replies = reading_->send(calls);
     BatchSender batch(*writing_, write_pace_, store_.clock(), target_.name);

@@ -142,9 +142,8 @@ class Reader final : public SnapshotReader {
     do {
       pace_.wait();
       const std::int64_t most = pace_.items_max(std::max<std::int64_t>(limits.rows_max, 1));
-      const std::vector<std::size_t> scanned =
-          segments.open(static_cast<std::size_t>(std::clamp<std::int64_t>(
-              most / items_worth_a_request, 1, std::int64_t{scans_at_once})));
+      const std::vector<std::size_t> scanned = segments.open(static_cast<std::size_t>(
+          std::clamp<std::int64_t>(most / items_worth_a_request, 1, std::int64_t{scans_at_once})));
       if (scanned.empty()) break;
       TRY(scan(segments, scanned, std::max<std::int64_t>(most / std::ssize(scanned), 1), chunk));
     } while (chunk.rows.empty());

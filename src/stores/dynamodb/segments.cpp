@@ -13,8 +13,8 @@ bool is_at_end(const Value& place) { return place.kind() == Kind::boolean; }
 }  // namespace
 
 Segments::Segments(const std::optional<Row>& position) {
-  const auto* total = position && position->size() > 1 ? position->front().get_if<std::int64_t>()
-                                                       : nullptr;
+  const auto* total =
+      position && position->size() > 1 ? position->front().get_if<std::int64_t>() : nullptr;
   if (total != nullptr && *total == std::ssize(*position) - 1) {
     places_ = *position;
     return;
@@ -32,17 +32,15 @@ std::vector<std::size_t> Segments::open(std::size_t most) const {
 }
 
 std::string Segments::members(std::size_t segment) const {
-  std::string text =
-      fmt::format(R"("Segment":{},"TotalSegments":{})", segment, places_.size() - 1);
+  std::string text = fmt::format(R"("Segment":{},"TotalSegments":{})", segment, places_.size() - 1);
   if (const auto* key = places_[segment + 1].get_if<std::string>()) {
     text += ",\"ExclusiveStartKey\":" + *key;
   }
   return text;
 }
 
-void Segments::go_on_from(std::size_t segment, std::string key) {
-  places_[segment + 1] =
-      key.empty() ? Value(Value::Storage(true)) : Value::text(std::move(key));
+void Segments::go_on_from(std::size_t segment, const std::string& key) {
+  places_[segment + 1] = key.empty() ? Value(Value::Storage(true)) : Value::text(key);
 }
 
 std::optional<Row> Segments::position() const {

@@ -21,7 +21,7 @@ class Segments {
   // What a Scan of this one says besides: `"Segment":…`.
   std::string members(std::size_t segment) const;
   // The LastEvaluatedKey that it gave, as JSON; "" at its end.
-  void go_on_from(std::size_t segment, std::string key);
+  void go_on_from(std::size_t segment, const std::string& key);
   // Unset when all are at their end.
   std::optional<Row> position() const;
 
