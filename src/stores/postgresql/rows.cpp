@@ -227,12 +227,15 @@ class Writer final : public BatchWriter {
           continue;
         }
       }
-      if (is_so(before, change)) {
+      // Columns that are not written must not stay as they were.
+      const bool is_made_anew = before && change.row && !first->row;
+      if (is_so(before, change) && !is_made_anew) {
         ++applied.skipped;
       } else if (change.row) {
         ++applied.written;
         batch.rows.push_back(*change.row);
         batch.keys.push_back(keys[i]);
+        if (is_made_anew) batch.gone.push_back(keys[i]);
       } else {
         ++applied.written;
         batch.gone.push_back(keys[i]);
