@@ -143,19 +143,15 @@ class Inside final : public InsideCopier {
       expected.push_back(comparable(converted(rule), column));
       found.push_back(comparable("t." + quote_name(rule.column), column));
     }
-    std::vector<std::string> keys;
-    for (const std::string& name : mapping_.source.key) {
-      keys.push_back(fmt::format("s.{}::text", quote_name(name)));
-    }
     // One statement, so one snapshot of both sides.
     const std::string joined = fmt::format(
-        "SELECT ARRAY[{}] AS key, "
+        "SELECT {} AS key, "
         "hash_record_extended(ROW({}), 0) AS expected, "
         "CASE WHEN t.ctid IS NOT NULL THEN hash_record_extended(ROW({}), 0) END AS found, "
         "t.ctid IS NULL OR ROW({}) IS DISTINCT FROM ROW({}) AS differs "
         "FROM {} s LEFT JOIN {} t ON {} WHERE {}",
-        join(keys, ", "), join(expected, ", "), join(found, ", "), join(expected, ", "),
-        join(found, ", "), source, target, same_key(), where);
+        key_array(mapping_.source, "s"), join(expected, ", "), join(found, ", "),
+        join(expected, ", "), join(found, ", "), source, target, same_key(), where);
     ASSIGN_OR_RETURN(
         const auto rows,
         connection->query(

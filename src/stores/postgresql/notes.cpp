@@ -6,6 +6,7 @@
 
 #include "base/text.h"
 #include "stores/postgresql/names.h"
+#include "stores/postgresql/rows.h"
 #include "stores/postgresql/schema.h"
 #include "stores/postgresql/types.h"
 
@@ -39,20 +40,6 @@ bool depends_on_settings(const TableSchema& table) {
         return true;
     }
   });
-}
-
-std::string key_array(const TableSchema& table, const std::string& of) {
-  std::vector<std::string> parts;
-  for (const std::string& name : table.key) {
-    const auto at = static_cast<std::size_t>(table.column_index(name));
-    // As its output function says it: a cast of inet to text adds a mask, one of character(n) takes
-    // the blanks at the end away.
-    const std::string& type = table.columns[at].declared;
-    const bool casts_otherwise = type == "inet" || type_of(type).is == TypeClass::bpchar;
-    const char* as_text = casts_otherwise ? "pg_catalog.format('%s', {}.{})" : "{}.{}::text";
-    parts.push_back(fmt::format(fmt::runtime(as_text), of, quote_name(name)));
-  }
-  return "ARRAY[" + join(parts, ", ") + "]";
 }
 
 // A note of a table's own name: the function is made for one table.

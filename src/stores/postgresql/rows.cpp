@@ -491,6 +491,18 @@ Row row_of(const std::vector<Type>& types, std::span<const Cell> cells) {
   return row;
 }
 
+std::string key_array(const TableSchema& table, const std::string& of) {
+  std::vector<std::string> parts;
+  for (const std::string& name : table.key) {
+    // A cast of inet to text adds a mask, one of character(n) takes the blanks at the end away.
+    const std::string& type = column_of(table, name).declared;
+    const bool casts_otherwise = type == "inet" || type_of(type).is == TypeClass::bpchar;
+    const char* as_text = casts_otherwise ? "pg_catalog.format('%s', {}.{})" : "{}.{}::text";
+    parts.push_back(fmt::format(fmt::runtime(as_text), of, quote_name(name)));
+  }
+  return "ARRAY[" + join(parts, ", ") + "]";
+}
+
 Result<std::string> after_key(const TableSchema& table, const std::string& qualifier,
                               const Row& after, Cells& parameters) {
   std::vector<std::string> marks;

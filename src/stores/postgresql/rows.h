@@ -54,6 +54,8 @@ std::vector<Type> types_of(const TableSchema& table);
 std::vector<Type> key_types_of(const TableSchema& table);
 // As many cells as there are types.
 Row row_of(const std::vector<Type>& types, std::span<const Cell> cells);
+// A row's key as an array of texts, each as the type's output function says it.
+std::string key_array(const TableSchema& table, const std::string& of);
 // `("a", "b") > ($1::integer, $2::text)`; parameters are appended.
 Result<std::string> after_key(const TableSchema& table, const std::string& qualifier,
                               const Row& after, Cells& parameters);
