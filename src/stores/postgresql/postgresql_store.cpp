@@ -699,9 +699,14 @@ Status PostgresqlStore::clear(const std::string& table) {
 
 Status PostgresqlStore::rename(const std::string& table, const std::string& to) {
   return change([&](Connection& connection) -> Status {
-    ASSIGN_OR_RETURN(const Place place, place_of(connection, table));
-    return connection.execute(
-        fmt::format("ALTER TABLE {} RENAME TO {}", place.sql(), quote_name(split_name(to).table)));
+    const Result<Place> place = place_of(connection, table);
+    if (!place.ok()) {
+      const bool is_done =
+          place.error().code == ErrorCode::not_found && place_of(connection, to).ok();
+      return is_done ? Status() : Status(place.error());
+    }
+    return connection.execute(fmt::format("ALTER TABLE {} RENAME TO {}", place.value().sql(),
+                                          quote_name(split_name(to).table)));
   });
 }
 
