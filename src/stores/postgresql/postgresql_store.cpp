@@ -786,7 +786,10 @@ Status PostgresqlStore::stop(const std::string& feed) {
     const std::lock_guard lock(mutex_);
     fed_.erase(feed);  // begun again, it may watch others
   }
-  return change([&](Connection& connection) { return drop_log(connection, feed); });
+  return change([&](Connection& connection) -> Status {
+    TRY(drop_log(connection, feed));
+    return tidy_up(connection);
+  });
 }
 
 Result<bool> PostgresqlStore::feed_is_whole(const std::string& feed,
