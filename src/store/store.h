@@ -39,11 +39,13 @@ struct Capabilities {
   bool queries = false;          // runs an application's own queries, and tells what room it takes
   bool compares_inside = true;   // where it copies inside, it compares there as well
   bool holds = true;             // can refuse the application's writes for a while
-  bool locks_tables = false;     // a writer waits for its own table only, and a hold is a lock
   bool keeps_copies = false;     // of its tables, in a schema of its own
   bool logs = false;             // what was done, in a table
   bool renames = true;           // a table can get another name
   bool counts_changes = true;    // Applied tells a row that was so already from one it changed
+  // A writer waits for its own table only, and a hold is a lock: it keeps everybody's writes out,
+  // ends with the process, and is released as a whole.
+  bool locks_tables = false;
 };
 
 // What a plan says of a store besides its URL.

@@ -90,12 +90,15 @@ Result<std::unique_ptr<Hold>> Hold::take(const Sessions& sessions,
   const Milliseconds left = until - clock.now();
   TRY(hold->connection().execute(fmt::format("SET LOCAL idle_in_transaction_session_timeout = {}",
                                              std::max<std::int64_t>(left.count(), 1))));
+  hold->tables_ = tables;
   return hold;
 }
 
 bool Hold::is_there() const {
   return clock_.now() < until_ && connection_->execute("SELECT 1").ok();
 }
+
+bool Hold::is_of(const std::string& table) const { return std::ranges::count(tables_, table) > 0; }
 
 // What is asked for again and again is asked for with pauses that are longer than the asking.
 Status Hold::lock(const std::vector<std::string>& places, const std::string& mode) {

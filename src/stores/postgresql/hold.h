@@ -26,6 +26,7 @@ class Hold {
   static Result<std::unique_ptr<Hold>> begin(const Sessions& sessions, TimePoint until,
                                              Clock& clock);
   bool is_there() const;
+  bool is_of(const std::string& table) const;
   Connection& connection() { return *connection_; }
   // A stronger lock of more tables, each by its quoted name; what is held stays held when it fails.
   Status lock(const std::vector<std::string>& places, const std::string& mode);
@@ -36,6 +37,7 @@ class Hold {
       : connection_(std::move(connection)), until_(until), clock_(clock) {}
 
   std::unique_ptr<Connection> connection_;
+  std::vector<std::string> tables_;
   TimePoint until_;
   Clock& clock_;
 };

@@ -843,21 +843,28 @@ Result<bool> PostgresqlStore::put_back(const Link& link, const Row& target_row,
 // ---------------------------------------------------------------- Holds
 
 Status PostgresqlStore::hold(const std::vector<std::string>& tables, TimePoint until) {
-  TRY(release(tables));
+  {
+    const std::lock_guard lock(mutex_);
+    hold_.reset();
+  }
   ASSIGN_OR_RETURN(auto taken, Hold::take(*sessions_, tables, until, clock_));
   const std::lock_guard lock(mutex_);
   hold_ = std::move(taken);
   return {};
 }
 
-Result<bool> PostgresqlStore::held(const std::vector<std::string>&) {
+Result<bool> PostgresqlStore::held(const std::vector<std::string>& tables) {
   const std::lock_guard lock(mutex_);
-  return hold_ != nullptr && hold_->is_there();
+  return hold_ != nullptr && hold_->is_there() &&
+         std::ranges::all_of(tables, [&](const auto& table) { return hold_->is_of(table); });
 }
 
-Status PostgresqlStore::release(const std::vector<std::string>&) {
+Status PostgresqlStore::release(const std::vector<std::string>& tables) {
   const std::lock_guard lock(mutex_);
-  hold_.reset();
+  const bool holds_any = hold_ != nullptr && std::ranges::any_of(tables, [&](const auto& table) {
+                           return hold_->is_of(table);
+                         });
+  if (holds_any) hold_.reset();
   return {};
 }
 
