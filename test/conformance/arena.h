@@ -23,7 +23,8 @@ using Named = std::pair<std::string, Value>;
 
 struct KeyColumn {
   std::string name;
-  std::string type;  // as the store says it, in SQL with its collation
+  std::string type;              // as the store says it, in SQL with its collation
+  std::string target_type = {};  // "": the same
 };
 
 // Old: key, status, result, amount, old_only. New: key, state, document, amount, new_only.
@@ -71,10 +72,14 @@ class Arena {
   virtual void drop_capture() = 0;
 
   // What tables here are like.
+  // The name, for the store, of a table called so where the shape's tables are.
+  virtual std::string beside(const std::string& name) const { return name; }
   virtual Value number(std::int64_t number) const { return Value::integer(number); }
   virtual std::size_t long_text_bytes() const { return 3'000'000; }
   // What the target does not take as a state; unset where it takes everything.
   virtual std::optional<Value> refused_state() const { return std::nullopt; }
+  // Whether the store copies inside also what a mapping computes.
+  virtual bool computes_inside() const { return true; }
   // Whether a feed knows our write of a key also when the application has written it since.
   virtual bool knows_own_writes_for_good() const { return true; }
 };

@@ -17,7 +17,19 @@ class Inside : public Conformance {
     if (lacks(&Capabilities::inside) || lacks(&Capabilities::compares_inside))
       GTEST_SKIP() << "this store compares nothing by itself";
     Conformance::SetUp();
+    if (!arena_->computes_inside()) map_columns_as_they_are();
     ASSERT_TRUE(store().copies_inside(mapping_, store()));
+  }
+  void map_columns_as_they_are() {
+    std::vector<std::pair<std::string, ExprPtr>> rules;
+    const auto add = [&](const std::string& to, const std::string& from) {
+      rules.emplace_back(to, make_expr(ColumnRef{from}));
+    };
+    for (const KeyColumn& column : shape().key) add(column.name, column.name);
+    add(shape().state, shape().status);
+    add(shape().document, shape().result);
+    add(shape().amount, shape().amount);
+    mapping_ = good(make_mapping(described(source()), described(target()), rules));
   }
   InsideCopy copy_all(std::int64_t rows_max) {
     const auto copier = good(store().open_inside(mapping_, store()));
@@ -85,10 +97,11 @@ TEST_P(Inside, CopyOfAnEmptyTableIsAtItsEndAtOnce) {
 
 TEST_P(Inside, CopyIsNoWriteOfTheApplication) {
   insert_old_rows(5);
-  link();
+  const bool linked = store().capabilities().dual;
+  if (linked) link();
   const std::string begin = good(capture().start("feed", {target()}));
   copy_all(2);
-  EXPECT_TRUE(good(capture().written_on_new_side(the_link())).empty());
+  if (linked) EXPECT_TRUE(good(capture().written_on_new_side(the_link())).empty());
   for (const KeyChange& change : good(capture().read("feed", begin, 100)).changes)
     EXPECT_TRUE(change.own);
 }

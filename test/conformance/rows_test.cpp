@@ -446,7 +446,7 @@ TEST_P(Catalogs, ClearLeavesAnEmptyTable) {
 TEST_P(Catalogs, RenameOnceHoweverOftenItIsAsked) {
   if (!store().capabilities().renames) GTEST_SKIP() << "this store renames nothing";
   insert_old_rows(3);
-  const std::string to = "renamed \"rows\" {}";
+  const std::string to = arena_->beside("renamed \"rows\" {}");
   good(catalog().rename(source(), to));
   good(catalog().rename(source(), to));
   EXPECT_FALSE(catalog().describe(source()).ok());
@@ -457,10 +457,11 @@ TEST_P(Catalogs, RenameOnceHoweverOftenItIsAsked) {
 TEST_P(Catalogs, RetireTheOldTableOnceHoweverOftenItIsAsked) {
   if (!store().capabilities().renames) GTEST_SKIP() << "this store renames nothing";
   insert_old_rows(3);
-  good(catalog().can_retire({&mapping_}, "archived rows", false));
-  good(catalog().retire({&mapping_}, "archived rows", false));
-  good(catalog().retire({&mapping_}, "archived rows", false));
-  EXPECT_EQ(arena_->rows("archived rows").size(), 3U);
+  const std::string archive = arena_->beside("archived rows");
+  good(catalog().can_retire({&mapping_}, archive, false));
+  good(catalog().retire({&mapping_}, archive, false));
+  good(catalog().retire({&mapping_}, archive, false));
+  EXPECT_EQ(arena_->rows(archive).size(), 3U);
   EXPECT_FALSE(catalog().describe(source()).ok());
   EXPECT_TRUE(catalog().describe(target()).ok());
 }
