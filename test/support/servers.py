@@ -20,7 +20,8 @@ import pathlib
 import signal
 import subprocess
 
-RUN = pathlib.Path(__file__).resolve().parents[2] / "tools" / "servers" / "run"
+SERVERS = pathlib.Path(__file__).resolve().parents[2] / "tools" / "servers"
+RUN = SERVERS / "run"
 
 
 class ServerFailed(Exception):
@@ -77,9 +78,15 @@ def versitygw(port=0, data=None):
     return _running("versitygw", port, data, [])
 
 
-def postgresql(port=0, data=None):
-    """PostgreSQL 15, or what WHIMBREL_POSTGRESQL names. `url` is one that psql and whimbrel take; it forgets nothing but a power cut."""
-    return _running(os.environ.get("WHIMBREL_POSTGRESQL", "postgresql"), port, data, [])
+def postgresql(port=0, data=None, name=os.environ.get("WHIMBREL_POSTGRESQL", "postgresql")):
+    """PostgreSQL 15, or `name`, or what WHIMBREL_POSTGRESQL names. `url` is one that psql and whimbrel take; it forgets nothing but a power cut."""
+    return _running(name, port, data, [])
+
+
+def is_installed(name):
+    """Whether tools/servers/install has put it where it is looked for."""
+    where = subprocess.run([SERVERS / "install", "--where", name], capture_output=True, text=True, check=True)
+    return pathlib.Path(where.stdout.strip()).exists()
 
 
 @contextlib.contextmanager
