@@ -136,13 +136,16 @@ class Writer {
                              "default, until it is fetched",
                              loss.column));
     }
-    lost_columns(mapping);
+    lost_columns(move);
   }
 
   // Values that only the archive has.
-  void lost_columns(const Mapping& mapping) {
+  void lost_columns(const Move& move) {
+    const Mapping& mapping = move.mapping;
     const std::string& archive = migration_.finish.rename_source_to;
-    if (archive.empty()) return;
+    const Dialect* dialect = move.source->dialect();
+    if (archive.empty() || dialect == nullptr) return;
+    const std::string table = dialect->quote_table(mapping.source.name);
     std::vector<std::string> sets;
     for (const ColumnSchema& column : mapping.source.columns) {
       const bool comes_back = std::ranges::any_of(
@@ -153,13 +156,11 @@ class Writer {
     if (sets.empty()) return;
     std::vector<std::string> keys;
     for (const std::string& key : mapping.source.key) {
-      keys.push_back(
-          fmt::format("a.{0} = {1}.{0}", quote_name(key), quote_name(mapping.source.name)));
+      keys.push_back(fmt::format("a.{0} = {1}.{0}", quote_name(key), table));
     }
     line("    # What only the archive has; after `run --until verify` and before `cutover`:");
-    line(fmt::format("    #   UPDATE {} SET {} FROM {} AS a WHERE {};",
-                     quote_name(mapping.source.name), join(sets, ", "), quote_name(archive),
-                     join(keys, " AND ")));
+    line(fmt::format("    #   UPDATE {} SET {} FROM {} AS a WHERE {};", table, join(sets, ", "),
+                     dialect->quote_table(archive), join(keys, " AND ")));
   }
 
   void switches() {
