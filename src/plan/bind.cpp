@@ -901,8 +901,11 @@ class Binder {
   }
 
   void archive_name() {
-    const std::string& name = migration_.finish.rename_source_to;
-    if (name.empty() || begun_with_ || migration_.moves.empty()) return;
+    std::string& name = migration_.finish.rename_source_to;
+    if (name.empty() || migration_.moves.empty()) return;
+    const Move& archived = migration_.moves.front();
+    name = archived.source->catalog().beside(archived.mapping.source.name, name);
+    if (begun_with_) return;
     for (const Move& move : migration_.moves) {
       if (move.source->capabilities().renames) continue;
       diagnostics_.add(plan_.rename_at,

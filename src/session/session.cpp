@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 #include <sys/stat.h>
 
+#include <algorithm>
 #include <filesystem>
 #include <nlohmann/json.hpp>
 #include <random>
@@ -169,8 +170,21 @@ Status Session::prepare_without_tables() {
   migration_.name = plan_.migration;
   migration_.stores = stores_;
   migration_.finish = plan_.finish;
+  name_the_archive();
   executor_ = std::make_unique<ThreadExecutor>(1);
   return {};
+}
+
+// By the table that it was, of which only the journal still knows.
+void Session::name_the_archive() {
+  std::string& name = migration_.finish.rename_source_to;
+  const nlohmann::json about = nlohmann::json::parse(journal_->state().tables, nullptr, false);
+  if (name.empty() || !about.is_object() || about.value("tables", nlohmann::json()).empty()) return;
+  const std::string from = about["tables"][0].value("from", "");
+  const std::size_t slash = std::min(from.find('/'), from.size());
+  const auto store = stores_.find(from.substr(0, slash));
+  if (store == stores_.end() || slash == from.size()) return;
+  name = store->second->catalog().beside(from.substr(slash + 1), name);
 }
 
 Result<std::string> Session::state_folder(bool create) {

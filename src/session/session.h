@@ -96,6 +96,7 @@ class Session {
   Status give_folder_to_stores();
   Status give_folder_to_shapes();
   Status open_own_books();
+  void name_the_archive();
   std::string url_of(const StoreEntry& entry) const;
   std::optional<std::int64_t> rows_analyzed(const Move& move) const;
   std::optional<KnownColumns> begun_with() const;

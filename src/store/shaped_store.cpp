@@ -91,6 +91,9 @@ class ShapedStore::Tables final : public Catalog {
     const std::vector<Mapping> own = with_stored_tables(mappings);
     return base_.can_retire(pointers(own), rename_to, view);
   }
+  std::string beside(const std::string& table, const std::string& name) const override {
+    return base_.beside(store_.stored_as(table), name);
+  }
   bool name_is_taken(const std::string& name) override { return base_.name_is_taken(name); }
   Result<std::vector<std::string>> dangling(const std::string& table) override {
     return base_.dangling(store_.stored_as(table));

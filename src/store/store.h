@@ -230,6 +230,8 @@ class Catalog {
   // Deletes every row; the table stays.
   virtual Status clear(const std::string& table) = 0;
   virtual Status rename(const std::string& table, const std::string& to) = 0;
+  // What describe() calls a table of this name that stands where `table` does.
+  virtual std::string beside(const std::string&, const std::string& name) const { return name; }
   // The end of the old tables, all in one transaction: each is renamed, or dropped when
   // `rename_to` is empty; `view` puts a view with its name over the new table. Tables that are
   // no longer there as tables are done already.

@@ -72,8 +72,6 @@ class Arena {
   virtual void drop_capture() = 0;
 
   // What tables here are like.
-  // The name, for the store, of a table called so where the shape's tables are.
-  virtual std::string beside(const std::string& name) const { return name; }
   virtual Value number(std::int64_t number) const { return Value::integer(number); }
   virtual std::size_t long_text_bytes() const { return 3'000'000; }
   // What the target does not take as a state; unset where it takes everything.

@@ -53,7 +53,7 @@ postgresql::Connection& eyes() {
 }  // namespace
 
 PostgresqlArena::PostgresqlArena(const Shape& shape, const std::string& schema)
-    : shape_(shape), schema_(schema), application_(application()), eyes_(eyes()) {
+    : shape_(shape), application_(application()), eyes_(eyes()) {
   run_each(
       "SELECT format('DROP SCHEMA %I CASCADE', nspname) FROM pg_namespace WHERE nspname !~ '^pg_' "
       "AND nspname <> 'information_schema'");
@@ -161,10 +161,6 @@ Status PostgresqlArena::erase(const std::string& table, const Row& key) {
 
 std::vector<Row> PostgresqlArena::rows(const std::string& table) {
   return ask("SELECT * FROM " + table);
-}
-
-std::string PostgresqlArena::beside(const std::string& name) const {
-  return quote_name(schema_) + "." + quote_name(name);
 }
 
 void PostgresqlArena::drop_capture() {

@@ -32,7 +32,6 @@ class PostgresqlArena final : public Arena {
   std::vector<std::string> leftovers() override;
   void drop_capture() override;
 
-  std::string beside(const std::string& name) const override;
   std::optional<Value> refused_state() const override { return Value::text("refused"); }
   bool computes_inside() const override { return false; }
 
@@ -45,7 +44,6 @@ class PostgresqlArena final : public Arena {
   std::string where_key(std::size_t first_parameter) const;
 
   Shape shape_;
-  std::string schema_;
   SystemClock clock_;
   postgresql::Connection& application_;
   postgresql::Connection& eyes_;  // the application's, with values spelled as in the store

@@ -446,7 +446,7 @@ TEST_P(Catalogs, ClearLeavesAnEmptyTable) {
 TEST_P(Catalogs, RenameOnceHoweverOftenItIsAsked) {
   if (!store().capabilities().renames) GTEST_SKIP() << "this store renames nothing";
   insert_old_rows(3);
-  const std::string to = arena_->beside("renamed \"rows\" {}");
+  const std::string to = catalog().beside(source(), "renamed \"rows\" {}");
   good(catalog().rename(source(), to));
   good(catalog().rename(source(), to));
   EXPECT_FALSE(catalog().describe(source()).ok());
@@ -457,13 +457,26 @@ TEST_P(Catalogs, RenameOnceHoweverOftenItIsAsked) {
 TEST_P(Catalogs, RetireTheOldTableOnceHoweverOftenItIsAsked) {
   if (!store().capabilities().renames) GTEST_SKIP() << "this store renames nothing";
   insert_old_rows(3);
-  const std::string archive = arena_->beside("archived rows");
+  const std::string archive = catalog().beside(source(), "archived rows");
   good(catalog().can_retire({&mapping_}, archive, false));
   good(catalog().retire({&mapping_}, archive, false));
   good(catalog().retire({&mapping_}, archive, false));
   EXPECT_EQ(arena_->rows(archive).size(), 3U);
   EXPECT_FALSE(catalog().describe(source()).ok());
   EXPECT_TRUE(catalog().describe(target()).ok());
+}
+
+TEST_P(Catalogs, BringARetiredTableBackUnderItsName) {
+  if (!store().capabilities().renames) GTEST_SKIP() << "this store renames nothing";
+  insert_old_rows(3);
+  const std::string archive = catalog().beside(source(), "archived rows");
+  EXPECT_FALSE(catalog().name_is_taken(archive));
+  good(catalog().retire({&mapping_}, archive, false));
+  EXPECT_TRUE(catalog().name_is_taken(archive));
+  good(catalog().revive(source(), archive));
+  good(catalog().revive(source(), archive));
+  EXPECT_EQ(arena_->rows(source()).size(), 3U);
+  EXPECT_FALSE(catalog().name_is_taken(archive));
 }
 
 TEST_P(Catalogs, SayBeforehandThatTheyCannotRename) {

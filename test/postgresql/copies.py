@@ -325,6 +325,30 @@ def tables_of_one_name_are_told_apart_by_their_schemas(server):
         folder.close()
 
 
+def an_archive_is_found_again_in_its_schema(server):
+    with databases(server, "one", "other") as ((a, url_a), (b, url_b)):
+        a.execute("CREATE SCHEMA app; CREATE TABLE app.orders (id int PRIMARY KEY); INSERT INTO app.orders VALUES (1), (2)")
+        b.execute("CREATE SCHEMA app")
+        plan = as_plan(url_a, url_b, "{from: a/app.%s, to: b/app.%s, create: like-source}", ("orders",))
+        folder = Folder(plan + 'finish: {after: 0s, rename_source_to: "Orders old", drop_after: 0s}\n')
+        old_tables = lambda: [name for name, in a.execute("SELECT tablename FROM pg_tables WHERE schemaname = 'app'")]  # noqa: E731
+        a.execute('CREATE TABLE app."Orders old" ()')
+        assert "the name is taken" in folder.run("check", code=2)
+        a.execute('DROP TABLE app."Orders old"')
+        folder.run("run", "--yes")
+        folder.run("finish", "--yes")
+        assert old_tables() == ["Orders old"], old_tables()
+        b.execute("INSERT INTO app.orders VALUES (3)")
+        folder.run("rollback", "--yes")
+        assert old_tables() == ["orders"], old_tables()
+        assert a.execute("SELECT count(*) FROM app.orders").fetchone() == (3,)
+        folder.run("run", "--yes")
+        folder.run("finish", "--yes")
+        folder.run("finish", "--yes")  # what is left of it goes
+        assert old_tables() == [], old_tables()
+        folder.close()
+
+
 # The key's type in PostgreSQL and in SQLite, and an expression that makes one of a number.
 KEYS = {
     "uuid": ("TEXT", "('00000000-0000-4000-8000-00000000000' || i)::uuid"), "date": ("TEXT", "'2020-01-01'::date + i"),
@@ -491,7 +515,7 @@ def rows_left(db):
 
 TESTS = [a_table_like_the_source_has_all_that_the_source_has, files_may_refer_to_each_other, tables_that_are_there_keep_their_foreign_keys,
          a_role_that_may_not_is_told_what_it_needs, odd_tables_are_made_like_the_source_and_come_back, each_column_goes_on_behind_its_own_numbers,
-         keys_that_are_kept_otherwise_keep_nothing_from_moving, tables_of_one_name_are_told_apart_by_their_schemas, any_type_is_a_key_in_sqlite_as_well, init_says_a_schema_in_the_words_of_another_kind,
+         keys_that_are_kept_otherwise_keep_nothing_from_moving, an_archive_is_found_again_in_its_schema, tables_of_one_name_are_told_apart_by_their_schemas, any_type_is_a_key_in_sqlite_as_well, init_says_a_schema_in_the_words_of_another_kind,
          ten_tables_go_round_three_kinds_of_stores]
 
 

@@ -701,13 +701,18 @@ Status PostgresqlStore::rename(const std::string& table, const std::string& to) 
   return change([&](Connection& connection) -> Status {
     const Result<Place> place = place_of(connection, table);
     if (!place.ok()) {
-      const bool is_done =
-          place.error().code == ErrorCode::not_found && place_of(connection, to).ok();
+      const bool is_done = place.error().code == ErrorCode::not_found &&
+                           place_of(connection, beside(table, to)).ok();
       return is_done ? Status() : Status(place.error());
     }
     return connection.execute(fmt::format("ALTER TABLE {} RENAME TO {}", place.value().sql(),
                                           quote_name(split_name(to).table)));
   });
+}
+
+// An old table stays in its schema when it is renamed.
+std::string PostgresqlStore::beside(const std::string& table, const std::string& name) const {
+  return spelled({split_name(table).schema, split_name(name).table});
 }
 
 Status PostgresqlStore::retire(const std::vector<const Mapping*>& mappings,

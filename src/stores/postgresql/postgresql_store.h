@@ -94,6 +94,7 @@ class PostgresqlStore final : public Store,
   Status drop(const std::string& table) override;
   Status clear(const std::string& table) override;
   Status rename(const std::string& table, const std::string& to) override;
+  std::string beside(const std::string& table, const std::string& name) const override;
   Status retire(const std::vector<const Mapping*>& mappings, const std::string& rename_to,
                 bool view) override;
   Status can_retire(const std::vector<const Mapping*>& mappings, const std::string& rename_to,
