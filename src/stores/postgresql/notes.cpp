@@ -60,19 +60,19 @@ std::string function_ddl(const std::string& feed, const TableSchema& table) {
           : "";
   const std::string old_key = key_array(table, "OLD");
   const std::string new_key = key_array(table, "NEW");
-  // TRUNCATE happens to a table under whatever name it has then.
+  // TRUNCATE happens to a table under whatever name it has then, and to all of a partitioned one.
   std::string keys;  // for format(), where a percent sign means something
   for (const char c : quote_text(table.name) + ", true, false, " + key_array(table, "t")) {
     keys += c;
     if (c == '%') keys += c;
   }
-  const std::string emptied =
-      fmt::format("INSERT INTO {} (of_table, removed, own, key) SELECT {} FROM ONLY %I.%I t",
-                  log_of(feed), keys);
+  const std::string emptied = fmt::format(
+      "INSERT INTO {} (of_table, removed, own, key) SELECT {} FROM %s %I.%I t", log_of(feed), keys);
   const std::string sql = fmt::format(
       "BEGIN "
-      "IF TG_OP = 'TRUNCATE' THEN EXECUTE pg_catalog.format({0}, TG_TABLE_SCHEMA, TG_TABLE_NAME); "
-      "RETURN NULL; END IF; "
+      "IF TG_OP = 'TRUNCATE' THEN EXECUTE pg_catalog.format({0}, (SELECT CASE relkind WHEN 'p' "
+      "THEN '' ELSE 'ONLY' END FROM pg_catalog.pg_class WHERE oid = TG_RELID), TG_TABLE_SCHEMA, "
+      "TG_TABLE_NAME); RETURN NULL; END IF; "
       "IF TG_OP = 'DELETE' THEN {1} RETURN NULL; END IF; "
       "IF TG_OP = 'UPDATE' THEN IF {2} IS DISTINCT FROM {3} THEN {1} END IF; END IF; "
       "{4} RETURN NULL; END",
@@ -174,7 +174,7 @@ Result<bool> has_trigger(Connection& connection, const std::string& feed, const 
 Result<std::vector<std::string>> watched_by(Connection& connection, const std::string& feed) {
   ASSIGN_OR_RETURN(const auto rows,
                    connection.query("SELECT DISTINCT tgrelid FROM pg_trigger WHERE tgname IN "
-                                    "($1::text, $1::text || '_all')",
+                                    "($1::text, $1::text || '_all') AND tgparentid = 0",
                                     {trigger_name(feed)}));
   std::vector<std::string> oids;
   for (const Cells& row : rows) oids.push_back(*row[0]);
