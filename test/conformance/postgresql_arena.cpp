@@ -14,6 +14,7 @@ namespace whimbrel::conformance {
 
 namespace {
 
+constexpr const char* owner = "whimbrel_conformance";
 postgresql::Settings settings() {
   const char* url = std::getenv("WHIMBREL_POSTGRESQL_URL");
   if (url == nullptr) {
@@ -52,16 +53,26 @@ postgresql::Connection& eyes() {
 
 }  // namespace
 
-PostgresqlArena::PostgresqlArena(const Shape& shape, const std::string& schema)
-    : shape_(shape), application_(application()), eyes_(eyes()) {
+PostgresqlArena::PostgresqlArena(const Shape& shape, const PostgresqlSetting& setting)
+    : shape_(shape), setting_(setting), application_(application()), eyes_(eyes()) {
   run_each(
       "SELECT format('DROP SCHEMA %I CASCADE', nspname) FROM pg_namespace WHERE nspname !~ '^pg_' "
       "AND nspname <> 'information_schema'");
   expect(eyes_.execute("CREATE SCHEMA public"));
-  expect(eyes_.execute("CREATE SCHEMA IF NOT EXISTS " + quote_name(schema)));
+  expect(eyes_.execute("CREATE SCHEMA IF NOT EXISTS " + quote_name(setting.schema)));
+  if (!setting.is_superuser) make_owner();
   create(shape.source, false);
   create(shape.target, true);
   reopen();
+}
+
+void PostgresqlArena::make_owner() {
+  run_each(fmt::format(
+      "SELECT 'CREATE ROLE {0} LOGIN' WHERE NOT EXISTS (SELECT FROM pg_roles WHERE rolname = "
+      "'{0}') "
+      "UNION ALL SELECT format('GRANT CREATE ON DATABASE %I TO {0}', current_database()) "
+      "UNION ALL SELECT 'GRANT USAGE, CREATE ON SCHEMA public TO {0}'",
+      owner));
 }
 
 void PostgresqlArena::create(const std::string& table, bool is_new) {
@@ -78,7 +89,8 @@ void PostgresqlArena::create(const std::string& table, bool is_new) {
     parts.push_back(quote_name(name) + " " + type);
   };
   if (is_new) {
-    add(shape_.state, fmt::format("text CHECK ({} <> 'refused')", quote_name(shape_.state)));
+    add(shape_.state, fmt::format("text CONSTRAINT \"not refused\" CHECK ({} <> 'refused')",
+                                  quote_name(shape_.state)));
     add(shape_.document, "text");
     add(shape_.amount, "bigint");
     add(shape_.new_only, "bytea");
@@ -88,13 +100,27 @@ void PostgresqlArena::create(const std::string& table, bool is_new) {
     add(shape_.amount, "bigint");
     add(shape_.old_only, "text DEFAULT 'not told'");
   }
-  expect(eyes_.execute(fmt::format("CREATE TABLE {} ({}, PRIMARY KEY ({}))", table,
-                                   join(parts, ", "), name_list(names))));
+  const std::string columns = join(parts, ", ");
+  const std::string key = fmt::format("PRIMARY KEY ({})", name_list(names));
+  if (setting_.is_partitioned) {
+    // One is older than its parent, as where a table was made a partition of another.
+    expect(eyes_.execute(fmt::format(
+        "CREATE TABLE {0}_0 ({1}); CREATE TABLE {0} ({1}, {2}) PARTITION BY HASH ({3}); "
+        "ALTER TABLE {0} ATTACH PARTITION {0}_0 FOR VALUES WITH (MODULUS 2, REMAINDER 0); "
+        "CREATE TABLE {0}_1 PARTITION OF {0} FOR VALUES WITH (MODULUS 2, REMAINDER 1)",
+        table, columns, key, quote_name(names[0]))));
+  } else {
+    expect(eyes_.execute(fmt::format("CREATE TABLE {} ({}, {})", table, columns, key)));
+  }
+  if (!setting_.is_superuser)
+    expect(eyes_.execute(fmt::format("ALTER TABLE {} OWNER TO {}", table, owner)));
 }
 
 void PostgresqlArena::reopen() {
   store_.reset();
-  store_ = value_or_throw(PostgresqlStore::open(settings(), clock_));
+  postgresql::Settings wanted = settings();
+  if (!setting_.is_superuser) wanted.url += fmt::format("?user={}", owner);
+  store_ = value_or_throw(PostgresqlStore::open(wanted, clock_));
 }
 
 std::vector<Row> PostgresqlArena::ask(const std::string& sql) {
@@ -165,26 +191,22 @@ std::vector<Row> PostgresqlArena::rows(const std::string& table) {
 
 void PostgresqlArena::drop_capture() {
   run_each(
-      "SELECT format('DROP TRIGGER %I ON %s', tgname, tgrelid::regclass) FROM pg_trigger WHERE NOT "
-      "tgisinternal");
+      "SELECT format('DROP TRIGGER %I ON %s', tgname, tgrelid::regclass) FROM pg_trigger WHERE "
+      "tgparentid = 0 AND NOT tgisinternal");
 }
 
 std::vector<std::string> PostgresqlArena::leftovers() {
-  const std::string others = "!~ '^pg_|^information_schema$'";
   std::vector<std::string> found;
-  for (const Row& row :
-       ask("SELECT 'schema ' || nspname FROM pg_namespace WHERE nspname ~ 'whimbrel' UNION ALL "
-           "SELECT 'trigger ' || tgname FROM pg_trigger WHERE NOT tgisinternal UNION ALL "
-           "SELECT 'function ' || oid::regprocedure FROM pg_proc WHERE pronamespace::regnamespace"
-           "::text " +
-           others +
-           " UNION ALL SELECT 'table ' || oid::regclass FROM pg_class WHERE relkind = 'r' AND "
-           "relnamespace::regnamespace::text " +
-           others + " AND oid NOT IN (" +
-           join({postgresql::quote_text(shape_.source) + "::regclass",
-                 postgresql::quote_text(shape_.target) + "::regclass"},
-                ", ") +
-           ")")) {
+  for (const Row& row : ask(fmt::format(
+           "WITH schemas AS (SELECT oid FROM pg_namespace WHERE nspname !~ '^pg_' AND nspname <> "
+           "'information_schema') "
+           "SELECT 'schema ' || nspname FROM pg_namespace WHERE nspname ~ 'whimbrel' UNION ALL "
+           "SELECT 'trigger ' || tgname FROM pg_trigger WHERE tgparentid = 0 AND NOT tgisinternal "
+           "UNION ALL SELECT 'function ' || f.oid::regprocedure FROM pg_proc f JOIN schemas s ON "
+           "s.oid = f.pronamespace UNION ALL SELECT 'table ' || t.oid::regclass FROM pg_class t "
+           "JOIN schemas s ON s.oid = t.relnamespace WHERE t.relkind IN ('r', 'p') AND NOT "
+           "t.relispartition AND t.oid NOT IN ({}::regclass, {}::regclass)",
+           postgresql::quote_text(shape_.source), postgresql::quote_text(shape_.target)))) {
     found.push_back(row[0].get<std::string>());
   }
   return found;
@@ -242,7 +264,7 @@ Row padded_key(int i) {
 
 std::vector<Setup> every_store() {
   std::vector<Setup> all;
-  const auto add = [&](const char* name, const std::string& schema, const char* source,
+  const auto add = [&](const char* name, const PostgresqlSetting& setting, const char* source,
                        const char* target, std::vector<KeyColumn> key,
                        Row (*key_at)(int)) -> Shape& {
     Shape shape;
@@ -252,29 +274,32 @@ std::vector<Setup> every_store() {
     shape.key = std::move(key);
     shape.key_at = key_at;
     all.push_back({std::string("postgresql_") + name, std::move(shape),
-                   [schema](const Shape& of) -> std::unique_ptr<Arena> {
-                     return std::make_unique<PostgresqlArena>(of, schema);
+                   [setting](const Shape& of) -> std::unique_ptr<Arena> {
+                     return std::make_unique<PostgresqlArena>(of, setting);
                    }});
     return all.back().shape;
   };
-  const auto add_public = [&](const char* name, std::vector<KeyColumn> key,
-                              Row (*key_at)(int)) -> Shape& {
-    return add(name, "public", "public.old_rows", "public.new_rows", std::move(key), key_at);
+  const auto add_public = [&](const char* name, std::vector<KeyColumn> key, Row (*key_at)(int),
+                              const PostgresqlSetting& setting = {}) -> Shape& {
+    return add(name, setting, "public.old_rows", "public.new_rows", std::move(key), key_at);
   };
   add_public("text_key", {{"id", "text"}}, text_key).key_is_inserted = true;
   add_public("integer_key", {{"id", "bigint GENERATED BY DEFAULT AS IDENTITY"}}, integer_key);
   add_public("composite_key",
              {{"region", "character varying(4) COLLATE \"en-x-icu\""}, {"number", "integer"}},
              composite_key);
-  add_public("uuid_key", {{"id", "uuid"}}, uuid_key);
-  add_public("retyped_key", {{"id", "text", "uuid"}, {"number", "integer", "bigint"}}, retyped_key);
+  add_public("uuid_key", {{"id", "uuid"}}, uuid_key, {.is_superuser = false});
+  add_public("retyped_key", {{"id", "text", "uuid"}, {"number", "integer", "bigint"}}, retyped_key,
+             {.is_superuser = false});
   add_public("moment_key", {{"at", "timestamp with time zone"}, {"code", "bytea"}}, moment_key);
   add_public("padded_key", {{"code", "character(6)"}, {"price", "numeric(8,2)"}, {"host", "inet"}},
              padded_key);
-  Shape& odd =
-      add("odd_names", "Odd \"schema\".%", "\"Odd \"\"schema\"\".%\".\"old {rows} of 'us'\"",
-          "\"Odd \"\"schema\"\".%\".\"select \"\"New\"\"\"",
-          {{"the \"id\"", "text"}, {"order", "integer"}}, composite_key);
+  add_public("partitioned_key", {{"region", "text"}, {"number", "integer"}}, composite_key,
+             {.is_partitioned = true});
+  Shape& odd = add("odd_names", {.schema = "Odd \"schema\".%"},
+                   "\"Odd \"\"schema\"\".%\".\"old {rows} of 'us'\"",
+                   "\"Odd \"\"schema\"\".%\".\"select \"\"New\"\"\"",
+                   {{"the \"id\"", "text"}, {"order", "integer"}}, composite_key);
   odd.status = "group";
   odd.result = "re\"sult";
   odd.amount = "{amount}";

@@ -2,7 +2,8 @@
 // settings spell values otherwise than the store's sessions do.
 //
 // Beginning a session takes longer than most tests: the application's last as long as the process.
-// WHIMBREL_POSTGRESQL_URL says which database; everything in it is deleted.
+// WHIMBREL_POSTGRESQL_URL says which database; everything in it is deleted, and its server gets a
+// role of the name whimbrel_conformance.
 #pragma once
 
 #include <memory>
@@ -15,10 +16,15 @@
 
 namespace whimbrel::conformance {
 
+struct PostgresqlSetting {
+  std::string schema = "public";  // of both tables of the shape
+  bool is_superuser = true;       // the store; else it only owns the tables
+  bool is_partitioned = false;
+};
+
 class PostgresqlArena final : public Arena {
  public:
-  // `schema`: of both tables of the shape.
-  PostgresqlArena(const Shape& shape, const std::string& schema);
+  PostgresqlArena(const Shape& shape, const PostgresqlSetting& setting);
 
   Store& store() override { return *store_; }
   void reopen() override;
@@ -35,15 +41,19 @@ class PostgresqlArena final : public Arena {
   std::optional<Value> refused_state() const override { return Value::text("refused"); }
   bool computes_inside() const override { return false; }
 
+  // The application runs any SQL.
+  Status run(const std::string& sql, const Row& parameters = {});
+
  private:
+  void make_owner();
   void create(const std::string& table, bool is_new);
   std::vector<Row> ask(const std::string& sql);
   // Runs the statements that a query gives.
   void run_each(const std::string& sql);
-  Status run(const std::string& sql, const Row& parameters);
   std::string where_key(std::size_t first_parameter) const;
 
   Shape shape_;
+  PostgresqlSetting setting_;
   SystemClock clock_;
   postgresql::Connection& application_;
   postgresql::Connection& eyes_;  // the application's, with values spelled as in the store
