@@ -43,6 +43,7 @@ class PostgresqlArena final : public Arena {
 
   // The application runs any SQL.
   Status run(const std::string& sql, const Row& parameters = {});
+  bool is_partitioned() const { return setting_.is_partitioned; }
 
  private:
   void make_owner();

@@ -1,15 +1,20 @@
-// What the contract leaves to a store that has TRUNCATE.
+// What a feed tells of a table that is emptied, and what a review says that it cannot.
+#include <algorithm>
+
 #include "conformance/postgresql_arena.h"
 
 namespace whimbrel::conformance {
 namespace {
 
-class Truncates : public Conformance {
+class PostgresqlFeeds : public Conformance {
  protected:
-  PostgresqlArena& application() { return dynamic_cast<PostgresqlArena&>(*arena_); }
+  PostgresqlArena& application() { return static_cast<PostgresqlArena&>(*arena_); }
+  bool is_warned_of(const std::string& code) {
+    return std::ranges::count(good(store().review(mapping_, false)), code, &Finding::code) > 0;
+  }
 };
 
-TEST_P(Truncates, AreToldRowByRow) {
+TEST_P(PostgresqlFeeds, TellEveryRowThatATruncateTakes) {
   insert_old_rows(5);
   const std::string begin = good(capture().start("feed", {source()}));
   good(application().run("TRUNCATE " + source()));
@@ -22,7 +27,15 @@ TEST_P(Truncates, AreToldRowByRow) {
   EXPECT_TRUE(arena_->rows(source()).empty());
 }
 
-RUN_OVER_EVERY_STORE(Truncates);
+TEST_P(PostgresqlFeeds, SayBeforehandWhatIsWrittenPastThem) {
+  EXPECT_EQ(is_warned_of("has_partitions"), application().is_partitioned());
+  EXPECT_FALSE(is_warned_of("is_inherited"));
+  if (application().is_partitioned()) return;  // nothing inherits from it
+  good(application().run("CREATE TABLE public.heir () INHERITS (" + source() + ")"));
+  EXPECT_TRUE(is_warned_of("is_inherited"));
+}
+
+RUN_OVER_EVERY_STORE(PostgresqlFeeds);
 
 }  // namespace
 }  // namespace whimbrel::conformance

@@ -127,6 +127,30 @@ Status review_database(Connection& connection, const std::string& table,
   return {};
 }
 
+// A trigger of a table sees the rows of its partitions one by one, and none of tables that inherit.
+Status review_parts(Connection& connection, const std::string& table, const std::string& oid,
+                    std::vector<Finding>& findings) {
+  ASSIGN_OR_RETURN(const auto rows,
+                   connection.query("SELECT relkind = 'p', EXISTS (SELECT FROM pg_inherits WHERE "
+                                    "inhparent = oid) FROM pg_class WHERE oid = $1::oid",
+                                    {oid}));
+  if (rows.at(0).at(1) != "t") return {};
+  if (rows[0][0] == "t") {
+    findings.push_back({Finding::Weight::warning, "has_partitions",
+                        "rows of " + table +
+                            " that come or go with a whole partition (ATTACH, DETACH, DROP or "
+                            "TRUNCATE of one) are not followed",
+                        "leave its partitions as they are until the switch"});
+  } else {
+    findings.push_back({Finding::Weight::warning, "is_inherited",
+                        "tables inherit from " + table +
+                            ": their rows are read with it, and what is written to them is not "
+                            "followed",
+                        "write nothing to them until the switch, or move them by themselves"});
+  }
+  return {};
+}
+
 }  // namespace
 
 Result<std::vector<Finding>> PostgresqlStore::review(const Mapping& mapping, bool) {
@@ -185,6 +209,7 @@ Result<std::vector<Finding>> PostgresqlStore::review(const Mapping& mapping, boo
          "this role is not the owner of " + mapping.source.name + ", and makes no triggers on it",
          "use its owner, or a role that is granted it"});
   }
+  TRY(review_parts(*connection, mapping.source.name, place.value().oid, findings));
   TRY(review_database(*connection, mapping.source.name, findings));
   return findings;
 }
