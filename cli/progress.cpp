@@ -131,17 +131,15 @@ std::string Progress::bar_text(const std::string& table, const Bar& bar) const {
   std::string line =
       fmt::format("{} {}: {}", bar.doing, printable(table, 24), with_thousands(bar.rows));
   if (bar.total <= 0) return line + " rows";
-  const double share =
-      std::min(1.0, static_cast<double>(bar.rows) / static_cast<double>(bar.total));
+  const std::int64_t total = std::max(bar.total, bar.rows);  // it may have grown since
+  const double share = static_cast<double>(bar.rows) / static_cast<double>(total);
   const auto filled = static_cast<std::size_t>(share * 16);
   std::string drawn;
   for (std::size_t i = 0; i < 16; ++i) drawn += i < filled ? "█" : "·";
-  const auto left = static_cast<std::int64_t>(
-      rate > 0 ? static_cast<double>(std::max<std::int64_t>(0, bar.total - bar.rows)) / rate * 1000
-               : 0);
-  return fmt::format("{} of {} {} {:3.0f}% {} rows/s, {} left, lag 0", line,
-                     with_thousands(bar.total), drawn, share * 100,
-                     with_thousands(static_cast<std::int64_t>(rate)),
+  const auto left =
+      static_cast<std::int64_t>(rate > 0 ? static_cast<double>(total - bar.rows) / rate * 1000 : 0);
+  return fmt::format("{} of {} {} {:3.0f}% {} rows/s, {} left, lag 0", line, with_thousands(total),
+                     drawn, share * 100, with_thousands(static_cast<std::int64_t>(rate)),
                      to_duration_text(Milliseconds(left)));
 }
 
