@@ -1196,6 +1196,14 @@ class Binder {
       ASSIGN_OR_RETURN(const OtherUse use, store->capture().used_by_others(link));
       const bool dual = migration_.sync == Sync::dual;
       if (!use.linked && !use.noted) continue;
+      // It began after this process had looked for its journal, or it has another one.
+      if (use.migrations == std::vector{migration_.name}) {
+        return Error{ErrorCode::refused,
+                     fmt::format("another runner is at work on {}, or it was begun with another "
+                                 "state folder",
+                                 migration_.name),
+                     "let it end, or name its folder: `--state`", "nothing was changed"};
+      }
       const std::string who = use.migrations.empty() ? "" : ": " + join(use.migrations, ", ");
       return Error{
           ErrorCode::refused,
