@@ -21,6 +21,8 @@ namespace {
 constexpr std::int64_t keys_per_batch = 100;  // of BatchGetItem
 constexpr std::int64_t requests_at_once = 16;
 constexpr std::int64_t count_segments = 8;
+// Of all segments at once: rows take many times the room of what they came in.
+constexpr std::int64_t scan_bytes = std::int64_t{1} << 20;
 // The service takes 300 operators and 4 KB in one expression.
 constexpr std::size_t conditions_max = 120;
 constexpr std::size_t expression_bytes_max = 4'000;
@@ -141,7 +143,8 @@ class Reader final : public SnapshotReader {
     Segments segments(after);
     do {
       pace_.wait();
-      const std::int64_t most = pace_.items_max(std::max<std::int64_t>(limits.rows_max, 1));
+      const std::int64_t most = pace_.items_max(std::clamp<std::int64_t>(
+          scan_bytes / item_bytes_, 1, std::max<std::int64_t>(limits.rows_max, 1)));
       const std::vector<std::size_t> scanned = segments.open(static_cast<std::size_t>(
           std::clamp<std::int64_t>(most / items_worth_a_request, 1, std::int64_t{scans_at_once})));
       if (scanned.empty()) break;
@@ -233,6 +236,9 @@ class Reader final : public SnapshotReader {
       if (!replies[i].value().ok()) return client_->to_error(replies[i].value(), "Scan");
       ASSIGN_OR_RETURN(Page page, items_.scan_page(replies[i].value().body));
       pace_.pay({page.capacity}, page.looked_at);
+      if (page.looked_at > 0) {
+        item_bytes_ = std::ssize(replies[i].value().body) / page.looked_at + 1;
+      }
       std::ranges::move(page.rows, std::back_inserter(chunk.rows));
       segments.go_on_from(scanned[i], page.last_key ? key_json(table_, *page.last_key) : "");
     }
@@ -276,6 +282,7 @@ class Reader final : public SnapshotReader {
 
   TableSchema table_;
   std::string filter_;
+  std::int64_t item_bytes_ = 1024;  // as the last page had them
   Pace& pace_;
   std::unique_ptr<aws::Client> client_;
   ItemReader items_;
