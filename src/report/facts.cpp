@@ -28,10 +28,7 @@ std::int64_t whole(const json& object, const char* key, std::int64_t unsaid) {
 
 std::vector<TableFacts> tables_of(const ReportFacts& facts) {
   std::vector<TableFacts> all;
-  const json* analyzed = nullptr;
-  if (facts.analysis.is_object() && facts.analysis.contains("tables")) {
-    analyzed = &facts.analysis["tables"];
-  }
+  const std::vector<std::int64_t> analyzed = rows_analyzed(facts.analysis);
   for (std::size_t i = 0; i < facts.plan.tables.size(); ++i) {
     TableFacts one;
     one.table = facts.plan.tables[i];
@@ -42,10 +39,7 @@ std::vector<TableFacts> tables_of(const ReportFacts& facts) {
     if (const auto it = facts.state.verifies.find(index); it != facts.state.verifies.end()) {
       one.compared = it->second;
     }
-    if (analyzed != nullptr && analyzed->is_array() && i < analyzed->size() &&
-        (*analyzed)[i].is_object()) {
-      one.expected_rows = whole((*analyzed)[i], "rows", -1);
-    }
+    if (i < analyzed.size()) one.expected_rows = analyzed[i];
     all.push_back(std::move(one));
   }
   return all;
@@ -57,6 +51,15 @@ json last_analysis(const std::string& folder) {
   const Result<std::string> content = read_file(analysis_file(folder));
   json document = content.ok() ? json::parse(content.value(), nullptr, false) : json();
   return document.is_object() ? document : json();
+}
+
+std::vector<std::int64_t> rows_analyzed(const json& analysis) {
+  std::vector<std::int64_t> rows;
+  if (!analysis.is_object() || !analysis.contains("tables")) return rows;
+  for (const json& table : analysis["tables"]) {
+    rows.push_back(table.is_object() ? whole(table, "rows", -1) : -1);
+  }
+  return rows;
 }
 
 bool ReportFacts::is_switched() const {

@@ -34,6 +34,8 @@ struct TableFacts {
 
 // The last analysis that a state folder has; null where there is none that can be read.
 nlohmann::json last_analysis(const std::string& folder);
+// Rows of each table, as it counted them; -1 where it did not.
+std::vector<std::int64_t> rows_analyzed(const nlohmann::json& analysis);
 
 struct ReportFacts {
   ReportWanted wanted;

@@ -246,22 +246,14 @@ Result<std::int64_t> Session::rows_about(const Move& move) {
   const auto copy = state.copies.find(move.index);
   const bool is_copied = copy != state.copies.end() && copy->second.at_end;
   if (is_copied && state.phase != Phase::rolled_back) return copy->second.read;
-  if (const auto rows = rows_analyzed(move)) return *rows;
-  return rows_of(move);
-}
-
-// By the last analysis of this very plan.
-std::optional<std::int64_t> Session::rows_analyzed(const Move& move) const {
-  const nlohmann::json document = last_analysis(folder_);
-  if (!document.is_object() || document.value("digest", "") != migration_.digest) {
-    return std::nullopt;
+  if (!analyzed_) {
+    const nlohmann::json analysis = last_analysis(folder_);
+    const bool is_of_this_plan =
+        analysis.is_object() && analysis.value("digest", "") == migration_.digest;
+    analyzed_ = is_of_this_plan ? rows_analyzed(analysis) : std::vector<std::int64_t>{};
   }
-  const nlohmann::json tables = document.value("tables", nlohmann::json::array());
   const auto at = static_cast<std::size_t>(move.index);
-  if (!tables.is_array() || at >= tables.size() || !tables[at].is_object()) return std::nullopt;
-  const auto rows = tables[at].find("rows");
-  const bool is_known = rows != tables[at].end() && rows->is_number_integer();
-  return is_known ? std::optional(rows->get<std::int64_t>()) : std::nullopt;
+  return at < analyzed_->size() && (*analyzed_)[at] >= 0 ? (*analyzed_)[at] : rows_of(move);
 }
 
 Status Session::open_all() {

@@ -98,7 +98,6 @@ class Session {
   Status open_own_books();
   void name_the_archive();
   std::string url_of(const StoreEntry& entry) const;
-  std::optional<std::int64_t> rows_analyzed(const Move& move) const;
   std::optional<KnownColumns> begun_with() const;
   std::string backup_place(const BackupPlan& plan) const;
   Result<std::string> take_backups(const Migration& migration);
@@ -114,6 +113,7 @@ class Session {
   LogTable log_table_;
   HeadwayKeeper headway_;
   std::map<int, std::int64_t> rows_;
+  std::optional<std::vector<std::int64_t>> analyzed_;  // rows; unset: not looked for yet
   Random random_;
   std::unique_ptr<ThreadExecutor> executor_;
   PlanFile plan_;

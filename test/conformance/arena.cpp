@@ -45,6 +45,22 @@ Row text_key_of(int i, const std::vector<std::string>& odd) {
                                           : fmt::format("k{:03}", shuffled(i)))};
 }
 
+Row integer_key(int i) {
+  static const std::vector<std::int64_t> odd = {0, -1, INT64_MAX, INT64_MIN, 1LL << 53};
+  return {
+      Value::integer(i < std::ssize(odd) ? odd[static_cast<std::size_t>(i)] : shuffled(i) - 200)};
+}
+
+void name_oddly(Shape& shape) {
+  shape.status = "group";
+  shape.result = "re\"sult";
+  shape.amount = "{amount}";
+  shape.old_only = "old only";
+  shape.state = "where";
+  shape.document = "{}";
+  shape.new_only = "new.only";
+}
+
 void PrintTo(const Setup& setup, std::ostream* out) { *out << setup.name; }
 
 std::string name_of_setup(const ::testing::TestParamInfo<Setup>& info) { return info.param.name; }

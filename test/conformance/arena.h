@@ -49,6 +49,10 @@ std::vector<Shape> every_shape();
 int shuffled(int i);
 // The i-th of the odd texts, then plain ones.
 Row text_key_of(int i, const std::vector<std::string>& odd);
+// Whole numbers of 64 bits, the extreme ones first.
+Row integer_key(int i);
+// Columns of names that have to be quoted.
+void name_oddly(Shape& shape);
 
 class Arena {
  public:

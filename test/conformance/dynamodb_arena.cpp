@@ -319,13 +319,9 @@ std::vector<Setup> every_store() {
   add("composite_key", {{"region", "S"}, {"number", "N"}}, composite_key, Indexed::amount)
       .key_is_inserted = true;
   Shape& odd = add("odd_names", {{"the \"id\".of", "S"}, {"order", "N"}}, composite_key);
-  odd.status = "group";
-  odd.result = "re\"sult";
-  odd.amount = "{amount}";
-  odd.old_only = "old only";
+  name_oddly(odd);
   odd.state = "größe 🜁";
   odd.document = "#document";
-  odd.new_only = "new.only";
   return all;
 }
 

@@ -14,12 +14,6 @@ Row text_key(int i) {
   return text_key_of(i, odd);
 }
 
-Row integer_key(int i) {
-  static const std::vector<std::int64_t> odd = {0, -1, INT64_MAX, INT64_MIN, 1LL << 53};
-  return {
-      Value::integer(i < std::ssize(odd) ? odd[static_cast<std::size_t>(i)] : shuffled(i) - 200)};
-}
-
 Row composite_key(int i) {
   return {Value::text(std::string(1, static_cast<char>('a' + i % 3))), Value::integer(shuffled(i))};
 }
@@ -115,13 +109,7 @@ std::vector<Shape> every_shape() {
   Shape& odd = add("odd_names", {{"the \"id\"", "TEXT"}, {"order", "INT"}}, composite_key);
   odd.source = "old {rows} of 'us'";
   odd.target = "select \"new\"";
-  odd.status = "group";
-  odd.result = "re\"sult";
-  odd.amount = "{amount}";
-  odd.old_only = "old only";
-  odd.state = "where";
-  odd.document = "{}";
-  odd.new_only = "new.only";
+  name_oddly(odd);
   return all;
 }
 

@@ -232,12 +232,6 @@ Row text_key(int i) {
   return text_key_of(i, odd);
 }
 
-Row integer_key(int i) {
-  static const std::vector<std::int64_t> odd = {0, -1, INT64_MAX, INT64_MIN, 1LL << 53};
-  return {
-      Value::integer(i < std::ssize(odd) ? odd[static_cast<std::size_t>(i)] : shuffled(i) - 200)};
-}
-
 Row composite_key(int i) {
   return {Value::text(std::string(1, static_cast<char>((i % 2 == 0 ? 'a' : 'A') + i % 3))),
           Value::integer(shuffled(i))};
@@ -300,13 +294,8 @@ std::vector<Setup> every_store() {
                    "\"Odd \"\"schema\"\".%\".\"old {rows} of 'us'\"",
                    "\"Odd \"\"schema\"\".%\".\"select \"\"New\"\"\"",
                    {{"the \"id\"", "text"}, {"order", "integer"}}, composite_key);
-  odd.status = "group";
-  odd.result = "re\"sult";
-  odd.amount = "{amount}";
-  odd.old_only = "old only";
-  odd.state = "where";
+  name_oddly(odd);
   odd.document = "Do%c's \\";
-  odd.new_only = "new.only";
   return all;
 }
 

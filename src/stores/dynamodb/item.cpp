@@ -543,6 +543,7 @@ Result<Page> ItemReader::scan_page(const std::string& body) {
     ASSIGN_OR_RETURN(page.last_key, key_from(last, table_.key));
   }
   page.capacity = capacity_in(root);
+  page.bytes = std::ssize(body);
   return page;
 }
 

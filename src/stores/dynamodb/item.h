@@ -50,6 +50,7 @@ struct Page {
   std::int64_t count = 0;       // as the service says, also where it sends no items
   std::int64_t looked_at = 0;   // also those that a filter left out
   double capacity = 0;          // units that it took
+  std::int64_t bytes = 0;       // of a scan's reply
 };
 
 // Reads replies; keeps its memory between calls. Threads: one at a time.

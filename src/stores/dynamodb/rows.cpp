@@ -142,14 +142,14 @@ class Reader final : public SnapshotReader {
     chunk.range.after = after;
     Segments segments(after);
     do {
-      pace_.wait();
-      const std::int64_t most = pace_.items_max(std::clamp<std::int64_t>(
-          scan_bytes / item_bytes_, 1, std::max<std::int64_t>(limits.rows_max, 1)));
-      const std::vector<std::size_t> scanned = segments.open(static_cast<std::size_t>(
-          std::clamp<std::int64_t>(most / items_worth_a_request, 1, std::int64_t{scans_at_once})));
-      if (scanned.empty()) break;
-      TRY(scan(segments, scanned, std::max<std::int64_t>(most / std::ssize(scanned), 1), chunk));
-    } while (chunk.rows.empty());
+      const std::int64_t most = std::clamp<std::int64_t>(
+          scan_bytes / item_bytes_, 1, std::max<std::int64_t>(limits.rows_max, 1));
+      ASSIGN_OR_RETURN(std::vector<Page> pages, scan(segments, most, filter_));
+      for (Page& page : pages) {
+        if (page.looked_at > 0) item_bytes_ = page.bytes / page.looked_at + 1;
+        std::ranges::move(page.rows, std::back_inserter(chunk.rows));
+      }
+    } while (chunk.rows.empty() && !segments.at_end());
     chunk.range.through = segments.position();
     return chunk;
   }
@@ -173,37 +173,10 @@ class Reader final : public SnapshotReader {
 
   Result<std::int64_t> count() override {
     std::int64_t rows = 0;
-    std::vector<std::string> at(count_segments);
-    std::vector<bool> ended(count_segments, false);
-    while (std::ranges::count(ended, false) > 0) {
-      pace_.wait();
-      // A request for less pays for what it does not read, where the pace allows little.
-      const std::int64_t most = pace_.items_max(1'000'000);
-      const std::int64_t at_once =
-          std::clamp<std::int64_t>(most / items_worth_a_request, 1, count_segments);
-      const std::int64_t each = std::max<std::int64_t>(most / at_once, 1);
-      std::vector<aws::Call> calls;
-      std::vector<std::size_t> of;
-      for (std::size_t i = 0; i < at.size(); ++i) {
-        if (ended[i] || std::ssize(calls) == at_once) continue;
-        calls.push_back(
-            {"Scan", fmt::format(R"({{"TableName":{},"Select":"COUNT","ConsistentRead":true,)"
-                                 R"("Segment":{},"Limit":{},"TotalSegments":{},)"
-                                 R"("ReturnConsumedCapacity":"TOTAL"{}}})",
-                                 in_quotes(table_.name), i, each, at.size(),
-                                 at[i].empty() ? "" : ",\"ExclusiveStartKey\":" + at[i])});
-        of.push_back(i);
-      }
-      std::vector<Result<aws::Reply>> replies = client_->send(calls);
-      for (std::size_t i = 0; i < replies.size(); ++i) {
-        if (!replies[i].ok()) return std::move(replies[i]).error();
-        if (!replies[i].value().ok()) return client_->to_error(replies[i].value(), "Scan");
-        ASSIGN_OR_RETURN(const Page page, items_.scan_page(replies[i].value().body));
-        pace_.pay({page.capacity}, page.looked_at);
-        rows += page.count;
-        ended[of[i]] = !page.last_key;
-        if (page.last_key) at[of[i]] = key_json(table_, *page.last_key);
-      }
+    for (Segments segments(count_segments); !segments.at_end();) {
+      ASSIGN_OR_RETURN(const std::vector<Page> pages,
+                       scan(segments, 1'000'000, R"(,"Select":"COUNT")"));
+      for (const Page& page : pages) rows += page.count;
     }
     return rows;
   }
@@ -220,29 +193,33 @@ class Reader final : public SnapshotReader {
     }
   }
 
-  // One page of each of these segments.
-  Status scan(Segments& segments, const std::vector<std::size_t>& scanned, std::int64_t items_max,
-              ChunkOfRows& chunk) {
+  // A page of each of the first segments that are not at their end, so many items in all.
+  Result<std::vector<Page>> scan(Segments& segments, std::int64_t items_max,
+                                 const std::string& more) {
+    pace_.wait();
+    // A request for less pays for what it does not read, where the pace allows little.
+    const std::int64_t most = pace_.items_max(items_max);
+    const std::vector<std::size_t> scanned = segments.open(static_cast<std::size_t>(
+        std::clamp<std::int64_t>(most / items_worth_a_request, 1, std::int64_t{scans_at_once})));
+    const std::int64_t each = std::max<std::int64_t>(most / std::ssize(scanned), 1);
     std::vector<aws::Call> calls;
     for (const std::size_t segment : scanned) {
-      calls.push_back({"Scan", fmt::format(R"({{"TableName":{},"ConsistentRead":true,"Limit":{},)"
-                                           R"("ReturnConsumedCapacity":"TOTAL",{}{}}})",
-                                           in_quotes(table_.name), items_max,
-                                           segments.members(segment), filter_)});
+      calls.push_back(
+          {"Scan", fmt::format(R"({{"TableName":{},"ConsistentRead":true,"Limit":{},)"
+                               R"("ReturnConsumedCapacity":"TOTAL",{}{}}})",
+                               in_quotes(table_.name), each, segments.members(segment), more)});
     }
     std::vector<Result<aws::Reply>> replies = client_->send(calls);
+    std::vector<Page> pages;
     for (std::size_t i = 0; i < replies.size(); ++i) {
       if (!replies[i].ok()) return std::move(replies[i]).error();
       if (!replies[i].value().ok()) return client_->to_error(replies[i].value(), "Scan");
       ASSIGN_OR_RETURN(Page page, items_.scan_page(replies[i].value().body));
       pace_.pay({page.capacity}, page.looked_at);
-      if (page.looked_at > 0) {
-        item_bytes_ = std::ssize(replies[i].value().body) / page.looked_at + 1;
-      }
-      std::ranges::move(page.rows, std::back_inserter(chunk.rows));
       segments.go_on_from(scanned[i], page.last_key ? key_json(table_, *page.last_key) : "");
+      pages.push_back(std::move(page));
     }
-    return {};
+    return pages;
   }
 
   // A wave of requests; what was left over, or has not been asked yet, is in `asked` afterwards.

@@ -2,6 +2,7 @@
 // because a key from another layout would be taken without a word and leave items out.
 #pragma once
 
+#include <cstdint>
 #include <optional>
 #include <string>
 #include <vector>
@@ -14,6 +15,8 @@ constexpr std::size_t scans_at_once = 8;
 
 class Segments {
  public:
+  // So many, from the beginning.
+  explicit Segments(std::int64_t count);
   // From what position() gave; from the beginning where that was of another layout.
   explicit Segments(const std::optional<Row>& position);
   // The first that are not at their end, at most so many.
@@ -22,6 +25,7 @@ class Segments {
   std::string members(std::size_t segment) const;
   // The LastEvaluatedKey that it gave, as JSON; "" at its end.
   void go_on_from(std::size_t segment, const std::string& key);
+  bool at_end() const;
   // Unset when all are at their end.
   std::optional<Row> position() const;
 
