@@ -19,7 +19,7 @@ target_include_directories(whimbrel_library INTERFACE
   $<BUILD_INTERFACE:${PROJECT_SOURCE_DIR}/src>
   $<INSTALL_INTERFACE:${CMAKE_INSTALL_INCLUDEDIR}>)
 # whimbrelConfig.cmake finds the same again.
-target_link_libraries(whimbrel_library PRIVATE fmt::fmt yaml-cpp PkgConfig::xxhash PkgConfig::zstd
+target_link_libraries(whimbrel_library PRIVATE fmt::fmt yaml-cpp csv PkgConfig::xxhash PkgConfig::zstd
   PkgConfig::simdjson SQLite::SQLite3 CURL::libcurl OpenSSL::Crypto PostgreSQL::PostgreSQL ZLIB::ZLIB
   Threads::Threads)
 

@@ -358,6 +358,40 @@ bool Follow::any_is_spelled_otherwise(const Lane& lane, const std::vector<Row>& 
   return false;
 }
 
+// Two texts of the old side are one value on the new one. The row that is gone takes away nothing
+// that came with the other text.
+Result<std::optional<std::vector<Row>>> Follow::in_other_spellings(
+    const Lane& lane, const std::vector<Row>& keys,
+    const std::vector<std::optional<Row>>& rows) const {
+  const Move& move = *lane.move;
+  std::optional<std::vector<Row>> found;
+  if (direction_ == Direction::backward || move.mapping.respelled.empty()) return found;
+  std::set<Row, RowLess> present;
+  for (std::size_t i = 0; i < keys.size(); ++i) {
+    if (!rows[i]) continue;
+    ASSIGN_OR_RETURN(Row target, other_key(lane, keys[i]));
+    present.insert(std::move(target));
+  }
+  bool any = false;
+  std::set<Row, RowLess> known;
+  std::vector<Row> all;
+  for (std::size_t i = 0; i < keys.size(); ++i) {
+    Row key = keys[i];
+    if (!rows[i]) {
+      ASSIGN_OR_RETURN(const Row target, other_key(lane, key));
+      const bool is_present = present.contains(target);
+      if (!is_present) {
+        ASSIGN_OR_RETURN(key, source_key_of(move.mapping, target, move.source->catalog()));
+      }
+      any = any || is_present || !same(key, keys[i]);
+      if (is_present) continue;
+    }
+    if (known.insert(key).second) all.push_back(std::move(key));
+  }
+  if (any) found = std::move(all);
+  return found;
+}
+
 const std::vector<int>& Follow::key_columns(const Lane& lane) const {
   const Mapping& mapping = lane.move->mapping;
   return direction_ == Direction::forward ? mapping.source_key : mapping.target_key;
@@ -458,6 +492,8 @@ Result<std::int64_t> Follow::carry(Lane& lane, const std::vector<Row>& asked,
     const Spelled spelled = spelled_as_they_are(lane, keys, rows, removed);
     return carry(lane, spelled.keys, spelled.removed, looks);
   }
+  ASSIGN_OR_RETURN(const auto others, in_other_spellings(lane, keys, rows));
+  if (others) return carry(lane, *others, removed, looks);
   std::vector<Change> changes;
   if (direction_ == Direction::forward) {
     TRY(carry_forward(lane, keys, rows, changes));

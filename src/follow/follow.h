@@ -97,6 +97,10 @@ class Follow {
   Spelled spelled_as_they_are(const Lane& lane, const std::vector<Row>& keys,
                               const std::vector<std::optional<Row>>& rows,
                               const std::set<Row, RowLess>& removed) const;
+  // Forward: where a row is gone that stands in another spelling; unset when there is none.
+  Result<std::optional<std::vector<Row>>> in_other_spellings(
+      const Lane& lane, const std::vector<Row>& keys,
+      const std::vector<std::optional<Row>>& rows) const;
   Status keep_whole(const Lane& lane, const Row& key);
   Result<std::int64_t> carry_with(Lane& lane, std::vector<Row> keys,
                                   const std::vector<Row>& blocked_by,

@@ -16,6 +16,7 @@
 #include "plan/plan_file.h"
 #include "plan/shapes.h"
 #include "plan/subset.h"
+#include "plan/text_map.h"
 
 namespace whimbrel {
 
@@ -523,10 +524,23 @@ class Binder {
           "make a table with the other types, and move the rows there: `tables:`");
       return false;
     }
-    columns.push_back({entry.table.table, entry.column, entry.to});
-    for (const RetypeEntry::Also& also : entry.also) {
-      columns.push_back({also.table.table, also.column, entry.to});
+    std::shared_ptr<const Spellings> listed;
+    if (entry.map_file) {
+      Result<TextMap> map =
+          read_text_map((std::filesystem::path(plan_.folder) / *entry.map_file).string());
+      if (!map.ok()) {
+        diagnostics_.add(entry.on_invalid_at, map.error().message, map.error().hint);
+        return false;
+      }
+      listed = map.value().meant;
+      ddl_texts_ += map.value().text;
+      same_texts_ += map.value().text;
     }
+    const auto add = [&](const std::string& table, const std::string& column) {
+      columns.push_back({table, column, entry.to, entry.normalises, listed});
+    };
+    add(entry.table.table, entry.column);
+    for (const RetypeEntry::Also& also : entry.also) add(also.table.table, also.column);
     const std::size_t known = diagnostics_.mistakes().size();
     const auto look = [&](const TableAddress& table, const std::string& column, Place at) {
       const Result<TableSchema> there = store.catalog().describe(table.table);
@@ -561,6 +575,7 @@ class Binder {
     move.to = alias + "/" + table.target.name;
     move.source = store;
     move.target = store;
+    std::vector<Respelling> respelled = std::move(table.respelled);
     Result<Mapping> mapping =
         make_mapping(std::move(table.source), std::move(table.target), columns);
     if (!mapping.ok()) {
@@ -568,6 +583,7 @@ class Binder {
       return {};
     }
     move.mapping = std::move(mapping).value();
+    respell(move.mapping, std::move(respelled));
     move.creates_target = true;
     move.indexes = Indexes::after;
     move.inside = store->copies_inside(move.mapping, *store);
@@ -575,6 +591,23 @@ class Binder {
     migration_.moves.push_back(std::move(move));
     references_.emplace_back();
     return {};
+  }
+
+  // Texts go the way there as they are meant, and the way back as they were.
+  static void respell(Mapping& mapping, std::vector<Respelling> respelled) {
+    for (Respelling& one : respelled) {
+      one.source = mapping.source.column_index(one.column);
+      one.target = mapping.target.column_index(one.column);
+      for (ColumnRule& rule : mapping.forward) {
+        if (rule.column != one.column) continue;
+        if (one.listed != nullptr) rule.expr = make_expr(Respelled{rule.expr, one.listed});
+        if (one.takes_any) rule.expr = make_expr(CaseOf{TextCase::trim, rule.expr});
+      }
+      for (ColumnRule& rule : mapping.backward) {
+        if (rule.column == one.column) rule.expr = make_expr(Respelled{rule.expr, one.book});
+      }
+    }
+    mapping.respelled = std::move(respelled);
   }
 
   // What cannot be described is told when its own table is bound.

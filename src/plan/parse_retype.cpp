@@ -28,6 +28,24 @@ std::optional<RetypeEntry::Also> column_of(YamlReader& reader, const YAML::Node&
   return RetypeEntry::Also{std::move(*whole), std::move(column)};
 }
 
+// `fail`, `normalise`, or {map: FILE}.
+void read_on_invalid(YamlReader& reader, const YAML::Node& said, RetypeEntry& entry) {
+  if (!said.IsDefined()) return;
+  entry.on_invalid_at = YamlReader::place(said);
+  if (said.IsMap()) {
+    if (reader.check_keys(said, "`on_invalid`", {"map"})) {
+      entry.map_file = reader.text_at(said, "map");
+    }
+    return;
+  }
+  const std::string word = said.IsScalar() ? reader.text(said) : "";
+  entry.normalises = word == "normalise";
+  if (entry.normalises || word == "fail") return;
+  reader.diagnostics().add(entry.on_invalid_at,
+                           fmt::format("`on_invalid: {}` is not known", printable(word)),
+                           "one of fail, normalise, or {map: FILE}");
+}
+
 std::optional<RetypeEntry> entry_of(YamlReader& reader, const YAML::Node& node,
                                     const ReadAddress& address) {
   if (!reader.check_keys(
@@ -51,7 +69,7 @@ std::optional<RetypeEntry> entry_of(YamlReader& reader, const YAML::Node& node,
   entry.column_at = YamlReader::place(YamlReader::child(node, "column"));
   entry.to = reader.text_at(node, "to").value_or("");
   reader.word_at(node, "follow", {"references"});
-  reader.word_at(node, "on_invalid", {"fail"}, {"normalise", "map"});
+  read_on_invalid(reader, YamlReader::child(node, "on_invalid"), entry);
   reader.word_at(node, "orphans", {"fail"}, {"delete", "null", "assign"});
   reader.word_at(node, "method", {"auto", "shadow_table"}, {"shadow_column", "rewrite"});
   const YAML::Node also = YamlReader::child(node, "also");

@@ -138,6 +138,9 @@ struct RetypeEntry {
   std::string column;
   std::string to;
   std::vector<Also> also;
+  bool normalises = false;                   // `on_invalid: normalise`
+  std::optional<std::string> map_file = {};  // `on_invalid: {map: FILE}`
+  Place on_invalid_at;
   Place at;
   Place column_at;
 };

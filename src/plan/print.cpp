@@ -236,6 +236,7 @@ struct Printer {
   Printed operator()(const HashId&) const { return std::nullopt; }
   Printed operator()(const NewIdsInside&) const { return std::nullopt; }
   Printed operator()(const Masked&) const { return std::nullopt; }
+  Printed operator()(const Respelled&) const { return std::nullopt; }
   Printed operator()(const Between& node) const {
     if (!node.separators.empty()) return std::nullopt;
     return Map()

@@ -727,8 +727,11 @@ std::string plan_schema() {
           "items": {"type": "string"},
           "description": "Columns that refer to it without a foreign key, as `STORE/TABLE.COLUMN`."},
         "on_invalid": {
-          "const": "fail",
-          "description": "Values that do not convert, or whose text would be another one afterwards, are refused.",
+          "oneOf": [
+            {"enum": ["fail", "normalise"]},
+            {"type": "object", "required": ["map"], "additionalProperties": false,
+             "properties": {"map": {"type": "string", "description": "A CSV file with lines `old,new`: the texts that are meant."}}}],
+          "description": "Values that do not convert, or whose text would be another one afterwards: they are refused, or become what they spell in another way (upper case, braces, without hyphens, spaces around), or what a file says. A rollback gives the old texts back.",
           "default": "fail"},
         "orphans": {"const": "fail", "description": "Rows that refer to nothing.", "default": "fail"},
         "method": {

@@ -83,6 +83,30 @@ Status key_is_read_back(const Mapping& mapping, const Row& source, const Row& im
       ""};
 }
 
+// What the new side spells otherwise is found from there only by what is noted here.
+Status note_spelling(const Mapping& mapping, const Respelling& one, const Row& source,
+                     const Row& image) {
+  const Value& old = source[static_cast<std::size_t>(one.source)];
+  if (old.is_null()) return {};
+  ASSIGN_OR_RETURN(const std::string was, faithful_text_of(old));
+  ASSIGN_OR_RETURN(const std::string now,
+                   faithful_text_of(image[static_cast<std::size_t>(one.target)]));
+  const bool is_meant =
+      was == now || one.takes_any || (one.listed != nullptr && one.listed->instead_of(was));
+  if (!is_meant) {
+    return Error{ErrorCode::refused,
+                 fmt::format("{}.{}: {} would be spelled {} as {}", mapping.source.name, one.column,
+                             show(old), now,
+                             mapping.target.columns[static_cast<std::size_t>(one.target)].declared),
+                 "spell it so, or say `on_invalid: normalise`",
+                 "",
+                 {fmt::format("a text in {} that the new type spells otherwise", one.column)},
+                 ""};
+  }
+  one.book->see(was, now);
+  return {};
+}
+
 }  // namespace
 
 Result<Row> image_of(const Mapping& mapping, const Row& source, const Catalog& target) {
@@ -90,6 +114,9 @@ Result<Row> image_of(const Mapping& mapping, const Row& source, const Catalog& t
   ASSIGN_OR_RETURN(Row row, map_row(mapping, source));
   TRY(settle_all(mapping.forward, mapping.target, target, row));
   if (mapping.key_is_joined) TRY(key_is_read_back(mapping, source, row));
+  for (const Respelling& one : mapping.respelled) {
+    TRY(note_spelling(mapping, one, source, row));
+  }
   return row;
 }
 

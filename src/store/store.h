@@ -369,12 +369,16 @@ struct RetypedColumn {
   std::string table;
   std::string column;
   std::string to;  // a type as the store spells it
+  // Texts that the new type spells otherwise: these are meant. See Respelling.
+  bool takes_any_spelling = false;
+  std::shared_ptr<const Spellings> listed = nullptr;
 };
 // A table that is made anew beside the old one with other types, and takes its name at the switch.
 // Both keep the names they have here, for whoever asks the store, as long as it is under way.
 struct RetypedTable {
   TableSchema source;
   TableSchema target;
+  std::vector<Respelling> respelled;  // of its columns that were texts
 };
 
 // A store that can give columns another type while the application writes.

@@ -494,6 +494,13 @@ struct Evaluator {
     return with_ids_replaced(node.place, value,
                              [&](const Value& old) { return new_id(node.recipe, old); });
   }
+  Result<Value> operator()(const Respelled& node) const {
+    ASSIGN_OR_RETURN(Value value, evaluate(*node.of, row));
+    if (value.is_null()) return value;
+    ASSIGN_OR_RETURN(const std::string text, faithful_text_of(value));
+    const std::optional<std::string> other = node.by->instead_of(text);
+    return other ? Value::text(*other) : Result<Value>(std::move(value));
+  }
   Result<Value> operator()(const Masked& node) const {
     ASSIGN_OR_RETURN(const Value value, evaluate(*node.of, row));
     return with_ids_replaced(node.place, value,

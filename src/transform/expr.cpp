@@ -225,6 +225,7 @@ std::string describe(const Expr& expr) {
           [](const HashId& node) { return "new id for " + describe(*node.of); },
           [](const Masked& node) { return "masked " + describe(*node.of); },
           [](const NewIdsInside& node) { return "new ids in " + describe(*node.of); },
+          [](const Respelled& node) { return "known spelling of " + describe(*node.of); },
       },
       expr.node);
 }

@@ -14,6 +14,7 @@
 #include "base/error.h"
 #include "transform/ids.h"
 #include "transform/mask.h"
+#include "transform/spellings.h"
 #include "value/schema.h"
 #include "value/value.h"
 
@@ -108,10 +109,16 @@ struct Masked {
   MaskAs as;
 };
 
+// Another text for the same value, where one is known.
+struct Respelled {
+  ExprPtr of;
+  std::shared_ptr<const Spellings> by;
+};
+
 struct Expr {
   std::variant<ColumnRef, Constant, CaseOf, Template, Cast, JsonObject, JsonArray, JsonExtract,
                MapValues, Coalesce, Split, TimeConversion, IfNull, Between, HashId, NewIdsInside,
-               Masked>
+               Masked, Respelled>
       node;
 };
 

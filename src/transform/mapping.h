@@ -35,6 +35,8 @@ struct Mapping {
   // Several parts are joined into one of the target's key: a row whose parts hold what separates
   // them would be taken for another one, and is refused.
   bool key_is_joined = false;
+  // Texts that get a type with one spelling, of which others were there.
+  std::vector<Respelling> respelled;
   // A source row with values that no column names (`TableSchema::rest_column`) is refused.
   bool rest_must_be_empty = false;
 

@@ -164,6 +164,7 @@ struct Speller {
   Spelled operator()(const HashId&) const { return std::nullopt; }
   Spelled operator()(const NewIdsInside&) const { return std::nullopt; }
   Spelled operator()(const Masked&) const { return std::nullopt; }
+  Spelled operator()(const Respelled&) const { return std::nullopt; }
 };
 
 }  // namespace

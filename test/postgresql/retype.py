@@ -424,6 +424,105 @@ def refuses_what_cannot_be_converted(server):
     assert "the same UUID" in world.run("run", "--yes", code=3)
 
 
+def odd(key, how):
+    """Other texts for the same UUID."""
+    return (key.upper(), "{%s}" % key, key.replace("-", ""), "  %s " % key, "{%s}" % key.upper().replace("-", ""))[how % 5]
+
+
+def spellings_come_back(server):
+    """on_invalid: normalise. Rows in other spellings, also written meanwhile, by people and letters alike."""
+    ddl = ACCOUNTS.replace("varchar(36)", "text") + "CREATE TABLE visits (n serial PRIMARY KEY, person text);"
+    plan = PLAN.replace("to: uuid}", "to: uuid, on_invalid: normalise, also: [app/public.visits.person]}")
+    world = World(server, ddl, plan)
+    keys = [str(uuid.UUID(int=0xA7 << 100 | i)) for i in range(400)]
+    spelled = [odd(key, i // 2) if i % 2 else key for i, key in enumerate(keys)]
+    for i, key in enumerate(spelled):
+        world.sql("INSERT INTO people (id, mail) VALUES (%s, %s)", key, "m%d" % i)
+        if i % 3:
+            world.sql("INSERT INTO letters (sender, body) VALUES (%s, 'old')", key)
+        world.sql("INSERT INTO visits (person) VALUES (%s)", keys[i].upper())
+    said = world.run("analyze")
+    assert "in upper case" in said and "gives them back as they are" in said, said
+    world.run("run", "--until", "prepare", "--yes")
+    late = str(uuid.UUID(int=0xA8 << 100))
+    world.sql("INSERT INTO people (id, mail) VALUES (%s, 'late')", late.upper())
+    world.sql("DELETE FROM people WHERE id = %s", spelled[1])
+    world.sql("INSERT INTO people (id, mail) VALUES (%s, 'again')", odd(keys[1], 2))
+    world.kill_again_and_again(random.Random(5), 4, (0.05, 0.8), "run", "--until", "verify", "--yes")
+    later = str(uuid.UUID(int=0xA9 << 100))
+    world.sql("INSERT INTO people (id, mail) VALUES (%s, 'later')", "{%s}" % later)
+    world.sql("INSERT INTO letters (sender, body) VALUES (%s, 'later')", "{%s}" % later)
+    world.run("run", "--yes")
+    assert world.type_of("people", "id") == world.type_of("visits", "person") == "uuid"
+    spelled[1] = odd(keys[1], 2)
+    assert {str(one) for (one,) in world.sql("SELECT id FROM people")} == {*keys, late, later}
+    # The application goes on with UUIDs, and goes back.
+    for i, key in enumerate(keys):
+        if i % 5 == 0:
+            world.sql("UPDATE people SET note = 'changed' WHERE id = %s", key)
+        elif i % 5 == 1:
+            world.sql("INSERT INTO letters (sender, body) VALUES (%s, 'new')", key)
+        elif i % 5 == 2:
+            world.sql("DELETE FROM people WHERE id = %s", key)
+        elif i % 5 == 3:
+            world.sql("UPDATE visits SET person = person WHERE person = %s", key)
+    new = str(uuid.UUID(int=10 << 100))
+    world.sql("INSERT INTO people (id, mail) VALUES (%s, 'new')", new)
+    world.sql("UPDATE people SET note = 'changed' WHERE id = %s", later)
+    world.run("rollback", "--yes")
+    assert world.type_of("people", "id") == "text"
+    wanted = {key: "changed" if i % 5 == 0 else "none" for i, key in enumerate(spelled) if i % 5 != 2}
+    wanted.update({late.upper(): "none", "{%s}" % later: "changed", new: "none"})
+    assert dict(world.sql("SELECT id, note FROM people")) == wanted
+    assert {one for (one,) in world.sql("SELECT sender FROM letters WHERE body = 'new'")} == {key for i, key in enumerate(spelled) if i % 5 == 1}
+    assert {one for (one,) in world.sql("SELECT person FROM visits")} == {key.upper() for key in keys}
+    world.nothing_is_left()
+
+
+def a_file_says_what_texts_are_meant(server):
+    keys = [str(uuid.UUID(int=7 << 100 | i)) for i in range(20)]
+    texts = ['user "%d", old' % i if i % 2 else keys[i] for i in range(20)]
+    world = World(server, ACCOUNTS.replace("varchar(36)", "text"), PLAN.replace("to: uuid}", "to: uuid, on_invalid: {map: ids.csv}}"))
+    for i, key in enumerate(texts):
+        world.sql("INSERT INTO people (id, mail) VALUES (%s, %s)", key, "m%d" % i)
+        world.sql("INSERT INTO letters (sender, body) VALUES (%s, 'old')", key)
+    said = world.run("check", code=2)
+    assert "ids.csv" in said and "plan.yaml:" in said, said
+    lines = ["old,new"] + ['"%s",%s' % (text.replace('"', '""'), keys[i]) for i, text in enumerate(texts) if i % 2]
+    (world.folder / "ids.csv").write_text("\n".join(lines[:-1]) + "\n")
+    assert "user" in world.run("run", "--yes", code=3)
+    (world.folder / "ids.csv").write_text("\n".join(lines + [lines[-1]]) + "\n")
+    assert "line 12" in world.run("check", code=2)
+    (world.folder / "ids.csv").write_text("\n".join(lines) + "\n")
+    world.run("run", "--yes")
+    assert [str(one) for (one,) in world.sql("SELECT id FROM people ORDER BY id")] == keys
+    world.sql("UPDATE people SET note = 'changed' WHERE id = %s", keys[1])
+    world.sql("INSERT INTO letters (sender, body) VALUES (%s, 'new')", keys[3])
+    world.run("rollback", "--yes")
+    assert {one for (one,) in world.sql("SELECT id FROM people")} == set(texts)
+    assert world.one("SELECT id FROM people WHERE note = 'changed'") == texts[1]
+    assert world.one("SELECT sender FROM letters WHERE body = 'new'") == texts[3]
+    world.nothing_is_left()
+
+
+def a_spelling_that_comes_meanwhile_is_refused(server):
+    world = World(server)
+    world.people(50)
+    world.run("run", "--until", "prepare", "--yes")
+    key = str(uuid.UUID(int=0xAB << 120)).upper()
+    world.sql("INSERT INTO people (id, mail) VALUES (%s, 'late')", key)
+    said = world.run("run", "--yes", code=3)
+    assert key in said and "spelled" in said, said
+    world.sql("DELETE FROM people WHERE mail = 'late'")
+    world.run("run", "--until", "verify", "--yes")
+    world.sql("INSERT INTO people (id, mail) VALUES (%s, 'late')", key)
+    said = world.run("run", "--yes", code=3)
+    assert key in said and "spelled" in said, said
+    assert world.type_of("people", "id").startswith("character varying"), said
+    world.sql("DELETE FROM people WHERE mail = 'late'")
+    world.run("run", "--yes")
+
+
 def a_bad_key_that_came_and_went_stops_nothing(server):
     world = World(server)
     world.people(50)
@@ -700,7 +799,8 @@ def finish_that_is_killed_goes_on(server):
 
 
 TESTS = [goes_there_and_back_under_writers, survives_being_killed_anywhere, keeps_everything_that_hangs_on_a_table, ends_with_finish, other_pairs_of_types,
-         refuses_what_cannot_be_converted, what_a_second_reader_found, a_bad_key_that_came_and_went_stops_nothing, a_blocking_transaction_is_named_and_outlived, tells_its_story, finish_that_is_killed_goes_on,
+         refuses_what_cannot_be_converted, spellings_come_back, a_file_says_what_texts_are_meant,
+         a_spelling_that_comes_meanwhile_is_refused, what_a_second_reader_found, a_bad_key_that_came_and_went_stops_nothing, a_blocking_transaction_is_named_and_outlived, tells_its_story, finish_that_is_killed_goes_on,
          keys_that_come_again_find_their_way_back, a_rule_that_is_off_stays_off_and_owners_stay, what_people_have_said_of_a_table_stays,
          rows_too_large_for_the_old_side_come_back_with_the_next_switch, what_others_read_of_the_database_is_looked_at,
          what_expressions_and_exclusions_keep_apart_may_move]

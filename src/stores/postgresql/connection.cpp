@@ -213,6 +213,18 @@ void Sessions::give_back(std::unique_ptr<Connection> connection) {
   }
 }
 
+std::shared_ptr<Spellings> Sessions::book(const std::string& name) {
+  const std::lock_guard lock(mutex_);
+  std::shared_ptr<Spellings>& book = books_[name];
+  if (book == nullptr) book = std::make_shared<Spellings>();
+  return book;
+}
+
+std::map<std::string, std::shared_ptr<Spellings>> Sessions::books() {
+  const std::lock_guard lock(mutex_);
+  return books_;
+}
+
 void GiveBack::operator()(Connection* connection) const {
   std::unique_ptr<Connection> own(connection);
   if (to != nullptr) to->give_back(std::move(own));

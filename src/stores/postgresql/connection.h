@@ -11,6 +11,7 @@
 #include <atomic>
 #include <chrono>
 #include <cstdint>
+#include <map>
 #include <memory>
 #include <mutex>
 #include <optional>
@@ -20,6 +21,7 @@
 #include "base/clock.h"
 #include "base/error.h"
 #include "base/handle.h"
+#include "transform/spellings.h"
 
 namespace whimbrel::postgresql {
 
@@ -89,6 +91,9 @@ class Sessions : public std::enable_shared_from_this<Sessions> {
   // Whether the role may write as a replica does, without foreign keys and triggers of the
   // application in the way. The server is asked once.
   bool may_write_as_replica();
+  // How the texts of a column were spelled that got another type; see spellings.h.
+  std::shared_ptr<Spellings> book(const std::string& name);
+  std::map<std::string, std::shared_ptr<Spellings>> books();
 
  private:
   friend struct GiveBack;
@@ -103,6 +108,7 @@ class Sessions : public std::enable_shared_from_this<Sessions> {
   std::mutex mutex_;
   std::optional<bool> may_write_as_replica_;
   std::vector<Idle> idle_;
+  std::map<std::string, std::shared_ptr<Spellings>> books_;
 };
 
 // Commits when told so, else rolls back at the end of its life.

@@ -93,17 +93,23 @@ class Inside final : public InsideCopier {
     TRY(connection->execute(mark_own));
     TRY(connection->execute("SET CONSTRAINTS ALL IMMEDIATE"));  // a row says at once what it breaks
     const Result<std::vector<Cells>> copied = connection->query(
-        fmt::format("WITH of_source AS MATERIALIZED (SELECT {} FROM {} s WHERE {}), copied AS "
-                    "(INSERT INTO {} ({}) OVERRIDING SYSTEM VALUE SELECT * FROM of_source "
-                    "ON CONFLICT ({}) DO NOTHING RETURNING 1) "
-                    "SELECT (SELECT count(*) FROM of_source), (SELECT count(*) FROM copied)",
-                    converted_list(), source, where, target, name_list(columns),
-                    name_list(mapping_.target.key)),
+        fmt::format(
+            "WITH of_source AS MATERIALIZED (SELECT {0}, {1} FROM {2} s WHERE {3}), copied AS "
+            "(INSERT INTO {4} ({5}) OVERRIDING SYSTEM VALUE SELECT {6} FROM of_source "
+            "ON CONFLICT ({7}) DO NOTHING RETURNING 1) "
+            "SELECT count(*), (SELECT count(*) FROM copied), coalesce(bool_or(otherwise), "
+            "false) FROM of_source",
+            converted_list(), is_spelled_otherwise(), source, where, target, name_list(columns),
+            join(numbered(columns.size()), ", "), name_list(mapping_.target.key)),
         parameters);
     if (!copied.ok()) {
       const std::string& state = connection->sqlstate();
       // A value that does not convert, or has to be unique: row by row it can be said which.
       if (!state.starts_with("22") && !state.starts_with("23")) return copied.error();
+      copy.blocked = true;
+      return copy;
+    }
+    if (copied.value().at(0).at(2) == "t") {
       copy.blocked = true;
       return copy;
     }
@@ -260,8 +266,25 @@ class Inside final : public InsideCopier {
   }
   std::string converted_list() const {
     std::vector<std::string> all;
-    for (const ColumnRule& rule : mapping_.forward) all.push_back(converted(rule));
+    for (std::size_t i = 0; i < mapping_.forward.size(); ++i) {
+      all.push_back(fmt::format("{} AS v{}", converted(mapping_.forward[i]), i));
+    }
     return join(all, ", ");
+  }
+  static std::vector<std::string> numbered(std::size_t count) {
+    std::vector<std::string> all;
+    for (std::size_t i = 0; i < count; ++i) all.push_back(fmt::format("v{}", i));
+    return all;
+  }
+  // Whether a text of the row would not be the same text afterwards.
+  std::string is_spelled_otherwise() const {
+    std::vector<std::string> all;
+    for (const Respelling& one : mapping_.respelled) {
+      const ColumnSchema& target = mapping_.target.columns[static_cast<std::size_t>(one.target)];
+      all.push_back(fmt::format("(s.{0})::{1}::text <> s.{0}::text", quote_name(one.column),
+                                target.declared));
+    }
+    return (all.empty() ? "false" : join(all, " OR ")) + " AS otherwise";
   }
   std::string same_key() const {
     std::vector<std::string> parts;
@@ -318,7 +341,11 @@ class Inside final : public InsideCopier {
 }  // namespace
 
 bool can_copy_inside(const Mapping& mapping) {
-  return std::ranges::all_of(mapping.forward, [&](const ColumnRule& rule) {
+  // What is spelled otherwise on the new side is noted row by row.
+  const bool notes_spellings = std::ranges::any_of(mapping.respelled, [](const Respelling& one) {
+    return one.takes_any || one.listed != nullptr;
+  });
+  return !notes_spellings && std::ranges::all_of(mapping.forward, [&](const ColumnRule& rule) {
     const auto* copied = std::get_if<ColumnRef>(&rule.expr->node);
     return copied != nullptr && mapping.source.column_index(copied->column) >= 0 &&
            server_converts(column_of(mapping.source, copied->column),

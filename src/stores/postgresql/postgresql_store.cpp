@@ -878,7 +878,7 @@ Status PostgresqlStore::release(const std::vector<std::string>& tables) {
 Result<std::vector<RetypedTable>> PostgresqlStore::tables(
     const std::vector<RetypedColumn>& columns) {
   ASSIGN_OR_RETURN(const ConnectionPtr connection, sessions_->take());
-  return retyped_tables(*connection, columns);
+  return retyped_tables(*connection, *sessions_, columns);
 }
 
 namespace {

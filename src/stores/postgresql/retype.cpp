@@ -9,6 +9,7 @@
 #include "base/text.h"
 #include "stores/postgresql/names.h"
 #include "stores/postgresql/schema.h"
+#include "stores/postgresql/spellings.h"
 #include "stores/postgresql/types.h"
 
 namespace whimbrel::postgresql {
@@ -19,7 +20,7 @@ constexpr const char* registry_ddl =
     "CREATE SCHEMA IF NOT EXISTS whimbrel;\n"
     "CREATE TABLE IF NOT EXISTS whimbrel.retyped (root text NOT NULL, source text PRIMARY KEY, "
     "target text NOT NULL UNIQUE, source_oid oid NOT NULL, target_oid oid NOT NULL, swapped "
-    "boolean NOT NULL DEFAULT false, shape text NOT NULL);\n";
+    "boolean NOT NULL DEFAULT false, shape text NOT NULL, books text[] NOT NULL);\n";
 
 std::string schema_of(const std::string& kind, const std::string& schema) {
   constexpr std::size_t name_max = 63;
@@ -78,32 +79,40 @@ Error two_types(const std::string& column, const std::string& one, const std::st
                "say it once; columns that refer to another get its type by themselves"};
 }
 
-using Wanted = std::map<std::pair<std::string, std::string>, std::string>;  // oid, column: type
+// What a column becomes, and which of the plan's columns its values are of.
+struct Becomes {
+  std::string type;
+  std::size_t from = 0;
+};
+using Wanted = std::map<std::pair<std::string, std::string>, Becomes>;  // oid, column
 
 // The closure over foreign keys; which table refers to which of it goes to `edges`.
 Result<Wanted> closure_of(Connection& connection, const std::vector<RetypedColumn>& columns,
                           std::set<std::pair<std::string, std::string>>& edges) {
   Wanted wanted;
   std::vector<std::pair<std::string, std::string>> open;
-  for (const RetypedColumn& one : columns) {
+  for (std::size_t i = 0; i < columns.size(); ++i) {
+    const RetypedColumn& one = columns[i];
     ASSIGN_OR_RETURN(const Place place, place_of(connection, one.table));
     ASSIGN_OR_RETURN(const std::string type, type_named(connection, one.to));
-    const auto [it, fresh] = wanted.emplace(std::pair{place.oid, one.column}, type);
-    if (it->second != type) return two_types(one.table + "." + one.column, it->second, type);
+    const auto [it, fresh] = wanted.emplace(std::pair{place.oid, one.column}, Becomes{type, i});
+    if (it->second.type != type) {
+      return two_types(one.table + "." + one.column, it->second.type, type);
+    }
     if (fresh) open.push_back(it->first);
   }
   ASSIGN_OR_RETURN(const auto keys, foreign_key_columns(connection));
   while (!open.empty()) {
     const auto at = open.back();
     open.pop_back();
-    const std::string type = wanted.at(at);
+    const Becomes becomes = wanted.at(at);
     for (const ForeignKeyColumn& key : keys) {
       if (std::pair{key.parent, key.parent_column} != at) continue;
-      const auto [it, fresh] = wanted.emplace(std::pair{key.child, key.child_column}, type);
-      if (it->second != type) {
+      const auto [it, fresh] = wanted.emplace(std::pair{key.child, key.child_column}, becomes);
+      if (it->second.type != becomes.type) {
         ASSIGN_OR_RETURN(const auto name,
                          connection.query("SELECT $1::oid::regclass::text", {key.child}));
-        return two_types(*name.at(0).at(0) + "." + key.child_column, it->second, type);
+        return two_types(*name.at(0).at(0) + "." + key.child_column, it->second.type, becomes.type);
       }
       if (fresh) open.push_back(it->first);
     }
@@ -193,8 +202,38 @@ std::string no_integer_end(const std::string& table, const std::string& column) 
                              table, column)));
 }
 
-Result<RetypedTable> retyped_table(Connection& connection, const std::string& oid,
-                                   const Wanted& wanted, const std::string& root) {
+// By the name that the plan gives the column: also after the tables have changed places.
+std::string book_of(const RetypedColumn& column) { return column.table + "." + column.column; }
+
+Respelling respelling(Sessions& sessions, const std::string& column, const RetypedColumn& of) {
+  return {column, sessions.book(book_of(of)), of.takes_any_spelling, of.listed};
+}
+
+// A text that becomes something else has to be found again by what it has become.
+Result<bool> is_respelled(const RetypedColumn& of, const std::string& whole,
+                          const std::string& from, const std::string& to) {
+  const Type source = type_of(from);
+  const bool is_text = source.is == TypeClass::text || source.is == TypeClass::varchar ||
+                       source.is == TypeClass::bpchar;
+  const bool is_uuid = type_of(to).is == TypeClass::uuid;
+  if (of.takes_any_spelling && !(is_text && is_uuid)) {
+    return Error{
+        ErrorCode::refused,
+        fmt::format("{} is {} and becomes {}: only texts that become a uuid have spellings "
+                    "that are known",
+                    whole, from, to),
+        "leave out `on_invalid: normalise`, or list the texts: `on_invalid: {map: FILE}`"};
+  }
+  if (of.listed != nullptr && !is_text) {
+    return Error{ErrorCode::refused, fmt::format("{} is {}: no text", whole, from),
+                 "`on_invalid: {map: FILE}` says what texts become"};
+  }
+  return is_text && (is_uuid || of.listed != nullptr);
+}
+
+Result<RetypedTable> retyped_table(Connection& connection, Sessions& sessions,
+                                   const std::string& oid, const Wanted& wanted,
+                                   const std::vector<RetypedColumn>& columns) {
   ASSIGN_OR_RETURN(
       const auto place,
       connection.query("SELECT n.nspname, c.relname, c.relkind, c.relispartition OR EXISTS (SELECT "
@@ -240,6 +279,8 @@ Result<RetypedTable> retyped_table(Connection& connection, const std::string& oi
   const std::string sql = quoted(name);
   const std::string old_sql = quoted({*row[0], *row[1]});
   std::string ddl = registry_ddl;
+  ddl += spellings_ddl;
+  Cells books;  // column, book, column, book
   ddl += fmt::format("CREATE SCHEMA IF NOT EXISTS {};\n", quote_name(name.schema));
   ddl += fmt::format(
       "CREATE {}TABLE {} (LIKE {} INCLUDING DEFAULTS INCLUDING CONSTRAINTS INCLUDING GENERATED "
@@ -254,7 +295,14 @@ Result<RetypedTable> retyped_table(Connection& connection, const std::string& oi
                    fmt::format("{}.{} is computed", made.source.name, column.name),
                    "give the columns that it is computed from the other type"};
     }
-    const std::string& name_of_type = it->second;
+    const std::string& name_of_type = it->second.type;
+    const RetypedColumn& of = columns[it->second.from];
+    ASSIGN_OR_RETURN(const bool is_spelled, is_respelled(of, made.source.name + "." + column.name,
+                                                         column.declared, name_of_type));
+    if (is_spelled) {
+      made.respelled.push_back(respelling(sessions, column.name, of));
+      books.insert(books.end(), {column.name, book_of(of)});
+    }
     if (column.declared.starts_with("timestamp") && name_of_type.starts_with("timestamp") &&
         (column.declared.find("without") == std::string::npos) !=
             (name_of_type.find("without") == std::string::npos)) {
@@ -281,10 +329,10 @@ Result<RetypedTable> retyped_table(Connection& connection, const std::string& oi
   ASSIGN_OR_RETURN(const IndexDdl indexes, indexes_for(connection, made.source, oid, sql));
   ddl += indexes.key + ";\n";
   ddl += fmt::format(
-      "INSERT INTO whimbrel.retyped (root, source, target, source_oid, target_oid, shape) SELECT "
-      "{}, {}, {}, {}, {}::regclass, {}",
-      quote_text(root), quote_text(made.source.name), quote_text(target.name), oid, quote_text(sql),
-      shape_sql(oid));
+      "INSERT INTO whimbrel.retyped (root, source, target, source_oid, target_oid, shape, books) "
+      "SELECT {}, {}, {}, {}, {}::regclass, {}, {}",
+      quote_text(root_of(columns)), quote_text(made.source.name), quote_text(target.name), oid,
+      quote_text(sql), shape_sql(oid), quote_text(array_of(books)));
   // What was made already is as it is there; somebody may have changed the old one since.
   const Result<TableSchema> there = describe(connection, target.name);
   if (there.ok()) target.columns = there.value().columns;
@@ -295,16 +343,22 @@ Result<RetypedTable> retyped_table(Connection& connection, const std::string& oi
 }
 
 // The tables of a retype that was begun: what they are is known, whatever they are called.
-Result<std::vector<RetypedTable>> begun_tables(Connection& connection, const std::string& root) {
+Result<std::vector<RetypedTable>> begun_tables(Connection& connection, Sessions& sessions,
+                                               const std::vector<RetypedColumn>& columns) {
   std::vector<RetypedTable> all;
   ASSIGN_OR_RETURN(const auto rows,
-                   connection.query("SELECT source, target FROM whimbrel.retyped WHERE root = $1 "
-                                    "AND swapped ORDER BY ctid",
-                                    {root}));
+                   connection.query("SELECT source, target, books FROM whimbrel.retyped WHERE "
+                                    "root = $1 AND swapped ORDER BY ctid",
+                                    {root_of(columns)}));
   for (const Cells& row : rows) {
     RetypedTable one;
     ASSIGN_OR_RETURN(one.source, describe(connection, *row[0]));
     ASSIGN_OR_RETURN(one.target, describe(connection, *row[1]));
+    const Cells books = cells_of(*row[2]);
+    for (std::size_t i = 0; i + 1 < books.size(); i += 2) {
+      const auto of = std::ranges::find(columns, *books[i + 1], book_of);
+      if (of != columns.end()) one.respelled.push_back(respelling(sessions, *books[i], *of));
+    }
     all.push_back(std::move(one));
   }
   return all;
@@ -351,21 +405,21 @@ bool is_new_table(const std::string& name) {
   return split_name(name).schema.starts_with("whimbrel_new_");
 }
 
-Result<std::vector<RetypedTable>> retyped_tables(Connection& connection,
+Result<std::vector<RetypedTable>> retyped_tables(Connection& connection, Sessions& sessions,
                                                  const std::vector<RetypedColumn>& columns) {
-  const std::string root = root_of(columns);
+  TRY(read_spellings(connection, sessions));
   ASSIGN_OR_RETURN(const bool begun, has_own(connection, "retyped"));
   if (begun) {
-    ASSIGN_OR_RETURN(std::vector<RetypedTable> known, begun_tables(connection, root));
+    ASSIGN_OR_RETURN(std::vector<RetypedTable> known, begun_tables(connection, sessions, columns));
     if (!known.empty()) return known;
   }
   std::set<std::pair<std::string, std::string>> edges;
   ASSIGN_OR_RETURN(const Wanted wanted, closure_of(connection, columns, edges));
   std::set<std::string> tables;
-  for (const auto& [column, type] : wanted) tables.insert(column.first);
+  for (const auto& [column, becomes] : wanted) tables.insert(column.first);
   std::vector<RetypedTable> all;
   for (const std::string& oid : parents_first(tables, edges)) {
-    ASSIGN_OR_RETURN(RetypedTable one, retyped_table(connection, oid, wanted, root));
+    ASSIGN_OR_RETURN(RetypedTable one, retyped_table(connection, sessions, oid, wanted, columns));
     all.push_back(std::move(one));
   }
   return all;
@@ -436,8 +490,14 @@ Result<std::vector<RetypedPair>> retyped_pairs(Connection& connection) {
 }
 
 Status forget_pair(Connection& connection, const std::string& source) {
-  const auto gone = connection.run("DELETE FROM whimbrel.retyped WHERE source = $1", {source});
-  return gone.ok() ? Status() : Status(gone.error());
+  ASSIGN_OR_RETURN(
+      const auto gone,
+      connection.query("DELETE FROM whimbrel.retyped WHERE source = $1 RETURNING books", {source}));
+  for (const Cells& row : gone) {
+    const Cells books = cells_of(*row[0]);
+    for (std::size_t i = 1; i < books.size(); i += 2) TRY(forget_spellings(connection, *books[i]));
+  }
+  return {};
 }
 
 }  // namespace whimbrel::postgresql

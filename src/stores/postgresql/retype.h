@@ -16,7 +16,7 @@ std::string old_schema(const std::string& schema);
 // Whether a table is called as new ones of a retype are.
 bool is_new_table(const std::string& name);
 
-Result<std::vector<RetypedTable>> retyped_tables(Connection& connection,
+Result<std::vector<RetypedTable>> retyped_tables(Connection& connection, Sessions& sessions,
                                                  const std::vector<RetypedColumn>& columns);
 // What hangs on these tables and will be made anew with them, and what cannot be: a sentence each.
 struct Dependents {

@@ -18,58 +18,100 @@ namespace {
 
 struct Spelling {
   const char* what;
-  const char* condition;  // of a text `v`, where none before has held
+  const char* condition;  // of a text `w`, where none before has held
   bool converts;
 };
-constexpr std::array<Spelling, 7> uuid_spellings = {{
-    {"empty", "v = ''", false},
-    {"with spaces around", "v ~ '^[[:space:]]|[[:space:]]$'", false},
-    {"in upper case", "v ~* '^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$'", true},
-    {"in braces", "v ~* '^[{][0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}[}]$'", true},
-    {"without hyphens", "v ~* '^[0-9a-f]{32}$'", true},
-    {"of other characters than hexadecimal digits", "v !~* '^[-{}0-9a-f]*$'", false},
+constexpr std::array<Spelling, 8> uuid_spellings = {{
+    {"empty", "w = ''", false},
+    {"with spaces around", "w ~ '^[[:space:]]|[[:space:]]$'", false},
+    {"in upper case", "w ~* '^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$'", true},
+    {"in braces", "w ~* '^[{][0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}[}]$'", true},
+    {"without hyphens", "w ~* '^[0-9a-f]{32}$'", true},
+    {"with hyphens in other places, or braces and none",
+     "w ~* '^([{](?=.*[}]$))?([0-9a-f]{4}-?){7}[0-9a-f]{4}[}]?$' AND (w ~ '^[{]' OR w !~ '[}]$')",
+     true},
+    {"of other characters than hexadecimal digits", "w !~* '^[-{}0-9a-f]*$'", false},
     {"of another length or form", "true", false},
 }};
 
+// The texts of a column, `v`, as they are meant, `w`.
+struct Meant {
+  std::string sql;
+  Cells parameters;
+};
+Meant meant(const Respelling& column, const std::string& place) {
+  Cells from;
+  Cells to;
+  if (column.listed != nullptr) {
+    for (const auto& [was, is] : column.listed->all()) {
+      from.emplace_back(was);
+      to.emplace_back(is);
+    }
+  }
+  const std::string quoted_column = quote_name(column.column);
+  return {
+      fmt::format("(SELECT v, coalesce(m.now, {}) AS w FROM (SELECT {}::text AS v FROM {} WHERE "
+                  "{} IS NOT NULL) a LEFT JOIN unnest($1::text[], $2::text[]) m(was, now) ON "
+                  "m.was = a.v) b",
+                  column.takes_any ? "btrim(v, ' ')" : "v", quoted_column, place, quoted_column),
+      {array_of(from), array_of(to)}};
+}
+
+Finding about_uuids(const Spelling& spelling, const Cells& row, const std::string& column,
+                    bool is_meant) {
+  const bool is_converted = spelling.converts && is_meant;
+  Finding finding;
+  finding.weight = is_converted ? Finding::Weight::note : Finding::Weight::refusal;
+  finding.code = is_converted ? "uuid_normalised" : "uuid_invalid";
+  finding.message = fmt::format(
+      "{} of {} {} {}, like {}: {}", rows_text(std::stoll(*row[1])), column,
+      *row[1] == "1" ? "is a text" : "are texts", spelling.what,
+      show(Value::text(row[2].value_or(""))),
+      is_converted        ? "what they spell is taken, and a rollback gives them back as they are"
+      : spelling.converts ? "as a UUID it would be spelled otherwise"
+                          : "it is no UUID");
+  if (is_converted) return finding;
+  finding.hint = spelling.converts
+                     ? "say `on_invalid: normalise`, or spell it in lower case with hyphens"
+                     : "correct it, delete the row, or say which UUID is meant: `on_invalid: {map: "
+                       "FILE}`";
+  return finding;
+}
+
 // Texts that are no UUID as PostgreSQL would write it, kind by kind.
-Status review_uuids(Connection& connection, const std::string& place, const std::string& table,
-                    const std::string& column, std::vector<Finding>& findings) {
-  std::string kind = "CASE WHEN v ~ '^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$' THEN NULL";
+Status review_uuids(Connection& connection, const std::string& place, const TableSchema& table,
+                    const Respelling& column, std::vector<Finding>& findings) {
+  const Meant of = meant(column, place);
+  const std::string whole = table.name + "." + column.column;
+  std::string kind = "CASE WHEN w ~ '^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$' THEN NULL";
   for (std::size_t i = 0; i < uuid_spellings.size(); ++i) {
     kind += fmt::format(" WHEN {} THEN {}", uuid_spellings[i].condition, i);
   }
   ASSIGN_OR_RETURN(
       const auto rows,
       connection.query(fmt::format("SELECT kind, count(*), min(v) FROM (SELECT v, {} END AS kind "
-                                   "FROM (SELECT {}::text AS v FROM {}) a WHERE v IS NOT NULL) b "
-                                   "WHERE kind IS NOT NULL GROUP BY kind ORDER BY kind",
-                                   kind, quote_name(column), place)));
-  bool converts_any = false;
+                                   "FROM {}) c WHERE kind IS NOT NULL GROUP BY kind ORDER BY kind",
+                                   kind, of.sql),
+                       of.parameters));
   for (const Cells& row : rows) {
     const Spelling& one = uuid_spellings.at(static_cast<std::size_t>(std::stoi(*row[0])));
-    converts_any = converts_any || one.converts;
-    findings.push_back(
-        {Finding::Weight::refusal, "uuid_invalid",
-         fmt::format("{} of {}.{} {} {}, like {}: {}", rows_text(std::stoll(*row[1])), table,
-                     column, *row[1] == "1" ? "is a text" : "are texts", one.what,
-                     show(Value::text(row[2].value_or(""))),
-                     one.converts ? "as a UUID it would be spelled otherwise" : "it is no UUID"),
-         one.converts ? "spell it as PostgreSQL does, in lower case with hyphens"
-                      : "correct it or delete the row"});
+    findings.push_back(about_uuids(one, row, whole, column.takes_any));
   }
-  if (!converts_any) return {};
+  const bool can_meet = !rows.empty() || column.listed != nullptr;
+  if (!can_meet || !is_unique_among(table, {column.column})) return {};
   ASSIGN_OR_RETURN(
       const auto same,
-      connection.query(fmt::format(
-          "SELECT count(*), min(v) FROM (SELECT lower(translate({0}::text, '{{}}-', '')) AS v FROM "
-          "{1} GROUP BY 1 HAVING count(DISTINCT {0}::text) > 1) a",
-          quote_name(column), place)));
+      connection.query(
+          fmt::format("SELECT count(*), min(w) FROM (SELECT lower(translate(w, '{{}}-', '')) AS w "
+                      "FROM {} GROUP BY 1 HAVING count(DISTINCT v) > 1) c",
+                      of.sql),
+          of.parameters));
   if (same.at(0).at(0) == "0") return {};
-  findings.push_back({Finding::Weight::refusal, "uuid_twice",
-                      fmt::format("{} different texts of {}.{} would become the same UUID, like {}",
-                                  *same.at(0).at(0), table, column,
-                                  show(Value::text(same.at(0).at(1).value_or("")))),
-                      "decide which row is meant"});
+  findings.push_back(
+      {Finding::Weight::refusal, "uuid_twice",
+       fmt::format("{} different texts of {} would become the same UUID, like {}",
+                   *same.at(0).at(0), whole, show(Value::text(same.at(0).at(1).value_or("")))),
+       "decide which row is meant"});
   return {};
 }
 
@@ -159,16 +201,10 @@ Result<std::vector<Finding>> PostgresqlStore::review(const Mapping& mapping, boo
   const Result<Place> place = place_of(*connection, mapping.source.name);
   if (!place.ok()) return place.error();
   if (is_new_table(mapping.target.name)) {
-    for (const ColumnRule& rule : mapping.forward) {
-      const auto at = static_cast<std::size_t>(mapping.source.column_index(rule.column));
-      const Type from = type_of(mapping.source.columns[at].declared);
-      const Type to =
-          type_of(mapping.target.columns[static_cast<std::size_t>(rule.index)].declared);
-      const bool is_text = from.is == TypeClass::text || from.is == TypeClass::varchar ||
-                           from.is == TypeClass::bpchar;
-      if (!is_text || to.is != TypeClass::uuid) continue;
-      TRY(review_uuids(*connection, place.value().sql(), mapping.source.name, rule.column,
-                       findings));
+    for (const Respelling& one : mapping.respelled) {
+      const ColumnSchema& to = mapping.target.columns[static_cast<std::size_t>(one.target)];
+      if (type_of(to.declared).is != TypeClass::uuid) continue;
+      TRY(review_uuids(*connection, place.value().sql(), mapping.source, one, findings));
     }
     ASSIGN_OR_RETURN(const Dependents all, dependents_of(*connection, {place.value().oid}));
     for (const std::string& one : all.rebuilt) {

@@ -7,6 +7,7 @@
 #include <set>
 
 #include "base/text.h"
+#include "stores/postgresql/spellings.h"
 
 namespace whimbrel::postgresql {
 
@@ -192,7 +193,9 @@ class Writer final : public BatchWriter {
       blocked.blocked_by = std::move(applied.blocked_by);
       return blocked;  // and everything is rolled back
     }
+    ASSIGN_OR_RETURN(const NewSpellings spelled, write_spellings(*connection, *sessions_));
     TRY(transaction.commit());
+    spellings_are_kept(*sessions_, spelled);
     return applied;
   }
 
