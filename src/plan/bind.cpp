@@ -536,11 +536,13 @@ class Binder {
       ddl_texts_ += map.value().text;
       same_texts_ += map.value().text;
     }
-    const auto add = [&](const std::string& table, const std::string& column) {
-      columns.push_back({table, column, entry.to, entry.normalises, listed});
-    };
-    add(entry.table.table, entry.column);
-    for (const RetypeEntry::Also& also : entry.also) add(also.table.table, also.column);
+    columns.push_back({entry.table.table, entry.column, entry.to, entry.normalises, listed});
+    for (const RetypeEntry::Also& also : entry.also) {
+      columns.push_back({also.table.table, also.column, entry.to, entry.normalises, listed});
+      if (entry.keeps_orphans) continue;
+      columns.back().refers_to = entry.table.table;
+      columns.back().refers_to_column = entry.column;
+    }
     const std::size_t known = diagnostics_.mistakes().size();
     const auto look = [&](const TableAddress& table, const std::string& column, Place at) {
       const Result<TableSchema> there = store.catalog().describe(table.table);

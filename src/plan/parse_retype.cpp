@@ -70,7 +70,8 @@ std::optional<RetypeEntry> entry_of(YamlReader& reader, const YAML::Node& node,
   entry.to = reader.text_at(node, "to").value_or("");
   reader.word_at(node, "follow", {"references"});
   read_on_invalid(reader, YamlReader::child(node, "on_invalid"), entry);
-  reader.word_at(node, "orphans", {"fail"}, {"delete", "null", "assign"});
+  entry.keeps_orphans =
+      reader.word_at(node, "orphans", {"fail", "keep"}, {"delete", "null", "assign"}) == "keep";
   reader.word_at(node, "method", {"auto", "shadow_table"}, {"shadow_column", "rewrite"});
   const YAML::Node also = YamlReader::child(node, "also");
   if (also.IsDefined() && !also.IsSequence()) {

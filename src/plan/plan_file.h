@@ -141,6 +141,7 @@ struct RetypeEntry {
   bool normalises = false;                   // `on_invalid: normalise`
   std::optional<std::string> map_file = {};  // `on_invalid: {map: FILE}`
   Place on_invalid_at;
+  bool keeps_orphans = false;  // `orphans: keep`: of columns that refer without a foreign key
   Place at;
   Place column_at;
 };

@@ -733,7 +733,10 @@ std::string plan_schema() {
              "properties": {"map": {"type": "string", "description": "A CSV file with lines `old,new`: the texts that are meant."}}}],
           "description": "Values that do not convert, or whose text would be another one afterwards: they are refused, or become what they spell in another way (upper case, braces, without hyphens, spaces around), or what a file says. A rollback gives the old texts back.",
           "default": "fail"},
-        "orphans": {"const": "fail", "description": "Rows that refer to nothing.", "default": "fail"},
+        "orphans": {
+          "enum": ["fail", "keep"],
+          "description": "Rows whose column of `also` refers to nothing: they are refused, or stay as they are.",
+          "default": "fail"},
         "method": {
           "enum": ["auto", "shadow_table"],
           "description": "New tables beside the old ones, which take their names at the switch.",

@@ -51,6 +51,7 @@ struct TableSchema {
   std::vector<std::vector<std::string>> uniques;  // besides the key
   std::vector<std::string> other_uniques;         // by name: over expressions, or some rows only
   std::vector<ForeignKey> foreign_keys;
+  std::vector<ForeignKey> assumed_keys;    // references that only the plan knows of
   std::vector<std::string> referenced_by;  // tables with a foreign key to this one
   std::vector<std::string> triggers;       // names of those that were there before us
   std::vector<std::string> views;          // names of views that mention this table

@@ -505,6 +505,23 @@ def a_file_says_what_texts_are_meant(server):
     world.nothing_is_left()
 
 
+def orphans_without_a_foreign_key_are_named(server):
+    ddl = ACCOUNTS + "CREATE TABLE visits (n serial PRIMARY KEY, person varchar(36));"
+    plan = PLAN.replace("to: uuid}", "to: uuid, also: [app/public.visits.person]}")
+    world = World(server, ddl, plan)
+    ids = world.people(10)
+    nobody = [str(uuid.UUID(int=0xAB << 120 | i)) for i in range(3)]
+    for key in (ids[0], *nobody, None):
+        world.sql("INSERT INTO visits (person) VALUES (%s)", key)
+    said = world.run("run", "--yes", code=3)
+    assert "3 rows of public.visits.person refer to no row of public.people" in said and nobody[0] in said, said
+    world.plan.write_text(plan.replace("also:", "orphans: keep, also:"))
+    world.run("run", "--yes")
+    assert {str(one) for (one,) in world.sql("SELECT person FROM visits WHERE person IS NOT NULL")} == {ids[0], *nobody}
+    world.run("rollback", "--yes")
+    world.nothing_is_left()
+
+
 def a_spelling_that_comes_meanwhile_is_refused(server):
     world = World(server)
     world.people(50)
@@ -705,7 +722,7 @@ ABOUT = """SELECT obj_description('people_mail'::regclass, 'pg_class'), obj_desc
   (SELECT string_agg(obj_description(oid, 'pg_constraint'), ', ' ORDER BY conname) FROM pg_constraint WHERE conrelid = 'people'::regclass),
   (SELECT obj_description(oid, 'pg_trigger') FROM pg_trigger WHERE tgname = 'notices' AND tgrelid = 'people'::regclass),
   (SELECT reloptions::text FROM pg_class WHERE oid = 'people_key'::regclass), has_sequence_privilege('keeper', 'people_numbers', 'USAGE'),
-  (SELECT attoptions::text FROM pg_attribute WHERE attrelid = 'people'::regclass AND attname = 'mail'),
+  (SELECT array_agg(o)::text FROM pg_attribute, unnest(attoptions) o WHERE attrelid = 'people'::regclass AND attname = 'mail' AND o LIKE 'n_distinct%'),
   (SELECT t.reloptions::text FROM pg_class c JOIN pg_class t ON t.oid = c.reltoastrelid WHERE c.oid = 'people'::regclass),
   (SELECT attstattarget FROM pg_attribute WHERE attrelid = 'people_mail'::regclass AND attnum = 1), pg_get_serial_sequence('people', 'number')"""
 
@@ -799,7 +816,7 @@ def finish_that_is_killed_goes_on(server):
 
 
 TESTS = [goes_there_and_back_under_writers, survives_being_killed_anywhere, keeps_everything_that_hangs_on_a_table, ends_with_finish, other_pairs_of_types,
-         refuses_what_cannot_be_converted, spellings_come_back, a_file_says_what_texts_are_meant,
+         refuses_what_cannot_be_converted, spellings_come_back, a_file_says_what_texts_are_meant, orphans_without_a_foreign_key_are_named,
          a_spelling_that_comes_meanwhile_is_refused, what_a_second_reader_found, a_bad_key_that_came_and_went_stops_nothing, a_blocking_transaction_is_named_and_outlived, tells_its_story, finish_that_is_killed_goes_on,
          keys_that_come_again_find_their_way_back, a_rule_that_is_off_stays_off_and_owners_stay, what_people_have_said_of_a_table_stays,
          rows_too_large_for_the_old_side_come_back_with_the_next_switch, what_others_read_of_the_database_is_looked_at,

@@ -420,6 +420,13 @@ Result<std::vector<RetypedTable>> retyped_tables(Connection& connection, Session
   std::vector<RetypedTable> all;
   for (const std::string& oid : parents_first(tables, edges)) {
     ASSIGN_OR_RETURN(RetypedTable one, retyped_table(connection, sessions, oid, wanted, columns));
+    for (const RetypedColumn& column : columns) {
+      if (column.refers_to.empty()) continue;
+      ASSIGN_OR_RETURN(const Place place, place_of(connection, column.table));
+      if (place.oid != oid) continue;
+      one.source.assumed_keys.push_back(
+          {{column.column}, column.refers_to, {column.refers_to_column}, "", ""});
+    }
     all.push_back(std::move(one));
   }
   return all;

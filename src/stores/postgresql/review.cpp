@@ -1,6 +1,7 @@
 // What this store knows of a pair of tables that a plan cannot.
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <array>
 
 #include "base/counted.h"
@@ -115,6 +116,35 @@ Status review_uuids(Connection& connection, const std::string& place, const Tabl
   return {};
 }
 
+// Rows that refer to nothing by a column without a foreign key. Two spellings of a UUID are one.
+Status review_orphans(Connection& connection, const std::string& place, const Mapping& mapping,
+                      std::vector<Finding>& findings) {
+  for (const ForeignKey& key : mapping.source.assumed_keys) {
+    ASSIGN_OR_RETURN(const Place parent, place_of(connection, key.parent));
+    const std::string& column = key.columns.front();
+    const auto respelled = std::ranges::find(mapping.respelled, column, &Respelling::column);
+    const bool may_differ = respelled != mapping.respelled.end() && respelled->takes_any;
+    const auto value = [&](const std::string& of, const std::string& name) {
+      const std::string text = fmt::format("{}.{}::text", of, quote_name(name));
+      return may_differ ? fmt::format("lower(translate(btrim({}, ' '), '{{}}-', ''))", text) : text;
+    };
+    ASSIGN_OR_RETURN(
+        const auto rows,
+        connection.query(fmt::format("SELECT count(*), min(c.{0}::text) FROM {1} c WHERE c.{0} IS "
+                                     "NOT NULL AND NOT EXISTS (SELECT FROM {2} p WHERE {3} = {4})",
+                                     quote_name(column), place, parent.sql(),
+                                     value("p", key.parent_columns.front()), value("c", column))));
+    if (rows.at(0).at(0) == "0") continue;
+    findings.push_back(
+        {Finding::Weight::refusal, "orphans",
+         fmt::format("{} of {}.{} {} to no row of {}, like {}", rows_text(std::stoll(*rows[0][0])),
+                     mapping.source.name, column, *rows[0][0] == "1" ? "refers" : "refer",
+                     key.parent, show(Value::text(rows[0][1].value_or("")))),
+         "correct or delete them, or say `orphans: keep`"});
+  }
+  return {};
+}
+
 // What the text of a function does with a column nobody can tell but who reads it.
 Status review_bodies(Connection& connection, const std::string& table, const std::string& oid,
                      std::vector<Finding>& findings) {
@@ -206,6 +236,7 @@ Result<std::vector<Finding>> PostgresqlStore::review(const Mapping& mapping, boo
       if (type_of(to.declared).is != TypeClass::uuid) continue;
       TRY(review_uuids(*connection, place.value().sql(), mapping.source, one, findings));
     }
+    TRY(review_orphans(*connection, place.value().sql(), mapping, findings));
     ASSIGN_OR_RETURN(const Dependents all, dependents_of(*connection, {place.value().oid}));
     for (const std::string& one : all.rebuilt) {
       findings.push_back(

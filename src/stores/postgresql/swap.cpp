@@ -119,9 +119,11 @@ class Exchange {
       "a.attrelid::regclass, a.attname, a.attstattarget) FROM pg_attribute a WHERE a.attrelid = "
       "ANY "
       "($1::oid[]) AND a.attnum > 0 AND NOT a.attisdropped AND a.attstattarget >= 0 "
+      // From 15.20 on the server notes a version of its own there, of every column.
       "UNION ALL SELECT format('ALTER TABLE %s ALTER COLUMN %I SET (%s)', a.attrelid::regclass, "
-      "a.attname, array_to_string(a.attoptions, ', ')) FROM pg_attribute a WHERE a.attrelid = ANY "
-      "($1::oid[]) AND NOT a.attisdropped AND a.attoptions IS NOT NULL "
+      "a.attname, string_agg(o, ', ')) FROM pg_attribute a, unnest(a.attoptions) o WHERE "
+      "a.attrelid = ANY ($1::oid[]) AND NOT a.attisdropped AND o NOT LIKE 'pg\\_%' GROUP BY "
+      "a.attrelid, a.attname "
       "UNION ALL SELECT format('ALTER TABLE %s SET (%s)', c.oid::regclass, (SELECT string_agg("
       "'toast.' || o, ', ') FROM unnest(t.reloptions) o)) FROM pg_class c JOIN pg_class t ON t.oid "
       "= c.reltoastrelid WHERE c.oid = ANY ($1::oid[]) AND t.reloptions IS NOT NULL "
