@@ -68,19 +68,22 @@ Result<std::vector<std::optional<Row>>> rows_with_keys(Connection& connection,
                                                        const TableSchema& table,
                                                        std::span<const Row> keys,
                                                        const std::string& lock) {
+  // For more keys than that the server may rather read the whole table, or an index from its
+  // beginning.
+  constexpr std::size_t keys_max = 1'000;
   std::vector<std::optional<Row>> found(keys.size());
-  if (keys.empty()) return found;
-  ASSIGN_OR_RETURN(const Cells arrays, arrays_of(keys, table.key.size()));
-  ASSIGN_OR_RETURN(
-      const auto rows,
-      connection.query(fmt::format("SELECT given.at, {} FROM {} JOIN {} t ON {}{}",
-                                   qualified(table.column_names(), "t."), given(table.key.size()),
-                                   place, matches(table, table.key, first(table.key.size())), lock),
-                       arrays));
   const std::vector<Type> types = types_of(table);
-  for (const Cells& row : rows) {
-    found.at(static_cast<std::size_t>(std::stoll(*row[0]) - 1)) =
-        row_of(types, std::span(row).subspan(1));
+  const std::string sql = fmt::format(
+      "SELECT given.at, {} FROM {} JOIN {} t ON {}{}", qualified(table.column_names(), "t."),
+      given(table.key.size()), place, matches(table, table.key, first(table.key.size())), lock);
+  for (std::size_t from = 0; from < keys.size(); from += keys_max) {
+    const std::span<const Row> part = keys.subspan(from, std::min(keys_max, keys.size() - from));
+    ASSIGN_OR_RETURN(const Cells arrays, arrays_of(part, table.key.size()));
+    ASSIGN_OR_RETURN(const auto rows, connection.query(sql, arrays));
+    for (const Cells& row : rows) {
+      found.at(from + static_cast<std::size_t>(std::stoll(*row[0]) - 1)) =
+          row_of(types, std::span(row).subspan(1));
+    }
   }
   return found;
 }
