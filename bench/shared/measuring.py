@@ -21,6 +21,14 @@ class Failed(Exception):
 # --- processes ------------------------------------------------------------------------------------
 
 
+def children_of(pid):
+    try:
+        text = pathlib.Path(f"/proc/{pid}/task/{pid}/children").read_text(encoding="utf-8")
+    except OSError:
+        return []
+    return [int(child) for child in text.split()]
+
+
 def memory_kb(pid):
     """The peak so far of one process, as the kernel keeps it.
 
@@ -36,13 +44,18 @@ def memory_kb(pid):
     return 0
 
 
-def cpu_so_far(pid):
-    """User and system seconds of one living process."""
+def memory_of_all_kb(pid):
+    """The same of a process and the children that live now: a shell's are what a pipe needs."""
+    return memory_kb(pid) + sum(memory_of_all_kb(child) for child in children_of(pid))
+
+
+def cpu_so_far(pid, reaped=False):
+    """User and system seconds of one living process; with `reaped` those of its dead children too."""
     try:
         fields = pathlib.Path(f"/proc/{pid}/stat").read_text(encoding="utf-8").rpartition(")")[2]
     except OSError:
         return None
-    return sum(int(field) for field in fields.split()[11:13]) / os.sysconf("SC_CLK_TCK")
+    return sum(int(field) for field in fields.split()[11:15 if reaped else 13]) / os.sysconf("SC_CLK_TCK")
 
 
 class Process:
@@ -73,7 +86,7 @@ class Process:
     def watch(self):
         pause = 0.005
         while not self.ended.wait(pause):
-            self.peak_kb = max(self.peak_kb, memory_kb(self.child.pid))
+            self.peak_kb = max(self.peak_kb, memory_of_all_kb(self.child.pid))
             cpu_s = cpu_so_far(self.child.pid)
             if cpu_s:
                 self.cpu_samples.append((time.time(), cpu_s))
