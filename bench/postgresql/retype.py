@@ -48,16 +48,22 @@ class Application:
         except Failed as error:
             raise Failed(f"the application: {error}") from None
         errors = re.findall(r"ERROR: .*", self.log.read_text("utf-8", errors="replace"))
-        return {"samples": self.samples(), "errors": len(errors), "first_error": (errors or [""])[0]}
+        samples = self.samples()
+        return {"samples": samples, "errors": len(errors) + sum(one[2] for one in samples),
+                "first_error": (errors or [""])[0]}
 
     def samples(self):
-        """(when due, how many ms until it was done, 0, which of WRITES)"""
+        """(when due, how many ms until it was done, whether it failed, which of WRITES)
+
+        A deadlock is `failed` and its client goes on; any other error ends the client.
+        """
         found = []
         for file in self.prefix.parent.glob("pgbench.[0-9]*"):
             for line in file.read_text("utf-8").splitlines():
                 _, _, took_us, script, second, us, *_ = line.split()
-                took_s = int(took_us) / 1e6
-                found.append((int(second) + int(us) / 1e6 - took_s, took_s * 1e3, 0, int(script)))
+                failed = took_us == "failed"
+                took_s = 0 if failed else int(took_us) / 1e6
+                found.append((int(second) + int(us) / 1e6 - took_s, took_s * 1e3, failed, int(script)))
         return found
 
 
@@ -88,7 +94,7 @@ def once(bench, name):
     finally:
         seen = application.stop()
     ended = taken["began"] + taken["seconds"]
-    inserts = sum(one[3] == list(WRITES).index("insert_user") for one in seen["samples"])
+    inserts = sum(not one[2] and one[3] == list(WRITES).index("insert_user") for one in seen["samples"])
     # What was in flight when it ended may be there and in no log.
     unlogged = database.number("SELECT count(*) FROM users") - bench.users - inserts
     wrong = database.number(WRONG.replace(":users", str(bench.users)))
