@@ -39,10 +39,10 @@ class Server:
     _runner: subprocess.Popen
     _killed: bool = False
 
-    def kill(self):
-        """As a crash would. Afterwards it is gone; one with the same port and data can follow."""
+    def kill(self, by=signal.SIGKILL):
+        """As a crash would, or another end. Afterwards it is gone; one with the same port and data can follow."""
         self._killed = True
-        os.kill(self.pid, signal.SIGKILL)
+        os.kill(self.pid, by)
         self._runner.wait()
 
     def client(self, service, **options):
