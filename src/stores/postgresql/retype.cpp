@@ -242,6 +242,8 @@ Result<RetypedTable> retyped_table(Connection& connection, Sessions& sessions,
                        "pg_namespace n ON n.oid = c.relnamespace WHERE c.oid = $1::oid",
                        {oid}));
   const Cells& row = place.at(0);
+  // Asked for before anything else is: what somebody changes from here on is noticed.
+  ASSIGN_OR_RETURN(const auto shape, connection.query("SELECT " + shape_sql(oid)));
   RetypedTable made;
   ASSIGN_OR_RETURN(made.source, describe(connection, spelled({*row[0], *row[1]})));
   if (row[2] != "r" || row[3] == "t") {
@@ -287,6 +289,15 @@ Result<RetypedTable> retyped_table(Connection& connection, Sessions& sessions,
       "INCLUDING IDENTITY INCLUDING STORAGE INCLUDING COMPRESSION INCLUDING COMMENTS){};\n",
       row[4] == "u" ? "UNLOGGED " : "", sql, old_sql,
       row[5].value_or("").empty() ? "" : " WITH (" + *row[5] + ")");
+  // A column that came since is in the new table by now, and nothing would fill it.
+  ddl += fmt::format(
+      "DO LANGUAGE plpgsql {};\n",
+      quote_text(fmt::format(
+          "BEGIN IF {} IS DISTINCT FROM {} THEN RAISE EXCEPTION USING MESSAGE = "
+          "{}; END IF; END",
+          shape_sql(oid), quote_text(*shape.at(0).at(0)),
+          quote_text("somebody has changed columns, constraints or indexes of " + made.source.name +
+                     " since this run has looked at it: run again"))));
   for (ColumnSchema& column : target.columns) {
     const auto it = wanted.find({oid, column.name});
     if (it == wanted.end()) continue;
@@ -332,7 +343,7 @@ Result<RetypedTable> retyped_table(Connection& connection, Sessions& sessions,
       "INSERT INTO whimbrel.retyped (root, source, target, source_oid, target_oid, shape, books) "
       "SELECT {}, {}, {}, {}, {}::regclass, {}, {}",
       quote_text(root_of(columns)), quote_text(made.source.name), quote_text(target.name), oid,
-      quote_text(sql), shape_sql(oid), quote_text(array_of(books)));
+      quote_text(sql), quote_text(*shape.at(0).at(0)), quote_text(array_of(books)));
   // What was made already is as it is there; somebody may have changed the old one since.
   const Result<TableSchema> there = describe(connection, target.name);
   if (there.ok()) target.columns = there.value().columns;
