@@ -20,26 +20,34 @@ bool is_for_a_lock(const std::string& sqlstate) {
 
 }  // namespace
 
-std::string blockers_of(const Sessions& sessions, const std::vector<std::string>& places) {
+Error naming_blockers(Error error, const Sessions& sessions, const std::vector<std::string>& places,
+                      const std::string& mode) {
   Result<std::unique_ptr<Connection>> opened = sessions.open();
-  if (!opened.ok()) return "";
+  if (!opened.ok()) return error;
   Cells names;
   for (const std::string& place : places) names.emplace_back(place);
+  // Readers keep nobody waiting but who wants the strongest lock.
   const auto rows = opened.value()->query(
       "SELECT DISTINCT a.pid, coalesce(nullif(a.application_name, ''), '(unnamed)'), a.usename, "
-      "a.state, date_trunc('second', now() - a.xact_start)::text, left(a.query, 80) "
-      "FROM pg_locks l JOIN pg_stat_activity a ON a.pid = l.pid WHERE l.granted AND l.relation = "
-      "ANY (SELECT to_regclass(x)::oid FROM unnest($1::text[]) x) AND a.pid <> pg_backend_pid() "
-      "AND a.application_name <> 'whimbrel' ORDER BY 5 DESC NULLS LAST LIMIT 3",
-      {array_of(names)});
-  if (!rows.ok() || rows.value().empty()) return "";
+      "a.state, date_trunc('second', now() - a.xact_start)::text, substring(left(a.query, 80) FROM "
+      "'^(?:[^''$0-9]|(?<=\\w)[0-9])*'), length(a.query), a.xact_start FROM pg_locks l JOIN "
+      "pg_stat_activity a ON a.pid = l.pid WHERE l.granted AND l.relation = ANY (SELECT "
+      "to_regclass(x)::oid FROM unnest($1::text[]) x) AND a.pid <> pg_backend_pid() AND "
+      "a.application_name <> 'whimbrel' AND ($2 = 'ACCESS EXCLUSIVE' OR l.mode NOT IN "
+      "('AccessShareLock', 'RowShareLock')) ORDER BY a.xact_start NULLS LAST LIMIT 3",
+      {array_of(names), mode});
+  if (!rows.ok() || rows.value().empty()) return error;
   std::vector<std::string> told;
   for (const Cells& row : rows.value()) {
-    told.push_back(fmt::format("process {} ({}, {}, {} for {})", row[0].value_or("?"),
+    const std::string query = printable(row[5].value_or(""));
+    const bool is_whole = std::to_string(row[5].value_or("").size()) == row[6];
+    told.push_back(fmt::format("process {} ({}, {}, {} for {}: {}{})", row[0].value_or("?"),
                                printable(row[1].value_or("?")), printable(row[2].value_or("?")),
-                               row[3].value_or("?"), row[4].value_or("?")));
+                               row[3].value_or("?"), row[4].value_or("?"), query,
+                               is_whole ? "" : "…"));
   }
-  return join(told, "; ");
+  error.hint = "it is held by " + join(told, "; ") + ": wait for it, or end it";
+  return error;
 }
 
 Status with_lock_retries(Clock& clock, Connection& connection,
@@ -70,7 +78,7 @@ Result<std::unique_ptr<Hold>> Hold::take(const Sessions& sessions,
     ASSIGN_OR_RETURN(const Place place, place_of(hold->connection(), table));
     places.push_back(place.sql());
   }
-  std::ranges::sort(places);  // everybody who locks several takes them in one order
+  std::ranges::sort(places);  // everybody who locks several begins with the same
   // A vacuum that runs by itself makes way for whoever waits a second, and is kept off from then
   // on; this lock keeps no writer waiting.
   TRY(hold->connection().execute("SET LOCAL lock_timeout = 3000"));
@@ -81,11 +89,11 @@ Result<std::unique_ptr<Hold>> Hold::take(const Sessions& sessions,
                                              : "ROLLBACK"));
   if (locked.ok()) locked = hold->lock(places, "SHARE ROW EXCLUSIVE");
   if (!locked.ok()) {
+    const bool kept_waiting = hold->was_kept_waiting();
     hold.reset();
-    const std::string who = blockers_of(sessions, places);
     Error error = std::move(locked).error();
-    if (!who.empty()) error.message += "; it is held by " + who;
-    return error;
+    if (!kept_waiting) return error;
+    return naming_blockers(std::move(error), sessions, places, "SHARE ROW EXCLUSIVE");
   }
   const Milliseconds left = until - clock.now();
   TRY(hold->connection().execute(fmt::format("SET LOCAL idle_in_transaction_session_timeout = {}",
@@ -98,15 +106,25 @@ bool Hold::is_there() const {
   return clock_.now() < until_ && connection_->execute("SELECT 1").ok();
 }
 
+bool Hold::was_kept_waiting() const { return is_for_a_lock(connection_->sqlstate()); }
+
 bool Hold::is_of(const std::string& table) const { return std::ranges::count(tables_, table) > 0; }
 
 // What is asked for again and again is asked for with pauses that are longer than the asking.
+//
+// Each time the one that was not to be had comes first: whoever has it and waits for another one
+// gets that, and both go on. In one order for ever, an application that takes them in the other
+// order would never let us in.
 Status Hold::lock(const std::vector<std::string>& places, const std::string& mode) {
   Milliseconds pause = pause_first;
+  std::vector<std::string> order = places;
   while (true) {
     TRY(connection_->execute("SAVEPOINT whimbrel_lock"));
-    Status locked =
-        connection_->execute(fmt::format("LOCK TABLE {} IN {} MODE", join(places, ", "), mode));
+    Status locked;
+    for (auto at = order.begin(); at != order.end() && locked.ok(); ++at) {
+      locked = connection_->execute(fmt::format("LOCK TABLE {} IN {} MODE", *at, mode));
+      if (!locked.ok()) std::rotate(order.begin(), at, at + 1);
+    }
     if (locked.ok()) return connection_->execute("RELEASE SAVEPOINT whimbrel_lock");
     if (!is_for_a_lock(connection_->sqlstate())) return locked;
     TRY(connection_->execute("ROLLBACK TO SAVEPOINT whimbrel_lock"));

@@ -30,6 +30,8 @@ class Hold {
   Connection& connection() { return *connection_; }
   // A stronger lock of more tables, each by its quoted name; what is held stays held when it fails.
   Status lock(const std::vector<std::string>& places, const std::string& mode);
+  // The last statement that failed has waited too long for somebody else.
+  bool was_kept_waiting() const;
   Status commit() { return connection_->execute("COMMIT"); }
 
  private:
@@ -42,8 +44,10 @@ class Hold {
   Clock& clock_;
 };
 
-// Who has locks on these tables that keep us waiting: process, application, query, age.
-std::string blockers_of(const Sessions& sessions, const std::vector<std::string>& places);
+// `error`, with whoever has locks on these tables that keep `mode` waiting, the oldest first:
+// process, application, state, age, and the query as far as it holds no value.
+Error naming_blockers(Error error, const Sessions& sessions, const std::vector<std::string>& places,
+                      const std::string& mode);
 // Runs `work` again while it fails for a lock, with growing pauses, for about half a minute.
 Status with_lock_retries(Clock& clock, Connection& connection, const std::function<Status()>& work);
 

@@ -920,16 +920,15 @@ Status PostgresqlStore::swap(const std::vector<std::string>& sources, bool back)
       return Error{ErrorCode::unavailable, "the writers are not held any more"};
     }
     Status done = swap_tables(*hold, pairs, back, SwapFor::good);
+    const bool kept_waiting = hold->was_kept_waiting();
     hold.reset();
     sessions_->names_have_changed();
     if (!done.ok()) {
       std::vector<std::string> places;
       for (const RetypedPair& pair : pairs) places.push_back(quoted(split_name(pair.source)));
       Error error = std::move(done).error();
-      const std::string who =
-          error.code == ErrorCode::unavailable ? blockers_of(*sessions_, places) : "";
-      if (!who.empty()) error.message += "; it is held by " + who;
-      return error;
+      if (!kept_waiting) return error;
+      return naming_blockers(std::move(error), *sessions_, places, "ACCESS EXCLUSIVE");
     }
   }
   // What is left to settle changes nothing about who serves: it is tried again before the end.
