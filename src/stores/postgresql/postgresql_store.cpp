@@ -931,8 +931,16 @@ Status PostgresqlStore::swap(const std::vector<std::string>& sources, bool back)
       return naming_blockers(std::move(error), *sessions_, places, "ACCESS EXCLUSIVE");
     }
   }
-  // What is left to settle changes nothing about who serves: it is tried again before the end.
-  (void)settle_what_is_left().ok();
+  // What is left to settle changes nothing about who serves: it is tried again before the end. A
+  // server that comes back soon is waited for, and nobody is held meanwhile.
+  constexpr Milliseconds away_max{10'000};
+  Milliseconds pause{50};
+  for (const TimePoint until = clock_.now() + away_max; clock_.now() < until;) {
+    const Status settled = settle_what_is_left();
+    if (settled.ok() || settled.error().code != ErrorCode::unavailable) break;
+    clock_.sleep_for(pause);
+    pause = std::min(pause * 2, Milliseconds(2000));
+  }
   return {};
 }
 
