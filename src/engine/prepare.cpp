@@ -178,6 +178,8 @@ Status Engine::prepare() {
   for (const Move& move : migration_.moves) {
     Result<std::string> tested = try_one_row(move);
     if (!tested.ok()) {
+      // A server that is away has tried nothing.
+      if (tested.error().code == ErrorCode::unavailable) return std::move(tested).error();
       // Nobody is to meet what the trial has met.
       Error error = std::move(tested).error().within("trying one row on " + move.to);
       rollback_asked_ = true;
