@@ -166,6 +166,7 @@ class Binder {
                                                    const TableSchema& source) {
     Catalog& catalog = stores_.at(entry.to.alias)->catalog();
     Result<TableSchema> there = catalog.describe(entry.to.table);
+    if (!there.ok() && there.error().code == ErrorCode::unavailable) return there.error();
     if (!there.ok() && there.error().code != ErrorCode::not_found) {
       diagnostics_.add(entry.to.at, there.error().message, there.error().hint);
       return std::optional<TableSchema>{};
@@ -497,7 +498,8 @@ class Binder {
                          "make a plan of its own for each store");
         return {};
       }
-      if (!retyped(entry, *store, columns)) return {};
+      ASSIGN_OR_RETURN(const bool known, retyped(entry, *store, columns));
+      if (!known) return {};
     }
     Result<std::vector<RetypedTable>> tables = store->retyping()->tables(columns);
     if (!tables.ok()) {
@@ -516,7 +518,8 @@ class Binder {
   }
 
   // Also the columns that follow it without a foreign key.
-  bool retyped(const RetypeEntry& entry, Store& store, std::vector<RetypedColumn>& columns) {
+  Result<bool> retyped(const RetypeEntry& entry, Store& store,
+                       std::vector<RetypedColumn>& columns) {
     if (store.retyping() == nullptr) {
       diagnostics_.add(
           entry.table.at,
@@ -544,8 +547,11 @@ class Binder {
       columns.back().refers_to_column = entry.column;
     }
     const std::size_t known = diagnostics_.mistakes().size();
-    const auto look = [&](const TableAddress& table, const std::string& column, Place at) {
+    const auto look = [&](const TableAddress& table, const std::string& column,
+                          Place at) -> Status {
       const Result<TableSchema> there = store.catalog().describe(table.table);
+      // A server that is away says nothing about the plan.
+      if (!there.ok() && there.error().code == ErrorCode::unavailable) return there.error();
       if (!there.ok()) {
         diagnostics_.add(table.at, there.error().message, there.error().hint);
       } else if (there.value().column_index(column) < 0) {
@@ -553,9 +559,12 @@ class Binder {
             at, fmt::format("{} has no column `{}`", there.value().name, printable(column)),
             did_you_mean(column, there.value().column_names()));
       }
+      return {};
     };
-    look(entry.table, entry.column, entry.column_at);
-    for (const RetypeEntry::Also& also : entry.also) look(also.table, also.column, also.table.at);
+    TRY(look(entry.table, entry.column, entry.column_at));
+    for (const RetypeEntry::Also& also : entry.also) {
+      TRY(look(also.table, also.column, also.table.at));
+    }
     return diagnostics_.mistakes().size() == known;
   }
 

@@ -33,7 +33,10 @@ Result<Conducted> reported(Session& session, Result<EngineOutcome> outcome) {
     session.log_table().failed(outcome.error().message);
   }
   Status documents = write_documents(session);
-  if (!outcome.ok()) return std::move(outcome).error();
+  if (!outcome.ok()) {
+    return std::move(outcome).error().saying_safe(
+        "what is done is in the journal, and the same command goes on from there");
+  }
   EngineOutcome& value = outcome.value();
   const Ending ending = value.gave_up ? Ending::gave_up : Ending::carried_out;
   return Conducted{ending, value.phase, std::move(value.reason), {}, std::move(documents)};

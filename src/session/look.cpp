@@ -51,8 +51,12 @@ Result<std::vector<UnsaidReference>> unsaid_references(const Migration& migratio
 Result<Analysis> analysis_of(Session& session) {
   ASSIGN_OR_RETURN(const std::vector<UnsaidReference> unsaid,
                    unsaid_references(session.migration()));
-  return analyze(session.migration(), session.standing(), session.clock(), session.events(),
-                 session.stop(), session.settings().redact, unsaid);
+  Result<Analysis> read =
+      analyze(session.migration(), session.standing(), session.clock(), session.events(),
+              session.stop(), session.settings().redact, unsaid);
+  if (read.ok()) return read;
+  return std::move(read).error().saying_safe(
+      "rows were only read; the same command reads them again");
 }
 
 Result<Analyzed> analyze_opened(Session& session) {

@@ -126,7 +126,9 @@ Status Session::load() {
   ASSIGN_OR_RETURN(const bool is_begun, has_journal());
   if (is_begun) TRY(open_journal(false));
   const std::optional<KnownColumns> known = begun_with();
-  ASSIGN_OR_RETURN(migration_, bind_plan(plan_, stores_, known, diagnostics));
+  Result<Migration> bound = bind_plan(plan_, stores_, known, diagnostics);
+  if (!bound.ok()) return std::move(bound).error().saying_safe("this command has changed nothing");
+  migration_ = std::move(bound).value();
   if (journal_) TRY(give_folder_to_shapes());
   if (!diagnostics.empty()) {
     Error error = diagnostics.error();
