@@ -56,6 +56,8 @@ Result<std::unique_ptr<Connection>> Connection::open(const Settings& settings) {
                                   "dbname", nullptr};
   const char* const values[] = {"whimbrel", "10", "UTF8", settings.url.c_str(), nullptr};
   made->connection_.reset(PQconnectdbParams(keywords, values, 1));
+  // What it sends besides its answers would go to stderr, between our own lines.
+  PQsetNoticeProcessor(made->raw(), [](void*, const char*) {}, nullptr);
   if (PQstatus(made->raw()) != CONNECTION_OK) {
     const std::string said = one_line(PQerrorMessage(made->raw()));
     const bool lets_nobody_in = said.find("password") != std::string::npos ||
