@@ -111,9 +111,10 @@ Result<bool> has_log(Connection& connection, const std::string& feed) {
   return has_own(connection, log_name(feed));
 }
 
+// In the database's own tablespace: where the notes have no room, the application cannot write.
 Status make_log(Connection& connection, const std::string& feed) {
   return connection.execute(fmt::format(
-      "CREATE SCHEMA IF NOT EXISTS whimbrel; "
+      "SELECT set_config('default_tablespace', '', true); CREATE SCHEMA IF NOT EXISTS whimbrel; "
       "CREATE TABLE IF NOT EXISTS {0} (xid xid8 NOT NULL DEFAULT pg_current_xact_id(), "
       "seq bigint GENERATED ALWAYS AS IDENTITY, of_table text NOT NULL, removed boolean NOT NULL, "
       "own boolean NOT NULL, key text[] NOT NULL); "

@@ -153,6 +153,12 @@ std::vector<std::string> parents_first(const std::set<std::string>& tables,
   return order;
 }
 
+// For what is made in the rest of a transaction; "": the database's own, whatever the role's is.
+std::string in_tablespace(const std::string& name) {
+  return fmt::format("SELECT pg_catalog.set_config('default_tablespace', {}, true);\n",
+                     quote_text(name));
+}
+
 // Of the target: the constraint or index that is its key, and the rest.
 struct IndexDdl {
   std::string key;
@@ -168,7 +174,8 @@ Result<IndexDdl> indexes_for(Connection& connection, const TableSchema& source,
           "ORDER BY k.at) FROM unnest(i.indkey[0:i.indnkeyatts - 1]) WITH ORDINALITY k(attnum, at) "
           "JOIN pg_attribute a ON a.attrelid = i.indrelid AND a.attnum = k.attnum) = $2::text[] "
           "AND "
-          "i.indisunique AND i.indpred IS NULL, n.nspname, t.relname "
+          "i.indisunique AND i.indpred IS NULL, n.nspname, t.relname, coalesce((SELECT spcname "
+          "FROM pg_tablespace s WHERE s.oid = c.reltablespace), '') "
           "FROM pg_index i JOIN pg_class c ON c.oid = i.indexrelid JOIN pg_class t ON t.oid = "
           "i.indrelid JOIN pg_namespace n ON n.oid = t.relnamespace LEFT JOIN pg_constraint x ON "
           "x.conindid = i.indexrelid AND x.conrelid = i.indrelid AND x.contype IN ('p', 'u', 'x') "
@@ -184,6 +191,7 @@ Result<IndexDdl> indexes_for(Connection& connection, const TableSchema& source,
       if (!moved) return Error{ErrorCode::internal, "an index cannot be read: " + *row[3]};
       ddl = *moved;
     }
+    ddl = in_tablespace(*row[7]) + ddl;
     if (row[4] == "t" && all.key.empty()) {
       all.key = ddl;
     } else {
@@ -238,8 +246,9 @@ Result<RetypedTable> retyped_table(Connection& connection, Sessions& sessions,
       const auto place,
       connection.query("SELECT n.nspname, c.relname, c.relkind, c.relispartition OR EXISTS (SELECT "
                        "FROM pg_inherits WHERE inhrelid = c.oid OR inhparent = c.oid), "
-                       "c.relpersistence, array_to_string(c.reloptions, ', ') FROM pg_class c JOIN "
-                       "pg_namespace n ON n.oid = c.relnamespace WHERE c.oid = $1::oid",
+                       "c.relpersistence, array_to_string(c.reloptions, ', '), coalesce(s.spcname, "
+                       "'') FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace LEFT "
+                       "JOIN pg_tablespace s ON s.oid = c.reltablespace WHERE c.oid = $1::oid",
                        {oid}));
   const Cells& row = place.at(0);
   // Asked for before anything else is: what somebody changes from here on is noticed.
@@ -280,10 +289,11 @@ Result<RetypedTable> retyped_table(Connection& connection, Sessions& sessions,
   target.referenced_by.clear();
   const std::string sql = quoted(name);
   const std::string old_sql = quoted({*row[0], *row[1]});
-  std::string ddl = registry_ddl;
+  std::string ddl = in_tablespace("") + registry_ddl;
   ddl += spellings_ddl;
   Cells books;  // column, book, column, book
   ddl += fmt::format("CREATE SCHEMA IF NOT EXISTS {};\n", quote_name(name.schema));
+  ddl += in_tablespace(*row[6]);
   ddl += fmt::format(
       "CREATE {}TABLE {} (LIKE {} INCLUDING DEFAULTS INCLUDING CONSTRAINTS INCLUDING GENERATED "
       "INCLUDING IDENTITY INCLUDING STORAGE INCLUDING COMPRESSION INCLUDING COMMENTS){};\n",
