@@ -618,6 +618,9 @@ class Binder {
         if (rule.column == one.column) rule.expr = make_expr(Respelled{rule.expr, one.book});
       }
     }
+    // A column that came since the new table was made is not there: the switch will refuse.
+    std::erase_if(respelled,
+                  [](const Respelling& one) { return one.source < 0 || one.target < 0; });
     mapping.respelled = std::move(respelled);
   }
 

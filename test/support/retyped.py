@@ -4,6 +4,7 @@ import contextlib
 import os
 import pathlib
 import random
+import re
 import shutil
 import signal
 import subprocess
@@ -59,11 +60,12 @@ class World:
     def start(self, *words):
         return subprocess.Popen([BINARY, *words[0].split(), str(self.plan), *words[1:], "--state", str(self.folder / "state")],
                                 env={**os.environ, "DATABASE_URL": self.url}, stdin=subprocess.DEVNULL,
-                                stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+                                stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, errors="surrogateescape")
 
     def run(self, *words, code=0):
         process = self.start(*words)
         out, err = process.communicate(timeout=300)
+        assert not re.search("[\udc80-\udcff]", out + err), "no text: %s" % ascii(out + err)
         assert process.returncode == code, "%s ended with %d:\n%s%s" % (" ".join(words), process.returncode, out[-2000:], err[-3000:])
         return out + err
 
