@@ -352,6 +352,7 @@ Result<bool> Engine::tables_are_there() {
       if (there.ok()) continue;
       if (there.error().code != ErrorCode::not_found) return there.error();
       gone_ = source ? move.from : move.to;
+      came_late_ = migration_.retypes && !source ? move.from : "";
       return false;
     }
   }
@@ -368,6 +369,16 @@ Status Engine::tables_must_be_there() {
 }
 
 Error Engine::a_table_is_gone() const {
+  if (!came_late_.empty()) {
+    return Error{ErrorCode::refused,
+                 fmt::format("{} is not there: {} began to refer to tables of this migration after "
+                             "they were prepared, or somebody has dropped it",
+                             gone_, came_late_),
+                 "`whimbrel rollback`, then `run` again: what refers to them goes along then",
+                 "nothing was changed by this command",
+                 {},
+                 ""};
+  }
   return Error{ErrorCode::refused,
                gone_ + " is gone: somebody has dropped or renamed it",
                "give it its name back, or say `whimbrel rollback`",

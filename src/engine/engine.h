@@ -260,6 +260,7 @@ class Engine {
   LimitsPlan limits_;
   std::mutex requests_;
   std::string gone_;        // the table that tables_are_there() has missed last
+  std::string came_late_;   // the table of a retype that the gone one was to be made for
   std::set<int> left_out_;  // moves without a target; only on the way back
   bool drained_ = false;
   bool copied_now_ = false;             // by this run, and not compared since

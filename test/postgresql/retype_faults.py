@@ -278,6 +278,7 @@ def changes_of_the_schema_by_others(server):
             world.sql("UPDATE letters SET receiver = sender")
         before = world.objects()
         said = world.run("run", "--yes", code=3)
+        assert "replies" not in change or "began to refer" in said, said
         table = "replies" if "replies" in change else "letters" if "letters" in change else "people"
         assert table in said, (change, said)
         assert differences(before, world.objects()) == [], (change, differences(before, world.objects()))
