@@ -42,8 +42,19 @@ void read_on_invalid(YamlReader& reader, const YAML::Node& said, RetypeEntry& en
   entry.normalises = word == "normalise";
   if (entry.normalises || word == "fail") return;
   reader.diagnostics().add(entry.on_invalid_at,
-                           fmt::format("`on_invalid: {}` is not known", printable(word)),
+                           word.empty()
+                               ? "`on_invalid` must be a word or {map: FILE}"
+                               : fmt::format("`on_invalid: {}` is not known", printable(word)),
                            "one of fail, normalise, or {map: FILE}");
+}
+
+bool keeps_orphans(YamlReader& reader, const YAML::Node& node) {
+  const YAML::Node said = YamlReader::child(node, "orphans");
+  if (said.IsDefined() && !said.IsScalar()) {
+    reader.diagnostics().not_yet(YamlReader::place(said), "orphans: null, or {assign: VALUE}");
+    return false;
+  }
+  return reader.word_at(node, "orphans", {"fail", "keep"}, {"delete", "null", "assign"}) == "keep";
 }
 
 std::optional<RetypeEntry> entry_of(YamlReader& reader, const YAML::Node& node,
@@ -70,8 +81,7 @@ std::optional<RetypeEntry> entry_of(YamlReader& reader, const YAML::Node& node,
   entry.to = reader.text_at(node, "to").value_or("");
   reader.word_at(node, "follow", {"references"});
   read_on_invalid(reader, YamlReader::child(node, "on_invalid"), entry);
-  entry.keeps_orphans =
-      reader.word_at(node, "orphans", {"fail", "keep"}, {"delete", "null", "assign"}) == "keep";
+  entry.keeps_orphans = keeps_orphans(reader, node);
   reader.word_at(node, "method", {"auto", "shadow_table"}, {"shadow_column", "rewrite"});
   const YAML::Node also = YamlReader::child(node, "also");
   if (also.IsDefined() && !also.IsSequence()) {
