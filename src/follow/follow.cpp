@@ -358,6 +358,16 @@ bool Follow::any_is_spelled_otherwise(const Lane& lane, const std::vector<Row>& 
   return false;
 }
 
+static Error two_spellings(const Move& move, const Row& one, const Row& other) {
+  return Error{ErrorCode::refused,
+               fmt::format("{}: the rows with the keys {} and {} would be one on the new side",
+                           move.name, show(one), show(other)),
+               "decide which row is meant, and delete the other one or change its key",
+               "nothing of this batch was written; it will be carried over again",
+               {},
+               ""};
+}
+
 // Two texts of the old side are one value on the new one. The row that is gone takes away nothing
 // that came with the other text.
 Result<std::optional<std::vector<Row>>> Follow::in_other_spellings(
@@ -366,11 +376,23 @@ Result<std::optional<std::vector<Row>>> Follow::in_other_spellings(
   const Move& move = *lane.move;
   std::optional<std::vector<Row>> found;
   if (direction_ == Direction::backward || move.mapping.respelled.empty()) return found;
-  std::set<Row, RowLess> present;
+  std::map<Row, Row, RowLess> present;  // by the key on the new side
+  std::vector<Row> elsewhere;
   for (std::size_t i = 0; i < keys.size(); ++i) {
     if (!rows[i]) continue;
     ASSIGN_OR_RETURN(Row target, other_key(lane, keys[i]));
-    present.insert(std::move(target));
+    ASSIGN_OR_RETURN(Row known, source_key_of(move.mapping, target, move.source->catalog()));
+    if (!same(known, keys[i])) elsewhere.push_back(std::move(known));
+    const auto [it, is_new] = present.emplace(std::move(target), keys[i]);
+    if (!is_new && !same(it->second, keys[i])) return two_spellings(move, it->second, keys[i]);
+  }
+  if (!elsewhere.empty()) {
+    ASSIGN_OR_RETURN(const auto standing, lane.from->read_keys(elsewhere));
+    for (std::size_t i = 0; i < elsewhere.size(); ++i) {
+      if (!standing[i]) continue;
+      ASSIGN_OR_RETURN(const Row target, other_key(lane, elsewhere[i]));
+      return two_spellings(move, elsewhere[i], present.at(target));
+    }
   }
   bool any = false;
   std::set<Row, RowLess> known;

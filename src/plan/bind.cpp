@@ -542,9 +542,9 @@ class Binder {
     columns.push_back({entry.table.table, entry.column, entry.to, entry.normalises, listed});
     for (const RetypeEntry::Also& also : entry.also) {
       columns.push_back({also.table.table, also.column, entry.to, entry.normalises, listed});
-      if (entry.keeps_orphans) continue;
       columns.back().refers_to = entry.table.table;
       columns.back().refers_to_column = entry.column;
+      columns.back().may_dangle = entry.keeps_orphans;
     }
     const std::size_t known = diagnostics_.mistakes().size();
     const auto look = [&](const TableAddress& table, const std::string& column,
@@ -609,13 +609,17 @@ class Binder {
     for (Respelling& one : respelled) {
       one.source = mapping.source.column_index(one.column);
       one.target = mapping.target.column_index(one.column);
+      one.is_one_of_several = one.is_one_of_several && mapping.source.key.size() > 1 &&
+                              mapping.source.is_key(one.column);
       for (ColumnRule& rule : mapping.forward) {
         if (rule.column != one.column) continue;
         if (one.listed != nullptr) rule.expr = make_expr(Respelled{rule.expr, one.listed});
         if (one.takes_any) rule.expr = make_expr(CaseOf{TextCase::trim, rule.expr});
       }
       for (ColumnRule& rule : mapping.backward) {
-        if (rule.column == one.column) rule.expr = make_expr(Respelled{rule.expr, one.book});
+        if (rule.column != one.column) continue;
+        rule.expr = make_expr(Respelled{rule.expr, one.book});
+        if (one.parent != nullptr) rule.expr = make_expr(Respelled{rule.expr, one.parent});
       }
     }
     // A column that came since the new table was made is not there: the switch will refuse.

@@ -65,6 +65,8 @@ Result<TextMap> read_text_map(const std::string& path) {
   whole << in.rdbuf();
   TextMap map{whole.str(), nullptr};
   Lines lines(path);
+  const bool is_marked = map.text.starts_with("\xEF\xBB\xBF");  // by a spreadsheet
+  const std::string_view text = std::string_view(map.text).substr(is_marked ? 3 : 0);
   csv_parser parser;
   if (csv_init(&parser, CSV_STRICT | CSV_STRICT_FINI) != 0) {
     return Error{ErrorCode::internal, "libcsv does not begin", ""};
@@ -73,10 +75,8 @@ Result<TextMap> read_text_map(const std::string& path) {
     static_cast<Lines*>(to)->field(text, size);
   };
   const auto end_of_line = [](int, void* to) { static_cast<Lines*>(to)->end_of_line(); };
-  const std::size_t read =
-      csv_parse(&parser, map.text.data(), map.text.size(), field, end_of_line, &lines);
-  const bool is_read =
-      read == map.text.size() && csv_fini(&parser, field, end_of_line, &lines) == 0;
+  const std::size_t read = csv_parse(&parser, text.data(), text.size(), field, end_of_line, &lines);
+  const bool is_read = read == text.size() && csv_fini(&parser, field, end_of_line, &lines) == 0;
   csv_free(&parser);
   if (!is_read) return lines.wrong("a quote is opened or closed in the middle", "as in RFC 4180");
   ASSIGN_OR_RETURN(map.meant, std::move(lines).take());

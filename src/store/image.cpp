@@ -88,6 +88,8 @@ Status note_spelling(const Mapping& mapping, const Respelling& one, const Row& s
                      const Row& image) {
   const Value& old = source[static_cast<std::size_t>(one.source)];
   if (old.is_null()) return {};
+  // Where a single column of the row is looked at, this one is not there.
+  if (image[static_cast<std::size_t>(one.target)].is_null()) return {};
   ASSIGN_OR_RETURN(const std::string was, faithful_text_of(old));
   ASSIGN_OR_RETURN(const std::string now,
                    faithful_text_of(image[static_cast<std::size_t>(one.target)]));
@@ -101,6 +103,17 @@ Status note_spelling(const Mapping& mapping, const Respelling& one, const Row& s
                  "spell it so, or say `on_invalid: normalise`",
                  "",
                  {fmt::format("a text in {} that the new type spells otherwise", one.column)},
+                 ""};
+  }
+  // Several rows may have the value there, and one text leads back to all of them.
+  const std::optional<std::string> known = one.book->instead_of(now);
+  if (one.is_one_of_several && known && *known != was) {
+    return Error{ErrorCode::refused,
+                 fmt::format("{}.{}: {} is spelled {} in another row, and is a part of the key",
+                             mapping.source.name, one.column, show(old), *known),
+                 "spell it in one way in all rows; `whimbrel rollback`, then `run` again",
+                 "",
+                 {fmt::format("two spellings of one value in {}", one.column)},
                  ""};
   }
   one.book->see(was, now);

@@ -372,10 +372,10 @@ struct RetypedColumn {
   // Texts that the new type spells otherwise: these are meant. See Respelling.
   bool takes_any_spelling = false;
   std::shared_ptr<const Spellings> listed = nullptr;
-  // The table and its column that this one refers to without a foreign key, and that every value
-  // has to be found in; "" where it refers to none.
+  // The table and its column that this one refers to without a foreign key; "" where to none.
   std::string refers_to = {};
   std::string refers_to_column = {};
+  bool may_dangle = false;  // a value that is not found there stays as it is
 };
 // A table that is made anew beside the old one with other types, and takes its name at the switch.
 // Both keep the names they have here, for whoever asks the store, as long as it is under way.

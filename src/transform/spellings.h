@@ -39,9 +39,13 @@ class Spellings {
 
 // A column whose texts may be spelled otherwise afterwards.
 struct Respelling {
-  std::string column;               // of the source and of the target
+  std::string column = {};          // of the source and of the target
   std::shared_ptr<Spellings> book;  // what has been spelled otherwise
   bool takes_any = false;           // else only what is listed
+  // One of several columns of a key, and not the spelling of another table's: see image_of().
+  bool is_one_of_several = false;
+  // Where this one says nothing: of the column that it refers to without a foreign key.
+  std::shared_ptr<const Spellings> parent = nullptr;
   // From a text to the one that is meant by it; null where a plan lists none.
   std::shared_ptr<const Spellings> listed = nullptr;
   int source = -1;  // positions in the tables, once there is a mapping

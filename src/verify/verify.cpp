@@ -156,6 +156,23 @@ Result<std::vector<OwnComparison::Pair>> Verify::own_pairs(const std::vector<Row
   return own_->compare(source_keys, std::move(rows), *target_);
 }
 
+// A row that is gone by this key may stand in the spelling that was carried over since.
+Status Verify::look_under_other_spellings(const std::vector<Row>& source_keys,
+                                          const std::vector<Row>& target_keys,
+                                          std::vector<std::optional<Row>>& sources) {
+  if (move_.mapping.respelled.empty()) return {};
+  for (std::size_t i = 0; i < sources.size(); ++i) {
+    if (sources[i]) continue;
+    ASSIGN_OR_RETURN(const Row key,
+                     source_key_of(move_.mapping, target_keys[i], move_.source->catalog()));
+    if (same(key, source_keys[i])) continue;
+    const std::vector<Row> keys = {key};
+    ASSIGN_OR_RETURN(auto found, source_->read_keys(keys));
+    sources[i] = std::move(found[0]);
+  }
+  return {};
+}
+
 Result<std::vector<std::string>> Verify::verdicts(const std::vector<Row>& source_keys) {
   TRY(open_to_judge());
   std::vector<std::string> all;
@@ -169,7 +186,8 @@ Result<std::vector<std::string>> Verify::verdicts(const std::vector<Row>& source
     ASSIGN_OR_RETURN(Row target_key, target_key_of(move_.mapping, key, move_.target->catalog()));
     target_keys.push_back(std::move(target_key));
   }
-  ASSIGN_OR_RETURN(const auto sources, source_->read_keys(source_keys));
+  ASSIGN_OR_RETURN(auto sources, source_->read_keys(source_keys));
+  TRY(look_under_other_spellings(source_keys, target_keys, sources));
   ASSIGN_OR_RETURN(const auto targets, target_->read_keys(target_keys));
   for (std::size_t i = 0; i < source_keys.size(); ++i) {
     ASSIGN_OR_RETURN(std::string what, verdict(sources[i], targets[i], target_keys[i]));

@@ -114,6 +114,9 @@ class Verify {
   Result<std::vector<OwnComparison::Pair>> own_pairs(const std::vector<Row>& source_keys);
   // Sorts out which of these pairs differ; what is equal is forgotten.
   Status judge(const std::vector<Row>& source_keys);
+  Status look_under_other_spellings(const std::vector<Row>& source_keys,
+                                    const std::vector<Row>& target_keys,
+                                    std::vector<std::optional<Row>>& sources);
   Result<std::vector<std::string>> verdicts(const std::vector<Row>& source_keys);
   Status suspect(const std::vector<Row>& source_keys);
   Result<bool> has_room();

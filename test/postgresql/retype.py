@@ -271,6 +271,51 @@ def spellings_come_back(server):
     world.nothing_is_left()
 
 
+def two_spellings_of_one_key_are_refused_also_meanwhile(server):
+    ddl = ACCOUNTS.replace("varchar(36)", "text") + "CREATE TABLE visits (n serial PRIMARY KEY, person text);"
+    plan = PLAN.replace("to: uuid}", "to: uuid, on_invalid: normalise, also: [app/public.visits.person, app/public.letters.sender]}")
+    world = World(server, ddl, plan)
+    keys = [str(uuid.UUID(int=0xA7 << 100 | i)) for i in range(20)]
+    for i, key in enumerate(keys):
+        world.sql("INSERT INTO people (id, mail, note) VALUES (%s, %s, 'first')", key.upper(), "m%d" % i)
+    world.run("run", "--until", "verify", "--yes")
+    world.sql("INSERT INTO people (id, mail) VALUES (%s, 'again')", keys[3])
+    said = world.run("run", "--yes", code=3)
+    assert keys[3] in said and keys[3].upper() in said and "would be one" in said, said
+    assert world.one('SELECT note FROM whimbrel_new_public.people WHERE id = %s', keys[3]) == "first"
+    world.sql("DELETE FROM people WHERE mail = 'again'")
+    world.run("run", "--yes")
+    assert {str(one) for (one,) in world.sql("SELECT id FROM people WHERE note = 'first'")} == set(keys)
+    # What is made on the new side is spelled as what it refers to, by a foreign key or without.
+    world.sql("INSERT INTO letters (sender, body) VALUES (%s, 'new')", keys[5])
+    world.sql("INSERT INTO visits (person) VALUES (%s)", keys[6])
+    world.run("rollback", "--yes")
+    assert world.one("SELECT sender FROM letters") == keys[5].upper() and world.one("SELECT person FROM visits") == keys[6].upper()
+    assert world.one("SELECT count(*) FROM pg_constraint WHERE contype = 'f' AND NOT convalidated") == 0
+    world.nothing_is_left()
+
+
+def a_part_of_a_key_is_spelled_in_one_way(server):
+    ddl = "CREATE TABLE people (tenant integer, id text, note text, PRIMARY KEY (tenant, id));"
+    world = World(server, ddl, PLAN.replace("to: uuid}", "to: uuid, on_invalid: normalise}"))
+    keys = [str(uuid.UUID(int=0xA7 << 100 | i)) for i in range(20)]
+    for tenant in (1, 2):
+        for key in keys:
+            world.sql("INSERT INTO people VALUES (%s, %s, 'x')", tenant, key.upper() if tenant == 1 else key)
+    assert "part of the key" in world.run("run", "--yes", code=3)
+    world.sql("UPDATE people SET id = upper(id)")
+    world.run("run", "--until", "verify", "--yes")
+    world.sql("INSERT INTO people VALUES (3, %s, 'x')", keys[2])
+    assert "part of the key" in world.run("run", "--yes", code=3)
+    world.sql("UPDATE people SET id = upper(id)")
+    world.run("run", "--yes")
+    world.sql("UPDATE people SET note = 'changed'")
+    world.run("rollback", "--yes")
+    assert world.sql("SELECT tenant, id, note FROM people ORDER BY tenant, id") == [
+        (tenant, key.upper(), "changed") for tenant in (1, 2) for key in keys] + [(3, keys[2].upper(), "changed")]
+    world.nothing_is_left()
+
+
 def a_file_says_what_texts_are_meant(server):
     keys = [str(uuid.UUID(int=7 << 100 | i)) for i in range(20)]
     texts = ['user "%d", old' % i if i % 2 else keys[i] for i in range(20)]
@@ -608,7 +653,7 @@ def finish_that_is_killed_goes_on(server):
 
 
 TESTS = [goes_there_and_back_under_writers, survives_being_killed_anywhere, keeps_everything_that_hangs_on_a_table, ends_with_finish, other_pairs_of_types,
-         refuses_what_cannot_be_converted, spellings_come_back, a_file_says_what_texts_are_meant, orphans_without_a_foreign_key_are_named,
+         refuses_what_cannot_be_converted, spellings_come_back, two_spellings_of_one_key_are_refused_also_meanwhile, a_part_of_a_key_is_spelled_in_one_way, a_file_says_what_texts_are_meant, orphans_without_a_foreign_key_are_named,
          a_spelling_that_comes_meanwhile_is_refused, what_a_second_reader_found, a_bad_key_that_came_and_went_stops_nothing, a_blocking_transaction_is_named_and_outlived, tells_its_story, finish_that_is_killed_goes_on,
          keys_that_come_again_find_their_way_back, a_rule_that_is_off_stays_off_and_owners_stay, what_people_have_said_of_a_table_stays,
          rows_too_large_for_the_old_side_come_back_with_the_next_switch, what_others_read_of_the_database_is_looked_at,

@@ -83,8 +83,26 @@ Error two_types(const std::string& column, const std::string& one, const std::st
 struct Becomes {
   std::string type;
   std::size_t from = 0;
+  bool is_said = false;  // by the plan, and no foreign key leads to another one of these
 };
 using Wanted = std::map<std::pair<std::string, std::string>, Becomes>;  // oid, column
+
+// A column that the plan names and that refers to another one by a foreign key is spelled as that.
+void share_books(const std::vector<ForeignKeyColumn>& keys, Wanted& wanted) {
+  for (std::size_t round = 0; round <= keys.size(); ++round) {  // a circle has no end
+    bool any = false;
+    for (const ForeignKeyColumn& key : keys) {
+      const auto parent = wanted.find({key.parent, key.parent_column});
+      const auto child = wanted.find({key.child, key.child_column});
+      if (parent == wanted.end() || child == wanted.end()) continue;
+      if (parent == child || parent->second.from == child->second.from) continue;
+      child->second.from = parent->second.from;
+      child->second.is_said = false;
+      any = true;
+    }
+    if (!any) return;
+  }
+}
 
 // The closure over foreign keys; which table refers to which of it goes to `edges`.
 Result<Wanted> closure_of(Connection& connection, const std::vector<RetypedColumn>& columns,
@@ -95,7 +113,8 @@ Result<Wanted> closure_of(Connection& connection, const std::vector<RetypedColum
     const RetypedColumn& one = columns[i];
     ASSIGN_OR_RETURN(const Place place, place_of(connection, one.table));
     ASSIGN_OR_RETURN(const std::string type, type_named(connection, one.to));
-    const auto [it, fresh] = wanted.emplace(std::pair{place.oid, one.column}, Becomes{type, i});
+    const auto [it, fresh] =
+        wanted.emplace(std::pair{place.oid, one.column}, Becomes{type, i, true});
     if (it->second.type != type) {
       return two_types(one.table + "." + one.column, it->second.type, type);
     }
@@ -105,7 +124,8 @@ Result<Wanted> closure_of(Connection& connection, const std::vector<RetypedColum
   while (!open.empty()) {
     const auto at = open.back();
     open.pop_back();
-    const Becomes becomes = wanted.at(at);
+    Becomes becomes = wanted.at(at);
+    becomes.is_said = false;
     for (const ForeignKeyColumn& key : keys) {
       if (std::pair{key.parent, key.parent_column} != at) continue;
       const auto [it, fresh] = wanted.emplace(std::pair{key.child, key.child_column}, becomes);
@@ -117,6 +137,7 @@ Result<Wanted> closure_of(Connection& connection, const std::vector<RetypedColum
       if (fresh) open.push_back(it->first);
     }
   }
+  share_books(keys, wanted);
   for (const ForeignKeyColumn& key : keys) {
     const bool child = wanted.contains({key.child, key.child_column});
     const bool parent = wanted.contains({key.parent, key.parent_column});
@@ -213,8 +234,16 @@ std::string no_integer_end(const std::string& table, const std::string& column) 
 // By the name that the plan gives the column: also after the tables have changed places.
 std::string book_of(const RetypedColumn& column) { return column.table + "." + column.column; }
 
-Respelling respelling(Sessions& sessions, const std::string& column, const RetypedColumn& of) {
-  return {column, sessions.book(book_of(of)), of.takes_any_spelling, of.listed};
+Respelling respelling(Sessions& sessions, const std::string& column, const RetypedColumn& of,
+                      bool is_its_own) {
+  Respelling made;
+  made.column = column;
+  made.book = sessions.book(book_of(of));
+  made.takes_any = of.takes_any_spelling;
+  made.is_one_of_several = is_its_own;
+  if (!of.refers_to.empty()) made.parent = sessions.book(of.refers_to + "." + of.refers_to_column);
+  made.listed = of.listed;
+  return made;
 }
 
 // A text that becomes something else has to be found again by what it has become.
@@ -321,7 +350,8 @@ Result<RetypedTable> retyped_table(Connection& connection, Sessions& sessions,
     ASSIGN_OR_RETURN(const bool is_spelled, is_respelled(of, made.source.name + "." + column.name,
                                                          column.declared, name_of_type));
     if (is_spelled) {
-      made.respelled.push_back(respelling(sessions, column.name, of));
+      const bool is_its_own = column.name == of.column && it->second.is_said;
+      made.respelled.push_back(respelling(sessions, column.name, of, is_its_own));
       books.insert(books.end(), {column.name, book_of(of)});
     }
     if (column.declared.starts_with("timestamp") && name_of_type.starts_with("timestamp") &&
@@ -378,7 +408,7 @@ Result<std::vector<RetypedTable>> begun_tables(Connection& connection, Sessions&
     const Cells books = cells_of(*row[2]);
     for (std::size_t i = 0; i + 1 < books.size(); i += 2) {
       const auto of = std::ranges::find(columns, *books[i + 1], book_of);
-      if (of != columns.end()) one.respelled.push_back(respelling(sessions, *books[i], *of));
+      if (of != columns.end()) one.respelled.push_back(respelling(sessions, *books[i], *of, false));
     }
     all.push_back(std::move(one));
   }
@@ -442,7 +472,7 @@ Result<std::vector<RetypedTable>> retyped_tables(Connection& connection, Session
   for (const std::string& oid : parents_first(tables, edges)) {
     ASSIGN_OR_RETURN(RetypedTable one, retyped_table(connection, sessions, oid, wanted, columns));
     for (const RetypedColumn& column : columns) {
-      if (column.refers_to.empty()) continue;
+      if (column.refers_to.empty() || column.may_dangle) continue;
       ASSIGN_OR_RETURN(const Place place, place_of(connection, column.table));
       if (place.oid != oid) continue;
       one.source.assumed_keys.push_back(

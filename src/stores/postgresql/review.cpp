@@ -99,7 +99,9 @@ Status review_uuids(Connection& connection, const std::string& place, const Tabl
     findings.push_back(about_uuids(one, row, whole, column.takes_any));
   }
   const bool can_meet = !rows.empty() || column.listed != nullptr;
-  if (!can_meet || !is_unique_among(table, {column.column})) return {};
+  // In a key of several columns one text has to lead back to all rows with the value.
+  const bool is_part = column.is_one_of_several;
+  if (!can_meet || (!is_part && !is_unique_among(table, {column.column}))) return {};
   ASSIGN_OR_RETURN(
       const auto same,
       connection.query(
@@ -112,7 +114,8 @@ Status review_uuids(Connection& connection, const std::string& place, const Tabl
       {Finding::Weight::refusal, "uuid_twice",
        fmt::format("{} different texts of {} would become the same UUID, like {}",
                    *same.at(0).at(0), whole, show(Value::text(same.at(0).at(1).value_or("")))),
-       "decide which row is meant"});
+       is_part ? "spell each in one way in all rows: it is a part of the key"
+               : "decide which row is meant"});
   return {};
 }
 
