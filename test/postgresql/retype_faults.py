@@ -116,7 +116,7 @@ class Striker:
 HOLDS = "EXISTS (SELECT FROM pg_locks l WHERE l.pid = a.pid AND l.granted AND l.mode = '%s' AND l.relation = to_regclass('public.people'))"
 MOMENTS = {
     "anywhere": "a.state = 'active'",
-    "copy": "a.query ~ '^(COPY|INSERT INTO \"?whimbrel_new)'",
+    "copy": "a.query ~ 'INSERT INTO \"?whimbrel_new'",
     "replay": "a.query ~ 'whimbrel.log_'",
     "hold": HOLDS % "ShareRowExclusiveLock",
     "swap": HOLDS % "AccessExclusiveLock",
@@ -128,29 +128,34 @@ MOMENTS = {
 def sessions_that_the_server_ends(server):
     rnd = random.Random(SEED)
     for moment, condition in MOMENTS.items():
-        world = World(server)
-        before = world.objects()
-        ids = world.people(800)
-        with Writers(world, ids, 2) as writers:
-            with Striker(world, condition, 2, rnd) as there:
-                told = carried_through(world, "run", "--yes")
-            is_on_the_new_side(world, before)
-            if moment == "anywhere":
-                stays = world.start("run", "--yes", "--stay")
-                with Striker(world, "TRUE", 3, rnd, (0.05, 0.3)):
-                    time.sleep(1)
-                stays.send_signal(signal.SIGINT)
-                code, said = ends(stays)
-                assert code in (0, 1, 130), said
-            with Striker(world, condition, 2, rnd) as back:
-                told += carried_through(world, "rollback", "--yes")
-        assert there.hits, "nothing was struck at " + moment
-        assert not writers.errors, (moment, writers.errors[:3])
-        assert max(writers.stalls) < STALL_S_MAX, (moment, max(writers.stalls))
-        writers.are_all_there()
-        is_back(world, before)
-        print("        %s: %d and %d struck, given up %d times" % (moment, len(there.hits), len(back.hits), len(told)), flush=True)
-        world.close()
+        # A moment may be over before anybody strikes.
+        assert any(ends_sessions_at(moment, condition, server, rnd) for _ in range(4)), "nothing was struck at " + moment
+
+
+def ends_sessions_at(moment, condition, server, rnd):
+    world = World(server)
+    before = world.objects()
+    ids = world.people(800)
+    with Writers(world, ids, 2) as writers:
+        with Striker(world, condition, 2, rnd) as there:
+            told = carried_through(world, "run", "--yes")
+        is_on_the_new_side(world, before)
+        if moment == "anywhere":
+            stays = world.start("run", "--yes", "--stay")
+            with Striker(world, "TRUE", 3, rnd, (0.05, 0.3)):
+                time.sleep(1)
+            stays.send_signal(signal.SIGINT)
+            code, said = ends(stays)
+            assert code in (0, 1, 130), said
+        with Striker(world, condition, 2, rnd) as back:
+            told += carried_through(world, "rollback", "--yes")
+    assert not writers.errors, (moment, writers.errors[:3])
+    assert max(writers.stalls) < STALL_S_MAX, (moment, max(writers.stalls))
+    writers.are_all_there()
+    is_back(world, before)
+    print("        %s: %d and %d struck, given up %d times" % (moment, len(there.hits), len(back.hits), len(told)), flush=True)
+    world.close()
+    return len(there.hits) > 0
 
 
 class Restarted:
