@@ -71,8 +71,8 @@ Result<TextMap> read_text_map(const std::string& path) {
   if (csv_init(&parser, CSV_STRICT | CSV_STRICT_FINI) != 0) {
     return Error{ErrorCode::internal, "libcsv does not begin", ""};
   }
-  const auto field = [](void* text, std::size_t size, void* to) {
-    static_cast<Lines*>(to)->field(text, size);
+  const auto field = [](void* value, std::size_t size, void* to) {
+    static_cast<Lines*>(to)->field(value, size);
   };
   const auto end_of_line = [](int, void* to) { static_cast<Lines*>(to)->end_of_line(); };
   const std::size_t read = csv_parse(&parser, text.data(), text.size(), field, end_of_line, &lines);
