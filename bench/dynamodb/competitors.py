@@ -6,13 +6,12 @@ import json
 import os
 import pathlib
 import shutil
-import subprocess
-import sys
 
 import data
 import measuring
 import trail
-from measuring import Failed, note
+from from_pypi import FromPyPI
+from measuring import Failed
 from places import pinned
 
 HERE = pathlib.Path(__file__).resolve().parent
@@ -110,29 +109,14 @@ def node_script(bench):
     return Script(bench, "node", ["node", HERE / "copy_items.js"], bench.packages.environment)
 
 
-class Dynamodump:
+class Dynamodump(FromPyPI):
     """From PyPI, as people use it: a backup into files, and these restored into the other table."""
     makes_target = False
     package = "dynamodump==1.11.1"
 
     def __init__(self, bench):
+        super().__init__(bench.dynamodump)
         self.bench = bench
-        self.folder = bench.dynamodump
-
-    def installed(self):
-        done = self.folder / "installed.txt"
-        return done.exists() and done.read_text("utf-8") == self.package
-
-    def install(self):
-        note("installing dynamodump …")
-        for command in ([sys.executable, "-m", "venv", "--clear", self.folder],
-                        [self.folder / "bin" / "python", "-m", "pip", "install", "--quiet",
-                         "--disable-pip-version-check", self.package]):
-            done = subprocess.run([str(part) for part in command], stdin=subprocess.DEVNULL,
-                                  capture_output=True, text=True, check=False)
-            if done.returncode:
-                raise Failed(f"{command[-1]}: {(done.stderr + done.stdout).strip()[-600:]}")
-        (self.folder / "installed.txt").write_text(self.package, "utf-8")
 
     def copy(self, place, variant):
         if variant != "raw":

@@ -1,11 +1,8 @@
 """Two tables compared, first equal and then with ten rows that differ."""
-import pathlib
-import subprocess
-import sys
-
 import measuring
 from copies import DIGEST, Pair, statements
 from database import server_cpu_s
+from from_pypi import FromPyPI
 from measuring import Failed, note
 from whimbrel import COPY, Whimbrel
 
@@ -13,28 +10,13 @@ DIFFERING = 10
 SPOIL = f"UPDATE events SET body = 'x' WHERE id % (SELECT max(id) / {DIFFERING} FROM events) = 7"
 
 
-class Reladiff:
+class Reladiff(FromPyPI):
     """From PyPI, in a folder of the build tree."""
     package = "reladiff[postgresql]==0.6.0"
 
     def __init__(self, folder):
-        self.folder = pathlib.Path(folder)
+        super().__init__(folder)
         self.program = self.folder / "bin" / "reladiff"
-
-    def installed(self):
-        done = self.folder / "installed.txt"
-        return done.exists() and done.read_text("utf-8") == self.package
-
-    def install(self):
-        note("installing reladiff …")
-        for command in ([sys.executable, "-m", "venv", "--clear", self.folder],
-                        [self.folder / "bin" / "python", "-m", "pip", "install", "--quiet",
-                         "--disable-pip-version-check", self.package]):
-            done = subprocess.run([str(part) for part in command], stdin=subprocess.DEVNULL,
-                                  capture_output=True, text=True, check=False)
-            if done.returncode:
-                raise Failed(f"{command[-1]}: {(done.stderr + done.stdout).strip()[-600:]}")
-        (self.folder / "installed.txt").write_text(self.package, "utf-8")
 
 
 class Compare:
