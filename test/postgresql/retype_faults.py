@@ -21,7 +21,7 @@ import uuid
 import psycopg
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "support"))
-from retyped import ACCOUNTS, PLAN, World, Writers, differences  # noqa: E402
+from retyped import ACCOUNTS, PLAN, Working, World, Writers, differences  # noqa: E402
 from servers import postgresql  # noqa: E402
 from trying import run_each  # noqa: E402
 
@@ -86,21 +86,13 @@ def is_back(world, before):
     world.nothing_is_left()
 
 
-class Striker:
+class Striker(Working):
     """Ends sessions of whimbrel's for which a condition holds, so many times."""
 
     def __init__(self, world, condition, times, rnd, pause=(0.001, 0.002)):
         self.world, self.condition, self.times, self.rnd, self.pause = world, condition, times, rnd, pause
         self.hits, self.stop = [], threading.Event()
-        self.thread = threading.Thread(target=self.work)
-
-    def __enter__(self):
-        self.thread.start()
-        return self
-
-    def __exit__(self, *_):
-        self.stop.set()
-        self.thread.join()
+        self.threads = [threading.Thread(target=self.work)]
 
     def work(self):
         with psycopg.connect(self.world.url, autocommit=True) as connection:
@@ -417,22 +409,12 @@ def killed_right_after_the_switch(server):
         world.close()
 
 
-class Returning:
+class Returning(Working):
     """Keys that are deleted and come again, each the affair of one thread; and what each is to hold."""
 
     def __init__(self, world, ids, count=4):
         self.world, self.stop, self.errors, self.expected = world, threading.Event(), [], {}
         self.threads = [threading.Thread(target=self.work, args=(n, ids[n::count])) for n in range(count)]
-
-    def __enter__(self):
-        for thread in self.threads:
-            thread.start()
-        return self
-
-    def __exit__(self, *_):
-        self.stop.set()
-        for thread in self.threads:
-            thread.join()
 
     def work(self, number, ids):
         rnd, there, version = random.Random(number), set(ids), 0

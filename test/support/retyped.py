@@ -133,16 +133,8 @@ def differences(before, after):
             for kind in before if before[kind] != after[kind]]
 
 
-class Writers:
-    """An application: it inserts, changes, deletes, exchanges unique values, and remembers what was acknowledged.
-
-    A connection that is lost is opened again; nothing is expected of the row that was written just then.
-    """
-
-    def __init__(self, world, ids, count=3, pause=0.002):
-        self.world, self.stop, self.errors, self.stalls, self.pause = world, threading.Event(), [], [], pause
-        self.lock, self.alive, self.dead, self.acknowledged = threading.Lock(), {}, set(), 0
-        self.threads = [threading.Thread(target=self.work, args=(n, ids[n::count])) for n in range(count)]
+class Working:
+    """Threads that work while the block is open. Who inherits has `threads`, and `stop`, an event."""
 
     def __enter__(self):
         for thread in self.threads:
@@ -153,6 +145,18 @@ class Writers:
         self.stop.set()
         for thread in self.threads:
             thread.join()
+
+
+class Writers(Working):
+    """An application: it inserts, changes, deletes, exchanges unique values, and remembers what was acknowledged.
+
+    A connection that is lost is opened again; nothing is expected of the row that was written just then.
+    """
+
+    def __init__(self, world, ids, count=3, pause=0.002):
+        self.world, self.stop, self.errors, self.stalls, self.pause = world, threading.Event(), [], [], pause
+        self.lock, self.alive, self.dead, self.acknowledged = threading.Lock(), {}, set(), 0
+        self.threads = [threading.Thread(target=self.work, args=(n, ids[n::count])) for n in range(count)]
 
     def work(self, number, ids):
         rnd = random.Random(number)
