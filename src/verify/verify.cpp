@@ -161,15 +161,19 @@ Status Verify::look_under_other_spellings(const std::vector<Row>& source_keys,
                                           const std::vector<Row>& target_keys,
                                           std::vector<std::optional<Row>>& sources) {
   if (move_.mapping.respelled.empty()) return {};
+  std::vector<Row> keys;
+  std::vector<std::size_t> of;
   for (std::size_t i = 0; i < sources.size(); ++i) {
     if (sources[i]) continue;
-    ASSIGN_OR_RETURN(const Row key,
+    ASSIGN_OR_RETURN(Row key,
                      source_key_of(move_.mapping, target_keys[i], move_.source->catalog()));
     if (same(key, source_keys[i])) continue;
-    const std::vector<Row> keys = {key};
-    ASSIGN_OR_RETURN(auto found, source_->read_keys(keys));
-    sources[i] = std::move(found[0]);
+    keys.push_back(std::move(key));
+    of.push_back(i);
   }
+  if (keys.empty()) return {};
+  ASSIGN_OR_RETURN(auto found, source_->read_keys(keys));
+  for (std::size_t i = 0; i < of.size(); ++i) sources[of[i]] = std::move(found[i]);
   return {};
 }
 

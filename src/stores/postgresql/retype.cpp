@@ -83,7 +83,7 @@ Error two_types(const std::string& column, const std::string& one, const std::st
 struct Becomes {
   std::string type;
   std::size_t from = 0;
-  bool is_said = false;  // by the plan, and no foreign key leads to another one of these
+  std::optional<std::size_t> said = {};  // which of the plan's columns it is itself
 };
 using Wanted = std::map<std::pair<std::string, std::string>, Becomes>;  // oid, column
 
@@ -97,7 +97,6 @@ void share_books(const std::vector<ForeignKeyColumn>& keys, Wanted& wanted) {
       if (parent == wanted.end() || child == wanted.end()) continue;
       if (parent == child || parent->second.from == child->second.from) continue;
       child->second.from = parent->second.from;
-      child->second.is_said = false;
       any = true;
     }
     if (!any) return;
@@ -113,8 +112,7 @@ Result<Wanted> closure_of(Connection& connection, const std::vector<RetypedColum
     const RetypedColumn& one = columns[i];
     ASSIGN_OR_RETURN(const Place place, place_of(connection, one.table));
     ASSIGN_OR_RETURN(const std::string type, type_named(connection, one.to));
-    const auto [it, fresh] =
-        wanted.emplace(std::pair{place.oid, one.column}, Becomes{type, i, true});
+    const auto [it, fresh] = wanted.emplace(std::pair{place.oid, one.column}, Becomes{type, i, i});
     if (it->second.type != type) {
       return two_types(one.table + "." + one.column, it->second.type, type);
     }
@@ -125,7 +123,7 @@ Result<Wanted> closure_of(Connection& connection, const std::vector<RetypedColum
     const auto at = open.back();
     open.pop_back();
     Becomes becomes = wanted.at(at);
-    becomes.is_said = false;
+    becomes.said.reset();
     for (const ForeignKeyColumn& key : keys) {
       if (std::pair{key.parent, key.parent_column} != at) continue;
       const auto [it, fresh] = wanted.emplace(std::pair{key.child, key.child_column}, becomes);
@@ -232,16 +230,20 @@ std::string no_integer_end(const std::string& table, const std::string& column) 
 }
 
 // By the name that the plan gives the column: also after the tables have changed places.
-std::string book_of(const RetypedColumn& column) { return column.table + "." + column.column; }
+std::string book_of(const std::string& table, const std::string& column) {
+  return table + "." + column;
+}
+std::string own_book(const RetypedColumn& column) { return book_of(column.table, column.column); }
 
 Respelling respelling(Sessions& sessions, const std::string& column, const RetypedColumn& of,
                       bool is_its_own) {
   Respelling made;
   made.column = column;
-  made.book = sessions.book(book_of(of));
+  made.book = sessions.book(own_book(of));
   made.takes_any = of.takes_any_spelling;
   made.is_one_of_several = is_its_own;
-  if (!of.refers_to.empty()) made.parent = sessions.book(of.refers_to + "." + of.refers_to_column);
+  if (!of.refers_to.empty())
+    made.parent = sessions.book(book_of(of.refers_to, of.refers_to_column));
   made.listed = of.listed;
   return made;
 }
@@ -266,6 +268,13 @@ Result<bool> is_respelled(const RetypedColumn& of, const std::string& whole,
                  "`on_invalid: {map: FILE}` says what texts become"};
   }
   return is_text && (is_uuid || of.listed != nullptr);
+}
+
+// Without a foreign key nobody has seen to it that the column refers to something.
+void assume_key(const RetypedColumn& column, TableSchema& source) {
+  if (column.refers_to.empty() || column.may_dangle) return;
+  source.assumed_keys.push_back(
+      {{column.column}, column.refers_to, {column.refers_to_column}, "", ""});
 }
 
 Result<RetypedTable> retyped_table(Connection& connection, Sessions& sessions,
@@ -347,12 +356,13 @@ Result<RetypedTable> retyped_table(Connection& connection, Sessions& sessions,
     }
     const std::string& name_of_type = it->second.type;
     const RetypedColumn& of = columns[it->second.from];
+    if (it->second.said) assume_key(columns[*it->second.said], made.source);
     ASSIGN_OR_RETURN(const bool is_spelled, is_respelled(of, made.source.name + "." + column.name,
                                                          column.declared, name_of_type));
     if (is_spelled) {
-      const bool is_its_own = column.name == of.column && it->second.is_said;
+      const bool is_its_own = it->second.said == it->second.from;
       made.respelled.push_back(respelling(sessions, column.name, of, is_its_own));
-      books.insert(books.end(), {column.name, book_of(of)});
+      books.insert(books.end(), {column.name, own_book(of)});
     }
     if (column.declared.starts_with("timestamp") && name_of_type.starts_with("timestamp") &&
         (column.declared.find("without") == std::string::npos) !=
@@ -407,7 +417,7 @@ Result<std::vector<RetypedTable>> begun_tables(Connection& connection, Sessions&
     ASSIGN_OR_RETURN(one.target, describe(connection, *row[1]));
     const Cells books = cells_of(*row[2]);
     for (std::size_t i = 0; i + 1 < books.size(); i += 2) {
-      const auto of = std::ranges::find(columns, *books[i + 1], book_of);
+      const auto of = std::ranges::find(columns, *books[i + 1], own_book);
       if (of != columns.end()) one.respelled.push_back(respelling(sessions, *books[i], *of, false));
     }
     all.push_back(std::move(one));
@@ -471,13 +481,6 @@ Result<std::vector<RetypedTable>> retyped_tables(Connection& connection, Session
   std::vector<RetypedTable> all;
   for (const std::string& oid : parents_first(tables, edges)) {
     ASSIGN_OR_RETURN(RetypedTable one, retyped_table(connection, sessions, oid, wanted, columns));
-    for (const RetypedColumn& column : columns) {
-      if (column.refers_to.empty() || column.may_dangle) continue;
-      ASSIGN_OR_RETURN(const Place place, place_of(connection, column.table));
-      if (place.oid != oid) continue;
-      one.source.assumed_keys.push_back(
-          {{column.column}, column.refers_to, {column.refers_to_column}, "", ""});
-    }
     all.push_back(std::move(one));
   }
   return all;

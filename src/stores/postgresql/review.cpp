@@ -58,6 +58,11 @@ Meant meant(const Respelling& column, const std::string& place) {
       {array_of(from), array_of(to)}};
 }
 
+// What all spellings of one UUID have in common.
+std::string digits_of(const std::string& text) {
+  return fmt::format("lower(translate({}, '{{}}-', ''))", text);
+}
+
 Finding about_uuids(const Spelling& spelling, const Cells& row, const std::string& column,
                     bool is_meant) {
   const bool is_converted = spelling.converts && is_meant;
@@ -105,9 +110,9 @@ Status review_uuids(Connection& connection, const std::string& place, const Tabl
   ASSIGN_OR_RETURN(
       const auto same,
       connection.query(
-          fmt::format("SELECT count(*), min(w) FROM (SELECT lower(translate(w, '{{}}-', '')) AS w "
-                      "FROM {} GROUP BY 1 HAVING count(DISTINCT v) > 1) c",
-                      of.sql),
+          fmt::format("SELECT count(*), min(w) FROM (SELECT {} AS w FROM {} GROUP BY 1 HAVING "
+                      "count(DISTINCT v) > 1) c",
+                      digits_of("w"), of.sql),
           of.parameters));
   if (same.at(0).at(0) == "0") return {};
   findings.push_back(
@@ -129,7 +134,7 @@ Status review_orphans(Connection& connection, const std::string& place, const Ma
     const bool may_differ = respelled != mapping.respelled.end() && respelled->takes_any;
     const auto value = [&](const std::string& of, const std::string& name) {
       const std::string text = fmt::format("{}.{}::text", of, quote_name(name));
-      return may_differ ? fmt::format("lower(translate(btrim({}, ' '), '{{}}-', ''))", text) : text;
+      return may_differ ? digits_of(fmt::format("btrim({}, ' ')", text)) : text;
     };
     ASSIGN_OR_RETURN(
         const auto rows,
