@@ -28,6 +28,10 @@ constexpr std::int64_t batches_per_chunk_max = 16;
 // A store that takes several writers at once has no lock for all of them. There `batch_size` is
 // what one request carries, which is the store's own business.
 bool takes_locks(const Move& move) { return move.target->capabilities().writers_max <= 1; }
+// Whether an application that writes to another table waits for a batch of ours.
+bool keeps_others_waiting(const Move& move) {
+  return takes_locks(move) && !move.target->capabilities().locks_tables;
+}
 
 // The table was empty, and a row has no columns but those that somebody writes: so a row that is
 // copied is a whole one, which costs less than a change to one that may be there.
@@ -54,7 +58,8 @@ Copy::Copy(std::span<const Move> moves, const Move& move, bool rows_may_pass,
       rows_per_batch_(std::min<std::int64_t>(limits.batch_size.value_or(1000), 1000)),
       selection_(moves, move),
       writes_whole_rows_(is_alone_in_an_open_table(moves, move)) {
-  bounds_.wanted = move.inside ? batch_alone : batch_beside_writers;
+  const bool may_take_long = move.inside || !keeps_others_waiting(move);
+  bounds_.wanted = may_take_long ? batch_alone : batch_beside_writers;
   if (takes_locks(move)) return;
   bounds_ = {rows_without_locks_min, bounds_.rows_max, batch_without_locks};
   rows_per_batch_ = 1000;
@@ -175,11 +180,12 @@ Result<Copy::Outcome> Copy::copy_rows(const ChunkLimits& limits) {
     return outcome;
   }
   std::vector<Change> changes;
+  std::vector<Row> keys;
   for (const Row& row : chunk.rows) {
     outcome.bytes += size_of(row);
+    Row key = key_of(row, move_.mapping.source_key);
     Result<Row> image = image_of(move_.mapping, row, move_.target->catalog());
     if (!image.ok()) {
-      const Row key = key_of(row, move_.mapping.source_key);
       Error error = std::move(image).error().within(fmt::format("converting key {}", show(key)));
       if (move_.on_error == OnError::fail) return error;
       TRY(reject_(move_, key, error));
@@ -187,11 +193,29 @@ Result<Copy::Outcome> Copy::copy_rows(const ChunkLimits& limits) {
       continue;
     }
     changes.push_back({key_of(image.value(), move_.mapping.target_key), values_of(image.value())});
+    keys.push_back(std::move(key));
   }
-  if (changes.empty()) return outcome;
-  ASSIGN_OR_RETURN(const Applied applied, write(std::move(changes)));
-  outcome.written = applied.written;
+  TRY(write_or_name(changes, keys, outcome));
   return outcome;
+}
+
+// Half by half, until the row is known that the target does not take. It is not set aside: what is
+// right for a value can be told again whenever the row is met, what a table takes cannot.
+Status Copy::write_or_name(std::span<const Change> changes, std::span<const Row> keys,
+                           Outcome& outcome) {
+  if (changes.empty()) return {};
+  Result<Applied> applied = write({changes.begin(), changes.end()});
+  if (applied.ok()) {
+    outcome.written += applied.value().written;
+    return {};
+  }
+  if (applied.error().code != ErrorCode::refused) return std::move(applied).error();
+  if (changes.size() == 1) {
+    return std::move(applied).error().within(fmt::format("copying the row {}", show(keys[0])));
+  }
+  const std::size_t half = changes.size() / 2;
+  TRY(write_or_name(changes.first(half), keys.first(half), outcome));
+  return write_or_name(changes.subspan(half), keys.subspan(half), outcome);
 }
 
 // Among rows of others, and perhaps not every row.
@@ -267,11 +291,12 @@ Result<Step> Copy::step() {
   const std::int64_t number = journal_.state().copies[move_.index].chunks + 1;
   const Milliseconds began = clock_.monotonic();
   const std::int64_t batches_before = batches_;
+  const bool has_several_batches = inside_ != nullptr || !keeps_others_waiting(move_);
   Outcome chunk;
   Status copied;
   do {
     copied = copy_batch(chunk);
-  } while (copied.ok() && chunk.through && inside_ != nullptr && !limits_.rows_per_s &&
+  } while (copied.ok() && chunk.through && has_several_batches && !limits_.rows_per_s &&
            batches_ - batches_before < batches_per_chunk_max &&
            clock_.monotonic() - began < chunk_max);
   // What is journaled stays, also when the machine loses its power.
@@ -306,7 +331,7 @@ Result<Step> Copy::step() {
 // Who waits for a lock looks for it now and then, and would miss the moment between two batches. A
 // gap between them is long enough to be found; without a writer it is only tried now and then.
 bool Copy::make_way() {
-  if (inside_ == nullptr) return false;
+  if (inside_ == nullptr || !keeps_others_waiting(move_)) return false;
   if (gaps_ > 0) {
     if (--gaps_ == 0) bounds_.wanted = batch_alone;
     return true;

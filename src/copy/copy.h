@@ -54,6 +54,9 @@ class Copy {
   Status copy_own(std::vector<Row> rows, Outcome& outcome);
   Status open_rows();
   Result<Applied> write(std::vector<Change> changes);
+  // `keys`: of the source, one a change.
+  Status write_or_name(std::span<const Change> changes, std::span<const Row> keys,
+                       Outcome& outcome);
   Row values_of(const Row& image) const;
   // The change that brings this target row up to date with the source.
   Result<Change> change_for(const Row& target_key);

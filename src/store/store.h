@@ -151,7 +151,7 @@ struct InsideComparison {
   KeyRange range;
   Fingerprint expected;        // of the source, through the mapping and the target's types
   Fingerprint found;           // of the target rows with these keys
-  std::vector<Row> differing;  // source keys, at most `differing_max`
+  std::vector<Row> differing;  // source keys, all of them
   std::int64_t differing_rows = 0;
 };
 

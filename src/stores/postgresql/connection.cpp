@@ -47,6 +47,34 @@ std::string hint_of(const std::string& sqlstate) {
   return "";
 }
 
+std::vector<const char*> bound(const Cells& parameters) {
+  std::vector<const char*> values;
+  values.reserve(parameters.size());
+  for (const Cell& cell : parameters) values.push_back(cell ? cell->c_str() : nullptr);
+  return values;
+}
+
+bool is_answer(const PGresult* answer) {
+  const ExecStatusType status = PQresultStatus(answer);
+  return status == PGRES_COMMAND_OK || status == PGRES_TUPLES_OK;
+}
+
+std::vector<Cells> cells_of_rows(const PGresult* answer) {
+  const int columns = PQnfields(answer);
+  std::vector<Cells> rows(static_cast<std::size_t>(PQntuples(answer)));
+  for (std::size_t i = 0; i < rows.size(); ++i) {
+    const int row = static_cast<int>(i);
+    for (int j = 0; j < columns; ++j) {
+      rows[i].push_back(
+          PQgetisnull(answer, row, j) != 0
+              ? Cell()
+              : Cell(std::string(PQgetvalue(answer, row, j),
+                                 static_cast<std::size_t>(PQgetlength(answer, row, j)))));
+    }
+  }
+  return rows;
+}
+
 }  // namespace
 
 Result<std::unique_ptr<Connection>> Connection::open(const Settings& settings) {
@@ -116,13 +144,10 @@ Status Connection::execute(const std::string& sql) {
 }
 
 Result<Answer> Connection::ask(const std::string& sql, const Cells& parameters) {
-  std::vector<const char*> values;
-  values.reserve(parameters.size());
-  for (const Cell& cell : parameters) values.push_back(cell ? cell->c_str() : nullptr);
+  const std::vector<const char*> values = bound(parameters);
   Answer answer(PQexecParams(raw(), sql.c_str(), static_cast<int>(values.size()), nullptr,
                              values.data(), nullptr, nullptr, 0));
-  const ExecStatusType status = PQresultStatus(answer.get());
-  if (status == PGRES_COMMAND_OK || status == PGRES_TUPLES_OK) return answer;
+  if (is_answer(answer.get())) return answer;
   return error(answer.get(), sql);
 }
 
@@ -135,17 +160,22 @@ Status Connection::understands(const std::string& sql) {
 
 Result<std::vector<Cells>> Connection::query(const std::string& sql, const Cells& parameters) {
   ASSIGN_OR_RETURN(const Answer answer, ask(sql, parameters));
-  const int columns = PQnfields(answer.get());
-  std::vector<Cells> rows(static_cast<std::size_t>(PQntuples(answer.get())));
-  for (std::size_t i = 0; i < rows.size(); ++i) {
-    for (int j = 0; j < columns; ++j) {
-      const int row = static_cast<int>(i);
-      rows[i].push_back(
-          PQgetisnull(answer.get(), row, j) != 0
-              ? Cell()
-              : Cell(std::string(PQgetvalue(answer.get(), row, j),
-                                 static_cast<std::size_t>(PQgetlength(answer.get(), row, j)))));
-    }
+  return cells_of_rows(answer.get());
+}
+
+Status Connection::send(const std::string& sql, const Cells& parameters) {
+  const std::vector<const char*> values = bound(parameters);
+  sent_ = sql;
+  const int sent = PQsendQueryParams(raw(), sql.c_str(), static_cast<int>(values.size()), nullptr,
+                                     values.data(), nullptr, nullptr, 0);
+  return sent == 1 ? Status() : Status(error(nullptr, sql));
+}
+
+Result<std::vector<Cells>> Connection::receive() {
+  Result<std::vector<Cells>> rows = Error{ErrorCode::internal, "nothing was asked"};
+  while (const Answer answer{PQgetResult(raw())}) {
+    rows = is_answer(answer.get()) ? Result<std::vector<Cells>>(cells_of_rows(answer.get()))
+                                   : Result<std::vector<Cells>>(error(answer.get(), sent_));
   }
   return rows;
 }

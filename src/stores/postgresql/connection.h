@@ -47,6 +47,12 @@ class Connection {
   // The number of rows it changed.
   Result<std::int64_t> run(const std::string& sql, const Cells& parameters = {});
   Result<Answer> ask(const std::string& sql, const Cells& parameters);
+  // The same in two steps, so that something else can be done meanwhile; nothing else is asked of
+  // this session in between.
+  Status send(const std::string& sql, const Cells& parameters = {});
+  Result<std::vector<Cells>> receive();
+  // What the server, or the connection, says was wrong with `sql`.
+  Error error(const PGresult* answer, const std::string& sql);
   // `refused`, with what the server says of it, for a query that it would not run.
   Status understands(const std::string& sql);
   // How long a statement may take, and wait for a lock, from now on; 0: as long as it takes.
@@ -61,11 +67,11 @@ class Connection {
 
  private:
   Connection() = default;
-  Error error(const PGresult* answer, const std::string& sql);
 
   std::unique_ptr<PGconn, FreeWith<PQfinish>> connection_;
   std::string search_path_;  // the role's own, for queries that a plan gives
   std::string sqlstate_;
+  std::string sent_;
 };
 
 // The sessions of one store. Threads: any.

@@ -6,6 +6,7 @@
 #include <set>
 
 #include "base/text.h"
+#include "stores/postgresql/between.h"
 #include "stores/postgresql/dialect.h"
 #include "stores/postgresql/inside.h"
 #include "stores/postgresql/likeness.h"
@@ -78,13 +79,20 @@ Result<std::unique_ptr<BatchWriter>> PostgresqlStore::open_writer(
   return make_writer(sessions_, table, columns);
 }
 
+bool PostgresqlStore::reaches(const Store& source) const {
+  return dynamic_cast<const PostgresqlStore*>(&source) != nullptr;
+}
+
 bool PostgresqlStore::copies_inside(const Mapping& mapping, const Store& source) const {
-  return reaches(source) && can_copy_inside(mapping);
+  if (this == &source) return can_copy_inside(mapping);
+  return reaches(source) && can_copy_between(mapping);
 }
 
 Result<std::unique_ptr<InsideCopier>> PostgresqlStore::open_inside(const Mapping& mapping,
-                                                                   const Store&) {
-  return make_inside(sessions_, mapping, limits_, clock_);
+                                                                   const Store& source) {
+  if (this == &source) return make_inside(sessions_, mapping, limits_, clock_);
+  const auto& from = dynamic_cast<const PostgresqlStore&>(source);
+  return make_between(from.sessions_, sessions_, mapping, limits_, clock_);
 }
 
 Status PostgresqlStore::claim(const std::string& migration, const std::string& journal) {

@@ -41,7 +41,7 @@ class PostgresqlStore final : public Store,
   Result<std::unique_ptr<SnapshotReader>> open_reader(const TableSchema& table) override;
   Result<std::unique_ptr<BatchWriter>> open_writer(
       const TableSchema& table, const std::vector<std::string>& columns) override;
-  bool reaches(const Store& source) const override { return this == &source; }
+  bool reaches(const Store& source) const override;
   bool copies_inside(const Mapping& mapping, const Store& source) const override;
   Result<std::unique_ptr<InsideCopier>> open_inside(const Mapping& mapping,
                                                     const Store& source) override;

@@ -509,16 +509,33 @@ std::string key_array(const TableSchema& table, const std::string& of) {
   return "ARRAY[" + join(parts, ", ") + "]";
 }
 
-Result<std::string> after_key(const TableSchema& table, const std::string& qualifier,
-                              const Row& after, Cells& parameters) {
+namespace {
+// `("a", "b") > ($1::text::integer, …)`, with what `mark` makes of each value.
+template <class Mark>
+Result<std::string> after_marked(const TableSchema& table, const std::string& qualifier,
+                                 const Row& after, const Mark& mark) {
   std::vector<std::string> marks;
   for (std::size_t i = 0; i < table.key.size(); ++i) {
     ASSIGN_OR_RETURN(Cell cell, cell_of(after[i]));
-    parameters.push_back(std::move(cell));
-    marks.push_back(
-        fmt::format("${}::text::{}", parameters.size(), column_of(table, table.key[i]).declared));
+    marks.push_back(fmt::format("{}::text::{}", mark(std::move(cell)),
+                                column_of(table, table.key[i]).declared));
   }
   return fmt::format("({}) > ({})", qualified(table.key, qualifier), join(marks, ", "));
+}
+}  // namespace
+
+Result<std::string> after_key(const TableSchema& table, const std::string& qualifier,
+                              const Row& after, Cells& parameters) {
+  return after_marked(table, qualifier, after, [&](Cell cell) {
+    parameters.push_back(std::move(cell));
+    return fmt::format("${}", parameters.size());
+  });
+}
+
+Result<std::string> after_key_as_text(const TableSchema& table, const std::string& qualifier,
+                                      const Row& after) {
+  return after_marked(table, qualifier, after,
+                      [](const Cell& cell) { return cell ? quote_text(*cell) : "NULL"; });
 }
 
 std::unique_ptr<SnapshotReader> make_reader(std::shared_ptr<Sessions> sessions,

@@ -59,5 +59,8 @@ std::string key_array(const TableSchema& table, const std::string& of);
 // `("a", "b") > ($1::integer, $2::text)`; parameters are appended.
 Result<std::string> after_key(const TableSchema& table, const std::string& qualifier,
                               const Row& after, Cells& parameters);
+// The same for statements that take no parameters: each value is quoted.
+Result<std::string> after_key_as_text(const TableSchema& table, const std::string& qualifier,
+                                      const Row& after);
 
 }  // namespace whimbrel::postgresql

@@ -1,0 +1,282 @@
+"""Rows that pass from one server of PostgreSQL to another as they are: two versions, all kinds of types and keys.
+
+What is expected is asked of the servers with psycopg. Runs under tools/servers/python, with WHIMBREL naming the binary;
+with NAME... some of the tests.
+"""
+import contextlib
+import json
+import os
+import pathlib
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+
+import psycopg
+
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+sys.path.insert(0, str(ROOT / "test" / "support"))
+from servers import postgresql  # noqa: E402
+
+BINARY = os.environ.get("WHIMBREL", str(ROOT / "build" / "whimbrel"))
+PLAN = """
+whimbrel: 1
+migration: pass
+stores: {a: "%s", b: "%s"}
+tables:
+  - {from: a/public.things, to: b/public.things, create: %s, indexes: after%s}
+sync: capture
+backup: none
+"""
+TYPES = """
+CREATE TYPE mood AS ENUM ('calm', 'windy', 'a "quoted, \\ one');
+CREATE TYPE spot AS (x integer, label text);
+CREATE DOMAIN positive AS bigint CHECK (VALUE > 0);
+"""
+KINDS = {
+    "flag": ("boolean", "n % 3 = 0"),
+    "small": ("smallint", "(n % 60000) - 30000"),
+    "amount": ("numeric", "n * 1.000000000000000000001"),
+    "price": ("numeric(20,4)", "n / 7.0"),
+    "real": ("real", "n / 3.0"),
+    "double": ("double precision", "CASE n % 5 WHEN 0 THEN 'NaN' WHEN 1 THEN '-Infinity' ELSE n / 9.0 END"),
+    "word": ("text", r"CASE n % 6 WHEN 0 THEN '' WHEN 1 THEN E'a\tb\nc\\d\r' WHEN 2 THEN E'\\N' WHEN 3 THEN E'\\.' ELSE 'öß' || n END"),
+    "short": ("varchar(30)", "repeat('é', n % 30)"),
+    "padded": ("char(5)", "left(n::text, 3)"),
+    "bytes": ("bytea", r"decode(lpad(to_hex(n), 8, '0'), 'hex') || '\x00ff'"),
+    "own": ("uuid", "md5(n::text)::uuid"),
+    "born": ("date", "CASE WHEN n % 7 = 0 THEN 'infinity' ELSE date '1900-01-01' + n % 40000 END"),
+    "clock": ("time", "time '00:00' + n * interval '1 microsecond'"),
+    "zoned": ("timetz", "timetz '12:00+05:45' + n * interval '1 second'"),
+    "at": ("timestamptz", "timestamptz '4714-11-25 00:00:00+00 BC' + n * interval '1 day 1 microsecond'"),
+    "plain": ("timestamp", "timestamp '1999-12-31 23:59:59.999999' + n * interval '1 hour'"),
+    "span": ("interval", "n * interval '1 month -1 day 3.5 seconds'"),
+    "doc": ("jsonb", "jsonb_build_object('n', n, 'x', repeat('y', n % 50))"),
+    "raw": ("json", """('{"b": ' || n || ',  "a": [1, 1.0], "b": null}')::json"""),
+    "mark": ("xml", "('<a n=\"' || n || '\"/>')::xml"),
+    "net": ("inet", "'10.0.0.0/8'::inet + n"),
+    "bits": ("bit varying", "n::bit(17)::bit varying"),
+    "many": ("integer[]", "CASE WHEN n % 4 = 0 THEN '{}' ELSE ARRAY[[n, NULL], [2, 3]] END"),
+    "words": ("text[]", r"ARRAY['a,b', '\"', E'\\', NULL, '']"),
+    "room": ("int4range", "int4range(n, n + 5)"),
+    "money": ("money", "n::numeric::money"),
+    "feeling": ("mood", "(ARRAY['calm', 'windy', 'a \"quoted, \\ one'])[n % 3 + 1]::mood"),
+    "feelings": ("mood[]", "ARRAY['calm', NULL]::mood[]"),
+    "place": ("spot", "ROW(n, 'x,\"y')::spot"),
+    "more": ("positive", "n + 1"),
+    "search": ("tsvector", "to_tsvector('simple', 'word ' || n)"),
+}
+DIGEST = "SELECT t::text FROM things t ORDER BY t::text COLLATE \"C\""
+
+
+class Folder:
+    """A plan, and whimbrel with it."""
+
+    def __init__(self, a, b, create="like-source", more=""):
+        self.path = pathlib.Path(tempfile.mkdtemp(prefix="whimbrel-between-"))
+        (self.path / "plan.yaml").write_text(PLAN % (a, b, create, more))
+
+    def command(self, *words):
+        return [BINARY, words[0], str(self.path / "plan.yaml"), "--state", str(self.path / "state"), *words[1:]]
+
+    def run(self, *words, code=0):
+        done = subprocess.run(self.command(*words), stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=300)
+        assert done.returncode == code, "%s gave %d:\n%s%s" % (words, done.returncode, done.stdout[-3000:], done.stderr[-4000:])
+        return done.stdout + done.stderr
+
+    def chunks(self):
+        """What each chunk was: rows read and written."""
+        found = []
+        for line in self.run("report", "--json").splitlines():
+            for entry in json.loads(line).get("trail", []):
+                if entry["record"] == "ChunkCopied":
+                    found.append(entry["body"])
+        return found
+
+    def close(self):
+        shutil.rmtree(self.path, ignore_errors=True)
+
+
+@contextlib.contextmanager
+def two(old, new, more=""):
+    """An empty database on each server, each with a connection and its URL."""
+    with contextlib.ExitStack() as stack:
+        made = []
+        for server in (old, new):
+            name = "things_%s" % ("old" if server is old and not made else "new")
+            with psycopg.connect(server.url, autocommit=True) as db:
+                db.execute('DROP DATABASE IF EXISTS "%s" WITH (FORCE)' % name)
+                db.execute('CREATE DATABASE "%s" %s' % (name, more))
+            url = server.url.rsplit("/", 1)[0] + "/" + name
+            made.append((stack.enter_context(psycopg.connect(url, autocommit=True)), url))
+        yield made
+
+
+def fill(db, rows, kinds=None, key="id bigint PRIMARY KEY", value="n"):
+    kinds = KINDS if kinds is None else kinds
+    columns = "".join(', "%s" %s' % (name, declared) for name, (declared, _) in kinds.items())
+    values = "".join(", " + made for _, made in kinds.values())
+    db.execute("CREATE TABLE things (%s%s)" % (key, columns))
+    db.execute("INSERT INTO things SELECT %s%s FROM generate_series(1, %d) n" % (value, values, rows))
+    db.execute("ANALYZE things")
+
+
+def equal(a, b):
+    return a.execute(DIGEST).fetchall() == b.execute(DIGEST).fetchall()
+
+
+def every_type_passes_between_two_versions(old, new):
+    for kinds in (KINDS, {name: KINDS[name] for name in ("flag", "small", "word", "doc", "at", "price", "bytes")}):
+        with two(old, new) as ((a, url_a), (b, url_b)):
+            for db in (a, b):
+                db.execute(TYPES)
+            fill(a, 4000, kinds)
+            for name in kinds:
+                a.execute('UPDATE things SET "%s" = NULL WHERE id %% 11 = 0' % name)
+            folder = Folder(url_a, url_b)
+            folder.run("run", "--yes", "--until", "verify")
+            assert equal(a, b)
+            a.execute("DELETE FROM things WHERE id < 10; INSERT INTO things (id) VALUES (100001); UPDATE things SET word = 'new' WHERE id = 20")
+            assert "0 differ" in folder.run("verify")
+            folder.run("run", "--yes")
+            b.execute("UPDATE things SET word = E'on the\\tnew side' WHERE id = 30; DELETE FROM things WHERE id = 31")
+            folder.run("rollback", "--yes")
+            assert a.execute("SELECT word FROM things WHERE id IN (30, 31)").fetchall() == [("on the\tnew side",)]
+            folder.close()
+
+
+def each_row_that_differs_is_named(old, new):
+    """Also where many rows of one range differ, and where only the target has them."""
+    for pair in ((old, new), (old, old)):
+        with two(*pair) as ((a, url_a), (b, url_b)):
+            fill(a, 30000, {"word": ("text", "'w' || n")})
+            folder = Folder(url_a, url_b)
+            folder.run("run", "--yes", "--until", "verify")
+            b.execute("UPDATE things SET word = 'x' WHERE id BETWEEN 100 AND 599; DELETE FROM things WHERE id IN (7, 20000);"
+                      "INSERT INTO things VALUES (-5, 'stranger'), (40000, 'stranger')")
+            told = folder.run("verify", "--json", code=1)
+            assert '"differing":504' in told.replace(" ", ""), told[-2000:]
+            folder.run("verify", "--repair", "--yes")
+            assert equal(a, b)
+            b.execute("UPDATE things SET word = 'x' WHERE id % 3000 = 7")
+            named = json.loads(next(line for line in folder.run("verify", "--json", code=1).splitlines() if '"differences"' in line))
+            assert [(one["key"], one["what"]) for one in named["differences"]] == [(str(n), "word") for n in range(7, 30000, 3000)], named
+            folder.close()
+
+
+def all_that_differ_in_one_database_are_named_too(old, new):
+    with two(old, old) as ((a, url_a), _):
+        fill(a, 5000, {"word": ("text", "'w' || n")})
+        a.execute("CREATE TABLE others (LIKE things INCLUDING ALL)")
+        folder = Folder(url_a, url_a, create="exists")
+        plan = folder.path / "plan.yaml"
+        plan.write_text(plan.read_text().replace("b/public.things", "b/public.others"))
+        folder.run("run", "--yes", "--until", "verify")
+        a.execute("UPDATE others SET word = 'x' WHERE id BETWEEN 100 AND 599")
+        told = folder.run("verify", "--json", code=1)
+        assert '"differing":500' in told.replace(" ", ""), told[-2000:]
+        folder.close()
+
+
+def keys_of_texts_may_be_in_another_order(old, new):
+    key = 'id text COLLATE "%s" PRIMARY KEY'
+    value = "(ARRAY['', ' ', 'a', 'A', 'ä', 'B', '_', '-', '#'])[n % 9 + 1] || n"
+    with two(old, new) as ((a, url_a), (b, url_b)):
+        fill(a, 6000, {"word": ("text", "'w' || n")}, key % "und-x-icu", value)
+        b.execute("CREATE TABLE things (%s, word text)" % key % "C")
+        folder = Folder(url_a, url_b, create="exists")
+        folder.run("run", "--yes", "--until", "verify")
+        assert equal(a, b)
+        b.execute("UPDATE things SET word = 'x' WHERE id = 'ä4000' OR id = '#1007'; DELETE FROM things WHERE id = 'A2001'; INSERT INTO things VALUES ('zzz', 'stranger')")
+        changed = a.execute("SELECT count(*) FROM things WHERE id IN ('ä4000', '#1007', 'A2001')").fetchone()[0]
+        assert changed == 3, changed
+        told = folder.run("verify", "--json", code=1)
+        assert '"differing":%d' % (changed + 1) in told.replace(" ", ""), (changed, told[-2000:])
+        folder.close()
+
+
+def keys_of_several_columns_and_other_names(old, new):
+    with two(old, new) as ((a, url_a), (b, url_b)):
+        a.execute('CREATE TABLE things ("tenant id" integer, at timestamptz, word text, PRIMARY KEY (at, "tenant id"))')
+        a.execute("INSERT INTO things SELECT n % 7, timestamptz '2026-01-01' + n / 3 * interval '1 second', 'w' || n FROM generate_series(1, 5000) n ON CONFLICT DO NOTHING")
+        b.execute('CREATE TABLE things (word text, tenant bigint, "when" timestamptz, extra text DEFAULT \'mine\', PRIMARY KEY ("when", tenant))')
+        folder = Folder(url_a, url_b, create="exists", more=', columns: {tenant: "\\"tenant id\\"", when: at, word: word}')
+        plan = folder.path / "plan.yaml"
+        plan.write_text(plan.read_text().replace('"\\"tenant id\\""', "tenant id"))
+        folder.run("run", "--yes", "--until", "verify")
+        pairs = (a.execute('SELECT "tenant id", at, word FROM things ORDER BY 2, 1').fetchall(),
+                 b.execute('SELECT tenant, "when", word FROM things ORDER BY 2, 1').fetchall())
+        assert pairs[0] == pairs[1]
+        b.execute("UPDATE things SET word = 'x' WHERE tenant = 3 AND word = 'w3000'")
+        b.execute("UPDATE things SET extra = 'x'")
+        differ = b.execute("SELECT count(*) FROM things WHERE word = 'x'").fetchone()[0]
+        told = folder.run("verify", "--json", code=1 if differ else 0)
+        assert '"differing":%d' % differ in told.replace(" ", ""), told[-2000:]
+        folder.close()
+
+
+def what_is_there_already_is_no_obstacle(old, new):
+    """Killed while it copies, again and again: a chunk that came and was not journaled comes once more."""
+    with two(old, new) as ((a, url_a), (b, url_b)):
+        fill(a, 150000, {"word": ("text", "repeat(md5(n::text), 6)"), "own": ("uuid", "md5(n::text)::uuid")})
+        folder = Folder(url_a, url_b)
+        folder.run("run", "--yes", "--until", "prepare")
+        for wait_s in (0.15, 0.25, 0.2, 0.3):
+            running = subprocess.Popen(folder.command("run", "--yes", "--until", "copy"), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+            time.sleep(wait_s)
+            running.send_signal(signal.SIGKILL)
+            running.wait()
+        # And rows that came without a note of it.
+        at = b.execute("SELECT coalesce(max(id), 0) FROM things").fetchone()[0]
+        rest = a.execute("SELECT id, word, own FROM things WHERE id > %s ORDER BY id LIMIT 5", (at,)).fetchall()
+        with b.cursor() as cursor:
+            cursor.executemany("INSERT INTO things VALUES (%s, %s, %s)", rest)
+        folder.run("run", "--yes", "--until", "verify")
+        assert equal(a, b)
+        assert sum(chunk["read"] for chunk in folder.chunks()) == 150000
+        folder.close()
+
+
+def a_row_that_does_not_fit_is_named(old, new):
+    with two(old, new) as ((a, url_a), (b, url_b)):
+        fill(a, 3000, {"amount": ("bigint", "n")})
+        b.execute("CREATE TABLE things (id bigint PRIMARY KEY, amount integer CHECK (amount <> 1234))")
+        folder = Folder(url_a, url_b, create="exists")
+        told = folder.run("run", "--yes", code=3)
+        assert "copying the row 1234" in told and "check" in told, told
+        a.execute("UPDATE things SET amount = 5 WHERE id = 1234")
+        folder.run("rollback", "--yes")
+        folder.close()
+        folder = Folder(url_a, url_b, create="exists")
+        b.execute("TRUNCATE things")
+        folder.run("run", "--yes", "--until", "copy")
+        a.execute("UPDATE things SET amount = 5000000000 WHERE id = 77")
+        told = folder.run("run", "--yes", code=3)
+        assert "key 77" in told and "`amount`" in told, told
+        folder.close()
+
+
+TESTS = [every_type_passes_between_two_versions, each_row_that_differs_is_named, all_that_differ_in_one_database_are_named_too,
+         keys_of_texts_may_be_in_another_order, keys_of_several_columns_and_other_names, what_is_there_already_is_no_obstacle,
+         a_row_that_does_not_fit_is_named]
+
+
+def main():
+    wanted, failed = sys.argv[1:], 0
+    with postgresql() as old, postgresql(name="postgresql-18") as new:
+        for test in TESTS:
+            if wanted and test.__name__ not in wanted:
+                continue
+            try:
+                test(old, new)
+                print("ok     " + test.__name__, flush=True)
+            except Exception as error:  # the others go on
+                failed += 1
+                line = error.__traceback__.tb_next.tb_lineno
+                print("FAILED %s, line %d: %s: %s" % (test.__name__, line, type(error).__name__, error), flush=True)
+    sys.exit(1 if failed else 0)
+
+
+main()
