@@ -9,6 +9,7 @@ import os
 import pathlib
 import shutil
 import signal
+import sqlite3
 import subprocess
 import sys
 import tempfile
@@ -258,9 +259,54 @@ def a_row_that_does_not_fit_is_named(old, new):
         folder.close()
 
 
+def from_sqlite(url, declared, rows, key="INTEGER", more=""):
+    folder = Folder("sqlite:old.db", url, create="exists", more=more)
+    plan = folder.path / "plan.yaml"
+    plan.write_text(plan.read_text().replace("a/public.things", "a/things").replace("sqlite:old.db", "sqlite:%s/old.db" % folder.path))
+    lite = sqlite3.connect(folder.path / "old.db", isolation_level=None)
+    lite.execute("CREATE TABLE things (id %s PRIMARY KEY NOT NULL, value %s)" % (key, declared))
+    lite.executemany("INSERT INTO things VALUES (?, ?)", rows)
+    lite.close()
+    return folder
+
+
+def texts_become_what_the_server_reads_in_them(old, _):
+    """Numbers and moments of SQLite, as programs write them and as they do not: what is read here is what the server reads."""
+    days = ["2026-02-28", "2026-02-29", "0001-01-01", "9999-12-31", "0000-01-01", "2026-13-01", "2026-1-1", "20260101", "01/02/2026", "infinity", ""]
+    clocks = ["", "00:00:00", "23:59:59.999999", "10:00", "10:00:60", "24:00:00", "10:00:00.10", "10:00:00.1234567", "10:00:00.", "1:2:3"]
+    zones = ["", "Z", "+00", "+05:45", "-14:00", "+15", "+16:00", " UTC", "+0530", "z", "+05:60"]
+    texts = {day + (sep + clock if clock else "") + zone for day in days for clock in clocks for sep in " T" for zone in zones}
+    texts |= {clock + zone for clock in clocks for zone in zones}
+    for kind in ("date", "time", "timestamp", "timestamptz"):
+        with two(old, old) as (_, (b, url)):
+            b.execute("SET TimeZone = 'UTC'")
+            b.execute("CREATE FUNCTION pg_temp.reads(w text, kind text) RETURNS text LANGUAGE plpgsql AS "
+                      "$$ DECLARE said text; BEGIN EXECUTE format('SELECT %L::' || kind, w) INTO said; RETURN said; EXCEPTION WHEN others THEN RETURN NULL; END $$")
+            b.execute("CREATE TABLE things (id text PRIMARY KEY, value %s)" % kind)
+            folder = from_sqlite(url, "TEXT", [(text, text) for text in texts], key="TEXT", more=", on_error: reject")
+            folder.run("run", "--yes", "--until", "verify")
+            wanted = dict(b.execute("SELECT w, pg_temp.reads(w, %s) FROM unnest(%s::text[]) w", (kind, list(texts))).fetchall())
+            wanted = {text: said for text, said in wanted.items() if said is not None}
+            found = dict(b.execute("SELECT id, value::text FROM things").fetchall())
+            assert found == wanted, [(text, found.get(text), wanted.get(text)) for text in texts if found.get(text) != wanted.get(text)][:5]
+            assert len(wanted) > 10
+            folder.close()
+
+
+def numbers_of_sqlite_are_exact(old, _):
+    reals = [0.1, 79.19, -0.0, 1e20, 1e-7, 123456789.5, 1 / 3, 2.5, 1e300, 100.0, 0.07, -12.34]
+    with two(old, old) as (_, (b, url)):
+        b.execute("CREATE TABLE things (id bigint PRIMARY KEY, value numeric)")
+        folder = from_sqlite(url, "REAL", list(enumerate(reals)))
+        folder.run("run", "--yes", "--until", "verify")
+        found = [float(value) for (value,) in b.execute("SELECT value FROM things ORDER BY id").fetchall()]
+        assert found == reals, found
+        folder.close()
+
+
 TESTS = [every_type_passes_between_two_versions, each_row_that_differs_is_named, all_that_differ_in_one_database_are_named_too,
          keys_of_texts_may_be_in_another_order, keys_of_several_columns_and_other_names, what_is_there_already_is_no_obstacle,
-         a_row_that_does_not_fit_is_named]
+         a_row_that_does_not_fit_is_named, texts_become_what_the_server_reads_in_them, numbers_of_sqlite_are_exact]
 
 
 def main():

@@ -607,14 +607,32 @@ Result<Value> PostgresqlStore::settle(const ColumnSchema& column, Value value) c
   ASSIGN_OR_RETURN(std::optional<Value> known, settled(column, value));
   if (known) return *std::move(known);
   ASSIGN_OR_RETURN(const Cell cell, cell_of(value));
+  const std::string asked = column.declared + '\0' + cell.value_or("");
+  {
+    const std::lock_guard lock(settled_mutex_);
+    if (const auto it = settled_.find(asked); it != settled_.end()) return it->second;
+  }
   ASSIGN_OR_RETURN(const ConnectionPtr connection, sessions_->take());
   const auto rows =
       // As its output function says it: a cast of inet to text would add a mask.
       connection->query(fmt::format("SELECT format('%s', $1::text::{})", column.declared), {cell});
-  if (rows.ok()) return value_of(type_of(column.declared), rows.value().at(0).at(0));
+  if (rows.ok()) {
+    Value said = value_of(type_of(column.declared), rows.value().at(0).at(0));
+    remember_settled(asked, said);
+    return said;
+  }
   if (rows.error().code == ErrorCode::unavailable) return rows.error();
   return Error{ErrorCode::refused, fmt::format("`{}` is {} and cannot hold {}", column.name,
                                                column.declared, show(value))};
+}
+
+void PostgresqlStore::remember_settled(const std::string& asked, const Value& said) const {
+  constexpr std::size_t length_max = 200;
+  constexpr std::size_t known_max = 10'000;
+  if (asked.size() > length_max) return;
+  const std::lock_guard lock(settled_mutex_);
+  if (settled_.size() >= known_max) settled_.clear();
+  settled_.emplace(asked, said);
 }
 
 Status PostgresqlStore::create(const TableSchema& schema, bool with_indexes) {

@@ -11,6 +11,7 @@
 #include <memory>
 #include <mutex>
 #include <string>
+#include <unordered_map>
 
 #include "base/clock.h"
 #include "store/store.h"
@@ -136,6 +137,7 @@ class PostgresqlStore final : public Store,
   Status make_parsed(postgresql::Connection& connection, const std::string& ddl,
                      const postgresql::TableName& name);
   Status look_whether_it_swaps();
+  void remember_settled(const std::string& asked, const Value& said) const;
   Status settle_what_is_left() const;
 
   std::shared_ptr<postgresql::Sessions> sessions_;
@@ -148,6 +150,9 @@ class PostgresqlStore final : public Store,
   std::vector<std::pair<postgresql::TableName, std::string>> parsed_;  // what parse() has read
   postgresql::Promised promised_;                                      // what ddl_like() has said
   bool looked_whether_it_swaps_ = false;
+  // What the server has said of values that only it understands; many come again.
+  mutable std::mutex settled_mutex_;
+  mutable std::unordered_map<std::string, Value> settled_;
 };
 
 }  // namespace whimbrel

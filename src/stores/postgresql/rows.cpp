@@ -7,6 +7,7 @@
 #include <set>
 
 #include "base/text.h"
+#include "stores/postgresql/copying.h"
 #include "stores/postgresql/spellings.h"
 
 namespace whimbrel::postgresql {
@@ -210,8 +211,9 @@ class Writer final : public BatchWriter {
   using LastChanges = std::map<Row, Last, RowLess>;
   struct Batch {
     std::vector<Row> gone;
-    std::vector<Row> rows;  // of the written columns
-    std::vector<Row> keys;  // of these
+    std::vector<Row> rows;   // of the written columns
+    std::vector<Row> keys;   // of these
+    std::vector<Row> there;  // those of these keys that had a row
   };
 
   // What has to be done, with the rows locked that are there.
@@ -242,6 +244,7 @@ class Writer final : public BatchWriter {
         batch.rows.push_back(*change.row);
         batch.keys.push_back(keys[i]);
         if (is_made_anew) batch.gone.push_back(keys[i]);
+        if (before && !is_made_anew) batch.there.push_back(keys[i]);
       } else {
         ++applied.written;
         batch.gone.push_back(keys[i]);
@@ -272,24 +275,27 @@ class Writer final : public BatchWriter {
   Result<bool> put(Connection& connection, const std::string& place, const Batch& batch,
                    const LastChanges& last, Applied& applied) {
     if (batch.rows.empty()) return true;
-    ASSIGN_OR_RETURN(const Cells arrays, arrays_of(batch.rows, columns_.size()));
-    const bool may_move =
-        !table_.uniques.empty() || !table_.other_uniques.empty() || table_.has_checks;
-    if (may_move) TRY(connection.execute("SAVEPOINT whimbrel_put"));
+    TRY(connection.execute("SAVEPOINT whimbrel_put"));
     // All of them give way first: a value may move from one row to another, and a column that is
     // always given by the database is never updated.
     ASSIGN_OR_RETURN(const bool gives_way, can_give_way(connection, place));
-    if (gives_way) TRY(erase(connection, place, batch.keys));
-    Result<std::int64_t> put = connection.run(insert_sql(place, !gives_way), arrays);
+    if (gives_way) TRY(erase(connection, place, batch.there));
+    Status put = put_rows(connection, place, batch, gives_way);
+    // Somebody may have made one since we have looked.
+    if (gives_way && !put.ok() && is_taken(connection)) {
+      TRY(connection.execute("ROLLBACK TO SAVEPOINT whimbrel_put"));
+      TRY(erase(connection, place, batch.keys));
+      put = put_rows(connection, place, batch, gives_way);
+    }
     if (put.ok() && own_.has_to_be_looked_through) {
-      ASSIGN_OR_RETURN(applied.blocked_by, blockers(connection, place, batch, last, arrays));
+      ASSIGN_OR_RETURN(applied.blocked_by, blockers(connection, place, batch, last));
       return applied.blocked_by.empty();
     }
     if (put.ok()) return true;
     const std::string state = connection.sqlstate();
-    if (may_move && (state == "23505" || state == "23P01")) {  // unique, or an exclusion
+    if (is_taken(connection)) {
       TRY(connection.execute("ROLLBACK TO SAVEPOINT whimbrel_put"));
-      ASSIGN_OR_RETURN(applied.blocked_by, blockers(connection, place, batch, last, arrays));
+      ASSIGN_OR_RETURN(applied.blocked_by, blockers(connection, place, batch, last));
       if (!applied.blocked_by.empty()) return false;
     }
     Error error = std::move(put).error();
@@ -302,6 +308,37 @@ class Writer final : public BatchWriter {
     }
     return with_missing_right(std::move(error), connection, *sessions_)
         .within("writing " + table_.name);
+  }
+
+  // Whether a row holds what an index keeps apart.
+  static bool is_taken(const Connection& connection) {
+    return connection.sqlstate() == "23505" || connection.sqlstate() == "23P01";
+  }
+
+  Status put_rows(Connection& connection, const std::string& place, const Batch& batch,
+                  bool gives_way) {
+    if (gives_way) return copy_in(connection, place, batch.rows);
+    ASSIGN_OR_RETURN(const Cells arrays, arrays_of(batch.rows, columns_.size()));
+    const Result<std::int64_t> put = connection.run(upsert_sql(place), arrays);
+    return put.ok() ? Status() : Status(put.error());
+  }
+
+  Status copy_in(Connection& connection, const std::string& place, const std::vector<Row>& rows) {
+    ASSIGN_OR_RETURN(CopyIn in, CopyIn::begin(connection, fmt::format("COPY {} ({}) FROM STDIN",
+                                                                      place, name_list(columns_))));
+    std::string line;
+    for (const Row& row : rows) {
+      line.clear();
+      for (std::size_t i = 0; i < columns_.size(); ++i) {
+        ASSIGN_OR_RETURN(const Cell cell, cell_of(row[i]));
+        if (i > 0) line += '\t';
+        append_copied(line, cell);
+      }
+      line += '\n';
+      TRY(in.put(line));
+    }
+    const Result<std::int64_t> taken = in.end();
+    return taken.ok() ? Status() : Status(taken.error());
   }
 
   // Whether a row can be deleted and inserted again: nothing of it is lost, nothing goes with it.
@@ -355,8 +392,8 @@ class Writer final : public BatchWriter {
 
   // Rows that are not among the changes and hold what a row of these is to have.
   Result<std::vector<Row>> blockers(Connection& connection, const std::string& place,
-                                    const Batch& batch, const LastChanges& last,
-                                    const Cells& arrays) {
+                                    const Batch& batch, const LastChanges& last) {
+    ASSIGN_OR_RETURN(const Cells arrays, arrays_of(batch.rows, columns_.size()));
     std::vector<std::string> values;
     for (std::size_t i = 0; i < columns_.size(); ++i) {
       values.push_back(fmt::format("given.v{}::{} AS {}", i,
@@ -410,7 +447,7 @@ class Writer final : public BatchWriter {
     return std::vector<Row>(found.begin(), found.end());
   }
 
-  std::string insert_sql(const std::string& place, bool over_others) const {
+  std::string upsert_sql(const std::string& place) const {
     std::vector<std::string> values;
     std::vector<std::string> sets;
     for (std::size_t i = 0; i < columns_.size(); ++i) {
@@ -418,12 +455,10 @@ class Writer final : public BatchWriter {
       if (table_.is_key(columns_[i])) continue;
       sets.push_back(fmt::format("{0} = excluded.{0}", quote_name(columns_[i])));
     }
-    std::string sql =
-        fmt::format("INSERT INTO {} ({}) OVERRIDING SYSTEM VALUE SELECT {} FROM {}", place,
-                    name_list(columns_), join(values, ", "), given(columns_.size()));
-    if (!over_others) return sql;
-    return sql + fmt::format(" ON CONFLICT ({}) DO {}", name_list(table_.key),
-                             sets.empty() ? "NOTHING" : "UPDATE SET " + join(sets, ", "));
+    return fmt::format(
+        "INSERT INTO {} ({}) OVERRIDING SYSTEM VALUE SELECT {} FROM {} ON CONFLICT ({}) DO {}",
+        place, name_list(columns_), join(values, ", "), given(columns_.size()),
+        name_list(table_.key), sets.empty() ? "NOTHING" : "UPDATE SET " + join(sets, ", "));
   }
 
   std::shared_ptr<Sessions> sessions_;

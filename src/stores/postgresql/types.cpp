@@ -9,6 +9,7 @@
 #include <limits>
 
 #include "base/text.h"
+#include "stores/postgresql/times.h"
 
 namespace whimbrel::postgresql {
 
@@ -96,11 +97,16 @@ Result<std::optional<Value>> settled_numeric(const ColumnSchema& column, const T
     text = std::to_string(*number);
   } else if (const auto* decimal = value.get_if<Decimal>()) {
     text = decimal->text;
+  } else if (const auto* real = value.get_if<double>()) {
+    text = fmt::format("{}", *real);
   } else {
     return std::optional<Value>();
   }
   std::optional<Digits> digits = digits_of(text);
   if (!digits) return std::optional<Value>();  // NaN, an exponent
+  const bool is_rounded = value.kind() == Kind::real && type.precision >= 0 &&
+                          std::ssize(digits->fraction) > std::max(type.scale, 0);
+  if (is_rounded) return std::optional<Value>();
   if (type.precision >= 0) {
     const auto scale = static_cast<std::size_t>(std::max(type.scale, 0));
     while (digits->fraction.size() > scale && digits->fraction.back() == '0') {
@@ -442,6 +448,10 @@ Result<std::optional<Value>> settled(const ColumnSchema& column, const Value& va
     }
     default:
       break;
+  }
+  if (const auto* text = value.get_if<std::string>(); text != nullptr && type.length < 0) {
+    std::optional<std::string> moment = moment_of(type.is, *text);
+    if (moment) return std::optional(value_of(type, Cell(*std::move(moment))));
   }
   // Its own kind without a precision, as the server has written it.
   const bool is_own = value.kind() == kind_of(type) && type.length < 0 &&
