@@ -59,6 +59,8 @@ struct NameOfSetting {
   }
 };
 
+const std::string& first_of(const std::pair<std::string, std::size_t>& one) { return one.first; }
+
 class Binder {
  public:
   Binder(const PlanFile& plan, const Stores& stores, const std::optional<KnownColumns>& begun_with,
@@ -511,7 +513,7 @@ class Binder {
     RetypeSwitch swap{store, {}};
     for (RetypedTable& one : tables.value()) {
       swap.tables.push_back(one.source.name);
-      TRY(retyped_table(alias, store, std::move(one)));
+      TRY(retyped_table(alias, store, std::move(one), columns));
     }
     migration_.switches.push_back({"swap", std::move(swap)});
     return {};
@@ -539,9 +541,15 @@ class Binder {
       ddl_texts_ += map.value().text;
       same_texts_ += map.value().text;
     }
-    columns.push_back({entry.table.table, entry.column, entry.to, entry.normalises, listed});
+    const auto add = [&](const TableAddress& table, const std::string& column) {
+      columns.push_back({table.table, column, entry.to, entry.normalises, listed});
+      columns.back().made_by = entry.made_by;
+      columns.back().leads_back = entry.leads_back;
+      columns.back().reads = entry.column;
+    };
+    add(entry.table, entry.column);
     for (const RetypeEntry::Also& also : entry.also) {
-      columns.push_back({also.table.table, also.column, entry.to, entry.normalises, listed});
+      add(also.table, also.column);
       columns.back().refers_to = entry.table.table;
       columns.back().refers_to_column = entry.column;
       columns.back().may_dangle = entry.keeps_orphans;
@@ -568,12 +576,41 @@ class Binder {
     return diagnostics_.mistakes().size() == known;
   }
 
+  // What a retyped column is made of and leads back by; both empty where the store casts.
+  bool computed(const TableSchema& table, const std::string& column, const RetypedColumn& of,
+                ColumnExprs& forward, ColumnExprs& backward) {
+    if (of.made_by == nullptr) return false;
+    const bool is_its_own = of.column == column && of.reads == column;
+    for (const ExprPtr& expr : {of.made_by, of.leads_back}) {
+      if (expr == nullptr || is_its_own) continue;
+      for (const std::string& read : columns_of(*expr)) {
+        if (read == of.reads) continue;
+        diagnostics_.add(
+            plan_.retypes.front().at,
+            fmt::format("{}.{} gets its values the same way as {}, and that reads `{}`", table.name,
+                        column, of.reads, printable(read)),
+            "`using:` of a column that others refer to reads that column alone");
+      }
+    }
+    forward.emplace_back(column, reading(of.made_by, column, of.reads));
+    if (of.leads_back != nullptr) {
+      backward.emplace_back(column, reading(of.leads_back, column, of.reads));
+    }
+    return true;
+  }
+
   Status retyped_table(const std::string& alias, const std::shared_ptr<Store>& store,
-                       RetypedTable table) {
-    std::vector<std::pair<std::string, ExprPtr>> columns;
+                       RetypedTable table, const std::vector<RetypedColumn>& said) {
+    ColumnExprs columns;
+    ColumnExprs back;
     for (const ColumnSchema& column : table.source.columns) {
       const bool moves = !column.generated && table.target.column_index(column.name) >= 0;
-      if (moves) columns.emplace_back(column.name, make_expr(ColumnRef{column.name}));
+      const auto of = std::ranges::find(table.columns, column.name, first_of);
+      const bool is_computed = moves && of != table.columns.end() &&
+                               computed(table.source, column.name, said[of->second], columns, back);
+      if (moves && !is_computed) {
+        columns.emplace_back(column.name, make_expr(ColumnRef{column.name}));
+      }
     }
     Move move;
     move.index = static_cast<int>(migration_.moves.size());
@@ -588,7 +625,7 @@ class Binder {
     move.target = store;
     std::vector<Respelling> respelled = std::move(table.respelled);
     Result<Mapping> mapping =
-        make_mapping(std::move(table.source), std::move(table.target), columns);
+        make_mapping(std::move(table.source), std::move(table.target), columns, true, back);
     if (!mapping.ok()) {
       diagnostics_.add(plan_.retypes.front().at, mapping.error().message, mapping.error().hint);
       return {};

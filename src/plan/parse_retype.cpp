@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include "base/text.h"
+#include "plan/parse_value.h"
 
 namespace whimbrel {
 
@@ -48,6 +49,28 @@ void read_on_invalid(YamlReader& reader, const YAML::Node& said, RetypeEntry& en
                            "one of fail, normalise, or {map: FILE}");
 }
 
+void read_using(YamlReader& reader, const YAML::Node& node, RetypeEntry& entry) {
+  const YAML::Node made_by = YamlReader::child(node, "using");
+  const YAML::Node leads_back = YamlReader::child(node, "inverse");
+  if (made_by.IsDefined()) {
+    entry.made_by_at = YamlReader::place(made_by);
+    entry.made_by = parse_value(reader, made_by);
+  }
+  if (leads_back.IsDefined()) {
+    entry.leads_back_at = YamlReader::place(leads_back);
+    entry.leads_back = parse_value(reader, leads_back);
+  }
+  if (leads_back.IsDefined() && !made_by.IsDefined()) {
+    reader.diagnostics().add(entry.leads_back_at, "`inverse:` is the way back from `using:`",
+                             "say `using:` as well, or leave both out: a cast leads back itself");
+  }
+  if (made_by.IsDefined() && (entry.normalises || entry.map_file)) {
+    reader.diagnostics().add(entry.on_invalid_at,
+                             "`using:` says what each value becomes, and so does `on_invalid:`",
+                             "leave out one of them");
+  }
+}
+
 bool keeps_orphans(YamlReader& reader, const YAML::Node& node) {
   const YAML::Node said = YamlReader::child(node, "orphans");
   if (said.IsDefined() && !said.IsScalar()) {
@@ -59,10 +82,9 @@ bool keeps_orphans(YamlReader& reader, const YAML::Node& node) {
 
 std::optional<RetypeEntry> entry_of(YamlReader& reader, const YAML::Node& node,
                                     const ReadAddress& address) {
-  if (!reader.check_keys(
-          node, "`retype`",
-          {"table", "column", "to", "follow", "also", "on_invalid", "orphans", "method"},
-          {"using", "inverse"})) {
+  if (!reader.check_keys(node, "`retype`",
+                         {"table", "column", "to", "using", "inverse", "follow", "also",
+                          "on_invalid", "orphans", "method"})) {
     return std::nullopt;
   }
   RetypeEntry entry;
@@ -81,6 +103,7 @@ std::optional<RetypeEntry> entry_of(YamlReader& reader, const YAML::Node& node,
   entry.to = reader.text_at(node, "to").value_or("");
   reader.word_at(node, "follow", {"references"});
   read_on_invalid(reader, YamlReader::child(node, "on_invalid"), entry);
+  read_using(reader, node, entry);
   entry.keeps_orphans = keeps_orphans(reader, node);
   reader.word_at(node, "method", {"auto", "shadow_table"}, {"shadow_column", "rewrite"});
   const YAML::Node also = YamlReader::child(node, "also");

@@ -142,8 +142,12 @@ struct RetypeEntry {
   std::optional<std::string> map_file = {};  // `on_invalid: {map: FILE}`
   Place on_invalid_at;
   bool keeps_orphans = false;  // `orphans: keep`: of columns that refer without a foreign key
+  ExprPtr made_by;             // `using`; null: the store's own cast
+  ExprPtr leads_back;          // `inverse`; null: what follows from `using`
   Place at;
   Place column_at;
+  Place made_by_at;
+  Place leads_back_at;
 };
 struct RowSwitchEntry {
   TableAddress table;

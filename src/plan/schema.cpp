@@ -718,6 +718,8 @@ std::string plan_schema() {
         "table": {"$ref": "#/$defs/address", "description": "The table."},
         "column": {"type": "string", "description": "Its column."},
         "to": {"type": "string", "description": "The type it gets, as the database spells it."},
+        "using": {"$ref": "#/$defs/value", "description": "What becomes of a value, as under `columns`; without it the database casts. In it the column is called by its own name, also for those that refer to it."},
+        "inverse": {"$ref": "#/$defs/value", "description": "What leads back, as under `columns`, from the new column of the same name; without it what follows from `using`."},
         "follow": {
           "const": "references",
           "description": "Columns that refer to it by a foreign key get the same type.",

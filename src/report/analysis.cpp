@@ -623,8 +623,25 @@ class TableAnalysis {
       if (redact_) refusals.forget_examples();
       return std::nullopt;
     }
+    look_at_the_way_back(key, row, image.value());
     if (!redact_ && samples_.size() < 3) sample(row, image.value());
     return std::move(image).value();
+  }
+
+  // Of columns whose way back is only what the plan says it is.
+  void look_at_the_way_back(const Row& key, const Row& row, const Row& image) {
+    if (move_.mapping.given_back.empty()) return;
+    const Result<Row> back = source_of(move_.mapping, image, &row, move_.source->catalog());
+    for (const std::string& column : move_.mapping.given_back) {
+      const auto at = static_cast<std::size_t>(move_.mapping.source.column_index(column));
+      if (back.ok() && same(back.value()[at], row[at])) continue;
+      const std::string what =
+          back.ok() ? fmt::format("{} would come back as {}", show(row[at]), show(back.value()[at]))
+                    : back.error().message;
+      come_back_otherwise_.add(
+          key, Error{ErrorCode::refused, what, "", "", {"coming back to " + column}, ""});
+      if (redact_) come_back_otherwise_.forget_examples();
+    }
   }
 
   void sample(const Row& row, const Row& image) {
@@ -770,6 +787,9 @@ class TableAnalysis {
     const bool sets_aside = move_.on_error == OnError::reject;
     matter(!sets_aside, refusals, sets_aside ? "would be set aside" : "cannot be moved");
     matter(true, constraints_, "would not be taken by the target");
+    document_["come_back_otherwise_rows"] = come_back_otherwise_.rows;
+    document_["come_back_otherwise_reasons"] = tell("way back", come_back_otherwise_);
+    matter(false, come_back_otherwise_, "would come back otherwise after a rollback");
     matter(move_.orphans == Orphans::fail, orphans_, what_becomes_of(move_.orphans));
     if (constraints_.rows > 0) {
       refused_ = true;
@@ -859,6 +879,7 @@ class TableAnalysis {
   std::unique_ptr<Rehearsal> rehearsal_;
   std::vector<Reference> references_;
   Refusals constraints_;
+  Refusals come_back_otherwise_;
   Refusals orphans_;
   Refusals others_;
   Selection selection_;

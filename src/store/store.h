@@ -376,6 +376,11 @@ struct RetypedColumn {
   std::string refers_to = {};
   std::string refers_to_column = {};
   bool may_dangle = false;  // a value that is not found there stays as it is
+  // What becomes of a value and what leads back from it, both over a column that is called `reads`;
+  // null: the store's own cast, and what follows from the other.
+  ExprPtr made_by = nullptr;
+  ExprPtr leads_back = nullptr;
+  std::string reads = {};
 };
 // A table that is made anew beside the old one with other types, and takes its name at the switch.
 // Both keep the names they have here, for whoever asks the store, as long as it is under way.
@@ -383,6 +388,8 @@ struct RetypedTable {
   TableSchema source;
   TableSchema target;
   std::vector<Respelling> respelled;  // of its columns that were texts
+  // Its columns that get another type, and which of the plan's columns says how.
+  std::vector<std::pair<std::string, std::size_t>> columns;
 };
 
 // A store that can give columns another type while the application writes.

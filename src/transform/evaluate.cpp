@@ -310,6 +310,36 @@ std::optional<std::int64_t> parse_iso8601_ms(const std::string& text) {
   return ((static_cast<std::int64_t>(days) * 24 + h) * 60 + mi) * 60000 + s * 1000LL + ms;
 }
 
+// The same as ISO 8601 has it: a store with a type for moments shows `2026-11-20 20:15:03.25+00`,
+// and for one without a zone, which the plan takes for UTC, nothing behind it. Unset for what is
+// finer than a millisecond, or in another zone.
+std::optional<std::string> iso8601_of(std::string text, bool has_zone) {
+  constexpr std::size_t seconds_end = 19;
+  constexpr std::size_t milliseconds = 3;
+  if (has_zone) {
+    const std::size_t zone = text.find('+', std::min(seconds_end, text.size()));
+    if (zone == std::string::npos) return std::nullopt;
+    const std::string_view said = std::string_view(text).substr(zone);
+    if (said != "+00" && said != "+00:00") return std::nullopt;
+    text.resize(zone);
+  }
+  if (text.size() > seconds_end && text[seconds_end] == '.') {
+    while (text.size() < seconds_end + 1 + milliseconds) text += '0';
+    if (text.find_first_not_of('0', seconds_end + 1 + milliseconds) != std::string::npos) {
+      return std::nullopt;
+    }
+    text.resize(seconds_end + 1 + milliseconds);
+  }
+  return text + "Z";
+}
+
+std::optional<std::string> moment_text(const Value& value) {
+  if (const auto* text = value.get_if<std::string>()) return *text;
+  if (const auto* moment = value.get_if<TimestampTz>()) return iso8601_of(moment->text, true);
+  if (const auto* moment = value.get_if<Timestamp>()) return iso8601_of(moment->text, false);
+  return std::nullopt;
+}
+
 // A store may hold every number as a decimal.
 std::optional<std::int64_t> whole_number(const Value& value) {
   if (const auto* number = value.get_if<std::int64_t>()) return *number;
@@ -329,8 +359,8 @@ Result<Value> convert_time(const Value& value, const TimeConversion& node) {
   };
   std::int64_t ms = 0;
   if (node.from == TimeForm::iso8601) {
-    const auto* text = value.get_if<std::string>();
-    const auto parsed = text == nullptr ? std::nullopt : parse_iso8601_ms(*text);
+    const std::optional<std::string> text = moment_text(value);
+    const auto parsed = text ? parse_iso8601_ms(*text) : std::nullopt;
     if (!parsed) return lossy();
     ms = *parsed;
   } else {

@@ -46,14 +46,56 @@ void collect(const Expr& expr, std::vector<std::string>& names) {
   for (const ExprPtr& child : children_of(expr)) collect(*child, names);
 }
 
-Result<std::vector<ExprPtr>> resolve_all(const std::vector<ExprPtr>& all,
-                                         const TableSchema& schema) {
+// The same tree with something else for each column that it reads.
+template <class Column>
+Result<ExprPtr> rebuilt(const ExprPtr& expr, const Column& column);
+
+template <class Column>
+Result<std::vector<ExprPtr>> all_rebuilt(const std::vector<ExprPtr>& all, const Column& column) {
   std::vector<ExprPtr> out;
   for (const ExprPtr& one : all) {
-    ASSIGN_OR_RETURN(ExprPtr resolved, resolve(one, schema));
-    out.push_back(std::move(resolved));
+    ASSIGN_OR_RETURN(ExprPtr made, rebuilt(one, column));
+    out.push_back(std::move(made));
   }
   return out;
+}
+
+template <class Column>
+Result<ExprPtr> rebuilt(const ExprPtr& expr, const Column& column) {
+  using Out = Result<ExprPtr>;
+  return std::visit(Overload{
+                        [&](const ColumnRef& node) -> Out { return column(node); },
+                        [&](const Constant&) -> Out { return expr; },
+                        [&](Template node) -> Out {
+                          ASSIGN_OR_RETURN(node.parts, all_rebuilt(node.parts, column));
+                          return make_expr(std::move(node));
+                        },
+                        [&](JsonArray node) -> Out {
+                          ASSIGN_OR_RETURN(node.items, all_rebuilt(node.items, column));
+                          return make_expr(std::move(node));
+                        },
+                        [&](Coalesce node) -> Out {
+                          ASSIGN_OR_RETURN(node.of, all_rebuilt(node.of, column));
+                          return make_expr(std::move(node));
+                        },
+                        [&](JsonObject node) -> Out {
+                          for (auto& [name, field] : node.fields) {
+                            ASSIGN_OR_RETURN(field, rebuilt(field, column));
+                          }
+                          return make_expr(std::move(node));
+                        },
+                        [&](IfNull node) -> Out {
+                          ASSIGN_OR_RETURN(node.of, rebuilt(node.of, column));
+                          ASSIGN_OR_RETURN(node.otherwise, rebuilt(node.otherwise, column));
+                          ASSIGN_OR_RETURN(node.inputs, all_rebuilt(node.inputs, column));
+                          return make_expr(std::move(node));
+                        },
+                        [&](auto node) -> Out {
+                          ASSIGN_OR_RETURN(node.of, rebuilt(node.of, column));
+                          return make_expr(std::move(node));
+                        },
+                    },
+                    expr->node);
 }
 
 }  // namespace
@@ -65,49 +107,23 @@ std::vector<std::string> columns_of(const Expr& expr) {
 }
 
 Result<ExprPtr> resolve(const ExprPtr& expr, const TableSchema& schema) {
-  using Out = Result<ExprPtr>;
-  return std::visit(Overload{
-                        [&](ColumnRef node) -> Out {
-                          node.index = schema.column_index(node.column);
-                          if (node.index < 0) {
-                            return Error{
-                                ErrorCode::not_found,
-                                fmt::format("{} has no column `{}`", schema.name, node.column),
-                                did_you_mean(node.column, schema.column_names())};
-                          }
-                          return make_expr(std::move(node));
-                        },
-                        [&](const Constant&) -> Out { return expr; },
-                        [&](Template node) -> Out {
-                          ASSIGN_OR_RETURN(node.parts, resolve_all(node.parts, schema));
-                          return make_expr(std::move(node));
-                        },
-                        [&](JsonArray node) -> Out {
-                          ASSIGN_OR_RETURN(node.items, resolve_all(node.items, schema));
-                          return make_expr(std::move(node));
-                        },
-                        [&](Coalesce node) -> Out {
-                          ASSIGN_OR_RETURN(node.of, resolve_all(node.of, schema));
-                          return make_expr(std::move(node));
-                        },
-                        [&](JsonObject node) -> Out {
-                          for (auto& [name, field] : node.fields) {
-                            ASSIGN_OR_RETURN(field, resolve(field, schema));
-                          }
-                          return make_expr(std::move(node));
-                        },
-                        [&](IfNull node) -> Out {
-                          ASSIGN_OR_RETURN(node.of, resolve(node.of, schema));
-                          ASSIGN_OR_RETURN(node.otherwise, resolve(node.otherwise, schema));
-                          ASSIGN_OR_RETURN(node.inputs, resolve_all(node.inputs, schema));
-                          return make_expr(std::move(node));
-                        },
-                        [&](auto node) -> Out {
-                          ASSIGN_OR_RETURN(node.of, resolve(node.of, schema));
-                          return make_expr(std::move(node));
-                        },
-                    },
-                    expr->node);
+  return rebuilt(expr, [&](ColumnRef node) -> Result<ExprPtr> {
+    node.index = schema.column_index(node.column);
+    if (node.index < 0) {
+      return Error{ErrorCode::not_found,
+                   fmt::format("{} has no column `{}`", schema.name, node.column),
+                   did_you_mean(node.column, schema.column_names())};
+    }
+    return make_expr(std::move(node));
+  });
+}
+
+ExprPtr reading(const ExprPtr& expr, const std::string& column, const std::string& instead_of) {
+  return rebuilt(expr,
+                 [&](const ColumnRef& node) -> Result<ExprPtr> {
+                   return make_expr(node.column == instead_of ? ColumnRef{column} : node);
+                 })
+      .value();
 }
 
 std::string copied_column(const Expr& expr) {

@@ -131,6 +131,8 @@ ExprPtr make_expr(T node) {
 std::vector<std::string> columns_of(const Expr& expr);
 // The same tree with every column's index in `schema`; not_found names the first unknown one.
 Result<ExprPtr> resolve(const ExprPtr& expr, const TableSchema& schema);
+// The same tree, not resolved, where it reads `column` instead of another one.
+ExprPtr reading(const ExprPtr& expr, const std::string& column, const std::string& instead_of);
 // Whether the result is JSON, which two stores may write with different spaces and escapes.
 bool gives_json(const Expr& expr);
 // Whether the result can be null although no column it reads is, or because a nullable one is.

@@ -83,7 +83,8 @@ Status check_key(const Mapping& mapping) {
   return {};
 }
 
-void derive_backward(Mapping& mapping, const std::vector<ColumnRule>& forward) {
+void derive_backward(Mapping& mapping, const std::vector<ColumnRule>& forward,
+                     const ColumnExprs& back) {
   std::vector<Inverse> all;
   for (const ColumnRule& rule : forward) {
     for (Inverse& inverse : invert(rule.column, rule.expr, mapping.source, mapping.target))
@@ -101,6 +102,10 @@ void derive_backward(Mapping& mapping, const std::vector<ColumnRule>& forward) {
            (std::holds_alternative<ColumnRef>(inverse.expr->node) ? 1 : 0);
   };
   std::ranges::stable_sort(all, std::ranges::greater(), worth);
+  for (const auto& [column, expr] : back) {
+    all.insert(all.begin(), Inverse{column, expr, true, ""});
+    mapping.given_back.push_back(column);
+  }
   for (const ColumnSchema& column : mapping.source.columns) {
     if (column.generated) continue;
     const auto found = std::ranges::find(all, column.name, &Inverse::column);
@@ -161,9 +166,8 @@ std::vector<ColumnRule> key_rules(const std::vector<ColumnRule>& rules,
 
 }  // namespace
 
-Result<Mapping> make_mapping(TableSchema source, TableSchema target,
-                             const std::vector<std::pair<std::string, ExprPtr>>& columns,
-                             bool leads_back) {
+Result<Mapping> make_mapping(TableSchema source, TableSchema target, const ColumnExprs& columns,
+                             bool leads_back, const ColumnExprs& back) {
   Mapping mapping;
   mapping.source = std::move(source);
   mapping.target = std::move(target);
@@ -180,7 +184,8 @@ Result<Mapping> make_mapping(TableSchema source, TableSchema target,
     mapping.forward.push_back({name, index, std::move(resolved)});
   }
   mapping.key_goes_one_way = !leads_back;
-  if (!mapping.key_goes_one_way) derive_backward(mapping, mapping.forward);
+  for (const auto& [column, expr] : back) TRY(resolve(expr, mapping.target));
+  if (!mapping.key_goes_one_way) derive_backward(mapping, mapping.forward, back);
   TRY(check_key(mapping));
   mapping.key_is_joined = std::ranges::any_of(mapping.backward, [&](const ColumnRule& rule) {
     const auto* part = std::get_if<Between>(&rule.expr->node);

@@ -28,7 +28,10 @@ struct Mapping {
   std::vector<ColumnRule> backward;   // source columns that can be given back
   std::vector<Loss> losses;           // on the way back, by source column
   std::vector<std::string> new_only;  // target columns that the old shape cannot hold
-  bool key_is_copied = false;         // the target's key is the source's, column by column
+  // Source columns whose way back the plan gives itself: nobody has derived that it is the right
+  // one.
+  std::vector<std::string> given_back;
+  bool key_is_copied = false;  // the target's key is the source's, column by column
   // Nothing leads back from a key to the source's, as in a copy. Which row a row of the target
   // stands for is noted when it is made.
   bool key_goes_one_way = false;
@@ -47,10 +50,11 @@ struct Mapping {
 
 // Errors: not_found for an unknown column; refused where rows could not be told apart afterwards:
 // each key column of the target has to follow from the source's key, and lead back to it unless
-// `leads_back` is false: a copy asks for no way back.
-Result<Mapping> make_mapping(TableSchema source, TableSchema target,
-                             const std::vector<std::pair<std::string, ExprPtr>>& columns,
-                             bool leads_back = true);
+// `leads_back` is false: a copy asks for no way back. `back`: source columns whose way back is not
+// to be derived, over the target's columns.
+using ColumnExprs = std::vector<std::pair<std::string, ExprPtr>>;
+Result<Mapping> make_mapping(TableSchema source, TableSchema target, const ColumnExprs& columns,
+                             bool leads_back = true, const ColumnExprs& back = {});
 
 // The target row for a source row, in target column order; columns without a rule are null.
 // Before the target's types are applied.

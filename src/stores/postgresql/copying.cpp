@@ -1,5 +1,7 @@
 #include "stores/postgresql/copying.h"
 
+#include "stores/postgresql/types.h"
+
 namespace whimbrel::postgresql {
 
 namespace {
@@ -21,6 +23,31 @@ Result<std::int64_t> rows_of(Connection& connection, const std::string& sql) {
     }
   }
   return rows;
+}
+// `\N` for null.
+void append_cell(std::string& line, const Cell& cell) {
+  if (!cell) {
+    line += "\\N";
+    return;
+  }
+  for (const char c : *cell) {
+    switch (c) {
+      case '\\':
+        line += "\\\\";
+        break;
+      case '\n':
+        line += "\\n";
+        break;
+      case '\r':
+        line += "\\r";
+        break;
+      case '\t':
+        line += "\\t";
+        break;
+      default:
+        line += c;
+    }
+  }
 }
 }  // namespace
 
@@ -63,29 +90,14 @@ CopyIn::~CopyIn() {
   if (PQputCopyEnd(connection_->raw(), "given up") == 1) (void)rows_of(*connection_, sql_).ok();
 }
 
-void append_copied(std::string& line, const Cell& cell) {
-  if (!cell) {
-    line += "\\N";
-    return;
+Status append_copied(std::string& line, const Row& row) {
+  for (std::size_t i = 0; i < row.size(); ++i) {
+    ASSIGN_OR_RETURN(const Cell cell, cell_of(row[i]));
+    if (i > 0) line += '\t';
+    append_cell(line, cell);
   }
-  for (const char c : *cell) {
-    switch (c) {
-      case '\\':
-        line += "\\\\";
-        break;
-      case '\n':
-        line += "\\n";
-        break;
-      case '\r':
-        line += "\\r";
-        break;
-      case '\t':
-        line += "\\t";
-        break;
-      default:
-        line += c;
-    }
-  }
+  line += '\n';
+  return {};
 }
 
 }  // namespace whimbrel::postgresql

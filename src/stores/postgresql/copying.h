@@ -9,6 +9,7 @@
 #include <string_view>
 
 #include "stores/postgresql/connection.h"
+#include "value/value.h"
 
 namespace whimbrel::postgresql {
 
@@ -51,7 +52,7 @@ class CopyIn {
   std::string sql_;
 };
 
-// One value of the text format: `\N` for null.
-void append_copied(std::string& line, const Cell& cell);
+// A line of the text format.
+Status append_copied(std::string& line, const Row& row);
 
 }  // namespace whimbrel::postgresql

@@ -11,6 +11,7 @@
 #include "stores/postgresql/inside.h"
 #include "stores/postgresql/likeness.h"
 #include "stores/postgresql/notes.h"
+#include "stores/postgresql/rehearsal.h"
 #include "stores/postgresql/retype.h"
 #include "stores/postgresql/rows.h"
 #include "stores/postgresql/schema.h"
@@ -309,10 +310,6 @@ Result<std::string> PostgresqlStore::self_test(const Mapping& mapping, bool,
     }
   }
   return std::string("insert, delete");
-}
-
-Result<std::unique_ptr<Rehearsal>> PostgresqlStore::rehearse(const Mapping&) {
-  return std::unique_ptr<Rehearsal>();
 }
 
 namespace {
@@ -635,6 +632,23 @@ void PostgresqlStore::remember_settled(const std::string& asked, const Value& sa
   settled_.emplace(asked, said);
 }
 
+namespace {
+// Within the caller's transaction.
+Status make_table(Connection& connection, const TableSchema& schema, bool with_indexes) {
+  const TableName name = split_name(schema.name);
+  if (!name.schema.empty()) {
+    TRY(connection.execute("SET LOCAL search_path = " + quote_name(name.schema) + ", pg_catalog"));
+  } else {
+    TRY(connection.query("SELECT set_config('search_path', $1, true)", {connection.search_path()}));
+  }
+  TRY(connection.execute(schema.create_ddl));
+  if (!schema.key_index_ddl.empty()) TRY(connection.execute(schema.key_index_ddl));
+  if (!with_indexes) return {};
+  for (const std::string& ddl : schema.index_ddl) TRY(connection.execute(ddl));
+  return {};
+}
+}  // namespace
+
 Status PostgresqlStore::create(const TableSchema& schema, bool with_indexes) {
   if (!schema.reference_ddl.empty() && !sessions_->may_write_as_replica()) {
     return Error{ErrorCode::refused,
@@ -648,21 +662,30 @@ Status PostgresqlStore::create(const TableSchema& schema, bool with_indexes) {
     if (there.ok()) return {};
     if (there.error().code != ErrorCode::not_found) return there.error();
     ASSIGN_OR_RETURN(Transaction transaction, Transaction::begin(connection));
-    const TableName name = split_name(schema.name);
-    if (!name.schema.empty()) {
-      TRY(connection.execute("SET LOCAL search_path = " + quote_name(name.schema) +
-                             ", pg_catalog"));
-    } else {
-      TRY(connection.query("SELECT set_config('search_path', $1, true)",
-                           {connection.search_path()}));
-    }
-    TRY(connection.execute(schema.create_ddl));
-    if (!schema.key_index_ddl.empty()) TRY(connection.execute(schema.key_index_ddl));
-    if (with_indexes) {
-      for (const std::string& ddl : schema.index_ddl) TRY(connection.execute(ddl));
-    }
+    TRY(make_table(connection, schema, with_indexes));
     return transaction.commit();
   });
+}
+
+// The table's own text says it, or, where it is to be made, a table that is made and taken back.
+Result<std::unique_ptr<Rehearsal>> PostgresqlStore::rehearse(const Mapping& mapping) {
+  ASSIGN_OR_RETURN(auto connection, sessions_->open());
+  TRY(connection->patience(Milliseconds(0), sessions_->settings().lock_timeout));
+  Demands demands;
+  {
+    ASSIGN_OR_RETURN(const Transaction transaction, Transaction::begin(*connection));
+    Result<Place> place = place_of(*connection, mapping.target.name);
+    if (!place.ok()) {
+      if (place.error().code != ErrorCode::not_found) return place.error();
+      if (!make_table(*connection, mapping.target, true).ok()) return std::unique_ptr<Rehearsal>();
+      TRY(connection->execute("SET LOCAL search_path = pg_catalog"));
+      place = place_of(*connection, mapping.target.name);
+      if (!place.ok()) return place.error();
+    }
+    ASSIGN_OR_RETURN(demands, demands_of(*connection, place.value().sql(), mapping));
+  }
+  if (!demands.has_checks && demands.unique_ddl.empty()) return std::unique_ptr<Rehearsal>();
+  return make_rehearsal(std::move(connection), demands, mapping);
 }
 
 Status PostgresqlStore::create_index(const std::string& ddl) {

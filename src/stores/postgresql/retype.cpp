@@ -4,10 +4,12 @@
 
 #include <algorithm>
 #include <map>
+#include <regex>
 #include <set>
 
 #include "base/text.h"
 #include "stores/postgresql/names.h"
+#include "stores/postgresql/rows.h"
 #include "stores/postgresql/schema.h"
 #include "stores/postgresql/spellings.h"
 #include "stores/postgresql/types.h"
@@ -251,6 +253,7 @@ Respelling respelling(Sessions& sessions, const std::string& column, const Retyp
 // A text that becomes something else has to be found again by what it has become.
 Result<bool> is_respelled(const RetypedColumn& of, const std::string& whole,
                           const std::string& from, const std::string& to) {
+  if (of.made_by != nullptr) return false;
   const Type source = type_of(from);
   const bool is_text = source.is == TypeClass::text || source.is == TypeClass::varchar ||
                        source.is == TypeClass::bpchar;
@@ -268,6 +271,53 @@ Result<bool> is_respelled(const RetypedColumn& of, const std::string& whole,
                  "`on_invalid: {map: FILE}` says what texts become"};
   }
   return is_text && (is_uuid || of.listed != nullptr);
+}
+
+// A default that is one value becomes what that value becomes. What is computed for each row stays
+// a matter of people.
+Result<std::string> default_made_by(Connection& connection, const TableSchema& table,
+                                    const ColumnSchema& column, const RetypedColumn& of,
+                                    const std::string& type) {
+  const Error no_value{
+      ErrorCode::refused,
+      fmt::format("the default of {}.{} is {}, and `using:` says nothing of it", table.name,
+                  column.name, printable(column.default_sql)),
+      "ALTER TABLE … ALTER COLUMN … DROP DEFAULT before, and give it another one at the end"};
+  static const std::regex one_value(
+      R"((NULL|true|false|\(?-?[0-9.]+\)?|'([^']|'')*')(::[A-Za-z0-9_ ."(),\[\]]+)?)");
+  if (!std::regex_match(column.default_sql, one_value)) return no_value;
+  ASSIGN_OR_RETURN(
+      const auto said,
+      connection.query(fmt::format("SELECT ({})::{}::text", column.default_sql, column.declared)));
+  Row row(table.columns.size());
+  row[static_cast<std::size_t>(table.column_index(column.name))] =
+      value_of(type_of(column.declared), said.at(0).at(0));
+  ASSIGN_OR_RETURN(const ExprPtr made_by,
+                   resolve(reading(of.made_by, column.name, of.reads), table));
+  const Result<Value> made = evaluate(*made_by, row);
+  if (!made.ok()) return no_value;
+  ASSIGN_OR_RETURN(const Cell cell, cell_of(made.value()));
+  return (cell ? quote_text(*cell) : "NULL") + "::" + type;
+}
+
+// The statement that gives the empty new table's column its type.
+Result<std::string> type_change(Connection& connection, const TableSchema& table,
+                                const std::string& sql, const ColumnSchema& column,
+                                const RetypedColumn& of, const std::string& type) {
+  const std::string name = quote_name(column.name);
+  const bool is_cast = of.made_by == nullptr;
+  std::string before;
+  std::string after;
+  if (!column.default_sql.empty()) {
+    before = fmt::format("ALTER COLUMN {} DROP DEFAULT, ", name);
+    std::string made = fmt::format("({})::{}", column.default_sql, type);
+    if (!is_cast) {
+      ASSIGN_OR_RETURN(made, default_made_by(connection, table, column, of, type));
+    }
+    after = fmt::format(", ALTER COLUMN {} SET DEFAULT {}", name, made);
+  }
+  return fmt::format("ALTER TABLE {} {}ALTER COLUMN {} TYPE {} USING {}::{}{};\n", sql, before,
+                     name, type, is_cast ? name : "NULL", type, after);
 }
 
 // Without a foreign key nobody has seen to it that the column refers to something.
@@ -362,26 +412,23 @@ Result<RetypedTable> retyped_table(Connection& connection, Sessions& sessions,
     if (is_spelled) {
       const bool is_its_own = it->second.said == it->second.from;
       made.respelled.push_back(respelling(sessions, column.name, of, is_its_own));
-      books.insert(books.end(), {column.name, own_book(of)});
     }
-    if (column.declared.starts_with("timestamp") && name_of_type.starts_with("timestamp") &&
+    made.columns.emplace_back(column.name, it->second.from);
+    books.insert(books.end(), {column.name, own_book(of)});
+    if (of.made_by == nullptr && column.declared.starts_with("timestamp") &&
+        name_of_type.starts_with("timestamp") &&
         (column.declared.find("without") == std::string::npos) !=
             (name_of_type.find("without") == std::string::npos)) {
       return Error{ErrorCode::refused,
                    fmt::format("{}.{}: nothing says which time zone is meant", made.source.name,
                                column.name),
-                   "between times with and without a zone this release does not convert"};
+                   "say what a value becomes: `using: {time: …}`"};
     }
-    const std::string quoted_column = quote_name(column.name);
-    const bool keeps_default = !column.default_sql.empty();
-    ddl += fmt::format("ALTER TABLE {} {}ALTER COLUMN {} TYPE {} USING {}::{}{};\n", sql,
-                       keeps_default ? "ALTER COLUMN " + quoted_column + " DROP DEFAULT, " : "",
-                       quoted_column, name_of_type, quoted_column, name_of_type,
-                       keeps_default ? fmt::format(", ALTER COLUMN {} SET DEFAULT ({})::{}",
-                                                   quoted_column, column.default_sql, name_of_type)
-                                     : "");
+    ASSIGN_OR_RETURN(const std::string change,
+                     type_change(connection, made.source, sql, column, of, name_of_type));
+    ddl += change;
     if (column.declared == "integer" && name_of_type == "bigint") {
-      ddl += no_integer_end(sql, quoted_column);
+      ddl += no_integer_end(sql, quote_name(column.name));
     }
     column.declared = name_of_type;
     column.holds = kind_of(type_of(column.declared));
@@ -418,7 +465,13 @@ Result<std::vector<RetypedTable>> begun_tables(Connection& connection, Sessions&
     const Cells books = cells_of(*row[2]);
     for (std::size_t i = 0; i + 1 < books.size(); i += 2) {
       const auto of = std::ranges::find(columns, *books[i + 1], own_book);
-      if (of != columns.end()) one.respelled.push_back(respelling(sessions, *books[i], *of, false));
+      if (of == columns.end()) continue;
+      const std::string& name = *books[i];
+      one.columns.emplace_back(name, static_cast<std::size_t>(of - columns.begin()));
+      ASSIGN_OR_RETURN(const bool is_spelled, is_respelled(*of, one.source.name + "." + name,
+                                                           column_of(one.source, name).declared,
+                                                           column_of(one.target, name).declared));
+      if (is_spelled) one.respelled.push_back(respelling(sessions, name, *of, false));
     }
     all.push_back(std::move(one));
   }

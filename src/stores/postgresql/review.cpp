@@ -177,6 +177,26 @@ Status review_bodies(Connection& connection, const std::string& table, const std
   return {};
 }
 
+// A check, a default or an index may mean nothing to the other type. Made and taken back at once.
+Status review_making(Connection& connection, const TableSchema& target,
+                     std::vector<Finding>& findings) {
+  const Result<Place> there = place_of(connection, target.name);
+  if (there.ok()) return {};  // it is under way
+  if (there.error().code != ErrorCode::not_found) return there.error();
+  ASSIGN_OR_RETURN(const Transaction transaction, Transaction::begin(connection));
+  Status made = connection.execute(target.create_ddl);
+  for (const std::string& ddl : target.index_ddl) {
+    if (made.ok()) made = connection.execute(ddl);
+  }
+  if (made.ok()) return {};
+  if (made.error().code == ErrorCode::unavailable) return made;
+  findings.push_back(
+      {Finding::Weight::refusal, "cannot_be_made",
+       "the table with the other types cannot be made: " + made.error().message,
+       "drop the check, default or index that does not fit, and make it anew at the end"});
+  return {};
+}
+
 // What the whole database has that our schemas would meet.
 Status review_database(Connection& connection, const std::string& table,
                        std::vector<Finding>& findings) {
@@ -259,6 +279,7 @@ Result<std::vector<Finding>> PostgresqlStore::review(const Mapping& mapping, boo
   }
   if (is_new_table(mapping.target.name)) {
     TRY(review_bodies(*connection, mapping.source.name, place.value().oid, findings));
+    TRY(review_making(*connection, mapping.target, findings));
   }
   ASSIGN_OR_RETURN(const auto old,
                    connection->query(

@@ -329,12 +329,7 @@ class Writer final : public BatchWriter {
     std::string line;
     for (const Row& row : rows) {
       line.clear();
-      for (std::size_t i = 0; i < columns_.size(); ++i) {
-        ASSIGN_OR_RETURN(const Cell cell, cell_of(row[i]));
-        if (i > 0) line += '\t';
-        append_copied(line, cell);
-      }
-      line += '\n';
+      TRY(append_copied(line, row));
       TRY(in.put(line));
     }
     const Result<std::int64_t> taken = in.end();

@@ -1,0 +1,233 @@
+"""Columns get another type by what the plan says of a value: `using:` and `inverse:`, on a real PostgreSQL.
+
+Every look is psycopg's. Runs under tools/servers/python, with WHIMBREL naming the binary; with NAME... some of the tests.
+"""
+
+import pathlib
+import sys
+import threading
+import time
+import traceback
+
+import psycopg
+
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "support"))
+from retyped import World, Working, differences  # noqa: E402
+from servers import postgresql  # noqa: E402
+
+ORDERS = """
+CREATE TABLE orders (id serial PRIMARY KEY, status varchar(10) NOT NULL DEFAULT 'open', n integer NOT NULL DEFAULT 0);
+CREATE INDEX orders_status ON orders (status, n);
+INSERT INTO orders (status, n) SELECT (ARRAY['open', 'closed', 'lost'])[i % 3 + 1], i FROM generate_series(1, 4000) i;
+"""
+PLAN = """
+whimbrel: 1
+migration: words
+stores: {app: "${DATABASE_URL}"}
+retype:
+  - %s
+sync: capture
+cutover: {max_hold: 800ms}
+"""
+WORDS = "{map: status, values: {open: 0, closed: 1, lost: 2}}"
+
+
+def entry(table, column, to, more=""):
+    return PLAN % ("{table: app/public.%s, column: %s, to: %s%s}" % (table, column, to, more))
+
+
+class Clerk(Working):
+    """Writes orders, in the type that the column has just now."""
+
+    def __init__(self, world):
+        self.world, self.stop, self.errors, self.written = world, threading.Event(), [], 0
+        self.threads = [threading.Thread(target=self.work)]
+
+    def work(self):
+        words = ["open", "closed", "lost"]
+        with psycopg.connect(self.world.url, autocommit=True, prepare_threshold=None) as connection:
+            while not self.stop.is_set():
+                n = self.written
+                status, known = words[n % 3], 1 + n * 7 % 4000
+                for statement in ("INSERT INTO orders (status, n) VALUES ('%s', %d)", "UPDATE orders SET status = '%s', n = n + %d %% 2 WHERE id = " + str(known)):
+                    for value in (status, str(n % 3)):  # one of the two is of the type that it has
+                        try:
+                            connection.execute(statement % (value, n))
+                            break
+                        except psycopg.errors.InvalidTextRepresentation:
+                            continue
+                        except psycopg.errors.CheckViolation:
+                            continue
+                        except psycopg.Error as error:
+                            self.errors.append(str(error).splitlines()[0])
+                self.written += 1
+                time.sleep(0.002)
+
+
+def words_become_numbers_and_words_again(server):
+    world = World(server, ORDERS + "ALTER TABLE orders ADD CONSTRAINT long CHECK (length(status::text) > 0);", entry("orders", "status", "smallint", ", using: " + WORDS))
+    before = world.objects()
+    texts = world.sql("SELECT id, status FROM orders ORDER BY id")
+    world.run("run", "--yes")
+    assert world.type_of("orders", "status") == "smallint"
+    assert world.sql("SELECT id, status FROM orders ORDER BY id") == [(one, ["open", "closed", "lost"].index(word)) for one, word in texts]
+    assert world.one("INSERT INTO orders DEFAULT VALUES RETURNING status") == 0
+    world.sql("UPDATE orders SET status = 2 WHERE id = 5; INSERT INTO orders (status) VALUES (1); DELETE FROM orders WHERE id = 6")
+    assert "0 differ" in world.run("verify")
+    world.run("rollback", "--yes")
+    wanted = dict(texts)
+    wanted.update({5: "lost", 4001: "open", 4002: "closed"})
+    del wanted[6]
+    assert dict(world.sql("SELECT id, status FROM orders")) == wanted
+    assert differences(before, world.objects()) == []
+    world.nothing_is_left()
+    world.run("run", "--yes")
+    world.run("finish", "--yes", "--no-backup")
+    assert world.type_of("orders", "status") == "smallint"
+    world.nothing_is_left()
+
+
+def nothing_is_lost_beside_a_clerk(server):
+    world = World(server, ORDERS, entry("orders", "status", "smallint", ", using: " + WORDS))
+    with Clerk(world) as clerk:
+        time.sleep(0.3)
+        world.run("run", "--yes")
+        time.sleep(0.4)
+        assert "0 differ" in world.run("verify")
+        world.run("rollback", "--yes")
+        time.sleep(0.3)
+    assert not clerk.errors, clerk.errors[:3]
+    # A number that the clerk wrote as a text to the old table is no word: it writes words first.
+    assert world.one("SELECT count(*) FROM orders WHERE status NOT IN ('open', 'closed', 'lost')") == 0
+    assert world.one("SELECT count(*) FROM orders") == 4000 + clerk.written
+    world.nothing_is_left()
+
+
+CODES = """
+CREATE TABLE codes (code varchar(20) PRIMARY KEY, word text);
+CREATE TABLE items (id bigint PRIMARY KEY, code_of varchar(20) REFERENCES codes ON UPDATE CASCADE, loose varchar(20));
+INSERT INTO codes SELECT 'C-' || i, 'w' || i FROM generate_series(1, 500) i;
+INSERT INTO items SELECT i, CASE WHEN i % 9 > 0 THEN 'C-' || (1 + i % 500) END, 'C-' || (1 + i % 500) FROM generate_series(1, 2000) i;
+"""
+CUT = ', using: {cast: {split: code, by: "-", part: 2}, to: integer}, inverse: "C-{code}", also: [app/public.items.loose]'
+
+
+def keys_and_what_refers_to_them_get_it_the_same_way(server):
+    world = World(server, CODES, entry("codes", "code", "integer", CUT))
+    before = world.objects()
+    rows = world.sql("SELECT * FROM items ORDER BY id")
+    assert "come back otherwise" not in world.run("analyze")
+    world.run("run", "--yes")
+    assert [world.type_of(*one) for one in (("codes", "code"), ("items", "code_of"), ("items", "loose"))] == ["integer"] * 3
+    assert world.one("SELECT count(*) FROM items i JOIN codes c ON c.code = i.code_of AND c.word = 'w' || c.code") == world.one("SELECT count(code_of) FROM items")
+    world.sql("INSERT INTO codes VALUES (9001, 'new'); INSERT INTO items VALUES (9001, 9001, 9001); UPDATE items SET code_of = 9001 WHERE id = 1; UPDATE codes SET code = 9002 WHERE code = 2")
+    world.run("verify")
+    world.run("rollback", "--yes")
+    assert world.sql("SELECT * FROM items WHERE id = 9001") == [(9001, "C-9001", "C-9001")]
+    assert world.sql("SELECT code_of FROM items WHERE id = 1") == [("C-9001",)]
+    assert world.one("SELECT count(*) FROM items WHERE code_of = 'C-9002'") == sum(row[1] == "C-2" for row in rows if row[0] != 1)
+    same = [row for row in rows if row[0] != 1 and row[1] != "C-2"]
+    assert [row for row in world.sql("SELECT * FROM items ORDER BY id") if row in same] == same
+    assert differences(before, world.objects()) == []
+    world.nothing_is_left()
+
+
+def what_would_not_come_back_is_told_before(server):
+    world = World(server, "CREATE TABLE things (id integer PRIMARY KEY, word text); INSERT INTO things SELECT i, CASE WHEN i % 10 = 0 THEN 'Big' ELSE 'w' || i END FROM generate_series(1, 100) i",
+                  entry("things", "word", "varchar(20)", ', using: "{word|lower}", inverse: word'))
+    told = world.run("analyze")
+    assert "10 rows would come back otherwise" in told and "'Big' would come back as 'big'" in told, told
+    world.run("run", "--yes")
+    world.run("rollback", "--yes")
+    assert world.one("SELECT count(*) FROM things WHERE word = 'Big'") == 10  # nobody has changed them since
+    world.nothing_is_left()
+
+
+def what_is_made_with_the_type_is_looked_at_before(server):
+    world = World(server, ORDERS + "ALTER TABLE orders ADD CONSTRAINT known CHECK (status IN ('open', 'closed', 'lost')); CREATE INDEX lowered ON orders (status varchar_pattern_ops)",
+                  entry("orders", "status", "smallint", ", using: " + WORDS))
+    told = world.run("analyze", code=3)
+    assert 'cannot be made: operator class "varchar_pattern_ops" does not accept data type smallint' in told, told
+    world.sql("DROP INDEX lowered")
+    told = world.run("run", "--yes", code=3)
+    assert "4,000 rows would not be taken by the target" in told and 'violates check constraint "known"' in told, told
+    world.nothing_is_left()
+    world.sql("ALTER TABLE orders DROP CONSTRAINT known; UPDATE orders SET status = 'Closed' WHERE n = 4; CREATE UNIQUE INDEX apart ON orders (status) WHERE n = 1 OR n = 4")
+    world.plan.write_text(entry("orders", "status", "smallint", ", using: {map: status, values: {open: 0, closed: 1, Closed: 1, lost: 2}}"))
+    told = world.run("analyze", code=3)
+    assert "1 row would not be taken by the target" in told and '"apart"' in told, told
+    world.plan.write_text(entry("orders", "status", "smallint", ", using: " + WORDS))
+    world.sql("DROP INDEX apart; UPDATE orders SET status = 'closed' WHERE n = 4; ALTER TABLE orders ALTER COLUMN status SET DEFAULT lower('OPEN')")
+    told = world.run("check", code=2)
+    assert "the default of public.orders.status is lower('OPEN'::text)" in told and "DROP DEFAULT" in told, told
+    world.sql("ALTER TABLE orders ALTER COLUMN status SET DEFAULT 'gone'")
+    assert "the default of public.orders.status is 'gone'" in world.run("check", code=2)
+    world.sql("ALTER TABLE orders ALTER COLUMN status DROP DEFAULT; INSERT INTO orders (status) VALUES ('odd')")
+    told = world.run("run", "--yes", code=3)
+    assert "'odd'" in told, told
+    world.nothing_is_left()
+
+
+def a_word_that_comes_meanwhile_stops_it_by_name(server):
+    world = World(server, ORDERS, entry("orders", "status", "smallint", ", using: " + WORDS))
+    world.run("run", "--yes", "--until", "copy")
+    world.sql("UPDATE orders SET status = 'odd' WHERE id = 77")
+    told = world.run("run", "--yes", code=3)
+    assert "key 77" in told and "'odd'" in told, told
+    world.sql("UPDATE orders SET status = 'open' WHERE id = 77")
+    world.run("run", "--yes")
+    world.sql("UPDATE orders SET status = 9 WHERE id = 78")
+    world.run("rollback", "--yes")
+    assert world.one("SELECT status FROM orders WHERE id = 78") == "9"
+    world.nothing_is_left()
+
+
+def times_may_be_said_in_another_way(server):
+    world = World(server, "CREATE TABLE things (id integer PRIMARY KEY, at bigint, seen timestamp); INSERT INTO things SELECT i, 1700000000 + i, timestamp '2026-01-01' + i * interval '1 hour' FROM generate_series(1, 300) i",
+                  entry("things", "at", "timestamptz", ", using: {time: at, from: epoch_s, as: iso8601}"))
+    world.run("run", "--yes")
+    assert world.one("SELECT count(*) FROM things WHERE at = to_timestamp(1700000000 + id)") == 300
+    world.sql("UPDATE things SET at = '2030-01-01T00:00:00Z' WHERE id = 1")
+    world.run("rollback", "--yes")
+    assert world.sql("SELECT id, at FROM things WHERE at IS DISTINCT FROM CASE WHEN id = 1 THEN 1893456000 ELSE 1700000000 + id END") == []
+    world.nothing_is_left()
+    world.plan.write_text(entry("things", "seen", "timestamptz"))
+    assert "which time zone is meant" in world.run("check", code=2)
+
+
+def what_cannot_be_meant_is_refused(server):
+    world = World(server, CODES, entry("codes", "code", "integer", ', using: {cast: word, to: integer}'))
+    told = world.run("check", code=2)
+    assert "reads `word`" in told or "key" in told, told
+    for more, wanted in ((", inverse: code", "is the way back from `using:`"), (", using: code, on_invalid: normalise", "so does `on_invalid:`"),
+                         (", using: nothing", "no column `nothing`"), (", using: {cast: code}", "plan.yaml"), (', using: "C{code}", inverse: other', "no column `other`")):
+        world.plan.write_text(entry("codes", "code", "integer", more))
+        told = world.run("check", code=2)
+        assert wanted in told, (more, told)
+    world.nothing_is_left()
+
+
+TESTS = [words_become_numbers_and_words_again, nothing_is_lost_beside_a_clerk, keys_and_what_refers_to_them_get_it_the_same_way, what_would_not_come_back_is_told_before,
+         what_is_made_with_the_type_is_looked_at_before, a_word_that_comes_meanwhile_stops_it_by_name, times_may_be_said_in_another_way, what_cannot_be_meant_is_refused]
+
+
+def main():
+    failed = 0
+    wanted = sys.argv[1:]
+    with postgresql() as server:
+        for test in TESTS:
+            if wanted and test.__name__ not in wanted:
+                continue
+            begun = time.monotonic()
+            try:
+                test(server)
+                print("ok     %s (%.1f s)" % (test.__name__, time.monotonic() - begun), flush=True)
+            except Exception as error:  # the others go on
+                failed += 1
+                where = traceback.extract_tb(error.__traceback__)[1]
+                print("FAILED %s, line %d: %s: %s" % (test.__name__, where.lineno, type(error).__name__, error), flush=True)
+    sys.exit(1 if failed else 0)
+
+
+if __name__ == "__main__":
+    main()
