@@ -6,6 +6,7 @@
 
 #include <algorithm>
 #include <array>
+#include <cmath>
 #include <nlohmann/json.hpp>
 
 #include "base/counted.h"
@@ -125,9 +126,6 @@ void Progress::settle() {
 }
 
 std::string Progress::bar_text(const std::string& table, const Bar& bar) const {
-  const double seconds = static_cast<double>((clock_.monotonic() - bar.since).count()) / 1000.0;
-  const double rate =
-      seconds > 0 ? static_cast<double>(bar.rows - bar.started_at_rows) / seconds : 0;
   std::string line =
       fmt::format("{} {}: {}", bar.doing, printable(table, 24), with_thousands(bar.rows));
   if (bar.total <= 0) return line + " rows";
@@ -136,11 +134,18 @@ std::string Progress::bar_text(const std::string& table, const Bar& bar) const {
   const auto filled = static_cast<std::size_t>(share * 16);
   std::string drawn;
   for (std::size_t i = 0; i < 16; ++i) drawn += i < filled ? "█" : "·";
-  const auto left =
-      static_cast<std::int64_t>(rate > 0 ? static_cast<double>(total - bar.rows) / rate * 1000 : 0);
-  return fmt::format("{} of {} {} {:3.0f}% {} rows/s, {} left, lag 0", line, with_thousands(total),
-                     drawn, share * 100, with_thousands(static_cast<std::int64_t>(rate)),
-                     to_duration_text(Milliseconds(left)));
+  std::string text =
+      fmt::format("{} of {} {} {:3.0f}%", line, with_thousands(total), drawn, share * 100);
+  // A single chunk tells no rate.
+  constexpr Milliseconds known_after{300};
+  const Milliseconds took = clock_.monotonic() - bar.since;
+  const std::int64_t rows = bar.rows - bar.started_at_rows;
+  if (took < known_after || rows <= 0) return text;
+  const double rate = static_cast<double>(rows) * 1000 / static_cast<double>(took.count());
+  text += fmt::format(" {} rows/s", with_thousands(std::llround(rate)));
+  if (bar.rows >= total) return text;
+  const double left = static_cast<double>(total - bar.rows) / rate * 1000;
+  return text + fmt::format(", {} left", to_duration_text(Milliseconds(std::llround(left))));
 }
 
 void Progress::draw(const std::string& table, Bar& bar, bool last) {
