@@ -27,7 +27,10 @@ constexpr std::int64_t batches_per_chunk_max = 16;
 
 // A store that takes several writers at once has no lock for all of them. There `batch_size` is
 // what one request carries, which is the store's own business.
-bool takes_locks(const Move& move) { return move.target->capabilities().writers_max <= 1; }
+bool takes_locks(const Move& move) {
+  const Capabilities can = move.target->capabilities();
+  return can.writers_max <= 1 || can.locks_tables;
+}
 // Whether an application that writes to another table waits for a batch of ours.
 bool keeps_others_waiting(const Move& move) {
   return takes_locks(move) && !move.target->capabilities().locks_tables;

@@ -198,6 +198,10 @@ class TableAnalysis {
       ASSIGN_OR_RETURN(rehearsal_, move_.target->rehearse(move_.mapping));
     }
     TRY(find_parents());
+    // Of rows that are known to move only the first are looked at, to show what becomes of them.
+    const bool reads_few = !move_.among_others && rehearsal_ == nullptr &&
+                           move_.mapping.given_back.empty() &&
+                           move_.target->takes_what_review_passes(move_.mapping, *move_.source);
     const Milliseconds began = clock.monotonic();
     Refusals refusals;
     std::int64_t rows = 0;
@@ -232,8 +236,16 @@ class TableAnalysis {
       TRY(rehearse(keys, std::move(images)));
       events.emit({"analyzed", {{"table", move_.name}, {"rows", rows}}});
       after = chunk.range.through;
-    } while (after);
-    const Milliseconds took = clock.monotonic() - began;
+    } while (after && !reads_few);
+    Milliseconds took = clock.monotonic() - began;
+    if (after) {
+      ASSIGN_OR_RETURN(const std::int64_t all, reader->count());
+      const double times = static_cast<double>(all) / static_cast<double>(std::max(rows, 1L));
+      bytes = std::llround(static_cast<double>(bytes) * times);
+      took = Milliseconds(std::llround(static_cast<double>(took.count()) * times));
+      document_["rows_read"] = rows;
+      rows = all;
+    }
     selection_.forget();
     new_keys_.reset();
     told(rows, bytes, took, refusals);

@@ -50,6 +50,10 @@ class ShapedStore final : public Store {
       const TableSchema& table, const std::vector<std::string>& columns) override;
   bool reaches(const Store& source) const override { return base_->reaches(source.plain()); }
   bool copies_inside(const Mapping& mapping, const Store& source) const override;
+  bool takes_what_review_passes(const Mapping& mapping, const Store& source) const override {
+    return copies_inside(mapping, source) &&
+           base_->takes_what_review_passes(mapping, source.plain());
+  }
   Result<std::unique_ptr<InsideCopier>> open_inside(const Mapping& mapping,
                                                     const Store& source) override;
   Status claim(const std::string& migration, const std::string& journal) override;

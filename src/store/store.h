@@ -560,6 +560,11 @@ class Store {
   // What this store knows about the pair that a plan cannot: keys with nulls, values that would
   // not fit, triggers and views that would be surprised. Changes nothing.
   virtual Result<std::vector<Finding>> review(const Mapping& mapping, bool dual) = 0;
+  // Whether review() of `source` names every row that this mapping cannot bring here: then nobody
+  // has to read them all.
+  virtual bool takes_what_review_passes(const Mapping&, const Store& /*source*/) const {
+    return false;
+  }
   // The same of the store that is written to.
   virtual Result<std::vector<Finding>> review_target(const Mapping&, bool) {
     return std::vector<Finding>{};

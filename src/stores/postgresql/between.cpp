@@ -9,31 +9,11 @@
 #include "stores/postgresql/brake.h"
 #include "stores/postgresql/converted.h"
 #include "stores/postgresql/copying.h"
-#include "stores/postgresql/ranges.h"
+#include "stores/postgresql/digests.h"
 
 namespace whimbrel::postgresql {
 
 namespace {
-
-bool is_whole(const Type& type) {
-  return type.is == TypeClass::int2 || type.is == TypeClass::int4 || type.is == TypeClass::int8;
-}
-
-// Whether keys are in the same order on both sides and are written alike. Texts may be in another
-// one where collations differ: then ranges differ, and their rows are looked at one by one.
-bool same_order(const Mapping& mapping) {
-  if (mapping.source.key.size() != mapping.target.key.size()) return false;
-  for (std::size_t i = 0; i < mapping.target.key.size(); ++i) {
-    const std::string& name = mapping.target.key[i];
-    if (source_of(mapping, name) != mapping.source.key[i]) return false;
-    const ColumnSchema& source = column_of(mapping.source, mapping.source.key[i]);
-    const ColumnSchema& target = column_of(mapping.target, name);
-    const bool both_whole =
-        is_whole(type_of(source.declared)) && is_whole(type_of(target.declared));
-    if (source.declared != target.declared && !both_whole) return false;
-  }
-  return true;
-}
 
 // Types whose binary form says nothing of the server that it comes from.
 bool is_same_everywhere(const Mapping& mapping) {
@@ -41,15 +21,6 @@ bool is_same_everywhere(const Mapping& mapping) {
     return type_of(column_of(mapping.target, rule.column).declared).is != TypeClass::other;
   });
 }
-
-// What a column of the target holds a row's digest of.
-struct Digested {
-  std::string keys;  // as an array of texts
-  std::string row;
-  std::string place;
-  std::string where;
-  Cells parameters;
-};
 
 class Between final : public InsideCopier {
  public:
@@ -68,11 +39,11 @@ class Between final : public InsideCopier {
   Status learn() {
     ASSIGN_OR_RETURN(const ConnectionPtr source, source_sessions_->take());
     ASSIGN_OR_RETURN(const ConnectionPtr target, target_sessions_->take());
-    // How a row is digested is a server's own affair, and the next version's may be another one.
     constexpr int versions_apart = 10'000;
     const int source_version = PQserverVersion(source->raw());
     const int target_version = PQserverVersion(target->raw());
-    is_same_version_ = source_version / versions_apart == target_version / versions_apart;
+    const bool is_same = source_version / versions_apart == target_version / versions_apart;
+    by_ = is_same ? DigestBy::record : DigestBy::md5;
     return source_.learn_row_size(*source);
   }
 
@@ -120,8 +91,10 @@ class Between final : public InsideCopier {
     ASSIGN_OR_RETURN(comparison.range.through, source_.end_of(*source, after, until, limits));
     KeyRange range = comparison.range;
     if (!range.through) range.through = until;
-    ASSIGN_OR_RETURN(const Digested expected, of_source(*source, range, false));
-    ASSIGN_OR_RETURN(const Digested found, of_target(*target, range, false));
+    ASSIGN_OR_RETURN(const Digested expected,
+                     digested_source(*source, mapping_, source_, range, Digests::rows, by_));
+    ASSIGN_OR_RETURN(const Digested found,
+                     digested_target(*target, mapping_, target_, range, Digests::rows, by_));
     ASSIGN_OR_RETURN(const bool equal,
                      have_equal_digests(*source, *target, expected, found, comparison));
     if (equal) return comparison;
@@ -141,8 +114,10 @@ class Between final : public InsideCopier {
     const ChunkLimits of_keys{limits.rows_max * 10, limits.bytes_max * 10};  // they are small
     ASSIGN_OR_RETURN(strangers.range.through,
                      target_.end_of(*target, after, std::nullopt, of_keys));
-    ASSIGN_OR_RETURN(const Digested expected, of_source(*source, strangers.range, true));
-    ASSIGN_OR_RETURN(const Digested found, of_target(*target, strangers.range, true));
+    ASSIGN_OR_RETURN(const Digested expected, digested_source(*source, mapping_, source_,
+                                                              strangers.range, Digests::keys, by_));
+    ASSIGN_OR_RETURN(const Digested found, digested_target(*target, mapping_, target_,
+                                                           strangers.range, Digests::keys, by_));
     InsideComparison comparison;
     ASSIGN_OR_RETURN(const bool equal,
                      have_equal_digests(*source, *target, expected, found, comparison));
@@ -186,63 +161,15 @@ class Between final : public InsideCopier {
     return {};
   }
 
-  // Over the columns of the target, or those of its key.
-  Result<Digested> of_source(Connection& connection, const KeyRange& range, bool keys_only) {
-    Digested digested;
-    std::vector<std::string> values;
-    for (const ColumnRule& rule : mapping_.forward) {
-      if (keys_only && !mapping_.target.is_key(rule.column)) continue;
-      values.push_back(
-          comparable(converted(mapping_, rule), column_of(mapping_.target, rule.column)));
-    }
-    digested.row = digest(values);
-    digested.keys = key_array(mapping_.source, "s");
-    ASSIGN_OR_RETURN(digested.place, source_.place(connection));
-    digested.place += " s";
-    ASSIGN_OR_RETURN(digested.where, source_.where(range, digested.parameters));
-    return digested;
-  }
-
-  Result<Digested> of_target(Connection& connection, const KeyRange& range, bool keys_only) {
-    Digested digested;
-    std::vector<std::string> values;
-    for (const ColumnRule& rule : mapping_.forward) {
-      if (keys_only && !mapping_.target.is_key(rule.column)) continue;
-      values.push_back(
-          comparable("t." + quote_name(rule.column), column_of(mapping_.target, rule.column)));
-    }
-    digested.row = digest(values);
-    digested.keys = key_array(mapping_.target, "t");
-    ASSIGN_OR_RETURN(digested.place, target_.place(connection));
-    digested.place += " t";
-    ASSIGN_OR_RETURN(digested.where, target_.where(range, digested.parameters));
-    return digested;
-  }
-
-  std::string digest(const std::vector<std::string>& values) const {
-    const std::string row = "ROW(" + join(values, ", ") + ")";
-    if (is_same_version_) return fmt::format("hash_record_extended({}, 0)", row);
-    return fmt::format("('x' || left(md5({}::text), 16))::bit(64)::bigint", row);
-  }
-
   // Both servers work at the same time.
   static Result<bool> have_equal_digests(Connection& source, Connection& target,
                                          const Digested& expected, const Digested& found,
                                          InsideComparison& comparison) {
-    const auto sql = [](const Digested& of) {
-      return fmt::format(
-          "SELECT count(*), coalesce(sum(h), 0), coalesce(bit_xor(h), 0) FROM "
-          "(SELECT {} AS h FROM {} WHERE {}) d",
-          of.row, of.place, of.where);
-    };
-    TRY(target.send(sql(found), found.parameters));
-    ASSIGN_OR_RETURN(const auto expected_rows, source.query(sql(expected), expected.parameters));
+    TRY(target.send(found.whole(), found.parameters));
+    ASSIGN_OR_RETURN(const auto expected_rows, source.query(expected.whole(), expected.parameters));
     ASSIGN_OR_RETURN(const auto found_rows, target.receive());
-    const auto fingerprint = [](const Cells& cells) {
-      return Fingerprint::of(std::stoll(*cells[0]), *cells[1], std::stoll(*cells[2]));
-    };
-    comparison.expected = fingerprint(expected_rows.at(0));
-    comparison.found = fingerprint(found_rows.at(0));
+    comparison.expected = fingerprint_of(expected_rows.at(0));
+    comparison.found = fingerprint_of(found_rows.at(0));
     return comparison.expected == comparison.found;
   }
 
@@ -251,7 +178,7 @@ class Between final : public InsideCopier {
                                              const Digested& of_first, const Digested& of_second,
                                              const Ranges& ranges) {
     const auto sql = [](const Digested& of) {
-      return fmt::format("SELECT {}, {} FROM {} WHERE {}", of.keys, of.row, of.place, of.where);
+      return fmt::format("SELECT {}, {} FROM {} WHERE {}", of.keys, of.row, of.from, of.where);
     };
     TRY(second.send(sql(of_second), of_second.parameters));
     ASSIGN_OR_RETURN(const auto first_rows, first.query(sql(of_first), of_first.parameters));
@@ -276,7 +203,7 @@ class Between final : public InsideCopier {
   Ranges target_;
   std::unique_ptr<SnapshotReader> reader_;
   std::string format_;
-  bool is_same_version_ = false;
+  DigestBy by_ = DigestBy::md5;
 };
 
 }  // namespace

@@ -40,6 +40,23 @@ bool server_converts(const Mapping& mapping) {
   });
 }
 
+bool converts_all(const Mapping& mapping) {
+  return server_converts(mapping) && std::ranges::all_of(mapping.forward, [&](const auto& rule) {
+           const ColumnSchema& from =
+               column_of(mapping.source, std::get<ColumnRef>(rule.expr->node).column);
+           const ColumnSchema& to = column_of(mapping.target, rule.column);
+           if (from.nullable && !to.nullable) return false;
+           if (from.declared == to.declared) return true;
+           const Type target = type_of(to.declared);
+           if (target.is == TypeClass::uuid) {
+             return std::ranges::count(mapping.respelled, rule.column, &Respelling::column) > 0;
+           }
+           // A text that takes all, or a whole number that is no smaller.
+           return target.is == TypeClass::text || target.is == TypeClass::varchar ||
+                  target.is == TypeClass::int8 || type_of(from.declared).is == TypeClass::int2;
+         });
+}
+
 std::string converted(const Mapping& mapping, const ColumnRule& rule) {
   const std::string& from = std::get<ColumnRef>(rule.expr->node).column;
   const std::string sql = "s." + quote_name(from);

@@ -9,6 +9,8 @@ namespace whimbrel::postgresql {
 
 // Whether the server converts each column of the target as the mapping says.
 bool server_converts(const Mapping& mapping);
+// Whether every value can be converted, or review() names those that cannot.
+bool converts_all(const Mapping& mapping);
 // A column of the target as an expression over a row `s` of the source. Where server_converts().
 std::string converted(const Mapping& mapping, const ColumnRule& rule);
 // What is compared of such an expression.

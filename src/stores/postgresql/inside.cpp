@@ -7,7 +7,7 @@
 #include "base/text.h"
 #include "stores/postgresql/brake.h"
 #include "stores/postgresql/converted.h"
-#include "stores/postgresql/ranges.h"
+#include "stores/postgresql/digests.h"
 
 namespace whimbrel::postgresql {
 
@@ -22,8 +22,10 @@ class Inside final : public InsideCopier {
         clock_(clock),
         brake_(limits, clock),
         ranges_(sessions_, mapping.source, "s."),
+        target_ranges_(sessions_, mapping.target, "t."),
         target_(sessions_, mapping.target.name),
-        reader_(make_reader(sessions_, mapping.source)) {}
+        reader_(make_reader(sessions_, mapping.source)),
+        same_order_(same_order_as_uuids(mapping)) {}
 
   Status learn_row_size() {
     ASSIGN_OR_RETURN(const ConnectionPtr connection, sessions_->take());
@@ -47,30 +49,33 @@ class Inside final : public InsideCopier {
     ASSIGN_OR_RETURN(Transaction transaction, Transaction::begin(*connection));
     TRY(connection->execute(mark_own));
     TRY(connection->execute("SET CONSTRAINTS ALL IMMEDIATE"));  // a row says at once what it breaks
-    const Result<std::vector<Cells>> copied = connection->query(
-        fmt::format(
-            "WITH of_source AS MATERIALIZED (SELECT {0}, {1} FROM {2} s WHERE {3}), copied AS "
-            "(INSERT INTO {4} ({5}) OVERRIDING SYSTEM VALUE SELECT {6} FROM of_source "
-            "ON CONFLICT ({7}) DO NOTHING RETURNING 1) "
-            "SELECT count(*), (SELECT count(*) FROM copied), coalesce(bool_or(otherwise), "
-            "false) FROM of_source",
-            converted_list(), is_spelled_otherwise(), source, where, target, name_list(columns),
-            join(numbered(columns.size()), ", "), name_list(mapping_.target.key)),
+    TRY(connection->execute("SAVEPOINT whimbrel_copy"));
+    const std::string from = fmt::format("{} s WHERE {}", source, where);
+    const Result<std::int64_t> copied = connection->run(
+        fmt::format("INSERT INTO {} ({}) OVERRIDING SYSTEM VALUE SELECT {} FROM {}", target,
+                    name_list(columns), join(values_or_refusals(), ", "), from),
         parameters);
-    if (!copied.ok()) {
-      const std::string& state = connection->sqlstate();
-      // A value that does not convert, or has to be unique: row by row it can be said which.
-      if (!state.starts_with("22") && !state.starts_with("23")) return copied.error();
-      copy.blocked = true;
-      return copy;
-    }
-    if (copied.value().at(0).at(2) == "t") {
-      copy.blocked = true;
-      return copy;
+    if (copied.ok()) {
+      copy.read = copied.value();
+      copy.written = copied.value();
+    } else if (connection->sqlstate() == "23505") {
+      // Some are there from before, or two want the same.
+      TRY(connection->execute("ROLLBACK TO whimbrel_copy"));
+      ASSIGN_OR_RETURN(const auto counted,
+                       connection->query("SELECT count(*) FROM " + from, parameters));
+      const Result<std::int64_t> others = connection->run(
+          fmt::format("INSERT INTO {} ({}) OVERRIDING SYSTEM VALUE SELECT {} FROM {} ON CONFLICT "
+                      "({}) DO NOTHING",
+                      target, name_list(columns), join(values_or_refusals(), ", "), from,
+                      name_list(mapping_.target.key)),
+          parameters);
+      if (!others.ok()) return blocked(*connection, others.error(), std::move(copy));
+      copy.read = std::stoll(*counted.at(0).at(0));
+      copy.written = others.value();
+    } else {
+      return blocked(*connection, copied.error(), std::move(copy));
     }
     TRY(transaction.commit());
-    copy.read = std::stoll(*copied.value().at(0).at(0));
-    copy.written = std::stoll(*copied.value().at(0).at(1));
     copy.bytes = copy.read * ranges_.row_bytes();
     copy.took = clock_.monotonic() - since;
     return copy;
@@ -94,6 +99,11 @@ class Inside final : public InsideCopier {
     ASSIGN_OR_RETURN(const std::string target, target_.sql(*connection));
     KeyRange range = comparison.range;
     if (!range.through) range.through = until;
+    if (same_order_) {
+      ASSIGN_OR_RETURN(const bool equal,
+                       have_equal_digests(*connection, range, Digests::rows, comparison));
+      if (equal) return comparison;
+    }
     Cells parameters;
     ASSIGN_OR_RETURN(const std::string where, ranges_.where(range, parameters));
     std::vector<std::string> expected;
@@ -147,6 +157,18 @@ class Inside final : public InsideCopier {
       }
     }
     ASSIGN_OR_RETURN(const ConnectionPtr connection, sessions_->take());
+    const std::int64_t rows_max = limits.rows_max * 10;  // keys alone are small
+    if (same_order_) {
+      InsideStrangers none;
+      none.range.after = after;
+      ASSIGN_OR_RETURN(none.range.through,
+                       target_ranges_.end_of(*connection, after, std::nullopt,
+                                             {rows_max, limits.bytes_max * 10}));
+      InsideComparison comparison;
+      ASSIGN_OR_RETURN(const bool equal,
+                       have_equal_digests(*connection, none.range, Digests::keys, comparison));
+      if (equal) return std::optional(std::move(none));
+    }
     ASSIGN_OR_RETURN(const std::string source, ranges_.place(*connection));
     ASSIGN_OR_RETURN(const std::string target, target_.sql(*connection));
     const std::vector<Type> types = key_types_of(mapping_.target);
@@ -157,7 +179,6 @@ class Inside final : public InsideCopier {
     if (after) {
       ASSIGN_OR_RETURN(where, after_key(mapping_.target, "t.", *after, parameters));
     }
-    const std::int64_t rows_max = limits.rows_max * 10;  // keys alone are small
     ASSIGN_OR_RETURN(
         const auto rows,
         connection->query(
@@ -178,27 +199,51 @@ class Inside final : public InsideCopier {
   }
 
  private:
-  std::string converted_list() const {
-    std::vector<std::string> all;
-    for (std::size_t i = 0; i < mapping_.forward.size(); ++i) {
-      all.push_back(fmt::format("{} AS v{}", converted(mapping_, mapping_.forward[i]), i));
-    }
-    return join(all, ", ");
+  // A value that does not convert, or has to be unique: row by row it can be said which.
+  static Result<InsideCopy> blocked(const Connection& connection, const Error& error,
+                                    InsideCopy copy) {
+    const std::string& state = connection.sqlstate();
+    if (!state.starts_with("22") && !state.starts_with("23")) return error;
+    copy.blocked = true;
+    return copy;
   }
-  static std::vector<std::string> numbered(std::size_t count) {
+
+  // Both sides in one statement, so in one snapshot.
+  Result<bool> have_equal_digests(Connection& connection, const KeyRange& range, Digests of,
+                                  InsideComparison& comparison) {
+    ASSIGN_OR_RETURN(Digested expected,
+                     digested_source(connection, mapping_, ranges_, range, of, DigestBy::record));
+    ASSIGN_OR_RETURN(const Digested found, digested_target(connection, mapping_, target_ranges_,
+                                                           range, of, DigestBy::record));
+    // The same values, numbered alike.
+    ASSIGN_OR_RETURN(const auto rows,
+                     connection.query(fmt::format("SELECT * FROM ({}) a CROSS JOIN ({}) b",
+                                                  expected.whole(), found.whole()),
+                                      expected.parameters));
+    const std::span<const Cell> cells = rows.at(0);
+    comparison.expected = fingerprint_of(cells.first(3));
+    comparison.found = fingerprint_of(cells.subspan(3));
+    return comparison.expected == comparison.found;
+  }
+
+  // What is written. A text that would not be the same text afterwards is no value of its column,
+  // and says so.
+  std::vector<std::string> values_or_refusals() const {
     std::vector<std::string> all;
-    for (std::size_t i = 0; i < count; ++i) all.push_back(fmt::format("v{}", i));
+    for (const ColumnRule& rule : mapping_.forward) {
+      std::string value = converted(mapping_, rule);
+      const auto spelled = std::ranges::find(mapping_.respelled, rule.column, &Respelling::column);
+      if (spelled != mapping_.respelled.end()) {
+        const std::string text = "s." + quote_name(spelled->column) + "::text";
+        value = fmt::format(
+            "CASE WHEN ({0})::text = {1} THEN {0} ELSE ({1} || ' is spelled "
+            "otherwise')::{2} END",
+            value, text, column_of(mapping_.target, rule.column).declared);
+        value = fmt::format("CASE WHEN {} IS NOT NULL THEN {} END", text, value);
+      }
+      all.push_back(std::move(value));
+    }
     return all;
-  }
-  // Whether a text of the row would not be the same text afterwards.
-  std::string is_spelled_otherwise() const {
-    std::vector<std::string> all;
-    for (const Respelling& one : mapping_.respelled) {
-      const ColumnSchema& target = mapping_.target.columns[static_cast<std::size_t>(one.target)];
-      all.push_back(fmt::format("(s.{0})::{1}::text <> s.{0}::text", quote_name(one.column),
-                                target.declared));
-    }
-    return (all.empty() ? "false" : join(all, " OR ")) + " AS otherwise";
   }
   std::string same_key() const {
     std::vector<std::string> parts;
@@ -214,8 +259,10 @@ class Inside final : public InsideCopier {
   Clock& clock_;
   Brake brake_;
   Ranges ranges_;
+  Ranges target_ranges_;
   Located target_;
   std::unique_ptr<SnapshotReader> reader_;
+  bool same_order_;
 };
 
 }  // namespace

@@ -7,6 +7,7 @@
 
 #include "base/text.h"
 #include "stores/postgresql/between.h"
+#include "stores/postgresql/converted.h"
 #include "stores/postgresql/dialect.h"
 #include "stores/postgresql/inside.h"
 #include "stores/postgresql/likeness.h"
@@ -60,6 +61,8 @@ Capabilities PostgresqlStore::capabilities() const {
   all.queries = true;
   all.locks_tables = true;
   all.keeps_copies = true;
+  // Tables in any order only where foreign keys stand back.
+  if (sessions_->may_write_as_replica()) all.writers_max = 2;
   all.logs = true;
   return all;
 }
@@ -87,6 +90,10 @@ bool PostgresqlStore::reaches(const Store& source) const {
 bool PostgresqlStore::copies_inside(const Mapping& mapping, const Store& source) const {
   if (this == &source) return can_copy_inside(mapping);
   return reaches(source) && can_copy_between(mapping);
+}
+
+bool PostgresqlStore::takes_what_review_passes(const Mapping& mapping, const Store& source) const {
+  return copies_inside(mapping, source) && converts_all(mapping);
 }
 
 Result<std::unique_ptr<InsideCopier>> PostgresqlStore::open_inside(const Mapping& mapping,

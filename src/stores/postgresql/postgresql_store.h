@@ -44,6 +44,7 @@ class PostgresqlStore final : public Store,
       const TableSchema& table, const std::vector<std::string>& columns) override;
   bool reaches(const Store& source) const override;
   bool copies_inside(const Mapping& mapping, const Store& source) const override;
+  bool takes_what_review_passes(const Mapping& mapping, const Store& source) const override;
   Result<std::unique_ptr<InsideCopier>> open_inside(const Mapping& mapping,
                                                     const Store& source) override;
   void keep_within(const StoreLimits& limits) override { limits_ = limits; }

@@ -10,19 +10,6 @@ namespace whimbrel::postgresql {
 
 namespace {
 constexpr std::int64_t row_bytes_max = 100'000;
-
-template <class After>
-Result<std::string> between(const KeyRange& range, const After& after_row) {
-  std::string where = "true";
-  if (range.after) {
-    ASSIGN_OR_RETURN(where, after_row(*range.after));
-  }
-  if (range.through) {
-    ASSIGN_OR_RETURN(const std::string behind, after_row(*range.through));
-    where += " AND NOT " + behind;
-  }
-  return where;
-}
 }  // namespace
 
 // Of a table that nobody has analysed a few rows say how large they are.
@@ -61,12 +48,11 @@ Result<std::optional<Row>> Ranges::end_of(Connection& connection, const std::opt
 }
 
 Result<std::string> Ranges::where(const KeyRange& range, Cells& parameters) const {
-  return between(range,
-                 [&](const Row& row) { return after_key(table_, qualifier_, row, parameters); });
+  return within(table_, qualifier_, range, parameters);
 }
 
 Result<std::string> Ranges::where_as_text(const KeyRange& range) const {
-  return between(range, [&](const Row& row) { return after_key_as_text(table_, qualifier_, row); });
+  return within_as_text(table_, qualifier_, range);
 }
 
 std::string Ranges::key_list() const {

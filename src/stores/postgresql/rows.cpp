@@ -542,30 +542,56 @@ std::string key_array(const TableSchema& table, const std::string& of) {
 namespace {
 // `("a", "b") > ($1::text::integer, …)`, with what `mark` makes of each value.
 template <class Mark>
-Result<std::string> after_marked(const TableSchema& table, const std::string& qualifier,
-                                 const Row& after, const Mark& mark) {
+Result<std::string> compared_with(const TableSchema& table, const std::string& qualifier,
+                                  const char* by, const Row& key, const Mark& mark) {
   std::vector<std::string> marks;
   for (std::size_t i = 0; i < table.key.size(); ++i) {
-    ASSIGN_OR_RETURN(Cell cell, cell_of(after[i]));
+    ASSIGN_OR_RETURN(Cell cell, cell_of(key[i]));
     marks.push_back(fmt::format("{}::text::{}", mark(std::move(cell)),
                                 column_of(table, table.key[i]).declared));
   }
-  return fmt::format("({}) > ({})", qualified(table.key, qualifier), join(marks, ", "));
+  return fmt::format("({}) {} ({})", qualified(table.key, qualifier), by, join(marks, ", "));
+}
+
+// Both ends as comparisons of rows: of NOT the server makes no bound of an index.
+template <class Mark>
+Result<std::string> between(const TableSchema& table, const std::string& qualifier,
+                            const KeyRange& range, const Mark& mark) {
+  std::string where = "true";
+  if (range.after) {
+    ASSIGN_OR_RETURN(where, compared_with(table, qualifier, ">", *range.after, mark));
+  }
+  if (range.through) {
+    ASSIGN_OR_RETURN(const std::string end,
+                     compared_with(table, qualifier, "<=", *range.through, mark));
+    where += " AND " + end;
+  }
+  return where;
+}
+
+// Appends it, and gives its number.
+auto bound_in(Cells& parameters) {
+  return [&](Cell cell) {
+    parameters.push_back(std::move(cell));
+    return fmt::format("${}", parameters.size());
+  };
 }
 }  // namespace
 
 Result<std::string> after_key(const TableSchema& table, const std::string& qualifier,
                               const Row& after, Cells& parameters) {
-  return after_marked(table, qualifier, after, [&](Cell cell) {
-    parameters.push_back(std::move(cell));
-    return fmt::format("${}", parameters.size());
-  });
+  return compared_with(table, qualifier, ">", after, bound_in(parameters));
 }
 
-Result<std::string> after_key_as_text(const TableSchema& table, const std::string& qualifier,
-                                      const Row& after) {
-  return after_marked(table, qualifier, after,
-                      [](const Cell& cell) { return cell ? quote_text(*cell) : "NULL"; });
+Result<std::string> within(const TableSchema& table, const std::string& qualifier,
+                           const KeyRange& range, Cells& parameters) {
+  return between(table, qualifier, range, bound_in(parameters));
+}
+
+Result<std::string> within_as_text(const TableSchema& table, const std::string& qualifier,
+                                   const KeyRange& range) {
+  return between(table, qualifier, range,
+                 [](const Cell& cell) { return cell ? quote_text(*cell) : "NULL"; });
 }
 
 std::unique_ptr<SnapshotReader> make_reader(std::shared_ptr<Sessions> sessions,

@@ -59,8 +59,11 @@ std::string key_array(const TableSchema& table, const std::string& of);
 // `("a", "b") > ($1::integer, $2::text)`; parameters are appended.
 Result<std::string> after_key(const TableSchema& table, const std::string& qualifier,
                               const Row& after, Cells& parameters);
+// What holds for rows of the range.
+Result<std::string> within(const TableSchema& table, const std::string& qualifier,
+                           const KeyRange& range, Cells& parameters);
 // The same for statements that take no parameters: each value is quoted.
-Result<std::string> after_key_as_text(const TableSchema& table, const std::string& qualifier,
-                                      const Row& after);
+Result<std::string> within_as_text(const TableSchema& table, const std::string& qualifier,
+                                   const KeyRange& range);
 
 }  // namespace whimbrel::postgresql

@@ -450,8 +450,8 @@ Result<std::optional<Value>> settled(const ColumnSchema& column, const Value& va
       break;
   }
   if (const auto* text = value.get_if<std::string>(); text != nullptr && type.length < 0) {
-    std::optional<std::string> moment = moment_of(type.is, *text);
-    if (moment) return std::optional(value_of(type, Cell(*std::move(moment))));
+    const Cell moment = moment_of(type.is, *text);
+    if (moment) return std::optional(value_of(type, moment));
   }
   // Its own kind without a precision, as the server has written it.
   const bool is_own = value.kind() == kind_of(type) && type.length < 0 &&
