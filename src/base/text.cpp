@@ -4,6 +4,7 @@
 #include <xxhash.h>
 
 #include <algorithm>
+#include <cctype>
 
 namespace whimbrel {
 
@@ -104,6 +105,48 @@ std::string with_replaced(std::string text, std::string_view what, std::string_v
 
 std::string masked(std::string text, const std::vector<std::string>& secrets) {
   for (const std::string& secret : secrets) text = with_replaced(std::move(text), secret, "***");
+  return text;
+}
+
+namespace {
+
+// Where a text that began behind `quote` ends; with a backslash, or said twice, it is part of it.
+std::size_t end_of_quoted(std::string_view text, std::size_t at, char quote) {
+  for (; at < text.size(); ++at) {
+    const bool is_twice = text[at] == quote && text.substr(at + 1, 1) == text.substr(at, 1);
+    if (text[at] == quote && !is_twice) return at;
+    if (text[at] == '\\' || is_twice) ++at;
+  }
+  return text.size();
+}
+
+// Of what follows a scheme. Whoever writes a password as it is may have any character in it.
+std::string without_password(std::string url) {
+  constexpr std::string_view parameter = "password=";
+  const std::size_t said = url.find(parameter);
+  if (said != std::string::npos) url = url.substr(0, said + parameter.size()) + "***";
+  const std::size_t host = url.rfind('@');
+  const std::size_t colon = url.find(':');
+  if (host != std::string::npos && colon < host) url.replace(colon + 1, host - colon - 1, "***");
+  return url;
+}
+
+}  // namespace
+
+std::string without_passwords(std::string text) {
+  constexpr std::string_view scheme_end = "://";
+  std::size_t at = 0;
+  while ((at = text.find(scheme_end, at)) != std::string::npos) {
+    const std::size_t begin = at + scheme_end.size();
+    std::size_t scheme = at;
+    while (scheme > 0 && std::isalnum(static_cast<unsigned char>(text[scheme - 1])) != 0) --scheme;
+    const char before = scheme == 0 ? ' ' : text[scheme - 1];
+    const bool is_quoted = before == '"' || before == '\'';
+    const std::size_t end = is_quoted ? end_of_quoted(text, begin, before) : text.size();
+    const std::string masked = without_password(text.substr(begin, end - begin));
+    text.replace(begin, end - begin, masked);
+    at = begin + masked.size();
+  }
   return text;
 }
 

@@ -27,6 +27,10 @@ std::string printable(std::string_view text, int length_max = 60);
 std::string with_replaced(std::string text, std::string_view what, std::string_view by);
 // With every one of these left out, so that what is told or kept holds no secret.
 std::string masked(std::string text, const std::vector<std::string>& secrets);
+// With the passwords of the URLs in it left out: of `scheme://user:password@host`, and of a
+// parameter whose name ends with `password`, with all behind it. A URL ends with the quote that is
+// before it, or with the text.
+std::string without_passwords(std::string text);
 bool is_utf8(std::string_view text);
 bool ascii_iequals(std::string_view a, std::string_view b);
 std::string ascii_lower(std::string_view text);

@@ -43,12 +43,21 @@ void Diagnostics::no_column(Place at, const std::string& table, const std::strin
 
 std::string Diagnostics::excerpt(Place at) const {
   if (at.line == 0) return "  in " + file_;
-  const std::string line = printable(line_of(text_, at.line), 160);
-  std::string under(static_cast<std::size_t>(std::max(0, at.column - 1)), ' ');
+  const std::string written = line_of(text_, at.line);
+  const std::string line = printable(without_passwords(written), 160);
+  // A password that is left out moves what is behind it.
+  const std::size_t begin =
+      std::min(static_cast<std::size_t>(std::max(0, at.column - 1)), written.size());
+  const std::size_t end = begin + static_cast<std::size_t>(std::max(0, at.length));
+  const auto shown = [&](std::size_t of) {
+    return static_cast<int>(without_passwords(written.substr(0, of)).size());
+  };
+  const int column = at.column - static_cast<int>(begin) + shown(begin);
+  const int length = end > written.size() ? at.length : shown(end) - shown(begin);
+  std::string under(static_cast<std::size_t>(std::max(0, column - 1)), ' ');
   under += '^';
-  const int room = static_cast<int>(line.size()) - at.column;
-  under +=
-      std::string(static_cast<std::size_t>(std::clamp(at.length - 1, 0, std::max(0, room))), '~');
+  const int room = static_cast<int>(line.size()) - column;
+  under += std::string(static_cast<std::size_t>(std::clamp(length - 1, 0, std::max(0, room))), '~');
   return fmt::format("  at {}:{}:{}\n  {:>5} |{}{}\n        | {}", file_, at.line, at.column,
                      at.line, line.empty() ? "" : " ", line, under);
 }

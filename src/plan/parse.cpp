@@ -40,16 +40,6 @@ std::vector<std::string> variant_keys() {
   return keys;
 }
 
-// A password in a URL never leaves this function.
-std::string without_secrets(const std::string& url) {
-  const std::size_t scheme = url.find("://");
-  const std::size_t at = url.find('@');
-  if (scheme == std::string::npos || at == std::string::npos || at < scheme) return url;
-  const std::size_t colon = url.find(':', scheme + 3);
-  if (colon == std::string::npos || colon > at) return url;
-  return url.substr(0, colon) + ":***" + url.substr(at);
-}
-
 // What a YAML tree says, however it is laid out.
 std::string without_comments(const YAML::Node& node) {
   const auto in_quotes = [](const std::string& text) {
@@ -875,7 +865,7 @@ class Parser {
     const std::size_t known = diagnostics_.mistakes().size();
     const std::string text = reader_.text(node);
     if (diagnostics_.mistakes().size() > known) return nullptr;  // noted before
-    return masked(without_secrets(text), reader_.secrets());
+    return masked(without_passwords(text), reader_.secrets());
   }
 
   // What a variable gives to an application's settings may be a secret. A few digits of its digest

@@ -1,5 +1,7 @@
+#include <fmt/format.h>
 #include <gtest/gtest.h>
 
+#include "plan/diagnostics.h"
 #include "plan/plan_file.h"
 
 namespace whimbrel {
@@ -42,6 +44,23 @@ TEST(PlanMistakes, ACaretPointsAtThePlace) {
   const Parsed parsed = parse(head + tables + "sync: duel\n");
   EXPECT_TRUE(has(parsed.error, "      5 | sync: duel\n        |       ^~~~")) << parsed.error;
   EXPECT_TRUE(has(parsed.error, "did you mean `dual`?"));
+}
+
+TEST(PlanMistakes, APasswordIsLeftOutOfTheLineThatIsShown) {
+  const auto shown = [](const std::string& stores, const Place& at) {
+    return Diagnostics("plan.yaml", "whimbrel: 1\n" + stores + "\n").excerpt(at);
+  };
+  for (const char* url :
+       {"any://me:se@c:ret/x@h/d", "any://h/d?password=secret@ret&user=me",
+        "any://me:se\\\"cret@h/d?sslpassword=secret", "any://me:?secret@h:1,g:2/d"}) {
+    for (const char* quote : {"\"", ""}) {
+      const std::string text = fmt::format("stores: {{a: {0}{1}{0}}}", quote, url);
+      EXPECT_FALSE(has(shown(text, {2, 13, 20}), "ret")) << shown(text, {2, 13, 20});
+    }
+  }
+  EXPECT_TRUE(has(shown("stores: {a: \"any://me:secret@h/d\", b: \"any:x\"}", {2, 40, 7}),
+                  "      2 | stores: {a: \"any://me:***@h/d\", b: \"any:x\"}\n"
+                  "        |                                     ^~~~~~~"));
 }
 
 TEST(PlanMistakes, WhatARehearsalAndABackupCannotBeIsNamed) {

@@ -265,8 +265,8 @@ safe: nothing was changed
     Case("store_that_does_not_answer", code=1, edit=[("sqlite:${DB}", "postgresql://u:secret@127.0.0.1:1/db")], text=r'''
 error: the PostgreSQL server does not answer: connection to server at "127.0.0.1", port 1 failed: Connection refused  Is the server running on that host and accepting TCP/IP connections?
   at plan.yaml:3:14
-      3 | stores: {db: "postgresql://u:secret@127.0.0.1:1/db"}
-        |              ^~~~~~~~~~~~~~~~~~~~~~~~~~~~~~~~~~~~~~
+      3 | stores: {db: "postgresql://u:***@127.0.0.1:1/db"}
+        |              ^~~~~~~~~~~~~~~~~~~~~~~~~~~~~~~~~~~
 hint: try the same URL with psql
 safe: nothing was changed
 '''),
