@@ -48,8 +48,15 @@ std::string beside(const std::string& url, const fs::path& folder) {
          fs::absolute(path).lexically_normal().lexically_proximate(folder).string();
 }
 
+// Of the file, or of the database of a server; who comes in there, and how, is nobody's name.
 std::string stem(const std::string& url) {
-  return fs::path(url.substr(url.find(':') + 1)).stem().string();
+  const std::size_t server = url.find("://");
+  if (server == std::string::npos) return fs::path(url.substr(url.find(':') + 1)).stem().string();
+  const std::string place = without_passwords(url).substr(server + 3);
+  const std::string path = place.substr(0, place.find('?'));
+  const std::size_t database = path.find('/');
+  const std::string name = database == std::string::npos ? "" : path.substr(database + 1);
+  return name.empty() ? url.substr(0, server) : fs::path(name).stem().string();
 }
 
 std::string name_of_migration(const std::vector<Named>& stores) {
