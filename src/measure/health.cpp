@@ -97,10 +97,13 @@ class SideHealth {
                              : table.key.size() == 1 ? table.key.front()
                                                      : "";
     if (name.empty()) return json();
-    ASSIGN_OR_RETURN(const auto rows, rows_of(store_,
-                                              fmt::format("SELECT max({}) FROM {}", quoted(name),
-                                                          store_.sql_name(table.name)),
-                                              1));
+    // Not every type has a greatest one, but all have an order.
+    ASSIGN_OR_RETURN(
+        const auto rows,
+        rows_of(store_,
+                fmt::format("SELECT {0} FROM {1} WHERE {0} IS NOT NULL ORDER BY {0} DESC LIMIT 1",
+                            quoted(name), store_.sql_name(table.name)),
+                1));
     json one = {{"column", name}};
     if (!redact_ && !rows.empty()) one["value"] = show(rows[0][0]);
     return one;
