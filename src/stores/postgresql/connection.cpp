@@ -2,6 +2,9 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+#include <initializer_list>
+
 #include "base/text.h"
 #include "value/value.h"
 
@@ -19,9 +22,7 @@ std::string one_line(const char* message) {
     if (c == '\n' || c == '\t') c = ' ';
   }
   for (const std::string_view word : {"ERROR:  ", "FATAL:  "}) {
-    if (const std::size_t at = text.find(word); at != std::string::npos) {
-      text.erase(at, word.size());
-    }
+    text = with_replaced(std::move(text), word, "");
   }
   return text;
 }
@@ -75,9 +76,68 @@ std::vector<Cells> cells_of_rows(const PGresult* answer) {
   return rows;
 }
 
+bool says_one_of(std::string_view said, std::initializer_list<std::string_view> words) {
+  return std::ranges::any_of(words, [&](auto word) { return said.find(word) != said.npos; });
+}
+
+// Before anything is asked. What libpq says of a URL that it cannot read, or of a host that is half
+// a password, holds parts of the password.
+Status check_url(const std::string& url) {
+  char* said = nullptr;
+  const std::unique_ptr<PQconninfoOption, FreeWith<PQconninfoFree>> read(
+      PQconninfoParse(url.c_str(), &said));
+  const std::unique_ptr<char, FreeWith<PQfreemem>> message(said);
+  std::string what = read == nullptr ? one_line(said) : "";
+  what = what.substr(0, what.find_first_of(":\""));
+  for (const PQconninfoOption* one = read.get(); one != nullptr && one->keyword != nullptr; ++one) {
+    const std::string_view value = one->val == nullptr ? "" : one->val;
+    const bool is_number = value.find_first_not_of("0123456789,") == value.npos;
+    if (one->keyword == std::string_view("port") && !is_number) what = "its port is no number";
+  }
+  // What it takes for the end of a user and a password, and for the end of the host and the rest.
+  const std::size_t begin = url.find("://") + 3;
+  const std::size_t user_end = url.find_first_of("@/", begin);
+  const bool has_user = user_end != std::string::npos && url[user_end] == '@';
+  const std::size_t place = has_user ? user_end + 1 : begin;
+  const std::string_view rest = std::string_view(url).substr(place, url.find('?', place) - place);
+  if (rest.find('@') != rest.npos) what = "an `@` stands where none may";
+  if (what.empty()) return {};
+  return Error{ErrorCode::refused, "the URL of the PostgreSQL server cannot be read: " + what,
+               "write special characters of a user and a password as their codes: %40 for `@`, %2F "
+               "for `/`, %3A for `:`, %25 for `%`"};
+}
+
+std::string hint_of_refusal(const std::string& said, bool is_of_tls) {
+  if (is_of_tls) {
+    return "look at `sslmode`, `sslrootcert`, `sslcert` and `sslkey` of the URL, and at the "
+           "server's certificate";
+  }
+  if (says_one_of(said, {"too many c", "connection slots", "max_client_conn"})) {
+    return "run again when others have gone, or let more of them in: `max_connections` of the "
+           "server, CONNECTION LIMIT of the role, `max_client_conn` of a pooler";
+  }
+  return "try the same URL with psql";
+}
+
+Error no_connection(const std::string& said) {
+  // A server that goes while we come in says nothing of certificates.
+  const bool is_of_tls =
+      says_one_of(said, {"certificate", "private key", "SSL error: ", "not support SSL"}) &&
+      said.find("unexpected eof") == std::string::npos;
+  const bool lets_nobody_in =
+      is_of_tls || says_one_of(said, {"password", "authentication", "pg_hba.conf", "does not exist",
+                                      "invalid ", "definition of service"});
+  return Error{lets_nobody_in ? ErrorCode::refused : ErrorCode::unavailable,
+               (lets_nobody_in ? "the PostgreSQL server does not let us in: "
+                               : "the PostgreSQL server does not answer: ") +
+                   said,
+               hint_of_refusal(said, is_of_tls)};
+}
+
 }  // namespace
 
 Result<std::unique_ptr<Connection>> Connection::open(const Settings& settings) {
+  TRY(check_url(settings.url));
   std::unique_ptr<Connection> made(new Connection());
   // A parameter that comes later in an expanded `dbname` wins, so what a URL says of these stays.
   const char* const keywords[] = {"fallback_application_name", "connect_timeout", "client_encoding",
@@ -87,17 +147,7 @@ Result<std::unique_ptr<Connection>> Connection::open(const Settings& settings) {
   // What it sends besides its answers would go to stderr, between our own lines.
   PQsetNoticeProcessor(made->raw(), [](void*, const char*) {}, nullptr);
   if (PQstatus(made->raw()) != CONNECTION_OK) {
-    const std::string said = one_line(PQerrorMessage(made->raw()));
-    const bool lets_nobody_in = said.find("password") != std::string::npos ||
-                                said.find("authentication") != std::string::npos ||
-                                said.find("pg_hba.conf") != std::string::npos ||
-                                said.find("does not exist") != std::string::npos ||
-                                said.find("invalid ") != std::string::npos;
-    return Error{lets_nobody_in ? ErrorCode::refused : ErrorCode::unavailable,
-                 (lets_nobody_in ? "the PostgreSQL server does not let us in: "
-                                 : "the PostgreSQL server does not answer: ") +
-                     said,
-                 "try the same URL with psql"};
+    return no_connection(one_line(PQerrorMessage(made->raw())));
   }
   ASSIGN_OR_RETURN(const auto path, made->query("SELECT current_setting('search_path')"));
   made->search_path_ = path.at(0).at(0).value_or("");
