@@ -1,6 +1,7 @@
 #include "stores/postgresql/connection.h"
 
 #include <fmt/format.h>
+#include <poll.h>
 
 #include <algorithm>
 #include <initializer_list>
@@ -13,6 +14,7 @@ namespace whimbrel::postgresql {
 namespace {
 
 constexpr std::size_t idle_max = 8;
+constexpr std::chrono::seconds answer_max{10};
 
 // What libpq says, in one line and without the word before it.
 std::string one_line(const char* message) {
@@ -134,31 +136,105 @@ Error no_connection(const std::string& said) {
                hint_of_refusal(said, is_of_tls)};
 }
 
+// Waits for what was asked; false when nothing has come in time.
+bool answer_has_come(PGconn* connection, std::chrono::seconds at_most) {
+  const auto until = std::chrono::steady_clock::now() + at_most;
+  while (PQisBusy(connection) != 0) {
+    const auto left =
+        std::chrono::duration_cast<Milliseconds>(until - std::chrono::steady_clock::now());
+    if (left.count() <= 0) return false;
+    pollfd socket{PQsocket(connection), POLLIN, 0};
+    (void)poll(&socket, 1, static_cast<int>(left.count()));
+    if (PQconsumeInput(connection) == 0) break;  // the answer is an error
+  }
+  return true;
+}
+
 }  // namespace
 
-Result<std::unique_ptr<Connection>> Connection::open(const Settings& settings) {
+Result<std::unique_ptr<Connection>> Connection::greet(const Settings& settings) {
   TRY(check_url(settings.url));
   std::unique_ptr<Connection> made(new Connection());
   // A parameter that comes later in an expanded `dbname` wins, so what a URL says of these stays.
+  const std::string patience = std::to_string(answer_max.count());
   const char* const keywords[] = {"fallback_application_name", "connect_timeout", "client_encoding",
                                   "dbname", nullptr};
-  const char* const values[] = {"whimbrel", "10", "UTF8", settings.url.c_str(), nullptr};
+  const char* const values[] = {"whimbrel", patience.c_str(), "UTF8", settings.url.c_str(),
+                                nullptr};
   made->connection_.reset(PQconnectdbParams(keywords, values, 1));
   // What it sends besides its answers would go to stderr, between our own lines.
   PQsetNoticeProcessor(made->raw(), [](void*, const char*) {}, nullptr);
   if (PQstatus(made->raw()) != CONNECTION_OK) {
     return no_connection(one_line(PQerrorMessage(made->raw())));
   }
-  ASSIGN_OR_RETURN(const auto path, made->query("SELECT current_setting('search_path')"));
-  made->search_path_ = path.at(0).at(0).value_or("");
-  TRY(made->execute(fmt::format(
+  TRY(made->hear_who_answers());
+  return made;
+}
+
+// A pooler lets us in before it has a session of the server for us, which may never come.
+Status Connection::hear_who_answers() {
+  // The search path is the role's own yet.
+  const std::string sql =
+      "SELECT pg_catalog.current_setting('search_path'), pg_catalog.pg_backend_pid()";
+  const bool is_asked = PQsendQuery(raw(), sql.c_str()) != 0;
+  if (is_asked && !answer_has_come(raw(), answer_max)) {
+    return Error{
+        ErrorCode::unavailable,
+        fmt::format("{} let us in, and has not answered for {} s", place(), answer_max.count()),
+        "a pooler in between may have no session left: give its pool more of them "
+        "(`default_pool_size`), or the server's own address"};
+  }
+  const Answer answer(PQgetResult(raw()));
+  if (PQresultStatus(answer.get()) != PGRES_TUPLES_OK) return error(answer.get(), sql);
+  while (Answer(PQgetResult(raw())) != nullptr) {
+  }
+  search_path_ = PQgetvalue(answer.get(), 0, 0);
+  process_ = PQgetvalue(answer.get(), 0, 1);
+  return {};
+}
+
+// A server tells its process as it lets us in, a pooler something else. Where a pooler gives
+// sessions to transactions, the next one gets the session that was given back last, which another
+// connection has had, or the one that has waited longest, which is another one than just before.
+Status Connection::keeps_its_session(const Settings& settings) {
+  if (process_ == std::to_string(PQbackendPID(raw()))) return {};
+  constexpr int rounds = 5;
+  ASSIGN_OR_RETURN(const auto other, greet(settings));
+  bool changes = other->process_ == process_;
+  for (int round = 0; round < rounds && !changes; ++round) {
+    for (Connection* one : {this, this, other.get()}) {
+      ASSIGN_OR_RETURN(const auto now, one->query("SELECT pg_catalog.pg_backend_pid()"));
+      changes = changes || now.at(0).at(0) != one->process_;
+    }
+  }
+  if (!changes) return {};
+  return Error{ErrorCode::refused,
+               place() + " is a pooler that gives each transaction another session",
+               "give the server's own address, or a pool with `pool_mode = session`: what whimbrel "
+               "sets in its session would become the application's"};
+}
+
+Status Connection::settle(const Settings& settings) {
+  return execute(fmt::format(
       "SET search_path = pg_catalog; SET client_encoding = 'UTF8'; SET DateStyle = 'ISO, MDY'; "
       "SET TimeZone = 'UTC'; SET IntervalStyle = 'postgres'; SET extra_float_digits = 1; "
       "SET bytea_output = 'hex'; SET xmloption = 'content'; SET client_min_messages = 'warning'; "
       "SET standard_conforming_strings = on; SET row_security = off; "
       "SET idle_in_transaction_session_timeout = 0; SET lock_timeout = {}; "
       "SET statement_timeout = {}",
-      settings.lock_timeout.count(), settings.statement_timeout.count())));
+      settings.lock_timeout.count(), settings.statement_timeout.count()));
+}
+
+Result<std::unique_ptr<Connection>> Connection::open(const Settings& settings) {
+  ASSIGN_OR_RETURN(auto made, greet(settings));
+  TRY(made->settle(settings));
+  return made;
+}
+
+Result<std::unique_ptr<Connection>> Connection::open_first(const Settings& settings) {
+  ASSIGN_OR_RETURN(auto made, greet(settings));
+  TRY(made->keeps_its_session(settings));
+  TRY(made->settle(settings));
   return made;
 }
 
@@ -270,6 +346,11 @@ Result<ConnectionPtr> Sessions::take() {
   }
   ASSIGN_OR_RETURN(auto made, open());
   return ConnectionPtr(made.release(), GiveBack{self});
+}
+
+Result<ConnectionPtr> Sessions::take_first() {
+  ASSIGN_OR_RETURN(auto made, Connection::open_first(settings_));
+  return ConnectionPtr(made.release(), GiveBack{shared_from_this()});
 }
 
 bool Sessions::may_write_as_replica() {

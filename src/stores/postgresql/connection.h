@@ -2,7 +2,9 @@
 //
 // Every session has the same settings, so that the text of a value does not depend on a role's or a
 // database's own: UTC, ISO dates, the shortest exact floats, an empty search path. Each waits for
-// locks no longer than `lock_timeout`.
+// locks no longer than `lock_timeout`. They are settings of a session, and would become those of
+// the application where a pooler gives the session to another one after each transaction: the first
+// session of a store finds that out before it sets anything.
 // Threads: one at a time uses a connection.
 #pragma once
 
@@ -39,6 +41,8 @@ class Connection {
  public:
   // `unavailable` when the server does not answer, `refused` when it lets nobody in.
   static Result<std::unique_ptr<Connection>> open(const Settings& settings);
+  // The same; `refused` where a pooler gives each transaction another session.
+  static Result<std::unique_ptr<Connection>> open_first(const Settings& settings);
 
   // One statement or several; several are one transaction where they do not say otherwise.
   Status execute(const std::string& sql);
@@ -67,11 +71,17 @@ class Connection {
 
  private:
   Connection() = default;
+  // Nothing is set yet.
+  static Result<std::unique_ptr<Connection>> greet(const Settings& settings);
+  Status hear_who_answers();
+  Status keeps_its_session(const Settings& settings);
+  Status settle(const Settings& settings);
 
   std::unique_ptr<PGconn, FreeWith<PQfinish>> connection_;
   std::string search_path_;  // the role's own, for queries that a plan gives
   std::string sqlstate_;
   std::string sent_;
+  std::string process_;  // of the server, as it says itself
 };
 
 // The sessions of one store. Threads: any.
@@ -87,6 +97,8 @@ class Sessions : public std::enable_shared_from_this<Sessions> {
   explicit Sessions(Settings settings) : settings_(std::move(settings)) {}
   // One that nobody uses, or a new one; it comes back when its pointer ends.
   Result<ConnectionPtr> take();
+  // The same, before any other one is taken.
+  Result<ConnectionPtr> take_first();
   // One that stays with whoever asks.
   Result<std::unique_ptr<Connection>> open() const { return Connection::open(settings_); }
   const Settings& settings() const { return settings_; }

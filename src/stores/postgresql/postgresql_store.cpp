@@ -41,7 +41,7 @@ Status make_claims(Connection& connection) {
 
 Result<std::shared_ptr<Store>> PostgresqlStore::open(Settings settings, Clock& clock) {
   auto sessions = std::make_shared<Sessions>(std::move(settings));
-  ASSIGN_OR_RETURN(const ConnectionPtr connection, sessions->take());
+  ASSIGN_OR_RETURN(const ConnectionPtr connection, sessions->take_first());
   ASSIGN_OR_RETURN(const auto version,
                    connection->query("SELECT current_setting('server_version_num')::integer"));
   constexpr int oldest = 140'000;  // ranges of hidden numbers, digests of rows
