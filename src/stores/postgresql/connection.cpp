@@ -218,10 +218,19 @@ Status Connection::settle(const Settings& settings) {
   return execute(fmt::format(
       "SET search_path = pg_catalog; SET client_encoding = 'UTF8'; SET DateStyle = 'ISO, MDY'; "
       "SET TimeZone = 'UTC'; SET IntervalStyle = 'postgres'; SET extra_float_digits = 1; "
-      "SET bytea_output = 'hex'; SET xmloption = 'content'; SET client_min_messages = 'warning'; "
-      "SET standard_conforming_strings = on; SET row_security = off; "
+      "SET bytea_output = 'hex'; SET xmloption = 'content'; SET lc_monetary = 'C'; "
+      "SET array_nulls = on; SET quote_all_identifiers = off; SET transform_null_equals = off; "
+      "SET client_min_messages = 'warning'; SET standard_conforming_strings = on; "
+      "SET row_security = off; SET default_transaction_isolation = 'read committed'; "
+      "SET default_transaction_deferrable = off; SET idle_session_timeout = 0; "
       "SET idle_in_transaction_session_timeout = 0; SET lock_timeout = {}; "
-      "SET statement_timeout = {}",
+      "SET statement_timeout = {}; "
+      // What we note as done has to outlive the server.
+      "SELECT set_config('synchronous_commit', 'on', false) WHERE "
+      "current_setting('synchronous_commit') = 'off'; "
+      // From PostgreSQL 17.
+      "SELECT set_config('transaction_timeout', '0', false) WHERE "
+      "current_setting('transaction_timeout', true) <> '0'",
       settings.lock_timeout.count(), settings.statement_timeout.count()));
 }
 
