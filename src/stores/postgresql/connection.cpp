@@ -45,6 +45,9 @@ std::string hint_of(const std::string& sqlstate) {
   if (sqlstate == "57014")
     return "raise `statement_timeout` of the store, or try at a quieter time";
   if (sqlstate == "42501") return "this role needs the right to do so";
+  if (sqlstate == "25006") {
+    return "give the address of the primary, and a role without `default_transaction_read_only`";
+  }
   if (sqlstate.starts_with("53")) return "make room on the server, then run again";
   if (sqlstate.starts_with("28")) return "look at the user, the password and pg_hba.conf";
   return "";

@@ -69,6 +69,7 @@ class PostgresqlStore final : public Store,
                                                        Milliseconds patience) override;
   Result<RoomTaken> room_taken(const TableSchema& table) override;
   Result<std::vector<Finding>> review(const Mapping& mapping, bool dual) override;
+  Result<std::vector<Finding>> review_target(const Mapping& mapping, bool dual) override;
 
  private:
   PostgresqlStore(std::shared_ptr<postgresql::Sessions> sessions, std::string identity,

@@ -251,11 +251,37 @@ Status review_parts(Connection& connection, const std::string& table, const std:
   return {};
 }
 
+// Marks of a migration lie on both sides, whatever else is written there.
+Status review_rights_to_write(Connection& connection, std::vector<Finding>& findings) {
+  ASSIGN_OR_RETURN(const auto rows,
+                   connection.query("SELECT pg_is_in_recovery(), "
+                                    "current_setting('default_transaction_read_only') = 'on'"));
+  if (rows.at(0).at(0) == "t") {
+    findings.push_back({Finding::Weight::refusal, "is_a_standby",
+                        connection.place() + " is a standby, where nobody writes",
+                        "give the address of the primary"});
+  } else if (rows.at(0).at(1) == "t") {
+    findings.push_back(
+        {Finding::Weight::refusal, "is_read_only",
+         "`default_transaction_read_only` is on for this role at " + connection.place(),
+         "give a role that writes, or ALTER ROLE … RESET it"});
+  }
+  return {};
+}
+
 }  // namespace
+
+Result<std::vector<Finding>> PostgresqlStore::review_target(const Mapping&, bool) {
+  std::vector<Finding> findings;
+  ASSIGN_OR_RETURN(const ConnectionPtr connection, sessions_->take());
+  TRY(review_rights_to_write(*connection, findings));
+  return findings;
+}
 
 Result<std::vector<Finding>> PostgresqlStore::review(const Mapping& mapping, bool) {
   std::vector<Finding> findings;
   ASSIGN_OR_RETURN(const ConnectionPtr connection, sessions_->take());
+  TRY(review_rights_to_write(*connection, findings));
   const Result<Place> place = place_of(*connection, mapping.source.name);
   if (!place.ok()) return place.error();
   if (is_new_table(mapping.target.name)) {
