@@ -246,8 +246,13 @@ def a_row_that_does_not_fit_is_named(old, new):
         b.execute("CREATE TABLE things (id bigint PRIMARY KEY, amount integer CHECK (amount <> 1234))")
         folder = Folder(url_a, url_b, create="exists")
         told = folder.run("run", "--yes", code=3)
-        assert "copying the row 1234" in told and "check" in told, told
+        assert "key 1234: the target would not take it" in told and "things_amount_check" in told, told
         a.execute("UPDATE things SET amount = 5 WHERE id = 1234")
+        folder.run("run", "--yes", "--until", "prepare")
+        a.execute("UPDATE things SET amount = 1234 WHERE id = 2999")
+        told = folder.run("run", "--yes", code=3)
+        assert "copying the row 2999" in told and "things_amount_check" in told, told
+        a.execute("UPDATE things SET amount = 5 WHERE id = 2999")
         folder.run("rollback", "--yes")
         folder.close()
         folder = Folder(url_a, url_b, create="exists")
