@@ -228,4 +228,18 @@ int Context::fail_as(int code, const Error& error) {
   return code;
 }
 
+std::string differences_text(const VerifyOutcome& outcome) {
+  constexpr std::size_t told_max = 10;
+  std::string text;
+  const std::size_t told = std::min(outcome.examples.size(), told_max);
+  for (std::size_t i = 0; i < told; ++i) {
+    const Difference& one = outcome.examples[i];
+    text += fmt::format("differs: {} key {}: {}\n", one.table, one.key, one.what);
+  }
+  const std::int64_t others = outcome.differing - static_cast<std::int64_t>(told);
+  if (told < told_max || others <= 0) return text;
+  return text + fmt::format("and {} more; --json names a thousand of each table\n",
+                            with_thousands(others));
+}
+
 }  // namespace whimbrel::cli

@@ -74,6 +74,9 @@ struct Options {
 // Asked by SIGINT and SIGTERM; a second one ends the process at once.
 StopFlag& stop_flag();
 
+// A line for each of the first rows that differ, and how the others are named.
+std::string differences_text(const VerifyOutcome& outcome);
+
 class Context final : public Host {
  public:
   explicit Context(const Options& options);

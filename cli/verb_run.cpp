@@ -156,10 +156,7 @@ int verify(const Options& options) {
     std::printf("%s\n",
                 line.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace).c_str());
   }
-  for (const Difference& one : value.examples) {
-    if (options.redact) break;
-    context.say(fmt::format("differs: {} key {}: {}\n", one.table, one.key, one.what));
-  }
+  if (!options.redact) context.say(differences_text(value));
   std::string reason =
       fmt::format("{} compared, {} differ", rows_text(value.rows), with_thousands(value.differing));
   if (value.repaired > 0) {

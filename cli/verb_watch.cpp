@@ -44,10 +44,7 @@ void tell(Context& context, const Watched& watched) {
   }
   if (options.quiet && watched.clean()) return;
   std::string text = compared_text(watched.outcome.compared, watched.outcome.every_row) + "\n";
-  for (const Difference& one : watched.outcome.compared.examples) {
-    if (options.redact) break;
-    text += fmt::format("differs: {} key {}: {}\n", one.table, one.key, one.what);
-  }
+  if (!options.redact) text += differences_text(watched.outcome.compared);
   if (watched.outcome.checks > 0) {
     text += fmt::format("{} of the plan asked\n", counted(watched.outcome.checks, "check"));
   }

@@ -64,7 +64,7 @@ struct VerifyResult {
   std::int64_t on_new_side = 0;  // that the new side wrote, judged by the way back
   std::int64_t lagging = 0;      // that wait to be carried over, and do not count as differing
   std::int64_t repaired = 0;     // that were put right
-  std::vector<DifferingRow> examples;  // some of those that differ
+  std::vector<DifferingRow> examples;  // at most a thousand of each table
   std::vector<Warning> warnings;       // for a person
 
   // No row differs.

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <ctime>
 #include <nlohmann/json.hpp>
+#include <ranges>
 
 #include "base/text.h"
 
@@ -179,8 +180,9 @@ Result<bool> Engine::act(const Decision& decision) {
         ASSIGN_OR_RETURN(outcome, compare_all(0, true, true));
       }
       if (outcome.differing > 0) {
+        constexpr int told_max = 10;
         std::string examples;
-        for (const Difference& one : outcome.examples) {
+        for (const Difference& one : outcome.examples | std::views::take(told_max)) {
           examples += fmt::format("\n  {} key {}: {}", one.table, one.key, one.what);
         }
         return Error{

@@ -391,6 +391,7 @@ Result<VerifyOutcome> Engine::compare_all(std::int64_t sample, bool follow, bool
   }
   TRY(parts_.executor.run(std::move(tasks)));
   if (extent != nullptr) TRY(look_at_the_rest(verifies, *extent));
+  constexpr std::size_t named_max = 1'000;  // of a table
   VerifyOutcome outcome;
   TRY(settle_suspects(verifies, direction, follow));
   for (const auto& verify : verifies) {
@@ -400,7 +401,8 @@ Result<VerifyOutcome> Engine::compare_all(std::int64_t sample, bool follow, bool
     outcome.differing += verify->suspects();
     outcome.on_new_side += verify->on_new_side();
     outcome.lagging += verify->lagging();
-    for (Difference& one : verify->differences(10)) outcome.examples.push_back(std::move(one));
+    for (Difference& one : verify->differences(named_max))
+      outcome.examples.push_back(std::move(one));
   }
   const Milliseconds took = parts_.clock.monotonic() - began;
   if (record) {

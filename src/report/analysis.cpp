@@ -234,7 +234,7 @@ class TableAnalysis {
       TRY(look_for_others(keys, images));
       TRY(look_for_equal_keys(keys, images));
       TRY(rehearse(keys, std::move(images)));
-      events.emit({"analyzed", {{"table", move_.name}, {"rows", rows}}});
+      if (!reads_few) events.emit({"analyzed", {{"table", move_.name}, {"rows", rows}}});
       after = chunk.range.through;
     } while (after && !reads_few);
     Milliseconds took = clock.monotonic() - began;
@@ -246,6 +246,7 @@ class TableAnalysis {
       document_["rows_read"] = rows;
       rows = all;
     }
+    if (reads_few) events.emit({"analyzed", {{"table", move_.name}, {"rows", rows}}});
     selection_.forget();
     new_keys_.reset();
     told(rows, bytes, took, refusals);

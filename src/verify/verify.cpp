@@ -468,12 +468,15 @@ Status Verify::forgive_what_waits() {
 std::int64_t Verify::suspects() const { return std::ssize(suspects_) + suspects_beyond_; }
 
 std::vector<Difference> Verify::differences(std::size_t at_most) {
-  std::vector<Difference> all;
+  std::vector<Row> keys;
   for (const Row& key : suspects_) {
-    if (all.size() >= at_most) break;
-    const Result<std::vector<std::string>> now = verdicts({key});
-    const std::string what = now.ok() && !now.value().empty() ? now.value().front() : "differs";
-    all.push_back({move_.name, show(key), what});
+    if (keys.size() < at_most) keys.push_back(key);
+  }
+  const Result<std::vector<std::string>> now = verdicts(keys);
+  std::vector<Difference> all;
+  for (std::size_t i = 0; i < keys.size(); ++i) {
+    const bool is_known = now.ok() && !now.value()[i].empty();
+    all.push_back({move_.name, show(keys[i]), is_known ? now.value()[i] : "differs"});
   }
   return all;
 }

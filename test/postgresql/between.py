@@ -159,6 +159,10 @@ def each_row_that_differs_is_named(old, new):
                       "INSERT INTO things VALUES (-5, 'stranger'), (40000, 'stranger')")
             told = folder.run("verify", "--json", code=1)
             assert '"differing":504' in told.replace(" ", ""), told[-2000:]
+            named = json.loads(next(line for line in told.splitlines() if '"differences"' in line))["differences"]
+            assert {one["key"] for one in named} == {str(n) for n in (*range(100, 600), 7, 20000, -5, 40000)}
+            told = folder.run("verify", code=1)
+            assert told.count("differs: ") == 10 and "and 494 more" in told, told
             folder.run("verify", "--repair", "--yes")
             assert equal(a, b)
             b.execute("UPDATE things SET word = 'x' WHERE id % 3000 = 7")
