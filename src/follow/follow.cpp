@@ -375,7 +375,8 @@ Result<std::optional<std::vector<Row>>> Follow::in_other_spellings(
     const std::vector<std::optional<Row>>& rows) const {
   const Move& move = *lane.move;
   std::optional<std::vector<Row>> found;
-  if (direction_ == Direction::backward || move.mapping.respelled.empty()) return found;
+  const bool may_meet = !move.mapping.respelled.empty() || move.mapping.key_is_said;
+  if (direction_ == Direction::backward || !may_meet) return found;
   std::map<Row, Row, RowLess> present;  // by the key on the new side
   std::vector<Row> elsewhere;
   for (std::size_t i = 0; i < keys.size(); ++i) {

@@ -631,6 +631,10 @@ class Binder {
       return {};
     }
     move.mapping = std::move(mapping).value();
+    move.mapping.key_is_said =
+        !move.mapping.key_is_copied && std::ranges::any_of(table.columns, [&](const auto& column) {
+          return said[column.second].made_by != nullptr && move.mapping.source.is_key(column.first);
+        });
     respell(move.mapping, std::move(respelled));
     move.creates_target = true;
     move.indexes = Indexes::after;

@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <nlohmann/json.hpp>
 
 namespace whimbrel {
@@ -83,6 +84,25 @@ Status key_is_read_back(const Mapping& mapping, const Row& source, const Row& im
       ""};
 }
 
+// Two keys that the plan makes one would write over each other.
+Status key_leads_back(const Mapping& mapping, const Row& source, const Row& image,
+                      const Catalog& store) {
+  const Row key = key_of(source, mapping.source_key);
+  const Row written = key_of(image, mapping.target_key);
+  // Where a single column of the row is looked at, the key is not there.
+  if (std::ranges::any_of(written, &Value::is_null)) return {};
+  const Result<Row> back = source_key_of(mapping, written, store);
+  if (!back.ok() && back.error().code != ErrorCode::refused) return back.error();
+  if (back.ok() && same(back.value(), key)) return {};
+  return Error{ErrorCode::refused,
+               fmt::format("the key {} becomes {}, which would lead back to {}", show(key),
+                           show(written), back.ok() ? show(back.value()) : back.error().message),
+               "correct the row, or what `using:` and `inverse:` say",
+               "",
+               {"a key that does not lead back to its row"},
+               ""};
+}
+
 // What the new side spells otherwise is found from there only by what is noted here.
 Status note_spelling(const Mapping& mapping, const Respelling& one, const Row& source,
                      const Row& image) {
@@ -127,6 +147,7 @@ Result<Row> image_of(const Mapping& mapping, const Row& source, const Catalog& t
   ASSIGN_OR_RETURN(Row row, map_row(mapping, source));
   TRY(settle_all(mapping.forward, mapping.target, target, row));
   if (mapping.key_is_joined) TRY(key_is_read_back(mapping, source, row));
+  if (mapping.key_is_said) TRY(key_leads_back(mapping, source, row, target));
   for (const Respelling& one : mapping.respelled) {
     TRY(note_spelling(mapping, one, source, row));
   }

@@ -38,6 +38,9 @@ struct Mapping {
   // Several parts are joined into one of the target's key: a row whose parts hold what separates
   // them would be taken for another one, and is refused.
   bool key_is_joined = false;
+  // A plan says in its own words what a key becomes, in one store: whether it leads back is looked
+  // at row by row.
+  bool key_is_said = false;
   // Texts that get a type with one spelling, of which others were there.
   std::vector<Respelling> respelled;
   // A source row with values that no column names (`TableSchema::rest_column`) is refused.

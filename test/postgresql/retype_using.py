@@ -128,6 +128,30 @@ def keys_and_what_refers_to_them_get_it_the_same_way(server):
     world.nothing_is_left()
 
 
+def keys_that_become_one_never_write_over_each_other(server):
+    world = World(server, CODES, entry("codes", "code", "integer", CUT))
+    world.run("run", "--yes", "--until", "prepare")
+    world.sql("INSERT INTO codes VALUES ('D-5', 'other')")
+    assert "'D-5'" in world.run("run", "--yes", code=3)
+    world.sql("DELETE FROM codes WHERE code = 'D-5'")
+    world.run("run", "--yes", "--until", "verify")
+    world.sql("INSERT INTO codes VALUES ('D-6', 'other')")
+    told = world.run("run", "--yes", code=3)
+    assert "'C-6'" in told and "'D-6'" in told, told
+    assert world.one("SELECT word FROM whimbrel_new_public.codes WHERE code = 6") == "w6"
+    world.sql("DELETE FROM codes WHERE code = 'D-6'")
+    world.run("run", "--yes", "--until", "verify")
+    world.sql("UPDATE codes SET code = 'D-7' WHERE code = 'C-7'")  # it would come back as C-7
+    assert "'D-7'" in world.run("run", "--yes", code=3)
+    world.sql("UPDATE codes SET code = 'C-7' WHERE code = 'D-7'; INSERT INTO codes VALUES ('D-8', 'other')")
+    world.sql("DELETE FROM codes WHERE code = 'D-8'")
+    assert "0 differ" in world.run("run", "--yes")
+    assert world.one("SELECT count(*) FROM codes WHERE word = 'w' || code") == 500
+    world.run("rollback", "--yes")
+    assert world.one("SELECT count(*) FROM codes WHERE 'C-' || substr(word, 2) = code") == 500
+    world.nothing_is_left()
+
+
 def what_would_not_come_back_is_told_before(server):
     world = World(server, "CREATE TABLE things (id integer PRIMARY KEY, word text); INSERT INTO things SELECT i, CASE WHEN i % 10 = 0 THEN 'Big' ELSE 'w' || i END FROM generate_series(1, 100) i",
                   entry("things", "word", "varchar(20)", ', using: "{word|lower}", inverse: word'))
@@ -203,7 +227,7 @@ def what_cannot_be_meant_is_refused(server):
     world.nothing_is_left()
 
 
-TESTS = [words_become_numbers_and_words_again, nothing_is_lost_beside_a_clerk, keys_and_what_refers_to_them_get_it_the_same_way, what_would_not_come_back_is_told_before,
+TESTS = [words_become_numbers_and_words_again, nothing_is_lost_beside_a_clerk, keys_and_what_refers_to_them_get_it_the_same_way, keys_that_become_one_never_write_over_each_other, what_would_not_come_back_is_told_before,
          what_is_made_with_the_type_is_looked_at_before, a_word_that_comes_meanwhile_stops_it_by_name, times_may_be_said_in_another_way, what_cannot_be_meant_is_refused]
 
 
