@@ -464,13 +464,30 @@ class Writer final : public BatchWriter {
   OwnWrites own_;
 };
 
+// What another row holds is told by the statement that wants it: at the end of the transaction
+// nothing could be done about it.
+Status keep_apart_at_once(Connection& connection, const std::string& place) {
+  ASSIGN_OR_RETURN(
+      const auto deferred,
+      connection.query("SELECT string_agg(format('%I.%I', n.nspname, c.conname), ', ') FROM "
+                       "pg_constraint c JOIN pg_namespace n ON n.oid = c.connamespace WHERE "
+                       "c.conrelid = $1::text::regclass AND c.contype IN ('p', 'u', 'x') AND "
+                       "c.condeferred",
+                       {place}));
+  const Cell& names = deferred.at(0).at(0);
+  return names ? connection.execute("SET CONSTRAINTS " + *names + " IMMEDIATE") : Status();
+}
+
 }  // namespace
 
 Result<OwnWrites> write_as_own(Connection& connection, Sessions& sessions,
                                const std::string& place) {
   TRY(connection.execute(mark_own));
   OwnWrites own;
-  if (!sessions.may_write_as_replica()) return own;
+  if (!sessions.may_write_as_replica()) {
+    TRY(keep_apart_at_once(connection, place));
+    return own;
+  }
   ASSIGN_OR_RETURN(
       const auto set,
       connection.query("SELECT set_config('session_replication_role', 'replica', true), EXISTS "
