@@ -294,6 +294,20 @@ def unique_values_move_where_that_is_looked_at_last(old, new):
         folder.close()
 
 
+def a_comparison_holds_no_whole_table(old, new):
+    with two(old, new) as ((a, url_a), (b, url_b)):
+        fill(a, 700000, {})
+        folder = Folder(url_a, url_b)
+        folder.run("run", "--yes", "--until", "verify")
+        b.execute("DELETE FROM things WHERE id > 10")
+        running = subprocess.Popen(folder.command("verify"), stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        _, status, used = os.wait4(running.pid, 0)
+        running.returncode = os.waitstatus_to_exitcode(status)
+        assert running.returncode == 1, running.returncode
+        assert used.ru_maxrss < 130 * 1024, used.ru_maxrss
+        folder.close()
+
+
 def from_sqlite(url, declared, rows, key="INTEGER", more=""):
     folder = Folder("sqlite:old.db", url, create="exists", more=more)
     plan = folder.path / "plan.yaml"
@@ -341,7 +355,7 @@ def numbers_of_sqlite_are_exact(old, _):
 
 TESTS = [every_type_passes_between_two_versions, each_row_that_differs_is_named, all_that_differ_in_one_database_are_named_too,
          keys_of_texts_may_be_in_another_order, keys_of_several_columns_and_other_names, what_is_there_already_is_no_obstacle,
-         a_row_that_does_not_fit_is_named, unique_values_move_where_that_is_looked_at_last,
+         a_row_that_does_not_fit_is_named, unique_values_move_where_that_is_looked_at_last, a_comparison_holds_no_whole_table,
          texts_become_what_the_server_reads_in_them, numbers_of_sqlite_are_exact]
 
 

@@ -98,7 +98,9 @@ class Between final : public InsideCopier {
     ASSIGN_OR_RETURN(const bool equal,
                      have_equal_digests(*source, *target, expected, found, comparison));
     if (equal) return comparison;
-    ASSIGN_OR_RETURN(comparison.differing, only_first(*source, *target, expected, found, source_));
+    ASSIGN_OR_RETURN(comparison.differing,
+                     only_first(*source, *target, expected, found, source_,
+                                is_far_more(comparison.found.rows(), comparison.expected.rows())));
     comparison.differing_rows = std::ssize(comparison.differing);
     return comparison;
   }
@@ -122,7 +124,9 @@ class Between final : public InsideCopier {
     ASSIGN_OR_RETURN(const bool equal,
                      have_equal_digests(*source, *target, expected, found, comparison));
     if (!equal) {
-      ASSIGN_OR_RETURN(strangers.keys, only_first(*target, *source, found, expected, target_));
+      ASSIGN_OR_RETURN(strangers.keys, only_first(*target, *source, found, expected, target_,
+                                                  is_far_more(comparison.expected.rows(),
+                                                              comparison.found.rows())));
     }
     return std::optional(std::move(strangers));
   }
@@ -173,16 +177,26 @@ class Between final : public InsideCopier {
     return comparison.expected == comparison.found;
   }
 
-  // The keys of rows that only the first side has, or has otherwise.
+  // A range without an end, and one of keys that are far apart, may hold all of the other table.
+  static bool is_far_more(std::int64_t rows, std::int64_t than) {
+    constexpr std::int64_t more = 10'000;
+    return rows > than * 2 + more;
+  }
+
+  // The keys of rows that only the first side has, or has otherwise; all of its keys where the
+  // other has far more rows, which are not to be held at once.
   static Result<std::vector<Row>> only_first(Connection& first, Connection& second,
                                              const Digested& of_first, const Digested& of_second,
-                                             const Ranges& ranges) {
+                                             const Ranges& ranges, bool second_has_far_more) {
     const auto sql = [](const Digested& of) {
       return fmt::format("SELECT {}, {} FROM {} WHERE {}", of.keys, of.row, of.from, of.where);
     };
-    TRY(second.send(sql(of_second), of_second.parameters));
+    std::vector<Cells> second_rows;
+    if (!second_has_far_more) TRY(second.send(sql(of_second), of_second.parameters));
     ASSIGN_OR_RETURN(const auto first_rows, first.query(sql(of_first), of_first.parameters));
-    ASSIGN_OR_RETURN(const auto second_rows, second.receive());
+    if (!second_has_far_more) {
+      ASSIGN_OR_RETURN(second_rows, second.receive());
+    }
     std::unordered_map<std::string, std::string> digests;
     for (const Cells& row : second_rows) digests.emplace(*row[0], *row[1]);
     std::vector<Row> keys;
