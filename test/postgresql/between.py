@@ -308,6 +308,24 @@ def a_comparison_holds_no_whole_table(old, new):
         folder.close()
 
 
+def what_another_server_may_refuse_is_read_before(old, new):
+    with two(old, new) as ((a, url_a), (b, url_b)):
+        a.execute("CREATE TYPE mood AS ENUM ('calm', 'windy')")
+        b.execute("CREATE TYPE mood AS ENUM ('calm')")
+        fill(a, 12000, {"feeling": ("mood", "CASE n WHEN 9000 THEN 'windy' ELSE 'calm' END::mood")})
+        b.execute("CREATE TABLE things (id bigint PRIMARY KEY, feeling mood)")
+        folder = Folder(url_a, url_b, create="exists")
+        told = folder.run("analyze", code=3)
+        assert "key 9000" in told, told
+        folder.close()
+    with two(old, new, "ENCODING 'LATIN1' LC_COLLATE 'C' LC_CTYPE 'C' TEMPLATE template0") as (_, (b, url_b)), two(old, old) as ((a, url_a), _):
+        fill(a, 12000, {"word": ("text", "CASE n WHEN 9000 THEN U&'\\03A9' ELSE 'é' END")})
+        folder = Folder(url_a, url_b)
+        told = folder.run("analyze")
+        assert "12,000" in told, told
+        folder.close()
+
+
 def from_sqlite(url, declared, rows, key="INTEGER", more=""):
     folder = Folder("sqlite:old.db", url, create="exists", more=more)
     plan = folder.path / "plan.yaml"
@@ -356,7 +374,7 @@ def numbers_of_sqlite_are_exact(old, _):
 TESTS = [every_type_passes_between_two_versions, each_row_that_differs_is_named, all_that_differ_in_one_database_are_named_too,
          keys_of_texts_may_be_in_another_order, keys_of_several_columns_and_other_names, what_is_there_already_is_no_obstacle,
          a_row_that_does_not_fit_is_named, unique_values_move_where_that_is_looked_at_last, a_comparison_holds_no_whole_table,
-         texts_become_what_the_server_reads_in_them, numbers_of_sqlite_are_exact]
+         what_another_server_may_refuse_is_read_before, texts_become_what_the_server_reads_in_them, numbers_of_sqlite_are_exact]
 
 
 def main():

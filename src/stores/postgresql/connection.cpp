@@ -388,6 +388,13 @@ void Sessions::give_back(std::unique_ptr<Connection> connection) {
   }
 }
 
+std::string Sessions::encoding() {
+  const auto connection = take();
+  if (!connection.ok()) return "";
+  const char* said = PQparameterStatus(connection.value()->raw(), "server_encoding");
+  return said == nullptr ? "" : said;
+}
+
 std::shared_ptr<Spellings> Sessions::book(const std::string& name) {
   const std::lock_guard lock(mutex_);
   std::shared_ptr<Spellings>& book = books_[name];

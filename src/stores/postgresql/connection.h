@@ -109,6 +109,8 @@ class Sessions : public std::enable_shared_from_this<Sessions> {
   // Whether the role may write as a replica does, without foreign keys and triggers of the
   // application in the way. The server is asked once.
   bool may_write_as_replica();
+  // Of the database; "" where it does not answer.
+  std::string encoding();
   // How the texts of a column were spelled that got another type; see spellings.h.
   std::shared_ptr<Spellings> book(const std::string& name);
   std::map<std::string, std::shared_ptr<Spellings>> books();

@@ -93,7 +93,15 @@ bool PostgresqlStore::copies_inside(const Mapping& mapping, const Store& source)
 }
 
 bool PostgresqlStore::takes_what_review_passes(const Mapping& mapping, const Store& source) const {
-  return copies_inside(mapping, source) && converts_all(mapping);
+  if (!copies_inside(mapping, source) || !converts_all(mapping)) return false;
+  if (this == &source) return true;
+  // On another server a type of the same name may be another one, and so may the encoding.
+  const bool has_own_types = std::ranges::any_of(mapping.target.columns, [](const auto& column) {
+    return type_of(column.declared).is == TypeClass::other;
+  });
+  const std::string encoding = sessions_->encoding();
+  return !has_own_types && !encoding.empty() && encoding != "SQL_ASCII" &&
+         encoding == dynamic_cast<const PostgresqlStore&>(source).sessions_->encoding();
 }
 
 Result<std::unique_ptr<InsideCopier>> PostgresqlStore::open_inside(const Mapping& mapping,
