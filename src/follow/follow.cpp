@@ -306,11 +306,15 @@ Result<std::int64_t> Follow::carry_with(Lane& lane, std::vector<Row> keys,
                                         const std::vector<Row>& blocked_by,
                                         const std::set<Row, RowLess>& removed) {
   const Move& move = *lane.move;
+  const auto serving_key = [&](const Row& other) {
+    return direction_ == Direction::forward
+               ? source_key_of(move.mapping, other, move.source->catalog())
+               : target_key_of(move.mapping, other, move.target->catalog());
+  };
   std::set<Row, RowLess> known(keys.begin(), keys.end());
+  std::vector<Row> added;
   for (const Row& other : blocked_by) {
-    ASSIGN_OR_RETURN(Row key, direction_ == Direction::forward
-                                  ? source_key_of(move.mapping, other, move.source->catalog())
-                                  : target_key_of(move.mapping, other, move.target->catalog()));
+    ASSIGN_OR_RETURN(Row key, serving_key(other));
     if (!known.insert(key).second) {
       return Error{ErrorCode::refused,
                    fmt::format("{}: the row with the key {} holds a value that has to be unique, "
@@ -322,7 +326,24 @@ Result<std::int64_t> Follow::carry_with(Lane& lane, std::vector<Row> keys,
                    {},
                    ""};
     }
+    added.push_back(key);
     keys.push_back(std::move(key));
+  }
+  // Each may wait for the next, through a whole table: by itself it is asked what it waits for, and
+  // all go together afterwards.
+  while (!added.empty()) {
+    std::vector<Row> waits_for;
+    waits_for_ = &waits_for;
+    const Result<std::int64_t> alone = carry(lane, added, {});
+    waits_for_ = nullptr;
+    if (!alone.ok()) break;  // told when it is carried with the others
+    added.clear();
+    for (const Row& other : waits_for) {
+      ASSIGN_OR_RETURN(Row key, serving_key(other));
+      if (!known.insert(key).second) continue;
+      added.push_back(key);
+      keys.push_back(std::move(key));
+    }
   }
   return carry(lane, keys, removed);
 }
@@ -538,6 +559,10 @@ Result<std::int64_t> Follow::carry(Lane& lane, const std::vector<Row>& asked,
   ASSIGN_OR_RETURN(const Applied applied, lane.writer->apply(batch));
   changes.assign(std::make_move_iterator(batch.begin() + removals),
                  std::make_move_iterator(batch.end()));
+  if (!applied.blocked_by.empty() && waits_for_ != nullptr) {
+    *waits_for_ = applied.blocked_by;
+    return std::int64_t{0};
+  }
   if (!applied.blocked_by.empty()) return carry_with(lane, asked, applied.blocked_by, removed);
   if (applied.refused > 0) {
     // Two keys may be one on the other side, by a collation: there one row makes room for the

@@ -133,6 +133,7 @@ class Follow {
   Journal& journal_;
   Events& events_;
   RejectRow reject_;
+  std::vector<Row>* waits_for_ = nullptr;  // set: rows that are in the way are only named there
   std::map<std::string, Lane> lanes_;
   WrittenThere written_there_;
   bool other_side_serves_ = false;

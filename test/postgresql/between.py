@@ -294,6 +294,21 @@ def unique_values_move_where_that_is_looked_at_last(old, new):
         folder.close()
 
 
+def a_unique_value_moves_through_a_whole_table(old, new):
+    with two(old, new) as ((a, url_a), (b, url_b)):
+        a.execute("CREATE TABLE things (id bigint PRIMARY KEY, place integer UNIQUE DEFERRABLE); INSERT INTO things SELECT n, n FROM generate_series(1, 2500) n")
+        folder = Folder(url_a, url_b)
+        folder.run("run", "--yes", "--until", "copy")
+        a.execute("UPDATE things SET place = place + 1")
+        folder.run("run", "--yes")
+        assert equal(a, b)
+        b.execute("UPDATE things SET place = 1 + place % 2501; INSERT INTO things VALUES (9000, 9000)")
+        served = b.execute(DIGEST).fetchall()
+        folder.run("rollback", "--yes")
+        assert a.execute(DIGEST).fetchall() == served
+        folder.close()
+
+
 PEAK = """
 import resource, subprocess, sys
 done = subprocess.run(sys.argv[1:], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
@@ -379,7 +394,8 @@ def numbers_of_sqlite_are_exact(old, _):
 
 TESTS = [every_type_passes_between_two_versions, each_row_that_differs_is_named, all_that_differ_in_one_database_are_named_too,
          keys_of_texts_may_be_in_another_order, keys_of_several_columns_and_other_names, what_is_there_already_is_no_obstacle,
-         a_row_that_does_not_fit_is_named, unique_values_move_where_that_is_looked_at_last, a_comparison_holds_no_whole_table,
+         a_row_that_does_not_fit_is_named, unique_values_move_where_that_is_looked_at_last, a_unique_value_moves_through_a_whole_table,
+         a_comparison_holds_no_whole_table,
          what_another_server_may_refuse_is_read_before, texts_become_what_the_server_reads_in_them, numbers_of_sqlite_are_exact]
 
 
