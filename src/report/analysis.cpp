@@ -190,13 +190,16 @@ class TableAnalysis {
   }
 
   Status read_all(Clock& clock, Events& events, const StopFlag& stop) {
-    ASSIGN_OR_RETURN(const auto reader, move_.source->open_reader(move_.mapping.source));
     look_for_a_key();
     look_for_what_is_not_followed();
     TRY(look_for_the_assigned());
     if (!standing_.begun) {
       ASSIGN_OR_RETURN(rehearsal_, move_.target->rehearse(move_.mapping));
     }
+    const bool of_one_moment = rehearsal_ != nullptr && rehearsal_->keeps_rows();
+    ASSIGN_OR_RETURN(const auto reader,
+                     of_one_moment ? move_.source->open_reader_of_one_moment(move_.mapping.source)
+                                   : move_.source->open_reader(move_.mapping.source));
     TRY(find_parents());
     // Of rows that are known to move only the first are looked at, to show what becomes of them.
     const bool reads_few = !move_.among_others && rehearsal_ == nullptr &&

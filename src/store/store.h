@@ -122,6 +122,8 @@ class Rehearsal {
   virtual Result<std::vector<std::optional<Error>>> offer(std::span<const Row> rows) = 0;
   // Whether it remembers the keys of rows that were offered before.
   virtual bool notices_equal_keys() const { return false; }
+  // Whether it compares rows with those that were offered before.
+  virtual bool keeps_rows() const { return notices_equal_keys(); }
 };
 
 class BatchWriter {
@@ -481,6 +483,12 @@ class Store {
   // Before the first reader or writer is opened.
   virtual void keep_within(const StoreLimits&) {}
   virtual Result<std::unique_ptr<SnapshotReader>> open_reader(const TableSchema& table) = 0;
+  // All of its rows are those of one moment, where the store can hold one for that long: between
+  // two calls of another reader a value may move from one row to the next.
+  virtual Result<std::unique_ptr<SnapshotReader>> open_reader_of_one_moment(
+      const TableSchema& table) {
+    return open_reader(table);
+  }
   // One whose `read_after` may leave out rows for which a condition does not hold, as far as the
   // store can be asked: whoever reads looks again. Its `read_keys` and `count` leave out none.
   virtual Result<std::unique_ptr<SnapshotReader>> open_reader_where(const TableSchema& table,

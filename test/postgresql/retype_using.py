@@ -227,8 +227,38 @@ def what_cannot_be_meant_is_refused(server):
     world.nothing_is_left()
 
 
+class Exchanger(Working):
+    """Gives unique values from one row to another, without an end."""
+
+    def __init__(self, world):
+        self.world, self.stop, self.exchanged = world, threading.Event(), 0
+        self.threads = [threading.Thread(target=self.work)]
+
+    def work(self):
+        with psycopg.connect(self.world.url, autocommit=True) as connection:
+            while not self.stop.is_set():
+                one, other = 1 + self.exchanged * 7 % 30000, 60000 - self.exchanged * 11 % 30000
+                with connection.transaction():
+                    slots = dict(connection.execute("SELECT id, slot FROM things WHERE id IN (%s, %s)", (one, other)).fetchall())
+                    connection.execute("UPDATE things SET slot = 'away' WHERE id = %s", (one,))
+                    connection.execute("UPDATE things SET slot = %s WHERE id = %s", (slots[one], other))
+                    connection.execute("UPDATE things SET slot = %s WHERE id = %s", (slots[other], one))
+                self.exchanged += 1
+
+
+def values_that_move_while_it_looks_are_no_refusal(server):
+    world = World(server, "CREATE TABLE things (id integer PRIMARY KEY, slot varchar(20) UNIQUE); INSERT INTO things SELECT i, 's-' || i FROM generate_series(1, 60000) i",
+                  entry("things", "slot", "integer", ', using: {cast: {split: slot, by: "-", part: 2}, to: integer}, inverse: "s-{slot}"'))
+    with Exchanger(world) as exchanger:
+        world.run("analyze")
+        assert exchanger.exchanged > 100, exchanger.exchanged
+        world.run("run", "--yes", "--until", "verify")
+    world.run("rollback", "--yes")
+    world.nothing_is_left()
+
+
 TESTS = [words_become_numbers_and_words_again, nothing_is_lost_beside_a_clerk, keys_and_what_refers_to_them_get_it_the_same_way, keys_that_become_one_never_write_over_each_other, what_would_not_come_back_is_told_before,
-         what_is_made_with_the_type_is_looked_at_before, a_word_that_comes_meanwhile_stops_it_by_name, times_may_be_said_in_another_way, what_cannot_be_meant_is_refused]
+         what_is_made_with_the_type_is_looked_at_before, a_word_that_comes_meanwhile_stops_it_by_name, times_may_be_said_in_another_way, what_cannot_be_meant_is_refused, values_that_move_while_it_looks_are_no_refusal]
 
 
 def main():

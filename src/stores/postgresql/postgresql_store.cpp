@@ -78,6 +78,11 @@ Result<std::unique_ptr<SnapshotReader>> PostgresqlStore::open_reader(const Table
   return make_reader(sessions_, table);
 }
 
+Result<std::unique_ptr<SnapshotReader>> PostgresqlStore::open_reader_of_one_moment(
+    const TableSchema& table) {
+  return make_reader_of_one_moment(sessions_, table);
+}
+
 Result<std::unique_ptr<BatchWriter>> PostgresqlStore::open_writer(
     const TableSchema& table, const std::vector<std::string>& columns) {
   return make_writer(sessions_, table, columns);

@@ -40,6 +40,8 @@ class PostgresqlStore final : public Store,
   Holds& holds() override { return *this; }
   Retyping* retyping() override { return this; }
   Result<std::unique_ptr<SnapshotReader>> open_reader(const TableSchema& table) override;
+  Result<std::unique_ptr<SnapshotReader>> open_reader_of_one_moment(
+      const TableSchema& table) override;
   Result<std::unique_ptr<BatchWriter>> open_writer(
       const TableSchema& table, const std::vector<std::string>& columns) override;
   bool reaches(const Store& source) const override;

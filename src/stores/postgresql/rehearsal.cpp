@@ -44,7 +44,7 @@ class TableRehearsal final : public Rehearsal {
     return outcomes;
   }
 
-  bool notices_equal_keys() const override { return false; }
+  bool keeps_rows() const override { return keeps_rows_; }
 
  private:
   // Half by half, until the rows are known that are not taken.

@@ -91,8 +91,11 @@ Result<std::vector<std::optional<Row>>> rows_with_keys(Connection& connection,
 
 class Reader final : public SnapshotReader {
  public:
-  Reader(std::shared_ptr<Sessions> sessions, const TableSchema& table)
+  // `of_one_moment`: a session whose transaction has begun; else one is taken for each call.
+  Reader(std::shared_ptr<Sessions> sessions, const TableSchema& table,
+         std::unique_ptr<Connection> of_one_moment)
       : sessions_(std::move(sessions)),
+        of_one_moment_(std::move(of_one_moment)),
         table_(table),
         place_(sessions_, table.name),
         types_(types_of(table)) {
@@ -102,7 +105,7 @@ class Reader final : public SnapshotReader {
   // How many rows are asked for at once follows from how large they have been.
   Result<ChunkOfRows> read_after(const std::optional<Row>& after,
                                  const ChunkLimits& limits) override {
-    ASSIGN_OR_RETURN(const ConnectionPtr connection, sessions_->take());
+    ASSIGN_OR_RETURN(const Session connection, session());
     ASSIGN_OR_RETURN(const std::string place, place_.sql(*connection));
     ChunkOfRows chunk;
     chunk.range.after = after;
@@ -141,21 +144,40 @@ class Reader final : public SnapshotReader {
   }
 
   Result<std::vector<std::optional<Row>>> read_keys(std::span<const Row> keys) override {
-    ASSIGN_OR_RETURN(const ConnectionPtr connection, sessions_->take());
+    ASSIGN_OR_RETURN(const Session connection, session());
     ASSIGN_OR_RETURN(const std::string place, place_.sql(*connection));
     return rows_with_keys(*connection, place, table_, keys, "");
   }
 
   Result<std::int64_t> count() override {
-    ASSIGN_OR_RETURN(const ConnectionPtr connection, sessions_->take());
+    ASSIGN_OR_RETURN(const Session connection, session());
     ASSIGN_OR_RETURN(const std::string place, place_.sql(*connection));
     ASSIGN_OR_RETURN(const auto rows, connection->query("SELECT count(*) FROM " + place));
     return std::int64_t{std::stoll(*rows.at(0).at(0))};
   }
 
  private:
+  // Given back where it was taken.
+  class Session {
+   public:
+    explicit Session(Connection& own) : connection_(&own) {}
+    explicit Session(ConnectionPtr taken) : taken_(std::move(taken)), connection_(taken_.get()) {}
+    Connection& operator*() const { return *connection_; }
+    Connection* operator->() const { return connection_; }
+
+   private:
+    ConnectionPtr taken_;
+    Connection* connection_;
+  };
+  Result<Session> session() {
+    if (of_one_moment_ != nullptr) return Session(*of_one_moment_);
+    ASSIGN_OR_RETURN(ConnectionPtr taken, sessions_->take());
+    return Session(std::move(taken));
+  }
+
   static constexpr std::int64_t first_rows = 100;
   std::shared_ptr<Sessions> sessions_;
+  std::unique_ptr<Connection> of_one_moment_;
   TableSchema table_;
   Located place_;
   std::vector<Type> types_;
@@ -613,7 +635,15 @@ Result<std::string> within_as_text(const TableSchema& table, const std::string& 
 
 std::unique_ptr<SnapshotReader> make_reader(std::shared_ptr<Sessions> sessions,
                                             const TableSchema& table) {
-  return std::make_unique<Reader>(std::move(sessions), table);
+  return std::make_unique<Reader>(std::move(sessions), table, nullptr);
+}
+
+Result<std::unique_ptr<SnapshotReader>> make_reader_of_one_moment(
+    std::shared_ptr<Sessions> sessions, const TableSchema& table) {
+  ASSIGN_OR_RETURN(auto connection, sessions->open());
+  TRY(connection->execute("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY"));
+  return std::unique_ptr<SnapshotReader>(
+      std::make_unique<Reader>(std::move(sessions), table, std::move(connection)));
 }
 
 std::unique_ptr<BatchWriter> make_writer(std::shared_ptr<Sessions> sessions,

@@ -28,6 +28,9 @@ class Located {
 
 std::unique_ptr<SnapshotReader> make_reader(std::shared_ptr<Sessions> sessions,
                                             const TableSchema& table);
+// The same for the rows of one moment, in a transaction that lasts as long as the reader.
+Result<std::unique_ptr<SnapshotReader>> make_reader_of_one_moment(
+    std::shared_ptr<Sessions> sessions, const TableSchema& table);
 std::unique_ptr<BatchWriter> make_writer(std::shared_ptr<Sessions> sessions,
                                          const TableSchema& table,
                                          const std::vector<std::string>& columns);
