@@ -309,6 +309,21 @@ def a_unique_value_moves_through_a_whole_table(old, new):
         folder.close()
 
 
+def a_moment_is_not_rounded(old, new):
+    for kind, value in (("timestamptz", "2026-01-01 00:00:00.1234+00"), ("timestamp", "2026-01-01 00:00:00.1234"), ("time", "10:00:00.1234")):
+        with two(old, new) as ((a, url_a), (b, url_b)):
+            a.execute("CREATE TABLE things (id bigint PRIMARY KEY, at %s); INSERT INTO things VALUES (1, '2026-01-01 10:00:00.123'), (2, '2026-01-01 10:00:00')" % kind)
+            b.execute("CREATE TABLE things (id bigint PRIMARY KEY, at %s(3))" % kind)
+            folder = Folder(url_a, url_b, create="exists")
+            folder.run("run", "--yes", "--until", "verify")
+            assert equal(a, b)
+            folder.run("rollback", "--yes")
+            a.execute("INSERT INTO things VALUES (3, '%s')" % value)
+            told = folder.run("run", "--yes", code=3)
+            assert "key 3" in told and "more digits of a second" in told, told
+            folder.close()
+
+
 PEAK = """
 import resource, subprocess, sys
 done = subprocess.run(sys.argv[1:], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
@@ -395,7 +410,7 @@ def numbers_of_sqlite_are_exact(old, _):
 TESTS = [every_type_passes_between_two_versions, each_row_that_differs_is_named, all_that_differ_in_one_database_are_named_too,
          keys_of_texts_may_be_in_another_order, keys_of_several_columns_and_other_names, what_is_there_already_is_no_obstacle,
          a_row_that_does_not_fit_is_named, unique_values_move_where_that_is_looked_at_last, a_unique_value_moves_through_a_whole_table,
-         a_comparison_holds_no_whole_table,
+         a_comparison_holds_no_whole_table, a_moment_is_not_rounded,
          what_another_server_may_refuse_is_read_before, texts_become_what_the_server_reads_in_them, numbers_of_sqlite_are_exact]
 
 

@@ -7,6 +7,7 @@
 #include <cmath>
 #include <cstdlib>
 #include <limits>
+#include <utility>
 
 #include "base/text.h"
 #include "stores/postgresql/times.h"
@@ -172,8 +173,8 @@ Result<std::optional<Value>> settled_text(const ColumnSchema& column, const Type
     case Kind::timestamp_tz:
     case Kind::json:
     case Kind::boolean: {
-      ASSIGN_OR_RETURN(const Cell cell, cell_of(value));
-      text = *cell;
+      ASSIGN_OR_RETURN(Cell cell, cell_of(value));
+      text = std::move(cell).value_or("");
       break;
     }
     case Kind::real:
@@ -216,6 +217,27 @@ Result<std::optional<Value>> settled_float(const ColumnSchema& column, const Typ
     }
   }
   return std::optional(Value::real(*number));
+}
+
+// Of a moment with so many digits of a second at most, `timestamp(3)`. Unset: only the server can
+// tell.
+Result<std::optional<Value>> settled_moment(const ColumnSchema& column, const Type& type,
+                                            const Value& value) {
+  Cell moment;
+  if (const auto* text = value.get_if<std::string>()) {
+    moment = moment_of(type.is, *text);
+  } else if (value.kind() == kind_of(type)) {
+    ASSIGN_OR_RETURN(moment, cell_of(value));
+  }
+  if (!moment) return std::optional<Value>();
+  const std::size_t point = std::min(moment->find('.'), moment->size() - 1);
+  const std::size_t end =
+      std::min(moment->find_first_not_of("0123456789", point + 1), moment->size());
+  const bool has_point = (*moment)[point] == '.';
+  if (has_point && type.length >= 0 && std::cmp_greater(end - point - 1, type.length)) {
+    return no_room(column, value, "it has more digits of a second");
+  }
+  return std::optional(value_of(type, moment));
 }
 
 }  // namespace
@@ -449,9 +471,9 @@ Result<std::optional<Value>> settled(const ColumnSchema& column, const Value& va
     default:
       break;
   }
-  if (const auto* text = value.get_if<std::string>(); text != nullptr && type.length < 0) {
-    const Cell moment = moment_of(type.is, *text);
-    if (moment) return std::optional(value_of(type, moment));
+  if (kind_of(type) == Kind::date || kind_of(type) == Kind::time ||
+      kind_of(type) == Kind::timestamp || kind_of(type) == Kind::timestamp_tz) {
+    return settled_moment(column, type, value);
   }
   // Its own kind without a precision, as the server has written it.
   const bool is_own = value.kind() == kind_of(type) && type.length < 0 &&
