@@ -190,10 +190,13 @@ Status review_making(Connection& connection, const TableSchema& target,
   }
   if (made.ok()) return {};
   if (made.error().code == ErrorCode::unavailable) return made;
+  const bool has_changed = connection.sqlstate() == "P0001";  // our own question says so
   findings.push_back(
       {Finding::Weight::refusal, "cannot_be_made",
        "the table with the other types cannot be made: " + made.error().message,
-       "drop the check, default or index that does not fit, and make it anew at the end"});
+       has_changed ? "run again"
+                   : "drop the check, default or index that does not fit, and make it anew at the "
+                     "end"});
   return {};
 }
 
