@@ -57,6 +57,19 @@ bool converts_all(const Mapping& mapping) {
          });
 }
 
+bool keeps_apart(const Mapping& mapping, const ColumnRule& rule) {
+  const auto* copied = std::get_if<ColumnRef>(&rule.expr->node);
+  if (copied == nullptr) return false;
+  const ColumnSchema& from = column_of(mapping.source, copied->column);
+  const ColumnSchema& to = column_of(mapping.target, rule.column);
+  if (from.declared == to.declared) return true;
+  if (type_of(to.declared).is != TypeClass::uuid) return is_known_cast(from, to);
+  // One spelling of each is taken, or several are.
+  return std::ranges::any_of(mapping.respelled, [&](const Respelling& one) {
+    return one.column == rule.column && !one.takes_any && one.listed == nullptr;
+  });
+}
+
 std::string converted(const Mapping& mapping, const ColumnRule& rule) {
   const std::string& from = std::get<ColumnRef>(rule.expr->node).column;
   const std::string sql = "s." + quote_name(from);

@@ -11,6 +11,8 @@ namespace whimbrel::postgresql {
 bool server_converts(const Mapping& mapping);
 // Whether every value can be converted, or review() names those that cannot.
 bool converts_all(const Mapping& mapping);
+// Whether two values that differ before differ afterwards as well.
+bool keeps_apart(const Mapping& mapping, const ColumnRule& rule);
 // A column of the target as an expression over a row `s` of the source. Where server_converts().
 std::string converted(const Mapping& mapping, const ColumnRule& rule);
 // What is compared of such an expression.

@@ -689,10 +689,9 @@ Status PostgresqlStore::create(const TableSchema& schema, bool with_indexes) {
 
 // The table's own text says it, or, where it is to be made, a table that is made and taken back.
 Result<std::unique_ptr<Rehearsal>> PostgresqlStore::rehearse(const Mapping& mapping) {
-  ASSIGN_OR_RETURN(auto connection, sessions_->open());
-  TRY(connection->patience(Milliseconds(0), sessions_->settings().lock_timeout));
   Demands demands;
   {
+    ASSIGN_OR_RETURN(const ConnectionPtr connection, sessions_->take());
     ASSIGN_OR_RETURN(const Transaction transaction, Transaction::begin(*connection));
     Result<Place> place = place_of(*connection, mapping.target.name);
     if (!place.ok()) {
@@ -705,6 +704,8 @@ Result<std::unique_ptr<Rehearsal>> PostgresqlStore::rehearse(const Mapping& mapp
     ASSIGN_OR_RETURN(demands, demands_of(*connection, place.value().sql(), mapping));
   }
   if (!demands.has_checks && demands.unique_ddl.empty()) return std::unique_ptr<Rehearsal>();
+  ASSIGN_OR_RETURN(auto connection, sessions_->open());
+  TRY(connection->patience(Milliseconds(0), sessions_->settings().lock_timeout));
   return make_rehearsal(std::move(connection), demands, mapping);
 }
 

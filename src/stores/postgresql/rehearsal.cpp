@@ -5,6 +5,7 @@
 #include <algorithm>
 
 #include "base/text.h"
+#include "stores/postgresql/converted.h"
 #include "stores/postgresql/copying.h"
 #include "stores/postgresql/names.h"
 #include "stores/postgresql/retype.h"
@@ -19,10 +20,7 @@ constexpr const char* rehearsed = "pg_temp.whimbrel_rehearsal";
 // Whether two rows that differ here may be equal there.
 bool may_meet(const Mapping& mapping, const std::string& column) {
   for (const ColumnRule& rule : mapping.forward) {
-    if (rule.column != column) continue;
-    const auto* copied = std::get_if<ColumnRef>(&rule.expr->node);
-    return copied == nullptr || column_of(mapping.source, copied->column).declared !=
-                                    column_of(mapping.target, column).declared;
+    if (rule.column == column) return !keeps_apart(mapping, rule);
   }
   return false;  // nobody writes it
 }
