@@ -40,7 +40,7 @@ struct VerifyOutcome {
   std::int64_t rows = 0;
   std::int64_t differing = 0;
   std::int64_t on_new_side = 0;
-  std::int64_t lagging = 0;  // changed, and waiting in a feed that nobody follows right now
+  std::int64_t lagging = 0;          // changed, and waiting in a feed that nobody follows right now
   std::vector<Difference> examples;  // at most a thousand of a table
   std::vector<std::vector<Row>> suspects;  // source keys that differ, by move
   std::int64_t repaired = 0;
