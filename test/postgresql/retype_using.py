@@ -252,7 +252,7 @@ def values_that_move_while_it_looks_are_no_refusal(server):
     with Exchanger(world) as exchanger:
         world.run("analyze")
         assert exchanger.exchanged > 100, exchanger.exchanged
-        world.run("run", "--yes", "--until", "verify")
+    world.run("run", "--yes", "--until", "verify")
     world.run("rollback", "--yes")
     world.nothing_is_left()
 
