@@ -65,7 +65,7 @@ class Between final : public InsideCopier {
     if (!passed.ok()) {
       // A value that does not convert, or has to be unique, or is there from before: row by row it
       // can be said which.
-      copy.blocked = is_of_a_row(*source) || is_of_a_row(*target);
+      copy.blocked = source->refuses_a_value() || target->refuses_a_value();
       if (copy.blocked) return copy;
       return passed.error();
     }
@@ -132,10 +132,6 @@ class Between final : public InsideCopier {
   }
 
  private:
-  static bool is_of_a_row(const Connection& connection) {
-    return connection.sqlstate().starts_with("22") || connection.sqlstate().starts_with("23");
-  }
-
   // The rows of a range, from one server to the other.
   Status pass(Connection& source, Connection& target, const std::string& place, InsideCopy& copy) {
     ASSIGN_OR_RETURN(const std::string from, source_.place(source));

@@ -263,8 +263,7 @@ Error Connection::error(const PGresult* answer, const std::string& sql) {
   if (detail != nullptr && !error.message.empty() && sqlstate_.starts_with("2B")) {
     error.message += ": " + one_line(detail);
   }
-  const bool names_values = sqlstate_.starts_with("22") || sqlstate_.starts_with("23");
-  if (names_values && what_is_shown_is_redacted()) {
+  if (refuses_a_value() && what_is_shown_is_redacted()) {
     error.message = fmt::format("the server refuses a value (SQLSTATE {})", sqlstate_);
   }
   if (error.message.empty()) error.message = "the connection to the server was lost";

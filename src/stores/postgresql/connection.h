@@ -63,6 +63,10 @@ class Connection {
   Status patience(Milliseconds statement_timeout, Milliseconds lock_timeout);
   // Of the last error: five characters, "" where the server said nothing.
   const std::string& sqlstate() const { return sqlstate_; }
+  // Whether that was about a value: one that does not convert, or breaks a constraint.
+  bool refuses_a_value() const {
+    return sqlstate_.starts_with("22") || sqlstate_.starts_with("23");
+  }
   // Nobody's transaction is open, and the server is there as far as we know.
   bool is_idle() const;
   const std::string& search_path() const { return search_path_; }

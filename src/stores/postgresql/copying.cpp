@@ -49,6 +49,16 @@ void append_cell(std::string& line, const Cell& cell) {
     }
   }
 }
+
+Status append_copied(std::string& line, const Row& row) {
+  for (std::size_t i = 0; i < row.size(); ++i) {
+    ASSIGN_OR_RETURN(const Cell cell, cell_of(row[i]));
+    if (i > 0) line += '\t';
+    append_cell(line, cell);
+  }
+  line += '\n';
+  return {};
+}
 }  // namespace
 
 Result<CopyOut> CopyOut::begin(Connection& connection, const std::string& sql) {
@@ -90,14 +100,16 @@ CopyIn::~CopyIn() {
   if (PQputCopyEnd(connection_->raw(), "given up") == 1) (void)rows_of(*connection_, sql_).ok();
 }
 
-Status append_copied(std::string& line, const Row& row) {
-  for (std::size_t i = 0; i < row.size(); ++i) {
-    ASSIGN_OR_RETURN(const Cell cell, cell_of(row[i]));
-    if (i > 0) line += '\t';
-    append_cell(line, cell);
+Status copy_in(Connection& connection, const std::string& sql, std::span<const Row> rows) {
+  ASSIGN_OR_RETURN(CopyIn in, CopyIn::begin(connection, sql));
+  std::string line;
+  for (const Row& row : rows) {
+    line.clear();
+    TRY(append_copied(line, row));
+    TRY(in.put(line));
   }
-  line += '\n';
-  return {};
+  const Result<std::int64_t> taken = in.end();
+  return taken.ok() ? Status() : Status(taken.error());
 }
 
 }  // namespace whimbrel::postgresql

@@ -5,6 +5,7 @@
 
 #include <cstdint>
 #include <optional>
+#include <span>
 #include <string>
 #include <string_view>
 
@@ -52,7 +53,7 @@ class CopyIn {
   std::string sql_;
 };
 
-// A line of the text format.
-Status append_copied(std::string& line, const Row& row);
+// Rows as lines of the text format. `sql` and the transaction as of CopyIn.
+Status copy_in(Connection& connection, const std::string& sql, std::span<const Row> rows);
 
 }  // namespace whimbrel::postgresql

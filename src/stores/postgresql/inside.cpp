@@ -202,8 +202,7 @@ class Inside final : public InsideCopier {
   // A value that does not convert, or has to be unique: row by row it can be said which.
   static Result<InsideCopy> blocked(const Connection& connection, const Error& error,
                                     InsideCopy copy) {
-    const std::string& state = connection.sqlstate();
-    if (!state.starts_with("22") && !state.starts_with("23")) return error;
+    if (!connection.refuses_a_value()) return error;
     copy.blocked = true;
     return copy;
   }

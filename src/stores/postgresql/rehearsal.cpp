@@ -49,11 +49,9 @@ class TableRehearsal final : public Rehearsal {
   Status offer_part(std::span<const Row> rows, std::span<std::optional<Error>> outcomes) {
     if (rows.empty()) return {};
     TRY(connection_->execute("SAVEPOINT whimbrel_part"));
-    const Status taken = copy(rows);
+    const Status taken = copy_in(*connection_, copy_, rows);
     if (taken.ok()) return connection_->execute("RELEASE whimbrel_part");
-    const bool is_of_a_row =
-        connection_->sqlstate().starts_with("22") || connection_->sqlstate().starts_with("23");
-    if (!is_of_a_row) return taken;
+    if (!connection_->refuses_a_value()) return taken;
     TRY(connection_->execute("ROLLBACK TO whimbrel_part"));
     if (rows.size() == 1) {
       outcomes[0] = refusal(taken.error().message);
@@ -62,18 +60,6 @@ class TableRehearsal final : public Rehearsal {
     const std::size_t half = rows.size() / 2;
     TRY(offer_part(rows.first(half), outcomes.first(half)));
     return offer_part(rows.subspan(half), outcomes.subspan(half));
-  }
-
-  Status copy(std::span<const Row> rows) {
-    ASSIGN_OR_RETURN(CopyIn in, CopyIn::begin(*connection_, copy_));
-    std::string line;
-    for (const Row& row : rows) {
-      line.clear();
-      TRY(append_copied(line, row));
-      TRY(in.put(line));
-    }
-    const Result<std::int64_t> taken = in.end();
-    return taken.ok() ? Status() : Status(taken.error());
   }
 
   static Error refusal(const std::string& what) {

@@ -315,15 +315,14 @@ class Writer final : public BatchWriter {
     }
     if (put.ok()) return true;
     const std::string state = connection.sqlstate();
+    // Only what is wrong with values is a row's own fault.
+    const bool is_of_values = connection.refuses_a_value() || state == "44000";
     if (is_taken(connection)) {
       TRY(connection.execute("ROLLBACK TO SAVEPOINT whimbrel_put"));
       ASSIGN_OR_RETURN(applied.blocked_by, blockers(connection, place, batch, last));
       if (!applied.blocked_by.empty()) return false;
     }
     Error error = std::move(put).error();
-    // Only what is wrong with values is a row's own fault.
-    const bool is_of_values =
-        state.starts_with("22") || state.starts_with("23") || state == "44000";
     const bool is_of_order = state == "23503" && !own_.nothing_fires;
     if (error.code == ErrorCode::refused && (!is_of_values || is_of_order)) {
       error.code = ErrorCode::conflict;
@@ -339,23 +338,13 @@ class Writer final : public BatchWriter {
 
   Status put_rows(Connection& connection, const std::string& place, const Batch& batch,
                   bool gives_way) {
-    if (gives_way) return copy_in(connection, place, batch.rows);
+    if (gives_way) {
+      return copy_in(connection, fmt::format("COPY {} ({}) FROM STDIN", place, name_list(columns_)),
+                     batch.rows);
+    }
     ASSIGN_OR_RETURN(const Cells arrays, arrays_of(batch.rows, columns_.size()));
     const Result<std::int64_t> put = connection.run(upsert_sql(place), arrays);
     return put.ok() ? Status() : Status(put.error());
-  }
-
-  Status copy_in(Connection& connection, const std::string& place, const std::vector<Row>& rows) {
-    ASSIGN_OR_RETURN(CopyIn in, CopyIn::begin(connection, fmt::format("COPY {} ({}) FROM STDIN",
-                                                                      place, name_list(columns_))));
-    std::string line;
-    for (const Row& row : rows) {
-      line.clear();
-      TRY(append_copied(line, row));
-      TRY(in.put(line));
-    }
-    const Result<std::int64_t> taken = in.end();
-    return taken.ok() ? Status() : Status(taken.error());
   }
 
   // Whether a row can be deleted and inserted again: nothing of it is lost, nothing goes with it.
