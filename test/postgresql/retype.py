@@ -12,14 +12,12 @@ import shutil
 import subprocess
 import sys
 import time
-import traceback
 import uuid
 
 import psycopg
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "support"))
-from retyped import ACCOUNTS, BINARY, PLAN, ROOT, World, Writers, differences  # noqa: E402
-from servers import postgresql  # noqa: E402
+from retyped import ACCOUNTS, BINARY, PLAN, ROOT, World, Writers, differences, run_tests  # noqa: E402
 
 
 # ---------------------------------------------------------------- the tests
@@ -660,23 +658,5 @@ TESTS = [goes_there_and_back_under_writers, survives_being_killed_anywhere, keep
          what_expressions_and_exclusions_keep_apart_may_move]
 
 
-def main():
-    failed = 0
-    wanted = sys.argv[1:]
-    with postgresql() as server:
-        for test in TESTS:
-            if wanted and test.__name__ not in wanted:
-                continue
-            begun = time.monotonic()
-            try:
-                test(server)
-                print("ok     %s (%.1f s)" % (test.__name__, time.monotonic() - begun), flush=True)
-            except Exception as error:  # the others go on
-                failed += 1
-                where = traceback.extract_tb(error.__traceback__)[1]
-                print("FAILED %s, line %d: %s: %s" % (test.__name__, where.lineno, type(error).__name__, error), flush=True)
-    sys.exit(1 if failed else 0)
-
-
 if __name__ == "__main__":
-    main()
+    run_tests(TESTS)

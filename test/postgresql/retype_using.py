@@ -7,13 +7,11 @@ import pathlib
 import sys
 import threading
 import time
-import traceback
 
 import psycopg
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "support"))
-from retyped import World, Working, differences  # noqa: E402
-from servers import postgresql  # noqa: E402
+from retyped import World, Working, differences, run_tests  # noqa: E402
 
 ORDERS = """
 CREATE TABLE orders (id serial PRIMARY KEY, status varchar(10) NOT NULL DEFAULT 'open', n integer NOT NULL DEFAULT 0);
@@ -261,23 +259,5 @@ TESTS = [words_become_numbers_and_words_again, nothing_is_lost_beside_a_clerk, k
          what_is_made_with_the_type_is_looked_at_before, a_word_that_comes_meanwhile_stops_it_by_name, times_may_be_said_in_another_way, what_cannot_be_meant_is_refused, values_that_move_while_it_looks_are_no_refusal]
 
 
-def main():
-    failed = 0
-    wanted = sys.argv[1:]
-    with postgresql() as server:
-        for test in TESTS:
-            if wanted and test.__name__ not in wanted:
-                continue
-            begun = time.monotonic()
-            try:
-                test(server)
-                print("ok     %s (%.1f s)" % (test.__name__, time.monotonic() - begun), flush=True)
-            except Exception as error:  # the others go on
-                failed += 1
-                where = traceback.extract_tb(error.__traceback__)[1]
-                print("FAILED %s, line %d: %s: %s" % (test.__name__, where.lineno, type(error).__name__, error), flush=True)
-    sys.exit(1 if failed else 0)
-
-
 if __name__ == "__main__":
-    main()
+    run_tests(TESTS)

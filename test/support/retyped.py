@@ -8,12 +8,16 @@ import re
 import shutil
 import signal
 import subprocess
+import sys
 import tempfile
 import threading
 import time
+import traceback
 import uuid
 
 import psycopg
+
+from servers import postgresql
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 BINARY = os.environ.get("WHIMBREL", str(ROOT / "build" / "whimbrel"))
@@ -249,3 +253,22 @@ class Writers(Working):
         assert not back, "%d deleted rows came back, like %s" % (len(back), back[:3])
         assert self.world.one("SELECT count(*) FROM letters l WHERE NOT EXISTS (SELECT FROM people p WHERE p.id = l.sender)") == 0
         assert self.world.one("SELECT count(*) FROM (SELECT slot FROM people WHERE slot IS NOT NULL GROUP BY 1 HAVING count(*) > 1) d") == 0
+
+
+def run_tests(tests):
+    """Each on one server, or those that the command line names; ends the process."""
+    failed = 0
+    wanted = sys.argv[1:]
+    with postgresql() as server:
+        for test in tests:
+            if wanted and test.__name__ not in wanted:
+                continue
+            begun = time.monotonic()
+            try:
+                test(server)
+                print("ok     %s (%.1f s)" % (test.__name__, time.monotonic() - begun), flush=True)
+            except Exception as error:  # the others go on
+                failed += 1
+                where = traceback.extract_tb(error.__traceback__)[1]
+                print("FAILED %s, line %d: %s: %s" % (test.__name__, where.lineno, type(error).__name__, error), flush=True)
+    sys.exit(1 if failed else 0)
