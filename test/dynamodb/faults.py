@@ -12,7 +12,7 @@ ROOT = pathlib.Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT / "test" / "support"))
 from fault_proxy import FaultProxy  # noqa: E402
 from fault_rules import REASONS  # noqa: E402
-from live_table import LiveTable  # noqa: E402
+from live_table import LiveTable, expect_equal  # noqa: E402
 from servers import dynamodb_local  # noqa: E402
 from trying import run_each  # noqa: E402
 
@@ -92,7 +92,38 @@ def killed_again_and_again_among_all_of_them(server):
             assert table.scan(table.old) == newest, "a write was lost on the way back"
 
 
+def killed_between_a_write_and_its_reply(server):
+    """What it carried back at that moment is its own write, not one of the application to the old table."""
+    with FaultProxy(server.url) as proxy, \
+            LiveTable(server, items=40, through=proxy.url, seed=31, columns="{state: {from: status, if_null: {const: none}}, kind: {const: live}}") as table:
+        table.run("run", "--yes")
+        items = [{**table.item(number, side="state"), "kind": {"S": "live"}, "live": {"N": "1"}} for number in range(20)]
+        for item in items:
+            table.ddb.put_item(TableName=table.new, Item=item)
+        proxy.set({"hold_reply": {"seconds": 8, "ops": ["UpdateItem", "PutItem", "BatchWriteItem", "DeleteItem"], "tables": [table.old]}})
+        runner = table.start("watch")
+        while not proxy.counters()["faults"].get("hold_reply"):
+            assert runner.poll() is None, (table.folder / "output").read_text()
+            time.sleep(0.05)
+        time.sleep(0.5)  # the requests beside it as well
+        runner.kill()
+        runner.wait()
+        proxy.clear()
+        written = [key for key, item in table.scan(table.old).items() if "live" in item]
+        assert written, "the proxy let nothing through"
+        for number, item in enumerate(items):
+            if number % 2:
+                table.ddb.delete_item(TableName=table.new, Key=table.key(number))
+            else:
+                table.ddb.put_item(TableName=table.new, Item={**item, "live": {"N": "2"}})
+        table.run("watch")
+        newest = {key: {name: value for name, value in {**item, "status": item["state"]}.items() if name not in ("state", "kind")}
+                  for key, item in table.scan(table.new).items()}
+        table.run("rollback", "--yes")
+        expect_equal(table.scan(table.old), newest, "on the way back")
+
+
 if __name__ == "__main__":
     with dynamodb_local() as running:
-        run_each((whatever_fails_by_itself_nothing_is_lost, each_documented_reason_to_throttle_is_borne, killed_again_and_again_among_all_of_them),
-                 lambda test: test(running))
+        run_each((whatever_fails_by_itself_nothing_is_lost, each_documented_reason_to_throttle_is_borne, killed_again_and_again_among_all_of_them,
+                  killed_between_a_write_and_its_reply), lambda test: test(running))

@@ -68,13 +68,13 @@ def end_all(processes):
 
 
 class LiveTable:
-    def __init__(self, server, items=1000, through=None, renamed=False, quiet="1s", limits="", seed=1, more_plan="", large=True):
+    def __init__(self, server, items=1000, through=None, renamed=False, quiet="1s", limits="", seed=1, more_plan="", large=True, columns=""):
         self.old, self.new = "orders.%d" % seed, "orders-new.%d" % seed
         self.server, self.items, self.renamed, self.random, self.large = server, items, renamed, random.Random(seed), large
         self.ddb, self.runners = server.client("dynamodb"), []
         self.folder = pathlib.Path(tempfile.mkdtemp(prefix="whimbrel-live-"))
         (self.folder / "app.env").write_text("TABLE=%s\n" % self.old)
-        plan = PLAN.replace("COLUMNS", ", columns: {state: status}" if renamed else "").replace("LIMITS", limits)
+        plan = PLAN.replace("COLUMNS", ", columns: {state: status}" if renamed else columns and ", columns: " + columns).replace("LIMITS", limits)
         (self.folder / "plan.yaml").write_text(
             plan.replace("QUIET", quiet).replace("OLD", '"%s"' % self.old if "." in self.old else self.old).replace("NEW", self.new) + more_plan)
         self.environment = {**os.environ, **server.environment}

@@ -365,10 +365,15 @@ class Writer final : public BatchWriter {
     std::optional<Row> now;  // the item, where it was looked at and is there
   };
 
-  // The whole row that this writer leaves, where it writes all of it.
-  Row full_row(const Row& values) const {
+  // The whole row that this writer leaves; unset where that depends on what nobody has looked at.
+  std::optional<Row> row_left_by(const Plan& plan) const {
+    const bool replaces = whole_ || plan.empties;
+    if (!replaces && !plan.only_if) return std::nullopt;
     Row row(table_.columns.size());
-    for (std::size_t i = 0; i < at_.size(); ++i) row[static_cast<std::size_t>(at_[i])] = values[i];
+    if (!replaces && *plan.only_if) row = **plan.only_if;
+    for (std::size_t i = 0; i < at_.size(); ++i) {
+      row[static_cast<std::size_t>(at_[i])] = (*plan.values)[i];
+    }
     return row;
   }
 
@@ -377,13 +382,15 @@ class Writer final : public BatchWriter {
     return store_.spool()->is_followed(table_.name);
   }
 
-  // When these come back by a stream, they are known as our own.
+  // When these come back by a stream, they are known as our own, also by a later process.
   std::vector<OwnWrite> own_writes(const std::map<Row, Plan, RowLess>& plans) const {
     std::vector<OwnWrite> written;
     for (const auto& [key, plan] : plans) {
-      if (plan.values != nullptr && !whole_ && !plan.empties) continue;  // known when it is done
-      written.emplace_back(
-          key, plan.values == nullptr ? "" : item_digest(table_, full_row(*plan.values)));
+      if (plan.values == nullptr) {
+        written.emplace_back(key, "");
+      } else if (const std::optional<Row> row = row_left_by(plan)) {
+        written.emplace_back(key, item_digest(table_, *row));
+      }
     }
     return written;
   }
@@ -569,7 +576,8 @@ class Writer final : public BatchWriter {
     }
     ++applied.written;
     pace_.pay(units_in(capacity_, said.body), 1);
-    if (call.operation != "UpdateItem" || !is_followed_) return {};
+    const bool is_noted = call.operation != "UpdateItem" || row_left_by(plan);
+    if (is_noted || !is_followed_) return {};
     // "Attributes" is spelled as an item is.
     std::string body = said.body;
     const std::size_t at = body.find("\"Attributes\"");
