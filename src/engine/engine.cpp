@@ -459,6 +459,7 @@ Status Engine::mend_feeds(Direction direction) {
     ASSIGN_OR_RETURN(const std::string first,
                      store->capture().start(feed, tables_in(direction, *store)));
     TRY(parts_.journal.append(ChangesApplied{feed, rest.ok() ? position : first, 0, 0}));
+    looked_.erase(feed);
   }
   return {};
 }

@@ -223,6 +223,7 @@ class Engine {
   Status listen(Direction direction);
   // Keys of the move's side `there` that the application wrote and nobody carried over yet.
   Result<std::set<Row, RowLess>> written_by_application(Direction there, const Move& move);
+  Status pass_over_what_is_our_own(Direction there);
   Status put_back_kept();
   Status forget_what_is_gone();
   Status spare_what_others_have(const Move& move, std::vector<Row>& target_keys) const;
@@ -245,6 +246,8 @@ class Engine {
   std::string and_after_clean_checks(const State& state) const;
   std::vector<const Mapping*> retired_from(const Store& store) const;
   Status tables_can_go();
+  // What belongs to an exchange of tables and is done while nobody is held.
+  Status put_right_in_new_tables();
   Status switch_back();
   Status no_key_is_null();
   Status undo_effect(const Effect& effect);
@@ -266,6 +269,14 @@ class Engine {
   bool copied_now_ = false;             // by this run, and not compared since
   std::vector<std::string> contested_;  // rows that both sides wrote since the switch began
   std::map<std::string, std::int64_t> waiting_;  // by feed: what waited when its draining began
+  // How far a feed was looked through that nobody carries over, and what was found.
+  struct Looked {
+    std::string from;  // the journaled position then
+    std::string at;
+    std::map<std::string, std::set<Row, RowLess>> keys;  // of the application; by table
+    std::int64_t notes = 0;
+  };
+  std::map<std::string, Looked> looked_;  // by feed
   bool verified_ = false;
   bool paused_ = false;
   std::atomic<bool> rollback_asked_{false};

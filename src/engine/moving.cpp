@@ -95,6 +95,7 @@ Result<bool> Engine::drain_feeds(Direction direction, std::optional<TimePoint> u
     feeds.push_back(feed);
   }
   for (const std::string& feed : feeds) waiting_.erase(feed);
+  if (direction == Direction::backward) TRY(pass_over_what_is_our_own(Direction::forward));
   return true;
 }
 
@@ -468,8 +469,37 @@ Result<std::set<Row, RowLess>> Engine::written_by_application(Direction there, c
   if (!parts_.journal.state().confirmed("feed:" + feed_name(there, store))) {
     return std::set<Row, RowLess>{};
   }
-  ASSIGN_OR_RETURN(auto keys, make_follow(there, store).peek());
-  return std::move(keys[forward ? move.mapping.source.name : move.mapping.target.name]);
+  Follow follow = make_follow(there, store);
+  Looked& looked = looked_[feed_name(there, store)];
+  if (looked.at.empty() || looked.from != follow.position()) {
+    looked = {follow.position(), follow.position(), {}, 0};
+  }
+  TRY(follow.look_ahead(looked.at, [&](const ChangeBatch& batch) -> Status {
+    for (const KeyChange& change : batch.changes) {
+      if (!change.own) looked.keys[change.table].insert(change.key);
+    }
+    looked.notes += batch.notes();
+    looked.at = batch.position;
+    return {};
+  }));
+  return looked.keys[forward ? move.mapping.source.name : move.mapping.target.name];
+}
+
+// What we have written there ourselves is not looked through again by whoever comes next.
+Status Engine::pass_over_what_is_our_own(Direction there) {
+  constexpr std::int64_t worth_a_record = 20;
+  for (const std::shared_ptr<Store>& store : stores_of(there)) {
+    const std::string feed = feed_name(there, *store);
+    const auto looked = looked_.find(feed);
+    if (looked == looked_.end() || looked->second.notes < worth_a_record) continue;
+    const bool is_own = std::ranges::all_of(looked->second.keys,
+                                            [](const auto& one) { return one.second.empty(); });
+    if (!is_own) continue;
+    TRY(parts_.journal.append(ChangesApplied{feed, looked->second.at, 0, 0}));
+    looked->second.from = looked->second.at;
+    looked->second.notes = 0;
+  }
+  return {};
 }
 
 // A hold can end before the last switch was flipped. What was written to the old side in that gap
@@ -713,6 +743,20 @@ Status Engine::back_to_following(const std::string& why) {
   return enter(Phase::following, why);
 }
 
+Status Engine::put_right_in_new_tables() {
+  for (const RetypeSwitch* retype : retypes_of(migration_)) {
+    Status done = retype->store->retyping()->put_right(retype->tables);
+    if (done.ok()) continue;
+    return std::move(done)
+        .error()
+        .within("putting right rows that refer to nothing")
+        .saying_safe(
+            "the new tables serve, and nobody is held; `whimbrel run` tries it again, "
+            "`whimbrel rollback` goes back without losing a write");
+  }
+  return {};
+}
+
 Result<bool> Engine::cut_over() {
   TRY(mend(false));
   TRY(mark());
@@ -777,6 +821,7 @@ Result<bool> Engine::cut_over() {
   TRY(wait_for_stragglers(Direction::forward));
   if (has_feeds) TRY(put_back_kept());
   TRY(cutover_.let_go(held));
+  TRY(put_right_in_new_tables());
   if (Status after = run_checks(CheckAt::after); !after.ok()) {
     rollback_asked_ = true;
     TRY(parts_.journal.append(Failed{"data_mismatch", after.error().message}));

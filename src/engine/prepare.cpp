@@ -86,6 +86,7 @@ Status Engine::start_feeds(Direction direction) {
     ASSIGN_OR_RETURN(const std::string position,
                      store->capture().start(feed, tables_in(direction, *store)));
     TRY(parts_.journal.append(ChangesApplied{feed, position, 0, 0}));
+    looked_.erase(feed);
     TRY(parts_.journal.append(EffectConfirmed{id, "{}"}));
   }
   return {};

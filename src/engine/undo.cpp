@@ -99,6 +99,9 @@ Status Engine::no_key_is_null() {
 Status Engine::switch_back() {
   TRY(no_key_is_null());
   TRY(let_go_of_the_last_hold());
+  for (const RetypeSwitch* retype : retypes_of(migration_)) {
+    TRY(retype->store->retyping()->bring_back(retype->tables));
+  }
   const std::vector<HeldTables> held = tables_to_hold(Direction::backward);
   // What has waited for days is carried back before anybody is held.
   ASSIGN_OR_RETURN(const bool dry, drain(Direction::backward, std::nullopt));

@@ -659,24 +659,13 @@ Result<std::int64_t> Follow::carry_keys(const Move& move, std::vector<Row> keys)
   }
 }
 
-Result<std::map<std::string, std::set<Row, RowLess>>> Follow::peek() {
-  std::map<std::string, std::set<Row, RowLess>> keys;
-  TRY(look_ahead([&keys](const ChangeBatch& batch) {
-    for (const KeyChange& change : batch.changes) {
-      if (!change.own) keys[change.table].insert(change.key);
-    }
-    return Status();
-  }));
-  return keys;
-}
-
-Status Follow::look_ahead(const std::function<Status(const ChangeBatch& batch)>& see) {
-  std::string at = position();
+Status Follow::look_ahead(std::string from,
+                          const std::function<Status(const ChangeBatch& batch)>& see) {
   while (true) {
     ASSIGN_OR_RETURN(const ChangeBatch batch,
-                     store_.capture().read(feed_, at, changes_per_batch_max));
+                     store_.capture().read(feed_, from, changes_per_batch_max));
     TRY(see(batch));
-    at = batch.position;
+    from = batch.position;
     if (batch.at_end) return {};
   }
 }

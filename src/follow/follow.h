@@ -67,9 +67,10 @@ class Follow {
   // All of the migration.
   std::span<const Move> moves() const { return moves_; }
   // What waits from the journaled position to the end, batch by batch; applies nothing.
-  Status look_ahead(const std::function<Status(const ChangeBatch& batch)>& see);
-  // The application's changes among it.
-  Result<std::map<std::string, std::set<Row, RowLess>>> peek();
+  Status look_ahead(const std::function<Status(const ChangeBatch& batch)>& see) {
+    return look_ahead(position(), see);
+  }
+  Status look_ahead(std::string from, const std::function<Status(const ChangeBatch& batch)>& see);
 
  private:
   struct Lane {

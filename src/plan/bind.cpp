@@ -32,6 +32,15 @@ const char* name_of(Sync sync) {
   return "none";
 }
 
+std::vector<const RetypeSwitch*> retypes_of(const Migration& migration) {
+  std::vector<const RetypeSwitch*> all;
+  for (const SwitchPlan& one : migration.switches) {
+    const auto* retype = std::get_if<RetypeSwitch>(&one.how);
+    if (retype != nullptr) all.push_back(retype);
+  }
+  return all;
+}
+
 std::vector<std::string> source_tables(const Migration& migration, const Store& store) {
   std::vector<std::string> tables;
   for (const Move& move : migration.moves) {
@@ -552,7 +561,8 @@ class Binder {
       add(also.table, also.column);
       columns.back().refers_to = entry.table.table;
       columns.back().refers_to_column = entry.column;
-      columns.back().may_dangle = entry.keeps_orphans;
+      columns.back().orphans = entry.orphans;
+      columns.back().orphans_to = entry.orphans_to;
     }
     const std::size_t known = diagnostics_.mistakes().size();
     const auto look = [&](const TableAddress& table, const std::string& column,

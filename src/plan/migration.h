@@ -28,15 +28,6 @@ enum class Sync {
 };
 const char* name_of(Sync sync);
 enum class OnError { fail, reject };
-// Rows that refer to rows that are not there. All but the first two are for copies.
-enum class Orphans {
-  fail,
-  keep,
-  null,    // the reference becomes null
-  reject,  // the row is set aside
-  remove,  // the row is left out
-  assign,  // the reference leads to a row that the plan names
-};
 // A column of the source holds keys of rows of another move.
 struct Reference {
   std::string said;  // as the plan spells it, or the column's name
@@ -245,6 +236,7 @@ struct Migration {
   std::vector<std::string> not_taken;
 };
 
+std::vector<const RetypeSwitch*> retypes_of(const Migration& migration);
 // The tables of this store that rows move from, each once.
 std::vector<std::string> source_tables(const Migration& migration, const Store& store);
 

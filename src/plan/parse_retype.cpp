@@ -2,7 +2,10 @@
 
 #include <fmt/format.h>
 
+#include <tuple>
+
 #include "base/text.h"
+#include "plan/parse_copies.h"
 #include "plan/parse_value.h"
 
 namespace whimbrel {
@@ -71,13 +74,18 @@ void read_using(YamlReader& reader, const YAML::Node& node, RetypeEntry& entry) 
   }
 }
 
-bool keeps_orphans(YamlReader& reader, const YAML::Node& node) {
-  const YAML::Node said = YamlReader::child(node, "orphans");
-  if (said.IsDefined() && !said.IsScalar()) {
-    reader.diagnostics().not_yet(YamlReader::place(said), "orphans: null, or {assign: VALUE}");
-    return false;
+// Rows cannot be set aside: nothing is left behind in place.
+void read_orphans(YamlReader& reader, const YAML::Node& node, RetypeEntry& entry) {
+  std::tie(entry.orphans, entry.orphans_to) = parse_orphans(reader, node, {Orphans::fail, {}});
+  const Place at = YamlReader::place(YamlReader::child(node, "orphans"));
+  if (entry.orphans == Orphans::reject) {
+    reader.diagnostics().add(at, "`orphans: reject` sets rows of a copy aside",
+                             "for columns that get another type in place one of fail, keep, null, "
+                             "delete, or {assign: VALUE}");
   }
-  return reader.word_at(node, "orphans", {"fail", "keep"}, {"delete", "null", "assign"}) == "keep";
+  if (entry.orphans == Orphans::assign && entry.orphans_to.is_null()) {
+    reader.diagnostics().add(at, "`assign: null` names no row", "say `orphans: null`");
+  }
 }
 
 std::optional<RetypeEntry> entry_of(YamlReader& reader, const YAML::Node& node,
@@ -104,7 +112,7 @@ std::optional<RetypeEntry> entry_of(YamlReader& reader, const YAML::Node& node,
   reader.word_at(node, "follow", {"references"});
   read_on_invalid(reader, YamlReader::child(node, "on_invalid"), entry);
   read_using(reader, node, entry);
-  entry.keeps_orphans = keeps_orphans(reader, node);
+  read_orphans(reader, node, entry);
   reader.word_at(node, "method", {"auto", "shadow_table"}, {"shadow_column", "rewrite"});
   const YAML::Node also = YamlReader::child(node, "also");
   if (also.IsDefined() && !also.IsSequence()) {

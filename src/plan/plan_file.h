@@ -141,9 +141,10 @@ struct RetypeEntry {
   bool normalises = false;                   // `on_invalid: normalise`
   std::optional<std::string> map_file = {};  // `on_invalid: {map: FILE}`
   Place on_invalid_at;
-  bool keeps_orphans = false;  // `orphans: keep`: of columns that refer without a foreign key
-  ExprPtr made_by;             // `using`; null: the store's own cast
-  ExprPtr leads_back;          // `inverse`; null: what follows from `using`
+  Orphans orphans = Orphans::fail;  // of `also`
+  Value orphans_to;                 // `orphans: {assign: …}`
+  ExprPtr made_by;                  // `using`; null: the store's own cast
+  ExprPtr leads_back;               // `inverse`; null: what follows from `using`
   Place at;
   Place column_at;
   Place made_by_at;

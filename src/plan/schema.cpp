@@ -736,8 +736,11 @@ std::string plan_schema() {
           "description": "Values that do not convert, or whose text would be another one afterwards: they are refused, or become what they spell in another way (upper case, braces, without hyphens, spaces around), or what a file says. A rollback gives the old texts back.",
           "default": "fail"},
         "orphans": {
-          "enum": ["fail", "keep"],
-          "description": "Rows whose column of `also` refers to nothing: they are refused, or stay as they are.",
+          "oneOf": [
+            {"enum": ["fail", "keep", "null", "delete", null]},
+            {"type": "object", "required": ["assign"], "additionalProperties": false,
+             "properties": {"assign": {"description": "The key of the row that they refer to from then on."}}}],
+          "description": "Rows whose column of `also` refers to nothing: they are refused, stay as they are, or are put right in the new table after the switch, with null in that place, deleted, or given to another row. A rollback brings them back.",
           "default": "fail"},
         "method": {
           "enum": ["auto", "shadow_table"],

@@ -377,7 +377,8 @@ struct RetypedColumn {
   // The table and its column that this one refers to without a foreign key; "" where to none.
   std::string refers_to = {};
   std::string refers_to_column = {};
-  bool may_dangle = false;  // a value that is not found there stays as it is
+  Orphans orphans = Orphans::fail;  // what becomes of a value that is not found there
+  Value orphans_to = {};
   // What becomes of a value and what leads back from it, both over a column that is called `reads`;
   // null: the store's own cast, and what follows from the other.
   ExprPtr made_by = nullptr;
@@ -406,6 +407,12 @@ class Retyping {
   // Exchanges the names and all that depends on the tables, in one transaction; a hold that was
   // taken before ends with it. `back`: the other way round. Idempotent.
   virtual Status swap(const std::vector<std::string>& sources, bool back) = 0;
+  // After the exchange: what a plan wants of rows that refer to nothing (RetypedColumn::orphans)
+  // becomes of them in the new tables, as the application would do it. Idempotent.
+  virtual Status put_right(const std::vector<std::string>& sources) = 0;
+  // It is as it was again, in the same way. To be called before the way back is drained; nothing
+  // is put right afterwards. Idempotent.
+  virtual Status bring_back(const std::vector<std::string>& sources) = 0;
 };
 
 // What a store is to make again from what it keeps itself.

@@ -44,6 +44,24 @@ struct ForeignKey {
   }
 };
 
+// Rows that refer to rows that are not there.
+enum class Orphans {
+  fail,
+  keep,
+  null,    // the reference becomes null
+  reject,  // the row is set aside
+  remove,  // the row is left out, or deleted
+  assign,  // the reference leads to a row that the plan names
+};
+// A reference that only a plan knows of.
+struct AssumedKey {
+  std::string column;
+  std::string parent;
+  std::string parent_column;
+  Orphans orphans = Orphans::fail;
+  Value assigned = {};
+};
+
 struct TableSchema {
   std::string name;
   std::vector<ColumnSchema> columns;
@@ -51,7 +69,7 @@ struct TableSchema {
   std::vector<std::vector<std::string>> uniques;  // besides the key
   std::vector<std::string> other_uniques;         // by name: over expressions, or some rows only
   std::vector<ForeignKey> foreign_keys;
-  std::vector<ForeignKey> assumed_keys;    // references that only the plan knows of
+  std::vector<AssumedKey> assumed_keys;
   std::vector<std::string> referenced_by;  // tables with a foreign key to this one
   std::vector<std::string> triggers;       // names of those that were there before us
   std::vector<std::string> views;          // names of views that mention this table

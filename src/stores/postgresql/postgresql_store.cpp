@@ -12,6 +12,7 @@
 #include "stores/postgresql/inside.h"
 #include "stores/postgresql/likeness.h"
 #include "stores/postgresql/notes.h"
+#include "stores/postgresql/orphans.h"
 #include "stores/postgresql/rehearsal.h"
 #include "stores/postgresql/retype.h"
 #include "stores/postgresql/rows.h"
@@ -1016,7 +1017,31 @@ Status PostgresqlStore::swap(const std::vector<std::string>& sources, bool back)
 
 Status PostgresqlStore::settle_what_is_left() const {
   ASSIGN_OR_RETURN(const auto connection, sessions_->open());
+  TRY(connection->patience(Milliseconds(0), sessions_->settings().lock_timeout));
   return with_lock_retries(clock_, *connection, [&] { return settle_after_swap(*connection); });
+}
+
+// With the numbers of the old tables, where the new ones have their names.
+Status PostgresqlStore::with_exchanged(const std::vector<std::string>& sources,
+                                       const OrphansWork& work) {
+  ASSIGN_OR_RETURN(const auto connection, sessions_->open());
+  TRY(connection->patience(Milliseconds(0), sessions_->settings().lock_timeout));
+  ASSIGN_OR_RETURN(const std::vector<RetypedPair> pairs, pairs_with(*connection, sources));
+  std::vector<std::string> oids;
+  for (const RetypedPair& pair : pairs) {
+    if (pair.swapped) oids.push_back(pair.source_oid);
+  }
+  return with_lock_retries(clock_, *connection, [&] { return work(*connection, oids); });
+}
+
+Status PostgresqlStore::put_right(const std::vector<std::string>& sources) {
+  return with_exchanged(sources, put_orphans_right);
+}
+
+Status PostgresqlStore::bring_back(const std::vector<std::string>& sources) {
+  return with_exchanged(sources, [&](Connection& connection, const std::vector<std::string>& oids) {
+    return bring_orphans_back(connection, *sessions_, oids);
+  });
 }
 
 Status PostgresqlStore::can_retire(const std::vector<const Mapping*>&, const std::string&, bool) {

@@ -9,6 +9,7 @@
 
 #include "base/text.h"
 #include "stores/postgresql/names.h"
+#include "stores/postgresql/orphans.h"
 #include "stores/postgresql/rows.h"
 #include "stores/postgresql/schema.h"
 #include "stores/postgresql/spellings.h"
@@ -322,9 +323,9 @@ Result<std::string> type_change(Connection& connection, const TableSchema& table
 
 // Without a foreign key nobody has seen to it that the column refers to something.
 void assume_key(const RetypedColumn& column, TableSchema& source) {
-  if (column.refers_to.empty() || column.may_dangle) return;
-  source.assumed_keys.push_back(
-      {{column.column}, column.refers_to, {column.refers_to_column}, "", ""});
+  if (column.refers_to.empty() || column.orphans == Orphans::keep) return;
+  source.assumed_keys.push_back({column.column, column.refers_to, column.refers_to_column,
+                                 column.orphans, column.orphans_to});
 }
 
 Result<RetypedTable> retyped_table(Connection& connection, Sessions& sessions,
@@ -441,6 +442,13 @@ Result<RetypedTable> retyped_table(Connection& connection, Sessions& sessions,
       "SELECT {}, {}, {}, {}, {}::regclass, {}, {}",
       quote_text(root_of(columns)), quote_text(made.source.name), quote_text(target.name), oid,
       quote_text(sql), quote_text(*shape.at(0).at(0)), quote_text(array_of(books)));
+  for (const AssumedKey& key : made.source.assumed_keys) {
+    if (!are_put_right(key)) continue;
+    ASSIGN_OR_RETURN(
+        const std::string orphans,
+        orphans_ddl(connection, oid, made.source, key, column_of(target, key.column).declared));
+    ddl += ";\n" + orphans;
+  }
   // What was made already is as it is there; somebody may have changed the old one since.
   const Result<TableSchema> there = describe(connection, target.name);
   if (there.ok()) target.columns = there.value().columns;
@@ -606,8 +614,10 @@ Result<std::vector<RetypedPair>> retyped_pairs(Connection& connection) {
 Status forget_pair(Connection& connection, const std::string& source) {
   ASSIGN_OR_RETURN(
       const auto gone,
-      connection.query("DELETE FROM whimbrel.retyped WHERE source = $1 RETURNING books", {source}));
+      connection.query("DELETE FROM whimbrel.retyped WHERE source = $1 RETURNING books, source_oid",
+                       {source}));
   for (const Cells& row : gone) {
+    TRY(forget_orphans(connection, *row[1]));
     const Cells books = cells_of(*row[0]);
     for (std::size_t i = 1; i < books.size(); i += 2) TRY(forget_spellings(connection, *books[i]));
   }

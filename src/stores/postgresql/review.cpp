@@ -7,6 +7,7 @@
 #include "base/counted.h"
 #include "base/text.h"
 #include "stores/postgresql/names.h"
+#include "stores/postgresql/orphans.h"
 #include "stores/postgresql/postgresql_store.h"
 #include "stores/postgresql/retype.h"
 #include "stores/postgresql/types.h"
@@ -56,11 +57,6 @@ Meant meant(const Respelling& column, const std::string& place) {
                   "m.was = a.v) b",
                   column.takes_any ? "btrim(v, ' ')" : "v", quoted_column, place, quoted_column),
       {array_of(from), array_of(to)}};
-}
-
-// What all spellings of one UUID have in common.
-std::string digits_of(const std::string& text) {
-  return fmt::format("lower(translate({}, '{{}}-', ''))", text);
 }
 
 Finding about_uuids(const Spelling& spelling, const Cells& row, const std::string& column,
@@ -121,35 +117,6 @@ Status review_uuids(Connection& connection, const std::string& place, const Tabl
                    *same.at(0).at(0), whole, show(Value::text(same.at(0).at(1).value_or("")))),
        is_part ? "spell each in one way in all rows: it is a part of the key"
                : "decide which row is meant"});
-  return {};
-}
-
-// Rows that refer to nothing by a column without a foreign key. Two spellings of a UUID are one.
-Status review_orphans(Connection& connection, const std::string& place, const Mapping& mapping,
-                      std::vector<Finding>& findings) {
-  for (const ForeignKey& key : mapping.source.assumed_keys) {
-    ASSIGN_OR_RETURN(const Place parent, place_of(connection, key.parent));
-    const std::string& column = key.columns.front();
-    const auto respelled = std::ranges::find(mapping.respelled, column, &Respelling::column);
-    const bool may_differ = respelled != mapping.respelled.end() && respelled->takes_any;
-    const auto value = [&](const std::string& of, const std::string& name) {
-      const std::string text = fmt::format("{}.{}::text", of, quote_name(name));
-      return may_differ ? digits_of(fmt::format("btrim({}, ' ')", text)) : text;
-    };
-    ASSIGN_OR_RETURN(
-        const auto rows,
-        connection.query(fmt::format("SELECT count(*), min(c.{0}::text) FROM {1} c WHERE c.{0} IS "
-                                     "NOT NULL AND NOT EXISTS (SELECT FROM {2} p WHERE {3} = {4})",
-                                     quote_name(column), place, parent.sql(),
-                                     value("p", key.parent_columns.front()), value("c", column))));
-    if (rows.at(0).at(0) == "0") continue;
-    findings.push_back(
-        {Finding::Weight::refusal, "orphans",
-         fmt::format("{} of {}.{} {} to no row of {}, like {}", rows_text(std::stoll(*rows[0][0])),
-                     mapping.source.name, column, *rows[0][0] == "1" ? "refers" : "refer",
-                     key.parent, show(Value::text(rows[0][1].value_or("")))),
-         "correct or delete them, or say `orphans: keep`"});
-  }
   return {};
 }
 

@@ -572,7 +572,6 @@ Status swap_tables(Hold& hold, const std::vector<RetypedPair>& pairs, bool back,
 Status settle_after_swap(Connection& connection) {
   ASSIGN_OR_RETURN(const bool any, has_own(connection, "to_settle"));
   if (!any) return {};
-  TRY(connection.execute("SET statement_timeout = 0"));
   // One that fails keeps none of the others from being settled; the first failure is told.
   ASSIGN_OR_RETURN(const auto rows,
                    connection.query("SELECT at, statement FROM whimbrel.to_settle ORDER BY at"));

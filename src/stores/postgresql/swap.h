@@ -17,7 +17,7 @@ enum class SwapFor { good, a_look };
 // been looked at; settle_after_swap() does that afterwards.
 Status swap_tables(Hold& hold, const std::vector<RetypedPair>& pairs, bool back, SwapFor how);
 // Lets everybody read and write meanwhile. Materialised views that the exchange left empty are
-// filled as well. The session's statements may take as long as they do from then on.
+// filled as well. The session's statements must be allowed to take as long as they do.
 Status settle_after_swap(Connection& connection);
 
 }  // namespace whimbrel::postgresql

@@ -1,0 +1,368 @@
+#include "stores/postgresql/orphans.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "base/counted.h"
+#include "base/text.h"
+#include "stores/postgresql/rows.h"
+#include "stores/postgresql/types.h"
+
+namespace whimbrel::postgresql {
+
+namespace {
+
+// Which rows are meant is looked for without locking any of them; then those are locked and
+// changed. `state`: new, listed, done, back.
+constexpr const char* orphans_table_ddl =
+    "CREATE TABLE IF NOT EXISTS whimbrel.orphans (id bigint GENERATED ALWAYS AS IDENTITY PRIMARY "
+    "KEY, of_table oid NOT NULL, list text NOT NULL, put_right text NOT NULL, bring_back text NOT "
+    "NULL, record text NOT NULL, state text NOT NULL DEFAULT 'new');\n";
+
+// A foreign key of another table, or of the table itself, that refers to this one.
+struct ReferredBy {
+  std::string table;  // as SQL
+  std::string name;   // as a person reads it
+  std::vector<std::string> columns;
+  std::vector<std::string> parent_columns;
+
+  std::string to(const std::string& row) const {
+    std::vector<std::string> same;
+    for (std::size_t i = 0; i < columns.size(); ++i) {
+      same.push_back(
+          fmt::format("r.{} = {}.{}", quote_name(columns[i]), row, quote_name(parent_columns[i])));
+    }
+    return fmt::format("SELECT FROM {} r WHERE {}", table, join(same, " AND "));
+  }
+};
+
+Result<std::vector<ReferredBy>> referred_by(Connection& connection, const std::string& oid) {
+  ASSIGN_OR_RETURN(
+      const auto rows,
+      connection.query(
+          "SELECT n.nspname, c.relname, array(SELECT a.attname FROM unnest(f.conkey) WITH "
+          "ORDINALITY k(n, i) JOIN pg_attribute a ON a.attrelid = f.conrelid AND a.attnum = k.n "
+          "ORDER BY k.i)::text[], array(SELECT a.attname FROM unnest(f.confkey) WITH ORDINALITY "
+          "k(n, i) JOIN pg_attribute a ON a.attrelid = f.confrelid AND a.attnum = k.n ORDER BY "
+          "k.i)::text[] FROM pg_constraint f JOIN pg_class c ON c.oid = f.conrelid JOIN "
+          "pg_namespace n ON n.oid = c.relnamespace WHERE f.contype = 'f' AND f.conparentid = 0 "
+          "AND f.confrelid = $1::oid ORDER BY f.conname",
+          {oid}));
+  std::vector<ReferredBy> all;
+  for (const Cells& row : rows) {
+    const TableName name{*row[0], *row[1]};
+    ReferredBy one{quoted(name), spelled(name), {}, {}};
+    for (const Cell& cell : cells_of(*row[2])) one.columns.push_back(*cell);
+    for (const Cell& cell : cells_of(*row[3])) one.parent_columns.push_back(*cell);
+    all.push_back(std::move(one));
+  }
+  return all;
+}
+
+std::string same_key(const TableSchema& table, const std::string& row, const std::string& other) {
+  std::vector<std::string> same;
+  for (const std::string& column : table.key) {
+    same.push_back(fmt::format("{0}.{2} = {1}.{2}", row, other, quote_name(column)));
+  }
+  return join(same, " AND ");
+}
+
+std::string key_list(const TableSchema& table, const std::string& row) {
+  std::vector<std::string> all;
+  for (const std::string& column : table.key) all.push_back(row + "." + quote_name(column));
+  return join(all, ", ");
+}
+
+// What the column becomes, as SQL.
+Result<std::string> becomes(const AssumedKey& key, const std::string& type) {
+  if (key.orphans != Orphans::assign) return "NULL::" + type;
+  ASSIGN_OR_RETURN(const Cell cell, cell_of(key.assigned));
+  return fmt::format("{}::{}", quote_text(cell.value_or("")), type);
+}
+
+// Makes a row what the plan wants. The rows of `<record>_list` are locked by then.
+Result<std::string> put_right_sql(const std::string& place, const std::string& record,
+                                  const TableSchema& table, const AssumedKey& key,
+                                  const std::string& type, const std::string& is_orphan) {
+  if (key.orphans == Orphans::remove) {
+    return fmt::format(
+        "WITH gone AS (DELETE FROM {0} t USING {1}_list x WHERE {2} AND {3} RETURNING t.*) INSERT "
+        "INTO {1} SELECT * FROM gone",
+        place, record, same_key(table, "t", "x"), is_orphan);
+  }
+  ASSIGN_OR_RETURN(const std::string value, becomes(key, type));
+  return fmt::format(
+      "INSERT INTO {1} SELECT {4}, t.{5} FROM {0} t JOIN {1}_list x ON {2} WHERE {3}; UPDATE {0} t "
+      "SET {5} = {6} FROM {1} x WHERE {2}",
+      place, record, same_key(table, "t", "x"), is_orphan, key_list(table, "t"),
+      quote_name(key.column), value);
+}
+
+Result<std::string> bring_back_sql(const std::string& place, const std::string& record,
+                                   const TableSchema& table, const AssumedKey& key,
+                                   const std::string& type) {
+  if (key.orphans == Orphans::remove) {
+    std::vector<std::string> columns;
+    for (const ColumnSchema& column : table.columns) {
+      if (!column.generated) columns.push_back(quote_name(column.name));
+    }
+    return fmt::format(
+        "INSERT INTO {0} ({2}) OVERRIDING SYSTEM VALUE SELECT {2} FROM {1} ON CONFLICT DO NOTHING",
+        place, record, join(columns, ", "));
+  }
+  ASSIGN_OR_RETURN(const std::string value, becomes(key, type));
+  return fmt::format(
+      "UPDATE {0} t SET {3} = x.whimbrel_was FROM {1} x WHERE {2} AND t.{3} IS NOT "
+      "DISTINCT FROM {4}",
+      place, record, same_key(table, "t", "x"), quote_name(key.column), value);
+}
+
+// How a reference and a key compare before they have their new type: two spellings of a UUID are
+// one.
+std::string compared(const std::string& of, const std::string& name, bool may_differ) {
+  const std::string text = fmt::format("{}.{}::text", of, quote_name(name));
+  return may_differ ? digits_of(fmt::format("btrim({}, ' ')", text)) : text;
+}
+
+const char* what_becomes_of_them(Orphans orphans, bool is_one) {
+  switch (orphans) {
+    case Orphans::remove:
+      return is_one ? "it is deleted" : "they are deleted";
+    case Orphans::null:
+      return is_one ? "it becomes null" : "they become null";
+    case Orphans::assign:
+      return is_one ? "it is given to another row" : "they are given to another row";
+    case Orphans::fail:
+    case Orphans::keep:
+    case Orphans::reject:
+      break;
+  }
+  return "";
+}
+
+class Review {
+ public:
+  Review(Connection& connection, const std::string& place, const Mapping& mapping,
+         std::vector<Finding>& findings)
+      : connection_(connection), place_(place), mapping_(mapping), findings_(findings) {}
+
+  Status look_at(const AssumedKey& key) {
+    const auto respelled = std::ranges::find(mapping_.respelled, key.column, &Respelling::column);
+    may_differ_ = respelled != mapping_.respelled.end() && respelled->takes_any;
+    ASSIGN_OR_RETURN(const Place parent, place_of(connection_, key.parent));
+    const auto where = [&](const std::string& text) {
+      return fmt::format("EXISTS (SELECT FROM {} p WHERE {} = {})", parent.sql(),
+                         compared("p", key.parent_column, may_differ_), text);
+    };
+    const std::string orphans =
+        fmt::format("FROM {} t WHERE t.{} IS NOT NULL AND NOT {}", place_, quote_name(key.column),
+                    where(compared("t", key.column, may_differ_)));
+    TRY(can_be_done(key, where));
+    ASSIGN_OR_RETURN(const auto rows,
+                     connection_.query(fmt::format("SELECT count(*), min(t.{}::text) {}",
+                                                   quote_name(key.column), orphans)));
+    const std::int64_t count = std::stoll(*rows.at(0).at(0));
+    if (count == 0) return {};
+    if (key.orphans == Orphans::remove) TRY(nothing_refers_to_them(key, orphans));
+    const bool is_one = count == 1;
+    const std::string what =
+        fmt::format("{} of {}.{} {} to no row of {}, like {}", rows_text(count),
+                    mapping_.source.name, key.column, is_one ? "refers" : "refer", key.parent,
+                    show(Value::text(rows[0][1].value_or(""))));
+    if (!are_put_right(key)) {
+      findings_.push_back({Finding::Weight::refusal, "orphans", what,
+                           "correct or delete them, or say what becomes of them: `orphans: keep`, "
+                           "`null`, `delete` or {assign: VALUE}"});
+    } else {
+      findings_.push_back({Finding::Weight::note, "orphans",
+                           fmt::format("{}: {} after the switch, and brought back by a rollback",
+                                       what, what_becomes_of_them(key.orphans, is_one)),
+                           ""});
+    }
+    return {};
+  }
+
+ private:
+  void refuse(const AssumedKey& key, const std::string& why, const std::string& hint) {
+    findings_.push_back({Finding::Weight::refusal, "orphans_cannot",
+                         fmt::format("{}.{} {}", mapping_.source.name, key.column, why), hint});
+  }
+
+  // Whatever there is of them.
+  Status can_be_done(const AssumedKey& key, const std::function<std::string(std::string)>& where) {
+    if (key.orphans != Orphans::null && key.orphans != Orphans::assign) return {};
+    const TableSchema& table = mapping_.source;
+    if (table.is_key(key.column)) {
+      refuse(key, "is a part of the key: a row that is given another one is another row",
+             "say `orphans: delete`, or correct them");
+      return {};
+    }
+    if (key.orphans == Orphans::null) {
+      if (!column_of(table, key.column).nullable) {
+        refuse(key, "is never null", "say `orphans: delete`, or {assign: VALUE}");
+      }
+      return {};
+    }
+    ASSIGN_OR_RETURN(const Cell cell, cell_of(key.assigned));
+    const std::string text = quote_text(cell.value_or(""));
+    ASSIGN_OR_RETURN(
+        const auto there,
+        connection_.query("SELECT " + where(may_differ_ ? digits_of(text) : text + "::text")));
+    if (there.at(0).at(0) != "t") {
+      refuse(
+          key,
+          fmt::format("cannot refer to {}, which is no row of {}", show(key.assigned), key.parent),
+          "name a row that is there");
+    }
+    const auto has_it = [&](const std::vector<std::string>& unique) {
+      return std::ranges::count(unique, key.column) > 0;
+    };
+    if (std::ranges::any_of(table.uniques, has_it)) {
+      refuse(key, "is unique, by itself or with others: rows could not refer to the same",
+             "say `orphans: null` or `delete`");
+    }
+    return {};
+  }
+
+  Status nothing_refers_to_them(const AssumedKey& key, const std::string& orphans) {
+    ASSIGN_OR_RETURN(const Place place, place_of(connection_, mapping_.source.name));
+    ASSIGN_OR_RETURN(const auto keys, referred_by(connection_, place.oid));
+    for (const ReferredBy& one : keys) {
+      ASSIGN_OR_RETURN(const auto rows,
+                       connection_.query(fmt::format("SELECT count(*) {} AND EXISTS ({})", orphans,
+                                                     one.to("t"))));
+      const std::int64_t count = std::stoll(*rows.at(0).at(0));
+      if (count == 0) continue;
+      refuse(key,
+             fmt::format("refers to nothing in {} that {} refers to: they cannot be deleted",
+                         rows_text(count), one.name),
+             "delete what refers to them first, or say `orphans: null`");
+    }
+    return {};
+  }
+
+  Connection& connection_;
+  const std::string& place_;
+  const Mapping& mapping_;
+  std::vector<Finding>& findings_;
+  bool may_differ_ = false;
+};
+
+}  // namespace
+
+std::string digits_of(const std::string& text) {
+  return fmt::format("lower(translate({}, '{{}}-', ''))", text);
+}
+
+bool are_put_right(const AssumedKey& key) {
+  return key.orphans == Orphans::null || key.orphans == Orphans::remove ||
+         key.orphans == Orphans::assign;
+}
+
+Result<std::string> orphans_ddl(Connection& connection, const std::string& oid,
+                                const TableSchema& table, const AssumedKey& key,
+                                const std::string& type) {
+  ASSIGN_OR_RETURN(const Place here, place_of(connection, table.name));
+  ASSIGN_OR_RETURN(const Place parent, place_of(connection, key.parent));
+  const std::string place = here.sql();
+  const std::string record = "whimbrel.orphans_" + short_digest(place + "." + key.column);
+  std::string is_orphan =
+      fmt::format("t.{0} IS NOT NULL AND NOT EXISTS (SELECT FROM {1} p WHERE p.{2} = t.{0})",
+                  quote_name(key.column), parent.sql(), quote_name(key.parent_column));
+  const bool goes = key.orphans == Orphans::remove;
+  if (goes) {
+    // What would go along with it, or be refused.
+    ASSIGN_OR_RETURN(const auto keys, referred_by(connection, oid));
+    for (const ReferredBy& one : keys)
+      is_orphan += fmt::format(" AND NOT EXISTS ({})", one.to("t"));
+  }
+  const std::string list = fmt::format(
+      "CREATE TABLE {1}_list AS SELECT {2} FROM {0} t WHERE {3}; CREATE TABLE {1} AS SELECT {4} "
+      "FROM {0} t WITH NO DATA",
+      place, record, key_list(table, "t"), is_orphan,
+      goes ? "t.*"
+           : fmt::format("{}, t.{} AS whimbrel_was", key_list(table, "t"), quote_name(key.column)));
+  ASSIGN_OR_RETURN(const std::string put_right,
+                   put_right_sql(place, record, table, key, type, is_orphan));
+  ASSIGN_OR_RETURN(const std::string back, bring_back_sql(place, record, table, key, type));
+  const std::string lock = fmt::format("PERFORM FROM {} t JOIN {}_list x ON {} FOR UPDATE OF t",
+                                       place, record, same_key(table, "t", "x"));
+  return fmt::format(
+      "{}INSERT INTO whimbrel.orphans (of_table, list, put_right, bring_back, record) VALUES ({}, "
+      "{}, {}, {}, {});\n",
+      orphans_table_ddl, oid, quote_text(list),
+      quote_text(fmt::format("DO LANGUAGE plpgsql {}; {}; DROP TABLE {}_list",
+                             quote_text("BEGIN " + lock + "; END"), put_right, record)),
+      quote_text(back), quote_text(record));
+}
+
+Status put_orphans_right(Connection& connection, const std::vector<std::string>& oids) {
+  ASSIGN_OR_RETURN(const bool any, has_own(connection, "orphans"));
+  if (!any) return {};
+  ASSIGN_OR_RETURN(
+      const auto rows,
+      connection.query("SELECT id, state, list, put_right FROM whimbrel.orphans WHERE of_table = "
+                       "ANY ($1::oid[]) AND state IN ('new', 'listed') ORDER BY id",
+                       {array_of(Cells(oids.begin(), oids.end()))}));
+  const auto step = [&](const Cell& id, const std::string& sql,
+                        const std::string& state) -> Status {
+    ASSIGN_OR_RETURN(Transaction transaction, Transaction::begin(connection));
+    TRY(connection.query("SELECT set_config('search_path', $1, true)", {connection.search_path()}));
+    TRY(connection.execute(sql));
+    TRY(connection.run("UPDATE whimbrel.orphans SET state = $2 WHERE id = $1::bigint",
+                       {id, state}));
+    return transaction.commit();
+  };
+  for (const Cells& row : rows) {
+    if (row[1] == "new") TRY(step(row[0], *row[2], "listed"));
+    TRY(step(row[0], *row[3], "done"));
+  }
+  return {};
+}
+
+Status bring_orphans_back(Connection& connection, Sessions& sessions,
+                          const std::vector<std::string>& oids) {
+  ASSIGN_OR_RETURN(const bool any, has_own(connection, "orphans"));
+  if (!any) return {};
+  ASSIGN_OR_RETURN(
+      const auto rows,
+      connection.query("SELECT id, state, bring_back, record FROM whimbrel.orphans WHERE of_table "
+                       "= ANY ($1::oid[]) AND state <> 'back' ORDER BY id DESC",
+                       {array_of(Cells(oids.begin(), oids.end()))}));
+  for (const Cells& row : rows) {
+    ASSIGN_OR_RETURN(Transaction transaction, Transaction::begin(connection));
+    // A trigger of the application would do once more what it has done long ago; ours note it.
+    if (sessions.may_write_as_replica()) {
+      TRY(connection.execute("SET LOCAL session_replication_role = replica"));
+    }
+    if (row[1] == "done") TRY(connection.execute(*row[2]));
+    TRY(connection.execute(fmt::format("DROP TABLE IF EXISTS {0}, {0}_list", *row[3])));
+    TRY(connection.run("UPDATE whimbrel.orphans SET state = 'back' WHERE id = $1::bigint",
+                       {row[0]}));
+    TRY(transaction.commit());
+  }
+  return {};
+}
+
+Status forget_orphans(Connection& connection, const std::string& oid) {
+  ASSIGN_OR_RETURN(const bool any, has_own(connection, "orphans"));
+  if (!any) return {};
+  ASSIGN_OR_RETURN(
+      const auto rows,
+      connection.query("DELETE FROM whimbrel.orphans WHERE of_table = $1::oid RETURNING record",
+                       {oid}));
+  for (const Cells& row : rows) {
+    TRY(connection.execute(fmt::format("DROP TABLE IF EXISTS {0}, {0}_list", *row[0])));
+  }
+  return {};
+}
+
+Status review_orphans(Connection& connection, const std::string& place, const Mapping& mapping,
+                      std::vector<Finding>& findings) {
+  Review review(connection, place, mapping, findings);
+  for (const AssumedKey& key : mapping.source.assumed_keys) TRY(review.look_at(key));
+  return {};
+}
+
+}  // namespace whimbrel::postgresql

@@ -1,0 +1,177 @@
+"""Rows that refer to nothing by a column without a foreign key: what a plan wants of them when their column gets another type.
+
+On a real PostgreSQL, with psycopg. Runs under tools/servers/python, with WHIMBREL naming the binary; with NAME... some of the tests.
+"""
+
+import pathlib
+import random
+import sys
+import time
+import uuid
+
+import psycopg
+
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "support"))
+from retyped import ACCOUNTS, PLAN, World, Writers, differences, run_tests  # noqa: E402
+
+VISITS = ACCOUNTS + """
+CREATE TABLE "the visits" (n serial, "at" text, person varchar(36), seen integer DEFAULT 0, doc jsonb, twice integer GENERATED ALWAYS AS (seen * 2) STORED,
+                           PRIMARY KEY ("at", n));
+CREATE TABLE touched (n integer);
+CREATE FUNCTION touch() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN INSERT INTO touched VALUES (OLD.n); RETURN OLD; END $$;
+CREATE TRIGGER gone AFTER DELETE ON "the visits" FOR EACH ROW EXECUTE FUNCTION touch();
+"""
+COLUMNS = 'n, "at", person::text, seen, doc::text, twice'
+
+
+def plan_with(orphans, more=""):
+    return PLAN.replace("to: uuid}", "to: uuid, orphans: %s, also: ['app/public.\"the visits\".person'], %s}" % (orphans, more))
+
+
+def nobody(count):
+    return [str(uuid.UUID(int=0xAB << 120 | i)) for i in range(count)]
+
+
+class Visited(World):
+    """Ten people, thirty visits of theirs, seven of nobody, one without anybody."""
+
+    def __init__(self, server, orphans, more="", ddl=VISITS):
+        super().__init__(server, ddl, plan_with(orphans, more))
+        self.ids = self.people(10)
+        self.lost = nobody(7)
+        for number, key in enumerate(self.ids * 3 + self.lost + [None]):
+            self.sql('INSERT INTO "the visits" ("at", person, doc) VALUES (%s, %s, \'{"b": 1, "a": [1.50]}\')', "place %d" % (number % 4), key)
+
+    def visits(self, where="true"):
+        return self.sql('SELECT %s FROM "the visits" WHERE %s ORDER BY n' % (COLUMNS, where))
+
+    def of_nobody(self):
+        return self.one('SELECT count(*) FROM "the visits" v WHERE person IS NOT NULL AND NOT EXISTS (SELECT FROM people p WHERE p.id = v.person)')
+
+
+def each_word_is_carried_out_and_taken_back(server):
+    for word, left in (("delete", 31), ("null", 38), ("{assign: KEY}", 38)):
+        world = Visited(server, "fail")
+        world.plan.write_text(plan_with(word.replace("KEY", world.ids[4])))
+        objects, before = world.objects(), world.visits()
+        said = world.run("analyze")
+        assert "7 rows of" in said and "refer to no row of public.people" in said and "brought back by a rollback" in said, said
+        assert world.visits() == before, "analyze wrote"
+        world.run("run", "--yes", "--until", "verify")
+        assert world.visits() == before, "the old table changed before the switch"
+        world.run("run", "--yes")
+        assert world.type_of('"the visits"', "person") == "uuid"
+        assert world.of_nobody() == 0 and len(world.visits()) == left, (word, world.visits())
+        if word.startswith("{"):
+            assert len(world.visits("person = '%s'" % world.ids[4])) == 3 + 7
+        world.run("watch")
+        world.run("verify")
+        # What the application does meanwhile stays.
+        world.sql('UPDATE "the visits" SET seen = 5 WHERE person IS NULL OR person = %s', world.ids[0])
+        after = {row[0]: row for row in world.visits()}
+        world.run("rollback", "--yes")
+        expected = [row[:3] + after.get(row[0], row)[3:] for row in before]
+        assert world.visits() == expected, (word, [pair for pair in zip(world.visits(), expected) if pair[0] != pair[1]][:3])
+        assert differences(objects, world.objects()) == []
+        world.nothing_is_left()
+        world.run("run", "--yes")
+        assert world.of_nobody() == 0
+        world.run("finish", "--yes", "--no-backup")
+        assert world.of_nobody() == 0 and len(world.visits()) == left
+        world.nothing_is_left()
+        world.close()
+
+
+def what_the_application_has_done_with_them_stays(server):
+    world = Visited(server, "null")
+    world.run("run", "--yes")
+    one, two, three = [row[0] for row in world.visits("person IS NULL")[:3]]
+    world.sql('UPDATE "the visits" SET person = %s WHERE n = %s', world.ids[2], one)
+    world.sql('DELETE FROM "the visits" WHERE n = %s', two)
+    world.run("rollback", "--yes")
+    assert world.visits("n = %d" % one)[0][2] == world.ids[2] and not world.visits("n = %d" % two)
+    assert world.visits("n = %d" % three)[0][2] in world.lost
+    world.close()
+    world = Visited(server, "delete")
+    world.run("run", "--yes")
+    gone = world.sql("SELECT n FROM touched ORDER BY n")
+    assert len(gone) == 7, "a trigger of the application hears of what is deleted: %s" % gone
+    world.sql('INSERT INTO "the visits" (n, "at", person) VALUES (%s, %s, %s)', gone[0][0], "place 2", world.ids[1])
+    world.run("rollback", "--yes")
+    assert world.visits("n = %d AND person = '%s'" % (gone[0][0], world.ids[1]))
+    assert world.of_nobody() == (7 if world.visits("n = %d AND person <> '%s'" % (gone[0][0], world.ids[1])) else 6)
+    assert len(world.sql("SELECT n FROM touched")) == 7
+    world.close()
+
+
+def what_cannot_be_done_is_refused_before_anything_moves(server):
+    child = VISITS + 'CREATE TABLE notes (v text, n integer, FOREIGN KEY (v, n) REFERENCES "the visits" ("at", n) ON DELETE CASCADE);'
+    world = Visited(server, "delete", ddl=child)
+    key = world.one("""SELECT n FROM "the visits" WHERE person = %s""", world.lost[3])
+    world.sql("""INSERT INTO notes SELECT "at", n FROM "the visits" WHERE n = %s""", key)
+    said = world.run("run", "--yes", code=3)
+    assert "public.notes refers to" in said and "1 row" in said, said
+    world.sql("DELETE FROM notes")
+    world.run("run", "--yes", "--until", "verify")
+    world.sql("""INSERT INTO notes SELECT "at", n FROM "the visits" WHERE n = %s""", key)
+    world.run("run", "--yes")
+    assert world.of_nobody() == 1 and world.one("SELECT count(*) FROM notes") == 1, "a row went along with another"
+    world.run("rollback", "--yes")
+    assert world.of_nobody() == 7 and world.one("SELECT count(*) FROM notes") == 1
+    world.close()
+
+    world = Visited(server, "null")
+    world.sql('DELETE FROM "the visits" WHERE person IS NULL')
+    world.sql('ALTER TABLE "the visits" ALTER person SET NOT NULL')
+    assert "is never null" in world.run("check", code=3)
+    world.plan.write_text(plan_with("{assign: %s}" % nobody(9)[8]))
+    assert "which is no row of public.people" in world.run("check", code=3)
+    world.plan.write_text(plan_with("{assign: %s}" % world.ids[0]))
+    world.sql('CREATE UNIQUE INDEX once ON "the visits" (person, n)')
+    assert "is unique" in world.run("check", code=3)
+    world.plan.write_text(plan_with("reject"))
+    assert "sets rows of a copy aside" in world.run("check", code=2)
+    world.plan.write_text(plan_with("{assign: null}"))
+    assert "names no row" in world.run("check", code=2)
+    world.close()
+
+
+def spellings_come_back_with_them(server):
+    world = Visited(server, "delete", "on_invalid: normalise")
+    odd = [one.upper() for one in world.lost[:3]] + ["{%s}" % world.lost[3]] + world.lost[4:]
+    for was, now in zip(world.lost, odd):
+        world.sql('ALTER TABLE "the visits" ALTER person TYPE text; UPDATE "the visits" SET person = \'%s\' WHERE person = \'%s\'' % (now, was))
+    before = world.visits()
+    world.run("run", "--yes")
+    assert world.of_nobody() == 0
+    world.run("rollback", "--yes")
+    assert world.visits() == before, [pair for pair in zip(world.visits(), before) if pair[0] != pair[1]][:3]
+    world.nothing_is_left()
+    world.close()
+
+
+def killed_anywhere_under_writers(server):
+    rnd = random.Random(3)
+    for word in ("delete", "null"):
+        world = Visited(server, word)
+        with psycopg.connect(world.url) as connection, connection.cursor() as cursor:
+            with cursor.copy('COPY "the visits" ("at", person, seen) FROM STDIN') as copy:
+                for number in range(40_000):
+                    copy.write_row(("place %d" % (number % 7), world.ids[number % 10] if number % 4 else str(uuid.UUID(int=0xAB << 120 | number)), number))
+        before = world.visits()
+        with Writers(world, [], 2) as writers:
+            world.kill_again_and_again(rnd, 6, (0.3, 1.8), "run", "--yes")
+            world.run("run", "--yes")
+            assert world.of_nobody() == 0
+            world.kill_again_and_again(rnd, 6, (0.05, 0.8), "rollback", "--yes")
+            world.run("rollback", "--yes")
+            time.sleep(0.2)
+        assert not writers.errors, writers.errors[:3]
+        assert world.visits() == before, word
+        world.nothing_is_left()
+        world.close()
+
+
+if __name__ == "__main__":
+    run_tests([each_word_is_carried_out_and_taken_back, what_the_application_has_done_with_them_stays,
+               what_cannot_be_done_is_refused_before_anything_moves, spellings_come_back_with_them, killed_anywhere_under_writers])
