@@ -224,6 +224,8 @@ class Engine {
   // Keys of the move's side `there` that the application wrote and nobody carried over yet.
   Result<std::set<Row, RowLess>> written_by_application(Direction there, const Move& move);
   Status pass_over_what_is_our_own(Direction there);
+  bool holds_lock_tables() const;
+  Status compare_beside_feeds();
   Status put_back_kept();
   Status forget_what_is_gone();
   Status spare_what_others_have(const Move& move, std::vector<Row>& target_keys) const;
@@ -269,6 +271,7 @@ class Engine {
   bool copied_now_ = false;             // by this run, and not compared since
   std::vector<std::string> contested_;  // rows that both sides wrote since the switch began
   std::map<std::string, std::int64_t> waiting_;  // by feed: what waited when its draining began
+  bool compared_beside_feeds_ = false;           // under `sync: none`, and the feeds tell the rest
   // How far a feed was looked through that nobody carries over, and what was found.
   struct Looked {
     std::string from;  // the journaled position then

@@ -64,7 +64,7 @@ Result<bool> Engine::drain(Direction direction, std::optional<TimePoint> until) 
 Result<bool> Engine::drain_some(Direction direction, std::optional<TimePoint> until) {
   if (migration_.sync == Sync::dual) return true;
   const bool no_feed = migration_.sync == Sync::none && direction == Direction::forward;
-  if (no_feed && !cutover_.any_switch_was_intended()) {
+  if (no_feed && !compared_beside_feeds_ && !cutover_.any_switch_was_intended()) {
     ASSIGN_OR_RETURN(const bool compared, reconcile(direction, until));
     if (!compared) return false;
   }
@@ -716,7 +716,7 @@ Status Engine::make_again(const Move& move, const Row& key, const std::vector<Un
 Status Engine::window_is_wide_enough() {
   const State state = parts_.journal.state();
   if (migration_.sync != Sync::none || !migration_.forecast_refuses || !state.verified ||
-      cutover_.any_switch_was_intended()) {
+      holds_lock_tables() || cutover_.any_switch_was_intended()) {
     return {};
   }
   const Milliseconds waits = migration_.holds.empty() ? Milliseconds(0) : silence;
@@ -734,9 +734,30 @@ Status Engine::window_is_wide_enough() {
                ""};
 }
 
+bool Engine::holds_lock_tables() const {
+  return std::ranges::any_of(stores_of(Direction::forward),
+                             [](const auto& store) { return store->capabilities().locks_tables; });
+}
+
+// Nobody can begin to note the writes to a table that is locked, we neither: where a hold is a lock
+// the feeds of a window begin before it. So all can be compared before it as well, and what waits
+// for the hold is what is written meanwhile.
+Status Engine::compare_beside_feeds() {
+  if (migration_.sync != Sync::none || !holds_lock_tables() || cutover_.any_switch_was_intended()) {
+    return {};
+  }
+  TRY(start_feeds(Direction::forward));
+  ASSIGN_OR_RETURN(const bool compared, reconcile(Direction::forward, std::nullopt));
+  if (!compared) return Error{ErrorCode::cancelled, "stopped as asked"};
+  compared_beside_feeds_ = true;
+  ASSIGN_OR_RETURN(const bool drained, drain(Direction::forward, std::nullopt));
+  return drained ? Status() : Error{ErrorCode::cancelled, "stopped as asked"};
+}
+
 // Nothing is switched. What lives in a window only goes with it.
 Status Engine::back_to_following(const std::string& why) {
   if (migration_.sync == Sync::none) {
+    compared_beside_feeds_ = false;
     TRY(stop_feeds(Direction::forward));
     TRY(stop_feeds(Direction::backward));
   }
@@ -764,6 +785,7 @@ Result<bool> Engine::cut_over() {
   TRY(hours_are_right());
   const bool has_feeds = migration_.sync != Sync::dual;
   if (has_feeds) TRY(start_feeds(Direction::backward));
+  TRY(compare_beside_feeds());
   TRY(let_go_of_the_last_hold());
   const std::vector<HeldTables> held = tables_to_hold(Direction::forward);
   const auto dry = [this, has_feeds](TimePoint until) -> Result<bool> {

@@ -264,10 +264,12 @@ Status Engine::build_index(const Move& move, const std::string& ddl) {
   for (int tries = 1;; ++tries) {
     Status built = move.target->catalog().create_index(ddl);
     const bool may_be_late = !built.ok() && built.error().code == ErrorCode::refused &&
-                             migration_.sync == Sync::capture && tries < tries_max;
+                             migration_.sync != Sync::dual && tries < tries_max;
     if (!may_be_late) return built;
-    ASSIGN_OR_RETURN(const bool drained, drain(Direction::forward, std::nullopt));
-    if (!drained) return Error{ErrorCode::cancelled, "stopped as asked"};
+    ASSIGN_OR_RETURN(const bool carried, migration_.sync == Sync::capture
+                                             ? drain(Direction::forward, std::nullopt)
+                                             : reconcile(move, Direction::forward, std::nullopt));
+    if (!carried) return Error{ErrorCode::cancelled, "stopped as asked"};
   }
 }
 

@@ -9,6 +9,8 @@ namespace whimbrel {
 
 namespace {
 constexpr ChunkLimits chunk_limits{1000, std::int64_t{8} << 20};
+// Where rows stay in their store.
+constexpr ChunkLimits inside_limits{20'000, std::int64_t{64} << 20};
 }  // namespace
 
 Reconcile::Reconcile(Direction direction, const Move& move, Follow& follow)
@@ -38,7 +40,7 @@ Status Reconcile::carry(std::vector<Row> keys) {
 
 Result<bool> Reconcile::differing_chunk() {
   ASSIGN_OR_RETURN(const InsideComparison chunk,
-                   inside_->compare_after(after_, std::nullopt, chunk_limits));
+                   inside_->compare_after(after_, std::nullopt, inside_limits));
   rows_ += chunk.expected.rows();
   TRY(carry(chunk.differing));
   after_ = chunk.range.through;
@@ -113,8 +115,23 @@ Result<bool> Reconcile::own_chunk() {
   return !after_.has_value();
 }
 
+Result<bool> Reconcile::strangers_chunk(const InsideStrangers& strangers) {
+  std::vector<Row> keys;
+  for (const Row& key : strangers.keys) {
+    ASSIGN_OR_RETURN(Row source, source_key_of(move_.mapping, key, move_.source->catalog()));
+    keys.push_back(std::move(source));
+  }
+  TRY(carry(std::move(keys)));
+  after_ = strangers.range.through;
+  return !after_.has_value();
+}
+
 Result<bool> Reconcile::other_chunk() {
   if (move_.own != nullptr) return own_chunk();
+  if (inside_ != nullptr) {
+    ASSIGN_OR_RETURN(const auto strangers, inside_->strangers_after(after_, inside_limits));
+    if (strangers) return strangers_chunk(*strangers);
+  }
   ASSIGN_OR_RETURN(const ChunkOfRows chunk, other_->read_after(after_, chunk_limits));
   std::vector<Row> keys;
   for (const Row& row : chunk.rows) {
@@ -131,8 +148,19 @@ Result<bool> Reconcile::other_chunk() {
   return !after_.has_value();
 }
 
+// By the first pass each row that serves has its row on the other side: as many are there, or more.
+Result<bool> Reconcile::has_no_others() {
+  if (inside_ == nullptr || move_.own != nullptr || move_.on_error == OnError::reject) return false;
+  ASSIGN_OR_RETURN(const std::int64_t there, other_->count());
+  return there == rows_;
+}
+
 Result<Step> Reconcile::step() {
   if (serving_ == nullptr) TRY(open());
+  if (pass_ == Pass::other && !after_) {
+    ASSIGN_OR_RETURN(const bool none, has_no_others());
+    if (none) pass_ = Pass::done;
+  }
   if (pass_ == Pass::done) return Step::done;
   ASSIGN_OR_RETURN(const bool at_end, pass_ == Pass::serving ? serving_chunk() : other_chunk());
   if (!at_end) return Step::again;

@@ -34,6 +34,8 @@ class Reconcile {
   Status leave_out_what_is_equal(const std::vector<Row>& rows, std::vector<Row>& keys);
   Result<bool> differing_chunk();  // inside one store only keys that differ are carried
   Result<bool> other_chunk();
+  Result<bool> has_no_others();
+  Result<bool> strangers_chunk(const InsideStrangers& strangers);  // the same, by the store itself
   Result<bool> own_chunk();
   Status carry(std::vector<Row> keys);
   // The key on the serving side of a row on the other; unset for a row that was set aside.

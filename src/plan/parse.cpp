@@ -718,8 +718,30 @@ class Parser {
     plan_.hold_max = reader_.duration_at(node, "max").value_or(Milliseconds(1000));
   }
 
+  void rewrites_agree() {
+    const auto one = std::ranges::find(plan_.retypes, true, &RetypeEntry::rewrites);
+    if (one == plan_.retypes.end()) return;
+    const auto other = std::ranges::find(plan_.retypes, false, &RetypeEntry::rewrites);
+    if (other != plan_.retypes.end()) {
+      diagnostics_.add(one->method_at, "all tables change places together, by one method",
+                       "say `method: rewrite` for each column, or for none");
+    }
+    if (plan_.sync && plan_.sync != Sync::none) {
+      diagnostics_.add(plan_.sync_at, "under `method: rewrite` nothing notes what is written",
+                       "leave `sync` out, or say `method: shadow_table`");
+    } else if (!plan_.has_window) {
+      diagnostics_.add(one->method_at,
+                       "`method: rewrite` compares and exchanges the tables while writers are "
+                       "held, and the plan does not say for how long they may be",
+                       "add `cutover: {window: {max: 30m}}`, or leave `method` out");
+      return;
+    }
+    plan_.sync = Sync::none;
+  }
+
   // What is right by itself and wrong together.
   void agree() {
+    rewrites_agree();
     const bool none = plan_.sync == Sync::none;
     if (none && !plan_.has_window && !plan_.only_copies()) {
       diagnostics_.add(plan_.sync_at,

@@ -113,7 +113,9 @@ std::optional<RetypeEntry> entry_of(YamlReader& reader, const YAML::Node& node,
   read_on_invalid(reader, YamlReader::child(node, "on_invalid"), entry);
   read_using(reader, node, entry);
   read_orphans(reader, node, entry);
-  reader.word_at(node, "method", {"auto", "shadow_table"}, {"shadow_column", "rewrite"});
+  entry.method_at = YamlReader::place(YamlReader::child(node, "method"));
+  entry.rewrites = reader.word_at(node, "method", {"auto", "shadow_table", "rewrite"},
+                                  {"shadow_column"}) == "rewrite";
   const YAML::Node also = YamlReader::child(node, "also");
   if (also.IsDefined() && !also.IsSequence()) {
     reader.diagnostics().add(YamlReader::place(also), "`also` must be a list",

@@ -143,8 +143,10 @@ struct RetypeEntry {
   Place on_invalid_at;
   Orphans orphans = Orphans::fail;  // of `also`
   Value orphans_to;                 // `orphans: {assign: …}`
-  ExprPtr made_by;                  // `using`; null: the store's own cast
-  ExprPtr leads_back;               // `inverse`; null: what follows from `using`
+  bool rewrites = false;            // `method: rewrite`: nothing notes writes before its window
+  Place method_at;
+  ExprPtr made_by;     // `using`; null: the store's own cast
+  ExprPtr leads_back;  // `inverse`; null: what follows from `using`
   Place at;
   Place column_at;
   Place made_by_at;

@@ -743,8 +743,8 @@ std::string plan_schema() {
           "description": "Rows whose column of `also` refers to nothing: they are refused, stay as they are, or are put right in the new table after the switch, with null in that place, deleted, or given to another row. A rollback brings them back.",
           "default": "fail"},
         "method": {
-          "enum": ["auto", "shadow_table"],
-          "description": "New tables beside the old ones, which take their names at the switch.",
+          "enum": ["auto", "shadow_table", "rewrite"],
+          "description": "New tables beside the old ones, which take their names at the switch. `auto` and `shadow_table` note what is written meanwhile; `rewrite` notes nothing, and compares everything in `cutover: {window: …}` while writers are held.",
           "default": "auto"}},
       "description": "One column, and what it becomes."},
     "sent": {

@@ -149,6 +149,19 @@ def a_table_like_the_source_has_all_that_the_source_has(server):
         folder.close()
 
 
+def nothing_is_noted_before_a_window(server):
+    with databases(server, "one", "other") as ((a, url_a), (b, url_b)):
+        folder = Folder(as_plan(url_a, url_b).replace("sync: capture", "sync: none\ncutover: {window: {max: 20s}}"))
+        for db in (a, b):
+            db.execute("CREATE TYPE mood AS ENUM ('calm', 'windy')")
+        a.execute(PEOPLE + ROWS)
+        folder.run("run", "--yes", "--until", "copy")
+        assert a.execute("SELECT count(*) FROM pg_trigger WHERE tgname LIKE 'whimbrel%'").fetchone() == (0,)
+        use_both_sides(a, b, folder)
+        assert [row for row in b.execute(EVERYTHING)] == []
+        folder.close()
+
+
 def files_may_refer_to_each_other(server):
     with databases(server, "one", "other") as ((a, url_a), (b, url_b)):
         parts = dict(zip(("teams", "people", "letters", "counted"), PEOPLE.split("CREATE TABLE ")[1:]))
@@ -513,7 +526,7 @@ def rows_left(db):
     return [name for (name,) in db.execute(EVERYTHING)]
 
 
-TESTS = [a_table_like_the_source_has_all_that_the_source_has, files_may_refer_to_each_other, tables_that_are_there_keep_their_foreign_keys,
+TESTS = [a_table_like_the_source_has_all_that_the_source_has, nothing_is_noted_before_a_window, files_may_refer_to_each_other, tables_that_are_there_keep_their_foreign_keys,
          a_role_that_may_not_is_told_what_it_needs, odd_tables_are_made_like_the_source_and_come_back, each_column_goes_on_behind_its_own_numbers,
          keys_that_are_kept_otherwise_keep_nothing_from_moving, an_archive_is_found_again_in_its_schema, tables_of_one_name_are_told_apart_by_their_schemas, any_type_is_a_key_in_sqlite_as_well, init_says_a_schema_in_the_words_of_another_kind,
          ten_tables_go_round_three_kinds_of_stores]

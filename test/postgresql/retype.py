@@ -11,13 +11,14 @@ import re
 import shutil
 import subprocess
 import sys
+import threading
 import time
 import uuid
 
 import psycopg
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "support"))
-from retyped import ACCOUNTS, BINARY, PLAN, ROOT, World, Writers, differences, run_tests  # noqa: E402
+from retyped import ACCOUNTS, BINARY, PLAN, ROOT, Working, World, Writers, differences, run_tests  # noqa: E402
 
 
 # ---------------------------------------------------------------- the tests
@@ -357,6 +358,100 @@ def orphans_without_a_foreign_key_are_named(server):
     world.nothing_is_left()
 
 
+REWRITE = PLAN.replace("to: uuid}", "to: uuid, method: rewrite}").replace("sync: capture\n", "").replace("{max_hold: 800ms}", "{window: {max: 20s}}")
+
+
+def rewrites_in_a_window(server):
+    world = World(server, plan=REWRITE)
+    before = world.objects()
+    ids = world.people(3000)
+    with Writers(world, ids) as writers:
+        world.run("run", "--yes", "--until", "verify")
+        assert not world.sql("SELECT tgname FROM pg_trigger WHERE tgname LIKE 'whimbrel%'"), "something notes writes before the window"
+        time.sleep(0.5)
+        world.run("run", "--yes")
+        assert world.type_of("people", "id") == world.type_of("letters", "sender") == "uuid"
+        time.sleep(0.5)
+        world.run("watch")
+        world.run("rollback", "--yes")
+        time.sleep(0.2)
+    assert not writers.errors, writers.errors[:3]
+    writers.are_all_there()
+    assert differences(before, world.objects()) == []
+    world.nothing_is_left()
+    for wrong, said in ((REWRITE.replace("cutover:", "sync: capture\ncutover:"), "nothing notes what is written"),
+                        (REWRITE.replace("{window: {max: 20s}}", "{max_hold: 1s}"), "does not say for how long"),
+                        (REWRITE.replace("method: rewrite}", "method: rewrite}, {table: app/public.letters, column: id, to: bigint}"), "by one method")):
+        world.plan.write_text(wrong)
+        assert said in world.run("check", code=2), said
+
+
+class ReadersThatWrite(Working):
+    """They read a table, think, and write to it, in one transaction: a hold lets them begin and not go on."""
+
+    def __init__(self, world, ids):
+        self.world, self.stop, self.errors, self.longest, self.written = world, threading.Event(), [], 0.0, {}
+        self.threads = [threading.Thread(target=self.work, args=(ids[number],)) for number in range(6)]
+
+    def work(self, key):
+        with psycopg.connect(self.world.url) as connection:
+            number = 0
+            while not self.stop.is_set():
+                begun, number = time.monotonic(), number + 1
+                try:
+                    connection.execute("SELECT count(*) FROM letters WHERE sender = '%s'" % key)
+                    connection.execute("SELECT 1 FROM people WHERE id = '%s'" % key)
+                    time.sleep(0.02)
+                    connection.execute("UPDATE people SET note = '%d' WHERE id = '%s'" % (number, key))
+                    connection.execute("UPDATE letters SET body = '%d' WHERE sender = '%s'" % (number, key))
+                    connection.execute("DELETE FROM letters WHERE body = 'of %s'" % key)
+                    connection.execute("INSERT INTO letters (sender, body) VALUES ('%s', 'of %s')" % (key, key))
+                    connection.commit()
+                    self.written[key] = str(number)
+                except psycopg.Error as error:
+                    self.errors.append(str(error).splitlines()[0])
+                    connection.rollback()
+                self.longest = max(self.longest, time.monotonic() - begun)
+
+
+def a_long_hold_makes_nobody_a_victim(server):
+    """Who has read and waits to write keeps the exchange waiting; the server ends one of the two when the hold is long."""
+    for plan in (PLAN.replace("800ms", "20s"), REWRITE):
+        world = World(server, plan=plan)
+        ids = world.people(500)
+        for words in (("run", "--yes"), ("rollback", "--yes")):
+            with ReadersThatWrite(world, ids) as readers:
+                time.sleep(0.2)
+                world.run(*words)
+            assert not readers.errors, readers.errors[:3]
+            for key, number in readers.written.items():
+                assert world.one("SELECT note FROM people WHERE id = '%s'" % key) == number
+                assert world.one("SELECT count(*) FROM letters WHERE sender = '%s' AND body = 'of %s'" % (key, key)) == 1
+                assert world.one("SELECT count(*) FROM letters WHERE sender = '%s' AND body NOT IN ('%s', 'of %s')" % (key, number, key)) == 0
+            if words[0] == "run":
+                world.run("verify")
+        assert readers.longest < 3, readers.longest
+        world.nothing_is_left()
+        world.close()
+
+
+def a_rewrite_that_is_killed_goes_on(server):
+    rnd = random.Random(8)
+    world = World(server, plan=REWRITE)
+    before = world.objects()
+    ids = world.people(2000)
+    with Writers(world, ids, 2) as writers:
+        world.kill_again_and_again(rnd, 8, (0.05, 1.2), "run", "--yes")
+        world.run("run", "--yes")
+        world.kill_again_and_again(rnd, 4, (0.05, 0.6), "rollback", "--yes")
+        world.run("rollback", "--yes")
+        time.sleep(0.2)
+    assert not writers.errors, writers.errors[:3]
+    writers.are_all_there()
+    assert differences(before, world.objects()) == []
+    world.nothing_is_left()
+
+
 def a_spelling_that_comes_meanwhile_is_refused(server):
     world = World(server)
     world.people(50)
@@ -651,7 +746,7 @@ def finish_that_is_killed_goes_on(server):
 
 
 TESTS = [goes_there_and_back_under_writers, survives_being_killed_anywhere, keeps_everything_that_hangs_on_a_table, ends_with_finish, other_pairs_of_types,
-         refuses_what_cannot_be_converted, spellings_come_back, two_spellings_of_one_key_are_refused_also_meanwhile, a_part_of_a_key_is_spelled_in_one_way, a_file_says_what_texts_are_meant, orphans_without_a_foreign_key_are_named,
+         refuses_what_cannot_be_converted, spellings_come_back, two_spellings_of_one_key_are_refused_also_meanwhile, a_part_of_a_key_is_spelled_in_one_way, a_file_says_what_texts_are_meant, orphans_without_a_foreign_key_are_named, rewrites_in_a_window, a_long_hold_makes_nobody_a_victim, a_rewrite_that_is_killed_goes_on,
          a_spelling_that_comes_meanwhile_is_refused, what_a_second_reader_found, a_bad_key_that_came_and_went_stops_nothing, a_blocking_transaction_is_named_and_outlived, tells_its_story, finish_that_is_killed_goes_on,
          keys_that_come_again_find_their_way_back, a_rule_that_is_off_stays_off_and_owners_stay, what_people_have_said_of_a_table_stays,
          rows_too_large_for_the_old_side_come_back_with_the_next_switch, what_others_read_of_the_database_is_looked_at,

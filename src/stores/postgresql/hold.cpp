@@ -99,6 +99,7 @@ Result<std::unique_ptr<Hold>> Hold::take(const Sessions& sessions,
   TRY(hold->connection().execute(fmt::format("SET LOCAL idle_in_transaction_session_timeout = {}",
                                              std::max<std::int64_t>(left.count(), 1))));
   hold->tables_ = tables;
+  hold->holds_writers_ = true;
   return hold;
 }
 
@@ -109,6 +110,26 @@ bool Hold::is_there() const {
 bool Hold::was_kept_waiting() const { return is_for_a_lock(connection_->sqlstate()); }
 
 bool Hold::is_of(const std::string& table) const { return std::ranges::count(tables_, table) > 0; }
+
+Result<bool> Hold::try_to_raise(const std::vector<std::string>& places) {
+  TRY(connection_->execute("SAVEPOINT whimbrel_raise; SET LOCAL lock_timeout = 20"));
+  const Status locked = connection_->execute(
+      fmt::format("LOCK TABLE {} IN ACCESS EXCLUSIVE MODE", join(places, ", ")));
+  if (!locked.ok() && !is_for_a_lock(connection_->sqlstate())) return locked.error();
+  TRY(connection_->execute(locked.ok() ? "RELEASE SAVEPOINT whimbrel_raise"
+                                       : "ROLLBACK TO SAVEPOINT whimbrel_raise"));
+  if (locked.ok()) TRY(connection_->execute("SET LOCAL lock_timeout TO DEFAULT"));
+  return locked.ok();
+}
+
+Result<std::string> Hold::begin_anew(const std::vector<std::string>& places) {
+  ASSIGN_OR_RETURN(const auto snapshot, connection_->query("SELECT pg_current_snapshot()"));
+  TRY(connection_->execute("ROLLBACK"));
+  holds_writers_ = false;
+  TRY(connection_->execute("BEGIN"));
+  TRY(lock(places, "ACCESS EXCLUSIVE"));
+  return *snapshot.at(0).at(0);
+}
 
 // What is asked for again and again is asked for with pauses that are longer than the asking.
 //

@@ -26,10 +26,16 @@ class Hold {
   static Result<std::unique_ptr<Hold>> begin(const Sessions& sessions, TimePoint until,
                                              Clock& clock);
   bool is_there() const;
+  bool holds_writers() const { return holds_writers_; }
   bool is_of(const std::string& table) const;
   Connection& connection() { return *connection_; }
   // A stronger lock of more tables, each by its quoted name; what is held stays held when it fails.
   Status lock(const std::vector<std::string>& places, const std::string& mode);
+  // The strongest lock of these as well, at once; false where somebody is in the way.
+  Result<bool> try_to_raise(const std::vector<std::string>& places);
+  // Everybody is let go, and then it is asked for from nothing. Gives the snapshot that saw all
+  // that had been written until then. What was held by take() is held no more when it fails.
+  Result<std::string> begin_anew(const std::vector<std::string>& places);
   // The last statement that failed has waited too long for somebody else.
   bool was_kept_waiting() const;
   Status commit() { return connection_->execute("COMMIT"); }
@@ -41,6 +47,7 @@ class Hold {
   std::unique_ptr<Connection> connection_;
   std::vector<std::string> tables_;
   TimePoint until_;
+  bool holds_writers_ = false;
   Clock& clock_;
 };
 

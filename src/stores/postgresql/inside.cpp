@@ -146,16 +146,8 @@ class Inside final : public InsideCopier {
 
   Result<std::optional<Row>> middle() override { return std::optional<Row>(); }
 
-  // By an index of the source only where both keys are of the same types.
   Result<std::optional<InsideStrangers>> strangers_after(const std::optional<Row>& after,
                                                          const ChunkLimits& limits) override {
-    for (std::size_t i = 0; i < mapping_.target.key.size(); ++i) {
-      const ColumnSchema& target = column_of(mapping_.target, mapping_.target.key[i]);
-      const std::optional<std::string> source = source_of(mapping_, mapping_.target.key[i]);
-      if (!source || column_of(mapping_.source, *source).declared != target.declared) {
-        return std::optional<InsideStrangers>();
-      }
-    }
     ASSIGN_OR_RETURN(const ConnectionPtr connection, sessions_->take());
     const std::int64_t rows_max = limits.rows_max * 10;  // keys alone are small
     if (same_order_) {
@@ -169,6 +161,7 @@ class Inside final : public InsideCopier {
                        have_equal_digests(*connection, none.range, Digests::keys, comparison));
       if (equal) return std::optional(std::move(none));
     }
+    if (!keys_have_equal_types()) return std::optional<InsideStrangers>();
     ASSIGN_OR_RETURN(const std::string source, ranges_.place(*connection));
     ASSIGN_OR_RETURN(const std::string target, target_.sql(*connection));
     const std::vector<Type> types = key_types_of(mapping_.target);
@@ -243,6 +236,17 @@ class Inside final : public InsideCopier {
       all.push_back(std::move(value));
     }
     return all;
+  }
+  // Else no index of the source finds a key of the target.
+  bool keys_have_equal_types() const {
+    for (std::size_t i = 0; i < mapping_.target.key.size(); ++i) {
+      const ColumnSchema& target = column_of(mapping_.target, mapping_.target.key[i]);
+      const std::optional<std::string> source = source_of(mapping_, mapping_.target.key[i]);
+      if (!source || column_of(mapping_.source, *source).declared != target.declared) {
+        return false;
+      }
+    }
+    return true;
   }
   std::string same_key() const {
     std::vector<std::string> parts;

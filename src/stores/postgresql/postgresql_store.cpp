@@ -38,6 +38,14 @@ Status make_claims(Connection& connection) {
       "migration text PRIMARY KEY, journal text NOT NULL, records bigint)");
 }
 
+// Before a server looks for a deadlock, with a tenth of that to spare.
+Result<Milliseconds> longest_harmless_wait(Connection& connection) {
+  ASSIGN_OR_RETURN(const auto rows,
+                   connection.query("SELECT setting::bigint * 9 / 10 FROM pg_settings WHERE name = "
+                                    "'deadlock_timeout'"));
+  return Milliseconds(std::max<std::int64_t>(std::stoll(*rows.at(0).at(0)), 50));
+}
+
 }  // namespace
 
 Result<std::shared_ptr<Store>> PostgresqlStore::open(Settings settings, Clock& clock) {
@@ -918,10 +926,24 @@ Result<bool> PostgresqlStore::put_back(const Link& link, const Row& target_row,
 
 // ---------------------------------------------------------------- Holds
 
+// Whoever has read a table that is to change places and then waits to write it keeps the exchange
+// waiting, and the server ends one of two that wait for each other: after a while, so the hold ends
+// before.
 Status PostgresqlStore::hold(const std::vector<std::string>& tables, TimePoint until) {
   {
     const std::lock_guard lock(mutex_);
     hold_.reset();
+  }
+  {
+    ASSIGN_OR_RETURN(const ConnectionPtr connection, sessions_->take());
+    ASSIGN_OR_RETURN(const std::vector<RetypedPair> pairs, retyped_pairs(*connection));
+    const bool will_change_places = std::ranges::any_of(pairs, [&](const RetypedPair& pair) {
+      return std::ranges::count(tables, pair.swapped ? pair.target : pair.source) > 0;
+    });
+    if (will_change_places) {
+      ASSIGN_OR_RETURN(const Milliseconds longest, longest_harmless_wait(*connection));
+      until = std::min(until, clock_.now() + longest);
+    }
   }
   ASSIGN_OR_RETURN(auto taken, Hold::take(*sessions_, tables, until, clock_));
   const std::lock_guard lock(mutex_);

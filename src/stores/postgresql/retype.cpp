@@ -23,7 +23,8 @@ constexpr const char* registry_ddl =
     "CREATE SCHEMA IF NOT EXISTS whimbrel;\n"
     "CREATE TABLE IF NOT EXISTS whimbrel.retyped (root text NOT NULL, source text PRIMARY KEY, "
     "target text NOT NULL UNIQUE, source_oid oid NOT NULL, target_oid oid NOT NULL, swapped "
-    "boolean NOT NULL DEFAULT false, shape text NOT NULL, books text[] NOT NULL);\n";
+    "boolean NOT NULL DEFAULT false, shape text NOT NULL, books text[] NOT NULL, casts boolean NOT "
+    "NULL);\n";
 
 std::string schema_of(const std::string& kind, const std::string& schema) {
   constexpr std::size_t name_max = 63;
@@ -380,7 +381,8 @@ Result<RetypedTable> retyped_table(Connection& connection, Sessions& sessions,
   const std::string old_sql = quoted({*row[0], *row[1]});
   std::string ddl = in_tablespace("") + registry_ddl;
   ddl += spellings_ddl;
-  Cells books;  // column, book, column, book
+  Cells books;        // column, book, column, book
+  bool casts = true;  // nothing but the store's own casts makes its values
   ddl += fmt::format("CREATE SCHEMA IF NOT EXISTS {};\n", quote_name(name.schema));
   ddl += in_tablespace(*row[6]);
   ddl += fmt::format(
@@ -407,6 +409,7 @@ Result<RetypedTable> retyped_table(Connection& connection, Sessions& sessions,
     }
     const std::string& name_of_type = it->second.type;
     const RetypedColumn& of = columns[it->second.from];
+    casts = casts && of.made_by == nullptr && !of.takes_any_spelling && of.listed == nullptr;
     if (it->second.said) assume_key(columns[*it->second.said], made.source);
     ASSIGN_OR_RETURN(const bool is_spelled, is_respelled(of, made.source.name + "." + column.name,
                                                          column.declared, name_of_type));
@@ -438,10 +441,10 @@ Result<RetypedTable> retyped_table(Connection& connection, Sessions& sessions,
   ASSIGN_OR_RETURN(const IndexDdl indexes, indexes_for(connection, made.source, oid, sql));
   ddl += indexes.key + ";\n";
   ddl += fmt::format(
-      "INSERT INTO whimbrel.retyped (root, source, target, source_oid, target_oid, shape, books) "
-      "SELECT {}, {}, {}, {}, {}::regclass, {}, {}",
+      "INSERT INTO whimbrel.retyped (root, source, target, source_oid, target_oid, shape, books, "
+      "casts) SELECT {}, {}, {}, {}, {}::regclass, {}, {}, {}",
       quote_text(root_of(columns)), quote_text(made.source.name), quote_text(target.name), oid,
-      quote_text(sql), quote_text(*shape.at(0).at(0)), quote_text(array_of(books)));
+      quote_text(sql), quote_text(*shape.at(0).at(0)), quote_text(array_of(books)), casts);
   for (const AssumedKey& key : made.source.assumed_keys) {
     if (!are_put_right(key)) continue;
     ASSIGN_OR_RETURN(

@@ -6,6 +6,7 @@
 #include <set>
 
 #include "base/text.h"
+#include "stores/postgresql/catching_up.h"
 #include "stores/postgresql/names.h"
 #include "stores/postgresql/types.h"
 
@@ -33,6 +34,11 @@ class Exchange {
 
   Status carry_out() {
     TRY(lock());
+    TRY(connection_.execute(
+        "CREATE TABLE IF NOT EXISTS whimbrel.to_settle (at bigint GENERATED ALWAYS AS IDENTITY "
+        "PRIMARY KEY, statement text NOT NULL); CREATE TABLE IF NOT EXISTS whimbrel.to_enable (at "
+        "bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY, of_table oid NOT NULL, statement text "
+        "NOT NULL)"));
     TRY(back_ ? no_column_is_lost() : nobody_has_changed_them());
     TRY(views());
     TRY(foreign_keys());
@@ -172,7 +178,18 @@ class Exchange {
             {going_list_, coming_list_}));
     std::vector<std::string> places;
     for (const Cells& row : rows) places.push_back(*row[0]);
-    return hold_.lock(places, "ACCESS EXCLUSIVE");
+    if (!hold_.holds_writers()) return hold_.lock(places, "ACCESS EXCLUSIVE");
+    ASSIGN_OR_RETURN(const bool raised, hold_.try_to_raise(places));
+    if (raised) return {};
+    ASSIGN_OR_RETURN(const std::string snapshot, hold_.begin_anew(places));
+    const Result<bool> caught_up = catch_up(connection_, pairs_, back_, snapshot);
+    if (caught_up.ok() && caught_up.value()) return {};
+    // What the other table does not take is named where rows are carried over one by one.
+    if (!caught_up.ok() && !connection_.refuses_a_value()) return caught_up.error();
+    return Error{ErrorCode::unavailable,
+                 "somebody who has read the tables and waits to write keeps them from changing "
+                 "places",
+                 "try it at a quieter time"};
   }
 
   // The new tables are made like the old ones as they were then.
@@ -560,11 +577,6 @@ class Exchange {
 }  // namespace
 
 Status swap_tables(Hold& hold, const std::vector<RetypedPair>& pairs, bool back, SwapFor how) {
-  TRY(hold.connection().execute(
-      "CREATE TABLE IF NOT EXISTS whimbrel.to_settle (at bigint GENERATED ALWAYS AS IDENTITY "
-      "PRIMARY KEY, statement text NOT NULL); CREATE TABLE IF NOT EXISTS whimbrel.to_enable (at "
-      "bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY, of_table oid NOT NULL, statement text NOT "
-      "NULL)"));
   TRY(Exchange(hold, pairs, back).carry_out());
   return how == SwapFor::good ? hold.commit() : hold.connection().execute("ROLLBACK");
 }

@@ -15,6 +15,8 @@ namespace whimbrel::postgresql {
 enum class SwapFor { good, a_look };
 // Takes the strongest lock of all tables concerned on the way. Foreign keys come without having
 // been looked at; settle_after_swap() does that afterwards.
+// Where somebody who has read and waits to write keeps that lock from being had, everybody is let
+// go in between; see catching_up.h.
 Status swap_tables(Hold& hold, const std::vector<RetypedPair>& pairs, bool back, SwapFor how);
 // Lets everybody read and write meanwhile. Materialised views that the exchange left empty are
 // filled as well. The session's statements must be allowed to take as long as they do.
