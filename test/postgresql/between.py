@@ -331,6 +331,29 @@ print(done.returncode, resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss)
 """
 
 
+def a_type_that_would_round_is_no_place(old, new):
+    """A domain, and types with a bound that the server cuts to without a word."""
+    for declared, wanted, fits, lost in (
+            ("numeric", "price", "12.50", "12.505"), ("text", "code", "'abc'", "'abcd'"), ("interval", "interval day to minute", "'1 day 02:03'", "'1 day 02:03:04'"),
+            ("numeric[]", "numeric(5,1)[]", "'{1.5,2.0}'", "'{1.5,2.25}'"), ("bit varying", "bit varying(3)", "B'101'", "B'1011'"),
+            ("text[]", "varchar(3)[]", "'{abc}'", "'{abcd}'")):
+        with two(old, new) as ((a, url_a), (b, url_b)):
+            b.execute("CREATE DOMAIN price AS numeric(6,2); CREATE DOMAIN code AS varchar(3) CHECK (VALUE <> 'x')")
+            a.execute("CREATE TABLE things (id bigint PRIMARY KEY, word %s)" % declared)
+            b.execute("CREATE TABLE things (id bigint PRIMARY KEY, word %s)" % wanted)
+            a.execute("INSERT INTO things VALUES (1, %s), (2, NULL), (3, %s)" % (fits, lost))
+            folder = Folder(url_a, url_b, create="exists")
+            told = folder.run("analyze", code=3)
+            assert "key 3" in told, (wanted, told)
+            a.execute("DELETE FROM things WHERE id = 3")
+            folder.run("run", "--yes", "--until", "verify")
+            assert b.execute("SELECT count(*), count(word) FROM things").fetchone() == (2, 1), wanted
+            a.execute("INSERT INTO things VALUES (3, %s)" % lost)
+            told = folder.run("run", "--yes", "--until", "verify", code=3)
+            assert b.execute("SELECT count(*) FROM things").fetchone() == (2,), (wanted, told)
+            folder.close()
+
+
 def a_comparison_holds_no_whole_table(old, new):
     with two(old, new) as ((a, url_a), (b, url_b)):
         fill(a, 700000, {})
@@ -407,7 +430,7 @@ def numbers_of_sqlite_are_exact(old, _):
         folder.close()
 
 
-TESTS = [every_type_passes_between_two_versions, each_row_that_differs_is_named, all_that_differ_in_one_database_are_named_too,
+TESTS = [every_type_passes_between_two_versions, a_type_that_would_round_is_no_place, each_row_that_differs_is_named, all_that_differ_in_one_database_are_named_too,
          keys_of_texts_may_be_in_another_order, keys_of_several_columns_and_other_names, what_is_there_already_is_no_obstacle,
          a_row_that_does_not_fit_is_named, unique_values_move_where_that_is_looked_at_last, a_unique_value_moves_through_a_whole_table,
          a_comparison_holds_no_whole_table, a_moment_is_not_rounded,

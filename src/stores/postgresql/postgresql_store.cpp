@@ -639,9 +639,22 @@ Result<Value> PostgresqlStore::settle(const ColumnSchema& column, Value value) c
     if (const auto it = settled_.find(asked); it != settled_.end()) return it->second;
   }
   ASSIGN_OR_RETURN(const ConnectionPtr connection, sessions_->take());
+  // A cast rounds, and cuts off, what has too many digits or characters; a REAL is meant to be.
+  const std::string unbound = value.kind() == Kind::real ? "" : unbound_type(*connection, column);
+  const std::string is_whole =
+      unbound.empty()
+          ? "true"
+          : fmt::format("$1::text::{0}::{1} IS NOT DISTINCT FROM $1::text::{1}", column.declared,
+                        unbound);
   const auto rows =
       // As its output function says it: a cast of inet to text would add a mask.
-      connection->query(fmt::format("SELECT format('%s', $1::text::{})", column.declared), {cell});
+      connection->query(
+          fmt::format("SELECT format('%s', $1::text::{}), {}", column.declared, is_whole), {cell});
+  if (rows.ok() && rows.value().at(0).at(1) == "f") {
+    return Error{ErrorCode::refused,
+                 fmt::format("`{}` is {} and would hold {} for {}", column.name, column.declared,
+                             printable(rows.value()[0][0].value_or("null")), show(value))};
+  }
   if (rows.ok()) {
     Value said = value_of(type_of(column.declared), rows.value().at(0).at(0));
     remember_settled(asked, said);
@@ -650,6 +663,28 @@ Result<Value> PostgresqlStore::settle(const ColumnSchema& column, Value value) c
   if (rows.error().code == ErrorCode::unavailable) return rows.error();
   return Error{ErrorCode::refused, fmt::format("`{}` is {} and cannot hold {}", column.name,
                                                column.declared, show(value))};
+}
+
+// The type of a column without what bounds its values, where that can be compared with it; "" else.
+std::string PostgresqlStore::unbound_type(Connection& connection,
+                                          const ColumnSchema& column) const {
+  {
+    const std::lock_guard lock(settled_mutex_);
+    if (const auto it = unbound_.find(column.declared); it != unbound_.end()) return it->second;
+  }
+  std::string type;
+  const auto rows = connection.query(fmt::format(
+      "WITH RECURSIVE d(oid) AS (SELECT pg_typeof(NULL::{})::oid UNION ALL SELECT t.typbasetype "
+      "FROM pg_type t JOIN d ON d.oid = t.oid WHERE t.typtype = 'd') SELECT format_type(t.oid, -1) "
+      "FROM d JOIN pg_type t ON t.oid = d.oid WHERE t.typtype <> 'd'",
+      column.declared));
+  if (rows.ok() && rows.value().size() == 1 && rows.value()[0][0]) type = *rows.value()[0][0];
+  const bool compares =
+      !type.empty() &&
+      connection.query(fmt::format("SELECT NULL::{0} IS NOT DISTINCT FROM NULL::{0}", type)).ok();
+  if (!compares) type.clear();
+  const std::lock_guard lock(settled_mutex_);
+  return unbound_.emplace(column.declared, type).first->second;
 }
 
 void PostgresqlStore::remember_settled(const std::string& asked, const Value& said) const {

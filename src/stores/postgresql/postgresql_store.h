@@ -144,6 +144,7 @@ class PostgresqlStore final : public Store,
                      const postgresql::TableName& name);
   Status look_whether_it_swaps();
   void remember_settled(const std::string& asked, const Value& said) const;
+  std::string unbound_type(postgresql::Connection& connection, const ColumnSchema& column) const;
   Status settle_what_is_left() const;
   using OrphansWork =
       std::function<Status(postgresql::Connection&, const std::vector<std::string>&)>;
@@ -162,6 +163,7 @@ class PostgresqlStore final : public Store,
   // What the server has said of values that only it understands; many come again.
   mutable std::mutex settled_mutex_;
   mutable std::unordered_map<std::string, Value> settled_;
+  mutable std::unordered_map<std::string, std::string> unbound_;  // types, by what is declared
 };
 
 }  // namespace whimbrel
