@@ -49,6 +49,12 @@ std::string sentence(const Event& event) {
                        with_thousands(event.whole("differing")));
   }
   if (event.name == "switch_flipped") return "switched: " + event.text("switch");
+  if (event.name == "put_right") {
+    return "put right: " + rows_text(event.whole("rows")) + " without what they referred to";
+  }
+  if (event.name == "brought_back") {
+    return rows_text(event.whole("rows")) + " as they were before they were put right";
+  }
   if (event.name == "switch_put_back") return "put back: " + event.text("switch");
   if (event.name == "writers_held") {
     const std::string until = event.text("until");

@@ -766,8 +766,11 @@ Status Engine::back_to_following(const std::string& why) {
 
 Status Engine::put_right_in_new_tables() {
   for (const RetypeSwitch* retype : retypes_of(migration_)) {
-    Status done = retype->store->retyping()->put_right(retype->tables);
-    if (done.ok()) continue;
+    Result<std::int64_t> done = retype->store->retyping()->put_right(retype->tables);
+    if (done.ok()) {
+      if (done.value() > 0) parts_.events.emit({"put_right", {{"rows", done.value()}}});
+      continue;
+    }
     return std::move(done)
         .error()
         .within("putting right rows that refer to nothing")

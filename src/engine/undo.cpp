@@ -100,7 +100,9 @@ Status Engine::switch_back() {
   TRY(no_key_is_null());
   TRY(let_go_of_the_last_hold());
   for (const RetypeSwitch* retype : retypes_of(migration_)) {
-    TRY(retype->store->retyping()->bring_back(retype->tables));
+    ASSIGN_OR_RETURN(const std::int64_t rows,
+                     retype->store->retyping()->bring_back(retype->tables));
+    if (rows > 0) parts_.events.emit({"brought_back", {{"rows", rows}}});
   }
   const std::vector<HeldTables> held = tables_to_hold(Direction::backward);
   // What has waited for days is carried back before anybody is held.

@@ -204,8 +204,9 @@ std::string so_far(const json& table, bool with_rate) {
   std::string text = fmt::format("  {}\n", printable(table.value("name", ""), 76));
   if (table.contains("copied")) {
     const auto& copied = table["copied"];
+    const bool is_known = with_rate && copied["rows_per_s"].get<std::int64_t>() > 0;
     const std::string rate =
-        with_rate
+        is_known
             ? fmt::format(", {} rows/s", with_thousands(copied["rows_per_s"].get<std::int64_t>()))
             : "";
     text +=

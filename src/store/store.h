@@ -408,11 +408,11 @@ class Retyping {
   // taken before ends with it. `back`: the other way round. Idempotent.
   virtual Status swap(const std::vector<std::string>& sources, bool back) = 0;
   // After the exchange: what a plan wants of rows that refer to nothing (RetypedColumn::orphans)
-  // becomes of them in the new tables, as the application would do it. Idempotent.
-  virtual Status put_right(const std::vector<std::string>& sources) = 0;
+  // becomes of them in the new tables, as the application would do it. Gives how many. Idempotent.
+  virtual Result<std::int64_t> put_right(const std::vector<std::string>& sources) = 0;
   // It is as it was again, in the same way. To be called before the way back is drained; nothing
   // is put right afterwards. Idempotent.
-  virtual Status bring_back(const std::vector<std::string>& sources) = 0;
+  virtual Result<std::int64_t> bring_back(const std::vector<std::string>& sources) = 0;
 };
 
 // What a store is to make again from what it keeps itself.

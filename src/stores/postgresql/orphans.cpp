@@ -175,10 +175,11 @@ class Review {
                            "correct or delete them, or say what becomes of them: `orphans: keep`, "
                            "`null`, `delete` or {assign: VALUE}"});
     } else {
-      findings_.push_back({Finding::Weight::note, "orphans",
-                           fmt::format("{}: {} after the switch, and brought back by a rollback",
-                                       what, what_becomes_of_them(key.orphans, is_one)),
-                           ""});
+      findings_.push_back(
+          {Finding::Weight::note, "orphans",
+           fmt::format("{}: {} after the switch, and a rollback brings {} back", what,
+                       what_becomes_of_them(key.orphans, is_one), is_one ? "it" : "them"),
+           ""});
     }
     return {};
   }
@@ -297,14 +298,24 @@ Result<std::string> orphans_ddl(Connection& connection, const std::string& oid,
       quote_text(back), quote_text(record));
 }
 
-Status put_orphans_right(Connection& connection, const std::vector<std::string>& oids) {
+namespace {
+Result<std::int64_t> count_rows(Connection& connection, const std::string& table) {
+  ASSIGN_OR_RETURN(const auto rows, connection.query("SELECT count(*) FROM " + table));
+  return std::int64_t{std::stoll(*rows.at(0).at(0))};
+}
+}  // namespace
+
+Result<std::int64_t> put_orphans_right(Connection& connection,
+                                       const std::vector<std::string>& oids) {
+  std::int64_t changed = 0;
   ASSIGN_OR_RETURN(const bool any, has_own(connection, "orphans"));
-  if (!any) return {};
+  if (!any) return changed;
   ASSIGN_OR_RETURN(
       const auto rows,
-      connection.query("SELECT id, state, list, put_right FROM whimbrel.orphans WHERE of_table = "
-                       "ANY ($1::oid[]) AND state IN ('new', 'listed') ORDER BY id",
-                       {array_of(Cells(oids.begin(), oids.end()))}));
+      connection.query(
+          "SELECT id, state, list, put_right, record FROM whimbrel.orphans WHERE of_table = "
+          "ANY ($1::oid[]) AND state IN ('new', 'listed') ORDER BY id",
+          {array_of(Cells(oids.begin(), oids.end()))}));
   const auto step = [&](const Cell& id, const std::string& sql,
                         const std::string& state) -> Status {
     ASSIGN_OR_RETURN(Transaction transaction, Transaction::begin(connection));
@@ -317,14 +328,17 @@ Status put_orphans_right(Connection& connection, const std::vector<std::string>&
   for (const Cells& row : rows) {
     if (row[1] == "new") TRY(step(row[0], *row[2], "listed"));
     TRY(step(row[0], *row[3], "done"));
+    ASSIGN_OR_RETURN(const std::int64_t rows_of_one, count_rows(connection, *row[4]));
+    changed += rows_of_one;
   }
-  return {};
+  return changed;
 }
 
-Status bring_orphans_back(Connection& connection, Sessions& sessions,
-                          const std::vector<std::string>& oids) {
+Result<std::int64_t> bring_orphans_back(Connection& connection, Sessions& sessions,
+                                        const std::vector<std::string>& oids) {
+  std::int64_t changed = 0;
   ASSIGN_OR_RETURN(const bool any, has_own(connection, "orphans"));
-  if (!any) return {};
+  if (!any) return changed;
   ASSIGN_OR_RETURN(
       const auto rows,
       connection.query("SELECT id, state, bring_back, record FROM whimbrel.orphans WHERE of_table "
@@ -336,13 +350,17 @@ Status bring_orphans_back(Connection& connection, Sessions& sessions,
     if (sessions.may_write_as_replica()) {
       TRY(connection.execute("SET LOCAL session_replication_role = replica"));
     }
-    if (row[1] == "done") TRY(connection.execute(*row[2]));
+    std::int64_t back = 0;
+    if (row[1] == "done") {
+      ASSIGN_OR_RETURN(back, connection.run(*row[2]));
+    }
     TRY(connection.execute(fmt::format("DROP TABLE IF EXISTS {0}, {0}_list", *row[3])));
     TRY(connection.run("UPDATE whimbrel.orphans SET state = 'back' WHERE id = $1::bigint",
                        {row[0]}));
     TRY(transaction.commit());
+    changed += back;
   }
-  return {};
+  return changed;
 }
 
 Status forget_orphans(Connection& connection, const std::string& oid) {

@@ -20,13 +20,14 @@ bool are_put_right(const AssumedKey& key);
 Result<std::string> orphans_ddl(Connection& connection, const std::string& oid,
                                 const TableSchema& table, const AssumedKey& key,
                                 const std::string& type);
-// After the exchange, by the numbers of the old tables; idempotent. Names in triggers mean to it
-// what they mean to the application.
-Status put_orphans_right(Connection& connection, const std::vector<std::string>& oids);
+// After the exchange, by the numbers of the old tables; idempotent. Gives the rows it changed.
+// Names in triggers mean to it what they mean to the application.
+Result<std::int64_t> put_orphans_right(Connection& connection,
+                                       const std::vector<std::string>& oids);
 // Before the exchange is taken back; idempotent, and nothing puts them right afterwards. What the
 // application has deleted, or given another value since, stays as it has made it.
-Status bring_orphans_back(Connection& connection, Sessions& sessions,
-                          const std::vector<std::string>& oids);
+Result<std::int64_t> bring_orphans_back(Connection& connection, Sessions& sessions,
+                                        const std::vector<std::string>& oids);
 // With all that was kept of the rows of this table.
 Status forget_orphans(Connection& connection, const std::string& oid);
 

@@ -642,10 +642,9 @@ Result<Value> PostgresqlStore::settle(const ColumnSchema& column, Value value) c
   // A cast rounds, and cuts off, what has too many digits or characters; a REAL is meant to be.
   const std::string unbound = value.kind() == Kind::real ? "" : unbound_type(*connection, column);
   const std::string is_whole =
-      unbound.empty()
-          ? "true"
-          : fmt::format("$1::text::{0}::{1} IS NOT DISTINCT FROM $1::text::{1}", column.declared,
-                        unbound);
+      unbound.empty() ? "true"
+                      : fmt::format("$1::text::{0}::{1} IS NOT DISTINCT FROM $1::text::{1}",
+                                    column.declared, unbound);
   const auto rows =
       // As its output function says it: a cast of inet to text would add a mask.
       connection->query(
@@ -1079,8 +1078,8 @@ Status PostgresqlStore::settle_what_is_left() const {
 }
 
 // With the numbers of the old tables, where the new ones have their names.
-Status PostgresqlStore::with_exchanged(const std::vector<std::string>& sources,
-                                       const OrphansWork& work) {
+Result<std::int64_t> PostgresqlStore::with_exchanged(const std::vector<std::string>& sources,
+                                                     const OrphansWork& work) {
   ASSIGN_OR_RETURN(const auto connection, sessions_->open());
   TRY(connection->patience(Milliseconds(0), sessions_->settings().lock_timeout));
   ASSIGN_OR_RETURN(const std::vector<RetypedPair> pairs, pairs_with(*connection, sources));
@@ -1088,14 +1087,20 @@ Status PostgresqlStore::with_exchanged(const std::vector<std::string>& sources,
   for (const RetypedPair& pair : pairs) {
     if (pair.swapped) oids.push_back(pair.source_oid);
   }
-  return with_lock_retries(clock_, *connection, [&] { return work(*connection, oids); });
+  std::int64_t rows = 0;
+  TRY(with_lock_retries(clock_, *connection, [&]() -> Status {
+    ASSIGN_OR_RETURN(const std::int64_t changed, work(*connection, oids));
+    rows += changed;
+    return {};
+  }));
+  return rows;
 }
 
-Status PostgresqlStore::put_right(const std::vector<std::string>& sources) {
+Result<std::int64_t> PostgresqlStore::put_right(const std::vector<std::string>& sources) {
   return with_exchanged(sources, put_orphans_right);
 }
 
-Status PostgresqlStore::bring_back(const std::vector<std::string>& sources) {
+Result<std::int64_t> PostgresqlStore::bring_back(const std::vector<std::string>& sources) {
   return with_exchanged(sources, [&](Connection& connection, const std::vector<std::string>& oids) {
     return bring_orphans_back(connection, *sessions_, oids);
   });

@@ -135,8 +135,8 @@ class PostgresqlStore final : public Store,
   Result<std::vector<RetypedTable>> tables(const std::vector<RetypedColumn>& columns) override;
   Result<std::optional<bool>> swapped(const std::vector<std::string>& sources) override;
   Status swap(const std::vector<std::string>& sources, bool back) override;
-  Status put_right(const std::vector<std::string>& sources) override;
-  Status bring_back(const std::vector<std::string>& sources) override;
+  Result<std::int64_t> put_right(const std::vector<std::string>& sources) override;
+  Result<std::int64_t> bring_back(const std::vector<std::string>& sources) override;
 
   Result<TableSchema> parse_once(postgresql::Connection& connection, const std::string& ddl,
                                  const std::string& table);
@@ -147,8 +147,9 @@ class PostgresqlStore final : public Store,
   std::string unbound_type(postgresql::Connection& connection, const ColumnSchema& column) const;
   Status settle_what_is_left() const;
   using OrphansWork =
-      std::function<Status(postgresql::Connection&, const std::vector<std::string>&)>;
-  Status with_exchanged(const std::vector<std::string>& sources, const OrphansWork& work);
+      std::function<Result<std::int64_t>(postgresql::Connection&, const std::vector<std::string>&)>;
+  Result<std::int64_t> with_exchanged(const std::vector<std::string>& sources,
+                                      const OrphansWork& work);
 
   std::shared_ptr<postgresql::Sessions> sessions_;
   std::string identity_;
