@@ -59,7 +59,8 @@ struct AssumedKey {
   std::string parent;
   std::string parent_column;
   Orphans orphans = Orphans::fail;
-  Value assigned = {};
+  Value assigned = {};  // as the old table has it
+  Value assigned_there = {};
 };
 
 struct TableSchema {

@@ -136,6 +136,23 @@ def what_cannot_be_done_is_refused_before_anything_moves(server):
     world.close()
 
 
+def another_row_is_named_by_the_key_that_it_has_now(server):
+    ddl = """CREATE TABLE codes (code text PRIMARY KEY); INSERT INTO codes SELECT 'C-' || n FROM generate_series(1, 5) n;
+             CREATE TABLE uses (n serial PRIMARY KEY, code text); INSERT INTO uses (code) VALUES ('C-1'), ('C-9'), ('C-8')"""
+    meant = [str(uuid.UUID(int=0xCD << 120 | n)) for n in range(10)]
+    for how, expected in (("to: integer, using: {cast: {split: code, by: '-', part: 2}, to: integer}, inverse: 'C-{code}'", ["1", "3", "3"]),
+                          ("to: uuid, on_invalid: {map: ids.csv}", [meant[1], meant[3], meant[3]])):
+        world = World(server, ddl, PLAN.replace("{table: app/public.people, column: id, to: uuid}",
+                                                "{table: app/public.codes, column: code, %s, also: [app/public.uses.code], orphans: {assign: C-3}}" % how))
+        (world.folder / "ids.csv").write_text("old,new\n" + "".join("C-%d,%s\n" % pair for pair in enumerate(meant)))
+        before = world.sql("SELECT * FROM uses ORDER BY n")
+        world.run("run", "--yes")
+        assert [row[0] for row in world.sql("SELECT code::text FROM uses ORDER BY n")] == expected
+        world.run("rollback", "--yes")
+        assert world.sql("SELECT * FROM uses ORDER BY n") == before
+        world.close()
+
+
 def spellings_come_back_with_them(server):
     world = Visited(server, "delete", "on_invalid: normalise")
     odd = [one.upper() for one in world.lost[:3]] + ["{%s}" % world.lost[3]] + world.lost[4:]
@@ -174,4 +191,5 @@ def killed_anywhere_under_writers(server):
 
 if __name__ == "__main__":
     run_tests([each_word_is_carried_out_and_taken_back, what_the_application_has_done_with_them_stays,
-               what_cannot_be_done_is_refused_before_anything_moves, spellings_come_back_with_them, killed_anywhere_under_writers])
+               what_cannot_be_done_is_refused_before_anything_moves, another_row_is_named_by_the_key_that_it_has_now,
+               spellings_come_back_with_them, killed_anywhere_under_writers])

@@ -77,7 +77,7 @@ std::string key_list(const TableSchema& table, const std::string& row) {
 // What the column becomes, as SQL.
 Result<std::string> becomes(const AssumedKey& key, const std::string& type) {
   if (key.orphans != Orphans::assign) return "NULL::" + type;
-  ASSIGN_OR_RETURN(const Cell cell, cell_of(key.assigned));
+  ASSIGN_OR_RETURN(const Cell cell, cell_of(key.assigned_there));
   return fmt::format("{}::{}", quote_text(cell.value_or("")), type);
 }
 

@@ -322,11 +322,36 @@ Result<std::string> type_change(Connection& connection, const TableSchema& table
                      name, type, is_cast ? name : "NULL", type, after);
 }
 
+// What a key that a plan names becomes in this column, like those of the rows.
+Result<Value> key_made_by(const TableSchema& table, const std::string& column,
+                          const RetypedColumn& of, const Value& key) {
+  ExprPtr made_by =
+      of.made_by != nullptr ? reading(of.made_by, column, of.reads) : make_expr(ColumnRef{column});
+  if (of.listed != nullptr) made_by = make_expr(Respelled{made_by, of.listed});
+  if (of.takes_any_spelling) made_by = make_expr(CaseOf{TextCase::trim, made_by});
+  ASSIGN_OR_RETURN(const ExprPtr resolved, resolve(made_by, table));
+  ASSIGN_OR_RETURN(const Cell cell, cell_of(key));
+  const auto at = static_cast<std::size_t>(table.column_index(column));
+  Row row(table.columns.size());
+  row[at] = value_of(type_of(table.columns[at].declared), cell);
+  Result<Value> made = evaluate(*resolved, row);
+  if (made.ok()) return made;
+  return Error{ErrorCode::refused,
+               fmt::format("`orphans: {{assign: {}}}` becomes nothing in {}.{}: {}", show(key),
+                           table.name, column, made.error().message),
+               "name a row that is there, by the key that it has now"};
+}
+
 // Without a foreign key nobody has seen to it that the column refers to something.
-void assume_key(const RetypedColumn& column, TableSchema& source) {
-  if (column.refers_to.empty() || column.orphans == Orphans::keep) return;
-  source.assumed_keys.push_back({column.column, column.refers_to, column.refers_to_column,
-                                 column.orphans, column.orphans_to});
+Status assume_key(const RetypedColumn& column, const RetypedColumn& of, TableSchema& source) {
+  if (column.refers_to.empty() || column.orphans == Orphans::keep) return {};
+  AssumedKey key{column.column, column.refers_to, column.refers_to_column, column.orphans,
+                 column.orphans_to};
+  if (key.orphans == Orphans::assign) {
+    ASSIGN_OR_RETURN(key.assigned_there, key_made_by(source, key.column, of, key.assigned));
+  }
+  source.assumed_keys.push_back(std::move(key));
+  return {};
 }
 
 Result<RetypedTable> retyped_table(Connection& connection, Sessions& sessions,
@@ -410,7 +435,7 @@ Result<RetypedTable> retyped_table(Connection& connection, Sessions& sessions,
     const std::string& name_of_type = it->second.type;
     const RetypedColumn& of = columns[it->second.from];
     casts = casts && of.made_by == nullptr && !of.takes_any_spelling && of.listed == nullptr;
-    if (it->second.said) assume_key(columns[*it->second.said], made.source);
+    if (it->second.said) TRY(assume_key(columns[*it->second.said], of, made.source));
     ASSIGN_OR_RETURN(const bool is_spelled, is_respelled(of, made.source.name + "." + column.name,
                                                          column.declared, name_of_type));
     if (is_spelled) {
