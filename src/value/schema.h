@@ -53,6 +53,12 @@ enum class Orphans {
   remove,  // the row is left out, or deleted
   assign,  // the reference leads to a row that the plan names
 };
+// A column that refers to a table, and to which of its columns.
+struct ReferringColumn {
+  std::string table;
+  std::string column;
+  std::string parent_column;
+};
 // A reference that only a plan knows of.
 struct AssumedKey {
   std::string column;
@@ -61,6 +67,7 @@ struct AssumedKey {
   Orphans orphans = Orphans::fail;
   Value assigned = {};  // as the old table has it
   Value assigned_there = {};
+  std::vector<ReferringColumn> referred_by = {};  // to the rows that would be deleted, in this way
 };
 
 struct TableSchema {

@@ -136,6 +136,39 @@ def what_cannot_be_done_is_refused_before_anything_moves(server):
     world.close()
 
 
+def nothing_is_deleted_that_would_leave_others_without_it(server):
+    """Also where no foreign key says that they refer to it: in the table itself, and in one that another entry names."""
+    ddl = """CREATE TABLE people (id varchar(36) PRIMARY KEY, chief varchar(36)); CREATE TABLE orders (id varchar(36) PRIMARY KEY, person varchar(36));
+             CREATE TABLE items (n serial PRIMARY KEY, "of order" varchar(36))"""
+    own = PLAN.replace("to: uuid}", "to: uuid, also: [app/public.people.chief], orphans: delete}")
+    other = PLAN.replace("to: uuid}", "to: uuid, also: [app/public.orders.person], orphans: delete}, {table: app/public.orders, column: id, to: uuid, also: [app/public.items.of order], orphans: keep}")
+    for plan, table, refers in ((own, "people", "public.people.chief"), (other, "orders", "public.items.of order")):
+        world = World(server, ddl, plan)
+        key = nobody(9)
+        column = "chief" if table == "people" else "person"
+        world.sql("INSERT INTO people VALUES (%s, NULL)", key[0])
+        for one, of in ((1, 0), (2, 8), (3, 8)):
+            world.sql("INSERT INTO %s VALUES ('%s', '%s')" % (table, key[one], key[of]))
+        world.sql("INSERT INTO people VALUES (%s, %s)" if table == "people" else 'INSERT INTO items ("of order", n) VALUES (%s, length(%s))', *((key[4], key[2]) if table == "people" else (key[2], key[4])))
+        said = world.run("run", "--yes", code=3)
+        assert "1 row that %s refers to" % refers in said, said
+        refer = "DELETE FROM people WHERE id = '%s'" % key[4] if table == "people" else "DELETE FROM items"
+        world.sql(refer)
+        world.run("run", "--yes", "--until", "verify")
+        if table == "people":
+            world.sql("INSERT INTO people VALUES (%s, %s)", key[4], key[2])
+        else:
+            world.sql('INSERT INTO items ("of order") VALUES (%s)', key[2])
+        rows = "SELECT id::text, %s::text FROM %s ORDER BY 1" % (column, table)
+        before = world.sql(rows)
+        world.run("run", "--yes")
+        assert world.sql(rows) == [row for row in before if row[0] != key[3]], world.sql(rows)
+        world.run("rollback", "--yes")
+        assert world.sql(rows) == before
+        world.nothing_is_left()
+        world.close()
+
+
 def another_row_is_named_by_the_key_that_it_has_now(server):
     ddl = """CREATE TABLE codes (code text PRIMARY KEY); INSERT INTO codes SELECT 'C-' || n FROM generate_series(1, 5) n;
              CREATE TABLE uses (n serial PRIMARY KEY, code text); INSERT INTO uses (code) VALUES ('C-1'), ('C-9'), ('C-8')"""
@@ -191,5 +224,6 @@ def killed_anywhere_under_writers(server):
 
 if __name__ == "__main__":
     run_tests([each_word_is_carried_out_and_taken_back, what_the_application_has_done_with_them_stays,
-               what_cannot_be_done_is_refused_before_anything_moves, another_row_is_named_by_the_key_that_it_has_now,
+               what_cannot_be_done_is_refused_before_anything_moves,
+               nothing_is_deleted_that_would_leave_others_without_it, another_row_is_named_by_the_key_that_it_has_now,
                spellings_come_back_with_them, killed_anywhere_under_writers])

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <functional>
 
 #include "base/counted.h"
 #include "base/text.h"
@@ -20,24 +21,22 @@ constexpr const char* orphans_table_ddl =
     "KEY, of_table oid NOT NULL, list text NOT NULL, put_right text NOT NULL, bring_back text NOT "
     "NULL, record text NOT NULL, state text NOT NULL DEFAULT 'new');\n";
 
-// A foreign key of another table, or of the table itself, that refers to this one.
+// Rows of another table, or of the table itself, that refer to the row `t` of this one.
 struct ReferredBy {
-  std::string table;  // as SQL
-  std::string name;   // as a person reads it
-  std::vector<std::string> columns;
-  std::vector<std::string> parent_columns;
-
-  std::string to(const std::string& row) const {
-    std::vector<std::string> same;
-    for (std::size_t i = 0; i < columns.size(); ++i) {
-      same.push_back(
-          fmt::format("r.{} = {}.{}", quote_name(columns[i]), row, quote_name(parent_columns[i])));
-    }
-    return fmt::format("SELECT FROM {} r WHERE {}", table, join(same, " AND "));
-  }
+  std::string name;  // as a person reads it
+  std::string rows;  // as SQL
 };
 
-Result<std::vector<ReferredBy>> referred_by(Connection& connection, const std::string& oid) {
+// How two columns compare, as SQL of both.
+using Compare = std::function<std::string(const std::string& column, const std::string& parent)>;
+
+std::string are_equal(const std::string& column, const std::string& parent) {
+  return fmt::format("{} = {}", column, parent);
+}
+
+// By foreign keys, and by columns without one that the plan names.
+Result<std::vector<ReferredBy>> referred_by(Connection& connection, const std::string& oid,
+                                            const AssumedKey& key, const Compare& compare) {
   ASSIGN_OR_RETURN(
       const auto rows,
       connection.query(
@@ -52,10 +51,21 @@ Result<std::vector<ReferredBy>> referred_by(Connection& connection, const std::s
   std::vector<ReferredBy> all;
   for (const Cells& row : rows) {
     const TableName name{*row[0], *row[1]};
-    ReferredBy one{quoted(name), spelled(name), {}, {}};
-    for (const Cell& cell : cells_of(*row[2])) one.columns.push_back(*cell);
-    for (const Cell& cell : cells_of(*row[3])) one.parent_columns.push_back(*cell);
-    all.push_back(std::move(one));
+    const Cells columns = cells_of(*row[2]);
+    const Cells parents = cells_of(*row[3]);
+    std::vector<std::string> same;
+    for (std::size_t i = 0; i < columns.size(); ++i) {
+      same.push_back(are_equal("r." + quote_name(*columns[i]), "t." + quote_name(*parents[i])));
+    }
+    all.push_back({spelled(name),
+                   fmt::format("SELECT FROM {} r WHERE {}", quoted(name), join(same, " AND "))});
+  }
+  for (const ReferringColumn& one : key.referred_by) {
+    ASSIGN_OR_RETURN(const Place place, place_of(connection, one.table));
+    all.push_back({fmt::format("{}.{}", spelled(place.name), one.column),
+                   fmt::format("SELECT FROM {} r WHERE {}", place.sql(),
+                               compare("r." + quote_name(one.column),
+                                       "t." + quote_name(one.parent_column)))});
   }
   return all;
 }
@@ -120,8 +130,8 @@ Result<std::string> bring_back_sql(const std::string& place, const std::string& 
 
 // How a reference and a key compare before they have their new type: two spellings of a UUID are
 // one.
-std::string compared(const std::string& of, const std::string& name, bool may_differ) {
-  const std::string text = fmt::format("{}.{}::text", of, quote_name(name));
+std::string compared(const std::string& column, bool may_differ) {
+  const std::string text = column + "::text";
   return may_differ ? digits_of(fmt::format("btrim({}, ' ')", text)) : text;
 }
 
@@ -153,11 +163,11 @@ class Review {
     ASSIGN_OR_RETURN(const Place parent, place_of(connection_, key.parent));
     const auto where = [&](const std::string& text) {
       return fmt::format("EXISTS (SELECT FROM {} p WHERE {} = {})", parent.sql(),
-                         compared("p", key.parent_column, may_differ_), text);
+                         compared("p." + quote_name(key.parent_column), may_differ_), text);
     };
     const std::string orphans =
         fmt::format("FROM {} t WHERE t.{} IS NOT NULL AND NOT {}", place_, quote_name(key.column),
-                    where(compared("t", key.column, may_differ_)));
+                    where(compared("t." + quote_name(key.column), may_differ_)));
     TRY(can_be_done(key, where));
     ASSIGN_OR_RETURN(const auto rows,
                      connection_.query(fmt::format("SELECT count(*), min(t.{}::text) {}",
@@ -228,11 +238,14 @@ class Review {
 
   Status nothing_refers_to_them(const AssumedKey& key, const std::string& orphans) {
     ASSIGN_OR_RETURN(const Place place, place_of(connection_, mapping_.source.name));
-    ASSIGN_OR_RETURN(const auto keys, referred_by(connection_, place.oid));
+    const auto compare = [&](const std::string& column, const std::string& parent) {
+      return are_equal(compared(column, may_differ_), compared(parent, may_differ_));
+    };
+    ASSIGN_OR_RETURN(const auto keys, referred_by(connection_, place.oid, key, compare));
     for (const ReferredBy& one : keys) {
-      ASSIGN_OR_RETURN(const auto rows,
-                       connection_.query(fmt::format("SELECT count(*) {} AND EXISTS ({})", orphans,
-                                                     one.to("t"))));
+      ASSIGN_OR_RETURN(
+          const auto rows,
+          connection_.query(fmt::format("SELECT count(*) {} AND EXISTS ({})", orphans, one.rows)));
       const std::int64_t count = std::stoll(*rows.at(0).at(0));
       if (count == 0) continue;
       refuse(key,
@@ -273,10 +286,9 @@ Result<std::string> orphans_ddl(Connection& connection, const std::string& oid,
                   quote_name(key.column), parent.sql(), quote_name(key.parent_column));
   const bool goes = key.orphans == Orphans::remove;
   if (goes) {
-    // What would go along with it, or be refused.
-    ASSIGN_OR_RETURN(const auto keys, referred_by(connection, oid));
-    for (const ReferredBy& one : keys)
-      is_orphan += fmt::format(" AND NOT EXISTS ({})", one.to("t"));
+    // What would go along with it, be refused, or refer to nothing itself.
+    ASSIGN_OR_RETURN(const auto keys, referred_by(connection, oid, key, are_equal));
+    for (const ReferredBy& one : keys) is_orphan += fmt::format(" AND NOT EXISTS ({})", one.rows);
   }
   const std::string list = fmt::format(
       "CREATE TABLE {1}_list AS SELECT {2} FROM {0} t WHERE {3}; CREATE TABLE {1} AS SELECT {4} "

@@ -354,6 +354,19 @@ Status assume_key(const RetypedColumn& column, const RetypedColumn& of, TableSch
   return {};
 }
 
+// Columns without a foreign key that refer to this table.
+Result<std::vector<ReferringColumn>> referring_to(Connection& connection, const std::string& oid,
+                                                  const std::vector<RetypedColumn>& columns) {
+  std::vector<ReferringColumn> all;
+  for (const RetypedColumn& column : columns) {
+    if (column.refers_to.empty()) continue;
+    ASSIGN_OR_RETURN(const Place parent, place_of(connection, column.refers_to));
+    if (parent.oid != oid) continue;
+    all.push_back({column.table, column.column, column.refers_to_column});
+  }
+  return all;
+}
+
 Result<RetypedTable> retyped_table(Connection& connection, Sessions& sessions,
                                    const std::string& oid, const Wanted& wanted,
                                    const std::vector<RetypedColumn>& columns) {
@@ -470,8 +483,9 @@ Result<RetypedTable> retyped_table(Connection& connection, Sessions& sessions,
       "casts) SELECT {}, {}, {}, {}, {}::regclass, {}, {}, {}",
       quote_text(root_of(columns)), quote_text(made.source.name), quote_text(target.name), oid,
       quote_text(sql), quote_text(*shape.at(0).at(0)), quote_text(array_of(books)), casts);
-  for (const AssumedKey& key : made.source.assumed_keys) {
+  for (AssumedKey& key : made.source.assumed_keys) {
     if (!are_put_right(key)) continue;
+    ASSIGN_OR_RETURN(key.referred_by, referring_to(connection, oid, columns));
     ASSIGN_OR_RETURN(
         const std::string orphans,
         orphans_ddl(connection, oid, made.source, key, column_of(target, key.column).declared));
