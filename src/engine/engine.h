@@ -250,6 +250,7 @@ class Engine {
   Status tables_can_go();
   // What belongs to an exchange of tables and is done while nobody is held.
   Status put_right_in_new_tables();
+  Status bring_back_in_new_tables();
   Status switch_back();
   Status no_key_is_null();
   Status undo_effect(const Effect& effect);

@@ -104,6 +104,24 @@ def what_the_application_has_done_with_them_stays(server):
     world.close()
 
 
+def no_row_stays_away_because_of_a_unique_value(server):
+    world = Visited(server, "delete")
+    world.sql('ALTER TABLE "the visits" ADD slot integer UNIQUE; UPDATE "the visits" SET slot = n')
+    before = world.visits()
+    world.run("run", "--yes")
+    taken = [row[0] for row in before if row[2] in world.lost][2]
+    other = world.visits()[0][0]
+    world.sql('UPDATE "the visits" SET slot = %s WHERE n = %s', taken, other)
+    said = world.run("rollback", "--yes", code=3)
+    assert "slot" in said and "bringing back rows" in said and "nothing is switched back" in said, said
+    assert world.type_of('"the visits"', "person") == "uuid"
+    world.sql('UPDATE "the visits" SET slot = n')
+    world.run("rollback", "--yes")
+    assert world.visits() == before
+    world.nothing_is_left()
+    world.close()
+
+
 def what_cannot_be_done_is_refused_before_anything_moves(server):
     child = VISITS + 'CREATE TABLE notes (v text, n integer, FOREIGN KEY (v, n) REFERENCES "the visits" ("at", n) ON DELETE CASCADE);'
     world = Visited(server, "delete", ddl=child)
@@ -223,7 +241,7 @@ def killed_anywhere_under_writers(server):
 
 
 if __name__ == "__main__":
-    run_tests([each_word_is_carried_out_and_taken_back, what_the_application_has_done_with_them_stays,
+    run_tests([each_word_is_carried_out_and_taken_back, what_the_application_has_done_with_them_stays, no_row_stays_away_because_of_a_unique_value,
                what_cannot_be_done_is_refused_before_anything_moves,
                nothing_is_deleted_that_would_leave_others_without_it, another_row_is_named_by_the_key_that_it_has_now,
                spellings_come_back_with_them, killed_anywhere_under_writers])

@@ -118,8 +118,9 @@ Result<std::string> bring_back_sql(const std::string& place, const std::string& 
       if (!column.generated) columns.push_back(quote_name(column.name));
     }
     return fmt::format(
-        "INSERT INTO {0} ({2}) OVERRIDING SYSTEM VALUE SELECT {2} FROM {1} ON CONFLICT DO NOTHING",
-        place, record, join(columns, ", "));
+        "INSERT INTO {0} ({2}) OVERRIDING SYSTEM VALUE SELECT {2} FROM {1} x WHERE NOT EXISTS "
+        "(SELECT FROM {0} t WHERE {3})",
+        place, record, join(columns, ", "), same_key(table, "t", "x"));
   }
   ASSIGN_OR_RETURN(const std::string value, becomes(key, type));
   return fmt::format(
