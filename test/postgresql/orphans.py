@@ -104,6 +104,20 @@ def what_the_application_has_done_with_them_stays(server):
     world.close()
 
 
+def the_row_that_they_are_given_to_may_go_meanwhile(server):
+    world = Visited(server, "{assign: %s}" % nobody(9)[8])
+    world.sql("INSERT INTO people (id, mail) VALUES (%s, 'm')", nobody(9)[8])
+    world.sql('INSERT INTO "the visits" ("at", person) VALUES (%s, %s)', "place 9", nobody(9)[8])
+    world.run("run", "--yes", "--until", "verify")
+    world.sql("DELETE FROM people WHERE mail = 'm'")
+    before = world.visits()
+    world.run("run", "--yes")
+    world.run("rollback", "--yes")
+    assert world.visits() == before
+    world.nothing_is_left()
+    world.close()
+
+
 def no_row_stays_away_because_of_a_unique_value(server):
     world = Visited(server, "delete")
     world.sql('ALTER TABLE "the visits" ADD slot integer UNIQUE; UPDATE "the visits" SET slot = n')
@@ -119,6 +133,47 @@ def no_row_stays_away_because_of_a_unique_value(server):
     world.run("rollback", "--yes")
     assert world.visits() == before
     world.nothing_is_left()
+    world.close()
+
+
+def no_trigger_keeps_a_row_away_in_silence(server):
+    for word in ("delete", "null"):
+        world = Visited(server, word)
+        before = world.visits()
+        world.sql("""CREATE FUNCTION only_known() RETURNS trigger LANGUAGE plpgsql AS $$
+                     BEGIN RETURN CASE WHEN NEW.person IS NULL OR EXISTS (SELECT FROM people p WHERE p.id = NEW.person) THEN NEW END; END $$;
+                     CREATE TRIGGER only_known BEFORE INSERT OR UPDATE ON "the visits" FOR EACH ROW EXECUTE FUNCTION only_known();
+                     ALTER TABLE "the visits" ENABLE ALWAYS TRIGGER only_known""")
+        world.run("run", "--yes")
+        assert world.of_nobody() == 0
+        assert "keeps a row from coming back" in world.run("rollback", "--yes", code=3)
+        world.sql('ALTER TABLE "the visits" DISABLE TRIGGER only_known')
+        world.run("rollback", "--yes")
+        assert world.visits() == before
+        world.nothing_is_left()
+        world.close()
+
+
+def an_ordinary_role_brings_them_back(server):
+    """What it may not keep from being called finds its tables."""
+    world = Visited(server, "delete")
+    before, url = world.visits(), world.url
+    with psycopg.connect(url, autocommit=True) as connection:
+        connection.execute("""CREATE FUNCTION come() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN INSERT INTO touched VALUES (-NEW.n); RETURN NULL; END $$;
+                              CREATE TRIGGER come AFTER INSERT ON "the visits" FOR EACH ROW EXECUTE FUNCTION come(); CREATE ROLE ordinary LOGIN""")
+        try:
+            connection.execute("ALTER SCHEMA public OWNER TO ordinary; GRANT CREATE ON DATABASE %s TO ordinary" % connection.execute("SELECT quote_ident(current_database())").fetchone())
+            for table in ("people", "letters", '"the visits"', "touched", "writers"):
+                connection.execute("ALTER TABLE %s OWNER TO ordinary" % table)
+            world.url = url + ("&" if "?" in url else "?") + "user=ordinary"
+            world.run("run", "--yes")
+            assert len(world.sql("SELECT n FROM touched WHERE n > 0")) == 7
+            world.run("rollback", "--yes")
+            assert world.visits() == before
+            assert len(world.sql("SELECT n FROM touched WHERE n < 0")) == 7
+            world.nothing_is_left()
+        finally:
+            connection.execute("REASSIGN OWNED BY ordinary TO CURRENT_USER; DROP OWNED BY ordinary; DROP ROLE ordinary")
     world.close()
 
 
@@ -241,7 +296,8 @@ def killed_anywhere_under_writers(server):
 
 
 if __name__ == "__main__":
-    run_tests([each_word_is_carried_out_and_taken_back, what_the_application_has_done_with_them_stays, no_row_stays_away_because_of_a_unique_value,
-               what_cannot_be_done_is_refused_before_anything_moves,
+    run_tests([each_word_is_carried_out_and_taken_back, what_the_application_has_done_with_them_stays,
+               the_row_that_they_are_given_to_may_go_meanwhile, no_row_stays_away_because_of_a_unique_value,
+               no_trigger_keeps_a_row_away_in_silence, an_ordinary_role_brings_them_back, what_cannot_be_done_is_refused_before_anything_moves,
                nothing_is_deleted_that_would_leave_others_without_it, another_row_is_named_by_the_key_that_it_has_now,
                spellings_come_back_with_them, killed_anywhere_under_writers])

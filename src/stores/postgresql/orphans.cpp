@@ -109,24 +109,39 @@ Result<std::string> put_right_sql(const std::string& place, const std::string& r
       quote_name(key.column), value);
 }
 
+// A trigger of the application may keep a row as it is, and says nothing.
+std::string must_be_none(const std::string& rows) {
+  const std::string message = "a trigger or a rule of the table keeps a row from coming back";
+  return fmt::format(
+      "DO LANGUAGE plpgsql {}",
+      quote_text(fmt::format("BEGIN IF EXISTS ({}) THEN RAISE EXCEPTION USING MESSAGE = {}; END "
+                             "IF; END",
+                             rows, quote_text(message))));
+}
+
 Result<std::string> bring_back_sql(const std::string& place, const std::string& record,
                                    const TableSchema& table, const AssumedKey& key,
                                    const std::string& type) {
+  const std::string same = same_key(table, "t", "x");
   if (key.orphans == Orphans::remove) {
     std::vector<std::string> columns;
     for (const ColumnSchema& column : table.columns) {
       if (!column.generated) columns.push_back(quote_name(column.name));
     }
-    return fmt::format(
-        "INSERT INTO {0} ({2}) OVERRIDING SYSTEM VALUE SELECT {2} FROM {1} x WHERE NOT EXISTS "
-        "(SELECT FROM {0} t WHERE {3})",
-        place, record, join(columns, ", "), same_key(table, "t", "x"));
+    const std::string missing =
+        fmt::format("FROM {} x WHERE NOT EXISTS (SELECT FROM {} t WHERE {})", record, place, same);
+    return fmt::format("INSERT INTO {0} ({1}) OVERRIDING SYSTEM VALUE SELECT {1} {2}; {3}", place,
+                       join(columns, ", "), missing, must_be_none("SELECT " + missing));
   }
   ASSIGN_OR_RETURN(const std::string value, becomes(key, type));
+  // What it was may be the same, where the row is gone that a plan gives them to.
+  const std::string there =
+      fmt::format("{0} AND t.{1} IS NOT DISTINCT FROM {2} AND x.whimbrel_was IS DISTINCT FROM {2}",
+                  same, quote_name(key.column), value);
   return fmt::format(
-      "UPDATE {0} t SET {3} = x.whimbrel_was FROM {1} x WHERE {2} AND t.{3} IS NOT "
-      "DISTINCT FROM {4}",
-      place, record, same_key(table, "t", "x"), quote_name(key.column), value);
+      "UPDATE {0} t SET {2} = x.whimbrel_was FROM {1} x WHERE {3}; {4}", place, record,
+      quote_name(key.column), there,
+      must_be_none(fmt::format("SELECT FROM {} t JOIN {} x ON {}", place, record, there)));
 }
 
 // How a reference and a key compare before they have their new type: two spellings of a UUID are
@@ -264,6 +279,13 @@ class Review {
   bool may_differ_ = false;
 };
 
+// Names in triggers of the application mean what they mean to it.
+Result<Transaction> begin_as_application(Connection& connection) {
+  ASSIGN_OR_RETURN(Transaction transaction, Transaction::begin(connection));
+  TRY(connection.query("SELECT set_config('search_path', $1, true)", {connection.search_path()}));
+  return transaction;
+}
+
 }  // namespace
 
 std::string digits_of(const std::string& text) {
@@ -331,8 +353,7 @@ Result<std::int64_t> put_orphans_right(Connection& connection,
           {array_of(Cells(oids.begin(), oids.end()))}));
   const auto step = [&](const Cell& id, const std::string& sql,
                         const std::string& state) -> Status {
-    ASSIGN_OR_RETURN(Transaction transaction, Transaction::begin(connection));
-    TRY(connection.query("SELECT set_config('search_path', $1, true)", {connection.search_path()}));
+    ASSIGN_OR_RETURN(Transaction transaction, begin_as_application(connection));
     TRY(connection.execute(sql));
     TRY(connection.run("UPDATE whimbrel.orphans SET state = $2 WHERE id = $1::bigint",
                        {id, state}));
@@ -358,7 +379,7 @@ Result<std::int64_t> bring_orphans_back(Connection& connection, Sessions& sessio
                        "= ANY ($1::oid[]) AND state <> 'back' ORDER BY id DESC",
                        {array_of(Cells(oids.begin(), oids.end()))}));
   for (const Cells& row : rows) {
-    ASSIGN_OR_RETURN(Transaction transaction, Transaction::begin(connection));
+    ASSIGN_OR_RETURN(Transaction transaction, begin_as_application(connection));
     // A trigger of the application would do once more what it has done long ago; ours note it.
     if (sessions.may_write_as_replica()) {
       TRY(connection.execute("SET LOCAL session_replication_role = replica"));

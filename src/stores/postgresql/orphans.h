@@ -21,7 +21,7 @@ Result<std::string> orphans_ddl(Connection& connection, const std::string& oid,
                                 const TableSchema& table, const AssumedKey& key,
                                 const std::string& type);
 // After the exchange, by the numbers of the old tables; idempotent. Gives the rows it changed.
-// Names in triggers mean to it what they mean to the application.
+// Names in triggers mean to both what they mean to the application.
 Result<std::int64_t> put_orphans_right(Connection& connection,
                                        const std::vector<std::string>& oids);
 // Before the exchange is taken back; idempotent, and nothing puts them right afterwards. What the
