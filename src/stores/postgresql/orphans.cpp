@@ -7,6 +7,7 @@
 
 #include "base/counted.h"
 #include "base/text.h"
+#include "stores/postgresql/retype.h"
 #include "stores/postgresql/rows.h"
 #include "stores/postgresql/types.h"
 
@@ -181,9 +182,10 @@ class Review {
       return fmt::format("EXISTS (SELECT FROM {} p WHERE {} = {})", parent.sql(),
                          compared("p." + quote_name(key.parent_column), may_differ_), text);
     };
-    const std::string orphans =
-        fmt::format("FROM {} t WHERE t.{} IS NOT NULL AND NOT {}", place_, quote_name(key.column),
+    const std::string is_orphan =
+        fmt::format("t.{} IS NOT NULL AND NOT {}", quote_name(key.column),
                     where(compared("t." + quote_name(key.column), may_differ_)));
+    const std::string orphans = fmt::format("FROM {} t WHERE {}", place_, is_orphan);
     TRY(can_be_done(key, where));
     ASSIGN_OR_RETURN(const auto rows,
                      connection_.query(fmt::format("SELECT count(*), min(t.{}::text) {}",
@@ -191,6 +193,9 @@ class Review {
     const std::int64_t count = std::stoll(*rows.at(0).at(0));
     if (count == 0) return {};
     if (key.orphans == Orphans::remove) TRY(nothing_refers_to_them(key, orphans));
+    if (key.orphans == Orphans::null || key.orphans == Orphans::assign) {
+      TRY(they_are_taken(key, is_orphan));
+    }
     const bool is_one = count == 1;
     const std::string what =
         fmt::format("{} of {}.{} {} to no row of {}, like {}", rows_text(count),
@@ -249,6 +254,61 @@ class Review {
       refuse(key, "is unique, by itself or with others: rows could not refer to the same",
              "say `orphans: null` or `delete`");
     }
+    return {};
+  }
+
+  // Checks, and unique indexes over some rows, an expression or nulls, may refuse them afterwards:
+  // they go into a temporary table, with the other rows where those matter.
+  Status they_are_taken(const AssumedKey& key, const std::string& is_orphan) {
+    constexpr const char* tried = "pg_temp.whimbrel_orphans";
+    const TableSchema& table = mapping_.source;
+    ASSIGN_OR_RETURN(const Place place, place_of(connection_, table.name));
+    ASSIGN_OR_RETURN(
+        const auto uniques,
+        connection_.query(
+            "SELECT pg_get_indexdef(i.indexrelid) FROM pg_index i JOIN pg_attribute a ON "
+            "a.attrelid = i.indrelid AND a.attname = $2 WHERE i.indrelid = $1::oid AND "
+            "i.indisunique AND i.indisvalid AND (i.indpred IS NOT NULL OR i.indexprs IS NOT NULL "
+            "OR to_jsonb(i)->>'indnullsnotdistinct' = 'true') AND (a.attnum = ANY (i.indkey) OR "
+            "EXISTS (SELECT FROM pg_depend d WHERE d.classid = 'pg_class'::regclass AND d.objid = "
+            "i.indexrelid AND d.refobjid = i.indrelid AND d.refobjsubid = a.attnum))",
+            {place.oid, key.column}));
+    std::string made = fmt::format(
+        "CREATE TEMPORARY TABLE whimbrel_orphans (LIKE {} INCLUDING CONSTRAINTS INCLUDING "
+        "GENERATED)",
+        place_);
+    for (const Cells& row : uniques) {
+      if (const auto ddl = index_for(*row[0], place.name, tried)) made += "; " + *ddl;
+    }
+    std::string value = "NULL";
+    if (key.orphans == Orphans::assign) {
+      ASSIGN_OR_RETURN(const Cell cell, cell_of(key.assigned));
+      value = quote_text(cell.value_or(""));
+    }
+    std::vector<std::string> columns;
+    std::vector<std::string> values;
+    for (const ColumnSchema& column : table.columns) {
+      if (column.generated) continue;
+      const std::string name = quote_name(column.name);
+      columns.push_back(name);
+      values.push_back(column.name != key.column
+                           ? "t." + name
+                           : fmt::format("CASE WHEN {} THEN {}::{} ELSE t.{} END", is_orphan, value,
+                                         column.declared, name));
+    }
+    ASSIGN_OR_RETURN(const Transaction transaction, Transaction::begin(connection_));
+    Status taken = connection_.execute(made);
+    if (!taken.ok() && connection_.sqlstate() == "42501") return {};
+    TRY(taken);
+    taken = connection_.execute(fmt::format("INSERT INTO {} ({}) SELECT {} FROM {} t WHERE {}",
+                                            tried, join(columns, ", "), join(values, ", "), place_,
+                                            uniques.empty() ? is_orphan : "true"));
+    if (taken.ok() || !connection_.refuses_a_value()) return taken;
+    std::string said = taken.error().message;
+    const std::string_view own = "new row for relation \"whimbrel_orphans\" ";
+    if (const std::size_t at = said.find(own); at != std::string::npos) said.erase(at, own.size());
+    refuse(key, "cannot become what `orphans:` says: " + said,
+           "say something else, or correct the constraint");
     return {};
   }
 
