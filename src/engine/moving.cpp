@@ -492,6 +492,7 @@ Status Engine::pass_over_what_is_our_own(Direction there) {
     const std::string feed = feed_name(there, *store);
     const auto looked = looked_.find(feed);
     if (looked == looked_.end() || looked->second.notes < worth_a_record) continue;
+    if (looked->second.from != make_follow(there, *store).position()) continue;
     const bool is_own = std::ranges::all_of(looked->second.keys,
                                             [](const auto& one) { return one.second.empty(); });
     if (!is_own) continue;

@@ -55,7 +55,7 @@ def each_word_is_carried_out_and_taken_back(server):
         world.plan.write_text(plan_with(word.replace("KEY", world.ids[4])))
         objects, before = world.objects(), world.visits()
         said = world.run("analyze")
-        assert "7 rows of" in said and "refer to no row of public.people" in said and "brought back by a rollback" in said, said
+        assert "7 rows of" in said and "refer to no row of public.people" in said and "a rollback brings them back" in said, said
         assert world.visits() == before, "analyze wrote"
         world.run("run", "--yes", "--until", "verify")
         assert world.visits() == before, "the old table changed before the switch"

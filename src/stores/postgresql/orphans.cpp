@@ -20,7 +20,7 @@ namespace {
 constexpr const char* orphans_table_ddl =
     "CREATE TABLE IF NOT EXISTS whimbrel.orphans (id bigint GENERATED ALWAYS AS IDENTITY PRIMARY "
     "KEY, of_table oid NOT NULL, list text NOT NULL, put_right text NOT NULL, bring_back text NOT "
-    "NULL, record text NOT NULL, state text NOT NULL DEFAULT 'new');\n";
+    "NULL, look_back text NOT NULL, record text NOT NULL, state text NOT NULL DEFAULT 'new');\n";
 
 // Rows of another table, or of the table itself, that refer to the row `t` of this one.
 struct ReferredBy {
@@ -120,9 +120,13 @@ std::string must_be_none(const std::string& rows) {
                              rows, quote_text(message))));
 }
 
-Result<std::string> bring_back_sql(const std::string& place, const std::string& record,
-                                   const TableSchema& table, const AssumedKey& key,
-                                   const std::string& type) {
+// What brings the rows back, and a look whether it has.
+struct WayBack {
+  std::string statement;
+  std::string look;
+};
+Result<WayBack> way_back(const std::string& place, const std::string& record,
+                         const TableSchema& table, const AssumedKey& key, const std::string& type) {
   const std::string same = same_key(table, "t", "x");
   if (key.orphans == Orphans::remove) {
     std::vector<std::string> columns;
@@ -131,18 +135,19 @@ Result<std::string> bring_back_sql(const std::string& place, const std::string& 
     }
     const std::string missing =
         fmt::format("FROM {} x WHERE NOT EXISTS (SELECT FROM {} t WHERE {})", record, place, same);
-    return fmt::format("INSERT INTO {0} ({1}) OVERRIDING SYSTEM VALUE SELECT {1} {2}; {3}", place,
-                       join(columns, ", "), missing, must_be_none("SELECT " + missing));
+    return WayBack{fmt::format("INSERT INTO {0} ({1}) OVERRIDING SYSTEM VALUE SELECT {1} {2}",
+                               place, join(columns, ", "), missing),
+                   must_be_none("SELECT " + missing)};
   }
   ASSIGN_OR_RETURN(const std::string value, becomes(key, type));
   // What it was may be the same, where the row is gone that a plan gives them to.
   const std::string there =
       fmt::format("{0} AND t.{1} IS NOT DISTINCT FROM {2} AND x.whimbrel_was IS DISTINCT FROM {2}",
                   same, quote_name(key.column), value);
-  return fmt::format(
-      "UPDATE {0} t SET {2} = x.whimbrel_was FROM {1} x WHERE {3}; {4}", place, record,
-      quote_name(key.column), there,
-      must_be_none(fmt::format("SELECT FROM {} t JOIN {} x ON {}", place, record, there)));
+  return WayBack{
+      fmt::format("UPDATE {0} t SET {2} = x.whimbrel_was FROM {1} x WHERE {3}", place, record,
+                  quote_name(key.column), there),
+      must_be_none(fmt::format("SELECT FROM {} t JOIN {} x ON {}", place, record, there))};
 }
 
 // How a reference and a key compare before they have their new type: two spellings of a UUID are
@@ -381,16 +386,16 @@ Result<std::string> orphans_ddl(Connection& connection, const std::string& oid,
            : fmt::format("{}, t.{} AS whimbrel_was", key_list(table, "t"), quote_name(key.column)));
   ASSIGN_OR_RETURN(const std::string put_right,
                    put_right_sql(place, record, table, key, type, is_orphan));
-  ASSIGN_OR_RETURN(const std::string back, bring_back_sql(place, record, table, key, type));
+  ASSIGN_OR_RETURN(const WayBack back, way_back(place, record, table, key, type));
   const std::string lock = fmt::format("PERFORM FROM {} t JOIN {}_list x ON {} FOR UPDATE OF t",
                                        place, record, same_key(table, "t", "x"));
   return fmt::format(
-      "{}INSERT INTO whimbrel.orphans (of_table, list, put_right, bring_back, record) VALUES ({}, "
-      "{}, {}, {}, {});\n",
+      "{}INSERT INTO whimbrel.orphans (of_table, list, put_right, bring_back, look_back, record) "
+      "VALUES ({}, {}, {}, {}, {}, {});\n",
       orphans_table_ddl, oid, quote_text(list),
       quote_text(fmt::format("DO LANGUAGE plpgsql {}; {}; DROP TABLE {}_list",
                              quote_text("BEGIN " + lock + "; END"), put_right, record)),
-      quote_text(back), quote_text(record));
+      quote_text(back.statement), quote_text(back.look), quote_text(record));
 }
 
 namespace {
@@ -435,8 +440,8 @@ Result<std::int64_t> bring_orphans_back(Connection& connection, Sessions& sessio
   if (!any) return changed;
   ASSIGN_OR_RETURN(
       const auto rows,
-      connection.query("SELECT id, state, bring_back, record FROM whimbrel.orphans WHERE of_table "
-                       "= ANY ($1::oid[]) AND state <> 'back' ORDER BY id DESC",
+      connection.query("SELECT id, state, bring_back, record, look_back FROM whimbrel.orphans "
+                       "WHERE of_table = ANY ($1::oid[]) AND state <> 'back' ORDER BY id DESC",
                        {array_of(Cells(oids.begin(), oids.end()))}));
   for (const Cells& row : rows) {
     ASSIGN_OR_RETURN(Transaction transaction, begin_as_application(connection));
@@ -447,6 +452,7 @@ Result<std::int64_t> bring_orphans_back(Connection& connection, Sessions& sessio
     std::int64_t back = 0;
     if (row[1] == "done") {
       ASSIGN_OR_RETURN(back, connection.run(*row[2]));
+      TRY(connection.execute(*row[4]));
     }
     TRY(connection.execute(fmt::format("DROP TABLE IF EXISTS {0}, {0}_list", *row[3])));
     TRY(connection.run("UPDATE whimbrel.orphans SET state = 'back' WHERE id = $1::bigint",
