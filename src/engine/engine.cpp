@@ -71,27 +71,28 @@ Error cancelled() {
 
 }  // namespace
 
-Engine::Engine(const Migration& migration, Parts parts)
-    : migration_(migration),
-      parts_(std::move(parts)),
-      cutover_(migration, parts_.journal, parts_.clock, parts_.events, parts_.start_guard),
-      limits_(migration.limits) {}
-
-Status Engine::must_be_the_plan(const State& state) const {
-  if (state.digest == migration_.digest) return {};
+Status must_be_the_plan(const State& state, const Migration& migration) {
+  const bool anew = !state.started || state.phase == Phase::rolled_back;
+  if (anew || state.digest == migration.digest) return {};
   return Error{ErrorCode::refused,
                "the plan is not the one this migration was started with:" +
-                   plan_difference(state.plan, migration_.resolved),
+                   plan_difference(state.plan, migration.resolved),
                "put the old plan back, or roll back first: `whimbrel rollback`",
                "nothing was changed by this command",
                {},
                ""};
 }
 
+Engine::Engine(const Migration& migration, Parts parts)
+    : migration_(migration),
+      parts_(std::move(parts)),
+      cutover_(migration, parts_.journal, parts_.clock, parts_.events, parts_.start_guard),
+      limits_(migration.limits) {}
+
 Status Engine::accept_plan() {
   const State state = parts_.journal.state();
   const bool anew = !state.started || state.phase == Phase::rolled_back;
-  if (!anew) return must_be_the_plan(state);
+  if (!anew) return must_be_the_plan(state, migration_);
   TRY(parts_.journal.append(PlanAccepted{state.attempt + 1, migration_.name, migration_.digest,
                                          migration_.resolved, tables_json(migration_)}));
   drained_ = verified_ = false;
@@ -729,13 +730,13 @@ Status must_be_comparable(const State& state) {
 
 Result<VerifyOutcome> Engine::verify(std::int64_t sample, bool record) {
   TRY(must_be_comparable(parts_.journal.state()));
-  TRY(must_be_the_plan(parts_.journal.state()));
+  TRY(must_be_the_plan(parts_.journal.state(), migration_));
   return compare_all(sample, false, record);
 }
 
 Result<VerifyOutcome> Engine::repair(std::int64_t sample) {
   TRY(must_be_comparable(parts_.journal.state()));
-  TRY(must_be_the_plan(parts_.journal.state()));
+  TRY(must_be_the_plan(parts_.journal.state(), migration_));
   TRY(reclaim(false));
   ASSIGN_OR_RETURN(const VerifyOutcome before, compare_all(sample, true, false));
   std::int64_t repaired = 0;

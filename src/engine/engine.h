@@ -66,6 +66,8 @@ struct ChangedKeys {
 
 // `refused` unless the migration is one that `watch` looks at.
 Status must_be_watching(const State& state);
+// `refused`, with the difference, where it was started with another plan and not rolled back.
+Status must_be_the_plan(const State& state, const Migration& migration);
 
 // Backups are taken by a function, so that the engine does not know where they go.
 using TakeBackup = std::function<Result<std::string>(const Migration& migration)>;
@@ -121,7 +123,6 @@ class Engine {
  private:
   // engine.cpp
   Status accept_plan();
-  Status must_be_the_plan(const State& state) const;
   Status is_our_database(bool going_back);
   Status reclaim(bool going_back);
   Status mark();

@@ -162,7 +162,7 @@ Status Engine::compare_for_check(const std::map<int, std::int64_t>& rows, CheckO
 
 Result<CheckOutcome> Engine::check(const std::map<int, std::int64_t>& rows, bool beside_runner) {
   TRY(must_be_watching(parts_.journal.state()));
-  TRY(must_be_the_plan(parts_.journal.state()));
+  TRY(must_be_the_plan(parts_.journal.state(), migration_));
   watches_ = true;
   watches_beside_ = beside_runner;
   CheckOutcome outcome;

@@ -1106,6 +1106,7 @@ Result<Analysis> run(const Migration& migration, const Standing& standing, Clock
                      Events* events, const StopFlag* stop, bool redact,
                      std::span<const UnsaidReference> unsaid) {
   Analysis analysis;
+  analysis.refused = standing.will_not_begin;
   analysis.document = plan_part(migration);
   analysis.document["made_at"] = to_iso8601(clock.now());
   analysis.document["full"] = events != nullptr;

@@ -31,7 +31,8 @@ struct UnsaidReference {
 // Where the migration stands: once it has begun, the rows in its targets are its own.
 struct Standing {
   bool begun = false;
-  std::string journal;  // the id of the journal; "" when there is none
+  std::string journal;          // the id of the journal; "" when there is none
+  bool will_not_begin = false;  // `run` would refuse, whatever the rows are
 };
 
 // Reads every row of every source table. `redact`: neither keys nor values in what comes out.

@@ -51,9 +51,10 @@ Result<std::vector<UnsaidReference>> unsaid_references(const Migration& migratio
 Result<Analysis> analysis_of(Session& session) {
   ASSIGN_OR_RETURN(const std::vector<UnsaidReference> unsaid,
                    unsaid_references(session.migration()));
-  Result<Analysis> read =
-      analyze(session.migration(), session.standing(), session.clock(), session.events(),
-              session.stop(), session.settings().redact, unsaid);
+  Standing standing = session.standing();
+  standing.will_not_begin = !rehearsal_was_held(session).ok() || !session.plan_is_the_one().ok();
+  Result<Analysis> read = analyze(session.migration(), standing, session.clock(), session.events(),
+                                  session.stop(), session.settings().redact, unsaid);
   if (read.ok()) return read;
   return std::move(read).error().saying_safe(
       "rows were only read; the same command reads them again");
@@ -70,14 +71,16 @@ Result<Analyzed> analyze_opened(Session& session) {
 
 Result<Analyzed> analyze_migration(Session& session) {
   TRY(session.load());
-  if (const Status held = rehearsal_was_held(session); !held.ok()) {
-    session.host().warn("`run` will not begin: " + held.error().message, held.error().hint);
+  for (const Status& wanted : {rehearsal_was_held(session), session.plan_is_the_one()}) {
+    if (wanted.ok()) continue;
+    session.host().warn("`run` will not begin: " + wanted.error().message, wanted.error().hint);
   }
   return analyze_opened(session);
 }
 
 Result<Analysis> check_migration(Session& session) {
   TRY(session.load());
+  TRY(session.plan_is_the_one());
   TRY(rehearsal_was_held(session));
   TRY(places_are_there(session));
   ASSIGN_OR_RETURN(Analysis analysis,

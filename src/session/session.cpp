@@ -49,7 +49,11 @@ Standing Session::standing() const {
   const State state = journal_->state();
   const bool begun =
       state.started && state.phase != Phase::rolled_back && state.effect("claim") != nullptr;
-  return {begun, journal_->id()};
+  return {begun, journal_->id(), false};
+}
+
+Status Session::plan_is_the_one() const {
+  return journal_ ? must_be_the_plan(journal_->state(), migration()) : Status();
 }
 
 // The columns of each table when the migration began; unset before.

@@ -39,8 +39,12 @@ def a_changed_plan_is_refused_with_the_difference():
     world = World(rows=20)
     world.run("run", "--yes", "--until", "copy")
     changed(world, "batch_size: 50", "batch_size: 60")
-    _, _, err = world.run("run", "--yes", expect=3)
-    expect_words(err, "the plan is not the one this migration was started with", '/limits/batch_size: "50" → "60"')
+    for words in (("run", "--yes"), ("check",), ("analyze",)):  # what says whether `run` would go ahead tells it as well
+        _, out, err = world.run(*words, expect=3)
+        expect_words(err, "the plan is not the one this migration was started with", '/limits/batch_size: "50" → "60"')
+        assert "would go ahead" not in out + err, (out, err)
+    world.run("rollback", "--yes")
+    world.run("check")
     world.close()
 
 
