@@ -11,6 +11,7 @@
 #include "report/files.h"
 #include "session/conduct.h"
 #include "session/look.h"
+#include "session/places.h"
 
 namespace whimbrel {
 
@@ -130,6 +131,7 @@ Status make_ready(Session& session, Goal goal) {
     TRY(remove_trial(session));
   }
   TRY(analyze_first(session));
+  look_at_switches(session);
   return tried ? Status() : session.host().confirm("run");
 }
 

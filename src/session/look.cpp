@@ -75,6 +75,7 @@ Result<Analyzed> analyze_migration(Session& session) {
     if (wanted.ok()) continue;
     session.host().warn("`run` will not begin: " + wanted.error().message, wanted.error().hint);
   }
+  look_at_switches(session);
   return analyze_opened(session);
 }
 
@@ -83,6 +84,7 @@ Result<Analysis> check_migration(Session& session) {
   TRY(session.plan_is_the_one());
   TRY(rehearsal_was_held(session));
   TRY(places_are_there(session));
+  look_at_switches(session);
   ASSIGN_OR_RETURN(Analysis analysis,
                    check(session.migration(), session.standing(), session.clock()));
   for (const Error& wrong : wrong_queries(session.migration(), session.plan().measures)) {

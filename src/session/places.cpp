@@ -1,8 +1,11 @@
 #include "session/places.h"
 
+#include <fmt/format.h>
+
 #include <filesystem>
 
 #include "backup/depot.h"
+#include "cutover/switch.h"
 
 namespace whimbrel {
 
@@ -34,6 +37,22 @@ Status places_are_there(Session& session) {
       .error()
       .within("looking at where the backup is to go")
       .saying_safe("nothing was changed");
+}
+
+void look_at_switches(Session& session) {
+  if (session.may_have_switched()) return;
+  const Migration& migration = session.migration();
+  const auto look = [&](const SwitchPlan& plan, const char* what) {
+    const Result<std::string> found = make_switch(plan, session.clock())->found();
+    if (found.ok()) return;
+    std::string why = found.error().message;
+    for (const std::string& context : found.error().context) why += ", " + context;
+    session.host().warn(
+        fmt::format("the {} `{}` could not be flipped now: {}", what, plan.name, why),
+        found.error().hint.empty() ? "it has to be there at the switch" : found.error().hint);
+  };
+  for (const SwitchPlan& one : migration.switches) look(one, "switch");
+  for (const SwitchPlan& one : migration.holds) look(one, "hold");
 }
 
 }  // namespace whimbrel

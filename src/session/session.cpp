@@ -56,6 +56,27 @@ Status Session::plan_is_the_one() const {
   return journal_ ? must_be_the_plan(journal_->state(), migration()) : Status();
 }
 
+bool Session::may_have_switched() const {
+  if (!journal_) return false;
+  switch (journal_->phase()) {
+    case Phase::planned:
+    case Phase::prepared:
+    case Phase::copying:
+    case Phase::following:
+    case Phase::verified:
+    case Phase::rolled_back:
+      return false;
+    case Phase::fenced:
+    case Phase::watching:
+    case Phase::finishing:
+    case Phase::finished:
+    case Phase::rolling_back:
+    case Phase::stuck:
+      return true;
+  }
+  return true;
+}
+
 // The columns of each table when the migration began; unset before.
 std::optional<KnownColumns> Session::begun_with() const {
   if (!standing().begun) return std::nullopt;

@@ -75,6 +75,7 @@ class Session {
   Standing standing() const;
   // `refused` where `run` would refuse, because it was started with another plan.
   Status plan_is_the_one() const;
+  bool may_have_switched() const;
   // Nothing is to be changed: so the settings say, or the plan.
   bool is_dry_run() const { return settings_.dry_run || plan_.dry_run; }
   const PlanFile& plan() const { return plan_; }
