@@ -9,6 +9,7 @@
 
 #include "base/counted.h"
 #include "base/text.h"
+#include "measure/wellness.h"
 
 namespace whimbrel {
 
@@ -61,8 +62,13 @@ Result<std::vector<Row>> rows_of(Store& store, const std::string& sql, std::int6
 
 class SideHealth {
  public:
-  SideHealth(Store& store, const TableSchema& table, bool redact)
-      : store_(store), table_(table), redact_(redact) {}
+  SideHealth(const Move& move, Side side, TimePoint now, bool redact)
+      : move_(move),
+        side_(side),
+        now_(now),
+        store_(side == Side::old_side ? *move.source : *move.target),
+        table_(side == Side::old_side ? move.mapping.source : move.mapping.target),
+        redact_(redact) {}
 
   Result<json> look() {
     json side = {{"table", table_.name}, {"there", true}};
@@ -75,6 +81,7 @@ class SideHealth {
     ASSIGN_OR_RETURN(const auto reader, store_.open_reader(there.value()));
     ASSIGN_OR_RETURN(const std::int64_t rows, reader->count());
     side["rows"] = rows;
+    TRY(as_the_plan_says(rows, side));
     if (!store_.capabilities().queries || store_.dialect() == nullptr) return side;
     ASSIGN_OR_RETURN(const RoomTaken room, store_.room_taken(there.value()));
     side["room"] = {{"table_bytes", room.table_bytes},
@@ -83,12 +90,25 @@ class SideHealth {
                     {"exact", room.exact}};
     side["read_through"] = rows <= rows_read_through_max;
     if (rows == 0 || rows > rows_read_through_max) return side;
-    ASSIGN_OR_RETURN(side["newest"], newest(there.value()));
-    ASSIGN_OR_RETURN(side["groups"], groups(there.value()));
+    if (!side.contains("newest")) {
+      ASSIGN_OR_RETURN(side["newest"], newest(there.value()));
+    }
+    if (!side.contains("groups")) {
+      ASSIGN_OR_RETURN(side["groups"], groups(there.value()));
+    }
     return side;
   }
 
  private:
+  Status as_the_plan_says(std::int64_t rows, json& side) {
+    if (!move_.health || rows == 0) return {};
+    side["read_through"] = rows <= rows_read_through_max;
+    if (rows > rows_read_through_max) return {};
+    ASSIGN_OR_RETURN(const json seen, look_through(move_, side_, now_, redact_));
+    side.update(seen);
+    return {};
+  }
+
   std::string quoted(const std::string& name) const { return store_.dialect()->quote(name); }
 
   Result<json> newest(const TableSchema& table) {
@@ -128,6 +148,9 @@ class SideHealth {
     return json{{"column", column->name}, {"groups", all}};
   }
 
+  const Move& move_;
+  Side side_;
+  TimePoint now_;
   Store& store_;
   const TableSchema& table_;
   bool redact_;
@@ -157,6 +180,22 @@ void unended(const State& state, bool runner, TimePoint now, json& problems) {
                                  "`whimbrel run PLAN` goes on, `whimbrel rollback PLAN` undoes"));
     }
   }
+}
+
+// Of the side that serves.
+void stuck_rows(const json& table, bool new_serves, json& problems) {
+  const json& side = table[new_serves ? "new" : "old"];
+  if (!side.contains("stuck") || side["stuck"]["rows"] == 0) return;
+  const std::int64_t rows = side["stuck"]["rows"].get<std::int64_t>();
+  const Milliseconds wanted(side["stuck"]["for_ms"].get<std::int64_t>());
+  problems.push_back(problem(
+      fmt::format("{} of {} {} been stuck for more than {}{}", rows_text(rows),
+                  side["table"].get<std::string>(), rows == 1 ? "has" : "have",
+                  to_duration_text(wanted),
+                  side["stuck"].contains("example")
+                      ? ", like " + side["stuck"]["example"].get<std::string>()
+                      : ""),
+      "look at what works on them; the plan says under `health: {stuck: …}` which are meant"));
 }
 
 Result<std::int64_t> rows_in(Store& store, const TableSchema& table) {
@@ -254,6 +293,15 @@ void side_lines(const char* label, const json& side, std::string& text) {
     text += fmt::format("       newest by {}: {}\n", side["newest"]["column"].get<std::string>(),
                         side["newest"].value("value", "(redacted)"));
   }
+  if (side.contains("oldest")) {
+    text += fmt::format("       oldest by {}: {}\n", side["oldest"]["column"].get<std::string>(),
+                        side["oldest"].value("value", "(redacted)"));
+  }
+  if (side.contains("stuck")) {
+    text += fmt::format("       stuck for more than {}: {}\n",
+                        to_duration_text(Milliseconds(side["stuck"]["for_ms"].get<std::int64_t>())),
+                        rows_text(side["stuck"]["rows"].get<std::int64_t>()));
+  }
   if (side.contains("groups") && side["groups"].is_object()) {
     text += fmt::format("       by {}:", side["groups"]["column"].get<std::string>());
     for (const json& group : side["groups"]["groups"]) {
@@ -327,10 +375,8 @@ Result<json> health(const HealthParts& parts, TimePoint now) {
       {"kept_rows", 0}};
   for (const Move& move : parts.migration.moves) {
     json one = {{"name", move.name}};
-    ASSIGN_OR_RETURN(one["old"],
-                     SideHealth(*move.source, move.mapping.source, parts.redact).look());
-    ASSIGN_OR_RETURN(one["new"],
-                     SideHealth(*move.target, move.mapping.target, parts.redact).look());
+    ASSIGN_OR_RETURN(one["old"], SideHealth(move, Side::old_side, now, parts.redact).look());
+    ASSIGN_OR_RETURN(one["new"], SideHealth(move, Side::new_side, now, parts.redact).look());
     document["tables"].push_back(std::move(one));
   }
   json& problems = document["problems"];
@@ -361,6 +407,9 @@ Result<json> health(const HealthParts& parts, TimePoint now) {
                             parts.drift->differing == 1 ? "differs" : "differ"),
                 "`whimbrel verify PLAN` says which; `--repair` puts them right"));
   }
+  const bool new_serves = document["phase"] == name_of(Phase::watching) ||
+                          document["phase"] == name_of(Phase::finished);
+  for (const json& table : document["tables"]) stuck_rows(table, new_serves, problems);
   document["verdict"] = verdict_of(document);
   document["healthy"] = problems.empty();
   return document;

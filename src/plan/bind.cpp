@@ -369,7 +369,7 @@ class Binder {
     const TableEntry& entry = found.entry;
     ASSIGN_OR_RETURN(std::optional<TableSchema> target, target_schema(entry, *source));
     if (!target) return {};
-    if (entry.health) health(*entry.health, *source);
+    if (entry.health) health(*entry.health, entry.health_at, *source);
     ASSIGN_OR_RETURN(const bool is_open, shapes_->open_source(entry, *source));
     if (!is_open) return {};
     open_up(entry, *source, *target);
@@ -409,6 +409,7 @@ class Binder {
     move.orphans_to = entry.orphans_to;
     move.where = conditions(entry, move.mapping.source);
     move.limit = entry.limit;
+    move.health = entry.health;  // no part of the digest
     move.among_others = migration_.only_copies;
     move.inside = !move.among_others && move.target->copies_inside(move.mapping, *move.source);
     const int compared_max = move.target->capabilities().compared_columns_max;
@@ -746,13 +747,13 @@ class Binder {
   }
 
   // In a table that is open any name may be one of a value.
-  void health(const HealthPlan& health, const TableSchema& source) {
+  void health(const HealthPlan& health, Place at, const TableSchema& source) {
     if (!source.rest_column.empty()) return;
     std::vector<std::string> names = {health.newest, health.groups};
     for (const auto& [name, values] : health.stuck) names.push_back(name);
     for (const std::string& name : names) {
       if (name.empty() || !source.own_spelling(name).empty()) continue;
-      diagnostics_.no_column(health.at, source.name, name, source.column_names());
+      diagnostics_.no_column(at, source.name, name, source.column_names());
     }
   }
 

@@ -38,6 +38,15 @@ struct Reference {
 };
 enum class Indexes { online, after };
 
+// What tells whether the application is well (`health:`), by columns of the source.
+struct HealthPlan {
+  std::string newest;  // a column with a time; "" when the plan does not say
+  std::string groups;  // a column whose values are counted
+  // Rows with one of these values in each of the columns, whose `newest` is older than that.
+  std::vector<std::pair<std::string, std::vector<Value>>> stuck;
+  Milliseconds stuck_for{0};
+};
+
 class Subset;
 
 struct Move {
@@ -64,6 +73,7 @@ struct Move {
   std::shared_ptr<Subset> subset = nullptr;  // where the plan has a limit or a sample
   std::vector<Reference> references = {};
   std::shared_ptr<OwnBook> own = nullptr;  // opened with the state folder
+  std::optional<HealthPlan> health = {};
 
   // The tables that hold the rows, where the engine sees them in another shape.
   std::string stored_source() const { return source->stored_as(mapping.source.name); }

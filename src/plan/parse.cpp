@@ -339,6 +339,7 @@ class Parser {
     entry.limit = parse_rows(reader_, node, "limit");
     entry.masks = parse_masks(reader_, YamlReader::child(node, "mask"));
     entry.health = health(YamlReader::child(node, "health"));
+    entry.health_at = YamlReader::place(YamlReader::child(node, "health"));
     const YAML::Node items = YamlReader::child(node, "items");
     const bool sets_parts_aside =
         entry.on_error == OnError::reject &&
@@ -448,7 +449,6 @@ class Parser {
       return std::nullopt;
     }
     HealthPlan health;
-    health.at = YamlReader::place(node);
     health.newest = reader_.text_at(node, "newest").value_or("");
     health.groups = reader_.text_at(node, "groups").value_or("");
     const YAML::Node stuck = YamlReader::child(node, "stuck");

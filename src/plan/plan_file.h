@@ -55,16 +55,6 @@ struct NamedPlace {
 };
 enum class Rest { forbid, copy, drop };
 
-// What tells of a table whether it is well, for `diagnose`; never part of the digest.
-struct HealthPlan {
-  std::string newest;  // a column with a time; "" when the plan does not say
-  std::string groups;  // a column whose values are counted
-  // Rows with one of these values in each of the columns, whose `newest` is older than that.
-  std::vector<std::pair<std::string, std::vector<Value>>> stuck;
-  Milliseconds stuck_for{0};
-  Place at;
-};
-
 // Ids computed from the old ones (`ids:`), and the columns that refer to them.
 struct IdsEntry {
   enum class Part { name, id, text };
@@ -127,6 +117,7 @@ struct TableEntry {
   std::optional<std::int64_t> limit;
   std::vector<MaskEntry> masks;
   std::optional<HealthPlan> health;
+  Place health_at;
 };
 // A column that gets another type in place, with all that refer to it.
 struct RetypeEntry {

@@ -131,7 +131,7 @@ Status make_ready(Session& session, Goal goal) {
     TRY(remove_trial(session));
   }
   TRY(analyze_first(session));
-  look_at_switches(session);
+  if (!has_begun(session.journal().state())) look_at_switches(session);
   return tried ? Status() : session.host().confirm("run");
 }
 

@@ -19,6 +19,7 @@ import time
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT / "test" / "support"))
+from fault_proxy import FaultProxy  # noqa: E402
 from live_table import end_all, expect_equal  # noqa: E402
 from servers import dynamodb_local, moto  # noqa: E402
 from trying import run_each  # noqa: E402
@@ -82,7 +83,7 @@ class World:
 
     def run(self, *words, expect=0, environment="dev"):
         state = ["--state", "state"] if environment == "dev" else []  # else beside the plan
-        done = subprocess.run([BINARY, words[0], "migration.yaml", *words[1:], "--var", "environment=" + environment, *state], cwd=self.folder,
+        done = subprocess.run([BINARY, *words[0].split(), "migration.yaml", *words[1:], "--var", "environment=" + environment, *state], cwd=self.folder,
                               env=self.environment, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=300)
         assert done.returncode == expect, "%s: exit %d\n%s%s" % (" ".join(words), done.returncode, done.stdout[-1500:], done.stderr[-1500:])
         return done.stdout + done.stderr
@@ -257,6 +258,17 @@ def what_both_sides_wrote_stops_for_a_person(tables, functions):
         world.run("rollback", "--yes")
 
 
+def until_switched(world, functions):
+    """`run` up to the switch and its check, beside an application that goes to the new table when it is told so."""
+    runner, number = world.start("run", "--yes"), 900
+    while runner.poll() is None:
+        number += 1
+        if NEW in world.ddb.list_tables()["TableNames"] and variables(functions, FUNCTIONS[0]).get("WORKFLOWS_TABLE"):
+            world.ddb.put_item(TableName=NEW, Item=world.item(number))
+        time.sleep(0.3)
+    assert runner.returncode == 0, world.run("status")
+
+
 def production_wants_a_rehearsal_and_keeps_an_archive(tables, functions):
     """The same plan for prod: refused until it was run and rolled back in dev, and backed up as an export in S3."""
     buckets = functions.client("s3")
@@ -273,13 +285,7 @@ def production_wants_a_rehearsal_and_keeps_an_archive(tables, functions):
             world.ddb.put_item(TableName=prod, Item=world.item(number))
         before = world.scan(prod)
         assert "this plan was not rehearsed" in world.run("check", expect=3, environment="prod")
-        runner, number = world.start("run", "--yes"), 900
-        while runner.poll() is None:
-            number += 1  # a check of the plan waits for new items
-            if NEW in world.ddb.list_tables()["TableNames"] and variables(functions, FUNCTIONS[0]).get("WORKFLOWS_TABLE"):
-                world.ddb.put_item(TableName=NEW, Item=world.item(number))
-            time.sleep(0.3)
-        assert runner.returncode == 0, world.run("status")
+        until_switched(world, functions)
         world.run("rollback", "--yes")
         proof = world.folder / ".whimbrel" / "operations-to-workflows-dev"
         proof.mkdir(parents=True)
@@ -299,8 +305,56 @@ def production_wants_a_rehearsal_and_keeps_an_archive(tables, functions):
         assert world.scan(prod) == before
 
 
+def each_trouble_of_the_guide_is_told(tables, functions):
+    """As the example's README has them, in its order."""
+    if not functions.client("lambda").list_functions()["Functions"]:
+        make_functions(functions)
+    consumer = functions.client("lambda").get_function(FunctionName=FUNCTIONS[1])["Configuration"]
+    with FaultProxy(tables.url) as proxy, World(tables, functions, items=200) as world:
+        world.environment.update((name, proxy.url) for name in tables.environment if name.startswith("AWS_ENDPOINT_URL"))
+        plan = world.folder / "migration.yaml"
+        text = plan.read_text()
+        plan.write_text(text.replace("from: app/housef3-${environment}-operations", "from: app/housef3-${environment}-operation"))
+        told = world.run("check", expect=2)
+        assert "there is no table housef3-dev-operation in us-east-1" in told and "did you mean `%s`?" % OLD in told, told
+        plan.write_text(text)
+        proxy.set({"unrecognized_client": 1})
+        told = world.run("check", expect=2)
+        assert "the credentials came from the environment" in told and "in us-east-1" in told, told
+        proxy.clear()
+
+        functions.client("lambda").delete_function(FunctionName=FUNCTIONS[1])
+        told = world.run("check")
+        assert "could not be flipped now" in told and "Function not found" in told and FUNCTIONS[1] in told, told
+        functions.client("lambda").create_function(FunctionName=FUNCTIONS[1], Runtime="python3.11", Role=consumer["Role"], Handler="a.b",
+                                                   Code={"ZipFile": b"PK\x05\x06" + b"\x00" * 18}, Environment=consumer["Environment"])
+        assert "could not be flipped" not in world.run("check")
+
+        proxy.set({"throttle": {"rate": 1, "times": 4, "reason": "TableWriteProvisionedThroughputExceeded", "ops": ["BatchWriteItem"]},
+                   "unprocessed": {"rate": 0.5, "share": 0.5}})
+        world.run("run", "--yes", "--until", "verify")
+        struck = proxy.counters()["faults"]
+        assert struck["throttle"] == 4 and struck["unprocessed"] > 0, struck
+        proxy.clear()
+        world.compare("throttled")
+
+        world.ddb.delete_item(TableName=NEW, Key={"operationId": {"S": "op-00004"}})
+        told = world.run("verify", expect=1)
+        assert "differs: operations key 'op-00004': missing" in told and "--repair" in told, told
+        world.run("verify", "--repair", "--yes")
+        world.compare("put right")
+
+        until_switched(world, functions)
+        functions.client("lambda").update_function_configuration(FunctionName=FUNCTIONS[1], Environment={"Variables": {"OPERATIONS_TABLE": OLD}})
+        told = world.run("finish", "--yes", "--no-backup", expect=3)
+        assert "is not on any more: the application may be using the old side" in told, told
+        told = world.run("diagnose summary", expect=1)
+        assert "have been stuck for more than 1 h" in told and "newest by createdAt" in told and "by status: 'completed'" in told.replace("'waiting'", "'completed'"), told
+        world.run("rollback", "--yes")
+
+
 if __name__ == "__main__":
     with dynamodb_local() as of_tables, moto() as of_functions:
         run_each((a_table_moves_under_writers_and_a_kill_and_goes_back, the_switch_leads_over_and_the_way_back_loses_nothing,
-                  what_both_sides_wrote_stops_for_a_person, production_wants_a_rehearsal_and_keeps_an_archive),
+                  what_both_sides_wrote_stops_for_a_person, production_wants_a_rehearsal_and_keeps_an_archive, each_trouble_of_the_guide_is_told),
                  lambda test: test(of_tables, of_functions))
