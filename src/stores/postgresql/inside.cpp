@@ -150,16 +150,23 @@ class Inside final : public InsideCopier {
                                                          const ChunkLimits& limits) override {
     ASSIGN_OR_RETURN(const ConnectionPtr connection, sessions_->take());
     const std::int64_t rows_max = limits.rows_max * 10;  // keys alone are small
-    if (same_order_) {
+    // Beside writers keys come and go: a smaller range may be equal where a large one is not.
+    constexpr std::int64_t span_min = 500;
+    span_ = std::clamp(span_, span_min, std::max(rows_max, span_min));
+    while (same_order_) {
       InsideStrangers none;
       none.range.after = after;
-      ASSIGN_OR_RETURN(none.range.through,
-                       target_ranges_.end_of(*connection, after, std::nullopt,
-                                             {rows_max, limits.bytes_max * 10}));
+      ASSIGN_OR_RETURN(none.range.through, target_ranges_.end_of(*connection, after, std::nullopt,
+                                                                 {span_, limits.bytes_max * 10}));
       InsideComparison comparison;
       ASSIGN_OR_RETURN(const bool equal,
                        have_equal_digests(*connection, none.range, Digests::keys, comparison));
-      if (equal) return std::optional(std::move(none));
+      if (equal) {
+        span_ *= 2;
+        return std::optional(std::move(none));
+      }
+      if (span_ == span_min) break;
+      span_ = std::max(span_ / 4, span_min);
     }
     if (!keys_have_equal_types()) return std::optional<InsideStrangers>();
     ASSIGN_OR_RETURN(const std::string source, ranges_.place(*connection));
@@ -266,6 +273,7 @@ class Inside final : public InsideCopier {
   Located target_;
   std::unique_ptr<SnapshotReader> reader_;
   bool same_order_;
+  std::int64_t span_ = std::int64_t{1} << 40;  // rows of a range whose keys are compared at once
 };
 
 }  // namespace
