@@ -249,9 +249,11 @@ class Engine {
   std::string and_after_clean_checks(const State& state) const;
   std::vector<const Mapping*> retired_from(const Store& store) const;
   Status tables_can_go();
-  // What belongs to an exchange of tables and is done while nobody is held.
-  Status put_right_in_new_tables();
-  Status bring_back_in_new_tables();
+  // What belongs to an exchange of tables and is done while nobody is held; `event` tells of rows
+  // that it has changed.
+  using OrphansWork = Result<std::int64_t> (Retyping::*)(const std::vector<std::string>& sources);
+  Status in_new_tables(OrphansWork work, const std::string& event, const std::string& doing,
+                       const std::string& safe);
   Status switch_back();
   Status no_key_is_null();
   Status undo_effect(const Effect& effect);

@@ -765,19 +765,12 @@ Status Engine::back_to_following(const std::string& why) {
   return enter(Phase::following, why);
 }
 
-Status Engine::put_right_in_new_tables() {
+Status Engine::in_new_tables(OrphansWork work, const std::string& event, const std::string& doing,
+                             const std::string& safe) {
   for (const RetypeSwitch* retype : retypes_of(migration_)) {
-    Result<std::int64_t> done = retype->store->retyping()->put_right(retype->tables);
-    if (done.ok()) {
-      if (done.value() > 0) parts_.events.emit({"put_right", {{"rows", done.value()}}});
-      continue;
-    }
-    return std::move(done)
-        .error()
-        .within("putting right rows that refer to nothing")
-        .saying_safe(
-            "the new tables serve, and nobody is held; `whimbrel run` tries it again, "
-            "`whimbrel rollback` goes back without losing a write");
+    Result<std::int64_t> done = (retype->store->retyping()->*work)(retype->tables);
+    if (!done.ok()) return std::move(done).error().within(doing).saying_safe(safe);
+    if (done.value() > 0) parts_.events.emit({event, {{"rows", done.value()}}});
   }
   return {};
 }
@@ -847,7 +840,9 @@ Result<bool> Engine::cut_over() {
   TRY(wait_for_stragglers(Direction::forward));
   if (has_feeds) TRY(put_back_kept());
   TRY(cutover_.let_go(held));
-  TRY(put_right_in_new_tables());
+  TRY(in_new_tables(&Retyping::put_right, "put_right", "putting right rows that refer to nothing",
+                    "the new tables serve, and nobody is held; `whimbrel run` tries it again, "
+                    "`whimbrel rollback` goes back without losing a write"));
   if (Status after = run_checks(CheckAt::after); !after.ok()) {
     rollback_asked_ = true;
     TRY(parts_.journal.append(Failed{"data_mismatch", after.error().message}));

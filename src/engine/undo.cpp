@@ -95,28 +95,14 @@ Status Engine::no_key_is_null() {
   return {};
 }
 
-Status Engine::bring_back_in_new_tables() {
-  for (const RetypeSwitch* retype : retypes_of(migration_)) {
-    Result<std::int64_t> done = retype->store->retyping()->bring_back(retype->tables);
-    if (done.ok()) {
-      if (done.value() > 0) parts_.events.emit({"brought_back", {{"rows", done.value()}}});
-      continue;
-    }
-    return std::move(done)
-        .error()
-        .within("bringing back rows that referred to nothing")
-        .saying_safe(
-            "nothing is switched back: the new tables serve, and what the rows were is kept; "
-            "`whimbrel rollback` tries it again");
-  }
-  return {};
-}
-
 // Hold the side that serves, carry its last writes back, put every switch back as it was found.
 Status Engine::switch_back() {
   TRY(no_key_is_null());
   TRY(let_go_of_the_last_hold());
-  TRY(bring_back_in_new_tables());
+  TRY(in_new_tables(&Retyping::bring_back, "brought_back",
+                    "bringing back rows that referred to nothing",
+                    "nothing is switched back: the new tables serve, and what the rows were is "
+                    "kept; `whimbrel rollback` tries it again"));
   const std::vector<HeldTables> held = tables_to_hold(Direction::backward);
   // What has waited for days is carried back before anybody is held.
   ASSIGN_OR_RETURN(const bool dry, drain(Direction::backward, std::nullopt));

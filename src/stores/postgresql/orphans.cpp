@@ -399,6 +399,17 @@ Result<std::string> orphans_ddl(Connection& connection, const std::string& oid,
 }
 
 namespace {
+// What was noted down for these tables, as far as `which` holds; nothing where none was.
+Result<std::vector<Cells>> noted_of(Connection& connection, const std::vector<std::string>& oids,
+                                    const std::string& columns, const std::string& which) {
+  ASSIGN_OR_RETURN(const bool any, has_own(connection, "orphans"));
+  if (!any) return std::vector<Cells>();
+  return connection.query(
+      fmt::format("SELECT {} FROM whimbrel.orphans WHERE of_table = ANY ($1::oid[]) AND {}",
+                  columns, which),
+      {array_of(Cells(oids.begin(), oids.end()))});
+}
+
 Result<std::int64_t> count_rows(Connection& connection, const std::string& table) {
   ASSIGN_OR_RETURN(const auto rows, connection.query("SELECT count(*) FROM " + table));
   return std::int64_t{std::stoll(*rows.at(0).at(0))};
@@ -408,14 +419,8 @@ Result<std::int64_t> count_rows(Connection& connection, const std::string& table
 Result<std::int64_t> put_orphans_right(Connection& connection,
                                        const std::vector<std::string>& oids) {
   std::int64_t changed = 0;
-  ASSIGN_OR_RETURN(const bool any, has_own(connection, "orphans"));
-  if (!any) return changed;
-  ASSIGN_OR_RETURN(
-      const auto rows,
-      connection.query(
-          "SELECT id, state, list, put_right, record FROM whimbrel.orphans WHERE of_table = "
-          "ANY ($1::oid[]) AND state IN ('new', 'listed') ORDER BY id",
-          {array_of(Cells(oids.begin(), oids.end()))}));
+  ASSIGN_OR_RETURN(const auto rows, noted_of(connection, oids, "id, state, list, put_right, record",
+                                             "state IN ('new', 'listed') ORDER BY id"));
   const auto step = [&](const Cell& id, const std::string& sql,
                         const std::string& state) -> Status {
     ASSIGN_OR_RETURN(Transaction transaction, begin_as_application(connection));
@@ -436,13 +441,9 @@ Result<std::int64_t> put_orphans_right(Connection& connection,
 Result<std::int64_t> bring_orphans_back(Connection& connection, Sessions& sessions,
                                         const std::vector<std::string>& oids) {
   std::int64_t changed = 0;
-  ASSIGN_OR_RETURN(const bool any, has_own(connection, "orphans"));
-  if (!any) return changed;
-  ASSIGN_OR_RETURN(
-      const auto rows,
-      connection.query("SELECT id, state, bring_back, record, look_back FROM whimbrel.orphans "
-                       "WHERE of_table = ANY ($1::oid[]) AND state <> 'back' ORDER BY id DESC",
-                       {array_of(Cells(oids.begin(), oids.end()))}));
+  ASSIGN_OR_RETURN(const auto rows,
+                   noted_of(connection, oids, "id, state, bring_back, record, look_back",
+                            "state <> 'back' ORDER BY id DESC"));
   for (const Cells& row : rows) {
     ASSIGN_OR_RETURN(Transaction transaction, begin_as_application(connection));
     // A trigger of the application would do once more what it has done long ago; ours note it.
