@@ -7,6 +7,7 @@
 #include <set>
 
 #include "base/text.h"
+#include "plan/room.h"
 #include "store/image.h"
 
 namespace whimbrel {
@@ -41,17 +42,16 @@ bool keeps_others_waiting(const Move& move) {
 bool is_alone_in_an_open_table(std::span<const Move> moves, const Move& move) {
   if (move.mapping.target.rest_column.empty() || move.among_others) return false;
   if (move.stored_target() != move.mapping.target.name) return false;  // a row is part of one
-  return std::ranges::none_of(moves, [&](const Move& other) {
-    return other.index != move.index && other.target->identity() == move.target->identity() &&
-           other.stored_target() == move.stored_target();
-  });
+  return std::ranges::none_of(moves,
+                              [&](const Move& other) { return move.has_rows_beside(other); });
 }
 }  // namespace
 
 Copy::Copy(std::span<const Move> moves, const Move& move, bool rows_may_pass,
            const LimitsPlan& limits, Journal& journal, Clock& clock, Events& events,
            RejectRow reject)
-    : move_(move),
+    : moves_(moves),
+      move_(move),
       rows_may_pass_(rows_may_pass),
       limits_(limits),
       journal_(journal),
@@ -149,6 +149,7 @@ Result<Change> Copy::change_for(const Row& target_key) {
 Result<Applied> Copy::write(std::vector<Change> changes) {
   std::set<Row, RowLess> known;
   for (const Change& change : changes) known.insert(change.key);
+  TRY(make_room(moves_, move_, changes));
   while (true) {
     ASSIGN_OR_RETURN(const Applied applied, writer_->apply(changes));
     if (applied.blocked_by.empty()) return applied;

@@ -61,6 +61,7 @@ class Copy {
   // The change that brings this target row up to date with the source.
   Result<Change> change_for(const Row& target_key);
 
+  const std::span<const Move> moves_;
   const Move& move_;
   const bool rows_may_pass_;
   const LimitsPlan& limits_;

@@ -6,6 +6,7 @@
 #include <iterator>
 
 #include "follow/kept.h"
+#include "plan/room.h"
 #include "plan/selection.h"
 #include "store/image.h"
 
@@ -556,6 +557,7 @@ Result<std::int64_t> Follow::carry(Lane& lane, const std::vector<Row>& asked,
   // Each change is there once: a single row may be very large.
   const auto removals = std::ssize(batch);
   std::ranges::move(changes, std::back_inserter(batch));
+  if (direction_ == Direction::forward) TRY(make_room(moves_, *lane.move, batch));
   ASSIGN_OR_RETURN(const Applied applied, lane.writer->apply(batch));
   changes.assign(std::make_move_iterator(batch.begin() + removals),
                  std::make_move_iterator(batch.end()));

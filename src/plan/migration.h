@@ -78,6 +78,11 @@ struct Move {
   // The tables that hold the rows, where the engine sees them in another shape.
   std::string stored_source() const { return source->stored_as(mapping.source.name); }
   std::string stored_target() const { return target->stored_as(mapping.target.name); }
+  // Whether another move has its rows in the same table.
+  bool has_rows_beside(const Move& other) const {
+    return other.index != index && other.target->identity() == target->identity() &&
+           other.stored_target() == stored_target();
+  }
 };
 
 struct RowSwitch {

@@ -247,31 +247,67 @@ bool Shapes::close(const TableEntry& entry,
     shaped(entry.from.alias).add(std::move(shape));
   }
   if (!shares(entry, &TableEntry::to)) return true;
-  TargetShape written{target, target, {}, entry.item == 0};
+  TargetShape written{target, target, {}, {}, entry.item == 0};
   written.shaped.name = fmt::format("{} ({})", target.name, entry.as);
   for (const std::string& part : target.key) {
     const ExprPtr* value = value_of(columns, part);
     written.key.push_back(value == nullptr ? KeyPattern{} : pattern_of(**value));
   }
+  std::vector<Mark> marks;
+  for (const auto& [column, value] : columns) {
+    const auto* constant = std::get_if<Constant>(&value->node);
+    const int at = target.column_index(column);
+    if (constant == nullptr || at < 0 || target.is_key(column)) continue;
+    Result<Value> stored =
+        stores_.at(entry.to.alias)
+            ->catalog()
+            .settle(target.columns[static_cast<std::size_t>(at)], constant->value);
+    // What a column refuses is told by whoever writes it.
+    if (stored.ok() && !stored.value().is_null()) {
+      marks.push_back({column, std::move(stored).value()});
+    }
+  }
   target = written.shaped;
-  written_.push_back({&entry, written});
+  written_.push_back({&entry, written, std::move(marks)});
   shaped(entry.to.alias).add(std::move(written));
   return true;
+}
+
+const Mark* Shapes::mark_that_differs(const Written& one, const Written& other) {
+  for (const Mark& mark : one.marks) {
+    const auto theirs = std::ranges::find(other.marks, mark.column, &Mark::column);
+    if (theirs != other.marks.end() && !is_equal(mark.value, theirs->value)) return &mark;
+  }
+  return nullptr;
+}
+
+void Shapes::tell_by(const std::string& column, Written& one) {
+  TargetShape& shape = one.shape;
+  if (std::ranges::count(shape.marks, column, &Mark::column) > 0) return;
+  shape.marks.push_back(*std::ranges::find(one.marks, column, &Mark::column));
+  shaped(one.entry->to.alias).add(shape);
 }
 
 void Shapes::keep_apart() {
   for (std::size_t i = 0; i < written_.size(); ++i) {
     for (std::size_t j = 0; j < i; ++j) {
-      const Written& one = written_[j];
-      const Written& other = written_[i];
+      Written& one = written_[j];
+      Written& other = written_[i];
       if (one.entry->to.place() != other.entry->to.place()) continue;
       if (are_apart(one.shape, other.shape)) continue;
+      if (const Mark* mark = mark_that_differs(one, other)) {
+        const std::string column = mark->column;
+        tell_by(column, one);
+        tell_by(column, other);
+        continue;
+      }
       diagnostics_.add(
           other.entry->at,
           fmt::format("a row of `{}` and one of `{}` could have the same key in {}", one.entry->as,
                       other.entry->as, other.entry->to.table),
           "let a key column of each begin with a text of its own, like \"ORDER#{id}\", "
-          "or give each a constant there");
+          "or give each a constant there, or a constant in another column by which rows are told "
+          "apart");
     }
   }
 }

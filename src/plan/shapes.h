@@ -33,7 +33,8 @@ class Shapes {
   // Of the entry that was closed last. What was looked up is not given back; and of open tables
   // nobody knows beforehand which parts of a joined key are numbers: some rows say.
   Status lead_back(const Move& move, Mapping& mapping) const;
-  // A mistake where rows of two entries could have one key.
+  // Rows of two entries that could have one key are told apart by a constant of each; a mistake
+  // where they have none.
   void keep_apart();
   // The store as the engine is to see it.
   std::shared_ptr<Store> store(const std::string& alias) const;
@@ -43,7 +44,11 @@ class Shapes {
   struct Written {
     const TableEntry* entry;
     TargetShape shape;
+    std::vector<Mark> marks;  // all that it could be told by
   };
+  // One of `one` that has another value in `other`; null where there is none.
+  static const Mark* mark_that_differs(const Written& one, const Written& other);
+  void tell_by(const std::string& column, Written& one);
   // Whether other entries have the same table on that side.
   bool shares(const TableEntry& entry, TableAddress TableEntry::* side) const;
   bool need_columns(const TableEntry& entry, TableSchema& table,

@@ -7,6 +7,7 @@
 #include <functional>
 #include <map>
 #include <set>
+#include <span>
 
 #include "base/counted.h"
 #include "base/text.h"
@@ -23,7 +24,8 @@ namespace whimbrel {
 namespace {
 
 using nlohmann::json;
-constexpr std::int64_t examples_max = 5;
+constexpr std::int64_t examples_max = 1000;  // in the file
+constexpr std::int64_t examples_shown = 5;
 
 // Values in documents are as a person reads them; what is no UTF-8 is escaped by show().
 json shown(const Value& value) {
@@ -77,6 +79,32 @@ struct Refusals {
       examples.push_back(fmt::format("key {}: {}", show(key), error.message));
     }
   }
+};
+
+// The keys that rows get in tables in which several moves have theirs, where the plan does not say
+// that these differ.
+class SharedKeys {
+ public:
+  explicit SharedKeys(const Migration& migration) : migration_(migration) {}
+
+  // The other move of which a row gets this key as well; null where there is none so far.
+  Result<const Move*> add(const Move& move, const std::string& key) {
+    if (keys_ == nullptr) {
+      ASSIGN_OR_RETURN(keys_, KeySet::open());
+    }
+    TRY(keys_->add(move.index, key));
+    for (int i = 0; i < move.index; ++i) {
+      const Move& other = migration_.moves[static_cast<std::size_t>(i)];
+      if (!move.has_rows_beside(other)) continue;
+      ASSIGN_OR_RETURN(const bool has_it, keys_->has(i, key));
+      if (has_it) return &other;
+    }
+    return nullptr;
+  }
+
+ private:
+  const Migration& migration_;
+  std::unique_ptr<KeySet> keys_;
 };
 
 class TableAnalysis {
@@ -189,7 +217,7 @@ class TableAnalysis {
          "give it a primary key, or leave the table out"});
   }
 
-  Status read_all(Clock& clock, Events& events, const StopFlag& stop) {
+  Status read_all(Clock& clock, Events& events, const StopFlag& stop, SharedKeys& shared_keys) {
     look_for_a_key();
     look_for_what_is_not_followed();
     TRY(look_for_the_assigned());
@@ -201,8 +229,9 @@ class TableAnalysis {
                      of_one_moment ? move_.source->open_reader_of_one_moment(move_.mapping.source)
                                    : move_.source->open_reader(move_.mapping.source));
     TRY(find_parents());
+    const bool shares_keys = move_.target->shares_keys(move_.mapping.target);
     // Of rows that are known to move only the first are looked at, to show what becomes of them.
-    const bool reads_few = !move_.among_others && rehearsal_ == nullptr &&
+    const bool reads_few = !move_.among_others && rehearsal_ == nullptr && !shares_keys &&
                            move_.mapping.given_back.empty() &&
                            move_.target->takes_what_review_passes(move_.mapping, *move_.source);
     const Milliseconds began = clock.monotonic();
@@ -236,6 +265,7 @@ class TableAnalysis {
       TRY(look_for_parents(keys, images, old_parents));
       TRY(look_for_others(keys, images));
       TRY(look_for_equal_keys(keys, images));
+      if (shares_keys) TRY(look_for_shared_keys(keys, images, shared_keys));
       TRY(rehearse(keys, std::move(images)));
       if (!reads_few) events.emit({"analyzed", {{"table", move_.name}, {"rows", rows}}});
       after = chunk.range.through;
@@ -564,15 +594,29 @@ class TableAnalysis {
       const Row key = key_of(images[i], move_.mapping.target_key);
       ASSIGN_OR_RETURN(const bool is_new, new_keys_->add(0, canonical(key)));
       if (is_new) continue;
-      constraints_.add(keys[i], Error{ErrorCode::refused,
-                                      fmt::format("another row gets the key {} as well", show(key)),
-                                      "",
-                                      "",
-                                      {"a key that another row gets as well"},
-                                      ""});
-      if (redact_) constraints_.forget_examples();
+      refuse_key(keys[i], fmt::format("another row gets the key {} as well", show(key)),
+                 "a key that another row gets as well");
     }
     return {};
+  }
+
+  // The same among the moves whose rows lie in one table.
+  Status look_for_shared_keys(const std::vector<Row>& keys, const std::vector<Row>& images,
+                              SharedKeys& shared) {
+    for (std::size_t i = 0; i < images.size(); ++i) {
+      const Row key = key_of(images[i], move_.mapping.target_key);
+      ASSIGN_OR_RETURN(const Move* other, shared.add(move_, canonical(key)));
+      if (other == nullptr) continue;
+      refuse_key(keys[i],
+                 fmt::format("a row of {} gets the key {} as well", other->name, show(key)),
+                 fmt::format("a key that a row of {} gets as well", other->name));
+    }
+    return {};
+  }
+
+  void refuse_key(const Row& key, std::string why, std::string kind) {
+    constraints_.add(key, Error{ErrorCode::refused, std::move(why), "", "", {std::move(kind)}, ""});
+    if (redact_) constraints_.forget_examples();
   }
 
   Error null_into(const ColumnRule& rule) const {
@@ -711,7 +755,15 @@ class TableAnalysis {
       reasons.push_back(
           {{"reason", reason}, {"rows", counted.first}, {"examples", counted.second}});
       line("  {:<11} {}, {}:", word, rows_text(counted.first), reason);
-      for (const std::string& example : counted.second) line("                {}", example);
+      const auto shown = std::min(examples_shown, std::ssize(counted.second));
+      for (const std::string& example :
+           std::span(counted.second).first(static_cast<std::size_t>(shown))) {
+        line("                {}", example);
+      }
+      if (std::ssize(counted.second) > shown) {
+        line("                … {} more in the file of the analysis",
+             with_thousands(std::ssize(counted.second) - shown));
+      }
     }
     return reasons;
   }
@@ -1112,13 +1164,14 @@ Result<Analysis> run(const Migration& migration, const Standing& standing, Clock
   analysis.document["full"] = events != nullptr;
   analysis.document["tables"] = json::array();
   std::vector<Matter> matters;
+  SharedKeys shared_keys(migration);
   for (const Move& move : migration.moves) {
     TableAnalysis table(migration, move, standing, redact);
     TRY(table.describe());
     for (const UnsaidReference& one : unsaid) {
       if (one.move == move.index) table.tell_unsaid(one);
     }
-    if (events != nullptr) TRY(table.read_all(clock, *events, *stop));
+    if (events != nullptr) TRY(table.read_all(clock, *events, *stop, shared_keys));
     analysis.document["tables"].push_back(table.document());
     analysis.text += table.text();
     matters.insert(matters.end(), table.matters().begin(), table.matters().end());

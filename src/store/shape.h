@@ -66,11 +66,19 @@ bool fits(const KeyPattern& pattern, const Value& value);
 // Whether no value fits both.
 bool are_apart(const KeyPattern& one, const KeyPattern& other);
 
-// A table that is written, in which several moves have their rows: those whose keys fit.
+// A column, no key, that holds the same value in every row of a move.
+struct Mark {
+  std::string column;
+  Value value;
+};
+
+// A table that is written, in which several moves have their rows: those whose keys fit, and that
+// bear the marks where keys fit several.
 struct TargetShape {
   TableSchema table;
   TableSchema shaped;
   std::vector<KeyPattern> key;  // in key order
+  std::vector<Mark> marks;      // only where a key does not say whose row it is
   bool is_read_back = true;     // else what the new side writes there leads nowhere
 
   bool has(const Row& key_of_row) const;

@@ -152,22 +152,48 @@ class SourceReader final : public SnapshotReader {
   std::vector<int> key_;
 };
 
+// Which rows of a table are of a shape.
+class Membership {
+ public:
+  // `table`: as the rows are read, with all columns that mark them.
+  Membership(const TargetShape& shape, const TableSchema& table)
+      : shape_(shape), key_(positions_of(table.key, table)) {
+    for (const Mark& mark : shape.marks) marked_at_.push_back(table.column_index(mark.column));
+  }
+  bool has(const Row& row) const {
+    return shape_.has(key_of(row, key_)) && foreign_mark(row) == nullptr;
+  }
+  // What keeps a row with a key of the shape from being of it.
+  const Mark* foreign_mark(const Row& row) const {
+    for (std::size_t i = 0; i < marked_at_.size(); ++i) {
+      const Value& is = row[static_cast<std::size_t>(marked_at_[i])];
+      if (!is_equal(shape_.marks[i].value, is)) return &shape_.marks[i];
+    }
+    return nullptr;
+  }
+
+ private:
+  const TargetShape& shape_;
+  std::vector<int> key_;
+  std::vector<int> marked_at_;
+};
+
 class TargetReader final : public SnapshotReader {
  public:
   TargetReader(const TargetShape& shape, const TableSchema& table,
                std::unique_ptr<SnapshotReader> reader)
-      : shape_(shape), reader_(std::move(reader)), key_(positions_of(table.key, table)) {}
+      : rows_(shape, table), reader_(std::move(reader)) {}
 
   Result<ChunkOfRows> read_after(const std::optional<Row>& after,
                                  const ChunkLimits& limits) override {
     ASSIGN_OR_RETURN(ChunkOfRows chunk, reader_->read_after(after, limits));
-    std::erase_if(chunk.rows, [&](const Row& row) { return !shape_.has(key_of(row, key_)); });
+    std::erase_if(chunk.rows, [&](const Row& row) { return !rows_.has(row); });
     return chunk;
   }
   Result<std::vector<std::optional<Row>>> read_keys(std::span<const Row> keys) override {
     ASSIGN_OR_RETURN(auto rows, reader_->read_keys(keys));
     for (std::optional<Row>& row : rows) {
-      if (row && !shape_.has(key_of(*row, key_))) row.reset();
+      if (row && !rows_.has(*row)) row.reset();
     }
     return rows;
   }
@@ -183,9 +209,56 @@ class TargetReader final : public SnapshotReader {
   }
 
  private:
-  const TargetShape& shape_;
+  Membership rows_;
   std::unique_ptr<SnapshotReader> reader_;
-  std::vector<int> key_;
+};
+
+// Where a key does not say whose row it is: no row of others is written over, and none deleted.
+class MarkedWriter final : public BatchWriter {
+ public:
+  MarkedWriter(const TargetShape& shape, std::unique_ptr<SnapshotReader> reader,
+               std::unique_ptr<BatchWriter> writer)
+      : shape_(shape),
+        rows_(shape, shape.table),
+        reader_(std::move(reader)),
+        writer_(std::move(writer)) {}
+
+  Result<Applied> apply(std::span<const Change> changes) override {
+    std::vector<Row> keys;
+    for (const Change& change : changes) keys.push_back(change.key);
+    ASSIGN_OR_RETURN(const auto there, reader_->read_keys(keys));
+    std::vector<Change> ours;
+    Applied left_alone;
+    for (std::size_t i = 0; i < changes.size(); ++i) {
+      const Mark* mark = there[i] ? rows_.foreign_mark(*there[i]) : nullptr;
+      if (mark == nullptr) {
+        ours.push_back(changes[i]);
+      } else if (changes[i].row) {
+        return taken(keys[i], *mark);
+      } else {
+        ++left_alone.skipped;
+      }
+    }
+    if (ours.empty()) return left_alone;
+    ASSIGN_OR_RETURN(Applied applied, writer_->apply(ours));
+    applied.skipped += left_alone.skipped;
+    return applied;
+  }
+
+ private:
+  Error taken(const Row& key, const Mark& mark) const {
+    return Error{ErrorCode::refused,
+                 fmt::format("{} has a row with the key {} already, and it is another's: its `{}` "
+                             "is not {}",
+                             shape_.table.name, show(key), mark.column, spelled_out(mark.value)),
+                 "it is not written over; `whimbrel analyze` names all rows that would get the "
+                 "same key: give one of the two another"};
+  }
+
+  const TargetShape& shape_;
+  Membership rows_;
+  std::unique_ptr<SnapshotReader> reader_;
+  std::unique_ptr<BatchWriter> writer_;
 };
 
 class NoWriter final : public BatchWriter {
@@ -324,6 +397,9 @@ std::vector<Condition> asked_of(const TargetShape& shape) {
       all.push_back({column, Condition::Is::begins_with, {Value::text(pattern.literals.front())}});
     }
   }
+  for (const Mark& mark : shape.marks) {
+    all.push_back({mark.column, Condition::Is::one_of, {mark.value}});
+  }
   return all;
 }
 
@@ -396,6 +472,15 @@ Result<std::unique_ptr<SnapshotReader>> open_shaped_reader(Store& base, const Ta
   ASSIGN_OR_RETURN(auto reader, base.open_reader_where(table, asked));
   return std::unique_ptr<SnapshotReader>(
       std::make_unique<TargetReader>(shape, table, std::move(reader)));
+}
+
+Result<std::unique_ptr<BatchWriter>> open_shaped_writer(Store& base, const TargetShape& shape,
+                                                        const std::vector<std::string>& columns) {
+  ASSIGN_OR_RETURN(auto writer, base.open_writer(shape.table, columns));
+  if (shape.marks.empty()) return writer;
+  ASSIGN_OR_RETURN(auto reader, base.open_reader(shape.table));
+  return std::unique_ptr<BatchWriter>(
+      std::make_unique<MarkedWriter>(shape, std::move(reader), std::move(writer)));
 }
 
 Result<std::vector<std::optional<Row>>> shaped_keys_of(Store& base, const SourceShape& shape,

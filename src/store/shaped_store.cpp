@@ -427,6 +427,9 @@ Result<std::unique_ptr<BatchWriter>> ShapedStore::open_writer(
   if (const SourceShape* shape = source(table.name)) {
     return open_shaped_writer(*base_, *shape, columns);
   }
+  if (const TargetShape* shape = target(table.name); shape != nullptr && !shape->marks.empty()) {
+    return open_shaped_writer(*base_, *shape, columns);
+  }
   return base_->open_writer(stored(table), columns);
 }
 
@@ -457,6 +460,10 @@ Result<std::optional<std::int64_t>> ShapedStore::marked(const std::string& migra
 }
 Result<std::int64_t> ShapedStore::keep_copy(const std::string& table, const std::string& schema) {
   return base_->keep_copy(stored_as(table), schema);
+}
+bool ShapedStore::shares_keys(const TableSchema& table) const {
+  const TargetShape* shape = target(table.name);
+  return shape != nullptr && !shape->marks.empty();
 }
 bool ShapedStore::stands_for_nothing(const TableSchema& table, const Row& row) const {
   const SourceShape* shape = source(table.name);

@@ -473,6 +473,9 @@ class Store {
   virtual const Store& plain() const { return *this; }
   // The table that holds the rows of this one: itself, unless it is shown in another shape.
   virtual std::string stored_as(const std::string& table) const { return table; }
+  // Whether the same key could be that of a row of this table and of one of another that is stored
+  // in the same: whoever writes has to see to it.
+  virtual bool shares_keys(const TableSchema&) const { return false; }
   // Whether a row of this table stands for no row at all: written so, it is not there when read.
   virtual bool stands_for_nothing(const TableSchema&, const Row&) const { return false; }
   virtual const Dialect* dialect() const = 0;  // null when the store speaks no SQL

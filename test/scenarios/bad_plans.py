@@ -704,7 +704,7 @@ a row of `a` and one of `c` could have the same key in b
   at plan.yaml:9:5
       9 |   - from: db/c
         |     ^
-  hint: let a key column of each begin with a text of its own, like "ORDER#{id}", or give each a constant there
+  hint: let a key column of each begin with a text of its own, like "ORDER#{id}", or give each a constant there, or a constant in another column by which rows are told apart
 rows that get another shape cannot be kept in step by links
   at plan.yaml:13:7
      13 | sync: dual

@@ -153,6 +153,56 @@ def repair_deletes_no_row_that_another_table_has():
         case.expect("SELECT * FROM emp", (1, "Ada", 5), (10, "only here", None))
 
 
+TWO = """CREATE TABLE hens (id TEXT NOT NULL PRIMARY KEY, name TEXT) WITHOUT ROWID;
+CREATE TABLE cocks (id TEXT NOT NULL PRIMARY KEY, name TEXT, crows INTEGER) WITHOUT ROWID;
+INSERT INTO hens VALUES ('h1', 'Ada'), ('h2', 'Bea'), ('both', 'Cleo');
+INSERT INTO cocks VALUES ('c1', 'Abe', 3), ('c2', 'Bob', 4);"""
+BIRDS = "CREATE TABLE birds (pk TEXT NOT NULL PRIMARY KEY, kind INTEGER NOT NULL, name TEXT, crows INTEGER) WITHOUT ROWID;"
+TWO_TABLES = ('  - {from: app/hens, to: app/birds, create: new.sql, columns: {pk: "{id}", kind: {const: 1}, name: name, crows: {const: 0}}}',
+              '  - {from: app/cocks, to: app/birds, create: new.sql, columns: {pk: "{id}", kind: {const: 2}, name: name, crows: crows}}')
+
+
+def keys_that_only_the_values_keep_apart():
+    with Case(TWO, BIRDS, *TWO_TABLES) as case:
+        case.db.execute("INSERT INTO cocks VALUES ('both', 'Cid', 5)")
+        told = case.run("analyze", code=3)
+        assert "a row of hens gets the key 'both' as well" in told, told
+        assert "a row of hens gets the key 'both' as well" in case.run("run", "--yes", code=3)
+        more = [("x%d" % i, "") for i in range(1, 41)]
+        case.db.executemany("INSERT INTO hens VALUES (?, ?)", more)
+        case.db.executemany("INSERT INTO cocks VALUES (?, ?, 0)", more)
+        assert "… 36 more in the file" in case.run("analyze", code=3)
+        newest = max(case.folder.rglob("migration-analysis-*.json"), key=lambda path: path.stat().st_mtime_ns)
+        assert all("'x%d'" % i in newest.read_text() for i in range(1, 41)), "a row is not named"
+        case.db.executescript("DELETE FROM cocks WHERE id = 'both' OR id GLOB 'x*'; DELETE FROM hens WHERE id GLOB 'x*'")
+        assert "would go ahead" in case.run("analyze")
+        case.run("run", "--until", "verify", "--yes")
+        birds = "SELECT pk, kind, name, crows FROM birds ORDER BY 1"
+        case.expect(birds, ("both", 1, "Cleo", 0), ("c1", 2, "Abe", 3), ("c2", 2, "Bob", 4), ("h1", 1, "Ada", 0), ("h2", 1, "Bea", 0))
+        # A key goes from the one to the other, and is deleted where it is no longer.
+        case.db.executescript("DELETE FROM hens WHERE id = 'h1'; INSERT INTO cocks VALUES ('h1', 'Hal', 1);"
+                              "UPDATE cocks SET name = 'Abel' WHERE id = 'c1'; DELETE FROM cocks WHERE id = 'c2';")
+        case.run("run", "--yes")
+        case.expect(birds, ("both", 1, "Cleo", 0), ("c1", 2, "Abel", 3), ("h1", 2, "Hal", 1), ("h2", 1, "Bea", 0))
+        case.db.executescript("DELETE FROM birds WHERE pk = 'both'; INSERT INTO birds VALUES ('both', 2, 'Carl', 9), ('h3', 1, 'Dora', 0),"
+                              "('c3', 2, 'Don', 2); UPDATE birds SET name = 'Hank' WHERE pk = 'h1'; DELETE FROM birds WHERE pk = 'h2'")
+        case.run("rollback", "--yes")
+        case.expect("SELECT * FROM hens ORDER BY 1", ("h3", "Dora"))
+        case.expect("SELECT * FROM cocks ORDER BY 1", ("both", "Carl", 9), ("c1", "Abel", 3), ("c3", "Don", 2), ("h1", "Hank", 1))
+
+
+def a_key_that_two_rows_get_while_it_runs_loses_neither():
+    with Case(TWO, BIRDS, *TWO_TABLES) as case:
+        case.run("run", "--until", "verify", "--yes")
+        case.db.execute("INSERT INTO cocks VALUES ('both', 'Cid', 5)")
+        told = case.run("run", "--yes", code=3)
+        assert "both" in told and "is another's" in told, told
+        case.expect("SELECT * FROM birds WHERE pk = 'both'", ("both", 1, "Cleo", 0))
+        case.db.execute("UPDATE cocks SET id = 'alone' WHERE id = 'both'")
+        case.run("run", "--yes")
+        case.expect("SELECT * FROM birds WHERE pk IN ('both', 'alone') ORDER BY 1", ("alone", 2, "Cid", 5), ("both", 1, "Cleo", 0))
+
+
 def what_cannot_be_said_is_refused():
     with Case("CREATE TABLE t (s TEXT, k TEXT, v, PRIMARY KEY (s, k)); INSERT INTO t VALUES ('a', 'k', 1);", DOCUMENTS,
               (GROUP % ("t", "T"))[:-1] + ", on_error: reject}") as case:
@@ -170,7 +220,8 @@ if __name__ == "__main__":
     for test in (numbers_keep_their_digits, what_no_document_holds_is_refused_beforehand,
                  a_document_without_fields_is_a_group_without_rows, a_row_leaves_its_group,
                  a_lookup_between_columns_of_other_types, rows_outside_of_the_condition_stay_as_they_are,
-                 repair_deletes_no_row_that_another_table_has, what_cannot_be_said_is_refused):
+                 repair_deletes_no_row_that_another_table_has, keys_that_only_the_values_keep_apart,
+                 a_key_that_two_rows_get_while_it_runs_loses_neither, what_cannot_be_said_is_refused):
         if len(sys.argv) > 1 and test.__name__ not in sys.argv[1:]:
             continue
         try:
