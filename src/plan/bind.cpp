@@ -385,6 +385,9 @@ class Binder {
     if (diagnostics_.mistakes().size() > known) return {};
     const std::string source_name = source->name;
     const std::string target_name = target->name;
+    if (!target->rest_column.empty()) {
+      for (auto& [name, expr] : columns) expr = with_documents(expr);
+    }
     if (!shapes_->close(as_written, columns, *source, *target)) return {};
     Result<Mapping> mapping = make_mapping(*source, *target, columns, !migration_.only_copies);
     if (!mapping.ok()) {

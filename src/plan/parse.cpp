@@ -411,10 +411,12 @@ class Parser {
       column.name_at = YamlReader::place(item.first);
       column.at = YamlReader::place(item.second);
       if (item.second.IsMap()) column.at.length = 6;
-      if (is_reshaped(item.second)) {
-        parse_reshaped(reader_, item.second, entry.as, column);
+      if (is_collected(item.second)) {
+        parse_collected(reader_, item.second, entry.as, column);
       } else {
+        reader_.put_lookups_into(&column.lookups);
         column.expr = parse_value(reader_, item.second);
+        reader_.put_lookups_into(nullptr);
       }
       if (column.expr) entry.columns.push_back(std::move(column));
     }

@@ -41,48 +41,61 @@ std::vector<std::pair<Condition, Place>> parse_when(YamlReader& reader, const YA
   return conditions;
 }
 
-bool is_reshaped(const YAML::Node& value) {
-  return value.IsMap() && (YamlReader::child(value, "lookup").IsDefined() ||
-                           YamlReader::child(value, "collect").IsDefined());
+bool is_collected(const YAML::Node& value) {
+  return value.IsMap() && YamlReader::child(value, "collect").IsDefined();
 }
 
-void parse_reshaped(YamlReader& reader, const YAML::Node& value, const std::string& table,
-                    ColumnEntry& column) {
-  const bool looks_up = YamlReader::child(value, "lookup").IsDefined();
-  const std::vector<std::string> keys =
-      looks_up ? std::vector<std::string>{"lookup", "in", "by", "if_null"}
-               : std::vector<std::string>{"collect", "by"};
-  if (!reader.check_keys(value, looks_up ? "`lookup`" : "`collect`", keys)) return;
-  const auto name = [&](const char* key, const char* like) {
-    const std::string text = reader.text_at(value, key).value_or("");
-    if (text.empty()) {
-      reader.diagnostics().add(YamlReader::place(value), fmt::format("`{}:` is missing", key),
-                               like);
-    }
-    return text;
-  };
-  const Place at = YamlReader::place(value);
-  std::string shown;
-  if (looks_up) {
-    const char* like = "like {lookup: name, in: customers, by: customer}";
-    column.lookup = LookupEntry{name("lookup", like), name("in", like), name("by", like), at};
-    if (column.lookup->take.empty() || column.lookup->table.empty() || column.lookup->by.empty()) {
-      return;
-    }
-    shown = fmt::format("lookup of {} in {} by {}", column.lookup->take, column.lookup->table,
-                        column.lookup->by);
-  } else {
-    const char* like = "like {collect: value, by: name}, under `group: [section]`";
-    column.collect = CollectEntry{name("collect", like), name("by", like)};
-    if (column.collect->value.empty() || column.collect->by.empty()) return;
-    shown =
-        fmt::format("{} of {} collected by {}", column.collect->value, table, column.collect->by);
+namespace {
+
+std::string name_in(YamlReader& reader, const YAML::Node& value, const char* key,
+                    const char* like) {
+  std::string text = reader.text_at(value, key).value_or("");
+  if (text.empty()) {
+    reader.diagnostics().add(YamlReader::place(value), fmt::format("`{}:` is missing", key), like);
   }
-  column.expr = make_expr(ColumnRef{shown});
+  return text;
+}
+
+ExprPtr or_instead(YamlReader& reader, const YAML::Node& value, ExprPtr expr) {
   const YAML::Node otherwise = YamlReader::child(value, "if_null");
-  if (!otherwise.IsDefined()) return;
+  if (!otherwise.IsDefined()) return expr;
   ExprPtr instead = parse_value(reader, otherwise);
-  if (instead) column.expr = make_expr(IfNull{column.expr, std::move(instead), {}});
+  return instead ? make_expr(IfNull{std::move(expr), std::move(instead), {}}) : expr;
+}
+
+}  // namespace
+
+void parse_collected(YamlReader& reader, const YAML::Node& value, const std::string& table,
+                     ColumnEntry& column) {
+  if (!reader.check_keys(value, "`collect`", {"collect", "by"})) return;
+  const char* like = "like {collect: value, by: name}, under `group: [section]`";
+  column.collect =
+      CollectEntry{name_in(reader, value, "collect", like), name_in(reader, value, "by", like)};
+  if (column.collect->value.empty() || column.collect->by.empty()) return;
+  column.expr = make_expr(ColumnRef{
+      fmt::format("{} of {} collected by {}", column.collect->value, table, column.collect->by)});
+}
+
+bool is_looked_up(const YAML::Node& value) {
+  return value.IsMap() && YamlReader::child(value, "lookup").IsDefined();
+}
+
+ExprPtr parse_lookup(YamlReader& reader, const YAML::Node& value) {
+  const Place at = YamlReader::place(value);
+  if (reader.lookups() == nullptr) {
+    reader.diagnostics().add(at, "nothing can be looked up here",
+                             "a lookup stands under `columns:`");
+    return nullptr;
+  }
+  if (!reader.check_keys(value, "`lookup`", {"lookup", "in", "by", "if_null"})) return nullptr;
+  const char* like = "like {lookup: name, in: customers, by: customer}";
+  LookupEntry one{"", name_in(reader, value, "lookup", like), name_in(reader, value, "in", like),
+                  name_in(reader, value, "by", like), at};
+  if (one.take.empty() || one.table.empty() || one.by.empty()) return nullptr;
+  one.column = fmt::format("lookup of {} in {} by {}", one.take, one.table, one.by);
+  ExprPtr expr = make_expr(ColumnRef{one.column});
+  reader.lookups()->push_back(std::move(one));
+  return or_instead(reader, value, std::move(expr));
 }
 
 }  // namespace whimbrel

@@ -14,10 +14,13 @@ namespace whimbrel {
 std::vector<NamedPlace> parse_group(YamlReader& reader, const YAML::Node& node);
 // Of an item: as `where`, or {present: COLUMN}.
 std::vector<std::pair<Condition, Place>> parse_when(YamlReader& reader, const YAML::Node& node);
-// Whether the value comes out of other rows.
-bool is_reshaped(const YAML::Node& value);
-// `table`: as the plan calls it.
-void parse_reshaped(YamlReader& reader, const YAML::Node& value, const std::string& table,
-                    ColumnEntry& column);
+// Whether the value is a document of several rows. `table`: as the plan calls it.
+bool is_collected(const YAML::Node& value);
+void parse_collected(YamlReader& reader, const YAML::Node& value, const std::string& table,
+                     ColumnEntry& column);
+// Whether the value comes out of a row of another table. It is noted among the reader's lookups;
+// the expression reads the column that the shape has for it.
+bool is_looked_up(const YAML::Node& value);
+ExprPtr parse_lookup(YamlReader& reader, const YAML::Node& value);
 
 }  // namespace whimbrel

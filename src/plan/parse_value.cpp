@@ -5,6 +5,7 @@
 #include <algorithm>
 
 #include "base/text.h"
+#include "plan/parse_reshape.h"
 
 namespace whimbrel {
 
@@ -149,6 +150,10 @@ ExprPtr parse_json(YamlReader& reader, const YAML::Node& node) {
     const YAML::Node only = YamlReader::child(node, "const");
     if (node.size() == 1 && only.IsDefined() && !only.IsMap() && !only.IsSequence()) {
       return constant(reader.value(only));
+    }
+    if (is_looked_up(node) && YamlReader::child(node, "in").IsDefined() &&
+        YamlReader::child(node, "by").IsDefined()) {
+      return parse_lookup(reader, node);
     }
     reader.check_keys(node, "a JSON object", {});
     JsonObject object;
@@ -375,6 +380,7 @@ ExprPtr parse_value(YamlReader& reader, const YAML::Node& node) {
                              "say `json: [...]` for a document");
     return nullptr;
   }
+  if (is_looked_up(node)) return parse_lookup(reader, node);
   const std::string function = function_of(node);
   if (function.empty()) {
     const auto first = node.begin();
@@ -383,8 +389,8 @@ ExprPtr parse_value(YamlReader& reader, const YAML::Node& node) {
         first == node.end() ? YamlReader::place(node) : YamlReader::place(first->first);
     if (std::ranges::count(later_functions, key) > 0) {
       reader.diagnostics().not_yet(at, key);
-    } else if (key == "lookup" || key == "collect") {
-      reader.diagnostics().add(at, fmt::format("`{}` is no part of another value", key),
+    } else if (key == "collect") {
+      reader.diagnostics().add(at, "`collect` is no part of another value",
                                "let it be all that a column under `columns:` is");
     } else {
       const std::string near = did_you_mean(key, value_functions);

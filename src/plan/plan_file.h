@@ -31,6 +31,7 @@ struct TableAddress {
 };
 // A value of another table of the plan, found by its key.
 struct LookupEntry {
+  std::string column;  // that the shape has for it
   std::string take;
   std::string table;  // as the plan calls it
   std::string by;
@@ -46,7 +47,7 @@ struct ColumnEntry {
   ExprPtr expr;   // of what is looked up or collected: of the column that the shape has for it
   Place at;       // of the value
   Place name_at;  // of the target's name
-  std::optional<LookupEntry> lookup = {};
+  std::vector<LookupEntry> lookups = {};
   std::optional<CollectEntry> collect = {};
 };
 struct NamedPlace {

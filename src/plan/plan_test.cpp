@@ -144,7 +144,8 @@ TEST(PlanValues, MistakesInThemAreNamed) {
       {"'{id|lowr}'", "did you mean `lower`?"},
       {"{cast: a}", "`cast` needs `to:`"},
       {"{ref: a}", "`ref` is part of the grammar, but not yet"},
-      {"{cast: {lookup: a, in: b, by: c}, to: text}", "`lookup` is no part of another value"},
+      {"{lookup: a, in: b}", "`by:` is missing"},
+      {"{cast: {collect: a, by: c}, to: text}", "`collect` is no part of another value"},
       {"[a, b]", "a list is no value"},
   };
   for (const auto& [text, message] : cases) {

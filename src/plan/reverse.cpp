@@ -241,7 +241,7 @@ bool is_reshaped(const PlanFile& plan) {
     return one.item > 0 || !one.when.empty() || !one.group.empty() ||
            std::ranges::any_of(one.columns,
                                [](const ColumnEntry& column) {
-                                 return column.lookup.has_value() || column.collect.has_value();
+                                 return !column.lookups.empty() || column.collect.has_value();
                                }) ||
            std::ranges::any_of(plan.tables, is_another);
   });

@@ -552,7 +552,7 @@ std::string plan_schema() {
           "description": "Beside `time` with `as: epoch_s`: a part of a second is left out instead of refused."},
         "lookup": {
           "type": "string",
-          "description": "A column of a row of another table of the plan, found by its key; null where there is no such row. It follows when that row changes. Not inside of another function."},
+          "description": "A column of a row of another table of the plan, found by its key; null where there is no such row. It follows when that row changes."},
         "in": {"type": "string", "description": "Beside `lookup`: that table, as the plan calls it."},
         "collect": {
           "type": "string",

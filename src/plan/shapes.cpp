@@ -19,7 +19,7 @@ void add_column_of_the_shape(TableSchema& source, const std::string& name) {
   source.columns.push_back(std::move(column));
 }
 
-// The name of the column that the shape has for what is looked up or collected.
+// The name of the column that the shape has for what is collected.
 std::string column_of(const ColumnEntry& entry) { return columns_of(*entry.expr).front(); }
 
 const ExprPtr* value_of(const std::vector<std::pair<std::string, ExprPtr>>& columns,
@@ -71,40 +71,48 @@ bool Shapes::need_columns(const TableEntry& entry, TableSchema& table,
 
 Result<bool> Shapes::open_lookups(const TableEntry& entry, TableSchema& source) {
   for (const ColumnEntry& column : entry.columns) {
-    if (!column.lookup) continue;
-    const LookupEntry& lookup = *column.lookup;
-    const auto other = std::ranges::find_if(entries_, [&](const TableEntry& one) {
-      return one.as == lookup.table && one.from.alias == entry.from.alias;
-    });
-    if (other == entries_.end()) {
-      std::vector<std::string> names;
-      for (const TableEntry& one : entries_) {
-        if (one.from.alias == entry.from.alias) names.push_back(one.as);
-      }
-      const std::string near = did_you_mean(lookup.table, names);
-      diagnostics_.add(lookup.at,
-                       fmt::format("nothing of the same store is called `{}` in this plan",
-                                   printable(lookup.table)),
-                       near.empty() ? "a lookup is in one of " + join(names, ", ") : near);
-      return false;
+    for (const LookupEntry& lookup : column.lookups) {
+      // Two values may look up the same.
+      if (std::ranges::count(open_.looked_up, lookup.column, &LookedUp::column) > 0) continue;
+      ASSIGN_OR_RETURN(const bool is_open, open_lookup(entry, lookup, source));
+      if (!is_open) return false;
     }
-    Result<TableSchema> table = stores_.at(entry.from.alias)->catalog().describe(other->from.table);
-    if (!table.ok() && table.error().code == ErrorCode::not_found) return false;  // told by itself
-    if (!table.ok()) return std::move(table).error();
-    if (table.value().key.size() != 1) {
-      diagnostics_.add(lookup.at,
-                       fmt::format("{} has a key of {} columns, and a lookup finds rows by one",
-                                   table.value().name, table.value().key.size()),
-                       "leave the lookup out");
-      return false;
-    }
-    const bool are_there = need_columns(entry, table.value(), {{lookup.take, lookup.at}}) &&
-                           need_columns(entry, source, {{lookup.by, lookup.at}});
-    if (!are_there) return false;
-    open_.looked_up.push_back(
-        {column_of(column), std::move(table).value(), lookup.take, lookup.by});
   }
   for (const LookedUp& one : open_.looked_up) add_column_of_the_shape(source, one.column);
+  return true;
+}
+
+Result<bool> Shapes::open_lookup(const TableEntry& entry, const LookupEntry& lookup,
+                                 TableSchema& source) {
+  const auto other = std::ranges::find_if(entries_, [&](const TableEntry& one) {
+    return one.as == lookup.table && one.from.alias == entry.from.alias;
+  });
+  if (other == entries_.end()) {
+    std::vector<std::string> names;
+    for (const TableEntry& one : entries_) {
+      if (one.from.alias == entry.from.alias) names.push_back(one.as);
+    }
+    const std::string near = did_you_mean(lookup.table, names);
+    diagnostics_.add(lookup.at,
+                     fmt::format("nothing of the same store is called `{}` in this plan",
+                                 printable(lookup.table)),
+                     near.empty() ? "a lookup is in one of " + join(names, ", ") : near);
+    return false;
+  }
+  Result<TableSchema> table = stores_.at(entry.from.alias)->catalog().describe(other->from.table);
+  if (!table.ok() && table.error().code == ErrorCode::not_found) return false;  // told by itself
+  if (!table.ok()) return std::move(table).error();
+  if (table.value().key.size() != 1) {
+    diagnostics_.add(lookup.at,
+                     fmt::format("{} has a key of {} columns, and a lookup finds rows by one",
+                                 table.value().name, table.value().key.size()),
+                     "leave the lookup out");
+    return false;
+  }
+  const bool are_there = need_columns(entry, table.value(), {{lookup.take, lookup.at}}) &&
+                         need_columns(entry, source, {{lookup.by, lookup.at}});
+  if (!are_there) return false;
+  open_.looked_up.push_back({lookup.column, std::move(table).value(), lookup.take, lookup.by});
   return true;
 }
 
@@ -185,7 +193,7 @@ Result<bool> Shapes::open_source(const TableEntry& entry, TableSchema& source) {
       diagnostics_.add(column.at, "`collect` needs a group of rows", "add `group: [COLUMN]`");
       return false;
     }
-    if (column.lookup && !entry.group.empty()) {
+    if (!column.lookups.empty() && !entry.group.empty()) {
       diagnostics_.add(column.at, "nothing is looked up for a group", "leave the lookup out");
       return false;
     }

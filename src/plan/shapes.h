@@ -54,6 +54,7 @@ class Shapes {
   bool need_columns(const TableEntry& entry, TableSchema& table,
                     const std::vector<NamedPlace>& names);
   Result<bool> open_lookups(const TableEntry& entry, TableSchema& source);
+  Result<bool> open_lookup(const TableEntry& entry, const LookupEntry& lookup, TableSchema& source);
   bool open_groups(const TableEntry& entry, TableSchema& source);
   bool lengthen_key(const TableEntry& entry,
                     const std::vector<std::pair<std::string, ExprPtr>>& columns,

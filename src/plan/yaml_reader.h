@@ -17,6 +17,8 @@
 
 namespace whimbrel {
 
+struct LookupEntry;
+
 class YamlReader {
  public:
   YamlReader(Diagnostics& diagnostics, std::map<std::string, std::string> variables)
@@ -61,6 +63,9 @@ class YamlReader {
   static bool is_quoted(const YAML::Node& node) { return node.Tag() == "!"; }
 
   Diagnostics& diagnostics() { return diagnostics_; }
+  // Where the lookups go that stand in a value; null where a value can have none.
+  void put_lookups_into(std::vector<LookupEntry>* lookups) { lookups_ = lookups; }
+  std::vector<LookupEntry>* lookups() const { return lookups_; }
   // Values of variables whose names say that they are secret, as far as they were filled in.
   std::vector<std::string> secrets() const { return {secrets_.begin(), secrets_.end()}; }
 
@@ -73,6 +78,7 @@ class YamlReader {
   std::set<std::string> environment_first_;
   std::set<std::string> told_unset_;  // variables
   std::set<std::string> secrets_;
+  std::vector<LookupEntry>* lookups_ = nullptr;
 };
 
 }  // namespace whimbrel

@@ -2,9 +2,11 @@
 #include <fmt/format.h>
 #include <sqlite3.h>
 
+#include <algorithm>
 #include <charconv>
 #include <cmath>
 #include <cstdlib>
+#include <map>
 
 #include "base/clock.h"
 #include "base/handle.h"
@@ -205,6 +207,35 @@ Result<Value> extract_json(const std::string& json, const JsonExtract& node) {
     default:
       return Value();
   }
+}
+
+// The same in a document that the store holds as such. `path`: as the plan's reader makes it.
+Value member_at(const Value& document, std::string_view path) {
+  const Value* at = &document;
+  path.remove_prefix(1);  // "$"
+  while (!path.empty()) {
+    if (path.starts_with("[")) {
+      std::size_t index = 0;
+      const std::size_t end = path.find(']');
+      const std::string_view number = path.substr(1, end - 1);
+      std::from_chars(number.data(), number.data() + number.size(), index);
+      path.remove_prefix(end + 1);
+      const auto* list = at->get_if<List>();
+      if (list == nullptr || index >= list->items.size()) return {};
+      at = &list->items[index];
+      continue;
+    }
+    const std::size_t end = path.find('"', 2);  // after `."`
+    if (end == std::string_view::npos) return {};
+    const std::string_view name = path.substr(2, end - 2);
+    path.remove_prefix(end + 1);
+    const auto* map = at->get_if<Map>();
+    if (map == nullptr) return {};
+    const auto field = std::ranges::find(map->fields, name, &std::pair<std::string, Value>::first);
+    if (field == map->fields.end()) return {};
+    at = &field->second;
+  }
+  return at->is_null() ? Value() : *at;
 }
 
 Result<Value> cast(const Value& value, CastTo to) {
@@ -439,6 +470,7 @@ struct Evaluator {
     return cast(value, node.to);
   }
   Result<Value> operator()(const JsonObject& node) const {
+    if (node.as_document) return map_of(node);
     std::string text = "{";
     for (const auto& [name, field] : node.fields) {
       if (text.size() > 1) text += ',';
@@ -451,7 +483,25 @@ struct Evaluator {
     text += '}';
     return Value::json(std::move(text));
   }
+  Result<Value> map_of(const JsonObject& node) const {
+    std::map<std::string, Value> fields;
+    for (const auto& [name, field] : node.fields) {
+      ASSIGN_OR_RETURN(fields[name], evaluate(*field, row));
+    }
+    return Value(Value::Storage(Map{{fields.begin(), fields.end()}}));
+  }
+  Result<Value> list_of(const JsonArray& node) const {
+    List list;
+    for (const ExprPtr& item : node.items) {
+      ASSIGN_OR_RETURN(Value value, evaluate(*item, row));
+      // It holds its place.
+      list.items.push_back(value.is_null() ? Value(Value::Storage(StatedNull{}))
+                                           : std::move(value));
+    }
+    return Value(Value::Storage(std::move(list)));
+  }
   Result<Value> operator()(const JsonArray& node) const {
+    if (node.as_document) return list_of(node);
     std::string text = "[";
     for (const ExprPtr& item : node.items) {
       if (text.size() > 1) text += ',';
@@ -465,6 +515,12 @@ struct Evaluator {
   Result<Value> operator()(const JsonExtract& node) const {
     ASSIGN_OR_RETURN(const Value value, evaluate(*node.of, row));
     if (value.is_null()) return value;
+    if (value.kind() == Kind::map || value.kind() == Kind::list) {
+      return member_at(value, node.path);
+    }
+    const bool is_set = value.kind() == Kind::text_set || value.kind() == Kind::number_set ||
+                        value.kind() == Kind::bytes_set;
+    if (is_set && node.lenient) return Value();
     if (value.kind() == Kind::bytes) {
       if (node.lenient) return Value();
       return refuse("bytes are no JSON");

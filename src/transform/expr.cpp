@@ -5,6 +5,7 @@
 #include <algorithm>
 
 #include "base/text.h"
+#include "value/json_value.h"
 
 namespace whimbrel {
 
@@ -136,11 +137,43 @@ std::string copied_column(const Expr& expr) {
   return inside == nullptr ? "" : copied_column(*inside->of);
 }
 
+ExprPtr with_documents(const ExprPtr& expr) {
+  const auto all = [](std::vector<ExprPtr> of) {
+    for (ExprPtr& one : of) one = with_documents(one);
+    return of;
+  };
+  return std::visit(
+      Overload{
+          [&](const Constant& node) -> ExprPtr {
+            const auto* json = node.value.get_if<Json>();
+            std::optional<Value> value = json == nullptr ? std::nullopt : value_of_json(json->text);
+            return value ? make_expr(Constant{*std::move(value)}) : expr;
+          },
+          [&](JsonObject node) -> ExprPtr {
+            for (auto& [name, field] : node.fields) field = with_documents(field);
+            node.as_document = true;
+            return make_expr(std::move(node));
+          },
+          [&](const JsonArray& node) -> ExprPtr {
+            return make_expr(JsonArray{all(node.items), true});
+          },
+          [&](const Coalesce& node) -> ExprPtr { return make_expr(Coalesce{all(node.of)}); },
+          [&](IfNull node) -> ExprPtr {
+            node.of = with_documents(node.of);
+            node.otherwise = with_documents(node.otherwise);
+            return make_expr(std::move(node));
+          },
+          [&](const auto&) -> ExprPtr { return expr; },
+      },
+      expr->node);
+}
+
 bool gives_json(const Expr& expr) {
   if (const auto* node = std::get_if<IfNull>(&expr.node)) return gives_json(*node->of);
   if (const auto* node = std::get_if<Constant>(&expr.node)) return node->value.kind() == Kind::json;
-  return std::holds_alternative<JsonObject>(expr.node) ||
-         std::holds_alternative<JsonArray>(expr.node);
+  if (const auto* node = std::get_if<JsonObject>(&expr.node)) return !node->as_document;
+  const auto* node = std::get_if<JsonArray>(&expr.node);
+  return node != nullptr && !node->as_document;
 }
 
 bool may_be_null(const Expr& expr, const TableSchema& schema) {

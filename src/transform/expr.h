@@ -46,9 +46,11 @@ struct Cast {
 };
 struct JsonObject {
   std::vector<std::pair<std::string, ExprPtr>> fields;
+  bool as_document = false;  // a map, else a text
 };
 struct JsonArray {
   std::vector<ExprPtr> items;
+  bool as_document = false;  // a list, else a text
 };
 struct JsonExtract {
   ExprPtr of;
@@ -133,6 +135,9 @@ std::vector<std::string> columns_of(const Expr& expr);
 Result<ExprPtr> resolve(const ExprPtr& expr, const TableSchema& schema);
 // The same tree, not resolved, where it reads `column` instead of another one.
 ExprPtr reading(const ExprPtr& expr, const std::string& column, const std::string& instead_of);
+// The same tree, in which a document that is the value, or stands in one that is, becomes a map or
+// a list: for a store that holds these. Where a text is wanted of it, it stays one.
+ExprPtr with_documents(const ExprPtr& expr);
 // Whether the result is JSON, which two stores may write with different spaces and escapes.
 bool gives_json(const Expr& expr);
 // Whether the result can be null although no column it reads is, or because a nullable one is.

@@ -51,7 +51,8 @@ struct Inverter {
 
   std::vector<Inverse> invert(const ExprPtr& expr) const;
   std::vector<Inverse> invert_template(const Template& node) const;
-  std::vector<Inverse> invert_json(const JsonObject& node) const;
+  // `path`: where in the target's column it stands.
+  std::vector<Inverse> invert_json(const ExprPtr& part, const std::string& path) const;
   std::vector<Inverse> invert_map(const MapValues& node) const;
   std::vector<Inverse> invert_cast(const Cast& node) const;
   std::vector<Inverse> invert_if_null(const IfNull& node) const;
@@ -102,15 +103,25 @@ bool can_be_in_a_path(const std::string& name) {
       name, [](char c) { return c != '"' && c != '\\' && static_cast<unsigned char>(c) >= 0x20; });
 }
 
-std::vector<Inverse> Inverter::invert_json(const JsonObject& node) const {
+std::vector<Inverse> Inverter::invert_json(const ExprPtr& part, const std::string& path) const {
+  if (const ColumnRef* column = as_column(part)) {
+    return {{column->column, make_expr(JsonExtract{back, path, true}), true, ""}};
+  }
   std::vector<Inverse> all;
-  std::set<std::string> seen;
-  for (const auto& [name, field] : node.fields) {
-    const bool first = seen.insert(name).second;
-    const ColumnRef* column = as_column(field);
-    if (column == nullptr || !first || !can_be_in_a_path(name)) continue;
-    all.push_back(
-        {column->column, make_expr(JsonExtract{back, "$.\"" + name + "\"", true}), true, ""});
+  const auto add = [&](const ExprPtr& inner, const std::string& inner_path) {
+    for (Inverse& one : invert_json(inner, inner_path)) all.push_back(std::move(one));
+  };
+  if (const auto* object = std::get_if<JsonObject>(&part->node)) {
+    std::set<std::string> seen;
+    for (const auto& [name, field] : object->fields) {
+      const bool first = seen.insert(name).second;
+      if (first && can_be_in_a_path(name)) add(field, path + ".\"" + name + "\"");
+    }
+  }
+  if (const auto* array = std::get_if<JsonArray>(&part->node)) {
+    for (std::size_t i = 0; i < array->items.size(); ++i) {
+      add(array->items[i], fmt::format("{}[{}]", path, i));
+    }
   }
   return all;
 }
@@ -182,7 +193,9 @@ std::vector<Inverse> Inverter::invert_if_null(const IfNull& node) const {
   const std::vector<Inverse> of_nulls =
       constant ? Inverter{node.otherwise, source, target_holds}.invert(node.of) : all;
   for (std::size_t i = 0; i < all.size(); ++i) {
-    if (constant && gives_json(*node.of)) {
+    const bool is_document = std::holds_alternative<JsonObject>(node.of->node) ||
+                             std::holds_alternative<JsonArray>(node.of->node);
+    if (constant && is_document) {
       const Result<Value> null = evaluate(*of_nulls[i].expr, {});
       if (null.ok() && null.value().is_null()) continue;
     }
@@ -196,7 +209,9 @@ std::vector<Inverse> Inverter::invert_if_null(const IfNull& node) const {
 std::vector<Inverse> Inverter::invert(const ExprPtr& expr) const {
   if (const ColumnRef* column = as_column(expr)) return {{column->column, back, true, ""}};
   if (const auto* node = std::get_if<Template>(&expr->node)) return invert_template(*node);
-  if (const auto* node = std::get_if<JsonObject>(&expr->node)) return invert_json(*node);
+  const bool is_document = std::holds_alternative<JsonObject>(expr->node) ||
+                           std::holds_alternative<JsonArray>(expr->node);
+  if (is_document) return invert_json(expr, "$");
   if (const auto* node = std::get_if<MapValues>(&expr->node)) return invert_map(*node);
   if (const auto* node = std::get_if<Cast>(&expr->node)) return invert_cast(*node);
   if (const auto* node = std::get_if<IfNull>(&expr->node)) return invert_if_null(*node);

@@ -1,0 +1,135 @@
+"""Documents: made of columns and of what is looked up, taken apart again, and members taken out of them.
+
+Both ways between DynamoDB and itself and SQLite; what has to be there is written down. Runs under
+tools/servers/python, with WHIMBREL naming the binary.
+"""
+import json
+import os
+import pathlib
+import sqlite3
+import subprocess
+import sys
+import tempfile
+
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+sys.path.insert(0, str(ROOT / "test" / "support"))
+from servers import dynamodb_local  # noqa: E402
+from trying import run_each  # noqa: E402
+
+BINARY = os.environ.get("WHIMBREL", str(ROOT / "build" / "whimbrel"))
+NEW = {"TableName": "all", "KeySchema": [{"AttributeName": "pk", "KeyType": "HASH"}],
+       "AttributeDefinitions": [{"AttributeName": "pk", "AttributeType": "S"}], "BillingMode": "PAY_PER_REQUEST"}
+PLAN = """whimbrel: 1
+migration: documents
+stores: {old: "%s", new: "dynamodb:"}
+tables:
+%s
+sync: capture
+cutover: {hold: none, stragglers: {quiet: 1s}, switches: [{command: [touch, new-side], undo: [rm, -f, new-side], state: [test, -e, new-side]}]}
+"""
+SPONSOR = ("sponsor: {json: {id: sponsor, name: {lookup: name, in: members, by: sponsor}, "
+           "or: {lookup: name, in: members, by: sponsor, if_null: {const: nobody}}, since: [1, sponsor]}}")
+
+
+class World:
+    def __init__(self, server, store, *tables):
+        self.place = tempfile.TemporaryDirectory(prefix="whimbrel-documents-")
+        self.folder = pathlib.Path(self.place.name)
+        self.ddb, self.environment = server.client("dynamodb"), {**os.environ, **server.environment}
+        (self.folder / "all.json").write_text(json.dumps(NEW))
+        (self.folder / "plan.yaml").write_text(PLAN % (store, "\n".join("  - " + table for table in tables)))
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        for table in self.ddb.list_tables()["TableNames"]:
+            self.ddb.delete_table(TableName=table)
+        self.place.cleanup()
+
+    def make(self, table, items):
+        self.ddb.create_table(TableName=table, KeySchema=[{"AttributeName": "id", "KeyType": "HASH"}],
+                              AttributeDefinitions=[{"AttributeName": "id", "AttributeType": "S"}], BillingMode="PAY_PER_REQUEST")
+        for item in items:
+            self.ddb.put_item(TableName=table, Item=item)
+
+    def items(self, table, key):
+        return {item[key]["S"]: item for item in self.ddb.scan(TableName=table, ConsistentRead=True)["Items"]}
+
+    def update(self, key, expression, **values):
+        self.ddb.update_item(TableName="all", Key={"pk": {"S": key}}, UpdateExpression=expression,
+                             ExpressionAttributeValues={":" + name: value for name, value in values.items()})
+
+    def run(self, *words, code=0):
+        done = subprocess.run([BINARY, words[0], "plan.yaml", *words[1:]], cwd=self.folder, env=self.environment, stdin=subprocess.DEVNULL,
+                              capture_output=True, text=True, timeout=300)
+        told = done.stdout + done.stderr
+        assert done.returncode == code, "%s gave %d instead of %d:\n%s" % (words, done.returncode, code, told)
+        return told
+
+
+def sponsor_of(member, name):
+    """As the plan makes it; `name` is None where the member is not there."""
+    found = {"NULL": True} if name is None else {"S": name}
+    return {"M": {"id": {"S": member}, "name": found, "or": found if name else {"S": "nobody"}, "since": {"L": [{"N": "1"}, {"S": member}]}}}
+
+
+def made_of_items_and_taken_apart(server):
+    with World(server, "dynamodb:",
+               '{from: old/members, to: new/all, create: all.json, columns: {pk: "M#{id}", city: {extract: address.city}, '
+               'lat: {extract: "address.places[1].lat"}, of_a_set: {extract: tags.x, lenient: true}}, same: [name, address, tags], rest: copy}',
+               '{from: old/guests, to: new/all, columns: {pk: "G#{id}", %s, called: {coalesce: [{lookup: name, in: members, by: sponsor}, id]}}, rest: drop}'
+               % SPONSOR) as world:
+        address = {"M": {"city": {"S": "Kiel"}, "places": {"L": [{"NULL": True}, {"M": {"lat": {"N": "1.50"}}}]}}}
+        world.make("members", [{"id": {"S": "m%d" % i}, "name": {"S": "Name %d" % i}, "tags": {"SS": ["x"]}, **({"address": address} if i else {})}
+                               for i in range(5)])
+        world.make("guests", [{"id": {"S": "g%d" % i}, "sponsor": {"S": "m%d" % (i * 2)}} for i in range(4)])
+        world.run("run", "--until", "verify", "--yes")
+        made = world.items("all", "pk")
+        assert made["M#m1"]["city"] == {"S": "Kiel"} and made["M#m1"]["lat"]["N"] == "1.5" and "of_a_set" not in made["M#m1"], made["M#m1"]
+        assert "city" not in made["M#m0"], made["M#m0"]
+        for i in range(4):
+            name = "Name %d" % (i * 2) if i < 3 else None
+            assert made["G#g%d" % i]["sponsor"] == sponsor_of("m%d" % (i * 2), name), made["G#g%d" % i]
+            assert made["G#g%d" % i]["called"] == {"S": name or "g3"}, made["G#g%d" % i]
+        # A copy follows, wherever in a document it stands.
+        world.ddb.update_item(TableName="members", Key={"id": {"S": "m2"}}, UpdateExpression="SET #n = :n",
+                              ExpressionAttributeNames={"#n": "name"}, ExpressionAttributeValues={":n": {"S": "Renamed"}})
+        world.run("run", "--yes")
+        assert world.items("all", "pk")["G#g1"]["sponsor"] == sponsor_of("m2", "Renamed")
+        world.update("G#g0", "SET sponsor.id = :m", m={"S": "m4"})
+        world.update("G#g2", "SET sponsor = :m", m={"S": "no document"})
+        world.run("rollback", "--yes")
+        back = world.items("guests", "id")
+        assert back["g0"] == {"id": {"S": "g0"}, "sponsor": {"S": "m4"}} and back["g1"] == {"id": {"S": "g1"}, "sponsor": {"S": "m2"}}, back
+        assert "sponsor" not in back["g2"], back["g2"]
+        kept = list(world.folder.rglob("kept-by-rollback.jsonl.zst"))
+        assert kept and "no document" in subprocess.run(["zstdcat", str(kept[0])], capture_output=True, text=True, check=True).stdout
+
+
+def made_of_rows_and_taken_apart(server):
+    with World(server, "sqlite:app.db",
+               '{from: old/members, to: new/all, create: all.json, columns: {pk: "M#{id}", name: name}}',
+               '{from: old/guests, to: new/all, columns: {pk: "G#{id}", %s, more: {json: {stay: {nights: nights, pay: pay}, made: {const: now}, none: {}}}}}'
+               % SPONSOR) as world:
+        with sqlite3.connect(world.folder / "app.db", isolation_level=None) as db:
+            db.executescript("PRAGMA journal_mode = WAL; CREATE TABLE members (id TEXT PRIMARY KEY, name TEXT) WITHOUT ROWID;"
+                             "CREATE TABLE guests (id INTEGER PRIMARY KEY, sponsor TEXT, nights INTEGER, pay REAL);"
+                             "INSERT INTO members VALUES ('m1', 'Ada'), ('m2', 'Bo');"
+                             "INSERT INTO guests VALUES (1, 'm1', 3, 1.25), (2, 'm9', NULL, 2.0)")
+        world.run("run", "--yes")
+        made = world.items("all", "pk")
+        assert made["G#1"]["sponsor"] == sponsor_of("m1", "Ada") and made["G#2"]["sponsor"] == sponsor_of("m9", None), made
+        assert made["G#1"]["more"] == {"M": {"stay": {"M": {"nights": {"N": "3"}, "pay": {"N": "1.25"}}}, "made": {"S": "now"}, "none": {"M": {}}}}, made["G#1"]
+        assert made["G#2"]["more"]["M"]["stay"] == {"M": {"nights": {"NULL": True}, "pay": {"N": "2"}}}, made["G#2"]
+        world.update("G#1", "SET more.stay.nights = :n, sponsor.id = :m", n={"N": "7"}, m={"S": "m2"})
+        assert "0 differ" in world.run("verify")
+        world.run("rollback", "--yes")
+        with sqlite3.connect(world.folder / "app.db") as db:
+            there = db.execute("SELECT id, sponsor, nights, typeof(nights), pay, typeof(pay) FROM guests").fetchall()
+        assert there == [(1, "m2", 7, "integer", 1.25, "real"), (2, "m9", None, "null", 2.0, "real")], there
+
+
+if __name__ == "__main__":
+    with dynamodb_local() as local:
+        run_each((made_of_items_and_taken_apart, made_of_rows_and_taken_apart), lambda test: test(local))
