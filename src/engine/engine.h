@@ -159,6 +159,7 @@ class Engine {
   Status run_sql_check(const CheckPlan& check);
   Status run_new_rows_check(const CheckPlan& check);
   Result<bool> new_rows_come(const CheckPlan& check);
+  Result<bool> has_come_since_check(const Move& move);
 
   // watching.cpp
   // What a check compares besides a sample: a portion of each move, or every row; and these keys.
@@ -291,6 +292,8 @@ class Engine {
   int hold_attempts_ = 0;
   Milliseconds listened_{0};  // when; guarded by requests_
   ChangedSince changed_;
+  std::set<std::string> written_since_check_;  // tables of the new side, by the application
+  bool others_carried_since_check_ = false;    // so that this may not be all of them
   bool watches_ = false;         // what is carried back is remembered for the next check
   bool watches_beside_ = false;  // a runner carries it back
   bool replaced_ = false;        // a database is not the one that the journal knows

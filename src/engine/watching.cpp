@@ -173,6 +173,9 @@ Result<CheckOutcome> Engine::check(const std::map<int, std::int64_t>& rows, bool
     if (!status.ok()) outcome.failures.push_back({std::move(what), std::move(status).error()});
   };
   note("what the application writes could not be carried back", carry_back());
+  for (const auto& [table, keys] : changed_.keys()) written_since_check_.insert(table);
+  others_carried_since_check_ =
+      !changed_.is_whole() || changed_.changes() < parts_.journal.state().changes_since_check;
   if (outcome.failures.empty()) {
     note("both sides could not be compared", compare_for_check(rows, outcome));
   }
@@ -181,6 +184,7 @@ Result<CheckOutcome> Engine::check(const std::map<int, std::int64_t>& rows, bool
     ++outcome.checks;
     note(fmt::format("the plan's check `{}` failed", one.name), run_check(one));
   }
+  written_since_check_.clear();
   for (const CheckFailure& one : outcome.failures) {
     if (one.why.code == ErrorCode::cancelled) return one.why;
   }

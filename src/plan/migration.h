@@ -164,10 +164,11 @@ struct CheckPlan {
   std::vector<std::string> secrets;  // that are told to nobody
   std::string folder;
   std::optional<HttpCheckPlan> http;  // else
-  std::string new_rows;          // else: a Move's name; the application has written a row of it
-  Milliseconds within{300'000};  // new_rows: after the switch; http: asked again for so long
-  std::string metric;            // else: "NAMESPACE NAME", below `below`
-  std::string metric_of;         // of this resource; "": of all
+  std::string new_rows;  // else: a Move's name; the application has written a row of it
+  // new_rows: waited for so long; http: asked again for so long; metric: looked at for so long
+  Milliseconds within{300'000};
+  std::string metric;     // else: "NAMESPACE NAME", below `below`
+  std::string metric_of;  // of this resource; "": of all
 };
 
 struct LimitsPlan {

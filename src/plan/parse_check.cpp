@@ -45,7 +45,7 @@ class CheckParser {
     if (has("sql")) sql();
     if (has("new_rows")) new_rows();
     if (has("metric")) metric();
-    if (!has("http")) belongs("within", "new_rows");
+    if (!has("http") && !has("metric")) belongs("within", "new_rows");
     belongs("of", "metric");
     belongs("post", "http");
     belongs("headers", "http");
@@ -97,12 +97,12 @@ class CheckParser {
       mistake(table, fmt::format("the plan moves no table `{}`", printable(check_.new_rows)),
               near.empty() ? "its tables: " + join(tables_, ", ") : near);
     }
-    check_.within = reader_.duration_at(node_, "within").value_or(check_.within);
-    if (check_.at == CheckAt::watch) {
-      reader_.diagnostics().not_yet(place("new_rows"), "new_rows at watch");
-    } else if (check_.at != CheckAt::after) {
+    const bool is_watch = check_.at == CheckAt::watch;
+    check_.within =
+        reader_.duration_at(node_, "within").value_or(is_watch ? Milliseconds(0) : check_.within);
+    if (!is_watch && check_.at != CheckAt::after) {
       mistake(table, "the application writes to the new side only after the switch",
-              "say `at: after`");
+              "say `at: after` or `at: watch`");
     }
   }
 
@@ -116,11 +116,7 @@ class CheckParser {
               "its namespace and its name, like `AWS/Lambda Errors`");
     }
     if (!has("below")) mistake(node_, "a metric needs `below:`", "like `below: 1`");
-    if (check_.at != CheckAt::watch) {
-      reader_.diagnostics().not_yet(
-          place("metric"),
-          fmt::format("metric at {}", reader_.text_at(node_, "at").value_or("after")));
-    }
+    check_.within = reader_.duration_at(node_, "within").value_or(Milliseconds(0));
   }
 
   // Asked again for so long, since a service may be just about to come up.

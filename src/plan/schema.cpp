@@ -864,13 +864,13 @@ std::string plan_schema() {
         "headers": {"$ref": "#/$defs/headers", "description": "Beside `http`."},
         "new_rows": {
           "type": "string",
-          "description": "A table of the plan, by its name: after the switch the application has to write a row of it. Only `at: after`."},
+          "description": "A table of the plan, by its name: the application has to write a row of it, `at: after` since the switch, `at: watch` since the last check."},
         "within": {
           "$ref": "#/$defs/duration",
-          "description": "Beside `new_rows` how long is waited for it, `5m` when unsaid; beside `http` how long it is asked again, `5s`."},
+          "description": "Beside `new_rows` how long is waited for it, `5m` when unsaid, and not at all `at: watch`; beside `http` how long it is asked again, `5s`; beside `metric` how long it is looked at and has to stay below, once when unsaid."},
         "metric": {
           "type": "string",
-          "description": "A metric of CloudWatch: its namespace, a blank, its name. Only `at: watch`."},
+          "description": "A metric of CloudWatch: its namespace, a blank, its name. What counts is its sum over the last hour."},
         "of": {"type": "string", "description": "Beside `metric`: the function, table or other resource."},
         "below": {"type": "number", "description": "`sql`, or the metric, has to give a number below this."}},
       "oneOf": [

@@ -5,6 +5,8 @@ Runs under tools/servers/python, with WHIMBREL naming the binary.
 import os
 import pathlib
 import sys
+import time
+import urllib.request
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 sys.path[:0] = [str(ROOT / "test" / "support"), str(ROOT / "test" / "scenarios")]
@@ -43,6 +45,29 @@ def each_check_sends_what_came_of_it():
     world.close()
 
 
+def a_metric_is_asked_at_each_moment():
+    def plan(world, at, more=""):
+        changed(world, "sync: capture", "sync: capture\nchecks: [{at: %s, metric: Own/App Errors, below: 3%s}]" % (at, more))
+        return world
+    for at in ("before", "held", "after", "watch"):
+        CLOUDWATCH.put_metric_data(Namespace="Own/App", MetricData=[{"MetricName": "Errors", "Value": 1}])
+        world = plan(World(rows=40, sync="capture"), at, ", within: 1s")
+        world.run("run", "--yes")
+        if at == "watch":
+            world.run("watch")
+        world.close()
+        CLOUDWATCH.put_metric_data(Namespace="Own/App", MetricData=[{"MetricName": "Errors", "Value": 5, "Timestamp": time.time() - 60}])
+        world = plan(World(rows=40, sync="capture"), at)
+        if at == "watch":
+            world.run("run", "--yes")
+        _, out, err = world.run("watch" if at == "watch" else "run", *([] if at == "watch" else ["--yes"]), expect=1)
+        expect_words(out + err, "in the last hour is not below 3")
+        phase = world.run("status", "--json")[1]
+        assert ('"watching"' in phase) == (at == "watch"), phase
+        world.close()
+        urllib.request.urlopen(urllib.request.Request(os.environ["AWS_ENDPOINT_URL_CLOUDWATCH"] + "/moto-api/reset", method="POST"), timeout=10)
+
+
 def where_nobody_answers_the_check_is_as_good():
     world = switched(watch="{alarm: %s}" % LAMBDA)
     os.environ["AWS_ENDPOINT_URL_CLOUDWATCH"], url = "http://127.0.0.1:1", os.environ["AWS_ENDPOINT_URL_CLOUDWATCH"]
@@ -71,5 +96,5 @@ if __name__ == "__main__":
         os.environ.update(server.environment)
         os.environ["AWS_ENDPOINT_URL_CLOUDWATCH"] = server.url
         CLOUDWATCH = server.client("cloudwatch")
-        main(an_alarm_is_made_and_made_so_again, each_check_sends_what_came_of_it,
+        main(an_alarm_is_made_and_made_so_again, each_check_sends_what_came_of_it, a_metric_is_asked_at_each_moment,
              where_nobody_answers_the_check_is_as_good, mistakes_are_told)

@@ -316,8 +316,24 @@ def mistakes_are_told_with_their_place():
         world.close()
 
 
+def rows_have_to_come_between_two_checks():
+    for sync in ("capture", "dual"):
+        world = switched(sync, more="checks: [{at: watch, new_rows: old orders}]\n")
+        _, out, err = world.run("watch", expect=1)
+        expect_words(out + err, "the application wrote no row of old orders since the last check")
+        write_on_the_new_side(world, "somebody")
+        world.run("watch")
+        if sync == "capture":
+            world.run("watch", expect=1)
+        # What another process has carried back is not known of each table.
+        write_on_the_new_side(world, "somebody else")
+        world.run("run", "--yes")
+        world.run("watch")
+        world.close()
+
+
 if __name__ == "__main__":
-    main(only_a_switched_migration_is_watched, a_check_carries_back_and_compares_and_writes_nothing_else,
+    main(rows_have_to_come_between_two_checks, only_a_switched_migration_is_watched, a_check_carries_back_and_compares_and_writes_nothing_else,
          what_differs_is_told_and_counts_from_the_beginning, a_part_a_check_and_what_has_changed_since,
          who_writes_on_the_old_side_is_found_at_once, a_position_that_is_lost_makes_it_compare_everything,
          what_another_life_has_carried_makes_it_compare_everything, beside_a_runner_a_check_only_looks,
