@@ -214,8 +214,10 @@ class Engine {
   Status settle_suspects(std::vector<std::unique_ptr<Verify>>& verifies, Direction direction,
                          bool follow);
   Status forgive_what_waits(Verify& verify, Direction direction);
+  Status tables_have_their_columns();
   Result<bool> cut_over();
   Status carry_late_writes(Direction direction);
+  Status let_go_and_carry(const std::vector<HeldTables>& held, Direction direction);
   Status wait_for_stragglers(Direction direction);
   Status nothing_is_contested();
   Result<bool> is_silent(Direction direction, TimePoint until);

@@ -543,6 +543,37 @@ Status Engine::wait_for_stragglers(Direction direction) {
   return {};
 }
 
+// Who has waited behind a lock writes now, to the side that he has asked for before the switch.
+Status Engine::let_go_and_carry(const std::vector<HeldTables>& held, Direction direction) {
+  constexpr Milliseconds look_every{50};
+  constexpr Milliseconds wait_max{30'000};
+  const bool leaves_late_writes = retypes_of(migration_).empty() && migration_.sync != Sync::dual;
+  if (!leaves_late_writes) return cutover_.let_go(held);
+  const auto open = [&held]() -> Result<std::set<std::string>> {
+    std::set<std::string> all;
+    for (const HeldTables& one : held) {
+      ASSIGN_OR_RETURN(const auto some, one.store->holds().transactions());
+      all.insert(some.begin(), some.end());
+    }
+    return all;
+  };
+  ASSIGN_OR_RETURN(std::set<std::string> before, open());
+  TRY(cutover_.let_go(held));
+  const Milliseconds since = parts_.clock.monotonic();
+  while (!before.empty() && parts_.clock.monotonic() - since < wait_max &&
+         !parts_.stop.requested()) {
+    parts_.clock.sleep_for(look_every);
+    ASSIGN_OR_RETURN(const std::set<std::string> now, open());
+    std::erase_if(before, [&](const std::string& one) { return !now.contains(one); });
+    TRY(carry_late_writes(direction));
+    TRY(nothing_is_contested());
+  }
+  if (!before.empty()) {
+    parts_.events.emit({"transactions_left", {{"transactions", std::ssize(before)}}});
+  }
+  return {};
+}
+
 namespace {
 constexpr Milliseconds silence{1'000};  // of the application, before a switch
 }  // namespace
@@ -775,8 +806,37 @@ Status Engine::in_new_tables(OrphansWork work, const std::string& event, const s
   return {};
 }
 
+// Looked at when the command began, and it may have run for hours: what was added since would be
+// left behind, and what was taken away is gone.
+Status Engine::tables_have_their_columns() {
+  for (const Move& move : migration_.moves) {
+    const TableSchema& known = move.mapping.source;
+    const bool is_shown_otherwise = move.stored_source() != known.name;
+    if (is_shown_otherwise || !known.rest_column.empty()) continue;
+    Result<TableSchema> there = move.source->catalog().describe(known.name);
+    if (!there.ok()) return std::move(there).error();
+    std::vector<std::string> others;
+    for (const std::string& column : there.value().column_names()) {
+      if (known.column_index(column) < 0) others.push_back(column);
+    }
+    for (const std::string& column : known.column_names()) {
+      if (there.value().column_index(column) < 0) others.push_back(column);
+    }
+    if (others.empty()) continue;
+    return Error{ErrorCode::data_mismatch,
+                 fmt::format("somebody has changed the columns of {} while this ran: {}", move.from,
+                             join(others, ", ")),
+                 "the same command looks at them anew, and says what can be done",
+                 "nothing is switched; the application uses the old side",
+                 {},
+                 ""};
+  }
+  return {};
+}
+
 Result<bool> Engine::cut_over() {
   TRY(mend(false));
+  if (!cutover_.any_switch_was_intended()) TRY(tables_have_their_columns());
   TRY(mark());
   TRY(window_is_wide_enough());
   TRY(hours_are_right());
@@ -839,7 +899,7 @@ Result<bool> Engine::cut_over() {
   TRY(carry_late_writes(Direction::forward));
   TRY(wait_for_stragglers(Direction::forward));
   if (has_feeds) TRY(put_back_kept());
-  TRY(cutover_.let_go(held));
+  TRY(let_go_and_carry(held, Direction::forward));
   TRY(in_new_tables(&Retyping::put_right, "put_right", "putting right rows that refer to nothing",
                     "the new tables serve, and nobody is held; `whimbrel run` tries it again, "
                     "`whimbrel rollback` goes back without losing a write"));

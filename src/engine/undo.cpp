@@ -140,7 +140,7 @@ Status Engine::switch_back() {
   TRY(wait_for_stragglers(Direction::backward));
   TRY(bring_back_what_went_along());
   TRY(carry_numbers(Direction::backward));
-  return cutover_.let_go(held);
+  return let_go_and_carry(held, Direction::backward);
 }
 
 Status Engine::unlink_all() {

@@ -329,6 +329,7 @@ class ShapedStore::Locks final : public Holds {
   Status release(const std::vector<std::string>& tables) override {
     return base_.release(store_.stored_as(tables));
   }
+  Result<std::vector<std::string>> transactions() override { return base_.transactions(); }
 
  private:
   ShapedStore& store_;

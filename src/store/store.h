@@ -364,6 +364,10 @@ class Holds {
   virtual Status hold(const std::vector<std::string>& tables, TimePoint until) = 0;
   virtual Result<bool> held(const std::vector<std::string>& tables) = 0;
   virtual Status release(const std::vector<std::string>& tables) = 0;
+  // Where a held write waits instead of being refused: the transactions of others that are open now,
+  // of which each may have asked whom to write to before a switch, and write after it. By names that
+  // no two transactions have.
+  virtual Result<std::vector<std::string>> transactions() { return std::vector<std::string>{}; }
 };
 
 // A column that is to have another type in place, as a plan says it.

@@ -151,6 +151,11 @@ template <class T>
 int order(const T& a, const T& b) {
   return a < b ? -1 : (b < a ? 1 : 0);
 }
+// All that is no number is one, behind every number.
+int order(double a, double b) {
+  if (std::isnan(a) || std::isnan(b)) return static_cast<int>(std::isnan(a)) - std::isnan(b);
+  return a < b ? -1 : (b < a ? 1 : 0);
+}
 
 }  // namespace
 

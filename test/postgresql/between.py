@@ -13,6 +13,7 @@ import sqlite3
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 
 import psycopg
@@ -430,11 +431,67 @@ def numbers_of_sqlite_are_exact(old, _):
         folder.close()
 
 
+def who_asked_before_the_switch_writes_after_it(old, new):
+    """The application asks whom to write to in the transaction that writes, as the guide says: none of its writes is lost."""
+    with two(old, new) as ((a, a_url), (b, b_url)):
+        a.execute("CREATE TABLE flags (name text PRIMARY KEY, on_new boolean NOT NULL); INSERT INTO flags VALUES ('things', false)")
+        a.execute("CREATE TABLE things (id bigint PRIMARY KEY, v text)")
+        folder = Folder(a_url, b_url)
+        (folder.path / "plan.yaml").write_text((folder.path / "plan.yaml").read_text() +
+                                               "cutover: {max_hold: 800ms, switches: [{row: a/public.flags, key: {name: things}, set: {on_new: true}}]}\n")
+        ended, written, failures = threading.Event(), [], []
+
+        def write(writer):
+            with psycopg.connect(a_url) as one, psycopg.connect(b_url) as other:
+                for id in range(writer, 10 ** 9, 4):
+                    if ended.is_set():
+                        return
+                    [(on_new,)] = one.execute("SELECT on_new FROM flags WHERE name = 'things'").fetchall()
+                    try:
+                        (other if on_new else one).execute("INSERT INTO things VALUES (%s, 'x')", (id,))
+                        other.commit()
+                        one.commit()
+                        written.append(id)
+                    except psycopg.Error as failure:
+                        failures.append(str(failure))
+                        return
+        late = psycopg.connect(a_url)  # has asked, thinks, and writes when the switch is over
+        writers = [threading.Thread(target=write, args=(number,)) for number in range(4)]
+        for writer in writers:
+            writer.start()
+        time.sleep(0.3)
+        assert late.execute("SELECT on_new FROM flags").fetchall() == [(False,)]
+
+        def come_late():
+            while not a.execute("SELECT on_new FROM flags").fetchall()[0][0]:
+                time.sleep(0.05)
+            time.sleep(1)
+            late.execute("INSERT INTO things VALUES (-1, 'late')")
+            late.commit()
+        writers.append(threading.Thread(target=come_late))
+        writers[-1].start()
+        folder.run("run", "--yes")
+        time.sleep(0.3)
+        ended.set()
+        for writer in writers:
+            writer.join(20)
+        late.close()
+        assert not failures and len(written) > 100, (failures, len(written))
+        there = {id for id, in b.execute("SELECT id FROM things")}
+        lost = [id for id in written + [-1] if id not in there]
+        assert not lost, "%d of %d writes are not on the side that serves: %s" % (len(lost), len(written), lost[:5])
+        folder.run("rollback", "--yes")
+        back = {id for id, in a.execute("SELECT id FROM things")}
+        assert back == there, (len(back), len(there))
+        folder.close()
+
+
 TESTS = [every_type_passes_between_two_versions, a_type_that_would_round_is_no_place, each_row_that_differs_is_named, all_that_differ_in_one_database_are_named_too,
          keys_of_texts_may_be_in_another_order, keys_of_several_columns_and_other_names, what_is_there_already_is_no_obstacle,
          a_row_that_does_not_fit_is_named, unique_values_move_where_that_is_looked_at_last, a_unique_value_moves_through_a_whole_table,
          a_comparison_holds_no_whole_table, a_moment_is_not_rounded,
-         what_another_server_may_refuse_is_read_before, texts_become_what_the_server_reads_in_them, numbers_of_sqlite_are_exact]
+         what_another_server_may_refuse_is_read_before, texts_become_what_the_server_reads_in_them, numbers_of_sqlite_are_exact,
+         who_asked_before_the_switch_writes_after_it]
 
 
 def main():

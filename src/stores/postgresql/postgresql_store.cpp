@@ -1000,6 +1000,19 @@ Status PostgresqlStore::release(const std::vector<std::string>& tables) {
   return {};
 }
 
+Result<std::vector<std::string>> PostgresqlStore::transactions() {
+  ASSIGN_OR_RETURN(const ConnectionPtr connection, sessions_->take());
+  ASSIGN_OR_RETURN(
+      const auto rows,
+      connection->query("SELECT format('%s@%s', pid, xact_start) FROM pg_stat_activity WHERE "
+                        "datname = current_database() AND backend_type = 'client backend' AND "
+                        "xact_start IS NOT NULL AND pid <> pg_backend_pid() AND application_name "
+                        "<> 'whimbrel'"));
+  std::vector<std::string> all;
+  for (const Cells& row : rows) all.push_back(row[0].value_or(""));
+  return all;
+}
+
 // ---------------------------------------------------------------- Retyping
 
 Result<std::vector<RetypedTable>> PostgresqlStore::tables(

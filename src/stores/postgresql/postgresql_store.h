@@ -131,6 +131,7 @@ class PostgresqlStore final : public Store,
   Status hold(const std::vector<std::string>& tables, TimePoint until) override;
   Result<bool> held(const std::vector<std::string>& tables) override;
   Status release(const std::vector<std::string>& tables) override;
+  Result<std::vector<std::string>> transactions() override;
   // Retyping
   Result<std::vector<RetypedTable>> tables(const std::vector<RetypedColumn>& columns) override;
   Result<std::optional<bool>> swapped(const std::vector<std::string>& sources) override;

@@ -114,6 +114,13 @@ Error Connection::error(const std::string& doing) const {
       error.hint = "`PRAGMA integrity_check` says more; restore it from a backup";
       break;
     case SQLITE_ERROR:
+      error.code = ErrorCode::refused;
+      // What we read of a table that we have looked at: no row is to blame.
+      if (error.message.find("no such column: s.") != std::string::npos) {
+        error.code = ErrorCode::data_mismatch;
+        error.hint = "somebody has changed the columns of the table: say the same command again";
+      }
+      break;
     case SQLITE_MISMATCH:
     case SQLITE_TOOBIG:
     case SQLITE_SCHEMA:

@@ -112,12 +112,12 @@ Result<std::optional<Row>> key_at(Connection& connection, const std::vector<std:
                                   const std::string& place, const std::optional<Row>& after,
                                   std::int64_t rows) {
   Row parameters;
-  const std::string where = range_sql(columns, "", {after, std::nullopt}, parameters);
-  const std::string key = name_list(columns);
+  const std::string where = range_sql(columns, "s.", {after, std::nullopt}, parameters);
+  const std::string key = qualified_list(columns, "s.");
   // One row more: if there is none behind the chunk, the chunk reaches the end.
   ASSIGN_OR_RETURN(
       std::vector<Row> found,
-      connection.query(fmt::format("SELECT {} FROM {} WHERE {} ORDER BY {} LIMIT 2 OFFSET {}", key,
+      connection.query(fmt::format("SELECT {} FROM {} AS s WHERE {} ORDER BY {} LIMIT 2 OFFSET {}", key,
                                    place, where, key, rows - 1),
                        parameters));
   if (found.size() < 2) return std::optional<Row>{};

@@ -102,6 +102,14 @@ class Review {
                   to.collation.empty() ? "BINARY" : to.collation),
               fmt::format("say `COLLATE {}` for the new column as well", from.collation));
         }
+        if (from.collation.empty() && !to.collation.empty() && !ascii_iequals(to.collation, "BINARY")) {
+          add(Weight::refusal, "key_collation",
+              fmt::format("{}.{} is compared by {}, and {}.{} by BINARY: two rows of the old side "
+                          "could be one on the new side",
+                          mapping_.target.name, column, to.collation, mapping_.source.name,
+                          from.name),
+              "give both keys the same collation");
+        }
         const bool holds_anything = affinity_of(to.declared) == Affinity::blob;
         if (holds_anything && affinity_of(from.declared) != Affinity::blob) {
           add(Weight::refusal, "key_type",

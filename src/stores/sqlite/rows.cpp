@@ -16,16 +16,17 @@ namespace whimbrel::sqlite {
 
 namespace {
 
+// Columns are read as those of "s": a name in quotes that no column has is a text for SQLite.
 std::string key_condition(const TableSchema& table, int first_parameter) {
   std::vector<std::string> parts;
   for (const std::string& column : table.key) {
-    parts.push_back(fmt::format("{} = ?{}", quote_name(column), first_parameter++));
+    parts.push_back(fmt::format("s.{} = ?{}", quote_name(column), first_parameter++));
   }
   return join(parts, " AND ");
 }
 
 std::string select_by_key(const TableSchema& table) {
-  return fmt::format("SELECT {} FROM {} WHERE {}", name_list(table.column_names()),
+  return fmt::format("SELECT {} FROM {} AS s WHERE {}", qualified_list(table.column_names(), "s."),
                      quote_name(table.name), key_condition(table, 1));
 }
 
@@ -44,7 +45,7 @@ std::string condition_sql(const Condition& condition, Row& parameters) {
   std::vector<std::string> any;
   for (const Value& value : condition.values) {
     if (value.kind() != Kind::text && value.kind() != Kind::int64) return "";
-    any.push_back(fmt::format("+{} COLLATE BINARY {} ?{}", quote_name(condition.column), comparison,
+    any.push_back(fmt::format("+s.{} COLLATE BINARY {} ?{}", quote_name(condition.column), comparison,
                               parameters.size() + any.size() + 1));
   }
   parameters.insert(parameters.end(), condition.values.begin(), condition.values.end());
@@ -65,14 +66,15 @@ class Reader final : public SnapshotReader {
     if (!conditions_.empty()) {
       ASSIGN_OR_RETURN(range.through, end_of_scan(after, limits));
     }
-    std::string where = range_sql(table_.key, "", range, parameters);
+    std::string where = range_sql(table_.key, "s.", range, parameters);
     for (const Condition& condition : conditions_) {
       const std::string asked = condition_sql(condition, parameters);
       if (!asked.empty()) where += " AND " + asked;
     }
     const std::string sql =
-        fmt::format("SELECT {} FROM {} WHERE {} ORDER BY {}", name_list(table_.column_names()),
-                    quote_name(table_.name), where, name_list(table_.key));
+        fmt::format("SELECT {} FROM {} AS s WHERE {} ORDER BY {}",
+                    qualified_list(table_.column_names(), "s."), quote_name(table_.name), where,
+                    qualified_list(table_.key, "s."));
     ASSIGN_OR_RETURN(const Statement statement, connection_->prepare(sql));
     int at = 0;
     for (const Value& value : parameters) TRY(bind(statement.get(), ++at, value));
@@ -108,7 +110,7 @@ class Reader final : public SnapshotReader {
 
   Result<std::vector<bool>> has_keys(std::span<const Row> keys) override {
     if (has_key_ == nullptr) {
-      ASSIGN_OR_RETURN(has_key_, connection_->prepare(fmt::format("SELECT 1 FROM {} WHERE {}",
+      ASSIGN_OR_RETURN(has_key_, connection_->prepare(fmt::format("SELECT 1 FROM {} AS s WHERE {}",
                                                                   quote_name(table_.name),
                                                                   key_condition(table_, 1))));
     }
@@ -210,7 +212,7 @@ class Writer final : public BatchWriter {
   Result<Batch> prepare(std::span<const Change> changes) {
     Batch batch;
     ASSIGN_OR_RETURN(batch.select, connection_->prepare(select_by_key(table_)));
-    ASSIGN_OR_RETURN(batch.erase, connection_->prepare(fmt::format("DELETE FROM {} WHERE {}",
+    ASSIGN_OR_RETURN(batch.erase, connection_->prepare(fmt::format("DELETE FROM {} AS s WHERE {}",
                                                                    quote_name(table_.name),
                                                                    key_condition(table_, 1))));
     ASSIGN_OR_RETURN(batch.update, connection_->prepare(update_sql(false)));
@@ -232,12 +234,12 @@ class Writer final : public BatchWriter {
     for (std::size_t i = 0; i < columns_.size(); ++i) {
       const std::string pair = fmt::format("{} = ?{}", quote_name(columns_[i]), i + 1);
       const bool is_key = table_.is_key(columns_[i]);
-      if (is_key) matches.push_back(pair);
+      if (is_key) matches.push_back("s." + pair);
       if (!is_key || with_key) sets.push_back(pair);
     }
     if (sets.empty()) return "SELECT 1";  // a row is its key
     // OR ABORT overrules what a constraint says of conflicts: nothing gives way in silence.
-    return fmt::format("UPDATE OR ABORT {} SET {} WHERE {}", quote_name(table_.name),
+    return fmt::format("UPDATE OR ABORT {} AS s SET {} WHERE {}", quote_name(table_.name),
                        join(sets, ", "), join(matches, " AND "));
   }
 
@@ -327,13 +329,13 @@ class Writer final : public BatchWriter {
         const auto it = std::ranges::find(columns_, column);
         if (it == columns_.end()) break;
         wanted.push_back((*change.row)[static_cast<std::size_t>(it - columns_.begin())]);
-        equal.push_back(fmt::format("{} = ?{}", quote_name(column), wanted.size()));
+        equal.push_back(fmt::format("s.{} = ?{}", quote_name(column), wanted.size()));
       }
       if (wanted.size() != unique.size()) continue;
       ASSIGN_OR_RETURN(
           const std::vector<Row> keys,
-          connection_->query(fmt::format("SELECT {} FROM {} WHERE {}", name_list(table_.key),
-                                         quote_name(table_.name), join(equal, " AND ")),
+          connection_->query(fmt::format("SELECT {} FROM {} AS s WHERE {}",
+                                         qualified_list(table_.key, "s."), quote_name(table_.name), join(equal, " AND ")),
                              wanted));
       for (const Row& key : keys) {
         if (same(key, change.key)) continue;
