@@ -50,9 +50,10 @@ std::string sentence(const Event& event) {
   }
   if (event.name == "switch_flipped") return "switched: " + event.text("switch");
   if (event.name == "transactions_left") {
-    return fmt::format("{} that began before the switch still open: what they write to the old "
-                       "side from now on is found by `whimbrel watch`",
-                       counted(event.whole("transactions"), "transaction"));
+    return fmt::format(
+        "{} that began before the switch still open: what they write to the old "
+        "side from now on is found by `whimbrel watch`",
+        counted(event.whole("transactions"), "transaction"));
   }
   if (event.name == "put_right") {
     return "put right: " + rows_text(event.whole("rows")) + " without what they referred to";

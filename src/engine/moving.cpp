@@ -128,6 +128,7 @@ Result<bool> Engine::reconcile(Direction direction, std::optional<TimePoint> unt
 // `keeps`: what the old side cannot hold waits in the journal instead of ending it.
 Result<bool> Engine::reconcile(const Move& move, Direction direction,
                                std::optional<TimePoint> until, bool keeps) {
+  if (direction == Direction::backward && move.mapping.follows_only) return true;
   Store& store = direction == Direction::forward ? *move.source : *move.target;
   Follow follow = make_follow(direction, store);
   if (keeps) follow.keep_what_does_not_fit();
@@ -356,6 +357,8 @@ Result<VerifyOutcome> Engine::compare_all(std::int64_t sample, bool follow, bool
   std::vector<Task> tasks;
   ASSIGN_OR_RETURN(const std::vector<KeptRow> kept, parts_.journal.kept());
   for (const Move& move : migration_.moves) {
+    // What only follows is the new application's own affair from the switch on.
+    if (switched && move.mapping.follows_only) continue;
     std::set<Row, RowLess> put_back;
     std::set<Row, RowLess> no_place;
     for (const KeptRow& row : kept) {
@@ -394,10 +397,11 @@ Result<VerifyOutcome> Engine::compare_all(std::int64_t sample, bool follow, bool
   if (extent != nullptr) TRY(look_at_the_rest(verifies, *extent));
   constexpr std::size_t named_max = 1'000;  // of a table
   VerifyOutcome outcome;
+  outcome.suspects.resize(migration_.moves.size());
   TRY(settle_suspects(verifies, direction, follow));
   for (const auto& verify : verifies) {
     if (record) TRY(verify->journal_outcome());
-    outcome.suspects.push_back(verify->suspect_keys());
+    outcome.suspects[static_cast<std::size_t>(verify->move().index)] = verify->suspect_keys();
     outcome.rows += verify->rows();
     outcome.differing += verify->suspects();
     outcome.on_new_side += verify->on_new_side();

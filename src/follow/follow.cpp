@@ -214,6 +214,11 @@ Status Follow::compare(Lane& lane, const std::vector<Row>& keys,
     if (equal || (has_own_triggers && (found[i] || keeps_))) continue;  // they have the last word
     ASSIGN_OR_RETURN(const bool stands, stands_as_carried(lane, keys[i], rows[i], changes[i]));
     if (stands) continue;
+    // Another shape may not be able to hold it: it waits as a whole, and does not end the way back.
+    if (keeps_ && lane.move->stored_source() != mapping.source.name) {
+      TRY(keep_whole(lane, keys[i]));
+      continue;
+    }
     return Error{ErrorCode::data_mismatch,
                  fmt::format("{}: key {} was carried over and is not there as written",
                              lane.move->name, show(changes[i].key)),
@@ -281,6 +286,39 @@ Status Follow::keep_whole(const Lane& lane, const Row& key) {
     TRY(keep_unheld(journal_, lane.move->index, key, {}));
   }
   return notes.commit();
+}
+
+// A key of the new side may say more than the old one: two rows there are then one here. The one
+// that the old side has stays, as long as it is there.
+Result<std::set<Row, RowLess>> Follow::keep_second_ones(
+    const Lane& lane, const std::vector<Row>& keys, const std::vector<std::optional<Row>>& rows) {
+  std::set<Row, RowLess> kept;
+  const Mapping& mapping = lane.move->mapping;
+  std::vector<Row> others;
+  for (const Row& key : keys) {
+    ASSIGN_OR_RETURN(Row other, other_key(lane, key));
+    others.push_back(std::move(other));
+  }
+  ASSIGN_OR_RETURN(const auto own, lane.move->source->own_keys(mapping.source, others));
+  std::set<Row, RowLess> taken;
+  for (std::size_t i = 0; i < own.size(); ++i) {
+    if (!rows[i]) continue;
+    bool is_second = !taken.insert(own[i].key).second;
+    if (!is_second && own[i].now && !same(*own[i].now, others[i])) {
+      Result<Row> first = target_key_of(mapping, *own[i].now, lane.move->target->catalog());
+      if (!first.ok() && first.error().code != ErrorCode::refused) return std::move(first).error();
+      if (first.ok()) {
+        const std::vector<Row> asked = {std::move(first).value()};
+        ASSIGN_OR_RETURN(const auto there, lane.from->read_keys(asked));
+        is_second = there[0].has_value();
+      }
+      if (is_second) taken.erase(own[i].key);
+    }
+    if (!is_second) continue;
+    TRY(keep_whole(lane, keys[i]));
+    kept.insert(keys[i]);
+  }
+  return kept;
 }
 
 // A constraint of the old side may refuse what the new side has: such rows are found by halving.
@@ -539,6 +577,14 @@ Result<std::int64_t> Follow::carry(Lane& lane, const std::vector<Row>& asked,
   }
   ASSIGN_OR_RETURN(const auto others, in_other_spellings(lane, keys, rows));
   if (others) return carry(lane, *others, removed, looks);
+  if (direction_ == Direction::backward && keeps_) {
+    ASSIGN_OR_RETURN(const auto second, keep_second_ones(lane, keys, rows));
+    if (!second.empty()) {
+      std::vector<Row> first = keys;
+      std::erase_if(first, [&](const Row& key) { return second.contains(key); });
+      return first.empty() ? Result<std::int64_t>(0) : carry(lane, first, removed, looks);
+    }
+  }
   std::vector<Change> changes;
   if (direction_ == Direction::forward) {
     TRY(carry_forward(lane, keys, rows, changes));

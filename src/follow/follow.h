@@ -103,6 +103,9 @@ class Follow {
       const Lane& lane, const std::vector<Row>& keys,
       const std::vector<std::optional<Row>>& rows) const;
   Status keep_whole(const Lane& lane, const Row& key);
+  // Of several rows of the side that serves that are one on the other, all but one wait.
+  Result<std::set<Row, RowLess>> keep_second_ones(const Lane& lane, const std::vector<Row>& keys,
+                                                  const std::vector<std::optional<Row>>& rows);
   Result<std::int64_t> carry_with(Lane& lane, std::vector<Row> keys,
                                   const std::vector<Row>& blocked_by,
                                   const std::set<Row, RowLess>& removed);

@@ -414,7 +414,9 @@ class Binder {
     move.limit = entry.limit;
     move.health = entry.health;  // no part of the digest
     move.among_others = migration_.only_copies;
-    move.inside = !move.among_others && move.target->copies_inside(move.mapping, *move.source);
+    // A store that copies by itself sets no row aside: it writes what it makes of it.
+    move.inside = !move.among_others && move.on_error == OnError::fail &&
+                  move.target->copies_inside(move.mapping, *move.source);
     const int compared_max = move.target->capabilities().compared_columns_max;
     const auto compared = std::ssize(move.mapping.forward) + std::ssize(move.mapping.source.key);
     move.compares_inside = move.inside && move.target->capabilities().compares_inside &&
@@ -493,6 +495,10 @@ class Binder {
         if (move.target == store) move.target = shaped;
       }
       store = shaped;
+    }
+    if (plan_.finish.view) {
+      diagnostics_.add(plan_.view_at, "a view cannot show rows that have got another shape",
+                       "leave `view:` out");
     }
     if (migration_.sync != Sync::dual) return;
     diagnostics_.add(plan_.sync_at, "rows that get another shape cannot be kept in step by links",

@@ -321,6 +321,8 @@ void Shapes::keep_apart() {
 }
 
 Status Shapes::lead_back(const Move& move, Mapping& mapping) const {
+  mapping.looked_up = looked_up_;
+  mapping.follows_only = !is_written_back_;
   std::erase_if(mapping.backward, [&](const ColumnRule& rule) {
     const bool is_lost = !is_written_back_ && !mapping.source.is_key(rule.column);
     return is_lost || std::ranges::count(looked_up_, rule.column) > 0;

@@ -218,6 +218,12 @@ std::vector<Unheld> unheld(const Mapping& mapping, const Row& source, const Row&
     for (const ColumnRule& one : mapping.forward) {
       if (one.index == static_cast<int>(i)) rule = &one;
     }
+    // What is looked up follows from a row that may have another value by then.
+    const bool is_looked_up =
+        rule != nullptr && std::ranges::any_of(columns_of(*rule->expr), [&](const auto& read) {
+          return std::ranges::count(mapping.looked_up, read) > 0;
+        });
+    if (is_looked_up) continue;
     if (rule == nullptr || !expected.ok()) {
       columns.push_back({column.name, target[i], std::nullopt});
     } else if (!differing({*rule}, expected.value(), target).empty()) {

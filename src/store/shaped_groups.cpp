@@ -88,6 +88,7 @@ class Collapsing {
     for (std::size_t i = 0; i < at_.size(); ++i) {
       std::map<std::string, Value> fields;
       for (const Row& row : rows) {
+        if (is_left_out(row, i)) continue;
         const Value& by = row[static_cast<std::size_t>(at_[i].first)];
         const Result<std::string> name =
             by.is_null() ? Result<std::string>(Error{}) : faithful_text_of(by);
@@ -125,6 +126,16 @@ class Collapsing {
         shape_, group,
         fmt::format("has a row with `{}`, which nothing mentions", rest->fields.front().first),
         "collect it, or say `rest: drop` to leave such values behind");
+  }
+
+  // Of several documents a null is in none, as long as another one says that the row is there.
+  bool is_left_out(const Row& row, std::size_t document) const {
+    if (!row[static_cast<std::size_t>(at_[document].second)].is_null()) return false;
+    for (std::size_t i = 0; i < at_.size(); ++i) {
+      const bool is_there = !row[static_cast<std::size_t>(at_[i].second)].is_null();
+      if (is_there && at_[i].first == at_[document].first) return true;
+    }
+    return document > 0 && at_[0].first == at_[document].first;
   }
 
   const SourceShape& shape_;
@@ -166,6 +177,7 @@ class GroupedReader final : public SnapshotReader {
     for (std::size_t from = 0; from < keys.size(); from += groups_at_once) {
       const std::size_t to = std::min(from + groups_at_once, keys.size());
       ASSIGN_OR_RETURN(const auto groups, rows_of(keys.subspan(from, to - from)));
+      TRY(note(groups));
       for (std::size_t i = from; i < to; ++i) {
         ASSIGN_OR_RETURN(found[i], collapsed(groups, keys[i]));
       }
@@ -222,6 +234,15 @@ class GroupedReader final : public SnapshotReader {
     return note(read);
   }
 
+  Status note(const Groups& groups) {
+    if (known_ == nullptr || shape_.is_group_of_key()) return {};
+    std::vector<KnownKeys::Known> read;
+    for (const auto& [group, rows] : groups) {
+      for (const Row& row : rows) read.push_back({key_of(row, own_key_), group});
+    }
+    return note(read);
+  }
+
   // A row that leaves its group later is then known to have been there.
   Status note(std::vector<KnownKeys::Known>& read) {
     if (read.empty()) return {};
@@ -245,7 +266,8 @@ class GroupedWriter final : public BatchWriter {
  public:
   GroupedWriter(Store& base, const SourceShape& shape, const std::vector<std::string>& columns,
                 std::unique_ptr<BatchWriter> writer)
-      : catalog_(base.catalog()),
+      : base_(base),
+        catalog_(base.catalog()),
         shape_(shape),
         reader_(base, shape, nullptr),
         writer_(std::move(writer)),
@@ -274,7 +296,7 @@ class GroupedWriter final : public BatchWriter {
     for (const Change& change : changes) keys.push_back(change.key);
     ASSIGN_OR_RETURN(const GroupedReader::Groups there, reader_.rows_of(keys));
     // A key may come twice: deleted, then made again.
-    std::map<Row, std::map<Row, std::optional<Row>, RowLess>, RowLess> rows;
+    Wanted rows;
     std::set<Row, RowLess> gone;
     for (std::size_t i = 0; i < changes.size(); ++i) {
       const Change& change = changes[i];
@@ -300,10 +322,46 @@ class GroupedWriter final : public BatchWriter {
       for (const auto& [key, row] : wanted) own.push_back({key, row});
     }
     if (own.empty()) return all;
+    if (!shape_.is_group_of_key()) {
+      ASSIGN_OR_RETURN(all.blocked_by, groups_in_the_way(rows));
+      if (!all.blocked_by.empty()) return all;
+    }
     return writer_->apply(own);
   }
 
  private:
+  using Wanted = std::map<Row, std::map<Row, std::optional<Row>, RowLess>, RowLess>;
+
+  // A row is in one group: the others that have it come first, if only to give it away.
+  Result<std::vector<Row>> groups_in_the_way(const Wanted& rows) {
+    std::map<Row, Row, RowLess> group_of;
+    std::vector<Row> keys;
+    for (const auto& [group, wanted] : rows) {
+      for (const auto& [key, row] : wanted) {
+        if (!row) continue;
+        if (!group_of.emplace(key, group).second) {
+          return group_error(
+              shape_, group,
+              fmt::format("has the row {}, which another group has as well", show(key)),
+              "a row of the old side is in one group: take it out of the other");
+        }
+        keys.push_back(key);
+      }
+    }
+    if (own_rows_ == nullptr) {
+      ASSIGN_OR_RETURN(own_rows_, base_.open_reader(shape_.table));
+    }
+    ASSIGN_OR_RETURN(const auto there, own_rows_->read_keys(keys));
+    std::set<Row, RowLess> others;
+    const std::vector<int> group_at = positions_of(shape_.group, shape_.table);
+    for (const auto& row : there) {
+      if (!row) continue;
+      Row group = key_of(*row, group_at);
+      if (!rows.contains(group)) others.insert(std::move(group));
+    }
+    return std::vector<Row>(others.begin(), others.end());
+  }
+
   Status take_apart(const Change& change,
                     std::map<Row, std::optional<Row>, RowLess>& wanted) const {
     const std::vector<std::string> columns = written_columns(shape_);
@@ -347,9 +405,11 @@ class GroupedWriter final : public BatchWriter {
     return catalog_.settle(column, Value(Value::Storage(Decimal{name})));
   }
 
+  Store& base_;
   Catalog& catalog_;
   const SourceShape& shape_;
   GroupedReader reader_;
+  std::unique_ptr<SnapshotReader> own_rows_;
   std::unique_ptr<BatchWriter> writer_;
   std::vector<int> given_;  // where each document is in a change's row; -1: nowhere
   std::vector<int> key_;

@@ -466,6 +466,19 @@ bool ShapedStore::shares_keys(const TableSchema& table) const {
   const TargetShape* shape = target(table.name);
   return shape != nullptr && !shape->marks.empty();
 }
+Result<std::vector<Store::OwnKey>> ShapedStore::own_keys(const TableSchema& table,
+                                                         std::span<const Row> keys) {
+  std::vector<OwnKey> all;
+  const SourceShape* shape = source(table.name);
+  if (shape == nullptr || !shape->has_longer_key()) return all;
+  std::vector<Row> own;
+  for (const Row& key : keys) own.push_back(own_key_of(*shape, key));
+  ASSIGN_OR_RETURN(auto now, shaped_keys_of(*base_, *shape, own));
+  for (std::size_t i = 0; i < own.size(); ++i) {
+    all.push_back({std::move(own[i]), std::move(now[i])});
+  }
+  return all;
+}
 bool ShapedStore::stands_for_nothing(const TableSchema& table, const Row& row) const {
   const SourceShape* shape = source(table.name);
   return shape != nullptr && stands_for_no_rows(*shape, row);

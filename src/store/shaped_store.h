@@ -28,6 +28,8 @@ class ShapedStore final : public Store {
   const Store& plain() const override { return base_->plain(); }
   std::string stored_as(const std::string& table) const override;
   bool shares_keys(const TableSchema& table) const override;
+  Result<std::vector<OwnKey>> own_keys(const TableSchema& table,
+                                       std::span<const Row> keys) override;
   bool stands_for_nothing(const TableSchema& table, const Row& row) const override;
 
   std::string identity() const override { return base_->identity(); }

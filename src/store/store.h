@@ -364,9 +364,9 @@ class Holds {
   virtual Status hold(const std::vector<std::string>& tables, TimePoint until) = 0;
   virtual Result<bool> held(const std::vector<std::string>& tables) = 0;
   virtual Status release(const std::vector<std::string>& tables) = 0;
-  // Where a held write waits instead of being refused: the transactions of others that are open now,
-  // of which each may have asked whom to write to before a switch, and write after it. By names that
-  // no two transactions have.
+  // Where a held write waits instead of being refused: the transactions of others that are open
+  // now, of which each may have asked whom to write to before a switch, and write after it. By
+  // names that no two transactions have.
   virtual Result<std::vector<std::string>> transactions() { return std::vector<std::string>{}; }
 };
 
@@ -480,6 +480,15 @@ class Store {
   // Whether the same key could be that of a row of this table and of one of another that is stored
   // in the same: whoever writes has to see to it.
   virtual bool shares_keys(const TableSchema&) const { return false; }
+  // Where rows of this table are known by more than their own key: the own key of each, and as what
+  // the row that has it stands there now, if it is there. Empty where keys are the table's own.
+  struct OwnKey {
+    Row key;
+    std::optional<Row> now;
+  };
+  virtual Result<std::vector<OwnKey>> own_keys(const TableSchema&, std::span<const Row>) {
+    return std::vector<OwnKey>{};
+  }
   // Whether a row of this table stands for no row at all: written so, it is not there when read.
   virtual bool stands_for_nothing(const TableSchema&, const Row&) const { return false; }
   virtual const Dialect* dialect() const = 0;  // null when the store speaks no SQL

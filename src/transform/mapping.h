@@ -46,6 +46,11 @@ struct Mapping {
   // A source row with values that no column names (`TableSchema::rest_column`) is refused.
   bool rest_must_be_empty = false;
 
+  // Source columns that rows of other tables hold: they are neither given back nor kept.
+  std::vector<std::string> looked_up;
+  // Rows of the target only follow from the source's, beside others that lead back.
+  bool follows_only = false;
+
   // Positions of the key columns in the schemas, in key order.
   std::vector<int> source_key;
   std::vector<int> target_key;

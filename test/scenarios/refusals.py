@@ -157,9 +157,9 @@ def rows_without_a_key_are_refused():
 
 def not_yet_is_said_by_name():
     world = World(rows=3)
-    changed(world, "sync: dual", "sync: dual\nchecks: [{metric: AWS/Lambda Errors, below: 1}]\nretype: []")
+    changed(world, "sync: dual", "sync: dual\nretype: [{table: db/a, column: b, to: uuid, method: shadow_column}]")
     _, _, err = world.run("check", expect=2)
-    expect_words(err, "`metric at after` is part of the grammar, but not yet of this release", "`retype`")
+    expect_words(err, "`method: shadow_column` is part of the grammar, but not yet of this release", "`retype:`, not both")
     world.close()
 
 

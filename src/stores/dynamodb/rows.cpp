@@ -156,7 +156,9 @@ class Reader final : public SnapshotReader {
 
   Result<std::vector<std::optional<Row>>> read_keys(std::span<const Row> keys) override {
     std::map<Row, std::vector<std::size_t>, RowLess> wanted;
-    for (std::size_t i = 0; i < keys.size(); ++i) wanted[keys[i]].push_back(i);
+    for (std::size_t i = 0; i < keys.size(); ++i) {
+      if (can_be_there(keys[i])) wanted[keys[i]].push_back(i);
+    }
     std::vector<std::string> asked;
     std::string list;
     std::int64_t count = 0;
@@ -182,6 +184,23 @@ class Reader final : public SnapshotReader {
   }
 
  private:
+  // A value that refers to a row may be no key at all, and then there is none.
+  bool can_be_there(const Row& key) const {
+    constexpr std::size_t sort_key_max = 1024;
+    for (std::size_t i = 0; i < key.size(); ++i) {
+      const auto at = static_cast<std::size_t>(table_.column_index(table_.key[i]));
+      const Result<Value> settled = settled_key(table_.columns[at], key[i]);
+      if (!settled.ok()) return false;
+      const auto* text = settled.value().get_if<std::string>();
+      const auto* bytes = settled.value().get_if<Bytes>();
+      const std::size_t length = text != nullptr    ? text->size()
+                                 : bytes != nullptr ? bytes->text.size()
+                                                    : 0;
+      if (i > 0 && length > sort_key_max) return false;
+    }
+    return true;
+  }
+
   // A page is as large as the service likes; what is too much of it is read again.
   void cut(ChunkOfRows& chunk, std::int64_t bytes_max) const {
     std::int64_t bytes = 0;

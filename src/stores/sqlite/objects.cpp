@@ -117,8 +117,8 @@ Result<std::optional<Row>> key_at(Connection& connection, const std::vector<std:
   // One row more: if there is none behind the chunk, the chunk reaches the end.
   ASSIGN_OR_RETURN(
       std::vector<Row> found,
-      connection.query(fmt::format("SELECT {} FROM {} AS s WHERE {} ORDER BY {} LIMIT 2 OFFSET {}", key,
-                                   place, where, key, rows - 1),
+      connection.query(fmt::format("SELECT {} FROM {} AS s WHERE {} ORDER BY {} LIMIT 2 OFFSET {}",
+                                   key, place, where, key, rows - 1),
                        parameters));
   if (found.size() < 2) return std::optional<Row>{};
   return std::optional<Row>(std::move(found.front()));

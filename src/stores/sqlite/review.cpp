@@ -102,7 +102,8 @@ class Review {
                   to.collation.empty() ? "BINARY" : to.collation),
               fmt::format("say `COLLATE {}` for the new column as well", from.collation));
         }
-        if (from.collation.empty() && !to.collation.empty() && !ascii_iequals(to.collation, "BINARY")) {
+        if (from.collation.empty() && !to.collation.empty() &&
+            !ascii_iequals(to.collation, "BINARY")) {
           add(Weight::refusal, "key_collation",
               fmt::format("{}.{} is compared by {}, and {}.{} by BINARY: two rows of the old side "
                           "could be one on the new side",

@@ -45,8 +45,8 @@ std::string condition_sql(const Condition& condition, Row& parameters) {
   std::vector<std::string> any;
   for (const Value& value : condition.values) {
     if (value.kind() != Kind::text && value.kind() != Kind::int64) return "";
-    any.push_back(fmt::format("+s.{} COLLATE BINARY {} ?{}", quote_name(condition.column), comparison,
-                              parameters.size() + any.size() + 1));
+    any.push_back(fmt::format("+s.{} COLLATE BINARY {} ?{}", quote_name(condition.column),
+                              comparison, parameters.size() + any.size() + 1));
   }
   parameters.insert(parameters.end(), condition.values.begin(), condition.values.end());
   return "(" + join(any, " OR ") + ")";
@@ -71,10 +71,9 @@ class Reader final : public SnapshotReader {
       const std::string asked = condition_sql(condition, parameters);
       if (!asked.empty()) where += " AND " + asked;
     }
-    const std::string sql =
-        fmt::format("SELECT {} FROM {} AS s WHERE {} ORDER BY {}",
-                    qualified_list(table_.column_names(), "s."), quote_name(table_.name), where,
-                    qualified_list(table_.key, "s."));
+    const std::string sql = fmt::format(
+        "SELECT {} FROM {} AS s WHERE {} ORDER BY {}", qualified_list(table_.column_names(), "s."),
+        quote_name(table_.name), where, qualified_list(table_.key, "s."));
     ASSIGN_OR_RETURN(const Statement statement, connection_->prepare(sql));
     int at = 0;
     for (const Value& value : parameters) TRY(bind(statement.get(), ++at, value));
@@ -334,9 +333,10 @@ class Writer final : public BatchWriter {
       if (wanted.size() != unique.size()) continue;
       ASSIGN_OR_RETURN(
           const std::vector<Row> keys,
-          connection_->query(fmt::format("SELECT {} FROM {} AS s WHERE {}",
-                                         qualified_list(table_.key, "s."), quote_name(table_.name), join(equal, " AND ")),
-                             wanted));
+          connection_->query(
+              fmt::format("SELECT {} FROM {} AS s WHERE {}", qualified_list(table_.key, "s."),
+                          quote_name(table_.name), join(equal, " AND ")),
+              wanted));
       for (const Row& key : keys) {
         if (same(key, change.key)) continue;
         found = true;
