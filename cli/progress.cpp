@@ -49,6 +49,11 @@ std::string sentence(const Event& event) {
                        with_thousands(event.whole("differing")));
   }
   if (event.name == "switch_flipped") return "switched: " + event.text("switch");
+  if (event.name == "not_settled") {
+    return fmt::format("not settled yet: {}{}{}; `whimbrel run` tries it again",
+                       event.text("message"), event.text("hint").empty() ? "" : ": ",
+                       event.text("hint"));
+  }
   if (event.name == "transactions_left") {
     return fmt::format(
         "{} that began before the switch still open: what they write to the old "

@@ -214,6 +214,7 @@ class Engine {
   Status settle_suspects(std::vector<std::unique_ptr<Verify>>& verifies, Direction direction,
                          bool follow);
   Status forgive_what_waits(Verify& verify, Direction direction);
+  void tell_what_is_not_settled();
   Status tables_have_their_columns();
   Result<bool> cut_over();
   Status carry_late_writes(Direction direction);

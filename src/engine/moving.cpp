@@ -838,6 +838,17 @@ Status Engine::tables_have_their_columns() {
   return {};
 }
 
+// The new tables serve all the same, and the end waits for it.
+void Engine::tell_what_is_not_settled() {
+  for (const RetypeSwitch* retype : retypes_of(migration_)) {
+    const Status settled = retype->store->retyping()->settle_the_rest();
+    if (settled.ok()) continue;
+    std::string what = settled.error().message;
+    for (const std::string& context : settled.error().context) what += ", " + context;
+    parts_.events.emit({"not_settled", {{"message", what}, {"hint", settled.error().hint}}});
+  }
+}
+
 Result<bool> Engine::cut_over() {
   TRY(mend(false));
   if (!cutover_.any_switch_was_intended()) TRY(tables_have_their_columns());
@@ -907,6 +918,7 @@ Result<bool> Engine::cut_over() {
   TRY(in_new_tables(&Retyping::put_right, "put_right", "putting right rows that refer to nothing",
                     "the new tables serve, and nobody is held; `whimbrel run` tries it again, "
                     "`whimbrel rollback` goes back without losing a write"));
+  tell_what_is_not_settled();
   if (Status after = run_checks(CheckAt::after); !after.ok()) {
     rollback_asked_ = true;
     TRY(parts_.journal.append(Failed{"data_mismatch", after.error().message}));

@@ -140,7 +140,9 @@ Status Engine::switch_back() {
   TRY(wait_for_stragglers(Direction::backward));
   TRY(bring_back_what_went_along());
   TRY(carry_numbers(Direction::backward));
-  return let_go_and_carry(held, Direction::backward);
+  TRY(let_go_and_carry(held, Direction::backward));
+  tell_what_is_not_settled();
+  return {};
 }
 
 Status Engine::unlink_all() {

@@ -628,9 +628,14 @@ class Binder {
       const auto of = std::ranges::find(table.columns, column.name, first_of);
       const bool is_computed = moves && of != table.columns.end() &&
                                computed(table.source, column.name, said[of->second], columns, back);
-      if (moves && !is_computed) {
-        columns.emplace_back(column.name, make_expr(ColumnRef{column.name}));
-      }
+      if (!moves || is_computed) continue;
+      const ExprPtr copied = make_expr(ColumnRef{column.name});
+      const ExprPtr without_blanks = make_expr(CaseOf{TextCase::trim_end, copied});
+      const bool was_filled = std::ranges::count(table.filled_before, column.name) > 0;
+      const bool is_filled = std::ranges::count(table.filled_after, column.name) > 0;
+      columns.emplace_back(column.name, was_filled ? without_blanks : copied);
+      if (was_filled) back.emplace_back(column.name, copied);
+      if (is_filled) back.emplace_back(column.name, without_blanks);
     }
     Move move;
     move.index = static_cast<int>(migration_.moves.size());

@@ -397,6 +397,10 @@ struct RetypedTable {
   std::vector<Respelling> respelled;  // of its columns that were texts
   // Its columns that get another type, and which of the plan's columns says how.
   std::vector<std::pair<std::string, std::size_t>> columns;
+  // Those of which the old type, or the new one, fills its values up with blanks that count for
+  // nothing, and the other does not.
+  std::vector<std::string> filled_before = {};
+  std::vector<std::string> filled_after = {};
 };
 
 // A store that can give columns another type while the application writes.
@@ -417,6 +421,9 @@ class Retyping {
   // It is as it was again, in the same way. To be called before the way back is drained; nothing
   // is put right afterwards. Idempotent.
   virtual Result<std::int64_t> bring_back(const std::vector<std::string>& sources) = 0;
+  // What could not be settled at once after an exchange, tried again: it changes nothing about who
+  // serves. The error says what is left.
+  virtual Status settle_the_rest() = 0;
 };
 
 // What a store is to make again from what it keeps itself.

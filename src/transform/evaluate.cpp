@@ -427,8 +427,8 @@ Value split(const std::string& text, const Split& node) {
 std::string change_case(const std::string& text, TextCase how) {
   if (how == TextCase::lower) return ascii_lower(text);
   if (how == TextCase::upper) return ascii_upper(text);
-  const std::size_t begin = text.find_first_not_of(' ');
-  if (begin == std::string::npos) return "";
+  const std::size_t begin = how == TextCase::trim_end ? 0 : text.find_first_not_of(' ');
+  if (text.find_first_not_of(' ') == std::string::npos) return "";
   return text.substr(begin, text.find_last_not_of(' ') - begin + 1);
 }
 

@@ -254,7 +254,7 @@ std::string describe(const Expr& expr) {
             return describe(*node.of) + ", if null " + describe(*node.otherwise);
           },
           [](const CaseOf& node) {
-            constexpr const char* names[] = {"lower", "upper", "trim"};
+            constexpr const char* names[] = {"lower", "upper", "trim", "trim_end"};
             return fmt::format("{}({})", names[static_cast<int>(node.how)], describe(*node.of));
           },
           [](const Cast& node) {

@@ -30,7 +30,8 @@ struct ColumnRef {
 struct Constant {
   Value value;
 };
-enum class TextCase { lower, upper, trim };  // lower and upper are ASCII, trim takes spaces
+// lower and upper are ASCII, trim takes spaces from both ends, trim_end from the end.
+enum class TextCase { lower, upper, trim, trim_end };
 struct CaseOf {
   TextCase how;
   ExprPtr of;

@@ -198,6 +198,53 @@ def other_pairs_of_types(server):
         world.close()
 
 
+def values_are_those_of_the_servers_cast(server):
+    plan = PLAN.replace("public.people", "public.things")
+    for old, new, was, wanted, then, back in (("char(10)", "text", "ab", "ab", "cd", "cd        "), ("varchar(5)", "char(8)", "ab", "ab      ", "cd", "cd"),
+                                              ("boolean", "text", "true", "true", "false", "f"), ("real", "text", "0.1", "0.1", "0.25", "0.25"),
+                                              ("real", "numeric", "0.1", "0.1", "2.5", "2.5")):
+        world = World(server, "CREATE TABLE things (k serial PRIMARY KEY, id %s NOT NULL UNIQUE);" % old, plan.replace("to: uuid", 'to: "%s"' % new))
+        world.sql("INSERT INTO things (id) VALUES (%s::text::" + old + ")", was)
+        world.run("run", "--yes")
+        assert world.one("SELECT format('%s', id) FROM things") == wanted, (old, new, world.sql("SELECT id FROM things"))
+        world.sql("INSERT INTO things (id) VALUES (%s::text::" + new + ")", then)
+        assert "0 differ" in world.run("verify")
+        world.run("rollback", "--yes")
+        assert world.one("SELECT format('%s', id) FROM things WHERE k = 2") == back, (old, new, world.sql("SELECT * FROM things"))
+        world.close()
+    for old, new, why in (("bit(3)", "integer", "how bits are read"), ("numeric", "money", "locale")):
+        world = World(server, "CREATE TABLE things (k serial PRIMARY KEY, id %s);" % old, plan.replace("to: uuid", 'to: "%s"' % new))
+        told = world.run("analyze", code=2)
+        assert why in told, told
+        world.close()
+
+
+def what_cannot_be_settled_is_told(server):
+    world = World(server, "CREATE TABLE things (id int PRIMARY KEY); INSERT INTO things VALUES (1); CREATE TABLE by (x int); INSERT INTO by VALUES (1);"
+                          "CREATE MATERIALIZED VIEW parts AS SELECT id, 1 / x AS q FROM things, by; UPDATE by SET x = 0",
+                  PLAN.replace("public.people", "public.things").replace("to: uuid", "to: bigint"))
+    told = world.run("run", "--yes")
+    assert "not settled yet: division by zero" in told and "parts" in told, told
+    world.sql("UPDATE by SET x = 1")
+    world.run("rollback", "--yes")
+    assert world.one("SELECT relispopulated FROM pg_class WHERE relname = 'parts'")
+    world.close()
+
+
+def ends_of_numbers_and_triggers_of_others(server):
+    plan = PLAN.replace("public.people", "public.things").replace("to: uuid", "to: bigint")
+    for made, end in (("smallint GENERATED ALWAYS AS IDENTITY", 2 ** 63 - 1), ("integer GENERATED ALWAYS AS IDENTITY (MAXVALUE 1000)", 1000)):
+        world = World(server, "CREATE TABLE things (id %s PRIMARY KEY, v int)" % made, plan)
+        world.run("run", "--yes")
+        assert world.one("SELECT seqmax FROM pg_sequence WHERE seqrelid = pg_get_serial_sequence('things', 'id')::regclass") == end, made
+        world.close()
+    world = World(server, "CREATE TABLE things (id int PRIMARY KEY); CREATE TABLE others (x int); CREATE FUNCTION look() RETURNS trigger LANGUAGE plpgsql AS "
+                          "'BEGIN RETURN NEW; END'; CREATE CONSTRAINT TRIGGER looks AFTER INSERT ON others FROM things FOR EACH ROW EXECUTE FUNCTION look()", plan)
+    told = world.run("analyze", code=3)
+    assert "trigger looks of public.others" in told, told
+    world.close()
+
+
 def refuses_what_cannot_be_converted(server):
     world = World(server, ACCOUNTS.replace("varchar(36)", "text"))
     world.people(5)
@@ -746,6 +793,7 @@ def finish_that_is_killed_goes_on(server):
 
 
 TESTS = [goes_there_and_back_under_writers, survives_being_killed_anywhere, keeps_everything_that_hangs_on_a_table, ends_with_finish, other_pairs_of_types,
+         values_are_those_of_the_servers_cast, what_cannot_be_settled_is_told, ends_of_numbers_and_triggers_of_others,
          refuses_what_cannot_be_converted, spellings_come_back, two_spellings_of_one_key_are_refused_also_meanwhile, a_part_of_a_key_is_spelled_in_one_way, a_file_says_what_texts_are_meant, orphans_without_a_foreign_key_are_named, rewrites_in_a_window, a_long_hold_makes_nobody_a_victim, a_rewrite_that_is_killed_goes_on,
          a_spelling_that_comes_meanwhile_is_refused, what_a_second_reader_found, a_bad_key_that_came_and_went_stops_nothing, a_blocking_transaction_is_named_and_outlived, tells_its_story, finish_that_is_killed_goes_on,
          keys_that_come_again_find_their_way_back, a_rule_that_is_off_stays_off_and_owners_stay, what_people_have_said_of_a_table_stays,

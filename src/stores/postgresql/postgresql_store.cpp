@@ -1119,6 +1119,8 @@ Result<std::int64_t> PostgresqlStore::bring_back(const std::vector<std::string>&
   });
 }
 
+Status PostgresqlStore::settle_the_rest() { return settle_what_is_left(); }
+
 Status PostgresqlStore::can_retire(const std::vector<const Mapping*>&, const std::string&, bool) {
   return settle_what_is_left();
 }

@@ -138,6 +138,7 @@ class PostgresqlStore final : public Store,
   Status swap(const std::vector<std::string>& sources, bool back) override;
   Result<std::int64_t> put_right(const std::vector<std::string>& sources) override;
   Result<std::int64_t> bring_back(const std::vector<std::string>& sources) override;
+  Status settle_the_rest() override;
 
   Result<TableSchema> parse_once(postgresql::Connection& connection, const std::string& ddl,
                                  const std::string& table);

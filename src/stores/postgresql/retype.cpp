@@ -224,13 +224,42 @@ Result<IndexDdl> indexes_for(Connection& connection, const TableSchema& source,
   return all;
 }
 
-// An identity ends where its first type did; a plain column has none.
-std::string no_integer_end(const std::string& table, const std::string& column) {
+// An identity that ends where its first type did goes on to the end of the new one; a plain column
+// has none, and an end that somebody has chosen stays.
+std::string ends_of_the_new_type(const std::string& table, const std::string& column,
+                                 TypeClass before) {
+  const char* largest = before == TypeClass::int2   ? "32767"
+                        : before == TypeClass::int4 ? "2147483647"
+                                                    : "9223372036854775807";
+  const char* least = before == TypeClass::int2   ? "-32768"
+                      : before == TypeClass::int4 ? "-2147483648"
+                                                  : "-9223372036854775808";
   return fmt::format(
       "DO LANGUAGE plpgsql {};\n",
-      quote_text(fmt::format("BEGIN ALTER TABLE {} ALTER COLUMN {} SET NO MAXVALUE; EXCEPTION WHEN "
-                             "object_not_in_prerequisite_state THEN NULL; END",
-                             table, column)));
+      quote_text(fmt::format(
+          "DECLARE s regclass := pg_get_serial_sequence({2}, {3}); BEGIN IF EXISTS (SELECT FROM "
+          "pg_sequence WHERE seqrelid = s AND seqmax = {4}) THEN ALTER TABLE {0} ALTER COLUMN {1} "
+          "SET NO MAXVALUE; END IF; IF EXISTS (SELECT FROM pg_sequence WHERE seqrelid = s AND "
+          "seqmin = {5}) THEN ALTER TABLE {0} ALTER COLUMN {1} SET NO MINVALUE; END IF; EXCEPTION "
+          "WHEN object_not_in_prerequisite_state THEN NULL; END",
+          table, quote_name(column), quote_text(table), quote_text(column), largest, least)));
+}
+
+// The server's cast takes the blanks away with which a `character` is filled up.
+void note_blanks(RetypedTable& made, const std::string& column, const RetypedColumn& of,
+                 const Type& before, const Type& after) {
+  if (of.made_by != nullptr || before.is == after.is) return;
+  if (before.is == TypeClass::bpchar) made.filled_before.push_back(column);
+  if (after.is == TypeClass::bpchar) made.filled_after.push_back(column);
+}
+
+// Pairs of which the server's cast makes another value than what is copied row by row.
+bool casts_otherwise(const std::string& from, const std::string& to) {
+  const auto is_odd = [](const std::string& declared) {
+    return declared == "inet" || declared == "cidr" || declared == "money" || declared == "real" ||
+           declared.starts_with("bit");
+  };
+  return is_odd(from) || is_odd(to);
 }
 
 // By the name that the plan gives the column: also after the tables have changed places.
@@ -469,9 +498,29 @@ Result<RetypedTable> retyped_table(Connection& connection, Sessions& sessions,
     ASSIGN_OR_RETURN(const std::string change,
                      type_change(connection, made.source, sql, column, of, name_of_type));
     ddl += change;
-    if (column.declared == "integer" && name_of_type == "bigint") {
-      ddl += no_integer_end(sql, quote_name(column.name));
+    const Type before = type_of(column.declared);
+    const Type after = type_of(name_of_type);
+    const auto is_whole = [](const Type& type) {
+      return type.is == TypeClass::int2 || type.is == TypeClass::int4 || type.is == TypeClass::int8;
+    };
+    if (is_whole(before) && is_whole(after)) {
+      ddl += ends_of_the_new_type(sql, column.name, before.is);
     }
+    if (of.made_by == nullptr && column.declared.starts_with("bit") && is_whole(after)) {
+      return Error{ErrorCode::refused,
+                   fmt::format("{}.{}: nothing says how bits are read as a number",
+                               made.source.name, column.name),
+                   "say what a value becomes: `using:`"};
+    }
+    if (of.made_by == nullptr && before.is != after.is &&
+        (column.declared == "money" || name_of_type == "money")) {
+      return Error{ErrorCode::refused,
+                   fmt::format("{}.{}: what an amount of money is depends on the server's locale",
+                               made.source.name, column.name),
+                   "say what a value becomes: `using:`, and `inverse:`"};
+    }
+    note_blanks(made, column.name, of, before, after);
+    casts = casts && !casts_otherwise(column.declared, name_of_type);
     column.declared = name_of_type;
     column.holds = kind_of(type_of(column.declared));
     column.collation.clear();
@@ -522,6 +571,8 @@ Result<std::vector<RetypedTable>> begun_tables(Connection& connection, Sessions&
                                                            column_of(one.source, name).declared,
                                                            column_of(one.target, name).declared));
       if (is_spelled) one.respelled.push_back(respelling(sessions, name, *of, false));
+      note_blanks(one, name, *of, type_of(column_of(one.source, name).declared),
+                  type_of(column_of(one.target, name).declared));
     }
     all.push_back(std::move(one));
   }
@@ -631,6 +682,10 @@ Result<Dependents> dependents_of(Connection& connection, const std::vector<std::
           "'pg_attrdef'::regclass) AND NOT (d.classid = 'pg_rewrite'::regclass AND EXISTS (SELECT "
           "FROM pg_rewrite r JOIN pg_class c ON c.oid = r.ev_class WHERE r.oid = d.objid AND "
           "(c.relkind IN ('v', 'm') AND r.rulename = '_RETURN' OR c.oid = ANY ($1::oid[])))) "
+          "UNION SELECT 'trigger ' || quote_ident(tgname) || ' of ' || tgrelid::regclass::text, "
+          "true FROM pg_trigger WHERE NOT tgisinternal AND tgconstrrelid = ANY ($1::oid[]) AND "
+          "tgconstrrelid <> tgrelid AND NOT "
+          "tgrelid = ANY ($1::oid[]) "
           "UNION SELECT 'subscription ' || s.subname, true FROM pg_subscription_rel x JOIN "
           "pg_subscription s ON s.oid = x.srsubid WHERE x.srrelid = ANY ($1::oid[]) ORDER BY 1",
           {array_of(list)}));

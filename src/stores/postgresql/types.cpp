@@ -212,9 +212,11 @@ Result<std::optional<Value>> settled_float(const ColumnSchema& column, const Typ
   }
   if (type.is == TypeClass::float4 && !std::isnan(*number)) {
     const auto narrow = static_cast<float>(*number);
-    if (static_cast<double>(narrow) != *number) {
+    const double shortest = std::strtod(fmt::format("{}", narrow).c_str(), nullptr);
+    if (shortest != *number && static_cast<double>(narrow) != *number) {
       return no_room(column, value, "it has more digits");
     }
+    number = shortest;
   }
   return std::optional(Value::real(*number));
 }
@@ -307,8 +309,7 @@ Value value_of(const Type& type, const Cell& cell) {
     case TypeClass::int4:
     case TypeClass::int8:
       return Value::integer(whole_number(*cell).value_or(0));
-    case TypeClass::float4:
-      return Value::real(static_cast<double>(std::strtof(cell->c_str(), nullptr)));
+    case TypeClass::float4:  // its shortest text says which of its numbers it is
     case TypeClass::float8:
       return Value::real(std::strtod(cell->c_str(), nullptr));
     case TypeClass::numeric:
@@ -443,6 +444,10 @@ Result<std::optional<Value>> settled(const ColumnSchema& column, const Value& va
       if (const auto* number = value.get_if<std::int64_t>();
           number != nullptr && (*number == 0 || *number == 1)) {
         return std::optional(Value(Value::Storage(*number == 1)));
+      }
+      if (const auto* text = value.get_if<std::string>();
+          text != nullptr && (*text == "true" || *text == "false")) {
+        return std::optional(Value(Value::Storage(*text == "true")));
       }
       return no_room(column, value, "");
     case TypeClass::int2:

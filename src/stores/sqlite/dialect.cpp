@@ -104,6 +104,8 @@ std::string SqliteDialect::change_case(const std::string& sql, TextCase how) con
       return "upper(" + sql + ")";
     case TextCase::trim:
       return "trim(" + sql + ")";
+    case TextCase::trim_end:
+      return "rtrim(" + sql + ")";
   }
   return sql;
 }
