@@ -105,6 +105,9 @@ Status Context::confirm(const std::string& what) {
   std::string typed;
   std::getline(std::cin, typed);
   if (typed == plan().migration) return {};
+  if (stop_flag().requested()) {
+    return Error{ErrorCode::cancelled, "stopped as asked", "", "nothing was changed", {}, ""};
+  }
   return Error{ErrorCode::refused, "the name was not typed", "", "nothing was changed", {}, ""};
 }
 

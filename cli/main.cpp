@@ -290,6 +290,7 @@ int main(int argc, char** argv) {
   sigaction(SIGINT, &action, nullptr);
   sigaction(SIGTERM, &action, nullptr);
   signal(SIGPIPE, SIG_IGN);
+  signal(SIGXFSZ, SIG_IGN);  // whoever writes is told that the file may not grow
   try {
     // A process of our own, started by a runner: no verb for people.
     if (argc == 2 && std::string_view(argv[1]) == whimbrel::guard_verb) return whimbrel::guard();

@@ -131,7 +131,11 @@ class TableText {
     std::string line = fmt::format(
         "FOREIGN KEY ({}) REFERENCES {}", list(key.columns),
         of_another_kind_ ? dialect_.quote(own_name(parent, from_)) : dialect_.quote_table(parent));
-    if (!key.parent_columns.empty()) line += fmt::format(" ({})", list(key.parent_columns));
+    // Where none are named the parent's key is meant.
+    const bool names_them = std::ranges::none_of(key.parent_columns, &std::string::empty);
+    if (names_them && !key.parent_columns.empty()) {
+      line += fmt::format(" ({})", list(key.parent_columns));
+    }
     if (!of_another_kind_ && !key.name.empty()) {
       return fmt::format("CONSTRAINT {} {}{}", dialect_.quote(key.name), line, key.options);
     }

@@ -166,6 +166,10 @@ void unended(const State& state, bool runner, TimePoint now, json& problems) {
                                "`whimbrel cutover PLAN --decide switched` or `not-switched`"));
   }
   if (runner) return;  // what is under way is the runner's business
+  if (state.last_failure) {
+    problems.push_back(problem("the last command failed: " + state.last_failure->message,
+                               "`whimbrel run PLAN` tries it again"));
+  }
   for (const Effect& effect : state.effects) {
     if (effect.id == "hold") {
       const json undo = json::parse(effect.undo, nullptr, false);

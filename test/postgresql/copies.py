@@ -495,14 +495,14 @@ def init_says_a_schema_in_the_words_of_another_kind(server):
             for ddl in festival(IN_SQLITE).values():
                 first.execute(ddl)
             first.execute("CREATE TABLE defaults (id INTEGER PRIMARY KEY, word VARCHAR(9) DEFAULT 'it', number INT DEFAULT -1, yes BOOLEAN NOT NULL DEFAULT 0, half REAL DEFAULT 0.5,"
-                          "at DATETIME, UNIQUE (word, number))")
-            first.execute("INSERT INTO defaults VALUES (1, 'a', 2, 1, 0.25, '2026-01-02 03:04:05')")
+                          "at DATETIME, of INTEGER REFERENCES defaults, UNIQUE (word, number))")
+            first.execute("INSERT INTO defaults VALUES (1, 'a', 2, 1, 0.25, '2026-01-02 03:04:05', 1)")
             fill(first)
             before = {table: sorted(first.execute("SELECT * FROM " + table).fetchall(), key=repr) for table in (*FESTIVAL, "defaults")}
             subprocess.run([BINARY, "init", "sqlite:first.db", url, "--output", "there.yaml"], cwd=folder.path, check=True, capture_output=True)
             folder.run("run", "--yes", "--until", "follow", plan="there.yaml")
             folder.run("run", "--yes", plan="there.yaml")
-            assert db.execute("SELECT count(*) FROM pg_constraint WHERE contype = 'f' AND convalidated").fetchone() == (8,)
+            assert db.execute("SELECT count(*) FROM pg_constraint WHERE contype = 'f' AND convalidated").fetchone() == (9,)
             assert db.execute("INSERT INTO defaults (at) VALUES (now()) RETURNING id, word, number, yes, half").fetchone() == (2, "it", -1, False, 0.5)
             db.execute("DELETE FROM defaults WHERE id = 2")
             files = {file.name: file.read_text() for file in folder.path.glob("*.sql")}

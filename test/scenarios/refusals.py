@@ -155,6 +155,32 @@ def rows_without_a_key_are_refused():
     world.close()
 
 
+def rows_copied(world):
+    try:
+        return len(world.new_rows())
+    except sqlite3.OperationalError:
+        return 0
+
+
+def columns_that_change_while_it_runs():
+    """SQLite reads an unknown name in quotes as a text: a column that is gone must not become its own name."""
+    for ddl in ("RENAME COLUMN who TO whom", "DROP COLUMN who", "ADD COLUMN late TEXT"):
+        world = World(rows=1500, sync="capture")
+        changed(world, "limits: {batch_size: 50}", "limits: {batch_size: 50, rows_per_s: 1500}")
+        runner = world.start("run", "--yes")
+        while not rows_copied(world):
+            assert runner.poll() is None, runner.communicate()
+            time.sleep(0.02)
+        with world.connect() as c:
+            c.execute('ALTER TABLE "old orders" ' + ddl)
+        out, err = runner.communicate(timeout=120)
+        assert runner.returncode in (1, 3), (ddl, runner.returncode, out, err)
+        expect_words(err, "somebody has changed the columns" if "ADD" in ddl else "no such column")
+        with world.connect() as c:
+            assert c.execute("SELECT count(*) FROM \"new {orders}\" WHERE customer = 'who'").fetchone() == (0,)
+        world.close()
+
+
 def not_yet_is_said_by_name():
     world = World(rows=3)
     changed(world, "sync: dual", "sync: dual\nretype: [{table: db/a, column: b, to: uuid, method: shadow_column}]")
@@ -299,7 +325,7 @@ def a_failed_check_after_the_switch_goes_back():
 
 
 if __name__ == "__main__":
-    main(every_mistake_at_once_with_place_and_hint, a_changed_plan_is_refused_with_the_difference,
+    main(columns_that_change_while_it_runs, every_mistake_at_once_with_place_and_hint, a_changed_plan_is_refused_with_the_difference,
          a_second_runner_is_refused, ctrl_c_ends_the_chunk_and_exits_with_130,
          a_locked_database_is_a_clear_error_and_nothing_is_lost, without_a_terminal_yes_is_needed,
          a_dry_run_changes_nothing, an_unset_variable_is_named_with_its_place,
