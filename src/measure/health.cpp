@@ -166,10 +166,6 @@ void unended(const State& state, bool runner, TimePoint now, json& problems) {
                                "`whimbrel cutover PLAN --decide switched` or `not-switched`"));
   }
   if (runner) return;  // what is under way is the runner's business
-  if (state.last_failure) {
-    problems.push_back(problem("the last command failed: " + state.last_failure->message,
-                               "`whimbrel run PLAN` tries it again"));
-  }
   for (const Effect& effect : state.effects) {
     if (effect.id == "hold") {
       const json undo = json::parse(effect.undo, nullptr, false);
@@ -395,6 +391,14 @@ Result<json> health(const HealthParts& parts, TimePoint now) {
     if (state.last_failure) document["last_error"] = state.last_failure->message;
     unended(state, runner, now, problems);
     ASSIGN_OR_RETURN(document["lag"], waiting(parts.migration, state));
+    const bool waits = std::ranges::any_of(document["lag"], [](const json& feed) {
+      return feed["changes"].get<std::int64_t>() > 0;
+    });
+    if (state.last_failure && waits && !runner) {
+      problems.push_back(
+          problem("the last command failed, and changes wait: " + state.last_failure->message,
+                  "`whimbrel run PLAN` tries it again"));
+    }
     const bool comparable = parts.drift && !parts.drift->both_ways;
     if (comparable) {
       TRY(unequal_counts(parts.migration, state, document["lag"], problems));

@@ -5,6 +5,9 @@
 #include <algorithm>
 #include <nlohmann/json.hpp>
 
+#include "store/condition.h"
+#include "value/json_value.h"
+
 namespace whimbrel {
 
 namespace {
@@ -207,6 +210,53 @@ std::vector<std::string> differing(const std::vector<ColumnRule>& rules, const R
   return columns;
 }
 
+namespace {
+
+bool reads_lookup(const Mapping& mapping, const Expr& expr) {
+  return std::ranges::any_of(columns_of(expr), [&](const std::string& column) {
+    return std::ranges::count(mapping.looked_up, column) > 0;
+  });
+}
+
+// Whether all of this is what the plan makes, but for what is looked up: that follows from a row
+// which may have another value by the time that this one is put back.
+bool is_made_but_for_lookups(const Mapping& mapping, const Expr& expr, const Row& source,
+                             const Value& found) {
+  if (!reads_lookup(mapping, expr)) {
+    const Result<Value> made = evaluate(expr, source);
+    return made.ok() && (same(made.value(), found) || is_equal(made.value(), found) ||
+                         (made.value().is_null() && found.is_null()));
+  }
+  const auto* object = std::get_if<JsonObject>(&expr.node);
+  const auto* array = std::get_if<JsonArray>(&expr.node);
+  if (object == nullptr && array == nullptr) return true;
+  const auto* text = found.get_if<std::string>();
+  const auto* json = found.get_if<Json>();
+  std::optional<Value> parsed;
+  if (text != nullptr || json != nullptr) {
+    parsed = value_of_json(text != nullptr ? *text : json->text);
+  }
+  const Value& document = parsed ? *parsed : found;
+  if (object != nullptr) {
+    const auto* map = document.get_if<Map>();
+    return map != nullptr && map->fields.size() == object->fields.size() &&
+           std::ranges::all_of(object->fields, [&](const auto& field) {
+             const auto it =
+                 std::ranges::find(map->fields, field.first, &std::pair<std::string, Value>::first);
+             return it != map->fields.end() &&
+                    is_made_but_for_lookups(mapping, *field.second, source, it->second);
+           });
+  }
+  const auto* list = document.get_if<List>();
+  if (list == nullptr || list->items.size() != array->items.size()) return false;
+  for (std::size_t i = 0; i < array->items.size(); ++i) {
+    if (!is_made_but_for_lookups(mapping, *array->items[i], source, list->items[i])) return false;
+  }
+  return true;
+}
+
+}  // namespace
+
 std::vector<Unheld> unheld(const Mapping& mapping, const Row& source, const Row& target,
                            const Catalog& catalog) {
   std::vector<Unheld> columns;
@@ -218,12 +268,10 @@ std::vector<Unheld> unheld(const Mapping& mapping, const Row& source, const Row&
     for (const ColumnRule& one : mapping.forward) {
       if (one.index == static_cast<int>(i)) rule = &one;
     }
-    // What is looked up follows from a row that may have another value by then.
-    const bool is_looked_up =
-        rule != nullptr && std::ranges::any_of(columns_of(*rule->expr), [&](const auto& read) {
-          return std::ranges::count(mapping.looked_up, read) > 0;
-        });
-    if (is_looked_up) continue;
+    if (rule != nullptr && reads_lookup(mapping, *rule->expr) &&
+        is_made_but_for_lookups(mapping, *rule->expr, source, target[i])) {
+      continue;
+    }
     if (rule == nullptr || !expected.ok()) {
       columns.push_back({column.name, target[i], std::nullopt});
     } else if (!differing({*rule}, expected.value(), target).empty()) {
