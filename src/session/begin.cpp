@@ -73,7 +73,10 @@ Status keep_headway(Session& session, Goal goal) {
 
 // Every value is read before anything is changed.
 Status analyze_first(Session& session) {
-  if (has_begun(session.journal().state())) return {};
+  const State state = session.journal().state();
+  // A copy that is made again takes what is there now, and nobody has looked at that.
+  const bool begins_anew = session.migration().only_copies && state.verified.has_value();
+  if (has_begun(state) && !begins_anew) return {};
   ASSIGN_OR_RETURN(const std::string folder, session.state_folder(true));
   if (analyzed_lately(session, folder)) return {};
   ASSIGN_OR_RETURN(const Analyzed analyzed, analyze_opened(session));
@@ -81,7 +84,7 @@ Status analyze_first(Session& session) {
   Error error{ErrorCode::refused,
               "the analysis found what `run` would trip over:",
               "",
-              "nothing was changed",
+              "nothing was changed by this command",
               {},
               ""};
   error.excerpt = analyzed.analysis.text;

@@ -258,16 +258,23 @@ Result<bool> Verify::source_chunk(Lane& lane) {
   std::vector<Row> suspects;
   std::vector<Row> keys;
   std::vector<Row> target_keys;
+  std::vector<const Row*> rows;
   for (const Row& row : chunk.rows) {
-    keys.push_back(key_of(row, move_.mapping.source_key));
-    ASSIGN_OR_RETURN(Row key, target_key_of(move_.mapping, keys.back(), move_.target->catalog()));
-    target_keys.push_back(std::move(key));
+    Row source_key = key_of(row, move_.mapping.source_key);
+    Result<Row> key = target_key_of(move_.mapping, source_key, move_.target->catalog());
+    // Set aside, and under no key anywhere.
+    const bool has_none = !key.ok() && key.error().code == ErrorCode::refused;
+    if (has_none && move_.on_error == OnError::reject) continue;
+    if (!key.ok()) return std::move(key).error();
+    rows.push_back(&row);
+    keys.push_back(std::move(source_key));
+    target_keys.push_back(std::move(key).value());
   }
   ASSIGN_OR_RETURN(const auto targets, lane.target->read_keys(target_keys));
   Fingerprint expected;
   Fingerprint found;
   for (std::size_t i = 0; i < keys.size(); ++i) {
-    const Result<Row> image = image_of(move_.mapping, chunk.rows[i], move_.target->catalog());
+    const Result<Row> image = image_of(move_.mapping, *rows[i], move_.target->catalog());
     if (image.ok()) expected.add(written_values(move_.mapping.forward, image.value()));
     if (targets[i]) found.add(written_values(move_.mapping.forward, *targets[i]));
     const bool equal = image.ok() && targets[i] &&

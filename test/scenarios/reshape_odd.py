@@ -300,6 +300,14 @@ def rows_are_set_aside_where_the_store_would_write_them():
             case.run("run", "--yes")
             case.expect("SELECT id FROM ent", ("good",))
             assert "bad" in next(case.folder.rglob("rejected.jsonl")).read_text()
+    with Case("CREATE TABLE t (id INTEGER PRIMARY KEY, a TEXT, b TEXT); INSERT INTO t VALUES (1, 'x', 'y'), (2, 'x', NULL), (3, 'x#y', 'z'), (4, x'00', 'y');",
+              "CREATE TABLE ent (pk TEXT NOT NULL PRIMARY KEY) WITHOUT ROWID;",
+              '  - {from: app/t, to: app/ent, create: new.sql, on_error: reject, columns: {pk: "T#{a}#{b}#{id}"}}') as case:
+        case.run("run", "--yes", "--until", "verify")
+        case.db.execute("INSERT INTO t VALUES (5, 'later', NULL)")
+        case.run("run", "--yes")
+        case.expect("SELECT pk FROM ent", ("T#x#y#1",))
+        assert "0 differ" in case.run("verify")
 
 
 def what_cannot_be_said_is_refused():
