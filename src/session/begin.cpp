@@ -84,7 +84,7 @@ Status analyze_first(Session& session) {
   Error error{ErrorCode::refused,
               "the analysis found what `run` would trip over:",
               "",
-              "nothing was changed by this command",
+              begins_anew ? "nothing was changed by this command" : "nothing was changed",
               {},
               ""};
   error.excerpt = analyzed.analysis.text;
