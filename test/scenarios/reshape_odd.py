@@ -310,6 +310,22 @@ def rows_are_set_aside_where_the_store_would_write_them():
         assert "0 differ" in case.run("verify")
 
 
+def a_unique_value_that_went_from_row_to_row():
+    """The first row that gave it away is in another batch than those it came to."""
+    table = "CREATE TABLE %s (id INTEGER PRIMARY KEY, n TEXT UNIQUE);"
+    moves = "DELETE FROM %s WHERE id = 5000; UPDATE %s SET n = 'p' WHERE id = 2; INSERT INTO %s VALUES (4, 'q'); UPDATE %s SET n = n || 'x' WHERE id >= 10"
+    with Case(table % "a" + "INSERT INTO a VALUES (5000, 'p'), (2, 'q'); WITH RECURSIVE k(i) AS (SELECT 10 UNION ALL SELECT i + 1 FROM k WHERE i < 3000) "
+              "INSERT INTO a SELECT i, 'w' || i FROM k;", table % "b", "  - {from: app/a, to: app/b, create: new.sql, same: [id, n]}") as case:
+        case.run("run", "--yes", "--until", "follow")
+        case.db.executescript(moves.replace("%s", "a"))
+        case.run("run", "--yes")
+        case.expect("SELECT count(*) FROM (SELECT * FROM a EXCEPT SELECT * FROM b)", (0,))
+        case.db.executescript("INSERT INTO b VALUES (5000, 'r');" + moves.replace("%s", "b").replace("'q'", "'s'").replace("(4,", "(6,").replace("'p'", "'r'"))
+        wanted = case.rows("SELECT * FROM b ORDER BY id")
+        case.run("rollback", "--yes")
+        case.expect("SELECT * FROM a ORDER BY id", *wanted)
+
+
 def what_cannot_be_said_is_refused():
     with Case("CREATE TABLE t (s TEXT, k TEXT, v, PRIMARY KEY (s, k)); INSERT INTO t VALUES ('a', 'k', 1);", DOCUMENTS,
               (GROUP % ("t", "T"))[:-1] + ", on_error: reject}") as case:
@@ -330,7 +346,8 @@ if __name__ == "__main__":
                  repair_deletes_no_row_that_another_table_has, keys_that_only_the_values_keep_apart,
                  a_key_that_two_rows_get_while_it_runs_loses_neither, two_rows_of_the_new_side_that_are_one_on_the_old,
                  a_row_is_in_one_document, of_two_documents_one_may_say_more, later_items_are_the_new_applications_own,
-                 what_is_looked_up_is_not_kept, rows_are_set_aside_where_the_store_would_write_them, what_cannot_be_said_is_refused):
+                 what_is_looked_up_is_not_kept, rows_are_set_aside_where_the_store_would_write_them,
+                 a_unique_value_that_went_from_row_to_row, what_cannot_be_said_is_refused):
         if len(sys.argv) > 1 and test.__name__ not in sys.argv[1:]:
             continue
         try:

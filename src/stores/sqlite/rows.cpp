@@ -205,6 +205,7 @@ class Writer final : public BatchWriter {
     Statement insert_whole;                 // of all stored columns
     std::set<Row, RowLess> waiting;         // keys whose change is still to come
     std::map<Row, Row, RowLess> taken_out;  // whole rows that stood in the way of others
+    std::set<Row, RowLess> blocked;         // keys of changes that have not found room themselves
     Applied applied;
   };
 
@@ -314,7 +315,9 @@ class Writer final : public BatchWriter {
     // A value moves from one row to another, and this one is its new place.
     ASSIGN_OR_RETURN(const bool moved, make_room(change, batch));
     if (!moved) return done;
-    return batch.applied.blocked_by.empty() ? run(statement, *values) : Status();
+    if (batch.applied.blocked_by.empty()) return run(statement, *values);
+    batch.blocked.insert(change.key);
+    return {};
   }
 
   // Those whose own change is still to come are taken out until then; the others are named. False
@@ -340,6 +343,7 @@ class Writer final : public BatchWriter {
       for (const Row& key : keys) {
         if (same(key, change.key)) continue;
         found = true;
+        if (batch.blocked.contains(key)) continue;  // it goes when it has found room
         if (!batch.waiting.contains(key)) {
           batch.applied.blocked_by.push_back(key);
           continue;
