@@ -391,9 +391,8 @@ Result<json> health(const HealthParts& parts, TimePoint now) {
     if (state.last_failure) document["last_error"] = state.last_failure->message;
     unended(state, runner, now, problems);
     ASSIGN_OR_RETURN(document["lag"], waiting(parts.migration, state));
-    const bool waits = std::ranges::any_of(document["lag"], [](const json& feed) {
-      return feed["changes"].get<std::int64_t>() > 0;
-    });
+    const bool waits = std::ranges::any_of(
+        document["lag"], [](const json& feed) { return feed["changes"].get<std::int64_t>() > 0; });
     if (state.last_failure && waits && !runner) {
       problems.push_back(
           problem("the last command failed, and changes wait: " + state.last_failure->message,
