@@ -561,8 +561,9 @@ Status Engine::let_go_and_carry(const std::vector<HeldTables>& held, Direction d
     }
     return all;
   };
-  ASSIGN_OR_RETURN(std::set<std::string> before, open());
-  TRY(cutover_.let_go(held));
+  Result<std::set<std::string>> asked = open();
+  TRY(cutover_.let_go(held));  // whatever came of asking
+  ASSIGN_OR_RETURN(std::set<std::string> before, std::move(asked));
   const Milliseconds since = parts_.clock.monotonic();
   while (!before.empty() && parts_.clock.monotonic() - since < wait_max &&
          !parts_.stop.requested()) {

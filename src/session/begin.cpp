@@ -6,6 +6,7 @@
 #include <nlohmann/json.hpp>
 
 #include "base/text.h"
+#include "engine/engine.h"
 #include "engine/trial.h"
 #include "report/facts.h"
 #include "report/files.h"
@@ -77,6 +78,7 @@ Status analyze_first(Session& session) {
   // A copy that is made again takes what is there now, and nobody has looked at that.
   const bool begins_anew = session.migration().only_copies && state.verified.has_value();
   if (has_begun(state) && !begins_anew) return {};
+  if (begins_anew) TRY(must_be_the_plan(state, session.migration()));
   ASSIGN_OR_RETURN(const std::string folder, session.state_folder(true));
   if (analyzed_lately(session, folder)) return {};
   ASSIGN_OR_RETURN(const Analyzed analyzed, analyze_opened(session));
