@@ -816,8 +816,7 @@ Status Engine::in_new_tables(OrphansWork work, const std::string& event, const s
 Status Engine::tables_have_their_columns() {
   for (const Move& move : migration_.moves) {
     const TableSchema& known = move.mapping.source;
-    const bool is_shown_otherwise = move.stored_source() != known.name;
-    if (is_shown_otherwise || !known.rest_column.empty()) continue;
+    if (move.source_is_reshaped() || !known.rest_column.empty()) continue;
     Result<TableSchema> there = move.source->catalog().describe(known.name);
     if (!there.ok()) return std::move(there).error();
     std::vector<std::string> others;

@@ -215,7 +215,7 @@ Status Follow::compare(Lane& lane, const std::vector<Row>& keys,
     ASSIGN_OR_RETURN(const bool stands, stands_as_carried(lane, keys[i], rows[i], changes[i]));
     if (stands) continue;
     // Another shape may not be able to hold it: it waits as a whole, and does not end the way back.
-    if (keeps_ && lane.move->stored_source() != mapping.source.name) {
+    if (keeps_ && lane.move->source_is_reshaped()) {
       TRY(keep_whole(lane, keys[i]));
       continue;
     }
@@ -577,7 +577,7 @@ Result<std::int64_t> Follow::carry(Lane& lane, const std::vector<Row>& asked,
   }
   ASSIGN_OR_RETURN(const auto others, in_other_spellings(lane, keys, rows));
   if (others) return carry(lane, *others, removed, looks);
-  if (direction_ == Direction::backward && keeps_) {
+  if (direction_ == Direction::backward && keeps_ && lane.move->source_is_reshaped()) {
     ASSIGN_OR_RETURN(const auto second, keep_second_ones(lane, keys, rows));
     if (!second.empty()) {
       std::vector<Row> first = keys;

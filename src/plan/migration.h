@@ -78,6 +78,7 @@ struct Move {
   // The tables that hold the rows, where the engine sees them in another shape.
   std::string stored_source() const { return source->stored_as(mapping.source.name); }
   std::string stored_target() const { return target->stored_as(mapping.target.name); }
+  bool source_is_reshaped() const { return stored_source() != mapping.source.name; }
   // Whether another move has its rows in the same table.
   bool has_rows_beside(const Move& other) const {
     return other.index != index && other.target->identity() == target->identity() &&

@@ -477,7 +477,6 @@ Result<std::unique_ptr<SnapshotReader>> open_shaped_reader(Store& base, const Ta
 Result<std::unique_ptr<BatchWriter>> open_shaped_writer(Store& base, const TargetShape& shape,
                                                         const std::vector<std::string>& columns) {
   ASSIGN_OR_RETURN(auto writer, base.open_writer(shape.table, columns));
-  if (shape.marks.empty()) return writer;
   ASSIGN_OR_RETURN(auto reader, base.open_reader(shape.table));
   return std::unique_ptr<BatchWriter>(
       std::make_unique<MarkedWriter>(shape, std::move(reader), std::move(writer)));

@@ -37,7 +37,8 @@ Result<std::unique_ptr<BatchWriter>> open_shaped_writer(Store& base, const Sourc
 Result<std::unique_ptr<SnapshotReader>> open_shaped_reader(Store& base, const TargetShape& shape,
                                                            TableSchema table,
                                                            std::span<const Condition> where);
-// Refuses what would write over a row of others, and leaves theirs where one is to go.
+// Of a shape with marks. Refuses what would write over a row of others, and leaves theirs where one
+// is to go.
 Result<std::unique_ptr<BatchWriter>> open_shaped_writer(Store& base, const TargetShape& shape,
                                                         const std::vector<std::string>& columns);
 

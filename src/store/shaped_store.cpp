@@ -428,9 +428,7 @@ Result<std::unique_ptr<BatchWriter>> ShapedStore::open_writer(
   if (const SourceShape* shape = source(table.name)) {
     return open_shaped_writer(*base_, *shape, columns);
   }
-  if (const TargetShape* shape = target(table.name); shape != nullptr && !shape->marks.empty()) {
-    return open_shaped_writer(*base_, *shape, columns);
-  }
+  if (shares_keys(table)) return open_shaped_writer(*base_, *target(table.name), columns);
   return base_->open_writer(stored(table), columns);
 }
 

@@ -168,6 +168,11 @@ ExprPtr with_documents(const ExprPtr& expr) {
       expr->node);
 }
 
+bool is_document(const Expr& expr) {
+  return std::holds_alternative<JsonObject>(expr.node) ||
+         std::holds_alternative<JsonArray>(expr.node);
+}
+
 bool gives_json(const Expr& expr) {
   if (const auto* node = std::get_if<IfNull>(&expr.node)) return gives_json(*node->of);
   if (const auto* node = std::get_if<Constant>(&expr.node)) return node->value.kind() == Kind::json;

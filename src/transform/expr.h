@@ -139,6 +139,8 @@ ExprPtr reading(const ExprPtr& expr, const std::string& column, const std::strin
 // The same tree, in which a document that is the value, or stands in one that is, becomes a map or
 // a list: for a store that holds these. Where a text is wanted of it, it stays one.
 ExprPtr with_documents(const ExprPtr& expr);
+// Whether it makes a document, as a text or as a map or list.
+bool is_document(const Expr& expr);
 // Whether the result is JSON, which two stores may write with different spaces and escapes.
 bool gives_json(const Expr& expr);
 // Whether the result can be null although no column it reads is, or because a nullable one is.

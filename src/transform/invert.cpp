@@ -193,9 +193,7 @@ std::vector<Inverse> Inverter::invert_if_null(const IfNull& node) const {
   const std::vector<Inverse> of_nulls =
       constant ? Inverter{node.otherwise, source, target_holds}.invert(node.of) : all;
   for (std::size_t i = 0; i < all.size(); ++i) {
-    const bool is_document = std::holds_alternative<JsonObject>(node.of->node) ||
-                             std::holds_alternative<JsonArray>(node.of->node);
-    if (constant && is_document) {
+    if (constant && is_document(*node.of)) {
       const Result<Value> null = evaluate(*of_nulls[i].expr, {});
       if (null.ok() && null.value().is_null()) continue;
     }
@@ -209,9 +207,7 @@ std::vector<Inverse> Inverter::invert_if_null(const IfNull& node) const {
 std::vector<Inverse> Inverter::invert(const ExprPtr& expr) const {
   if (const ColumnRef* column = as_column(expr)) return {{column->column, back, true, ""}};
   if (const auto* node = std::get_if<Template>(&expr->node)) return invert_template(*node);
-  const bool is_document = std::holds_alternative<JsonObject>(expr->node) ||
-                           std::holds_alternative<JsonArray>(expr->node);
-  if (is_document) return invert_json(expr, "$");
+  if (is_document(*expr)) return invert_json(expr, "$");
   if (const auto* node = std::get_if<MapValues>(&expr->node)) return invert_map(*node);
   if (const auto* node = std::get_if<Cast>(&expr->node)) return invert_cast(*node);
   if (const auto* node = std::get_if<IfNull>(&expr->node)) return invert_if_null(*node);

@@ -44,8 +44,7 @@ Gives gives(const Expr& expr) {
     for (const auto& [from, to] : node->pairs) all = all | gives(to);
     return all;
   }
-  const bool json =
-      std::holds_alternative<JsonObject>(expr.node) || std::holds_alternative<JsonArray>(expr.node);
+  const bool json = is_document(expr);
   return {false, json, !json};
 }
 
