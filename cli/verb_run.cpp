@@ -24,9 +24,11 @@ int ended(Context& context, const Result<Conducted>& conducted) {
   }
   switch (value.ending) {
     case Ending::carried_out:
-    case Ending::rolled_back:
       return context.finish(done, "done",
                             fmt::format("{} ({})", value.reason, name_of(value.phase)));
+    case Ending::rolled_back:  // whoever waits for `run` to go on must not
+      return context.finish(rolled_back, "not run",
+                            "rolled back, as was asked for while it ran or before");
     case Ending::already:
       return context.finish(done, "done", value.reason);
     case Ending::dry_run:

@@ -97,6 +97,9 @@ Status Cutover::take_hold(const std::vector<HeldTables>& held, TimePoint until) 
       "hold", fmt::format("{{\"until_ms\":{}}}", until.time_since_epoch().count())}));
   const Milliseconds since = clock_.monotonic();
   TRY(put_on_holds(until));
+  if (!held.empty()) {
+    for (const std::unique_ptr<Switch>& one : switches_) TRY(one->go_first(until));
+  }
   for (const HeldTables& one : held) TRY(one.store->holds().hold(one.tables, until));
   // Letting go is as many calls as holding.
   events_.emit({"writers_held",
@@ -107,6 +110,7 @@ Status Cutover::take_hold(const std::vector<HeldTables>& held, TimePoint until) 
 }
 
 Status Cutover::let_go(const std::vector<HeldTables>& held) {
+  for (const std::unique_ptr<Switch>& one : switches_) TRY(one->step_aside());
   for (const HeldTables& one : held) TRY(one.store->holds().release(one.tables));
   TRY(take_off_holds());
   if (journal_.state().effect("hold") != nullptr) TRY(journal_.append(EffectUndone{"hold"}));

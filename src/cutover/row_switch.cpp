@@ -73,6 +73,10 @@ class RowSwitchOn final : public Switch {
   }
 
   bool can_be_told_again() const override { return true; }
+  Status go_first(TimePoint until) override {
+    return plan_.store->holds().go_first(plan_.table.name, until);
+  }
+  Status step_aside() override { return plan_.store->holds().step_aside(plan_.table.name); }
   std::string describe() const override {
     std::string text = "row of " + plan_.table.name + " where";
     for (const auto& [column, value] : plan_.key)

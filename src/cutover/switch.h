@@ -27,6 +27,12 @@ class Switch {
   virtual Status put_back(const std::string& found) = 0;
   // Whether `put_back` can be called again although it may have happened, to finish what is left.
   virtual bool can_be_told_again() const = 0;
+  // Before writers are held, and when they are let go; see Holds::go_first().
+  virtual Status go_first(TimePoint until) {
+    (void)until;
+    return {};
+  }
+  virtual Status step_aside() { return {}; }
   // One line for a person: what it would do.
   virtual std::string describe() const = 0;
 };

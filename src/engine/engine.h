@@ -178,6 +178,8 @@ class Engine {
   Status backup();
   Status prepare();
   Status prepare_target(const Move& move);
+  Status try_exchanges();
+  Status take_back_what_is_prepared(Error error, const std::string& why);
   Result<std::string> try_one_row(const Move& move);
   Status carry_numbers(Direction direction);
   Status copy();

@@ -1,6 +1,7 @@
 // Backups, targets, capture and the copy: everything before both sides follow each other.
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <deque>
 #include <nlohmann/json.hpp>
 
@@ -136,6 +137,37 @@ Status Engine::prepare_target(const Move& move) {
   return parts_.journal.append(EffectConfirmed{id, "{}"});
 }
 
+// Better now than after hours of copying: what depends on the tables is made anew with them, and
+// not all of it can be.
+Status Engine::try_exchanges() {
+  for (const RetypeSwitch* retype : retypes_of(migration_)) {
+    std::vector<std::string> index_ddl;
+    for (const Move& move : migration_.moves) {
+      if (std::ranges::count(retype->tables, move.mapping.source.name) == 0) continue;
+      index_ddl.insert(index_ddl.end(), move.mapping.target.index_ddl.begin(),
+                       move.mapping.target.index_ddl.end());
+    }
+    Status tried = retype->store->retyping()->try_swap(retype->tables, index_ddl);
+    // Who is busy now may not be busy then.
+    if (tried.ok() || tried.error().code == ErrorCode::unavailable) continue;
+    Error error = std::move(tried).error();
+    if (error.hint.empty()) {
+      error.hint = "take away what stands in the way, or write it otherwise, and `run` again";
+    }
+    return std::move(error).within("trying the exchange of the tables, and rolling it back");
+  }
+  return {};
+}
+
+// What a trial has met, nobody is to meet later.
+Status Engine::take_back_what_is_prepared(Error error, const std::string& why) {
+  rollback_asked_ = true;
+  TRY(enter(Phase::rolling_back, why));
+  TRY(loop(Goal::watch));
+  return std::move(error).saying_safe(
+      "everything that was prepared was taken away again; no row has moved");
+}
+
 // The first row that can be moved: others may have been set aside by then.
 Result<std::string> Engine::try_one_row(const Move& move) {
   constexpr std::int64_t rows_looked_at = 1000;
@@ -168,6 +200,10 @@ Status Engine::prepare() {
       TRY(prepare_target(move));
     }
   }
+  if (Status tried = try_exchanges(); !tried.ok()) {
+    return take_back_what_is_prepared(std::move(tried).error(),
+                                      "the trial of the exchange failed");
+  }
   const bool dual = migration_.sync == Sync::dual;
   if (dual) {
     TRY(parts_.journal.append(EffectIntended{"links", "{}"}));
@@ -181,13 +217,9 @@ Status Engine::prepare() {
     if (!tested.ok()) {
       // A server that is away has tried nothing.
       if (tested.error().code == ErrorCode::unavailable) return std::move(tested).error();
-      // Nobody is to meet what the trial has met.
-      Error error = std::move(tested).error().within("trying one row on " + move.to);
-      rollback_asked_ = true;
-      TRY(enter(Phase::rolling_back, "the trial of one row failed"));
-      TRY(loop(Goal::watch));
-      return std::move(error).saying_safe(
-          "everything that was prepared was taken away again; no row has moved");
+      return take_back_what_is_prepared(
+          std::move(tested).error().within("trying one row on " + move.to),
+          "the trial of one row failed");
     }
     parts_.events.emit({"self_test_passed", {{"table", move.to}, {"tried", tested.value()}}});
   }
@@ -291,6 +323,7 @@ Status Engine::build_indexes() {
   for (const Move& move : migration_.moves) {
     TRY(move.target->catalog().complete(move.mapping.target));
   }
+  TRY(try_exchanges());
   TRY(carry_numbers(Direction::forward));
   return parts_.journal.append(EffectConfirmed{"indexes", "{}"});
 }

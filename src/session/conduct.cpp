@@ -53,6 +53,7 @@ Result<Conducted> asked(Session& session, const std::string& verb, const std::st
                                                        Journal::Reading::latest));
     const Phase phase = journal->phase();
     if (phase == wanted) {
+      TRY(session.reopen_journal());
       return Conducted{Ending::carried_out, phase, "carried out by the runner", {}, {}};
     }
     const bool elsewhere = phase == Phase::stuck ||

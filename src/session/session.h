@@ -62,6 +62,11 @@ class Session {
   Result<std::string> state_folder(bool create);
   Result<bool> has_journal();
   Status open_journal(bool create, Journal::Reading reading = Journal::Reading::whole);
+  // As it is now, after somebody else has written into it.
+  Status reopen_journal() {
+    journal_.reset();
+    return open_journal(false);
+  }
   // Rows of the table that a move reads from, counted once.
   Result<std::int64_t> rows_of(const Move& move);
   // The same as far as it is known from a copy or an analysis: where every read is paid for, to

@@ -329,6 +329,12 @@ class ShapedStore::Locks final : public Holds {
   Status release(const std::vector<std::string>& tables) override {
     return base_.release(store_.stored_as(tables));
   }
+  Status go_first(const std::string& table, TimePoint until) override {
+    return base_.go_first(store_.stored_as(table), until);
+  }
+  Status step_aside(const std::string& table) override {
+    return base_.step_aside(store_.stored_as(table));
+  }
   Result<std::vector<std::string>> transactions() override { return base_.transactions(); }
 
  private:

@@ -364,6 +364,19 @@ class Holds {
   virtual Status hold(const std::vector<std::string>& tables, TimePoint until) = 0;
   virtual Result<bool> held(const std::vector<std::string>& tables) = 0;
   virtual Status release(const std::vector<std::string>& tables) = 0;
+  // For a table with a switch's row, before others are held: whoever keeps that row until he has
+  // written waits here, and not with the row in his hand before a table that is held. The next
+  // writer of the table goes first; `step_aside` lets everybody go on without one. Only as far as
+  // the store can, for a part of the time until `until`, when it ends by itself.
+  virtual Status go_first(const std::string& table, TimePoint until) {
+    (void)table;
+    (void)until;
+    return {};
+  }
+  virtual Status step_aside(const std::string& table) {
+    (void)table;
+    return {};
+  }
   // Where a held write waits instead of being refused: the transactions of others that are open
   // now, of which each may have asked whom to write to before a switch, and write after it. By
   // names that no two transactions have.
@@ -415,6 +428,11 @@ class Retyping {
   // Exchanges the names and all that depends on the tables, in one transaction; a hold that was
   // taken before ends with it. `back`: the other way round. Idempotent.
   virtual Status swap(const std::vector<std::string>& sources, bool back) = 0;
+  // Carries out the exchange there and takes it back, to learn whether it would go well; indexes
+  // that the new tables do not have yet are made for it, so these are better small. `unavailable`
+  // says nothing: somebody was in the way.
+  virtual Status try_swap(const std::vector<std::string>& sources,
+                          const std::vector<std::string>& index_ddl) = 0;
   // After the exchange: what a plan wants of rows that refer to nothing (RetypedColumn::orphans)
   // becomes of them in the new tables, as the application would do it. Gives how many. Idempotent.
   virtual Result<std::int64_t> put_right(const std::vector<std::string>& sources) = 0;

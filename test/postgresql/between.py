@@ -261,7 +261,6 @@ def a_row_that_does_not_fit_is_named(old, new):
         folder.run("rollback", "--yes")
         folder.close()
         folder = Folder(url_a, url_b, create="exists")
-        b.execute("TRUNCATE things")
         folder.run("run", "--yes", "--until", "copy")
         a.execute("UPDATE things SET amount = 5000000000 WHERE id = 77")
         told = folder.run("run", "--yes", code=3)
@@ -431,58 +430,101 @@ def numbers_of_sqlite_are_exact(old, _):
         folder.close()
 
 
-def who_asked_before_the_switch_writes_after_it(old, new):
-    """The application asks whom to write to in the transaction that writes, as the guide says: none of its writes is lost."""
-    with two(old, new) as ((a, a_url), (b, b_url)):
-        a.execute("CREATE TABLE flags (name text PRIMARY KEY, on_new boolean NOT NULL); INSERT INTO flags VALUES ('things', false)")
-        a.execute("CREATE TABLE things (id bigint PRIMARY KEY, v text)")
-        folder = Folder(a_url, b_url)
-        (folder.path / "plan.yaml").write_text((folder.path / "plan.yaml").read_text() +
-                                               "cutover: {max_hold: 800ms, switches: [{row: a/public.flags, key: {name: things}, set: {on_new: true}}]}\n")
-        ended, written, failures = threading.Event(), [], []
+class Busy:
+    """An application that asks whom to write to in the transaction that writes, as the guide says."""
 
-        def write(writer):
-            with psycopg.connect(a_url) as one, psycopg.connect(b_url) as other:
-                for id in range(writer, 10 ** 9, 4):
-                    if ended.is_set():
-                        return
-                    [(on_new,)] = one.execute("SELECT on_new FROM flags WHERE name = 'things'").fetchall()
-                    try:
-                        (other if on_new else one).execute("INSERT INTO things VALUES (%s, 'x')", (id,))
-                        other.commit()
-                        one.commit()
-                        written.append(id)
-                    except psycopg.Error as failure:
-                        failures.append(str(failure))
-                        return
+    def __init__(self, a_url, b_url, asks, first=0):
+        self.urls, self.asks, self.first = (a_url, b_url), asks, first
+        self.ended, self.written, self.failures = threading.Event(), [], []
+        self.threads = [threading.Thread(target=self.write, args=(number,)) for number in range(4)]
+        for thread in self.threads:
+            thread.start()
+
+    def write(self, writer):
+        with psycopg.connect(self.urls[0]) as one, psycopg.connect(self.urls[1]) as other:
+            for id in range(self.first + writer, 10 ** 9, 4):
+                if self.ended.is_set():
+                    return
+                try:
+                    [(on_new,)] = one.execute(self.asks).fetchall()
+                    (other if on_new else one).execute("INSERT INTO things VALUES (%s, 'x')", (id,))
+                    other.commit()
+                    one.commit()
+                    self.written.append(id)
+                except psycopg.Error as failure:
+                    self.failures.append(str(failure))
+                    return
+
+    def end(self):
+        self.ended.set()
+        for thread in self.threads:
+            thread.join(20)
+        assert not self.failures and len(self.written) > 100, (self.failures, len(self.written))
+
+
+def with_a_switch(a, a_url, b_url):
+    a.execute("CREATE TABLE flags (name text PRIMARY KEY, on_new boolean NOT NULL); INSERT INTO flags VALUES ('things', false)")
+    a.execute("CREATE TABLE things (id bigint PRIMARY KEY, v text)")
+    folder = Folder(a_url, b_url)
+    (folder.path / "plan.yaml").write_text((folder.path / "plan.yaml").read_text() +
+                                           "cutover: {max_hold: 800ms, switches: [{row: a/public.flags, key: {name: things}, set: {on_new: true}}]}\n")
+    return folder
+
+
+def nothing_is_lost(written, serves):
+    there = {id for id, in serves.execute("SELECT id FROM things")}
+    lost = [id for id in written if id not in there]
+    assert not lost, "%d of %d writes are not on the side that serves: %s" % (len(lost), len(written), lost[:5])
+    return there
+
+
+ASKS = "SELECT on_new FROM flags WHERE name = 'things'"
+
+
+def who_asked_before_the_switch_writes_after_it(old, new):
+    """None of its writes is lost."""
+    with two(old, new) as ((a, a_url), (b, b_url)):
+        folder = with_a_switch(a, a_url, b_url)
         late = psycopg.connect(a_url)  # has asked, thinks, and writes when the switch is over
-        writers = [threading.Thread(target=write, args=(number,)) for number in range(4)]
-        for writer in writers:
-            writer.start()
+        busy = Busy(a_url, b_url, ASKS)
         time.sleep(0.3)
-        assert late.execute("SELECT on_new FROM flags").fetchall() == [(False,)]
+        assert late.execute(ASKS).fetchall() == [(False,)]
 
         def come_late():
-            while not a.execute("SELECT on_new FROM flags").fetchall()[0][0]:
+            while not a.execute(ASKS).fetchall()[0][0]:
                 time.sleep(0.05)
             time.sleep(1)
             late.execute("INSERT INTO things VALUES (-1, 'late')")
             late.commit()
-        writers.append(threading.Thread(target=come_late))
-        writers[-1].start()
+        busy.threads.append(threading.Thread(target=come_late))
+        busy.threads[-1].start()
         folder.run("run", "--yes")
         time.sleep(0.3)
-        ended.set()
-        for writer in writers:
-            writer.join(20)
+        busy.end()
         late.close()
-        assert not failures and len(written) > 100, (failures, len(written))
-        there = {id for id, in b.execute("SELECT id FROM things")}
-        lost = [id for id in written + [-1] if id not in there]
-        assert not lost, "%d of %d writes are not on the side that serves: %s" % (len(lost), len(written), lost[:5])
+        there = nothing_is_lost(busy.written + [-1], b)
         folder.run("rollback", "--yes")
         back = {id for id, in a.execute("SELECT id FROM things")}
         assert back == there, (len(back), len(there))
+        folder.close()
+
+
+def who_asks_the_switch_keeps_it_until_he_has_written(old, new):
+    """He waits for the table that is held with the switch's row in his hand: it is to be had before."""
+    with two(old, new) as ((a, a_url), (b, b_url)):
+        folder = with_a_switch(a, a_url, b_url)
+        busy = Busy(a_url, b_url, ASKS + " FOR SHARE")
+        time.sleep(0.3)
+        folder.run("run", "--yes")
+        time.sleep(0.3)
+        busy.end()
+        nothing_is_lost(busy.written, b)
+        busy = Busy(a_url, b_url, ASKS + " FOR SHARE", first=10 ** 8)
+        time.sleep(0.3)
+        folder.run("rollback", "--yes")
+        time.sleep(0.3)
+        busy.end()
+        nothing_is_lost(busy.written, a)
         folder.close()
 
 
@@ -491,7 +533,7 @@ TESTS = [every_type_passes_between_two_versions, a_type_that_would_round_is_no_p
          a_row_that_does_not_fit_is_named, unique_values_move_where_that_is_looked_at_last, a_unique_value_moves_through_a_whole_table,
          a_comparison_holds_no_whole_table, a_moment_is_not_rounded,
          what_another_server_may_refuse_is_read_before, texts_become_what_the_server_reads_in_them, numbers_of_sqlite_are_exact,
-         who_asked_before_the_switch_writes_after_it]
+         who_asked_before_the_switch_writes_after_it, who_asks_the_switch_keeps_it_until_he_has_written]
 
 
 def main():

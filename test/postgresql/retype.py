@@ -792,9 +792,25 @@ def finish_that_is_killed_goes_on(server):
     assert "no way back" in world.run("rollback", "--yes", code=3)
 
 
+def what_cannot_be_made_anew_is_met_before_the_copy(server):
+    """The exchange is tried while the new tables are empty."""
+    for ddl, word in (("CREATE VIEW named AS SELECT mail FROM people; CREATE FUNCTION of_one(named) RETURNS text LANGUAGE sql AS 'SELECT $1.mail'", "of_one"),
+                      ("CREATE VIEW all_keys AS SELECT id FROM people UNION SELECT 'nobody'", "UNION"),
+                      ("CREATE PUBLICATION few FOR TABLE people WHERE (id > 'b')", "WHERE")):
+        world = World(server, ACCOUNTS + ddl)
+        world.people(50)
+        before = world.objects()
+        said = world.run("run", "--yes", code=3)
+        assert word in said and "hint:" in said and "no row has moved" in said, said
+        assert "copying people" not in said, said
+        assert world.type_of("people", "id") != "uuid" and differences(before, world.objects()) == []
+        world.nothing_is_left()
+        world.close()
+
+
 TESTS = [goes_there_and_back_under_writers, survives_being_killed_anywhere, keeps_everything_that_hangs_on_a_table, ends_with_finish, other_pairs_of_types,
          values_are_those_of_the_servers_cast, what_cannot_be_settled_is_told, ends_of_numbers_and_triggers_of_others,
-         refuses_what_cannot_be_converted, spellings_come_back, two_spellings_of_one_key_are_refused_also_meanwhile, a_part_of_a_key_is_spelled_in_one_way, a_file_says_what_texts_are_meant, orphans_without_a_foreign_key_are_named, rewrites_in_a_window, a_long_hold_makes_nobody_a_victim, a_rewrite_that_is_killed_goes_on,
+         refuses_what_cannot_be_converted, what_cannot_be_made_anew_is_met_before_the_copy, spellings_come_back, two_spellings_of_one_key_are_refused_also_meanwhile, a_part_of_a_key_is_spelled_in_one_way, a_file_says_what_texts_are_meant, orphans_without_a_foreign_key_are_named, rewrites_in_a_window, a_long_hold_makes_nobody_a_victim, a_rewrite_that_is_killed_goes_on,
          a_spelling_that_comes_meanwhile_is_refused, what_a_second_reader_found, a_bad_key_that_came_and_went_stops_nothing, a_blocking_transaction_is_named_and_outlived, tells_its_story, finish_that_is_killed_goes_on,
          keys_that_come_again_find_their_way_back, a_rule_that_is_off_stays_off_and_owners_stay, what_people_have_said_of_a_table_stays,
          rows_too_large_for_the_old_side_come_back_with_the_next_switch, what_others_read_of_the_database_is_looked_at,

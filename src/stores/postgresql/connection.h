@@ -140,6 +140,8 @@ class Transaction {
  public:
   // `how`: what stands behind BEGIN, like "READ ONLY".
   static Result<Transaction> begin(Connection& connection, const std::string& how = "");
+  // One that was begun otherwise.
+  static Transaction of(Connection& connection) { return Transaction(connection); }
   Transaction(Transaction&& other) noexcept : connection_(other.connection_) {
     other.connection_ = nullptr;
   }

@@ -70,9 +70,9 @@ Result<std::unique_ptr<Hold>> Hold::begin(const Sessions& sessions, TimePoint un
 }
 
 Result<std::unique_ptr<Hold>> Hold::take(const Sessions& sessions,
-                                         const std::vector<std::string>& tables, TimePoint until,
-                                         Clock& clock) {
-  ASSIGN_OR_RETURN(std::unique_ptr<Hold> hold, begin(sessions, until, clock));
+                                         const std::vector<std::string>& tables,
+                                         TimePoint had_by, TimePoint until, Clock& clock) {
+  ASSIGN_OR_RETURN(std::unique_ptr<Hold> hold, begin(sessions, had_by, clock));
   std::vector<std::string> places;
   for (const std::string& table : tables) {
     ASSIGN_OR_RETURN(const Place place, place_of(hold->connection(), table));
@@ -95,6 +95,7 @@ Result<std::unique_ptr<Hold>> Hold::take(const Sessions& sessions,
     if (!kept_waiting) return error;
     return naming_blockers(std::move(error), sessions, places, "SHARE ROW EXCLUSIVE");
   }
+  hold->until_ = until;
   const Milliseconds left = until - clock.now();
   TRY(hold->connection().execute(fmt::format("SET LOCAL idle_in_transaction_session_timeout = {}",
                                              std::max<std::int64_t>(left.count(), 1))));

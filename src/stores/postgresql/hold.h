@@ -18,10 +18,10 @@ namespace whimbrel::postgresql {
 
 class Hold {
  public:
-  // `unavailable` when the locks were not to be had in time, with who has them.
+  // `unavailable` when the locks were not to be had by `had_by`, with who has them.
   static Result<std::unique_ptr<Hold>> take(const Sessions& sessions,
-                                            const std::vector<std::string>& tables, TimePoint until,
-                                            Clock& clock);
+                                            const std::vector<std::string>& tables,
+                                            TimePoint had_by, TimePoint until, Clock& clock);
   // A transaction that holds nobody yet, for what locks, looks and is rolled back.
   static Result<std::unique_ptr<Hold>> begin(const Sessions& sessions, TimePoint until,
                                              Clock& clock);
@@ -29,6 +29,8 @@ class Hold {
   bool holds_writers() const { return holds_writers_; }
   bool is_of(const std::string& table) const;
   Connection& connection() { return *connection_; }
+  // With what it has locked, for as long as the server lets it.
+  std::unique_ptr<Connection> give_away() && { return std::move(connection_); }
   // A stronger lock of more tables, each by its quoted name; what is held stays held when it fails.
   Status lock(const std::vector<std::string>& places, const std::string& mode);
   // The strongest lock of these as well, at once; false where somebody is in the way.

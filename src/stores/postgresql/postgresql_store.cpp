@@ -94,7 +94,15 @@ Result<std::unique_ptr<SnapshotReader>> PostgresqlStore::open_reader_of_one_mome
 
 Result<std::unique_ptr<BatchWriter>> PostgresqlStore::open_writer(
     const TableSchema& table, const std::vector<std::string>& columns) {
-  return make_writer(sessions_, table, columns);
+  std::unique_ptr<Connection> first;
+  {
+    const std::lock_guard lock(mutex_);
+    if (const auto it = first_.find(table.name); it != first_.end()) {
+      first = std::move(*it->second).give_away();
+      first_.erase(it);
+    }
+  }
+  return make_writer(sessions_, table, columns, std::move(first));
 }
 
 bool PostgresqlStore::reaches(const Store& source) const {
@@ -752,27 +760,30 @@ Result<std::unique_ptr<Rehearsal>> PostgresqlStore::rehearse(const Mapping& mapp
   return make_rehearsal(std::move(connection), demands, mapping);
 }
 
+namespace {
+// Of an index, or of a constraint that has one.
+bool is_there_already(const std::string& sqlstate) {
+  return sqlstate == "42P07" || sqlstate == "42710" || sqlstate == "42P16";
+}
+}  // namespace
+
 Status PostgresqlStore::create_index(const std::string& ddl) {
   ASSIGN_OR_RETURN(const auto connection, sessions_->open());
   TRY(connection->patience(Milliseconds(0), sessions_->settings().lock_timeout));
   return with_lock_retries(clock_, *connection, [&]() -> Status {
     const Status made = connection->execute(ddl);
-    const bool there = connection->sqlstate() == "42P07" || connection->sqlstate() == "42710" ||
-                       connection->sqlstate() == "42P16";
-    return made.ok() || there ? Status() : made;
+    return made.ok() || is_there_already(connection->sqlstate()) ? Status() : made;
   });
 }
 
-// So that whoever reads it first has figures to plan with. For new tables of a retype the exchange
-// is tried, and rolled back: it is better to learn now that something of it would fail.
+// So that whoever reads it first has figures to plan with.
 Status PostgresqlStore::complete(const TableSchema& schema) {
   ASSIGN_OR_RETURN(const auto connection, sessions_->open());
   TRY(connection->patience(Milliseconds(0), sessions_->settings().lock_timeout));
   ASSIGN_OR_RETURN(const Place place, place_of(*connection, schema.name));
   TRY(with_lock_retries(clock_, *connection,
                         [&] { return connection->execute("ANALYZE " + place.sql()); }));
-  TRY(with_lock_retries(clock_, *connection, [&] { return refer(*connection, schema); }));
-  return look_whether_it_swaps();
+  return with_lock_retries(clock_, *connection, [&] { return refer(*connection, schema); });
 }
 
 Status PostgresqlStore::drop(const std::string& table) {
@@ -979,9 +990,47 @@ Status PostgresqlStore::hold(const std::vector<std::string>& tables, TimePoint u
       until = std::min(until, clock_.now() + longest);
     }
   }
-  ASSIGN_OR_RETURN(auto taken, Hold::take(*sessions_, tables, until, clock_));
+  bool is_first = false;
+  {
+    const std::lock_guard lock(mutex_);
+    for (const std::string& table : tables) first_.erase(table);
+    is_first = !first_.empty();
+  }
+  // An application that writes first and asks the switch then would wait for us as we for it.
+  const TimePoint now = clock_.now();
+  auto taken =
+      Hold::take(*sessions_, tables, is_first ? now + (until - now) / 3 : until, until, clock_);
+  if (!taken.ok() && is_first && taken.error().code == ErrorCode::unavailable) {
+    {
+      const std::lock_guard lock(mutex_);
+      first_.clear();
+    }
+    taken = Hold::take(*sessions_, tables, until, until, clock_);
+  }
+  if (!taken.ok()) return taken.error();
   const std::lock_guard lock(mutex_);
-  hold_ = std::move(taken);
+  hold_ = std::move(taken).value();
+  return {};
+}
+
+Status PostgresqlStore::go_first(const std::string& table, TimePoint until) {
+  // Whoever has it for longer keeps the switch waiting, and nobody else.
+  const TimePoint now = clock_.now();
+  ASSIGN_OR_RETURN(auto first, Hold::begin(*sessions_, now + (until - now) / 4, clock_));
+  Connection& connection = first->connection();
+  const Result<Place> place = place_of(connection, table);
+  if (!place.ok() || !first->lock({place.value().sql()}, "EXCLUSIVE").ok()) return {};
+  const Milliseconds left = until - clock_.now();
+  TRY(connection.execute(fmt::format("SET LOCAL idle_in_transaction_session_timeout = {}",
+                                     std::max<std::int64_t>(left.count(), 1))));
+  const std::lock_guard lock(mutex_);
+  first_[table] = std::move(first);
+  return {};
+}
+
+Status PostgresqlStore::step_aside(const std::string& table) {
+  const std::lock_guard lock(mutex_);
+  first_.erase(table);
   return {};
 }
 
@@ -1090,6 +1139,30 @@ Status PostgresqlStore::settle_what_is_left() const {
   return with_lock_retries(clock_, *connection, [&] { return settle_after_swap(*connection); });
 }
 
+Status PostgresqlStore::try_swap(const std::vector<std::string>& sources,
+                                 const std::vector<std::string>& index_ddl) {
+  std::vector<RetypedPair> pairs;
+  {
+    ASSIGN_OR_RETURN(const ConnectionPtr connection, sessions_->take());
+    ASSIGN_OR_RETURN(pairs, pairs_with(*connection, sources));
+  }
+  std::erase_if(pairs, [](const RetypedPair& pair) { return pair.swapped; });
+  if (pairs.empty()) return {};
+  constexpr Milliseconds at_most{10'000};
+  // A lock taken here and raised later would keep a transaction waiting that has read and wants to
+  // write, and be kept waiting by it.
+  ASSIGN_OR_RETURN(const auto hold, Hold::begin(*sessions_, clock_.now() + at_most, clock_));
+  for (const std::string& ddl : index_ddl) {
+    TRY(hold->connection().execute("SAVEPOINT whimbrel_index"));
+    const Status made = hold->connection().execute(ddl);
+    const bool there = is_there_already(hold->connection().sqlstate());
+    if (!made.ok() && !there) return made;
+    TRY(hold->connection().execute(made.ok() ? "RELEASE whimbrel_index"
+                                             : "ROLLBACK TO whimbrel_index"));
+  }
+  return swap_tables(*hold, pairs, false, SwapFor::a_look);
+}
+
 // With the numbers of the old tables, where the new ones have their names.
 Result<std::int64_t> PostgresqlStore::with_exchanged(const std::vector<std::string>& sources,
                                                      const OrphansWork& work) {
@@ -1123,27 +1196,6 @@ Status PostgresqlStore::settle_the_rest() { return settle_what_is_left(); }
 
 Status PostgresqlStore::can_retire(const std::vector<const Mapping*>&, const std::string&, bool) {
   return settle_what_is_left();
-}
-
-// Once, when all new tables of a retype are there.
-Status PostgresqlStore::look_whether_it_swaps() {
-  ASSIGN_OR_RETURN(const ConnectionPtr connection, sessions_->take());
-  ASSIGN_OR_RETURN(std::vector<RetypedPair> pairs, retyped_pairs(*connection));
-  std::erase_if(pairs, [](const RetypedPair& pair) { return pair.swapped; });
-  {
-    const std::lock_guard lock(mutex_);
-    if (looked_whether_it_swaps_ || pairs.empty()) return {};
-    looked_whether_it_swaps_ = true;
-  }
-  constexpr Milliseconds at_most{10'000};
-  // A lock taken here and raised later would keep a transaction waiting that has read and wants to
-  // write, and be kept waiting by it.
-  const auto hold = Hold::begin(*sessions_, clock_.now() + at_most, clock_);
-  Status looked =
-      hold.ok() ? swap_tables(*hold.value(), pairs, false, SwapFor::a_look) : Status(hold.error());
-  // Who is busy now may not be busy then.
-  if (looked.ok() || looked.error().code == ErrorCode::unavailable) return {};
-  return std::move(looked).error().within("trying the exchange of the tables, and rolling it back");
 }
 
 }  // namespace whimbrel

@@ -131,11 +131,15 @@ class PostgresqlStore final : public Store,
   Status hold(const std::vector<std::string>& tables, TimePoint until) override;
   Result<bool> held(const std::vector<std::string>& tables) override;
   Status release(const std::vector<std::string>& tables) override;
+  Status go_first(const std::string& table, TimePoint until) override;
+  Status step_aside(const std::string& table) override;
   Result<std::vector<std::string>> transactions() override;
   // Retyping
   Result<std::vector<RetypedTable>> tables(const std::vector<RetypedColumn>& columns) override;
   Result<std::optional<bool>> swapped(const std::vector<std::string>& sources) override;
   Status swap(const std::vector<std::string>& sources, bool back) override;
+  Status try_swap(const std::vector<std::string>& sources,
+                  const std::vector<std::string>& index_ddl) override;
   Result<std::int64_t> put_right(const std::vector<std::string>& sources) override;
   Result<std::int64_t> bring_back(const std::vector<std::string>& sources) override;
   Status settle_the_rest() override;
@@ -144,7 +148,6 @@ class PostgresqlStore final : public Store,
                                  const std::string& table);
   Status make_parsed(postgresql::Connection& connection, const std::string& ddl,
                      const postgresql::TableName& name);
-  Status look_whether_it_swaps();
   void remember_settled(const std::string& asked, const Value& said) const;
   std::string unbound_type(postgresql::Connection& connection, const ColumnSchema& column) const;
   Status settle_what_is_left() const;
@@ -159,10 +162,10 @@ class PostgresqlStore final : public Store,
   StoreLimits limits_;
   std::mutex mutex_;  // of what follows
   std::unique_ptr<postgresql::Hold> hold_;
+  std::map<std::string, std::unique_ptr<postgresql::Hold>> first_;  // go_first(), by the table
   std::map<std::string, std::vector<TableSchema>> fed_;                // the tables of a feed
   std::vector<std::pair<postgresql::TableName, std::string>> parsed_;  // what parse() has read
   postgresql::Promised promised_;                                      // what ddl_like() has said
-  bool looked_whether_it_swaps_ = false;
   // What the server has said of values that only it understands; many come again.
   mutable std::mutex settled_mutex_;
   mutable std::unordered_map<std::string, Value> settled_;

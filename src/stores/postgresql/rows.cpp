@@ -188,41 +188,30 @@ class Reader final : public SnapshotReader {
 class Writer final : public BatchWriter {
  public:
   Writer(std::shared_ptr<Sessions> sessions, const TableSchema& table,
-         std::vector<std::string> columns)
+         std::vector<std::string> columns, std::unique_ptr<Connection> first)
       : sessions_(std::move(sessions)),
         table_(table),
         place_(sessions_, table.name),
-        columns_(std::move(columns)) {
+        columns_(std::move(columns)),
+        first_(std::move(first)) {
     at_ = positions_of(columns_, table_);
   }
 
   Result<Applied> apply(std::span<const Change> changes) override {
+    if (const std::unique_ptr<Connection> first = std::move(first_)) {
+      return apply_in(*first, Transaction::of(*first), changes);
+    }
     ASSIGN_OR_RETURN(const ConnectionPtr connection, sessions_->take());
-    ASSIGN_OR_RETURN(const std::string place, place_.sql(*connection));
+    were_locked_ = false;
     ASSIGN_OR_RETURN(Transaction transaction, Transaction::begin(*connection));
-    ASSIGN_OR_RETURN(own_, write_as_own(*connection, *sessions_, place));
-    Applied applied;
-    // The same key may come again, deleted and made anew: the first knows what has to be there.
-    LastChanges last;
-    for (const bool deletes : {true, false}) {
-      for (const Change& change : changes) {
-        if (change.row.has_value() == deletes) continue;
-        const auto [known, is_first] = last.emplace(change.key, Last{&change, &change});
-        if (!is_first) known->second.change = &change;
-      }
-    }
-    ASSIGN_OR_RETURN(const Batch batch, look(*connection, place, last, applied));
-    TRY(erase(*connection, place, batch.gone));
-    ASSIGN_OR_RETURN(const bool done, put(*connection, place, batch, last, applied));
-    if (!done) {
-      Applied blocked;
-      blocked.blocked_by = std::move(applied.blocked_by);
-      return blocked;  // and everything is rolled back
-    }
-    ASSIGN_OR_RETURN(const NewSpellings spelled, write_spellings(*connection, *sessions_));
-    TRY(transaction.commit());
-    spellings_are_kept(*sessions_, spelled);
-    return applied;
+    Result<Applied> applied = apply_in(*connection, std::move(transaction), changes);
+    if (applied.ok() || !were_locked_) return applied;
+    // Others who share a row, each for a moment and one after the other, let nobody in who wants it
+    // for himself. Who waits for the table is next.
+    ASSIGN_OR_RETURN(Transaction alone, Transaction::begin(*connection));
+    ASSIGN_OR_RETURN(const std::string place, place_.sql(*connection));
+    TRY(connection->execute(fmt::format("LOCK TABLE {} IN EXCLUSIVE MODE", place)));
+    return apply_in(*connection, std::move(alone), changes);
   }
 
  private:
@@ -238,14 +227,45 @@ class Writer final : public BatchWriter {
     std::vector<Row> there;  // those of these keys that had a row
   };
 
+  Result<Applied> apply_in(Connection& connection, Transaction transaction,
+                           std::span<const Change> changes) {
+    ASSIGN_OR_RETURN(const std::string place, place_.sql(connection));
+    ASSIGN_OR_RETURN(own_, write_as_own(connection, *sessions_, place));
+    Applied applied;
+    // The same key may come again, deleted and made anew: the first knows what has to be there.
+    LastChanges last;
+    for (const bool deletes : {true, false}) {
+      for (const Change& change : changes) {
+        if (change.row.has_value() == deletes) continue;
+        const auto [known, is_first] = last.emplace(change.key, Last{&change, &change});
+        if (!is_first) known->second.change = &change;
+      }
+    }
+    ASSIGN_OR_RETURN(const Batch batch, look(connection, place, last, applied));
+    TRY(erase(connection, place, batch.gone));
+    ASSIGN_OR_RETURN(const bool done, put(connection, place, batch, last, applied));
+    if (!done) {
+      Applied blocked;
+      blocked.blocked_by = std::move(applied.blocked_by);
+      return blocked;  // and everything is rolled back
+    }
+    ASSIGN_OR_RETURN(const NewSpellings spelled, write_spellings(connection, *sessions_));
+    TRY(transaction.commit());
+    spellings_are_kept(*sessions_, spelled);
+    return applied;
+  }
+
   // What has to be done, with the rows locked that are there.
   Result<Batch> look(Connection& connection, const std::string& place, const LastChanges& last,
                      Applied& applied) {
     Batch batch;
     std::vector<Row> keys;
     for (const auto& [key, change] : last) keys.push_back(key);
-    ASSIGN_OR_RETURN(const std::vector<std::optional<Row>> found,
-                     rows_with_keys(connection, place, table_, keys, " FOR UPDATE OF t"));
+    const Result<std::vector<std::optional<Row>>> locked =
+        rows_with_keys(connection, place, table_, keys, " FOR UPDATE OF t");
+    were_locked_ = !locked.ok() && connection.sqlstate() == "55P03";
+    if (!locked.ok()) return locked.error();
+    const std::vector<std::optional<Row>>& found = locked.value();
     for (std::size_t i = 0; i < keys.size(); ++i) {
       const auto& [first, now] = last.at(keys[i]);
       const Change& change = *now;
@@ -472,7 +492,9 @@ class Writer final : public BatchWriter {
   Located place_;
   std::vector<std::string> columns_;
   std::vector<int> at_;
+  std::unique_ptr<Connection> first_;
   OwnWrites own_;
+  bool were_locked_ = false;  // rows that the last batch wanted
 };
 
 // What another row holds is told by the statement that wants it: at the end of the transaction
@@ -637,8 +659,9 @@ Result<std::unique_ptr<SnapshotReader>> make_reader_of_one_moment(
 
 std::unique_ptr<BatchWriter> make_writer(std::shared_ptr<Sessions> sessions,
                                          const TableSchema& table,
-                                         const std::vector<std::string>& columns) {
-  return std::make_unique<Writer>(std::move(sessions), table, columns);
+                                         const std::vector<std::string>& columns,
+                                         std::unique_ptr<Connection> first) {
+  return std::make_unique<Writer>(std::move(sessions), table, columns, std::move(first));
 }
 
 }  // namespace whimbrel::postgresql

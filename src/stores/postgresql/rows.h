@@ -31,9 +31,12 @@ std::unique_ptr<SnapshotReader> make_reader(std::shared_ptr<Sessions> sessions,
 // The same for the rows of one moment, in a transaction that lasts as long as the reader.
 Result<std::unique_ptr<SnapshotReader>> make_reader_of_one_moment(
     std::shared_ptr<Sessions> sessions, const TableSchema& table);
+// `first`: a session with a transaction that has locked the table: the first batch is written in it,
+// and it ends with that. Null: any.
 std::unique_ptr<BatchWriter> make_writer(std::shared_ptr<Sessions> sessions,
                                          const TableSchema& table,
-                                         const std::vector<std::string>& columns);
+                                         const std::vector<std::string>& columns,
+                                         std::unique_ptr<Connection> first);
 // Said at the beginning of a transaction that writes for us: what notes an application's writes
 // tells ours from them.
 inline constexpr const char* mark_own = "SET LOCAL whimbrel.own = 'on'";
