@@ -114,6 +114,8 @@ class Engine {
   // the plan's own checks are asked. Writes nothing else, and journals only a comparison of every
   // row. `rows`: of each move's source, for a part of them. Beside a runner it only looks.
   Result<CheckOutcome> check(const std::map<int, std::int64_t>& rows, bool beside_runner);
+  // Carries back once more, behind a check; nothing where a runner does.
+  Status catch_up();
   // Carries back what the application writes until the next check is due; false when somebody asked
   // for a rollback, which was carried out.
   Result<bool> follow_until_check(TimePoint due);

@@ -201,8 +201,7 @@ Status Engine::prepare() {
     }
   }
   if (Status tried = try_exchanges(); !tried.ok()) {
-    return take_back_what_is_prepared(std::move(tried).error(),
-                                      "the trial of the exchange failed");
+    return take_back_what_is_prepared(std::move(tried).error(), "the trial of the exchange failed");
   }
   const bool dual = migration_.sync == Sync::dual;
   if (dual) {

@@ -75,6 +75,10 @@ Status Engine::carry_back() {
                  "writes may have gone unnoticed: what notes them was removed by somebody",
                  "`whimbrel run` makes it again and compares every row"};
   }
+  return catch_up();
+}
+
+Status Engine::catch_up() {
   if (watches_beside_) return {};
   ASSIGN_OR_RETURN(const bool drained, drain(Direction::backward, std::nullopt));
   return drained ? Status() : Status(stopped());

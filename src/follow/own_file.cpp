@@ -2,6 +2,8 @@
 
 #include <sqlite3.h>
 
+#include <algorithm>
+
 #include "store/kept_file.h"
 
 namespace whimbrel {
@@ -140,6 +142,18 @@ Status OwnFile::can_be_searched() {
   return file_->execute("CREATE INDEX IF NOT EXISTS own_by_source ON own (source)");
 }
 
+namespace {
+Result<std::optional<OwnFile::Pair>> next_pair(KeptFile& file, const OwnStatement& select) {
+  ASSIGN_OR_RETURN(const bool is_there, file.step(select));
+  if (!is_there) return std::optional<OwnFile::Pair>();
+  OwnFile::Pair pair;
+  pair.move = sqlite3_column_int(select.get(), 0);
+  ASSIGN_OR_RETURN(pair.source_key, row_at(select, 1));
+  ASSIGN_OR_RETURN(pair.target_key, row_at(select, 2));
+  return std::optional(std::move(pair));
+}
+}  // namespace
+
 Result<std::vector<OwnFile::Pair>> OwnFile::with_key(const Row& key) {
   TRY(can_be_searched());
   const std::lock_guard lock(mutex_);
@@ -153,13 +167,31 @@ Result<std::vector<OwnFile::Pair>> OwnFile::with_key(const Row& key) {
   bind_row(select, 1, key);
   std::vector<Pair> pairs;
   while (true) {
-    ASSIGN_OR_RETURN(const bool is_there, file_->step(select));
-    if (!is_there) return pairs;
-    Pair& pair = pairs.emplace_back();
-    pair.move = sqlite3_column_int(select.get(), 0);
-    ASSIGN_OR_RETURN(pair.source_key, row_at(select, 1));
-    ASSIGN_OR_RETURN(pair.target_key, row_at(select, 2));
+    ASSIGN_OR_RETURN(std::optional<Pair> pair, next_pair(*file_, select));
+    if (!pair) return pairs;
+    pairs.push_back(std::move(*pair));
   }
+}
+
+// The bytes of a key are those of its parts behind each other; the same bytes may also stand inside
+// a part, or across two.
+Result<std::vector<OwnFile::Pair>> OwnFile::with_part(const Value& part, int pairs_max) {
+  const std::lock_guard lock(mutex_);
+  ASSIGN_OR_RETURN(const OwnStatement select,
+                   file_->prepare("SELECT move, source, target FROM own WHERE instr(source, ?1) > "
+                                  "0 OR instr(target, ?1) > 0"));
+  bind_row(select, 1, {part});
+  const auto is_part = [&](const Value& value) { return same(value, part); };
+  std::vector<Pair> pairs;
+  while (std::ssize(pairs) < pairs_max) {
+    ASSIGN_OR_RETURN(std::optional<Pair> pair, next_pair(*file_, select));
+    if (!pair) return pairs;
+    if (std::ranges::any_of(pair->source_key, is_part) ||
+        std::ranges::any_of(pair->target_key, is_part)) {
+      pairs.push_back(std::move(*pair));
+    }
+  }
+  return pairs;
 }
 
 std::shared_ptr<OwnBook> OwnFile::book(const std::shared_ptr<OwnFile>& file, int move) {

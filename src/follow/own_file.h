@@ -33,6 +33,8 @@ class OwnFile {
   Status can_be_searched();
   // Rows of all moves with this key, on either side.
   Result<std::vector<Pair>> with_key(const Row& key);
+  // The same for keys of several columns of which one is this, at most so many; all rows are read.
+  Result<std::vector<Pair>> with_part(const Value& part, int pairs_max);
 
  private:
   friend class OwnFileBook;

@@ -232,7 +232,9 @@ class Judge {
       const bool differs = one.value("asked", 0LL) != one.value("same", 0LL);
       if (differs && first.empty()) first = one.value("name", "") + ": " + one.value("first", "");
     }
-    if (asked == 0) return {std::nullopt, "no question was put"};
+    if (asked == 0) {
+      return {std::nullopt, "no question was put whose answer did not change meanwhile"};
+    }
     const double share = 100.0 * static_cast<double>(same) / static_cast<double>(asked);
     return {share, first.empty() ? "of the questions put to both sides" : first};
   }

@@ -98,6 +98,7 @@ json answers_document(const std::vector<ComparedAnswers>& all) {
                        {"asked", one.asked},
                        {"same", one.same},
                        {"counted", one.counted},
+                       {"moving", one.moving},
                        {"first", one.first}});
   }
   return answers;
@@ -279,8 +280,9 @@ Result<json> measure(const MeasureParts& parts, const std::vector<Side>& sides,
   if (sides.size() == 2) {
     ASSIGN_OR_RETURN(Store* const old_side, store_of(parts.migration, Side::old_side));
     ASSIGN_OR_RETURN(Store* const new_side, store_of(parts.migration, Side::new_side));
-    ASSIGN_OR_RETURN(const auto compared, compare_answers(*old_side, *new_side, old_queries,
-                                                          settings, parts.clock, parts.stop));
+    ASSIGN_OR_RETURN(const auto compared,
+                     compare_answers(*old_side, *new_side, old_queries, settings, parts.clock,
+                                     parts.stop, parts.catch_up));
     answers = answers_document(compared);
   }
   json load = {{"connections", settings.connections}, {"times", times}};
@@ -326,6 +328,10 @@ std::string answers_text(const json& query) {
   if (counted > 0) {
     text += fmt::format("; of {} only the number of rows, for the columns differ",
                         with_thousands(counted));
+  }
+  if (query.value("moving", 0LL) > 0) {
+    text += fmt::format("; {} more changed while they were put, and say nothing",
+                        with_thousands(query.value("moving", 0LL)));
   }
   if (same < asked) text += "; first difference: " + query["first"].get<std::string>();
   return text + "\n";

@@ -5,6 +5,7 @@
 // place of this machine. docs/schemas/measurement.schema.json is its shape.
 #pragma once
 
+#include <functional>
 #include <nlohmann/json.hpp>
 #include <optional>
 #include <string>
@@ -28,6 +29,8 @@ struct MeasureParts {
   Clock& clock;
   Events& events;
   const StopFlag& stop;
+  // Carries over what one side has got meanwhile; null where somebody else does, or nobody can.
+  std::function<Status()> catch_up = nullptr;
 };
 
 // Which side the application uses in this phase; unset where nobody knows.

@@ -75,6 +75,9 @@ std::vector<Value> values_meant_by(const std::string& part) {
   return values;
 }
 
+// Of rows that have a part of their key in common.
+constexpr int shown_max = 100;
+
 // The parts of a key of several columns stand behind each other, with commas.
 std::vector<Row> keys_meant_by(const std::string& id) {
   constexpr std::size_t parts_max = 6;
@@ -113,11 +116,19 @@ Result<std::vector<IdMapping>> look_up_id(const std::string& folder, const State
   }
   ASSIGN_OR_RETURN(const std::shared_ptr<OwnFile> file, OwnFile::open(book_in(folder)));
   std::vector<IdMapping> all;
-  for (const Row& key : keys_meant_by(id)) {
-    ASSIGN_OR_RETURN(const auto found, file->with_key(key));
+  const auto take = [&](const std::vector<OwnFile::Pair>& found) {
     for (const OwnFile::Pair& pair : found) {
       all.push_back({name_of_move(state, pair.move), show(pair.source_key), show(pair.target_key)});
     }
+  };
+  for (const Row& key : keys_meant_by(id)) {
+    ASSIGN_OR_RETURN(const auto found, file->with_key(key));
+    take(found);
+  }
+  if (!all.empty()) return all;
+  for (const Value& part : values_meant_by(id)) {
+    ASSIGN_OR_RETURN(const auto found, file->with_part(part, shown_max));
+    take(found);
   }
   return all;
 }

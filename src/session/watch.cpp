@@ -32,7 +32,7 @@ Status keep(const std::string& folder, const std::string& kind, const json& docu
 }
 
 // Both sides, so that a criterion can compare them.
-Result<json> measured(Session& session) {
+Result<json> measured(Session& session, Engine& engine) {
   const MeasuresPlan& plan = session.plan().measures;
   if (plan.queries.empty()) return json();
   ASSIGN_OR_RETURN(const std::vector<Stamped> records, session.journal().records());
@@ -40,7 +40,8 @@ Result<json> measured(Session& session) {
   LoadSettings settings;
   settings.duration = measured_for;
   ASSIGN_OR_RETURN(const json document, measure({session.migration(), plan, facts_of(records, now),
-                                                 session.clock(), session.events(), session.stop()},
+                                                 session.clock(), session.events(), session.stop(),
+                                                 [&engine] { return engine.catch_up(); }},
                                                 {Side::old_side, Side::new_side}, settings, 1.0));
   ASSIGN_OR_RETURN(json comparison, judge(document, document, now));
   ASSIGN_OR_RETURN(const std::string folder, session.state_folder(false));
@@ -173,7 +174,7 @@ Result<Watched> carry_out_check(Session& session, Engine& engine, bool beside_ru
   ASSIGN_OR_RETURN(const auto rows, rows_of_all(session));
   ASSIGN_OR_RETURN(watched.outcome, engine.check(rows, beside_runner));
   if (watched.outcome.failures.empty()) {
-    Result<json> comparison = measured(session);
+    Result<json> comparison = measured(session, engine);
     if (comparison.ok()) {
       watched.comparison = std::move(comparison).value();
     } else if (comparison.error().code == ErrorCode::cancelled) {

@@ -7,6 +7,7 @@ import pathlib
 import signal
 import sqlite3
 import subprocess
+import threading
 import time
 
 import jsonschema
@@ -118,7 +119,7 @@ def both_sides_give_the_same_answers():
     world.run("run", "--yes")
     document = measure(world, "same.json", "--side", "both")
     first, second = document["answers"]
-    assert first == {"name": "one", "asked": 100, "same": 100, "counted": 0, "first": ""}, first
+    assert first == {"name": "one", "asked": 100, "same": 100, "counted": 0, "moving": 0, "first": ""}, first
     assert second["same"] == second["asked"] == second["counted"] == 100, second
     old, new = (side["queries"] for side in document["sides"])
     assert [query["scans"] for query in old] == [["old orders"]] * 2, old
@@ -133,6 +134,39 @@ def both_sides_give_the_same_answers():
     other = read("measurement", world.folder / "other.json")
     assert other["answers"][0]["same"] == 0 and other["answers"][1]["same"] == 100, other
     assert "same_answers" in compare(world, "same.json", "other.json", expect=1)
+    world.close()
+
+
+def answers_that_change_while_they_are_asked_for_say_nothing():
+    """A check beside a writer: what was carried back is compared, and a count that moves is told as that."""
+    world = world_with(ANSWERS.replace("criteria:", """  moving:
+    old: "SELECT count(*) FROM \\"old orders\\""
+    new: "SELECT count(*) FROM \\"new {orders}\\""
+criteria:"""), sync="capture")
+    world.run("run", "--yes")
+    ended = threading.Event()
+
+    def write():
+        connection = world.connect()
+        for number in range(10 ** 9):
+            if ended.is_set():
+                break
+            with connection:
+                connection.execute("INSERT INTO \"new {orders}\" (key, customer, doc) VALUES (?, 'who 1', '{}')", ("w%d" % number,))
+            time.sleep(0.005)
+        connection.close()
+    writer = threading.Thread(target=write)
+    writer.start()
+    try:
+        _, out, _ = world.run("watch")
+    finally:
+        ended.set()
+        writer.join(30)
+    assert "\nclean: " in out, out
+    document = max((world.folder / ".whimbrel" / "scenario").glob("migration-measurement-*.json"))
+    answers = {one["name"]: one for one in read("measurement", document)["answers"]}
+    assert answers["moving"]["asked"] + answers["moving"]["moving"] == 1 and answers["moving"]["first"] == "", answers
+    assert answers["one"]["same"] == answers["one"]["asked"] and answers["one"]["first"] == "", answers
     world.close()
 
 
@@ -434,7 +468,7 @@ def rows_that_only_the_new_side_has_are_noticed():
 
 
 if __name__ == "__main__":
-    main(both_sides_answer_with_one_connection_and_with_eight, both_sides_give_the_same_answers, storage_is_what_sqlite_itself_counts,
+    main(both_sides_answer_with_one_connection_and_with_eight, both_sides_give_the_same_answers, answers_that_change_while_they_are_asked_for_say_nothing, storage_is_what_sqlite_itself_counts,
          a_query_that_fails_is_counted_and_told, queries_that_cannot_be_put_are_refused,
          criteria_are_met_where_the_new_side_is_a_hundred_times_faster, what_nobody_knows_is_not_measured,
          rows_that_differ_are_not_met, a_hold_takes_from_the_writers_uptime, probes_write_and_take_it_back,

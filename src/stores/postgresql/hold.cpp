@@ -70,8 +70,8 @@ Result<std::unique_ptr<Hold>> Hold::begin(const Sessions& sessions, TimePoint un
 }
 
 Result<std::unique_ptr<Hold>> Hold::take(const Sessions& sessions,
-                                         const std::vector<std::string>& tables,
-                                         TimePoint had_by, TimePoint until, Clock& clock) {
+                                         const std::vector<std::string>& tables, TimePoint had_by,
+                                         TimePoint until, Clock& clock) {
   ASSIGN_OR_RETURN(std::unique_ptr<Hold> hold, begin(sessions, had_by, clock));
   std::vector<std::string> places;
   for (const std::string& table : tables) {

@@ -162,7 +162,7 @@ class PostgresqlStore final : public Store,
   StoreLimits limits_;
   std::mutex mutex_;  // of what follows
   std::unique_ptr<postgresql::Hold> hold_;
-  std::map<std::string, std::unique_ptr<postgresql::Hold>> first_;  // go_first(), by the table
+  std::map<std::string, std::unique_ptr<postgresql::Hold>> first_;     // go_first(), by the table
   std::map<std::string, std::vector<TableSchema>> fed_;                // the tables of a feed
   std::vector<std::pair<postgresql::TableName, std::string>> parsed_;  // what parse() has read
   postgresql::Promised promised_;                                      // what ddl_like() has said

@@ -31,8 +31,8 @@ std::unique_ptr<SnapshotReader> make_reader(std::shared_ptr<Sessions> sessions,
 // The same for the rows of one moment, in a transaction that lasts as long as the reader.
 Result<std::unique_ptr<SnapshotReader>> make_reader_of_one_moment(
     std::shared_ptr<Sessions> sessions, const TableSchema& table);
-// `first`: a session with a transaction that has locked the table: the first batch is written in it,
-// and it ends with that. Null: any.
+// `first`: a session with a transaction that has locked the table: the first batch is written in
+// it, and it ends with that. Null: any.
 std::unique_ptr<BatchWriter> make_writer(std::shared_ptr<Sessions> sessions,
                                          const TableSchema& table,
                                          const std::vector<std::string>& columns,
