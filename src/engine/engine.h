@@ -224,7 +224,7 @@ class Engine {
   Status carry_late_writes(Direction direction);
   Status let_go_and_carry(const std::vector<HeldTables>& held, Direction direction);
   Status wait_for_stragglers(Direction direction);
-  Status nothing_is_contested();
+  Status nothing_is_contested(Direction direction);
   Result<bool> is_silent(Direction direction, TimePoint until);
   Result<bool> becomes_quiet(Direction direction, Milliseconds quiet,
                              const std::function<Result<bool>()>& carry);
@@ -241,8 +241,9 @@ class Engine {
   Result<std::int64_t> put_right(const Move& move, Direction direction, std::vector<Row> keys);
   Result<std::int64_t> put_right(const Move& move, const std::vector<Row>& source_keys);
   Result<std::vector<KeptRow>> put_back_some(const Move& move, const std::vector<KeptRow>& notes);
-  Status make_again(const Move& move, const Row& key, const std::vector<Unheld>& columns);
-  Result<bool> source_has(const Move& move, const Row& target_key) const;
+  Status make_again(const Move& move, const Row& key, const std::vector<Unheld>& columns,
+                    const std::optional<Row>& now);
+  Result<std::optional<Row>> source_of(const Move& move, const Row& target_key) const;
   Status references_resolve();
   std::vector<HeldTables> tables_to_hold(Direction direction) const;
   Status let_go_of_the_last_hold();

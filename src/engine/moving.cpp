@@ -365,6 +365,7 @@ Result<VerifyOutcome> Engine::compare_all(std::int64_t sample, bool follow, bool
       if (row.move != move.index) continue;
       ASSIGN_OR_RETURN(Row key, key_from(row));
       ASSIGN_OR_RETURN(const std::vector<Unheld> columns, columns_from(row));
+      if (is_for_a_person(columns)) continue;
       if (is_whole_row(columns)) no_place.insert(key);
       put_back.insert(std::move(key));
     }
@@ -480,7 +481,8 @@ Result<std::set<Row, RowLess>> Engine::written_by_application(Direction there, c
   }
   TRY(follow.look_ahead(looked.at, [&](const ChangeBatch& batch) -> Status {
     for (const KeyChange& change : batch.changes) {
-      if (!change.own) looked.keys[change.table].insert(change.key);
+      const bool is_theirs = !change.own && !change.expired;
+      if (is_theirs) looked.keys[change.table].insert(change.key);
     }
     looked.notes += batch.notes();
     looked.at = batch.position;
@@ -541,7 +543,7 @@ Status Engine::wait_for_stragglers(Direction direction) {
   TRY(becomes_quiet(direction, migration_.stragglers_quiet, [&]() -> Result<bool> {
     if (parts_.stop.requested()) return Error{ErrorCode::cancelled, "stopped as asked"};
     TRY(carry_late_writes(direction));
-    TRY(nothing_is_contested());
+    TRY(nothing_is_contested(direction));
     return true;
   }));
   return {};
@@ -571,7 +573,7 @@ Status Engine::let_go_and_carry(const std::vector<HeldTables>& held, Direction d
     ASSIGN_OR_RETURN(const std::set<std::string> now, open());
     std::erase_if(before, [&](const std::string& one) { return !now.contains(one); });
     TRY(carry_late_writes(direction));
-    TRY(nothing_is_contested());
+    TRY(nothing_is_contested(direction));
   }
   if (!before.empty()) {
     parts_.events.emit({"transactions_left", {{"transactions", std::ssize(before)}}});
@@ -617,7 +619,7 @@ Result<bool> Engine::becomes_quiet(Direction direction, Milliseconds quiet,
 }
 
 // Under `conflicts: stop` what both sides wrote since the switch is for a person.
-Status Engine::nothing_is_contested() {
+Status Engine::nothing_is_contested(Direction direction) {
   const std::vector<std::string> contested = std::exchange(contested_, {});
   if (contested.empty()) return {};
   constexpr std::size_t shown_max = 5;
@@ -625,24 +627,29 @@ Status Engine::nothing_is_contested() {
   for (std::size_t i = 0; i < contested.size() && i < shown_max; ++i) {
     examples += "\n  " + contested[i];
   }
-  return Error{ErrorCode::data_mismatch,
-               fmt::format("both sides have written since the switch began, and the new side's "
-                           "version stays:{}{}",
-                           examples, contested.size() > shown_max ? "\n  …" : ""),
-               "the old side still has the other version: copy by hand what is missing, then "
-               "`whimbrel run` goes on; rejected.jsonl names them all; `conflicts: keep_new` "
-               "does not stop for them",
-               "the switches are flipped, and no write is lost",
-               {},
-               ""};
+  const bool forward = direction == Direction::forward;
+  return Error{
+      ErrorCode::data_mismatch,
+      fmt::format("both sides have written since the switch {}began, and the {} side's version "
+                  "stays:{}{}",
+                  forward ? "" : "back ", forward ? "new" : "old", examples,
+                  contested.size() > shown_max ? "\n  …" : ""),
+      fmt::format("the {} side still has the other version: copy by hand what is missing, then "
+                  "`whimbrel {}` goes on; rejected.jsonl names them all; `conflicts: keep_new` "
+                  "does not stop for them",
+                  forward ? "old" : "new", forward ? "run" : "rollback"),
+      forward ? "the switches are flipped, and no write is lost"
+              : "the switches are put back, and no write is lost",
+      {},
+      ""};
 }
 
-Result<bool> Engine::source_has(const Move& move, const Row& target_key) const {
+Result<std::optional<Row>> Engine::source_of(const Move& move, const Row& target_key) const {
   ASSIGN_OR_RETURN(const auto reader, move.source->open_reader(move.mapping.source));
   ASSIGN_OR_RETURN(Row key, source_key_of(move.mapping, target_key, move.source->catalog()));
   const std::vector<Row> keys = {std::move(key)};
-  ASSIGN_OR_RETURN(const auto rows, reader->read_keys(keys));
-  return rows[0].has_value();
+  ASSIGN_OR_RETURN(auto rows, reader->read_keys(keys));
+  return std::move(rows[0]);
 }
 
 // What a rolled-back attempt had to take off the new side returns just before the switch, but only
@@ -698,15 +705,23 @@ Result<std::vector<KeptRow>> Engine::put_back_some(const Move& move,
   for (std::size_t i = 0; i < notes.size(); ++i) {
     if (served.contains(keys[i])) continue;
     ASSIGN_OR_RETURN(const std::vector<Unheld> columns, columns_from(notes[i]));
+    if (is_for_a_person(columns)) continue;
     if (is_whole_row(columns)) {
-      // The old side had no such row then; one that came since is not to be written over.
-      if (!rows[i]) TRY(make_again(move, keys[i], columns));
+      // One that came to the old side since, or was changed there, is not to be written over.
+      bool is_free = !rows[i];
+      if (!is_free) {
+        const Result<std::optional<Row>> source = source_of(move, keys[i]);
+        const bool has_none = !source.ok() && source.error().code == ErrorCode::refused;
+        if (!source.ok() && !has_none) return source.error();
+        is_free = !has_none && is_as_it_stayed(columns, source.value());
+      }
+      if (is_free) TRY(make_again(move, keys[i], columns, rows[i]));
       continue;
     }
     if (!rows[i]) {
       // Deleted on the old side, or only set aside; then a later attempt may have it again.
-      ASSIGN_OR_RETURN(const bool lives, source_has(move, keys[i]));
-      if (!lives) TRY(parts_.journal.forget_kept(move.index, notes[i].key));
+      ASSIGN_OR_RETURN(const std::optional<Row> source, source_of(move, keys[i]));
+      if (!source) TRY(parts_.journal.forget_kept(move.index, notes[i].key));
       continue;
     }
     std::vector<std::pair<std::string, Value>> values;
@@ -732,8 +747,9 @@ Result<std::vector<KeptRow>> Engine::put_back_some(const Move& move,
   return again;
 }
 
-// A row that the old side had no place for, and so never saw.
-Status Engine::make_again(const Move& move, const Row& key, const std::vector<Unheld>& columns) {
+// A row that the old side had no place for, and so never saw as it was.
+Status Engine::make_again(const Move& move, const Row& key, const std::vector<Unheld>& columns,
+                          const std::optional<Row>& now) {
   std::vector<std::string> names;
   Row values;
   for (const Unheld& one : columns) {
@@ -743,7 +759,7 @@ Status Engine::make_again(const Move& move, const Row& key, const std::vector<Un
   }
   ASSIGN_OR_RETURN(const auto writer, move.target->open_writer(move.mapping.target, names));
   const std::vector<Change> changes = {
-      {key, std::move(values), std::optional<std::optional<Row>>(std::in_place, std::nullopt)}};
+      {key, std::move(values), std::optional<std::optional<Row>>(std::in_place, now)}};
   ASSIGN_OR_RETURN(const Applied applied, writer->apply(changes));
   if (applied.written > 0) parts_.events.emit({"kept_put_back", {{"table", move.name}}});
   return {};

@@ -281,7 +281,13 @@ Status Follow::keep_whole(const Lane& lane, const Row& key) {
   KeptBatch notes(journal_);
   TRY(notes.begin());
   if (rows[0]) {
-    TRY(keep_whole_row(journal_, *lane.move, key, *rows[0]));
+    std::optional<Row> stays;
+    if (Result<Row> other = other_key(lane, key); other.ok()) {
+      const std::vector<Row> others = {std::move(other).value()};
+      ASSIGN_OR_RETURN(auto there, lane.to->read_keys(others));
+      stays = std::move(there.front());
+    }
+    TRY(keep_whole_row(journal_, *lane.move, key, *rows[0], stays));
   } else {
     TRY(keep_unheld(journal_, lane.move->index, key, {}));
   }
@@ -559,6 +565,15 @@ Result<std::int64_t> Follow::carry(Lane& lane, const std::vector<Row>& asked,
     std::vector<std::optional<Row>> free_there;
     for (std::size_t i = 0; i < keys.size(); ++i) {
       if (taken.contains(other[i])) {
+        const std::vector<Row> contested = {keys[i]};
+        ASSIGN_OR_RETURN(const auto mine, lane.from->read_keys(contested));
+        if (!mine[0] && !there[i]) {  // the same deletion
+          free.push_back(keys[i]);
+          free_there.push_back(there[i]);
+          continue;
+        }
+        // The old side's version stays; the other one is not lost with the new table.
+        if (mine[0] && keeps_) TRY(keep_for_a_person(journal_, *lane.move, keys[i], *mine[0]));
         TRY(conflict_(*lane.move, keys[i],
                       Error{ErrorCode::conflict, "written on both sides of the switch"}));
       } else {
@@ -656,6 +671,8 @@ Result<FollowStep> Follow::carry_batch(std::int64_t changes_max) {
   std::map<std::string, std::set<Row, RowLess>> removed;
   for (const KeyChange& change : batch.changes) {
     if (change.own) continue;  // the echo of what we carried over ourselves
+    // Time takes a row from the side that does not serve any more: nobody has meant it.
+    if (change.expired && other_side_serves_) continue;
     keys[change.table].insert(change.key);
     if (change.removed) removed[change.table].insert(change.key);
   }

@@ -35,8 +35,10 @@ namespace {
 constexpr const char* whole_row = "";  // the name of no column
 }
 
-Status keep_whole_row(Journal& journal, const Move& move, const Row& target_key, const Row& row) {
-  std::vector<Unheld> columns = {{whole_row, Value(Value::Storage(true)), std::nullopt}};
+namespace {
+Status keep_row(Journal& journal, const Move& move, const Row& target_key, const Row& row,
+                std::optional<Value> mark) {
+  std::vector<Unheld> columns = {{whole_row, Value(Value::Storage(true)), std::move(mark)}};
   for (std::size_t i = 0; i < move.mapping.target.columns.size(); ++i) {
     const ColumnSchema& column = move.mapping.target.columns[i];
     if (!column.generated) columns.push_back({column.name, row[i], std::nullopt});
@@ -44,8 +46,33 @@ Status keep_whole_row(Journal& journal, const Move& move, const Row& target_key,
   return keep_unheld(journal, move.index, target_key, columns);
 }
 
+}  // namespace
+
+Status keep_whole_row(Journal& journal, const Move& move, const Row& target_key, const Row& row,
+                      const std::optional<Row>& stays) {
+  std::optional<Value> mark;
+  if (stays) mark = Value::text(digest_hex(canonical(*stays)));
+  return keep_row(journal, move, target_key, row, std::move(mark));
+}
+
+Status keep_for_a_person(Journal& journal, const Move& move, const Row& target_key,
+                         const Row& row) {
+  return keep_row(journal, move, target_key, row, Value());
+}
+
 bool is_whole_row(const std::vector<Unheld>& columns) {
   return std::ranges::count(columns, whole_row, &Unheld::column) > 0;
+}
+
+bool is_for_a_person(const std::vector<Unheld>& columns) {
+  const auto marker = std::ranges::find(columns, whole_row, &Unheld::column);
+  return marker != columns.end() && marker->instead_of && marker->instead_of->is_null();
+}
+
+bool is_as_it_stayed(const std::vector<Unheld>& columns, const std::optional<Row>& source) {
+  const auto marker = std::ranges::find(columns, whole_row, &Unheld::column);
+  return source && marker != columns.end() && marker->instead_of &&
+         same(*marker->instead_of, Value::text(digest_hex(canonical(*source))));
 }
 
 Result<std::vector<Unheld>> columns_from(const KeptRow& row) {

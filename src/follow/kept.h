@@ -15,8 +15,15 @@ namespace whimbrel {
 Status keep_unheld(Journal& journal, int move, const Row& target_key,
                    const std::vector<Unheld>& columns);
 // A row that the old side has no place for at all. Its note says so: the next attempt makes it
-// again where nobody else has.
-Status keep_whole_row(Journal& journal, const Move& move, const Row& target_key, const Row& row);
+// again where nobody else has. `stays`: an older version that the old side has; while it is that
+// one, the next attempt writes this one over it.
+Status keep_whole_row(Journal& journal, const Move& move, const Row& target_key, const Row& row,
+                      const std::optional<Row>& stays = std::nullopt);
+// The new side's version of a row that both sides have written: no attempt puts it back by itself.
+Status keep_for_a_person(Journal& journal, const Move& move, const Row& target_key, const Row& row);
+bool is_for_a_person(const std::vector<Unheld>& columns);
+// Whether the old side's row is still the version that stayed when this was kept.
+bool is_as_it_stayed(const std::vector<Unheld>& columns, const std::optional<Row>& source);
 bool is_whole_row(const std::vector<Unheld>& columns);
 // Notes of many rows, made durable together; forgotten unless committed.
 class KeptBatch {

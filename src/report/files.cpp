@@ -16,6 +16,7 @@
 #include "base/text.h"
 #include "follow/kept.h"
 #include "report/json_text.h"
+#include "value/json_value.h"
 
 namespace whimbrel {
 
@@ -163,6 +164,18 @@ Status FileSidecar::repaired(const std::string& table, const std::vector<std::st
               {"before_bytes", before ? json(to_hex(canonical(*before))) : json()}}));
 }
 
+namespace {
+// In full: it is all that is left of it.
+std::string as_told(const Value& value) {
+  const auto* text = value.get_if<std::string>();
+  if (text != nullptr && is_utf8(*text)) return *text;
+  const bool is_document = value.kind() == Kind::map || value.kind() == Kind::list;
+  const Result<std::string> document =
+      is_document ? json_text_of(value) : Result<std::string>(show(value, 1 << 20));
+  return document.ok() ? document.value() : to_hex(canonical({value}));
+}
+}  // namespace
+
 Status FileSidecar::kept(const Migration& migration, const std::vector<KeptRow>& rows) {
   if (rows.empty()) return {};
   ASSIGN_OR_RETURN(const auto lines,
@@ -174,8 +187,7 @@ Status FileSidecar::kept(const Migration& migration, const std::vector<KeptRow>&
     for (const Unheld& one : columns) {
       if (one.column.empty()) continue;  // a mark that this is a whole row
       if (one.tells_rows_apart()) continue;
-      const auto* text = one.value.get_if<std::string>();
-      values[one.column] = text != nullptr && is_utf8(*text) ? *text : show(one.value, 1 << 20);
+      values[one.column] = as_told(one.value);
     }
     const bool known = row.move >= 0 && row.move < std::ssize(migration.moves);
     const std::string table = known ? migration.moves[static_cast<std::size_t>(row.move)].name : "";

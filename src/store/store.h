@@ -270,6 +270,7 @@ struct KeyChange {
   // key, too, a store may call any change of it the application's.
   bool own = false;
   bool removed = false;  // the row was deleted; it may have come back since
+  bool expired = false;  // by the store itself, because its time was over: by no application
 };
 struct ChangeBatch {
   // In commit order, those of one key at least; the same key may come again.

@@ -60,7 +60,8 @@ class Verify {
   Result<Step> step(int lane);
   // Target keys whose new side's values were put back before: judged by the way back too.
   void put_back_before(std::set<Row, RowLess> target_keys) { put_back_ = std::move(target_keys); }
-  // Target keys of rows that the source has no place for: they are kept, and no difference.
+  // Target keys of rows that the source has no place for, or has an older version of: they are
+  // kept, and no difference.
   void has_no_place_for(std::set<Row, RowLess> target_keys) { no_place_ = std::move(target_keys); }
   // These rows as well, whatever the lanes looked at.
   Status look_at(const std::vector<Row>& source_keys);

@@ -317,7 +317,10 @@ Result<bool> DynamoStore::absorb(const aws::Reply& reply, const Feed& feed, cons
   for (const dynamodb::StreamRecord& record : page.records) {
     place.sequence = record.sequence;
     if (record.created_s > 0 && record.created_s < table.about.since_ms / 1000 - older_s) continue;
-    progress.changes.emplace_back(record.key, record.removed);
+    const dynamodb::Removal removal = record.expired   ? dynamodb::Removal::by_time
+                                      : record.removed ? dynamodb::Removal::by_somebody
+                                                       : dynamodb::Removal::none;
+    progress.changes.emplace_back(record.key, removal);
   }
   shard.iterator = page.next_iterator;
   place.ended = page.next_iterator.empty();
@@ -438,7 +441,9 @@ Result<ChangeBatch> DynamoStore::read(const std::string& name, const std::string
   batch.position = position;
   for (auto& change : changes) {
     batch.position = fmt::format("{}", change.id);
-    batch.changes.push_back({change.table, std::move(change.key), false, change.removed});
+    batch.changes.push_back({change.table, std::move(change.key), false,
+                             change.removal != dynamodb::Removal::none,
+                             change.removal == dynamodb::Removal::by_time});
   }
   batch.at_end = at_end && std::ssize(changes) < changes_max;
   TRY(mark_own(batch.changes));

@@ -76,6 +76,7 @@ class ItemReader {
 struct StreamRecord {
   Row key;
   bool removed = false;
+  bool expired = false;  // removed by time to live
   std::string sequence;
   std::int64_t created_s = 0;  // seconds since 1970
 };

@@ -139,9 +139,9 @@ Status Spool::keep(const std::string& feed, const Progress& progress) {
   const std::lock_guard lock(mutex_);
   ASSIGN_OR_RETURN(auto transaction, sqlite::Transaction::begin(*connection_, true));
   const Value of = Value::text(progress.table);
-  for (const auto& [key, removed] : progress.changes) {
+  for (const auto& [key, removal] : progress.changes) {
     TRY(run("INSERT INTO changes (feed, of, key, removed) VALUES (?1, ?2, ?3, ?4)",
-            {Value::text(feed), of, key_value(key), Value::integer(removed ? 1 : 0)}));
+            {Value::text(feed), of, key_value(key), Value::integer(static_cast<int>(removal))}));
   }
   for (const ShardPlace& one : progress.shards) {
     TRY(run("INSERT OR REPLACE INTO shards VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
@@ -175,7 +175,7 @@ Result<std::vector<SpooledChange>> Spool::changes(const std::string& feed, std::
   for (const Row& row : rows) {
     ASSIGN_OR_RETURN(Row key, key_from(row[2]));
     changes.push_back({row[0].get<std::int64_t>(), text_of(row[1]), std::move(key),
-                       row[3].get<std::int64_t>() != 0});
+                       static_cast<Removal>(row[3].get<std::int64_t>())});
   }
   return changes;
 }

@@ -37,11 +37,14 @@ struct ShardPlace {
 };
 using OwnWrite = std::pair<Row, std::string>;  // key, digest of the item; "": it is deleted
 
+// Whether a record tells of a deletion, and by whom. Kept by its number.
+enum class Removal { none = 0, by_somebody = 1, by_time = 2 };
+
 struct SpooledChange {
   std::int64_t id = 0;
   std::string table;
   Row key;
-  bool removed = false;
+  Removal removal = Removal::none;
 };
 
 class Spool {
@@ -64,8 +67,8 @@ class Spool {
   struct Progress {
     std::string table;
     std::vector<ShardPlace> shards;
-    std::vector<std::pair<Row, bool>> changes;  // key, removed
-    std::int64_t read_at_ms = 0;                // 0: not all of it was read
+    std::vector<std::pair<Row, Removal>> changes;  // by key
+    std::int64_t read_at_ms = 0;                   // 0: not all of it was read
   };
   Status keep(const std::string& feed, const Progress& progress);
   Result<std::int64_t> count_after(const std::string& feed, std::int64_t after);
