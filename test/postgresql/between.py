@@ -261,6 +261,7 @@ def a_row_that_does_not_fit_is_named(old, new):
         folder.run("rollback", "--yes")
         folder.close()
         folder = Folder(url_a, url_b, create="exists")
+        b.execute("TRUNCATE things")
         folder.run("run", "--yes", "--until", "copy")
         a.execute("UPDATE things SET amount = 5000000000 WHERE id = 77")
         told = folder.run("run", "--yes", code=3)
