@@ -708,12 +708,11 @@ Result<std::vector<KeptRow>> Engine::put_back_some(const Move& move,
     if (is_for_a_person(columns)) continue;
     if (is_whole_row(columns)) {
       // One that came to the old side since, or was changed there, is not to be written over.
+      const std::optional<std::string> stayed = what_stayed(columns);
       bool is_free = !rows[i];
-      if (!is_free) {
-        const Result<std::optional<Row>> source = source_of(move, keys[i]);
-        const bool has_none = !source.ok() && source.error().code == ErrorCode::refused;
-        if (!source.ok() && !has_none) return source.error();
-        is_free = !has_none && is_as_it_stayed(columns, source.value());
+      if (!is_free && stayed) {
+        ASSIGN_OR_RETURN(const std::optional<Row> source, source_of(move, keys[i]));
+        is_free = source && version_of(*source) == *stayed;
       }
       if (is_free) TRY(make_again(move, keys[i], columns, rows[i]));
       continue;

@@ -32,10 +32,16 @@ Status keep_unheld(Journal& journal, int move, const Row& target_key,
 }
 
 namespace {
+
 constexpr const char* whole_row = "";  // the name of no column
+
+// Among the columns of a whole row. In its `instead_of`: the older version that stayed, or null for
+// what only a person puts back.
+const Unheld* mark_of(const std::vector<Unheld>& columns) {
+  const auto mark = std::ranges::find(columns, whole_row, &Unheld::column);
+  return mark == columns.end() ? nullptr : &*mark;
 }
 
-namespace {
 Status keep_row(Journal& journal, const Move& move, const Row& target_key, const Row& row,
                 std::optional<Value> mark) {
   std::vector<Unheld> columns = {{whole_row, Value(Value::Storage(true)), std::move(mark)}};
@@ -51,7 +57,7 @@ Status keep_row(Journal& journal, const Move& move, const Row& target_key, const
 Status keep_whole_row(Journal& journal, const Move& move, const Row& target_key, const Row& row,
                       const std::optional<Row>& stays) {
   std::optional<Value> mark;
-  if (stays) mark = Value::text(digest_hex(canonical(*stays)));
+  if (stays) mark = Value::text(version_of(*stays));
   return keep_row(journal, move, target_key, row, std::move(mark));
 }
 
@@ -60,20 +66,21 @@ Status keep_for_a_person(Journal& journal, const Move& move, const Row& target_k
   return keep_row(journal, move, target_key, row, Value());
 }
 
-bool is_whole_row(const std::vector<Unheld>& columns) {
-  return std::ranges::count(columns, whole_row, &Unheld::column) > 0;
-}
+bool is_whole_row(const std::vector<Unheld>& columns) { return mark_of(columns) != nullptr; }
 
 bool is_for_a_person(const std::vector<Unheld>& columns) {
-  const auto marker = std::ranges::find(columns, whole_row, &Unheld::column);
-  return marker != columns.end() && marker->instead_of && marker->instead_of->is_null();
+  const Unheld* mark = mark_of(columns);
+  return mark != nullptr && mark->instead_of && mark->instead_of->is_null();
 }
 
-bool is_as_it_stayed(const std::vector<Unheld>& columns, const std::optional<Row>& source) {
-  const auto marker = std::ranges::find(columns, whole_row, &Unheld::column);
-  return source && marker != columns.end() && marker->instead_of &&
-         same(*marker->instead_of, Value::text(digest_hex(canonical(*source))));
+std::optional<std::string> what_stayed(const std::vector<Unheld>& columns) {
+  const Unheld* mark = mark_of(columns);
+  if (mark == nullptr || !mark->instead_of) return std::nullopt;
+  const auto* version = mark->instead_of->get_if<std::string>();
+  return version == nullptr ? std::nullopt : std::optional(*version);
 }
+
+std::string version_of(const Row& source) { return digest_hex(canonical(source)); }
 
 Result<std::vector<Unheld>> columns_from(const KeptRow& row) {
   const nlohmann::json body = nlohmann::json::parse(row.columns, nullptr, false);

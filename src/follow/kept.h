@@ -22,8 +22,9 @@ Status keep_whole_row(Journal& journal, const Move& move, const Row& target_key,
 // The new side's version of a row that both sides have written: no attempt puts it back by itself.
 Status keep_for_a_person(Journal& journal, const Move& move, const Row& target_key, const Row& row);
 bool is_for_a_person(const std::vector<Unheld>& columns);
-// Whether the old side's row is still the version that stayed when this was kept.
-bool is_as_it_stayed(const std::vector<Unheld>& columns, const std::optional<Row>& source);
+// The older version that stayed when this was kept, as version_of() calls it; unset where none did.
+std::optional<std::string> what_stayed(const std::vector<Unheld>& columns);
+std::string version_of(const Row& source);
 bool is_whole_row(const std::vector<Unheld>& columns);
 // Notes of many rows, made durable together; forgotten unless committed.
 class KeptBatch {

@@ -83,6 +83,10 @@ bool asks_for_all(const std::string& query) {
 
 enum class Likeness { same, as_many, different, moving };
 
+bool is_alike(Likeness likeness) {
+  return likeness == Likeness::same || likeness == Likeness::as_many;
+}
+
 class Comparer {
  public:
   Comparer(QueryRunner& old_side, QueryRunner& new_side, const std::vector<MeasuredQuery>& queries)
@@ -110,7 +114,7 @@ class Comparer {
     for (const Answer* before : {&old_then, &old_now}) {
       for (const Answer* after : {&new_then, &new_now}) {
         found = likeness(query, *before, *after);
-        if (found != Likeness::different) return found;
+        if (is_alike(found)) return found;
       }
     }
     return is_moving(old_then, old_now) || is_moving(new_then, new_now) ? Likeness::moving : found;
@@ -191,18 +195,17 @@ Result<std::vector<ComparedAnswers>> compare_answers(Store& old_side, Store& new
       Likeness likeness = comparer.compare(query, values);
       // One that stays is enough to know that they differ, or that nobody can tell.
       const bool is_known = !one.first.empty() || one.moving > 0;
-      const bool is_alike = likeness != Likeness::different;
-      for (int again = 1; !is_alike && again < (is_known ? 2 : answer_tries_max); ++again) {
+      const int tries = is_known ? 2 : answer_tries_max;
+      for (int again = 1; !is_alike(likeness) && again < tries; ++again) {
         if (!is_known) clock.sleep_for(between_tries);
         likeness = comparer.compare_moving(query, values, catch_up);
-        if (likeness == Likeness::same || likeness == Likeness::as_many) break;
       }
       if (likeness == Likeness::moving) {
         ++one.moving;
         continue;
       }
       ++one.asked;
-      one.same += likeness == Likeness::different ? 0 : 1;
+      one.same += is_alike(likeness) ? 1 : 0;
       one.counted += likeness == Likeness::as_many ? 1 : 0;
       if (likeness == Likeness::different && one.first.empty()) one.first = comparer.difference();
     }

@@ -323,15 +323,16 @@ std::string answers_text(const json& query) {
   const auto asked = query["asked"].get<std::int64_t>();
   const auto same = query["same"].get<std::int64_t>();
   const auto counted = query["counted"].get<std::int64_t>();
+  const auto moving = query["moving"].get<std::int64_t>();
   std::string text = fmt::format("  {:<24} {} of {} the same", query["name"].get<std::string>(),
                                  with_thousands(same), with_thousands(asked));
   if (counted > 0) {
     text += fmt::format("; of {} only the number of rows, for the columns differ",
                         with_thousands(counted));
   }
-  if (query.value("moving", 0LL) > 0) {
+  if (moving > 0) {
     text += fmt::format("; {} more changed while they were put, and say nothing",
-                        with_thousands(query.value("moving", 0LL)));
+                        with_thousands(moving));
   }
   if (same < asked) text += "; first difference: " + query["first"].get<std::string>();
   return text + "\n";

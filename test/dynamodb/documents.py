@@ -4,19 +4,16 @@ Both ways between DynamoDB and itself and SQLite; what has to be there is writte
 tools/servers/python, with WHIMBREL naming the binary.
 """
 import json
-import os
 import pathlib
 import sqlite3
 import subprocess
 import sys
-import tempfile
 
-ROOT = pathlib.Path(__file__).resolve().parents[2]
-sys.path.insert(0, str(ROOT / "test" / "support"))
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "support"))
+from dynamodb_folder import DynamoFolder  # noqa: E402
 from servers import dynamodb_local  # noqa: E402
 from trying import run_each  # noqa: E402
 
-BINARY = os.environ.get("WHIMBREL", str(ROOT / "build" / "whimbrel"))
 NEW = {"TableName": "all", "KeySchema": [{"AttributeName": "pk", "KeyType": "HASH"}],
        "AttributeDefinitions": [{"AttributeName": "pk", "AttributeType": "S"}], "BillingMode": "PAY_PER_REQUEST"}
 PLAN = """whimbrel: 1
@@ -31,41 +28,14 @@ SPONSOR = ("sponsor: {json: {id: sponsor, name: {lookup: name, in: members, by: 
            "or: {lookup: name, in: members, by: sponsor, if_null: {const: nobody}}, since: [1, sponsor]}}")
 
 
-class World:
+class World(DynamoFolder):
     def __init__(self, server, store, *tables):
-        self.place = tempfile.TemporaryDirectory(prefix="whimbrel-documents-")
-        self.folder = pathlib.Path(self.place.name)
-        self.ddb, self.environment = server.client("dynamodb"), {**os.environ, **server.environment}
+        super().__init__(server, PLAN % (store, "\n".join("  - " + table for table in tables)))
         (self.folder / "all.json").write_text(json.dumps(NEW))
-        (self.folder / "plan.yaml").write_text(PLAN % (store, "\n".join("  - " + table for table in tables)))
-
-    def __enter__(self):
-        return self
-
-    def __exit__(self, *_):
-        for table in self.ddb.list_tables()["TableNames"]:
-            self.ddb.delete_table(TableName=table)
-        self.place.cleanup()
-
-    def make(self, table, items):
-        self.ddb.create_table(TableName=table, KeySchema=[{"AttributeName": "id", "KeyType": "HASH"}],
-                              AttributeDefinitions=[{"AttributeName": "id", "AttributeType": "S"}], BillingMode="PAY_PER_REQUEST")
-        for item in items:
-            self.ddb.put_item(TableName=table, Item=item)
-
-    def items(self, table, key):
-        return {item[key]["S"]: item for item in self.ddb.scan(TableName=table, ConsistentRead=True)["Items"]}
 
     def update(self, key, expression, **values):
         self.ddb.update_item(TableName="all", Key={"pk": {"S": key}}, UpdateExpression=expression,
                              ExpressionAttributeValues={":" + name: value for name, value in values.items()})
-
-    def run(self, *words, code=0):
-        done = subprocess.run([BINARY, words[0], "plan.yaml", *words[1:]], cwd=self.folder, env=self.environment, stdin=subprocess.DEVNULL,
-                              capture_output=True, text=True, timeout=300)
-        told = done.stdout + done.stderr
-        assert done.returncode == code, "%s gave %d instead of %d:\n%s" % (words, done.returncode, code, told)
-        return told
 
 
 def sponsor_of(member, name):

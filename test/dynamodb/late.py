@@ -4,19 +4,16 @@ None of the two sides' versions may be lost, and what both have deleted is no co
 with WHIMBREL naming the binary.
 """
 import json
-import os
 import pathlib
 import subprocess
 import sys
-import tempfile
 import time
 
-ROOT = pathlib.Path(__file__).resolve().parents[2]
-sys.path.insert(0, str(ROOT / "test" / "support"))
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "support"))
+from dynamodb_folder import DynamoFolder  # noqa: E402
 from servers import dynamodb_local  # noqa: E402
 from trying import run_each  # noqa: E402
 
-BINARY = os.environ.get("WHIMBREL", str(ROOT / "build" / "whimbrel"))
 PLAN = """whimbrel: 1
 migration: late
 stores: {app: "dynamodb:"}
@@ -31,46 +28,21 @@ def text(value):
     return {"S": value}
 
 
-class World:
+class World(DynamoFolder):
     def __init__(self, server, columns="rest: copy", quiet="1s", conflicts="keep_new"):
-        self.place = tempfile.TemporaryDirectory(prefix="whimbrel-late-")
-        self.folder = pathlib.Path(self.place.name)
-        self.ddb, self.environment = server.client("dynamodb"), {**os.environ, **server.environment}
+        super().__init__(server, PLAN % (columns, quiet, conflicts))
         (self.folder / "app.env").write_text("TABLE=old\n")
-        (self.folder / "plan.yaml").write_text(PLAN % (columns, quiet, conflicts))
-        self.ddb.create_table(TableName="old", KeySchema=[{"AttributeName": "id", "KeyType": "HASH"}],
-                              AttributeDefinitions=[{"AttributeName": "id", "AttributeType": "S"}], BillingMode="PAY_PER_REQUEST")
-
-    def __enter__(self):
-        return self
-
-    def __exit__(self, *_):
-        for table in self.ddb.list_tables()["TableNames"]:
-            self.ddb.delete_table(TableName=table)
-        self.place.cleanup()
+        self.make("old")
 
     def put(self, table, id, **values):
         self.ddb.put_item(TableName=table, Item={"id": text(id), **values})
 
     def items(self, table):
-        found = self.ddb.scan(TableName=table, ConsistentRead=True)["Items"]
-        return {item["id"]["S"]: {name: value for name, value in item.items() if name != "id"} for item in found}
-
-    def start(self, *words):
-        return subprocess.Popen([BINARY, words[0], "plan.yaml", "--state", "state", *words[1:]], cwd=self.folder, env=self.environment,
-                                stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
-
-    def ended(self, process, expect=0):
-        out, err = process.communicate(timeout=180)
-        assert process.returncode == expect, (process.returncode, out[-1000:], err[-2000:])
-        return out + err
-
-    def run(self, *words, expect=0):
-        return self.ended(self.start(*words), expect)
+        return super().items(table, "id")
 
     def kept(self):
         """What the rollback kept of the new side, by key."""
-        file = self.folder / "state" / "kept-by-rollback.jsonl.zst"
+        file = self.folder / ".whimbrel" / "late" / "kept-by-rollback.jsonl.zst"
         if not file.exists():
             return {}
         lines = subprocess.run(["zstd", "-dc", str(file)], capture_output=True, text=True, check=True).stdout.splitlines()

@@ -317,10 +317,7 @@ Result<bool> DynamoStore::absorb(const aws::Reply& reply, const Feed& feed, cons
   for (const dynamodb::StreamRecord& record : page.records) {
     place.sequence = record.sequence;
     if (record.created_s > 0 && record.created_s < table.about.since_ms / 1000 - older_s) continue;
-    const dynamodb::Removal removal = record.expired   ? dynamodb::Removal::by_time
-                                      : record.removed ? dynamodb::Removal::by_somebody
-                                                       : dynamodb::Removal::none;
-    progress.changes.emplace_back(record.key, removal);
+    progress.changes.emplace_back(record.key, record.removal);
   }
   shard.iterator = page.next_iterator;
   place.ended = page.next_iterator.empty();

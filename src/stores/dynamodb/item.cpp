@@ -603,10 +603,10 @@ Result<RecordPage> records_of(const std::string& body, const std::vector<std::st
     }
     one.sequence = text;
     ASSIGN_OR_RETURN(one.key, key_from(keys, key));
-    if (record["eventName"].get(text) == simdjson::SUCCESS) one.removed = text == "REMOVE";
-    const auto by = record.at_pointer("/userIdentity/PrincipalId");
-    if (by.get(text) == simdjson::SUCCESS) {
-      one.expired = one.removed && text == "dynamodb.amazonaws.com";
+    if (record["eventName"].get(text) == simdjson::SUCCESS && text == "REMOVE") {
+      const auto by = record.at_pointer("/userIdentity/PrincipalId").get(text);
+      const bool by_time = by == simdjson::SUCCESS && text == "dynamodb.amazonaws.com";
+      one.removal = by_time ? Removal::by_time : Removal::by_somebody;
     }
     double created = 0;
     const auto at = record.at_pointer("/dynamodb/ApproximateCreationDateTime");

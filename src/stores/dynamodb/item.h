@@ -73,10 +73,12 @@ class ItemReader {
 };
 
 // A stream's record, as far as keys go.
+// Whether a record tells of a deletion, and by whom: somebody, or time to live. Kept by its number.
+enum class Removal { none = 0, by_somebody = 1, by_time = 2 };
+
 struct StreamRecord {
   Row key;
-  bool removed = false;
-  bool expired = false;  // removed by time to live
+  Removal removal = Removal::none;
   std::string sequence;
   std::int64_t created_s = 0;  // seconds since 1970
 };

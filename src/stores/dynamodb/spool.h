@@ -16,6 +16,7 @@
 #include <vector>
 
 #include "base/error.h"
+#include "stores/dynamodb/item.h"
 #include "stores/sqlite/connection.h"
 #include "value/value.h"
 
@@ -36,9 +37,6 @@ struct ShardPlace {
   bool ended = false;
 };
 using OwnWrite = std::pair<Row, std::string>;  // key, digest of the item; "": it is deleted
-
-// Whether a record tells of a deletion, and by whom. Kept by its number.
-enum class Removal { none = 0, by_somebody = 1, by_time = 2 };
 
 struct SpooledChange {
   std::int64_t id = 0;

@@ -1014,6 +1014,7 @@ Status PostgresqlStore::hold(const std::vector<std::string>& tables, TimePoint u
 }
 
 Status PostgresqlStore::go_first(const std::string& table, TimePoint until) {
+  TRY(step_aside(table));  // of an attempt that failed
   // Whoever has it for longer keeps the switch waiting, and nobody else.
   const TimePoint now = clock_.now();
   ASSIGN_OR_RETURN(auto first, Hold::begin(*sessions_, now + (until - now) / 4, clock_));
