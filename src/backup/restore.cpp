@@ -219,6 +219,15 @@ Status restore_all(Depot& depot, std::vector<Restoration>& all, Store& store, Ev
         {"table_restored",
          {{"table", one.schema.name}, {"rows", one.archived.rows.rows}, {"written", one.written}}});
   }
+  // A reference may lead to any of the tables, and what the store itself would delete, as by a time
+  // to live, it must not before it was compared. One that stands there whole may be left from an
+  // interrupted restore.
+  for (const Restoration& one : all) {
+    Status completed = store.catalog().complete(one.schema);
+    if (!completed.ok()) {
+      return std::move(completed).error().within("completing " + one.schema.name);
+    }
+  }
   // A trigger may name any of the tables, so all of them are there and full before the first one.
   // The contract has one call for statements that complete a table, and names it by the index.
   for (const Restoration& one : all) {

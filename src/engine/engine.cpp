@@ -205,6 +205,7 @@ Result<bool> Engine::act(const Decision& decision) {
       return cut_over();
     case Act::reverse: {
       ASSIGN_OR_RETURN(drained_, drain_some(Direction::backward, std::nullopt));
+      if (drained_) TRY(no_write_came_late());
       return true;
     }
     case Act::undo:

@@ -85,7 +85,7 @@ class Engine {
     TakeBackup take_backup;
     std::function<Status()> archive = {};  // before `finish` drops a table
     bool gives_up_what_is_gone = false;    // a rollback may lose what only a dropped table held
-    bool needs_no_clean_checks = false;    // `finish` asks for none
+    bool finishes_all_the_same = false;    // without clean checks, and over late writes
     Cutover::StartGuard start_guard = {};  // of settings that hold the application
   };
   Engine(const Migration& migration, Parts parts);
@@ -235,6 +235,12 @@ class Engine {
   Status pass_over_what_is_our_own(Direction there);
   bool holds_lock_tables() const;
   Status compare_beside_feeds();
+  Result<std::unique_ptr<Verify>> make_verify(const Move& move, Pairing pairing,
+                                              std::int64_t sample,
+                                              const std::vector<KeptRow>& kept);
+  Result<std::vector<Difference>> late_writes();
+  Status pass_over_what_is_equal(const std::set<std::string>& tables);
+  Status no_write_came_late();
   Status put_back_kept();
   Status forget_what_is_gone();
   Status spare_what_others_have(const Move& move, std::vector<Row>& target_keys) const;
@@ -258,6 +264,7 @@ class Engine {
   std::string and_after_clean_checks(const State& state) const;
   std::vector<const Mapping*> retired_from(const Store& store) const;
   Status tables_can_go();
+  Status finish_takes_no_late_write();
   // What belongs to an exchange of tables and is done while nobody is held; `event` tells of rows
   // that it has changed.
   using OrphansWork = Result<std::int64_t> (Retyping::*)(const std::vector<std::string>& sources);

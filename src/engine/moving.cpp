@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "base/counted.h"
 #include "base/text.h"
 #include "engine/engine.h"
 #include "follow/kept.h"
@@ -16,6 +17,7 @@ namespace whimbrel {
 namespace {
 constexpr int hold_attempts_max = 5;
 constexpr int recheck_rounds = 20;
+constexpr std::int64_t changed_late_max = 1'000;  // named, of a table
 constexpr Milliseconds breath_between_holds{50};
 }  // namespace
 
@@ -345,6 +347,27 @@ Status Engine::forgive_what_waits(Verify& verify, Direction direction) {
   });
 }
 
+// Knows what was kept, and so is no difference.
+Result<std::unique_ptr<Verify>> Engine::make_verify(const Move& move, Pairing pairing,
+                                                    std::int64_t sample,
+                                                    const std::vector<KeptRow>& kept) {
+  std::set<Row, RowLess> put_back;
+  std::set<Row, RowLess> no_place;
+  for (const KeptRow& row : kept) {
+    if (row.move != move.index) continue;
+    ASSIGN_OR_RETURN(Row key, key_from(row));
+    ASSIGN_OR_RETURN(const std::vector<Unheld> columns, columns_from(row));
+    if (is_for_a_person(columns)) continue;
+    if (is_whole_row(columns)) no_place.insert(key);
+    put_back.insert(std::move(key));
+  }
+  auto verify = std::make_unique<Verify>(migration_.moves, move, pairing, sample, parts_.journal,
+                                         parts_.clock, parts_.events);
+  verify->put_back_before(std::move(put_back));
+  verify->has_no_place_for(std::move(no_place));
+  return verify;
+}
+
 Result<VerifyOutcome> Engine::compare_all(std::int64_t sample, bool follow, bool record,
                                           Extent* extent) {
   const Milliseconds began = parts_.clock.monotonic();
@@ -359,20 +382,8 @@ Result<VerifyOutcome> Engine::compare_all(std::int64_t sample, bool follow, bool
   for (const Move& move : migration_.moves) {
     // What only follows is the new application's own affair from the switch on.
     if (switched && move.mapping.follows_only) continue;
-    std::set<Row, RowLess> put_back;
-    std::set<Row, RowLess> no_place;
-    for (const KeptRow& row : kept) {
-      if (row.move != move.index) continue;
-      ASSIGN_OR_RETURN(Row key, key_from(row));
-      ASSIGN_OR_RETURN(const std::vector<Unheld> columns, columns_from(row));
-      if (is_for_a_person(columns)) continue;
-      if (is_whole_row(columns)) no_place.insert(key);
-      put_back.insert(std::move(key));
-    }
-    verifies.push_back(std::make_unique<Verify>(migration_.moves, move, pairing, sample,
-                                                parts_.journal, parts_.clock, parts_.events));
-    verifies.back()->put_back_before(std::move(put_back));
-    verifies.back()->has_no_place_for(std::move(no_place));
+    ASSIGN_OR_RETURN(std::unique_ptr<Verify> verify, make_verify(move, pairing, sample, kept));
+    verifies.push_back(std::move(verify));
     if (extent != nullptr && extent->portions.contains(move.index)) {
       verifies.back()->only(extent->portions[move.index]);
     }
@@ -616,6 +627,74 @@ Result<bool> Engine::becomes_quiet(Direction direction, Milliseconds quiet,
     seen = std::move(now);
   }
   return true;
+}
+
+// After the switch: what somebody has written to the old side all the same, and the new side does
+// not have. Both sides may hold it by now, because a person has brought it over.
+Result<std::vector<Difference>> Engine::late_writes() {
+  std::vector<Difference> late;
+  if (migration_.sync == Sync::dual || replaced_) return late;
+  ASSIGN_OR_RETURN(const std::vector<KeptRow> kept, parts_.journal.kept());
+  std::set<std::string> judged;
+  for (const Move& move : migration_.moves) {
+    if (move.mapping.follows_only || left_out_.contains(move.index)) continue;
+    judged.insert(move.mapping.source.name);
+    ASSIGN_OR_RETURN(const auto written, written_by_application(Direction::forward, move));
+    if (written.empty()) continue;
+    ASSIGN_OR_RETURN(const std::unique_ptr<Verify> verify,
+                     make_verify(move, Pairing::reversed, 0, kept));
+    TRY(verify->look_at({written.begin(), written.end()}));
+    for (int round = 0; round < recheck_rounds && verify->suspects() > 0; ++round) {
+      ASSIGN_OR_RETURN(const bool drained, drain(Direction::backward, std::nullopt));
+      if (!drained) return Error{ErrorCode::cancelled, "stopped as asked"};
+      TRY(verify->recheck());
+    }
+    for (Difference& one : verify->differences(changed_late_max)) late.push_back(std::move(one));
+  }
+  if (late.empty()) TRY(pass_over_what_is_equal(judged));
+  return late;
+}
+
+// Or the way back would take it for somebody else's, for good.
+Status Engine::pass_over_what_is_equal(const std::set<std::string>& tables) {
+  for (const std::shared_ptr<Store>& store : stores_of(Direction::forward)) {
+    const std::string feed = feed_name(Direction::forward, *store);
+    const auto looked = looked_.find(feed);
+    if (looked == looked_.end() || looked->second.at == looked->second.from) continue;
+    const auto& keys = looked->second.keys;
+    const bool is_any =
+        std::ranges::any_of(keys, [](const auto& one) { return !one.second.empty(); });
+    const bool is_judged = std::ranges::all_of(keys, [&tables](const auto& one) {
+      return one.second.empty() || tables.contains(one.first);
+    });
+    if (!is_any || !is_judged) continue;
+    TRY(parts_.journal.append(ChangesApplied{feed, looked->second.at, 0, 0}));
+    looked_.erase(looked);
+  }
+  return {};
+}
+
+Status Engine::no_write_came_late() {
+  ASSIGN_OR_RETURN(const std::vector<Difference> late, late_writes());
+  if (late.empty()) return {};
+  constexpr int told_max = 10;
+  std::string examples;
+  for (const Difference& one : late | std::views::take(told_max)) {
+    examples += fmt::format("\n  {} key {}: {}", one.table, one.key, one.what);
+  }
+  const std::string many = std::ssize(late) == changed_late_max ? " or more" : "";
+  return Error{
+      ErrorCode::data_mismatch,
+      fmt::format("{}{} {} written on the old side after the switch, and differ{} from the new "
+                  "one:{}{}",
+                  counted(std::ssize(late), "row"), many, late.size() == 1 ? "was" : "were",
+                  late.size() == 1 ? "s" : "", examples,
+                  std::ssize(late) > told_max ? "\n  …" : ""),
+      "find who still writes there, and bring over by hand what is missing; or `whimbrel verify "
+      "--repair` makes the old side what the new one is, and keeps in repaired.jsonl what it had",
+      "switched: the application uses the new side; the old side still holds these rows",
+      {},
+      ""};
 }
 
 // Under `conflicts: stop` what both sides wrote since the switch is for a person.

@@ -406,13 +406,13 @@ Status Engine::can_finish(std::optional<Milliseconds> after) {
 
 std::string Engine::and_after_clean_checks(const State& state) const {
   const std::int64_t missing = migration_.finish.clean_checks - state.clean_checks;
-  if (missing <= 0 || parts_.needs_no_clean_checks) return "";
+  if (missing <= 0 || parts_.finishes_all_the_same) return "";
   return fmt::format(", and until {} more checks in a row were clean", missing);
 }
 
 Status Engine::enough_clean_checks(const State& state) const {
   const std::int64_t wanted = migration_.finish.clean_checks;
-  if (parts_.needs_no_clean_checks || state.clean_checks >= wanted) return {};
+  if (parts_.finishes_all_the_same || state.clean_checks >= wanted) return {};
   const std::string last = state.checked && !state.checked->clean
                                ? fmt::format("; the last one, {}, was not clean: {}",
                                              to_iso8601(state.checked_at), state.checked->why)
@@ -456,6 +456,17 @@ Status Engine::give_no_number_again() {
   return {};
 }
 
+// It would go with the old tables.
+Status Engine::finish_takes_no_late_write() {
+  Status none = no_write_came_late();
+  if (none.ok() || none.error().code != ErrorCode::data_mismatch) return none;
+  Error error = std::move(none).error();
+  error.code = ErrorCode::refused;
+  error.hint += "; `whimbrel finish --force` gives these writes up";
+  error.safe = "nothing was removed; the way back is open";
+  return error;
+}
+
 Result<EngineOutcome> Engine::finish(std::optional<Milliseconds> after) {
   const State state = parts_.journal.state();
   const FinishPlan& plan = migration_.finish;
@@ -490,6 +501,7 @@ Result<EngineOutcome> Engine::finish(std::optional<Milliseconds> after) {
     ASSIGN_OR_RETURN(const bool dry,
                      there ? drain(Direction::backward, std::nullopt) : Result<bool>(true));
     if (!dry) return Error{ErrorCode::cancelled, "stopped as asked"};
+    if (there && !parts_.finishes_all_the_same) TRY(finish_takes_no_late_write());
     TRY(enter(Phase::finishing, "the way back is given up"));
     TRY(mark());
   }

@@ -92,6 +92,31 @@ def an_archive_that_was_begun_in_this_second_does_not_stop_finish():
         are(pair.old(), [(1, "a")])
 
 
+def what_was_written_to_the_old_table_after_the_switch_does_not_go_with_it():
+    late = "UPDATE o SET v = 'late' WHERE id = 1"
+    told = ("1 row was written on the old side after the switch", "key 1")
+    for sync in ("capture", "none"):
+        with Pair(ONE_ROW, PLAIN.format("n"), sync) as pair:
+            pair.run("run", "--yes")
+            pair.ask(late)
+            expect_words(pair.run("run", "--yes", expect=1), *told, "verify --repair", "the application uses the new side")
+            expect_words(pair.run("finish", "--yes", expect=3), *told, "nothing was removed; the way back is open")
+            pair.ask("UPDATE n SET v = 'late' WHERE id = 1")  # by hand; from then on it is no late write any more
+            pair.run("run", "--yes")
+            pair.ask("UPDATE n SET v = 'after' WHERE id = 1")
+            pair.run("run", "--yes")
+            are(pair.old(), [(1, "after")])
+            pair.ask("INSERT INTO o VALUES (2, 'late')")
+            pair.run("run", "--yes", expect=1)
+            pair.run("verify", "--repair", "--yes")
+            are(pair.old(), [(1, "after")], "what the new side does not have")
+            assert "late" in (pair.state / "repaired.jsonl").read_text()
+            pair.ask("DELETE FROM o")
+            expect_words(pair.run("finish", "--yes", expect=3), "written on the old side")
+            pair.run("finish", "--yes", "--force")
+            are(pair.new(), [(1, "after")])
+
+
 def an_old_table_that_comes_back_gives_no_number_again():
     with Pair("CREATE TABLE o (id INTEGER PRIMARY KEY AUTOINCREMENT, v TEXT); INSERT INTO o VALUES (1, 'a'), (50, 'b');"
               "DELETE FROM o WHERE id = 50;", PLAIN.format("n"), "dual") as pair:
@@ -134,7 +159,8 @@ TESTS = [what_looks_at_the_old_table_comes_back_with_it,
          views_and_triggers_over_the_old_name_do_not_go_on_with_the_archive,
          views_and_triggers_over_the_old_name_outlive_the_way_back_after_finish,
          an_archive_that_was_begun_in_this_second_does_not_stop_finish,
-         an_old_table_that_comes_back_gives_no_number_again]
+         an_old_table_that_comes_back_gives_no_number_again,
+         what_was_written_to_the_old_table_after_the_switch_does_not_go_with_it]
 
 if __name__ == "__main__":
     main(*TESTS)
