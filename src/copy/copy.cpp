@@ -45,6 +45,18 @@ bool is_alone_in_an_open_table(std::span<const Move> moves, const Move& move) {
   return std::ranges::none_of(moves,
                               [&](const Move& other) { return move.has_rows_beside(other); });
 }
+// Such a row is never found again, and each attempt would make another.
+Error null_in_key(const Move& move, const Row& source_key) {
+  return Error{ErrorCode::data_mismatch,
+               fmt::format("the row {} of {} would get a null in its key in {}", show(source_key),
+                           move.from, move.to),
+               "give it a value, or say `orphans: reject` or `delete` where its reference leads to "
+               "nothing",
+               "that row was not written",
+               {},
+               ""};
+}
+
 }  // namespace
 
 Copy::Copy(std::span<const Move> moves, const Move& move, bool rows_may_pass,
@@ -232,6 +244,7 @@ Status Copy::copy_own(std::vector<Row> rows, Outcome& outcome) {
   ASSIGN_OR_RETURN(const std::vector<Selection::Pick> picks,
                    selection_.pick({std::make_move_iterator(rows.begin()),
                                     std::make_move_iterator(rows.end())}));
+  if (move_.refuses_orphans) TRY(selection_.refuse_orphans(picks));
   std::vector<OwnChange> own;
   for (std::size_t i = 0; i < picks.size(); ++i) {
     if (picks[i].fate == Selection::Fate::left_out) {
@@ -252,6 +265,7 @@ Status Copy::copy_own(std::vector<Row> rows, Outcome& outcome) {
     }
     Change change{key_of(image.value(), move_.mapping.target_key),
                   written_values(move_.mapping.forward, image.value())};
+    if (std::ranges::any_of(change.key, &Value::is_null)) return null_in_key(move_, key);
     own.push_back({std::move(key), std::move(change)});
   }
   if (own.empty()) return {};

@@ -193,7 +193,9 @@ Result<bool> Engine::act(const Decision& decision) {
             migration_.only_copies
                 ? "a row that somebody changed stays his: put it back or remove it, then run again"
                 : "find what else writes to the target; `whimbrel verify --repair` puts it right",
-            "nothing is switched; the application still uses the old side",
+            migration_.only_copies
+                ? "rows of others were not touched; `whimbrel rollback` takes away what was copied"
+                : "nothing is switched; the application still uses the old side",
             {},
             ""};
       }
@@ -353,6 +355,13 @@ Result<bool> Engine::tables_are_there() {
       const auto& store = source ? move.source : move.target;
       const Result<TableSchema> there =
           store->catalog().describe(source ? move.mapping.source.name : move.mapping.target.name);
+      if (there.ok() && source && move.among_others) {
+        for (const std::string& column : move.mapping.source.column_names()) {
+          if (there.value().column_index(column) >= 0) continue;
+          gone_ = fmt::format("the column `{}` of {}", column, move.from);
+          return false;
+        }
+      }
       if (there.ok()) continue;
       if (there.error().code != ErrorCode::not_found) return there.error();
       gone_ = source ? move.from : move.to;
@@ -732,7 +741,9 @@ Status must_be_comparable(const State& state) {
 Result<VerifyOutcome> Engine::verify(std::int64_t sample, bool record) {
   TRY(must_be_comparable(parts_.journal.state()));
   TRY(must_be_the_plan(parts_.journal.state(), migration_));
-  return compare_all(sample, false, record);
+  ASSIGN_OR_RETURN(VerifyOutcome outcome, compare_all(sample, false, record));
+  if (migration_.verifies_references && sample == 0) TRY(references_resolve());
+  return outcome;
 }
 
 Result<VerifyOutcome> Engine::repair(std::int64_t sample) {

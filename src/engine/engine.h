@@ -119,6 +119,8 @@ class Engine {
   // Carries back what the application writes until the next check is due; false when somebody asked
   // for a rollback, which was carried out.
   Result<bool> follow_until_check(TimePoint due);
+  // `refused` when a table that a begun migration needs is gone, or a column that a copy reads.
+  Status tables_must_be_there();
   // Gives up the way back and removes what is no longer needed. `refused` when it is too early.
   Result<EngineOutcome> finish(std::optional<Milliseconds> after);
 
@@ -129,7 +131,6 @@ class Engine {
   Status reclaim(bool going_back);
   Status mark();
   Status mend(bool going_back);
-  Status tables_must_be_there();
   Error a_table_is_gone() const;
   Status leave_out_what_is_gone();
   Status carry_what_went_unnoticed(const State& state);

@@ -135,7 +135,8 @@ Status Trial::follow_inner(const Move& child, const Lot& lot, std::map<int, Keys
     if (reference.place.is_whole_value()) continue;
     for (const Row& row : lot.source_rows) {
       ASSIGN_OR_RETURN(const std::vector<Value> ids,
-                       ids_in(reference.place, row[static_cast<std::size_t>(reference.column)]));
+                       ids_in(reference.place, row[static_cast<std::size_t>(reference.column)],
+                              reference.of_key));
       for (const Value& id : ids) {
         if (id.is_null()) continue;
         ++references_;
@@ -217,7 +218,14 @@ Status Trial::write(const Move& move, const Lot& lot, int part, TriedTable& trie
   if (!makes) {
     ASSIGN_OR_RETURN(const auto reader, move.target->open_reader(move.mapping.target));
     std::vector<Row> keys;
-    for (const Row& image : lot.images) keys.push_back(key_of(image, move.mapping.target_key));
+    for (const Row& image : lot.images) {
+      keys.push_back(key_of(image, move.mapping.target_key));
+      if (std::ranges::none_of(keys.back(), &Value::is_null)) continue;
+      return Error{ErrorCode::refused,
+                   fmt::format("{}: a row would get the key {}, which no row is found by", move.to,
+                               show(keys.back())),
+                   "`whimbrel analyze` names all such rows"};
+    }
     ASSIGN_OR_RETURN(there, reader->read_keys(keys));
   }
   json undo = {{"made", makes}, {"rows", json::array()}};

@@ -509,6 +509,7 @@ Result<std::int64_t> Follow::carry_own(Lane& lane, const std::vector<Row>& keys)
   }
   Selection selection(moves_, move);
   ASSIGN_OR_RETURN(std::vector<Selection::Pick> picks, selection.pick(std::move(read)));
+  if (move.orphans == Orphans::fail) TRY(selection.refuse_orphans(picks));
   std::vector<std::optional<Row>> rows(keys.size());
   for (std::size_t i = 0; i < keys.size(); ++i) {
     if (picks[i].fate == Selection::Fate::set_aside) TRY(reject_(move, keys[i], picks[i].error));

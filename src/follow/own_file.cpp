@@ -12,6 +12,18 @@ namespace {
 using OwnStatement = KeptFile::Statement;
 }
 
+namespace {
+// A book that an earlier release has begun.
+Status add_column_of_later(KeptFile& file) {
+  ASSIGN_OR_RETURN(const OwnStatement look,
+                   file.prepare("SELECT count(*) FROM pragma_table_info('own') "
+                                "WHERE name = 'whole'"));
+  TRY(file.step(look));
+  if (sqlite3_column_int(look.get(), 0) > 0) return {};
+  return file.execute("ALTER TABLE own ADD COLUMN whole TEXT NOT NULL DEFAULT ''");
+}
+}  // namespace
+
 OwnFile::OwnFile(std::unique_ptr<KeptFile> file) : file_(std::move(file)) {}
 OwnFile::~OwnFile() = default;
 
@@ -26,7 +38,9 @@ Result<std::shared_ptr<OwnFile>> OwnFile::open(const std::string& path) {
           "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL;"
           "CREATE TABLE IF NOT EXISTS own (move INTEGER NOT NULL, target BLOB NOT NULL,"
           " source BLOB NOT NULL, written TEXT NOT NULL, before TEXT NOT NULL,"
-          " original BLOB NOT NULL, PRIMARY KEY (move, target)) WITHOUT ROWID"));
+          " original BLOB NOT NULL, whole TEXT NOT NULL DEFAULT '',"
+          " PRIMARY KEY (move, target)) WITHOUT ROWID"));
+  TRY(add_column_of_later(*file));
   return std::shared_ptr<OwnFile>(new OwnFile(std::move(file)));
 }
 
@@ -37,8 +51,8 @@ class OwnFileBook final : public OwnBook {
   Result<std::vector<std::optional<OwnRow>>> find(std::span<const Row> target_keys) override {
     const std::lock_guard lock(file_->mutex_);
     ASSIGN_OR_RETURN(const OwnStatement select,
-                     kept().prepare("SELECT target, source, written, before, original FROM own "
-                                    "WHERE move = ?1 AND target = ?2"));
+                     kept().prepare("SELECT target, source, written, before, original, whole "
+                                    "FROM own WHERE move = ?1 AND target = ?2"));
     std::vector<std::optional<OwnRow>> rows;
     rows.reserve(target_keys.size());
     TRY(kept().execute("BEGIN"));
@@ -58,9 +72,10 @@ class OwnFileBook final : public OwnBook {
   Result<std::vector<OwnRow>> following(const std::optional<Row>& after,
                                         std::int64_t rows_max) override {
     const std::lock_guard lock(file_->mutex_);
-    ASSIGN_OR_RETURN(const OwnStatement select,
-                     kept().prepare("SELECT target, source, written, before, original FROM own "
-                                    "WHERE move = ?1 AND target > ?2 ORDER BY target LIMIT ?3"));
+    ASSIGN_OR_RETURN(
+        const OwnStatement select,
+        kept().prepare("SELECT target, source, written, before, original, whole "
+                       "FROM own WHERE move = ?1 AND target > ?2 ORDER BY target LIMIT ?3"));
     sqlite3_bind_int(select.get(), 1, move_);
     bind_bytes(select, 2, after ? canonical(*after) : std::string());
     sqlite3_bind_int64(select.get(), 3, rows_max);
@@ -74,15 +89,17 @@ class OwnFileBook final : public OwnBook {
 
   Status note(std::span<const OwnRow> rows) override {
     return in_transaction(
-        "INSERT INTO own VALUES (?1, ?2, ?3, ?4, ?5, ?6) ON CONFLICT (move, target) DO UPDATE SET "
+        "INSERT INTO own VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7) ON CONFLICT (move, target) DO UPDATE "
+        "SET "
         "source = excluded.source, written = excluded.written, before = excluded.before, "
-        "original = excluded.original",
+        "original = excluded.original, whole = excluded.whole",
         std::ssize(rows), [&](const OwnStatement& statement, std::size_t i) {
           bind_row(statement, 2, rows[i].target_key);
           bind_row(statement, 3, rows[i].source_key);
           sqlite3_bind_text(statement.get(), 4, rows[i].written.c_str(), -1, SQLITE_TRANSIENT);
           sqlite3_bind_text(statement.get(), 5, rows[i].before.c_str(), -1, SQLITE_TRANSIENT);
           bind_bytes(statement, 6, rows[i].original);
+          sqlite3_bind_text(statement.get(), 7, rows[i].whole.c_str(), -1, SQLITE_TRANSIENT);
         });
   }
 
@@ -106,6 +123,7 @@ class OwnFileBook final : public OwnBook {
     row.written = bytes_at(select, 2);
     row.before = bytes_at(select, 3);
     row.original = bytes_at(select, 4);
+    row.whole = bytes_at(select, 5);
     return std::optional<OwnRow>(std::move(row));
   }
 

@@ -72,7 +72,7 @@ const std::string& first_of(const std::pair<std::string, std::size_t>& one) { re
 
 class Binder {
  public:
-  Binder(const PlanFile& plan, const Stores& stores, const std::optional<KnownColumns>& begun_with,
+  Binder(const PlanFile& plan, const Stores& stores, const std::optional<KnownTables>& begun_with,
          Diagnostics& diagnostics)
       : plan_(plan), stores_(stores), begun_with_(begun_with), diagnostics_(diagnostics) {}
 
@@ -111,6 +111,10 @@ class Binder {
     if (migration_.only_copies) learn_schemas();
     shapes_ = std::make_unique<Shapes>(stores_, entries_, plan_.sync == Sync::dual, diagnostics_);
     read_files_in_any_order();
+    if (migration_.only_copies) {
+      NewIds(plan_, entries_, schemas_, begun_with_.has_value(), diagnostics_)
+          .look_for_unknown_tables([this](const std::string& name) { return is_left_out(name); });
+    }
     for (const TableEntry& entry : entries_) TRY(table(entry));
     refer_like_the_source();
     shapes_->keep_apart();
@@ -170,6 +174,33 @@ class Binder {
     // verbs' business, which do not bind then.
     diagnostics_.add(entry.from.at, schema.error().message, schema.error().hint);
     return std::optional<TableSchema>{};
+  }
+
+  // Whether a line with `{name}` could have this name, and does not take it.
+  bool is_left_out(const std::string& name) const {
+    return std::ranges::any_of(plan_.tables, [&](const TableEntry& entry) {
+      const auto store = stores_.find(entry.from.alias);
+      if (entry.names.empty() || store == stores_.end()) return false;
+      const std::string table = with_replaced(entry.from.table, "{name}", name);
+      return store->second->catalog().describe(table).ok();
+    });
+  }
+
+  // What a copy has written is known by what its source was then, and is taken away without it.
+  // Unset where the source that is there will do. The engine says what a run lacks.
+  std::optional<TableSchema> as_it_was(const TableEntry& entry, const Result<TableSchema>& there) {
+    const bool is_gone = !there.ok() && there.error().code == ErrorCode::not_found;
+    if (!begun_with_ || (!there.ok() && !is_gone)) return std::nullopt;
+    const auto known = begun_with_->sources.find(entry.from.place());
+    const std::vector<std::string>* columns = columns_then(entry.from);
+    if (known == begun_with_->sources.end() || columns == nullptr) return std::nullopt;
+    const bool has_all = !is_gone && std::ranges::all_of(*columns, [&](const std::string& column) {
+      return there.value().column_index(column) >= 0;
+    });
+    if (has_all) return std::nullopt;
+    Result<TableSchema> then =
+        stores_.at(entry.from.alias)->catalog().parse(known->second.ddl, entry.from.table);
+    return then.ok() ? std::optional(std::move(then).value()) : std::nullopt;
   }
 
   // From the plan's DDL, from the source, or as it is there.
@@ -700,6 +731,7 @@ class Binder {
       const auto store = stores_.find(entry.from.alias);
       if (store == stores_.end()) continue;
       Result<TableSchema> schema = store->second->catalog().describe(entry.from.table);
+      if (std::optional<TableSchema> then = as_it_was(entry, schema)) schema = *std::move(then);
       if (schema.ok()) schemas_.emplace(&entry, std::move(schema).value());
     }
   }
@@ -726,9 +758,14 @@ class Binder {
         const bool is_by_key = key.size() == 1;
         const int becomes = moved_to(move.mapping, one.column);
         if (is_by_key && becomes >= 0) {
-          move.references.push_back({one.said, column, becomes, one.place, parent->index});
+          const TableSchema& source = parent->mapping.source;
+          const Kind of_key =
+              source.columns[static_cast<std::size_t>(source.column_index(key.front()))].holds;
+          move.references.push_back({one.said, column, becomes, one.place, parent->index, of_key});
         }
       }
+      move.refuses_orphans =
+          move.among_others && move.orphans == Orphans::fail && !move.references.empty();
     }
   }
 
@@ -897,8 +934,8 @@ class Binder {
 
   const std::vector<std::string>* columns_then(const TableAddress& table) const {
     if (!begun_with_) return nullptr;
-    const auto it = begun_with_->find(table.place());
-    return it == begun_with_->end() ? nullptr : &it->second;
+    const auto it = begun_with_->columns.find(table.place());
+    return it == begun_with_->columns.end() ? nullptr : &it->second;
   }
   // Added by somebody since the migration began: it does not move.
   bool is_new(const TableAddress& table, const std::string& column) const {
@@ -1356,7 +1393,7 @@ class Binder {
 
   const PlanFile& plan_;
   const Stores& stores_;
-  const std::optional<KnownColumns>& begun_with_;
+  const std::optional<KnownTables>& begun_with_;
   const std::map<std::string, std::string>* old_ddl_ = nullptr;
   Diagnostics& diagnostics_;
   Migration migration_;
@@ -1372,7 +1409,7 @@ class Binder {
 }  // namespace
 
 Result<Migration> bind_plan(const PlanFile& plan, const Stores& stores,
-                            const std::optional<KnownColumns>& begun_with,
+                            const std::optional<KnownTables>& begun_with,
                             Diagnostics& diagnostics) {
   return Binder(plan, stores, begun_with, diagnostics).bind();
 }
@@ -1393,7 +1430,9 @@ void look_at_columns(const PlanFile& plan, const Stores& stores, Diagnostics& di
 Result<Migration> bind_finished_plan(const PlanFile& plan, const Stores& stores,
                                      const std::map<std::string, std::string>& old_ddl,
                                      Diagnostics& diagnostics) {
-  const std::optional<KnownColumns> begun = KnownColumns{};
+  KnownTables known;
+  for (const auto& [place, ddl] : old_ddl) known.sources[place] = {place, ddl};
+  const std::optional<KnownTables> begun = std::move(known);
   Binder binder(plan, stores, begun, diagnostics);
   binder.use(old_ddl);
   return binder.bind();

@@ -34,7 +34,8 @@ struct Reference {
   int column = -1;   // of the source
   int becomes = -1;  // the column of the target that it is moved to
   IdPlace place;
-  int parent = -1;  // the move; its source has a key of one column
+  int parent = -1;           // the move; its source has a key of one column
+  Kind of_key = Kind::null;  // what that key holds, where the store says it
 };
 enum class Indexes { online, after };
 
@@ -64,6 +65,8 @@ struct Move {
   OnError on_error = OnError::fail;
   Orphans orphans = Orphans::fail;
   // A copy into a table in which others have rows as well: `own` says which are this migration's.
+  // Under `orphans: fail`, and the rows may be others than those that were analyzed.
+  bool refuses_orphans = false;
   bool among_others = false;
   OnConflict on_conflict = OnConflict::fail;
   Value orphans_to = {};

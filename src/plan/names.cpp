@@ -33,7 +33,7 @@ std::string with_name(const std::string& address, const std::string& name) {
 class NamedTables {
  public:
   NamedTables(const PlanFile& plan, const std::map<std::string, std::shared_ptr<Store>>& stores,
-              const std::optional<KnownColumns>& begun_with, Diagnostics& diagnostics)
+              const std::optional<KnownTables>& begun_with, Diagnostics& diagnostics)
       : plan_(plan), stores_(stores), begun_with_(begun_with), diagnostics_(diagnostics) {}
 
   // A line with `{name}` is as many tables. What came after the migration had begun is none of it.
@@ -65,7 +65,19 @@ class NamedTables {
 
  private:
   bool is_one_of(const TableEntry& entry) const {
-    return !begun_with_ || begun_with_->contains(entry.from.place());
+    return !begun_with_ || begun_with_->sources.contains(entry.from.place());
+  }
+
+  // Tables are known by their place among the others: one that is gone since keeps its own.
+  std::vector<std::string> with_those_begun_with(std::vector<std::string> there,
+                                                 const std::string& alias) const {
+    if (!begun_with_) return there;
+    for (const auto& [place, source] : begun_with_->sources) {
+      if (!source.address.starts_with(alias + "/")) continue;
+      std::string name = source.address.substr(alias.size() + 1);
+      if (std::ranges::count(there, name) == 0) there.push_back(std::move(name));
+    }
+    return there;
   }
 
   Status expand(const TableEntry& entry, const std::set<std::string>& named) {
@@ -91,7 +103,8 @@ class NamedTables {
       return names;
     };
     const std::set<std::string> there = names_among(tables);
-    const std::set<std::string> plain = names_among(plain_tables);
+    const std::set<std::string> plain =
+        names_among(with_those_begun_with(plain_tables, entry.from.alias));
     for (const std::string& name : plain) {
       const bool is_left_out = std::ranges::any_of(entry.names, [&](const NamedPlace& one) {
         return one.name.starts_with("!") && matches(one.name.substr(1), name);
@@ -134,7 +147,7 @@ class NamedTables {
 
   const PlanFile& plan_;
   const std::map<std::string, std::shared_ptr<Store>>& stores_;
-  const std::optional<KnownColumns>& begun_with_;
+  const std::optional<KnownTables>& begun_with_;
   Diagnostics& diagnostics_;
   std::vector<TableEntry> entries_;
   std::set<std::string> could_be_;
@@ -144,7 +157,7 @@ class NamedTables {
 
 Result<std::vector<TableEntry>> tables_by_name(
     const PlanFile& plan, const std::map<std::string, std::shared_ptr<Store>>& stores,
-    const std::optional<KnownColumns>& begun_with, Diagnostics& diagnostics,
+    const std::optional<KnownTables>& begun_with, Diagnostics& diagnostics,
     std::vector<std::string>& not_taken) {
   NamedTables tables(plan, stores, begun_with, diagnostics);
   ASSIGN_OR_RETURN(std::vector<TableEntry> entries, tables.expand());

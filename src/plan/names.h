@@ -22,7 +22,7 @@ bool matches(std::string_view pattern, std::string_view name);
 // nor leaves out by a word, to `not_taken`, as alias/table. Errors are those of stores.
 Result<std::vector<TableEntry>> tables_by_name(
     const PlanFile& plan, const std::map<std::string, std::shared_ptr<Store>>& stores,
-    const std::optional<KnownColumns>& begun_with, Diagnostics& diagnostics,
+    const std::optional<KnownTables>& begun_with, Diagnostics& diagnostics,
     std::vector<std::string>& not_taken);
 
 }  // namespace whimbrel

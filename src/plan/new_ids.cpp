@@ -111,16 +111,48 @@ void NewIds::said_by_the_plan(const TableEntry& entry, const TableSchema& source
   }
 }
 
+const TableEntry* NewIds::parent_of(const TableEntry& entry, const ForeignKey& key) const {
+  const auto parent = std::ranges::find_if(tables_, [&](const TableEntry& one) {
+    return one.from.alias == entry.from.alias && ascii_iequals(one.from.table, key.parent);
+  });
+  return parent == tables_.end() ? nullptr : &*parent;
+}
+
+void NewIds::declared_in_part(const TableEntry& entry, const ForeignKey& key,
+                              std::vector<NamedReference>& all) const {
+  const TableEntry* const parent = parent_of(entry, key);
+  const TableSchema* const schema = parent == nullptr ? nullptr : schema_of(parent->as);
+  if (schema == nullptr || parent == &entry) return;
+  const std::vector<NamedReference> of_parent = references_of(*parent, *schema);
+  const std::string id = plan_.ids ? schema->own_spelling(plan_.ids->column) : "";
+  for (std::size_t i = 0; i < key.columns.size() && i < key.parent_columns.size(); ++i) {
+    const std::string& column = key.columns[i];
+    if (std::ranges::count(all, column, &NamedReference::column) > 0) continue;
+    const std::string& named = key.parent_columns[i];
+    const std::string of = named.empty() && i < schema->key.size() ? schema->key[i] : named;
+    bool is_another = false;
+    for (const NamedReference& up : of_parent) {
+      if (!ascii_iequals(up.column, of)) continue;
+      is_another = true;
+      all.push_back({column, column, up.place, up.parent});
+    }
+    if (!is_another && !id.empty() && ascii_iequals(id, of) && gets_ids(parent->as)) {
+      all.push_back({column, column, {}, parent->as});
+    }
+  }
+}
+
 void NewIds::declared_by_the_source(const TableEntry& entry, const TableSchema& source,
                                     std::vector<NamedReference>& all) const {
   for (const ForeignKey& key : source.foreign_keys) {
-    if (key.columns.size() != 1) continue;
+    if (key.columns.size() != 1) {
+      declared_in_part(entry, key, all);
+      continue;
+    }
     const std::string& column = key.columns.front();
     if (std::ranges::count(all, column, &NamedReference::column) > 0) continue;
-    const auto parent = std::ranges::find_if(tables_, [&](const TableEntry& one) {
-      return one.from.alias == entry.from.alias && ascii_iequals(one.from.table, key.parent);
-    });
-    const TableSchema* schema = parent == tables_.end() ? nullptr : schema_of(parent->as);
+    const TableEntry* const parent = parent_of(entry, key);
+    const TableSchema* schema = parent == nullptr ? nullptr : schema_of(parent->as);
     const std::string& of = key.parent_columns.front();
     const bool is_to_the_key = schema != nullptr && schema->key.size() == 1 &&
                                (of.empty() || ascii_iequals(of, schema->key.front()));
@@ -151,7 +183,12 @@ bool NewIds::gets_ids(const std::string& table) const {
 
 std::string NewIds::root_of(const std::string& table) const {
   std::string root = table;
-  for (std::size_t step = 0; step < tables_.size(); ++step) {  // a circle ends somewhere
+  std::vector<std::string> passed;
+  while (true) {
+    if (const auto again = std::ranges::find(passed, root); again != passed.end()) {
+      return *std::min_element(again, passed.end());
+    }
+    passed.push_back(root);
     const TableEntry* entry = called(root);
     const TableSchema* schema = schema_of(root);
     if (entry == nullptr || schema == nullptr || schema->key.size() != 1) return root;
@@ -159,10 +196,40 @@ std::string NewIds::root_of(const std::string& table) const {
     const auto up = std::ranges::find_if(all, [&](const NamedReference& one) {
       return one.column == schema->key.front() && one.place.is_whole_value() && one.parent != root;
     });
-    if (up == all.end() || !gets_ids(up->parent)) return root;
+    if (up == all.end() || up->parent == root) return root;
     root = up->parent;
   }
-  return root;
+}
+
+std::vector<NamedReference> NewIds::inside_key_of(const std::string& table) const {
+  const TableEntry* entry = called(table);
+  const TableSchema* schema = schema_of(table);
+  if (entry == nullptr || schema == nullptr || schema->key.size() != 1) return {};
+  std::vector<NamedReference> all = references_of(*entry, *schema);
+  std::erase_if(all, [&](const NamedReference& one) {
+    return one.column != schema->key.front() || one.place.is_whole_value() ||
+           !is_remapped(one.parent);
+  });
+  return all;
+}
+
+bool NewIds::is_remapped(const std::string& table) const { return gets_ids(root_of(table)); }
+
+void NewIds::look_for_unknown_tables(
+    const std::function<bool(const std::string&)>& is_there) const {
+  if (has_begun_) return;
+  for (const ReferenceEntry& one : plan_.references) {
+    if (is_pattern(one.table) || called(one.table) != nullptr) continue;
+    const bool is_misspelt = std::ranges::any_of(
+        tables_, [&](const TableEntry& other) { return ascii_iequals(other.as, one.table); });
+    if (!is_misspelt && is_there(one.table)) continue;
+    std::vector<std::string> names;
+    for (const TableEntry& other : tables_) names.push_back(other.as);
+    const std::string near = did_you_mean(one.table, names);
+    diagnostics_.add(one.at,
+                     fmt::format("no table of the plan is called `{}`", printable(one.table)),
+                     near.empty() ? "its tables: " + join(names, ", ") : near);
+  }
 }
 
 // Several references may stand in one value, each in a place of its own.
@@ -203,9 +270,12 @@ NewIds::Found NewIds::of(const TableEntry& entry, TableSchema& source) const {
   TableEntry& with = found.entry;
   if (plan_.ids) {
     const std::string id = source.own_spelling(plan_.ids->column);
-    const bool is_of_another = std::ranges::any_of(
-        found.references,
-        [&](const NamedReference& one) { return one.column == id && gets_ids(one.parent); });
+    const bool is_of_another =
+        std::ranges::any_of(found.references, [&](const NamedReference& one) {
+          const bool is_its_own = one.parent == entry.as;
+          return one.column == id && !is_its_own &&
+                 (one.place.is_whole_value() || is_remapped(one.parent));
+        });
     if (gets_ids(entry.as) && !is_of_another) {
       remap(source, {id, id, {}, entry.as}, with);
     }
@@ -221,7 +291,14 @@ NewIds::Found NewIds::of(const TableEntry& entry, TableSchema& source) const {
       source.foreign_keys.push_back(
           {{one.column}, parent.from.table, {schema->key.front()}, "", ""});
     }
-    if (gets_ids(one.parent)) {
+    const std::vector<NamedReference> inside = inside_key_of(root_of(one.parent));
+    for (const NamedReference& part : inside) {
+      const IdPlace place{one.place.steps, one.place.prefix + part.place.prefix,
+                          part.place.suffix + one.place.suffix};
+      remap(source, {one.said, one.column, place, part.parent}, with);
+    }
+    if (!inside.empty()) continue;
+    if (is_remapped(one.parent)) {
       remap(source, one, with);
     } else if (!source.rest_column.empty()) {  // named, so that it can be looked at
       put_instead(with, source, one.column, entry.at, [](const ExprPtr& of) { return of; });

@@ -1,6 +1,7 @@
 // `ids:`, `references:` and `mask:`: which columns get new values, as if the plan had written them.
 #pragma once
 
+#include <functional>
 #include <map>
 #include <string>
 #include <vector>
@@ -35,6 +36,9 @@ class NewIds {
     TableEntry entry;  // with the columns that get new ids
     std::vector<NamedReference> references;
   };
+  // Names under `references:` that no table of the plan has; all of the plan at once. `is_there`:
+  // whether the sources have a table of this name, which the plan only leaves out.
+  void look_for_unknown_tables(const std::function<bool(const std::string&)>& is_there) const;
   // References that only the plan knows are added to the source's own. Mistakes go to
   // `diagnostics`.
   Found of(const TableEntry& entry, TableSchema& source) const;
@@ -51,6 +55,10 @@ class NewIds {
                                      bool may_lack) const;
   void said_by_the_plan(const TableEntry& entry, const TableSchema& source,
                         std::vector<NamedReference>& all) const;
+  // Of references of several columns each by itself, as far as the parent's column is an id.
+  void declared_in_part(const TableEntry& entry, const ForeignKey& key,
+                        std::vector<NamedReference>& all) const;
+  const TableEntry* parent_of(const TableEntry& entry, const ForeignKey& key) const;
   void declared_by_the_source(const TableEntry& entry, const TableSchema& source,
                               std::vector<NamedReference>& all) const;
   bool is_a_table(const ReferenceEntry& one) const;
@@ -59,8 +67,13 @@ class NewIds {
   const TableSchema* schema_of(const std::string& table) const;
   // Whether the rows of the table get new ids.
   bool gets_ids(const std::string& table) const;
-  // The table whose ids these are: where a key refers to another table's key, that one.
+  // The table whose ids these are: where a key refers to another table's key, that one; of tables
+  // whose keys refer to each other, the first by name.
   std::string root_of(const std::string& table) const;
+  // Whether a reference to the table leads to a value that is changed, and so changes itself.
+  bool is_remapped(const std::string& table) const;
+  // What a key is made of where it holds other tables' ids inside: so does whoever refers to it.
+  std::vector<NamedReference> inside_key_of(const std::string& table) const;
 
   const PlanFile& plan_;
   const std::vector<TableEntry>& tables_;

@@ -228,15 +228,21 @@ PlanFile parse_plan(const PlanSource& source, const std::map<std::string, std::s
 Result<std::string> migration_name(const PlanSource& source,
                                    const std::map<std::string, std::string>& variables);
 
-// What a migration knew of its tables when it began, by alias/table. Later the tables may have more
-// columns, which do not move; and what only a beginning needs is not asked for again.
-using KnownColumns = std::map<std::string, std::vector<std::string>>;
+// What a migration knew of its tables when it began, by alias/table in lower case. Later the tables
+// may have more columns, which do not move; and what only a beginning needs is not asked for again.
+struct KnownTables {
+  struct Source {
+    std::string address;  // as it is spelled
+    std::string ddl;
+  };
+  std::map<std::string, std::vector<std::string>> columns;
+  std::map<std::string, Source> sources;
+};
 
 // Against the live stores, by alias. All mistakes go to `diagnostics`; errors are those of stores.
 Result<Migration> bind_plan(const PlanFile& plan,
                             const std::map<std::string, std::shared_ptr<Store>>& stores,
-                            const std::optional<KnownColumns>& begun_with,
-                            Diagnostics& diagnostics);
+                            const std::optional<KnownTables>& begun_with, Diagnostics& diagnostics);
 // Of a plan with mistakes in its grammar: those in its tables and columns as well, as far as the
 // rest of it can be understood. Says nothing of a table that cannot be looked at.
 void look_at_columns(const PlanFile& plan,

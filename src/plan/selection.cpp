@@ -41,7 +41,7 @@ std::function<Result<bool>(const Row&)> what_is_wanted(std::span<const Move> mov
 
 std::vector<Value> ids_of(const Reference& reference, const Row& row) {
   Result<std::vector<Value>> ids =
-      ids_in(reference.place, row[static_cast<std::size_t>(reference.column)]);
+      ids_in(reference.place, row[static_cast<std::size_t>(reference.column)], reference.of_key);
   if (!ids.ok()) return {};
   std::erase_if(ids.value(), [](const Value& id) { return id.is_null(); });
   return std::move(ids).value();
@@ -237,6 +237,28 @@ Result<std::vector<Selection::Missing>> Selection::missing(std::span<const Row> 
   return all;
 }
 
+Status Selection::refuse_orphans(const std::vector<Pick>& picks) {
+  std::vector<Row> taken;
+  for (const Pick& pick : picks) {
+    if (pick.fate == Fate::taken) taken.push_back(pick.row);
+  }
+  ASSIGN_OR_RETURN(const std::vector<Missing> all, missing(taken));
+  if (all.empty()) return {};
+  const Missing& first = all.front();
+  const std::string& parent = moves_[static_cast<std::size_t>(first.reference->parent)].name;
+  return Error{
+      ErrorCode::data_mismatch,
+      fmt::format("{} of the row {} of {} refers to {} of {}, which is not there or not "
+                  "moved",
+                  first.reference->said, show(key_of(taken[first.row], move_.mapping.source_key)),
+                  move_.from, show(first.id), parent),
+      "`whimbrel analyze` names all such rows; correct them, or say what becomes of them: "
+      "`orphans: keep`, `null`, `reject`, `delete` or `{assign: ID}`",
+      "the row was not written; those before it stay until `whimbrel rollback`",
+      {},
+      ""};
+}
+
 // What becomes of a row that refers to nothing in this place.
 Status Selection::settle(Pick& pick, const Missing& missing) const {
   const Reference& reference = *missing.reference;
@@ -264,7 +286,7 @@ Status Selection::settle(Pick& pick, const Missing& missing) const {
   Value& value = pick.row[static_cast<std::size_t>(reference.column)];
   ASSIGN_OR_RETURN(value,
                    with_ids_replaced(reference.place, value, [&](const Value& id) -> Result<Value> {
-                     return same(id, missing.id) ? instead : id;
+                     return same(as_key(id, reference.of_key), missing.id) ? instead : id;
                    }));
   return {};
 }

@@ -46,6 +46,8 @@ class Selection {
   };
   // The references of these rows that lead to no row which is taken.
   Result<std::vector<Missing>> missing(std::span<const Row> rows);
+  // data_mismatch for the first of the rows taken that refers to nothing.
+  Status refuse_orphans(const std::vector<Pick>& picks);
   // What becomes of rows that are wanted, when these references of theirs are missing.
   Result<std::vector<Pick>> decide(std::vector<Row> wanted,
                                    const std::vector<Missing>& missing) const;

@@ -620,18 +620,21 @@ class TableAnalysis {
   }
 
   Error null_into(const ColumnRule& rule) const {
-    return Error{ErrorCode::refused,
-                 fmt::format("{}.{} is NOT NULL and would get a null", move_.mapping.target.name,
-                             rule.column),
-                 "add `if_null:`",
-                 "",
-                 {"null into " + rule.column},
-                 ""};
+    return Error{
+        ErrorCode::refused,
+        fmt::format(
+            "{}.{} {} and would get a null", move_.mapping.target.name, rule.column,
+            move_.mapping.target.is_key(rule.column) ? "is part of the key" : "is NOT NULL"),
+        "add `if_null:`",
+        "",
+        {"null into " + rule.column},
+        ""};
   }
 
   bool is_forbidden_null(const ColumnRule& rule, const Row& image) const {
     const auto at = static_cast<std::size_t>(rule.index);
-    return image[at].is_null() && !move_.mapping.target.columns[at].nullable;
+    const bool is_key = move_.among_others && move_.mapping.target.is_key(rule.column);
+    return image[at].is_null() && (is_key || !move_.mapping.target.columns[at].nullable);
   }
 
   // All that is wrong with a row: a colleague would not tell one column at a time.

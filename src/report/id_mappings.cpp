@@ -5,6 +5,7 @@
 #include <nlohmann/json.hpp>
 
 #include "backup/zstd_lines.h"
+#include "base/text.h"
 #include "follow/own_file.h"
 #include "report/json_text.h"
 
@@ -64,7 +65,7 @@ Status write_id_mappings(const std::string& folder, const Migration& migration) 
 
 namespace {
 
-// A text, or the number that it spells.
+// A text, or the number or UUID that it spells: each store has its own kinds.
 std::vector<Value> values_meant_by(const std::string& part) {
   std::vector<Value> values = {Value::text(part)};
   std::int64_t number = 0;
@@ -72,6 +73,12 @@ std::vector<Value> values_meant_by(const std::string& part) {
   if (failure == std::errc() && end == part.data() + part.size()) {
     values.push_back(Value::integer(number));
   }
+  const bool is_a_number = !part.empty() && part.find_first_not_of("0123456789.-") == part.npos;
+  if (is_a_number) values.emplace_back(Value::Storage(Decimal{part}));
+  constexpr std::size_t uuid_length = 36;
+  const bool is_a_uuid =
+      part.size() == uuid_length && part.find_first_not_of("0123456789abcdefABCDEF-") == part.npos;
+  if (is_a_uuid) values.emplace_back(Value::Storage(Uuid{ascii_lower(part)}));
   return values;
 }
 

@@ -80,9 +80,13 @@ Status analyze_first(Session& session) {
   if (has_begun(state) && !begins_anew) return {};
   if (begins_anew) TRY(must_be_the_plan(state, session.migration()));
   ASSIGN_OR_RETURN(const std::string folder, session.state_folder(true));
-  if (analyzed_lately(session, folder)) return {};
+  if (!begins_anew && analyzed_lately(session, folder)) return {};
+  if (begins_anew) TRY(session.make_engine().tables_must_be_there());
   ASSIGN_OR_RETURN(const Analyzed analyzed, analyze_opened(session));
-  if (!analyzed.analysis.refused) return {};
+  if (!analyzed.analysis.refused) {
+    for (Move& move : session.migration().moves) move.refuses_orphans = false;
+    return {};
+  }
   Error error{ErrorCode::refused,
               "the analysis found what `run` would trip over:",
               "",

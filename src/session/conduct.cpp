@@ -133,11 +133,15 @@ Result<Conducted> run_migration(Session& session, const RunWanted& wanted) {
   TRY(session.journal().lock_for_running());
   TRY(refuse_added_columns(session));
   const Goal goal = goal_of(session, wanted);
+  // A copy that was whole once is in use: what a later run of it meets is no reason to take it
+  // away.
+  const bool was_whole =
+      session.migration().only_copies && session.journal().state().verified.has_value();
   TRY(make_ready(session, goal));
   Engine engine = session.make_engine();
   Result<EngineOutcome> outcome = engine.run(goal, wanted.stay);
   const bool fails = !outcome.ok() && outcome.error().code != ErrorCode::cancelled;
-  if (fails && session.migration().roll_back_on_failure) {
+  if (fails && session.migration().roll_back_on_failure && !was_whole) {
     return undo_after(session, std::move(outcome).error());
   }
   Result<Conducted> ran = reported(session, std::move(outcome));

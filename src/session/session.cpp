@@ -78,9 +78,9 @@ bool Session::may_have_switched() const {
 }
 
 // The columns of each table when the migration began; unset before.
-std::optional<KnownColumns> Session::begun_with() const {
+std::optional<KnownTables> Session::begun_with() const {
   if (!standing().begun) return std::nullopt;
-  KnownColumns known;
+  KnownTables known;
   const nlohmann::json about = nlohmann::json::parse(journal_->state().tables, nullptr, false);
   if (!about.is_object()) return known;
   for (const auto& table : about.value("tables", nlohmann::json::array())) {
@@ -88,9 +88,11 @@ std::optional<KnownColumns> Session::begun_with() const {
          {std::pair("from", "from_columns"), std::pair("to", "to_columns")}) {
       if (!table.contains(address) || !table.contains(columns)) continue;
       // Several tables of the plan may have one of the store.
-      std::vector<std::string>& all = known[ascii_lower(table[address].get<std::string>())];
+      std::vector<std::string>& all = known.columns[ascii_lower(table[address].get<std::string>())];
       for (const auto& column : table[columns]) all.push_back(column.get<std::string>());
     }
+    const std::string from = table.value("from", "");
+    if (!from.empty()) known.sources[ascii_lower(from)] = {from, table.value("from_ddl", "")};
   }
   return known;
 }
@@ -150,7 +152,7 @@ Status Session::load() {
   // else.
   ASSIGN_OR_RETURN(const bool is_begun, has_journal());
   if (is_begun) TRY(open_journal(false));
-  const std::optional<KnownColumns> known = begun_with();
+  const std::optional<KnownTables> known = begun_with();
   Result<Migration> bound = bind_plan(plan_, stores_, known, diagnostics);
   if (!bound.ok()) return std::move(bound).error().saying_safe("this command has changed nothing");
   migration_ = std::move(bound).value();

@@ -106,7 +106,7 @@ class Session {
   Status open_own_books();
   void name_the_archive();
   std::string url_of(const StoreEntry& entry) const;
-  std::optional<KnownColumns> begun_with() const;
+  std::optional<KnownTables> begun_with() const;
   std::string backup_place(const BackupPlan& plan) const;
   Result<std::string> take_backups(const Migration& migration);
   Result<std::string> keep_copies(const Migration& migration);

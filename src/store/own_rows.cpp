@@ -17,6 +17,15 @@ std::string digest_of(const Mapping& mapping, const Row& row) {
   return digest_hex(canonical(written_values(mapping.forward, row)));
 }
 
+bool writes_a_part(const Mapping& mapping) {
+  return std::ranges::any_of(mapping.target.columns, [&](const ColumnSchema& column) {
+    return !column.generated && !column.hidden &&
+           std::ranges::count(mapping.forward, column.name, &ColumnRule::column) == 0;
+  });
+}
+
+constexpr std::string_view changed_beside = "changed";  // no digest of a whole row
+
 // As we wrote it, or as it was before that, or put back already.
 Result<bool> is_as_written(const Mapping& mapping, const OwnRow& known, const Row& there) {
   const std::string now = digest_of(mapping, there);
@@ -26,21 +35,19 @@ Result<bool> is_as_written(const Mapping& mapping, const OwnRow& known, const Ro
   return now == digest_of(mapping, original);
 }
 
+// Where a row is to go: nobody has written into its other columns either.
+Result<bool> is_all_ours(const Mapping& mapping, const OwnRow& known, const Row& there) {
+  ASSIGN_OR_RETURN(const bool is_ours, is_as_written(mapping, known, there));
+  const bool is_touched =
+      known.original.empty() && !known.whole.empty() && known.whole != digest_hex(canonical(there));
+  return is_ours && !is_touched;
+}
+
 Error somebody_elses(std::string_view table, const Row& key) {
-  return Error{ErrorCode::refused,
+  return Error{ErrorCode::data_mismatch,
                fmt::format("{} has a row with the key {} already, and it is none of this migration",
                            table, show(key)),
                "remove that row, or say `on_conflict: skip`, `overwrite` or `merge`",
-               "that row was not touched",
-               {},
-               ""};
-}
-
-Error changed_since(std::string_view table, const Row& key) {
-  return Error{ErrorCode::refused,
-               fmt::format("the row {} of {} was changed by somebody since it was written",
-                           show(key), table),
-               "put it back as it was, or remove it; then run again",
                "that row was not touched",
                {},
                ""};
@@ -73,7 +80,9 @@ Value merged(const Value& ours, const Value& theirs, bool is_rest) {
   const auto* others = theirs.get_if<Map>();
   if (!is_rest || some == nullptr || others == nullptr) return ours;
   std::map<std::string, Value> fields(others->fields.begin(), others->fields.end());
-  for (const auto& [name, field] : some->fields) fields[name] = field;
+  for (const auto& [name, field] : some->fields) {
+    if (!field.is_null() || !fields.contains(name)) fields[name] = field;
+  }
   return Value(Value::Storage(Map{{fields.begin(), fields.end()}}));
 }
 
@@ -110,7 +119,9 @@ class OwnBatch {
       return applied;
     }
     TRY(place_.book.forget(gone_));
-    if (!place_.mapping.target.triggers.empty()) TRY(note_what_became());
+    if (!place_.mapping.target.triggers.empty() || writes_a_part(place_.mapping)) {
+      TRY(note_what_became());
+    }
     return applied;
   }
 
@@ -143,16 +154,20 @@ class OwnBatch {
     for (std::size_t i = 0; i < noted_.size(); ++i) {
       if (!there[i]) continue;
       std::string now = digest_of(place_.mapping, *there[i]);
-      if (now == noted_[i].written) continue;
+      const bool is_other = now != noted_[i].written;
+      const bool is_new_in_part = writes_a_part(place_.mapping) && noted_[i].original.empty() &&
+                                  noted_[i].whole != changed_beside;
+      if (!is_other && !is_new_in_part) continue;
       changed.push_back(noted_[i]);
-      changed.back().before = std::exchange(changed.back().written, std::move(now));
+      if (is_new_in_part) changed.back().whole = digest_hex(canonical(*there[i]));
+      if (is_other) changed.back().before = std::exchange(changed.back().written, std::move(now));
     }
     return place_.book.note(changed);
   }
 
   Status goes(const Row& key, const OwnRow& known, const std::optional<Row>& there) {
     if (there) {
-      ASSIGN_OR_RETURN(const bool ours, is_as_written(place_.mapping, known, *there));
+      ASSIGN_OR_RETURN(const bool ours, is_all_ours(place_.mapping, known, *there));
       if (!ours) return {};
     }
     gone_.push_back(key);
@@ -177,10 +192,16 @@ class OwnBatch {
     }
     if (there && known) {
       ASSIGN_OR_RETURN(const bool ours, is_as_written(place_.mapping, *known, *there));
-      if (!ours) return changed_since(place_.table, key);
+      if (!ours) {
+        ++left_out_;  // it is his now; a comparison names it
+        return {};
+      }
     }
     const std::string now = there ? digest_of(place_.mapping, *there) : "";
     OwnRow row{key, one.source_key, "", now, known ? known->original : ""};
+    const bool is_his_beside =
+        there && known && !known->whole.empty() && known->whole != digest_hex(canonical(*there));
+    if (is_his_beside) row.whole = changed_beside;
     Row values = *one.change.row;
     if (there && !known) {
       if (place_.on_conflict == OnConflict::fail) return somebody_elses(place_.table, key);
@@ -276,7 +297,7 @@ class TakingAway {
     for (std::size_t i = 0; i < rows.size(); ++i) {
       bool ours = false;
       if (there[i]) {
-        ASSIGN_OR_RETURN(ours, is_as_written(place_.mapping, rows[i], *there[i]));
+        ASSIGN_OR_RETURN(ours, is_all_ours(place_.mapping, rows[i], *there[i]));
       }
       const bool was_over_another = !rows[i].original.empty();
       if (there[i] ? !ours : was_over_another) {

@@ -31,6 +31,9 @@ struct OwnRow {
   std::string written;   // a digest of the written columns
   std::string before;    // of what was there before that; "" for no row
   std::string original;  // canonical: the row of others that it was written over; "" for none
+  // A digest of all its columns, where the plan writes only some of them and the row is new; ""
+  // else.
+  std::string whole = {};
 };
 
 // Threads: any, one call at a time is carried out. Errors: those of the file that it is kept in.
@@ -73,11 +76,11 @@ struct OwnChange {
 };
 
 // Writes or deletes rows of ours; what was written over is put back where ours goes. `skipped`
-// counts rows that were left out for a row of others. `blocked_by`: nothing was written, because
-// these rows hold a unique value. Errors: `refused` when a key is somebody else's under `fail`,
-// when a row of ours was changed by somebody since, or when two source rows would become one;
-// `unavailable` when rows change faster than they can be written: what was written is noted, and it
-// can be tried again.
+// counts rows that were left out for a row of others, and rows of ours that somebody has changed
+// since: they are his. `blocked_by`: nothing was written, because these rows hold a unique value.
+// Errors: `data_mismatch` when a key is somebody else's under `fail`, `refused` when two source
+// rows would become one; `unavailable` when rows change faster than they can be written: what was
+// written is noted, and it can be tried again.
 Result<Applied> write_own(const OwnPlace& place, const std::vector<OwnChange>& changes);
 
 // For `blocked_by`, where nobody makes room.

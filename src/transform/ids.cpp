@@ -191,6 +191,28 @@ Result<std::string> in_json(const IdPlace& place, const std::string& text,
   return JsonCopier(text, place, replace).copy();
 }
 
+// Of numbers one of texts, where the new ids are texts.
+Result<Value> in_set(const IdPlace& place, const std::vector<std::string>& members, bool numbers,
+                     const ReplaceId& replace) {
+  std::vector<std::string> made;
+  bool are_numbers = numbers;
+  for (const std::string& member : members) {
+    const Value old = numbers ? Value(Value::Storage(Decimal{member})) : Value::text(member);
+    ASSIGN_OR_RETURN(const Value one, replaced_here(place, old, replace));
+    if (one.is_null()) continue;  // a set holds no null
+    are_numbers =
+        are_numbers && (one.kind() == Kind::decimal || one.get_if<std::int64_t>() != nullptr);
+    ASSIGN_OR_RETURN(std::string text, faithful_text_of(one));
+    made.push_back(std::move(text));
+  }
+  std::ranges::sort(made);
+  const auto repeated = std::ranges::unique(made);
+  made.erase(repeated.begin(), repeated.end());
+  if (made.empty()) return Value();  // no store of sets has an empty one
+  return are_numbers ? Value(Value::Storage(NumberSet{std::move(made)}))
+                     : Value(Value::Storage(TextSet{std::move(made)}));
+}
+
 Result<Value> in_structure(const IdPlace& place, Steps steps, const Value& value,
                            const ReplaceId& replace) {
   if (steps.empty()) return replaced_here(place, value, replace);
@@ -210,19 +232,13 @@ Result<Value> in_structure(const IdPlace& place, Steps steps, const Value& value
     }
     return Value(Value::Storage(std::move(made)));
   }
-  if (const auto* set = value.get_if<TextSet>(); set != nullptr && items && steps.size() == 1) {
-    TextSet made;
-    for (const std::string& member : set->members) {
-      ASSIGN_OR_RETURN(const Value one, replaced_here(place, Value::text(member), replace));
-      if (one.is_null()) continue;  // a set holds no null
-      ASSIGN_OR_RETURN(std::string text, faithful_text_of(one));
-      made.members.push_back(std::move(text));
+  if (items && steps.size() == 1) {
+    if (const auto* set = value.get_if<TextSet>()) {
+      return in_set(place, set->members, false, replace);
     }
-    std::ranges::sort(made.members);
-    const auto repeated = std::ranges::unique(made.members);
-    made.members.erase(repeated.begin(), repeated.end());
-    if (made.members.empty()) return Value();  // no store of sets has an empty one
-    return Value(Value::Storage(std::move(made)));
+    if (const auto* set = value.get_if<NumberSet>()) {
+      return in_set(place, set->members, true, replace);
+    }
   }
   return value;
 }
@@ -256,10 +272,19 @@ Result<Value> with_ids_replaced(const IdPlace& place, const Value& value,
   return in_structure(place, place.steps, value, replace);
 }
 
-Result<std::vector<Value>> ids_in(const IdPlace& place, const Value& value) {
+Value as_key(Value id, Kind kind) {
+  const auto* text = id.get_if<std::string>();
+  if (text == nullptr || kind != Kind::decimal || text->empty()) return id;
+  const std::string_view digits = std::string_view(*text).substr(text->front() == '-' ? 1 : 0);
+  const bool is_plain = !digits.empty() && digits.find_first_not_of("0123456789") == digits.npos &&
+                        (digits.front() != '0' || *text == "0");
+  return is_plain ? Value(Value::Storage(Decimal{*text})) : id;
+}
+
+Result<std::vector<Value>> ids_in(const IdPlace& place, const Value& value, Kind of_key) {
   std::vector<Value> ids;
   const ReplaceId note = [&](const Value& id) -> Result<Value> {
-    ids.push_back(id);
+    ids.push_back(as_key(id, of_key));
     return id;
   };
   TRY(with_ids_replaced(place, value, note));

@@ -42,7 +42,10 @@ using ReplaceId = std::function<Result<Value>(const Value& old)>;
 // stays. In JSON that is kept as text every other byte stays as it is. Errors: `refused` for steps
 // into a text that is no JSON; those of `replace`.
 Result<Value> with_ids_replaced(const IdPlace& place, const Value& value, const ReplaceId& replace);
-Result<std::vector<Value>> ids_in(const IdPlace& place, const Value& value);
+// As keys of the table that they lead to; `of_key` is what its keys are where the store tells
+// numbers from texts, for an id inside a text is a text.
+Result<std::vector<Value>> ids_in(const IdPlace& place, const Value& value, Kind of_key);
+Value as_key(Value id, Kind of_key);
 
 // "items[].product" as a column and steps. Errors: invalid_plan, in words that follow a place.
 struct ColumnPath {

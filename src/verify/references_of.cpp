@@ -41,11 +41,14 @@ Status ReferencesOf::follow(const Reference& reference, SnapshotReader& parents,
                             const std::vector<std::optional<Row>>& rows) {
   const Move& parent = moves_[static_cast<std::size_t>(reference.parent)];
   if (parent.mapping.target.key.size() != 1) return {};
+  const Kind of_key =
+      parent.mapping.target.columns[static_cast<std::size_t>(parent.mapping.target_key.front())]
+          .holds;
   std::map<Row, const Row*, RowLess> wanted;  // and a row that refers to it
   for (const std::optional<Row>& row : rows) {
     if (!row) continue;
     const Value& value = (*row)[static_cast<std::size_t>(reference.becomes)];
-    ASSIGN_OR_RETURN(const std::vector<Value> ids, ids_in(reference.place, value));
+    ASSIGN_OR_RETURN(const std::vector<Value> ids, ids_in(reference.place, value, of_key));
     for (const Value& id : ids) {
       if (id.is_null()) continue;
       wanted.try_emplace({id}, &*row);

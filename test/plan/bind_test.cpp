@@ -26,7 +26,7 @@ struct Bound {
 };
 
 Bound bind(const std::string& text, const std::map<std::string, std::shared_ptr<Store>>& stores,
-           const std::optional<KnownColumns>& begun_with = std::nullopt) {
+           const std::optional<KnownTables>& begun_with = std::nullopt) {
   Diagnostics diagnostics("plan.yaml", text);
   const PlanFile plan = parse_plan({"plan.yaml", text}, {}, diagnostics);
   Bound bound;
@@ -61,7 +61,7 @@ class LikeSource : public testing::Test {
     EXPECT_EQ(sqlite3_exec(db, sql.c_str(), nullptr, nullptr, nullptr), SQLITE_OK) << sql;
     sqlite3_close(db);
   }
-  Bound bound(const std::optional<KnownColumns>& begun_with = std::nullopt) {
+  Bound bound(const std::optional<KnownTables>& begun_with = std::nullopt) {
     return bind(
         "whimbrel: 1\nmigration: m\nstores: {db: \"sqlite:a\", other: \"memory:m\"}\n"
         "tables: [{from: db/old, to: db/new, create: like-source}]\n",
@@ -100,7 +100,7 @@ TEST_F(LikeSource, IndexesThatAreStillToBeBuiltAreKnownLater) {
   const Bound first = bound();
   run("CREATE TABLE new (id INTEGER PRIMARY KEY, name TEXT NOT NULL, day TEXT)");
   run(first.migration.moves.at(0).mapping.target.index_ddl.at(0));
-  const Bound later = bound(KnownColumns{});
+  const Bound later = bound(KnownTables{});
   ASSERT_EQ(later.error, "");
   EXPECT_EQ(later.migration.moves.at(0).mapping.target.index_ddl,
             first.migration.moves.at(0).mapping.target.index_ddl);

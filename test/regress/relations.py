@@ -1,0 +1,169 @@
+"""Copies with new ids: what a relation is, whose a row is, and what stands when something has changed since."""
+import sqlite3
+
+from pair import Copying, are, expect_words, main, new_id
+
+HEAD = """whimbrel: 1
+migration: copy
+stores: {dev: "sqlite:dev.db", prod: "sqlite:prod.db"}
+"""
+ALL = 'tables:\n  - {from: "dev/{name}", to: "prod/{name}", create: exists, names: ["*"]}\nsync: none\n'
+IDS = 'ids: {column: id, from: [name, id, "prod"]}\n'
+
+
+class Copy(Copying):
+    def __init__(self, schema, rows, plan, target=None):
+        super().__init__()
+        (self.folder / "plan.yaml").write_text(HEAD + plan)
+        self.script("dev", schema + rows)
+        self.script("prod", schema if target is None else target)
+
+    def script(self, name, sql):
+        connection = self.connect(name)
+        connection.executescript(sql)
+        connection.close()
+
+    def of(self, table):
+        return sorted(self.ask("prod", "SELECT * FROM " + table))
+
+
+def made(table, old):
+    return new_id(table, old)
+
+
+def a_relation_is_kept_through_every_kind_of_key():
+    users, teams = made("users", "1"), made("teams", "1")
+    schema = "CREATE TABLE users (id TEXT PRIMARY KEY); CREATE TABLE teams (id TEXT PRIMARY KEY);"
+    rows = "INSERT INTO users VALUES ('1'); INSERT INTO teams VALUES ('1');"
+    own_key = "CREATE TABLE pages (of_user TEXT PRIMARY KEY REFERENCES users (id));" \
+              "CREATE TABLE visits (id TEXT PRIMARY KEY, page TEXT REFERENCES pages (of_user));"
+    with Copy(schema + own_key, rows + "INSERT INTO pages VALUES ('1'); INSERT INTO visits VALUES ('v', '1');", IDS + ALL) as copy:
+        copy.run("run", "--yes")
+        are(copy.of("visits"), [(made("visits", "v"), users)], "through a key that is a reference")
+    of_two = "CREATE TABLE members (u TEXT REFERENCES users (id), t TEXT REFERENCES teams (id), PRIMARY KEY (u, t));" \
+             "CREATE TABLE badges (id TEXT PRIMARY KEY, a TEXT, b TEXT, FOREIGN KEY (a, b) REFERENCES members (u, t));"
+    with Copy(schema + of_two, rows + "INSERT INTO members VALUES ('1', '1'); INSERT INTO badges VALUES ('x', '1', '1');",
+              IDS + ALL) as copy:
+        copy.run("run", "--yes")
+        are(copy.of("badges"), [(made("badges", "x"), users, teams)], "of two columns")
+        are(copy.of("members"), [(users, teams)])
+    inside = "CREATE TABLE notes (id TEXT PRIMARY KEY); CREATE TABLE marks (id TEXT PRIMARY KEY, note TEXT);"
+    with Copy(schema + inside, rows + "INSERT INTO notes VALUES ('N#1'); INSERT INTO marks VALUES ('m', 'N#1');",
+              IDS + 'references: {notes: {id: {to: users, as: "N#{id}"}}, marks: {note: notes}}\n' + ALL) as copy:
+        copy.run("run", "--yes")
+        are(copy.of("notes"), [("N#" + users,)])
+        are(copy.of("marks"), [(made("marks", "m"), "N#" + users)], "to a key with an id inside")
+    circle = "CREATE TABLE a (id TEXT PRIMARY KEY REFERENCES b (id)); CREATE TABLE b (id TEXT PRIMARY KEY REFERENCES a (id));" \
+             "CREATE TABLE c (id TEXT PRIMARY KEY, a TEXT REFERENCES a (id), b TEXT REFERENCES b (id));"
+    with Copy(circle, "INSERT INTO a VALUES ('1'); INSERT INTO b VALUES ('1'); INSERT INTO c VALUES ('c', '1', '1');", IDS + ALL) as copy:
+        copy.run("run", "--yes")
+        [(one,)], [(other,)], [(_, a, b)] = copy.of("a"), copy.of("b"), copy.of("c")
+        are(len({one, other, a, b}), 1, "two keys that refer to each other")
+
+
+def a_reference_of_a_table_that_the_plan_does_not_have_is_a_mistake():
+    schema = "CREATE TABLE users (id TEXT PRIMARY KEY); CREATE TABLE orders (id TEXT PRIMARY KEY, u TEXT);"
+    for name in ("oders", "Orders"):
+        with Copy(schema, "", IDS + "references: {%s: {u: users}}\n" % name + ALL) as copy:
+            expect_words(copy.run("check", expect=2), "no table of the plan is called `%s`" % name, "did you mean `orders`?")
+
+
+PLAIN = "CREATE TABLE a (id TEXT PRIMARY KEY, n TEXT); CREATE TABLE b (id TEXT PRIMARY KEY, n TEXT);"
+FOUR = "INSERT INTO a VALUES ('1', 'x'), ('2', 'y'); INSERT INTO b VALUES ('1', 'x'), ('2', 'y');"
+
+
+def a_source_that_is_gone_takes_nothing_of_others_along():
+    theirs = "INSERT INTO b VALUES ('t', 'theirs');"
+    for gone in ("DROP TABLE a", "DROP TABLE b", "ALTER TABLE a DROP COLUMN n", "ALTER TABLE b DROP COLUMN n"):
+        with Copy(PLAIN, FOUR, IDS + ALL, PLAIN + theirs) as copy:
+            copy.run("run", "--yes")
+            copy.ask("dev", gone)
+            expect_words(copy.run("run", "--yes", expect=3), "is gone: somebody has dropped or renamed it", "whimbrel rollback")
+            copy.run("rollback", "--yes")
+            are((copy.of("a"), copy.of("b")), ([], [("t", "theirs")]), gone)
+    with Copy("CREATE TABLE t (id TEXT PRIMARY KEY);", "INSERT INTO t VALUES ('1');",
+              'tables:\n  - {from: "dev/{name}", to: "dev/copy_{name}", create: like-source, names: ["*"]}\nsync: none\n'
+              'verify: {references: true}\non_conflict: skip\n') as copy:
+        copy.run("run", "--yes")
+        copy.run("run", "--yes")
+        copy.run("rollback", "--yes")
+        are(copy.ask("dev", "SELECT name FROM sqlite_master WHERE type = 'table'"), [("t",)])
+
+
+def a_null_does_not_become_a_key():
+    schema = "CREATE TABLE u (id TEXT PRIMARY KEY); CREATE TABLE m (org TEXT REFERENCES u (id), id TEXT, PRIMARY KEY (org, id));"
+    rows = "INSERT INTO m VALUES ('nobody', '1');"
+    with Copy(schema, rows, IDS + "orphans: \"null\"\n" + ALL) as copy:
+        expect_words(copy.run("analyze", expect=3), "null into org")
+        expect_words(copy.run("test", "m", "--yes", expect=3), "which no row is found by")
+        copy.run("run", "--yes", expect=3)
+        are(copy.of("m"), [])
+    with Copy(schema, "", IDS + "orphans: \"null\"\n" + ALL) as copy:
+        copy.run("analyze")
+        copy.script("dev", rows)  # after the analysis
+        expect_words(copy.run("run", "--yes", expect=1), "would get a null in its key")
+        copy.run("rollback", "--yes")
+        are(copy.of("m"), [])
+
+
+def what_the_application_wrote_beside_stays():
+    wider = "CREATE TABLE a (id TEXT PRIMARY KEY, n TEXT, nick TEXT); CREATE TABLE b (id TEXT PRIMARY KEY, n TEXT);"
+    key = made("a", "1")
+    with Copy(PLAIN, FOUR, IDS + ALL, wider) as copy:
+        copy.run("run", "--yes")
+        copy.ask("prod", "UPDATE a SET nick = 'his' WHERE id = ?", key)
+        copy.ask("dev", "UPDATE a SET n = 'later'")
+        copy.run("run", "--yes")  # the columns of the copy follow
+        are(copy.ask("prod", "SELECT n, nick FROM a WHERE id = ?", key), [("later", "his")])
+        copy.ask("dev", "DELETE FROM a WHERE id = '1'")
+        expect_words(copy.run("run", "--yes", expect=1), "1 of 3 rows differ", "stays his")
+        copy.run("rollback", "--yes")
+        are((copy.of("a"), copy.of("b")), ([(key, "later", "his")], []))
+
+
+def a_row_that_the_application_has_changed_stops_nothing():
+    for failure in ("stop", "rollback"):
+        with Copy(PLAIN, FOUR, IDS + "on_failure: %s\n" % failure + ALL) as copy:
+            copy.run("run", "--yes")
+            copy.ask("prod", "UPDATE a SET n = 'his' WHERE id = ?", made("a", "1"))
+            copy.ask("dev", "UPDATE a SET n = 'later' WHERE id = '2'")
+            expect_words(copy.run("run", "--yes", expect=1), "1 of 4 rows differ", "key '1': n", "stays his")
+            are(copy.of("a"), sorted([(made("a", "1"), "his"), (made("a", "2"), "later")]), failure)
+            are(len(copy.of("b")), 2)
+
+
+def an_orphan_that_came_after_the_analysis_is_not_written():
+    schema = "CREATE TABLE a (id TEXT PRIMARY KEY); CREATE TABLE b (id TEXT PRIMARY KEY, a TEXT REFERENCES a (id));"
+    rows = "INSERT INTO a VALUES ('1'); INSERT INTO b VALUES ('1', '1');"
+    orphan = "INSERT INTO b VALUES ('2', 'gone')"
+    with Copy(schema, rows, IDS + ALL) as copy:
+        copy.run("analyze")
+        copy.ask("dev", orphan)
+        expect_words(copy.run("run", "--yes", expect=1), "a of the row '2' of dev/b refers to 'gone' of a")
+        copy.ask("dev", "DELETE FROM b WHERE id = '2'")
+        copy.run("run", "--yes")
+        before = copy.of("b")
+        copy.ask("dev", orphan)
+        copy.run("run", "--yes", expect=3)
+        are(copy.of("b"), before, "a copy that is made again")
+
+
+def numbers_of_a_book_that_an_earlier_release_has_begun_are_read():
+    with Copy(PLAIN, FOUR, IDS + ALL) as copy:
+        copy.run("run", "--yes")
+        book = sqlite3.connect(next(copy.folder.rglob("own-rows.db")))
+        book.execute("ALTER TABLE own DROP COLUMN whole")
+        book.commit()
+        book.close()
+        copy.run("run", "--yes")
+        copy.run("rollback", "--yes")
+        are((copy.of("a"), copy.of("b")), ([], []))
+
+
+TESTS = [a_relation_is_kept_through_every_kind_of_key, a_reference_of_a_table_that_the_plan_does_not_have_is_a_mistake,
+         a_source_that_is_gone_takes_nothing_of_others_along, a_null_does_not_become_a_key, what_the_application_wrote_beside_stays,
+         a_row_that_the_application_has_changed_stops_nothing, an_orphan_that_came_after_the_analysis_is_not_written,
+         numbers_of_a_book_that_an_earlier_release_has_begun_are_read]
+
+if __name__ == "__main__":
+    main(*TESTS)
