@@ -194,10 +194,11 @@ class Binder {
     const auto known = begun_with_->sources.find(entry.from.place());
     const std::vector<std::string>* columns = columns_then(entry.from);
     if (known == begun_with_->sources.end() || columns == nullptr) return std::nullopt;
+    const bool is_open = !is_gone && !there.value().rest_column.empty();
     const bool has_all = !is_gone && std::ranges::all_of(*columns, [&](const std::string& column) {
       return there.value().column_index(column) >= 0;
     });
-    if (has_all) return std::nullopt;
+    if (has_all || is_open) return std::nullopt;
     Result<TableSchema> then =
         stores_.at(entry.from.alias)->catalog().parse(known->second.ddl, entry.from.table);
     return then.ok() ? std::optional(std::move(then).value()) : std::nullopt;
