@@ -254,6 +254,34 @@ def only_some_items_are_taken(server):
         world.run("verify")
 
 
+def ids_that_are_numbers_are_found_wherever_they_stand(server):
+    """In sets, which become sets of texts, and inside of texts, where a number is a text itself."""
+    with World(server) as world:
+        numbers = [1, 10, 100, 7]
+        world.ddb.create_table(TableName="users-a", KeySchema=[{"AttributeName": "id", "KeyType": "HASH"}], BillingMode="PAY_PER_REQUEST",
+                               AttributeDefinitions=[{"AttributeName": "id", "AttributeType": "N"}])
+        for number in numbers:
+            world.ddb.put_item(TableName="users-a", Item={"id": {"N": str(number)}})
+        world.make("users-b")
+        rows = [{"id": {"S": "n%d" % n}, "tag": {"S": "U#%d" % n}, "all": {"NS": [str(n), "1"] if n != 1 else ["1"]}, "one": {"N": str(n)}} for n in numbers]
+        lost = {"id": {"S": "lost"}, "tag": {"S": "U#007"}, "all": {"NS": ["99"]}}
+        world.make("notes-a", items=[*rows, lost])
+        world.make("notes-b")
+        plan = PLAN.replace('"a/{name}", to: "b/{name}"', '"a/{name}-a", to: "a/{name}-b"').replace(', b: "%s"', "")
+        (world.folder / "migration.yaml").write_text(plan % (
+            "dynamodb:us-east-1", "b", 'orphans: delete\nreferences: {notes: {tag: {to: users, as: "U#{id}"}, "all[]": users, one: users}}'))
+        world.run("run", "--yes")
+        users = {n: new_id("users", str(n), "b") for n in numbers}
+        wanted = {new_id("notes", "n%d" % n, "b"): ("U#" + users[n], {users[n], users[1]}, users[n]) for n in numbers}
+        found = {item["id"]["S"]: (item["tag"]["S"], set(item["all"]["SS"]), item["one"]["S"])
+                 for item in map(plain, world.ddb.scan(TableName="notes-b")["Items"])}
+        assert found == wanted, (found, wanted)
+        assert users[7] in world.run("report", "--id", "7"), "report --id"
+        world.run("verify")
+        world.run("rollback", "--yes")
+        assert not world.scan("notes-b") and not world.scan("users-b")
+
+
 def two_rows_never_get_one_id(server):
     with World(server) as world:
         first = sqlite3.connect(world.folder / "first.db")
@@ -269,5 +297,6 @@ def two_rows_never_get_one_id(server):
 if __name__ == "__main__":
     with dynamodb_local() as running:
         run_each((the_commands_of_the_readme_do_what_it_says, the_example_keeps_every_relation, from_sqlite_to_dynamodb_and_back,
-                  keys_of_a_single_table_hold_ids, only_some_items_are_taken, two_rows_never_get_one_id),
+                  keys_of_a_single_table_hold_ids, only_some_items_are_taken, two_rows_never_get_one_id,
+                  ids_that_are_numbers_are_found_wherever_they_stand),
                  lambda test: test(running))
