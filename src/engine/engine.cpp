@@ -233,9 +233,11 @@ Result<EngineOutcome> Engine::loop(Goal goal) {
   while (true) {
     TRY(poll_requests());
     TRY(wait_while_paused());
-    if (parts_.stop.requested()) return cancelled();
-    const Goal now = goal_asked_.value_or(goal);
     const Phase phase = parts_.journal.phase();
+    // Where every switch is flipped by now, that is what is told.
+    const bool has_just_switched = phase == Phase::fenced && facts().switched;
+    if (parts_.stop.requested() && !has_just_switched) return cancelled();
+    const Goal now = goal_asked_.value_or(goal);
     if (phase == Phase::rolled_back && rollback_asked_) {
       return EngineOutcome{phase, "rolled back", false};
     }
@@ -267,7 +269,8 @@ Result<EngineOutcome> Engine::loop(Goal goal) {
 
 std::string Engine::why_given_up() const {
   return migration_.sync == Sync::none
-             ? "comparing everything took longer than the window: raise `window: {max: …}`; "
+             ? "comparing everything, and the checks while writers are held, took longer than the "
+               "window: raise `window: {max: …}`; "
                "nothing "
                "is switched"
              : "the hold expired again and again: raise `max_hold`, or try at a quieter time; "

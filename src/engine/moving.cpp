@@ -975,7 +975,12 @@ Result<bool> Engine::cut_over() {
                     return true;
                   },
                   [this] { return run_checks(CheckAt::held); })
-            : cutover_.flip(held, dry, [this] { return run_checks(CheckAt::held); });
+            : cutover_.flip(held, dry, [this]() -> Status {
+                TRY(run_checks(CheckAt::held));
+                if (!parts_.stop.requested()) return {};
+                return Error{ErrorCode::cancelled, "stopped as asked",
+                             "`whimbrel run` goes on from here"};
+              });
   if (!flipped.ok()) {
     TRY(cutover_.let_go(held));
     if (cutover_.any_switch_was_intended()) return std::move(flipped).error();

@@ -234,7 +234,33 @@ Result<std::vector<Selection::Missing>> Selection::missing(std::span<const Row> 
       }
     }
   }
+  TRY(look_again(rows, all));
   return all;
+}
+
+Status Selection::look_again(std::span<const Row> rows, std::vector<Missing>& all) {
+  if (all.empty()) return {};
+  std::map<std::size_t, std::size_t> asked;  // by row
+  std::vector<Row> keys;
+  for (const Missing& one : all) {
+    if (!asked.try_emplace(one.row, keys.size()).second) continue;
+    keys.push_back(key_of(rows[one.row], move_.mapping.source_key));
+  }
+  for (const Missing& one : all) known_->parents[one.reference->parent].taken.erase({one.id});
+  ASSIGN_OR_RETURN(const auto reader, move_.source->open_reader(move_.mapping.source));
+  ASSIGN_OR_RETURN(const auto now, reader->read_keys(keys));
+  std::vector<Missing> left;
+  for (Missing& one : all) {
+    const std::optional<Row>& row = now[asked.at(one.row)];
+    const std::vector<Value> ids = row ? ids_of(*one.reference, *row) : std::vector<Value>();
+    const bool refers =
+        std::ranges::any_of(ids, [&](const Value& id) { return same(id, one.id); });
+    if (!refers) continue;
+    ASSIGN_OR_RETURN(const bool is_taken, this->is_taken(*one.reference, one.id));
+    if (!is_taken) left.push_back(std::move(one));
+  }
+  all = std::move(left);
+  return {};
 }
 
 Status Selection::refuse_orphans(const std::vector<Pick>& picks) {

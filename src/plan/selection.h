@@ -72,6 +72,8 @@ class Selection {
       : moves_(moves), move_(move), known_(std::move(known)) {}
 
   Status look_up(const Reference& reference, std::vector<Value> ids);
+  // A row and what it refers to were read at two moments, and others write in between.
+  Status look_again(std::span<const Row> rows, std::vector<Missing>& all);
   Status settle(Pick& pick, const Missing& missing) const;
 
   std::span<const Move> moves_;

@@ -577,10 +577,32 @@ class TableAnalysis {
       ASSIGN_OR_RETURN(const std::vector<bool> found, reference.reader->has_keys(wanted));
       for (std::size_t i = 0; i < found.size(); ++i) {
         if (found[i]) continue;
-        orphan(keys[of[i]], "", show(wanted[i]), reference.parent);
+        ASSIGN_OR_RETURN(const bool stands,
+                         stands_without_parent(keys[of[i]], images[of[i]], wanted[i], reference));
+        if (stands) orphan(keys[of[i]], "", show(wanted[i]), reference.parent);
       }
     }
     return {};
+  }
+
+  // The row was read before its parent was looked for, and both may be gone by now. A row that has
+  // changed meanwhile is one that the copy will look at.
+  Result<bool> stands_without_parent(const Row& key, const Row& image, const Row& parent,
+                                     const Reference& reference) {
+    if (again_ == nullptr) {
+      ASSIGN_OR_RETURN(again_, move_.source->open_reader(move_.mapping.source));
+    }
+    const std::vector<Row> keys = {key};
+    ASSIGN_OR_RETURN(const auto now, again_->read_keys(keys));
+    if (!now[0]) return false;
+    const Result<Row> image_now = image_of(move_.mapping, *now[0], move_.target->catalog());
+    if (!image_now.ok() || !same(key_of(image_now.value(), reference.columns),
+                                 key_of(image, reference.columns))) {
+      return false;
+    }
+    const std::vector<Row> parents = {parent};
+    ASSIGN_OR_RETURN(const std::vector<bool> is_there, reference.reader->has_keys(parents));
+    return !is_there[0];
   }
 
   // Two rows that would become one, where the target has no rehearsal that would notice.
@@ -949,6 +971,7 @@ class TableAnalysis {
   bool claimed_elsewhere_ = false;
   std::unique_ptr<Rehearsal> rehearsal_;
   std::vector<Reference> references_;
+  std::unique_ptr<SnapshotReader> again_;  // of the source, for second looks
   Refusals constraints_;
   Refusals come_back_otherwise_;
   Refusals orphans_;

@@ -330,7 +330,12 @@ Result<bool> Verify::own_chunk(Lane& lane) {
 Result<bool> Verify::is_on_new_side_only(const Row& target_key) {
   const std::lock_guard lock(mutex_);
   if (!no_place_.contains(target_key)) {
-    if (pairing_ != Pairing::linked) return false;
+    if (pairing_ == Pairing::lagging) return false;
+    // The application's own: the old side has no place for it, and a feed will tell so.
+    if (pairing_ == Pairing::reversed) {
+      ++on_new_side_;
+      return true;
+    }
     ASSIGN_OR_RETURN(const bool written, written_by_new_side(target_key));
     if (!written) return false;
   }

@@ -22,14 +22,6 @@ constexpr Milliseconds active_max{600'000};
 constexpr std::int64_t item_bytes_max = 400 * 1024;
 
 // The service would call another name a mistake of the request. An ARN names a table, too.
-bool can_be_a_table(const std::string& name) {
-  if (name.starts_with("arn:")) return true;
-  return name.size() >= 3 && name.size() <= 255 && std::ranges::all_of(name, [](char c) {
-           return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
-                  c == '_' || c == '-' || c == '.';
-         });
-}
-
 Error not_sql() {
   return Error{ErrorCode::refused, "DynamoDB speaks no SQL",
                "checks of a table here are `new_rows` or `command`"};
@@ -224,7 +216,7 @@ Error DynamoStore::no_table(const std::string& table) {
 }
 
 Result<json> DynamoStore::describe_table(const std::string& table) {
-  if (!can_be_a_table(table)) return no_table(table);
+  if (!dynamodb::can_be_a_table(table)) return no_table(table);
   Result<json> reply = ask_table("DescribeTable", {{"TableName", table}});
   if (!reply.ok() && reply.error().code == ErrorCode::not_found) return no_table(table);
   if (!reply.ok()) return reply;
@@ -277,6 +269,8 @@ Result<TableSchema> DynamoStore::describe(const std::string& table) {
 }
 
 Result<TableSchema> DynamoStore::parse(const std::string& ddl, const std::string& table) {
+  TRY(dynamodb::schema_of(ddl, table));
+  TRY(dynamodb::check_definition(ddl, table));
   return dynamodb::schema_of(ddl, table);
 }
 

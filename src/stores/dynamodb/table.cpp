@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <map>
 #include <nlohmann/json.hpp>
+#include <set>
 
 #include "base/text.h"
 #include "stores/dynamodb/item.h"
@@ -101,6 +102,16 @@ void rename_within(json& part, const Names& names) {
 
 }  // namespace
 
+bool can_be_a_table(std::string_view name) {
+  constexpr std::size_t shortest = 3;
+  constexpr std::size_t longest = 255;
+  if (name.starts_with("arn:")) return true;
+  return name.size() >= shortest && name.size() <= longest && std::ranges::all_of(name, [](char c) {
+           return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
+                  c == '_' || c == '-' || c == '.';
+         });
+}
+
 json renamed(json definition, const Names& names) {
   rename_within(definition, names);
   if (definition.contains("time_to_live")) rename(definition["time_to_live"], names);
@@ -168,6 +179,98 @@ json as_definition(json parsed) {
   return definition;
 }
 
+std::map<std::string, std::string> types_in(const json& create) {
+  std::map<std::string, std::string> types;
+  for (const json& one : create.value("AttributeDefinitions", json::array())) {
+    types[one.value("AttributeName", "")] = one.value("AttributeType", "S");
+  }
+  return types;
+}
+
+Error no_definition(std::string what, std::string hint = "") {
+  return Error{ErrorCode::invalid_plan, "1: " + std::move(what), std::move(hint)};
+}
+
+// A hash key, and perhaps a sort key behind it, of attributes that have a type. `used` grows.
+Status check_keys(const json& of, const std::string& what,
+                  const std::map<std::string, std::string>& types, std::set<std::string>& used) {
+  const json keys = of.value("KeySchema", json::array());
+  if (!keys.is_array() || keys.empty()) return no_definition(what + " without a KeySchema");
+  for (std::size_t i = 0; i < keys.size(); ++i) {
+    const std::string attribute = keys[i].value("AttributeName", "");
+    const std::string role = keys[i].value("KeyType", "");
+    if (i > 1 || role != (i == 0 ? "HASH" : "RANGE")) {
+      return no_definition(
+          fmt::format("the KeySchema of {} is no HASH key, with a RANGE key behind "
+                      "it or without",
+                      what));
+    }
+    if (!types.contains(attribute)) {
+      return no_definition(
+          fmt::format("the key `{}` of {} is not among the AttributeDefinitions", attribute, what),
+          "give it a type there: S, N or B");
+    }
+    used.insert(attribute);
+  }
+  return {};
+}
+
+// What the service would refuse when the table is made, which is after much else was done. Limits
+// of an account are not known here.
+// (https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_CreateTable.html)
+Status check(const json& create, const std::map<std::string, std::string>& types) {
+  for (const auto& [attribute, type] : types) {
+    if (type == "S" || type == "N" || type == "B") continue;
+    return no_definition(
+        fmt::format("the attribute `{}` of a key is of type {}, and may be S, N "
+                    "or B",
+                    attribute, type));
+  }
+  std::set<std::string> used;
+  TRY(check_keys(create, "the table", types, used));
+  std::set<std::string> names;
+  for (const bool local : {true, false}) {
+    const char* kind = local ? "LocalSecondaryIndexes" : "GlobalSecondaryIndexes";
+    for (const json& index : create.value(kind, json::array())) {
+      const std::string name = index.value("IndexName", "");
+      if (!can_be_a_table(name)) {
+        return no_definition(fmt::format("an index cannot be called `{}`", name),
+                             "3 to 255 of the letters, digits and `_`, `.` and `-`");
+      }
+      if (!names.insert(name).second) {
+        return no_definition(fmt::format("two indexes are called `{}`", name));
+      }
+      TRY(check_keys(index, "the index " + name, types, used));
+      const json& keys = index["KeySchema"];
+      const bool is_local =
+          keys.size() == 2 && create["KeySchema"].size() == 2 &&
+          keys[0].value("AttributeName", "") == create["KeySchema"][0].value("AttributeName", "");
+      if (local && !is_local) {
+        return no_definition(
+            fmt::format("the local index {} has to have the table's HASH key and a RANGE key of "
+                        "its own, and the table a RANGE key",
+                        name));
+      }
+      const std::string projects =
+          index.value("Projection", json::object()).value("ProjectionType", "");
+      if (projects != "ALL" && projects != "KEYS_ONLY" && projects != "INCLUDE") {
+        return no_definition(
+            fmt::format("the index {} does not say what it holds", name),
+            "\"Projection\": {\"ProjectionType\": \"ALL\"}, \"KEYS_ONLY\" or \"INCLUDE\"");
+      }
+    }
+  }
+  for (const auto& [attribute, type] : types) {
+    if (used.contains(attribute)) continue;
+    return no_definition(
+        fmt::format("`{}` is among the AttributeDefinitions, and no key of the table or of an "
+                    "index",
+                    attribute),
+        "only attributes of keys are defined; take it out");
+  }
+  return {};
+}
+
 }  // namespace
 
 Result<TableSchema> schema_of(const std::string& definition, const std::string& name) {
@@ -182,25 +285,21 @@ Result<TableSchema> schema_of(const std::string& definition, const std::string& 
   schema.name = name;
   schema.create_ddl = parsed.dump();
   schema.rest_column = rest_name;
-  std::map<std::string, std::string> types;
-  for (const json& one : create.value("AttributeDefinitions", json::array())) {
-    types[one.value("AttributeName", "")] = one.value("AttributeType", "S");
-  }
+  std::map<std::string, std::string> types = types_in(create);
   for (const char* role : {"HASH", "RANGE"}) {
     for (const json& part : create.value("KeySchema", json::array())) {
       if (part.value("KeyType", "") != role) continue;
       const std::string attribute = part.value("AttributeName", "");
       if (!types.contains(attribute)) {
-        return Error{
-            ErrorCode::invalid_plan,
-            fmt::format("1: the key `{}` is not among the AttributeDefinitions", attribute)};
+        return no_definition(
+            fmt::format("the key `{}` is not among the AttributeDefinitions", attribute));
       }
       schema.key.push_back(attribute);
       schema.columns.push_back(
           {attribute, types[attribute], false, false, false, "", kind_of(types[attribute])});
     }
   }
-  if (schema.key.empty()) return Error{ErrorCode::invalid_plan, "1: a table without a KeySchema"};
+  if (schema.key.empty()) return no_definition("a table without a KeySchema");
   if (schema.is_key(rest_name)) {
     return Error{ErrorCode::refused,
                  fmt::format("{} has a key called `{}`, which stands for all other attributes here",
@@ -213,6 +312,15 @@ Result<TableSchema> schema_of(const std::string& definition, const std::string& 
   }
   schema.columns.push_back({rest_name, "", true, false, false, "", Kind::map});
   return schema;
+}
+
+Status check_definition(const std::string& definition, const std::string& name) {
+  if (!can_be_a_table(name)) {
+    return no_definition(fmt::format("a table cannot be called `{}`", name),
+                         "3 to 255 of the letters, digits and `_`, `.` and `-`");
+  }
+  const json create = as_definition(json::parse(definition, nullptr, false))["create"];
+  return check(create, types_in(create));
 }
 
 std::vector<std::string> differences(const json& wanted, const json& there) {

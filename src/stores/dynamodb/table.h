@@ -19,6 +19,10 @@ namespace whimbrel::dynamodb {
 nlohmann::json definition_of(const nlohmann::json& table);
 // invalid_plan for what is no definition.
 Result<TableSchema> schema_of(const std::string& definition, const std::string& name);
+// invalid_plan for a definition that schema_of() reads and the service would refuse to make.
+Status check_definition(const std::string& definition, const std::string& name);
+// Of a table or of an index; a table of another account by its ARN.
+bool can_be_a_table(std::string_view name);
 // With other names for attributes, wherever one is named: keys, indexes, time to live.
 nlohmann::json renamed(nlohmann::json definition, const std::map<std::string, std::string>& names);
 // How two definitions differ, each a sentence; of what both of them say.
