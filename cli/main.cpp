@@ -1,9 +1,12 @@
 // argv → one verb → an exit code.
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <CLI/CLI.hpp>
 #include <algorithm>
+#include <array>
 #include <csignal>
+#include <cstdio>
 #include <exception>
 #include <functional>
 #include <span>
@@ -107,6 +110,26 @@ void add_measuring_verbs(CLI::App& app, const AddVerb& verb, const WithPlan& wit
   verb("man", "prints the manual page", "  whimbrel man > whimbrel.1", [&app] {
     return man(app, version());
   })->group("");
+}
+
+// A reader that has gone away, as `head` does, has all that it wanted.
+bool printed_all() {
+  const bool is_whole = std::fflush(stdout) == 0 && std::ferror(stdout) == 0;
+  struct stat about{};
+  const bool is_a_pipe =
+      fstat(STDOUT_FILENO, &about) != 0 || S_ISFIFO(about.st_mode) || S_ISSOCK(about.st_mode);
+  if (is_whole || is_a_pipe) return true;
+  std::fputs(
+      "error: not all of this could be written to where it was to be printed\n"
+      "hint: look for room there, then say it again\n",
+      stderr);
+  return false;
+}
+
+bool only_prints(const std::string& verb) {
+  constexpr std::array verbs = {"init", "check",  "analyze", "status", "report",
+                                "diff", "schema", "reverse", "man",    "completion"};
+  return std::ranges::count(verbs, verb) > 0;
 }
 
 int dispatch(int argc, char** argv) {
@@ -278,7 +301,9 @@ int dispatch(int argc, char** argv) {
   } catch (const CLI::ParseError& error) {
     return error.get_exit_code() == 0 ? app.exit(error) : fail(usage_error(app, error));
   }
-  return code;
+  const bool changes_nothing =
+      app.get_subcommands().empty() || only_prints(app.get_subcommands().front()->get_name());
+  return printed_all() || code != done || !changes_nothing ? code : refused;
 }
 
 }  // namespace

@@ -98,24 +98,12 @@ Status to_stdout(std::string_view text) {
   return {};
 }
 
-// A device or a pipe is written to; a file is there as a whole or not at all.
 Status write_page(const std::string& path, const std::string& page) {
   if (path == "-") return to_stdout(page);
-  std::error_code ignored;
-  const auto kind = std::filesystem::status(path, ignored).type();
-  if (kind == std::filesystem::file_type::regular ||
-      kind == std::filesystem::file_type::not_found) {
-    Status written = write_file(path, page);
-    if (written.ok()) return written;
-    return Error{ErrorCode::unavailable, "the page cannot be written: " + written.error().message,
-                 "name a file in a folder that is there and writable"};
-  }
-  std::ofstream out(path, std::ios::binary);
-  out << page;
-  out.flush();
-  if (out) return {};
-  return Error{ErrorCode::refused, "the page cannot be written to " + path,
-               "name a file in a folder that is there"};
+  const Status written = write_file(path, page);
+  if (written.ok()) return written;
+  return Error{ErrorCode::unavailable, "the page cannot be written: " + written.error().message,
+               "name a file in a folder that is there and writable"};
 }
 
 // The state folder may be read-only, or somebody else's: then what was asked for is told all the

@@ -51,9 +51,11 @@ std::string Follow::position() const {
 
 Result<Row> Follow::other_key(const Lane& lane, const Row& key) const {
   const Move& move = *lane.move;
-  return direction_ == Direction::forward
-             ? target_key_of(move.mapping, key, move.target->catalog())
-             : source_key_of(move.mapping, key, move.source->catalog());
+  Result<Row> other = direction_ == Direction::forward
+                          ? target_key_of(move.mapping, key, move.target->catalog())
+                          : source_key_of(move.mapping, key, move.source->catalog());
+  if (other.ok()) return other;
+  return std::move(other).error().within("carrying over key " + show(key));
 }
 
 Result<Follow::Lane*> Follow::lane_for(const std::string& table) {
@@ -335,6 +337,9 @@ Result<std::int64_t> Follow::carry_what_fits(Lane& lane, const std::vector<Row>&
   if (!refused || !keeps_) return carried;
   if (keys.size() == 1) {
     TRY(keep_whole(lane, keys.front()));
+    ASSIGN_OR_RETURN(const auto rows, lane.from->read_keys(keys));
+    // What is not kept in the journal is told all the same: the old side does not let it go.
+    if (!rows[0]) TRY(reject_(*lane.move, keys.front(), carried.error()));
     return std::int64_t{0};
   }
   const auto middle = keys.begin() + std::ssize(keys) / 2;
@@ -666,6 +671,38 @@ Result<FollowStep> Follow::step(std::int64_t changes_max) {
   return stepped;
 }
 
+// The row that went is deleted on the old side, whichever of the two was carried first.
+Result<std::int64_t> Follow::carry_where_they_went(const Move& move,
+                                                   const std::set<Row, RowLess>& removed) {
+  std::int64_t written = 0;
+  if (direction_ == Direction::forward || removed.empty()) return written;
+  for (const Move& other : moves_) {
+    const bool shares = other.index != move.index &&
+                        other.mapping.source.key == move.mapping.source.key &&
+                        &other.source->plain() == &move.source->plain() &&
+                        other.stored_source() == move.stored_source();
+    if (!shares) continue;
+    ASSIGN_OR_RETURN(Lane* const lane, lane_for(other.mapping.target.name));
+    if (lane == nullptr || lane->move != &other) continue;
+    std::vector<Row> keys;
+    for (const Row& key : removed) {
+      const Result<Row> source = source_key_of(move.mapping, key, move.source->catalog());
+      if (!source.ok()) continue;
+      Result<Row> there = target_key_of(other.mapping, source.value(), other.target->catalog());
+      if (there.ok()) keys.push_back(std::move(there).value());
+    }
+    ASSIGN_OR_RETURN(const auto rows, lane->from->read_keys(keys));
+    std::vector<Row> present;
+    for (std::size_t i = 0; i < keys.size(); ++i) {
+      if (rows[i]) present.push_back(std::move(keys[i]));
+    }
+    if (present.empty()) continue;
+    ASSIGN_OR_RETURN(const std::int64_t carried, carry_what_fits(*lane, present, {}));
+    written += carried;
+  }
+  return written;
+}
+
 Result<FollowStep> Follow::carry_batch(std::int64_t changes_max) {
   ASSIGN_OR_RETURN(const ChangeBatch batch, store_.capture().read(feed_, position(), changes_max));
   std::map<std::string, std::set<Row, RowLess>> keys;
@@ -693,6 +730,12 @@ Result<FollowStep> Follow::carry_batch(std::int64_t changes_max) {
       written += carried.value();
       from = to;
     }
+  }
+  for (const auto& [table, gone] : removed) {
+    ASSIGN_OR_RETURN(Lane* const lane, lane_for(table));
+    if (lane == nullptr) continue;
+    ASSIGN_OR_RETURN(const std::int64_t carried, carry_where_they_went(*lane->move, gone));
+    written += carried;
   }
   if (batch.notes() > 0) {
     TRY(journal_.append(ChangesApplied{feed_, batch.position, batch.notes(), written}));

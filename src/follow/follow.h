@@ -128,6 +128,9 @@ class Follow {
                               const std::vector<std::optional<Row>>& found);
 
   Result<FollowStep> carry_batch(std::int64_t changes_max);
+  // Where one table became several, a row may have gone from one of them to another.
+  Result<std::int64_t> carry_where_they_went(const Move& move,
+                                             const std::set<Row, RowLess>& removed);
 
   bool steps_ = false;  // what is carried comes from the feed, and so will what follows it
   Direction direction_;

@@ -26,7 +26,7 @@ using nlohmann::json;
 
 Error file_error(const std::string& path) {
   return Error{ErrorCode::unavailable, fmt::format("{}: {}", path, std::strerror(errno)),
-               "the state folder must be writable and have room"};
+               "its folder must be there, be writable and have room"};
 }
 
 Status append_line(const std::string& path, const std::string& line) {
@@ -80,8 +80,20 @@ Status FileInMaking::finish() {
   return error;
 }
 
+// A device or a pipe is written to, and what a link leads to is replaced, not the link.
 Status write_file(const std::string& path, const std::string& content) {
-  ASSIGN_OR_RETURN(const auto file, FileInMaking::create(path));
+  std::error_code ignored;
+  const auto kind = std::filesystem::status(path, ignored).type();
+  if (kind != std::filesystem::file_type::regular &&
+      kind != std::filesystem::file_type::not_found) {
+    errno = 0;
+    std::ofstream out(path, std::ios::binary);
+    out << content;
+    out.flush();
+    return out ? Status() : Status(file_error(path));
+  }
+  const std::filesystem::path real = std::filesystem::canonical(path, ignored);
+  ASSIGN_OR_RETURN(const auto file, FileInMaking::create(real.empty() ? path : real.string()));
   TRY(file->write(content));
   return file->finish();
 }
