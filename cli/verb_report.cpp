@@ -108,9 +108,9 @@ Status write_page(const std::string& path, const std::string& page) {
 
 // The state folder may be read-only, or somebody else's: then what was asked for is told all the
 // same.
-void write_into_state_folder(Context& context, const Journal& journal, const ReportFacts& facts,
+bool write_into_state_folder(Context& context, const Journal& journal, const ReportFacts& facts,
                              const std::string& runbook) {
-  if (facts.wanted.folder.empty()) return;
+  if (facts.wanted.folder.empty()) return false;
   Status written = write_reports(journal, facts);
   if (written.ok() && !runbook.empty()) {
     const auto file =
@@ -122,6 +122,7 @@ void write_into_state_folder(Context& context, const Journal& journal, const Rep
         "the report could not be written into the state folder: " + written.error().message,
         "make room, or make the folder writable");
   }
+  return written.ok();
 }
 
 int tell_runbook(Context& context, const std::string& text) {
@@ -186,7 +187,7 @@ int report(const Options& options) {
   if (options.runbook) {
     text = runbook(facts.value(), plan.ok() ? plan.value().variables : std::vector<std::string>{});
   }
-  write_into_state_folder(context, journal, facts.value(), text);
+  const bool is_kept = write_into_state_folder(context, journal, facts.value(), text);
   if (!options.html.empty()) {
     const Status written = write_page(options.html, report_page(facts.value()));
     if (!written.ok()) return context.fail(written.error());
@@ -201,9 +202,10 @@ int report(const Options& options) {
     if (!told.ok()) return context.fail(told.error());
   }
   return context.finish(done, "reported",
-                        options.html.empty()
+                        !options.html.empty() ? "the page is " + options.html
+                        : is_kept
                             ? "also in the state folder as migration-report-latest.json and .html"
-                            : "the page is " + options.html);
+                            : "nothing was written into the state folder");
 }
 
 int schema() {

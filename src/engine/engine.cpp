@@ -16,6 +16,17 @@ namespace {
 constexpr Milliseconds stay_pause{200};
 constexpr int attempts_max = 5;
 
+// Of the stores on one side the one that forgets first; 0: none does.
+Milliseconds remembered(const Migration& migration, bool of_sources) {
+  Milliseconds shortest{0};
+  if (migration.sync == Sync::dual) return shortest;
+  for (const Move& move : migration.moves) {
+    const Milliseconds one = (of_sources ? move.source : move.target)->capabilities().remembers_for;
+    if (one.count() > 0 && (shortest.count() == 0 || one < shortest)) shortest = one;
+  }
+  return shortest;
+}
+
 std::string tables_json(const Migration& migration) {
   nlohmann::json tables = nlohmann::json::array();
   for (const Move& move : migration.moves) {
@@ -33,14 +44,17 @@ std::string tables_json(const Migration& migration) {
       losses.push_back({{"table", move.name}, {"column", loss.column}, {"what", loss.what}});
     }
   }
-  return nlohmann::json({{"tables", tables},
-                         {"losses", losses},
-                         {"as_written", migration.as_written},
-                         {"sync", name_of(migration.sync)},
-                         {"switches", migration.switches.size()},
-                         {"only_copies", migration.only_copies},
-                         {"retypes", migration.retypes},
-                         {"finish_after_ms", migration.finish.after.count()}})
+  return nlohmann::json(
+             {{"tables", tables},
+              {"losses", losses},
+              {"as_written", migration.as_written},
+              {"sync", name_of(migration.sync)},
+              {"switches", migration.switches.size()},
+              {"only_copies", migration.only_copies},
+              {"retypes", migration.retypes},
+              {"remembered_ms",
+               {remembered(migration, true).count(), remembered(migration, false).count()}},
+              {"finish_after_ms", migration.finish.after.count()}})
       .dump(-1, ' ', false, nlohmann::json::error_handler_t::replace);
 }
 

@@ -248,6 +248,7 @@ bool State::confirmed(const std::string& id) const {
 }
 
 void apply(State& state, const Stamped& stamped) {
+  state.last_at = stamped.at;
   std::visit(Overload{
                  [&](const PlanAccepted& r) { begin_attempt(state, r); },
                  [&](const PhaseEntered& r) {

@@ -145,6 +145,7 @@ void Course::heard(const Event& event, Milliseconds now) {
     went_on(Activity::comparing, table, rows_in(event), false, now);
   } else if (event.name == "verified") {
     ended_.insert(Activity::comparing);
+    current_.reset();
   } else if (event.name == "changes_applied") {
     const std::int64_t changes = event.whole("changes");
     following_ = changes == 0 ? "" : fmt::format("{} changes in the last step", changes);
@@ -219,6 +220,8 @@ Headway Course::headway(TimePoint at, Milliseconds now) const {
   headway.at = at;
   headway.paused = paused_;
   headway.left = left(now);
+  const bool only_follows = !current_ && ended_.contains(Activity::comparing);
+  if (only_follows) headway.doing = "following";
   if (current_) {
     headway.doing = name_of(*current_);
     headway.table = table_;
@@ -237,6 +240,8 @@ Headway Course::headway(TimePoint at, Milliseconds now) const {
   } else if (!waiting_for_.empty()) {
     headway.doing = "waiting";
     headway.limited_by = "tries again: " + waiting_for_;
+  } else if (only_follows) {
+    headway.limited_by = "nothing: it waits for changes";
   } else if (rows_per_s_max_) {
     headway.limited_by = fmt::format("the limit of {} rows/s", with_thousands(*rows_per_s_max_));
   } else if (current_ == Activity::copying && beside_writers_) {
@@ -244,7 +249,9 @@ Headway Course::headway(TimePoint at, Milliseconds now) const {
   } else {
     headway.limited_by = "the disk and the processor; nothing else";
   }
-  headway.lag = linked_              ? "none: both sides are written in one transaction"
+  headway.lag = linked_ ? "none: both sides are written in one transaction"
+                : following_.empty() && only_follows
+                    ? "none: no change was waiting at the last step"
                 : following_.empty() ? "changes wait in the database until the copy is done"
                                      : following_;
   return headway;

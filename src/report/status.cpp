@@ -80,18 +80,43 @@ std::string first_line(const State& state, const json& about) {
   }
 }
 
+// Where a side forgets what was written to it, and nobody reads: until when it surely knows.
+std::optional<TimePoint> remembered_until(const State& state, const json& about) {
+  const json known = about.value("remembered_ms", json::array());
+  const bool switched = state.phase == Phase::watching;
+  const bool follows = switched || state.phase == Phase::copying ||
+                       state.phase == Phase::following || state.phase == Phase::verified;
+  if (!follows || known.size() != 2) return std::nullopt;
+  const Milliseconds for_so_long(known[switched ? 1 : 0].get<std::int64_t>());
+  if (for_so_long.count() == 0) return std::nullopt;
+  return state.last_at + for_so_long;
+}
+
+std::string until_a_runner_starts(const State& state, const json& about, TimePoint now) {
+  const std::optional<TimePoint> until = remembered_until(state, about);
+  if (!until) return "; changes wait in the database until a runner starts";
+  if (*until <= now) {
+    return "; what was written may be forgotten by now: nobody has read it since " +
+           to_iso8601(state.last_at);
+  }
+  return "; what is written is remembered until " + to_iso8601(*until) + " unless a runner starts";
+}
+
 std::string way_back(const State& state, const json& about, TimePoint now, bool somebody_runs) {
   if (state.phase == Phase::finished || state.phase == Phase::finishing)
     return state.phase == Phase::finished
                ? "way back: the old tables can be brought back from the archive or a backup"
                : "way back: closed while `finish` is under way";
   if (state.phase == Phase::rolled_back) return "way back: taken";
-  if (state.phase != Phase::watching) return "way back: open";
+  const bool forgets = !somebody_runs && remembered_until(state, about).has_value();
+  if (state.phase != Phase::watching) {
+    return "way back: open" + (forgets ? until_a_runner_starts(state, about, now) : "");
+  }
   const Milliseconds after(about.value("finish_after_ms", std::int64_t{0}));
   std::string text = "way back: open until `finish`" +
                      finish_waits_for(state, after, planned(state, nullptr).clean_checks, now);
   if (about.value("sync", "") != "dual" && !somebody_runs) {
-    text += "; changes wait in the database until a runner starts";
+    text += until_a_runner_starts(state, about, now);
   }
   return text;
 }
@@ -192,7 +217,7 @@ std::string at_work(const Headway& headway, TimePoint now) {
   if (headway.rows_per_s) {
     line("rate", with_thousands(std::llround(*headway.rows_per_s)) + " rows/s");
   }
-  if (const auto left = left_now(headway, now)) {
+  if (const auto left = left_now(headway, now); left && left->count() > 0) {
     line("left", "about " + to_duration_text(*left) + " until everything asked for is done");
   }
   line("lag", headway.lag);

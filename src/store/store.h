@@ -42,7 +42,9 @@ struct Capabilities {
   bool keeps_copies = false;     // of its tables, in a schema of its own
   bool logs = false;             // what was done, in a table
   bool renames = true;           // a table can get another name
-  bool counts_changes = true;    // Applied tells a row that was so already from one it changed
+  // What was written since it was last asked is forgotten after so long; 0: never.
+  Milliseconds remembers_for{0};
+  bool counts_changes = true;  // Applied tells a row that was so already from one it changed
   // A writer waits for its own table only, and a hold is a lock: it keeps everybody's writes out,
   // ends with the process, and is released as a whole.
   bool locks_tables = false;

@@ -10,7 +10,7 @@ import sys
 import time
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "support"))
-from dynamodb_folder import DynamoFolder  # noqa: E402
+from dynamodb_folder import BINARY, DynamoFolder  # noqa: E402
 from servers import dynamodb_local  # noqa: E402
 from trying import run_each  # noqa: E402
 
@@ -123,7 +123,65 @@ def what_was_too_large_to_go_back_comes_with_the_next_attempt(server):
         assert "nnn" in world.kept()["'k0'"], "what was kept"
 
 
+def what_was_written_to_the_old_table_is_not_deleted_with_it(server):
+    with World(server) as world:
+        world.put("old", "k1", v=text("a"))
+        world.run("run", "--yes")
+        told = world.run("status")
+        assert "is remembered until" in told and "unless a runner starts" in told, told
+        world.put("old", "k2", v=text("late"))
+        told = world.run("run", "--yes", code=1)
+        assert "1 row was written on the old side after the switch" in told and "'k2'" in told, told
+        told = world.run("finish", "--yes", code=3)
+        assert "'k2'" in told and "the way back is open" in told, told
+        assert set(world.items("old")) == {"k1", "k2"}
+        world.put("new", "k2", v=text("late"))
+        world.run("run", "--yes")
+        world.run("finish", "--yes")
+        assert world.ddb.list_tables()["TableNames"] == ["new"]
+
+
+def what_the_service_would_refuse_is_met_before(server):
+    whole = {"AttributeDefinitions": [{"AttributeName": "id", "AttributeType": "S"}], "KeySchema": [{"AttributeName": "id", "KeyType": "HASH"}]}
+    unused = {**whole, "AttributeDefinitions": [*whole["AttributeDefinitions"], {"AttributeName": "v", "AttributeType": "S"}]}
+    index = {"IndexName": "by-v", "KeySchema": [{"AttributeName": "v", "KeyType": "HASH"}], "Projection": {"ProjectionType": "ALL"}}
+    cases = [(unused, "`v` is among the AttributeDefinitions, and no key"),
+             ({**whole, "GlobalSecondaryIndexes": [index]}, "the key `v` of the index by-v is not among the AttributeDefinitions"),
+             ({**unused, "GlobalSecondaryIndexes": [{**index, "IndexName": "v"}]}, "an index cannot be called `v`"),
+             ({**unused, "GlobalSecondaryIndexes": [{**index, "Projection": {}}]}, "does not say what it holds"),
+             ({**unused, "LocalSecondaryIndexes": [index]}, "the local index by-v"),
+             ({**whole, "KeySchema": [{"AttributeName": "id", "KeyType": "RANGE"}]}, "is no HASH key")]
+    with World(server) as world:
+        plan = world.folder / "plan.yaml"
+        plan.write_text(plan.read_text().replace("create: like-source", "create: new.json"))
+        for definition, why in cases:
+            (world.folder / "new.json").write_text(json.dumps(definition))
+            for verb in (["check"], ["run", "--yes"]):
+                told = world.run(*verb, code=2)
+                assert why in told and "new.json:1" in told, told
+        (world.folder / "new.json").write_text(json.dumps({**unused, "GlobalSecondaryIndexes": [index]}))
+        world.run("run", "--yes")
+
+
+def a_restore_brings_time_to_live_and_protection_back(server):
+    with World(server) as world:
+        world.put("old", "k1", v=text("a"))
+        world.ddb.update_time_to_live(TableName="old", TimeToLiveSpecification={"Enabled": True, "AttributeName": "ends"})
+        world.ddb.update_table(TableName="old", DeletionProtectionEnabled=True)
+        world.run("backup", "file:backup", "--yes")
+        world.ddb.update_table(TableName="old", DeletionProtectionEnabled=False)
+        world.ddb.delete_table(TableName="old")
+        restored = subprocess.run([BINARY, "restore", "file:backup", "dynamodb:", "--yes"], cwd=world.folder, env=world.environment,
+                                  capture_output=True, text=True, timeout=120)
+        assert restored.returncode == 0, restored.stdout + restored.stderr
+        assert world.ddb.describe_time_to_live(TableName="old")["TimeToLiveDescription"]["AttributeName"] == "ends"
+        assert world.ddb.describe_table(TableName="old")["Table"]["DeletionProtectionEnabled"]
+        world.ddb.update_table(TableName="old", DeletionProtectionEnabled=False)
+
+
 if __name__ == "__main__":
     with dynamodb_local() as local:
         run_each((time_takes_no_write_of_the_other_side, what_both_sides_wrote_is_kept, the_same_deletion_is_no_conflict,
-                  what_was_too_large_to_go_back_comes_with_the_next_attempt), lambda test: test(local))
+                  what_was_too_large_to_go_back_comes_with_the_next_attempt,
+                  what_was_written_to_the_old_table_is_not_deleted_with_it, what_the_service_would_refuse_is_met_before,
+                  a_restore_brings_time_to_live_and_protection_back), lambda test: test(local))

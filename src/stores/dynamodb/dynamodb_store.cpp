@@ -111,7 +111,8 @@ Capabilities DynamoStore::capabilities() const {
   all.writers_max = 4;
   all.queries = true;
   all.renames = false;
-  all.counts_changes = false;  // a put says nothing of what was there
+  all.remembers_for = std::chrono::hours(24);  // a stream does
+  all.counts_changes = false;                  // a put says nothing of what was there
   return all;
 }
 
