@@ -967,21 +967,20 @@ Result<bool> Engine::cut_over() {
     return drained;
   };
   const bool begun = cutover_.any_switch_was_intended();
-  Result<Flipped> flipped =
-      begun ? cutover_.flip(
-                  held,
-                  [this, has_feeds](TimePoint) -> Result<bool> {
-                    TRY(carry_late_writes(Direction::forward));
-                    if (has_feeds) TRY(put_back_kept());
-                    return true;
-                  },
-                  [this] { return run_checks(CheckAt::held); })
-            : cutover_.flip(held, dry, [this]() -> Status {
-                TRY(run_checks(CheckAt::held));
-                if (!parts_.stop.requested()) return {};
-                return Error{ErrorCode::cancelled, "stopped as asked",
-                             "`whimbrel run` goes on from here"};
-              });
+  Result<Flipped> flipped = begun ? cutover_.flip(
+                                        held,
+                                        [this, has_feeds](TimePoint) -> Result<bool> {
+                                          TRY(carry_late_writes(Direction::forward));
+                                          if (has_feeds) TRY(put_back_kept());
+                                          return true;
+                                        },
+                                        [this] { return run_checks(CheckAt::held); })
+                                  : cutover_.flip(held, dry, [this]() -> Status {
+                                      TRY(run_checks(CheckAt::held));
+                                      if (!parts_.stop.requested()) return {};
+                                      return Error{ErrorCode::cancelled, "stopped as asked",
+                                                   "`whimbrel run` goes on from here"};
+                                    });
   if (!flipped.ok()) {
     TRY(cutover_.let_go(held));
     if (cutover_.any_switch_was_intended()) return std::move(flipped).error();
