@@ -246,6 +246,7 @@ class Engine {
   Status forget_what_is_gone();
   Status spare_what_others_have(const Move& move, std::vector<Row>& target_keys) const;
   Result<std::int64_t> put_right(const Move& move, Direction direction, std::vector<Row> keys);
+  Result<std::int64_t> carry_or_name(Follow& follow, const Move& move, std::vector<Row> keys);
   Result<std::int64_t> put_right(const Move& move, const std::vector<Row>& source_keys);
   Result<std::vector<KeptRow>> put_back_some(const Move& move, const std::vector<KeptRow>& notes);
   Status make_again(const Move& move, const Row& key, const std::vector<Unheld>& columns,

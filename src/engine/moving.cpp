@@ -247,7 +247,25 @@ Result<std::int64_t> Engine::put_right(const Move& move, Direction direction,
   }
   Follow follow = make_follow(direction, forward ? *move.source : *move.target);
   guard_against_links(follow);
-  return follow.carry_keys(move, std::move(keys));
+  return carry_or_name(follow, move, std::move(keys));
+}
+
+// A row that the other side refuses does not keep the others from being put right: it still
+// differs.
+Result<std::int64_t> Engine::carry_or_name(Follow& follow, const Move& move,
+                                           std::vector<Row> keys) {
+  Result<std::int64_t> carried = follow.carry_keys(move, keys);
+  if (carried.ok() || carried.error().code != ErrorCode::refused) return carried;
+  if (keys.size() == 1) {
+    TRY(reject(move, keys.front(), carried.error()));
+    return std::int64_t{0};
+  }
+  const auto middle = keys.begin() + std::ssize(keys) / 2;
+  ASSIGN_OR_RETURN(const std::int64_t one,
+                   carry_or_name(follow, move, std::vector<Row>(keys.begin(), middle)));
+  ASSIGN_OR_RETURN(const std::int64_t two,
+                   carry_or_name(follow, move, std::vector<Row>(middle, keys.end())));
+  return one + two;
 }
 
 // Which side is right: the one that serves; under links also the one that the application wrote.
