@@ -282,6 +282,21 @@ def ids_that_are_numbers_are_found_wherever_they_stand(server):
         assert not world.scan("notes-b") and not world.scan("users-b")
 
 
+def what_is_null_in_ours_stays_as_theirs_when_merged(server):
+    with World(server) as world:
+        theirs = {"id": {"S": new_id("users", "u", "b")}, "x": {"S": "theirs"}, "y": {"S": "theirs"}}
+        world.make("users-a", items=[{"id": {"S": "u"}, "x": {"NULL": True}, "y": {"S": "ours"}, "z": {"NULL": True}}])
+        world.make("users-b", items=[theirs])
+        plan = PLAN.replace('"a/{name}", to: "b/{name}"', '"a/{name}-a", to: "a/{name}-b"').replace(', b: "%s"', "")
+        (world.folder / "migration.yaml").write_text(plan % ("dynamodb:us-east-1", "b", "on_conflict: merge"))
+        world.run("run", "--yes")
+        [found] = world.ddb.scan(TableName="users-b")["Items"]
+        assert found == {**theirs, "y": {"S": "ours"}, "z": {"NULL": True}}, found
+        world.run("run", "--yes")
+        world.run("rollback", "--yes")
+        assert world.ddb.scan(TableName="users-b")["Items"] == [theirs]
+
+
 def two_rows_never_get_one_id(server):
     with World(server) as world:
         first = sqlite3.connect(world.folder / "first.db")
@@ -298,5 +313,5 @@ if __name__ == "__main__":
     with dynamodb_local() as running:
         run_each((the_commands_of_the_readme_do_what_it_says, the_example_keeps_every_relation, from_sqlite_to_dynamodb_and_back,
                   keys_of_a_single_table_hold_ids, only_some_items_are_taken, two_rows_never_get_one_id,
-                  ids_that_are_numbers_are_found_wherever_they_stand),
+                  ids_that_are_numbers_are_found_wherever_they_stand, what_is_null_in_ours_stays_as_theirs_when_merged),
                  lambda test: test(running))
