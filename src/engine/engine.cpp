@@ -16,10 +16,12 @@ namespace {
 constexpr Milliseconds stay_pause{200};
 constexpr int attempts_max = 5;
 
-// Of the stores on one side the one that forgets first; 0: none does.
+// Of the stores on one side the one that forgets first; 0: none does, or nobody notes writes there.
 Milliseconds remembered(const Migration& migration, bool of_sources) {
   Milliseconds shortest{0};
-  if (migration.sync == Sync::dual) return shortest;
+  const bool no_feed = migration.only_copies || migration.sync == Sync::dual ||
+                       (migration.sync == Sync::none && of_sources);
+  if (no_feed) return shortest;
   for (const Move& move : migration.moves) {
     const Milliseconds one = (of_sources ? move.source : move.target)->capabilities().remembers_for;
     if (one.count() > 0 && (shortest.count() == 0 || one < shortest)) shortest = one;

@@ -116,7 +116,8 @@ TEST(IdPlace, InListsMapsAndSets) {
            {"lines", list({map({{"id", Value::text("x")}}), Value::text("id"), Value()})}});
   const Result<Value> lines = replaced({{"lines", "[]", "id"}, "", ""}, value);
   ASSERT_TRUE(lines.ok());
-  const Result<std::vector<Value>> ids = ids_in({{"lines", "[]", "id"}, "", ""}, lines.value());
+  const Result<std::vector<Value>> ids =
+      ids_in({{"lines", "[]", "id"}, "", ""}, lines.value(), Kind::null);
   ASSERT_TRUE(ids.ok());
   ASSERT_EQ(ids.value().size(), 1U);
   EXPECT_EQ(text_of(ids.value().front()), "<x>");
