@@ -223,7 +223,7 @@ Result<bool> Engine::act(const Decision& decision) {
       return cut_over();
     case Act::reverse: {
       ASSIGN_OR_RETURN(drained_, drain_some(Direction::backward, std::nullopt));
-      if (drained_) TRY(no_write_came_late());
+      if (drained_ && !stays_) TRY(no_write_came_late());
       return true;
     }
     case Act::undo:
@@ -546,6 +546,7 @@ Result<EngineOutcome> Engine::run(Goal goal, bool stay) {
   TRY(accept_plan());
   const bool goes_back = parts_.journal.phase() == Phase::rolling_back;
   TRY(reclaim(goes_back));
+  stays_ = stay;
   if (!goes_back) TRY(tables_must_be_there());
   TRY(mend(goes_back));
   // A rollback that was interrupted, or asked for and not begun, comes first.

@@ -240,7 +240,8 @@ class Engine {
                                               std::int64_t sample,
                                               const std::vector<KeptRow>& kept);
   Result<std::vector<Difference>> late_writes();
-  Status pass_over_what_is_equal(const std::set<std::string>& tables);
+  Status pass_over_what_is_equal(const std::set<std::string>& tables,
+                                 const std::map<std::string, std::string>& up_to);
   Status no_write_came_late();
   Status put_back_kept();
   Status forget_what_is_gone();
@@ -303,6 +304,7 @@ class Engine {
   };
   std::map<std::string, Looked> looked_;  // by feed
   bool verified_ = false;
+  bool stays_ = false;  // a late write is then told by checks, and following goes on
   bool paused_ = false;
   std::atomic<bool> rollback_asked_{false};
   std::optional<Goal> goal_asked_;

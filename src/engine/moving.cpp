@@ -655,6 +655,9 @@ Result<std::vector<Difference>> Engine::late_writes() {
   if (migration_.sync == Sync::dual || replaced_) return late;
   ASSIGN_OR_RETURN(const std::vector<KeptRow> kept, parts_.journal.kept());
   std::set<std::string> judged;
+  std::map<std::string, std::string> up_to;  // by feed: what is read meanwhile is for the next time
+  for (const Move& move : migration_.moves) TRY(written_by_application(Direction::forward, move));
+  for (const auto& [feed, looked] : looked_) up_to[feed] = looked.at;
   for (const Move& move : migration_.moves) {
     if (move.mapping.follows_only || left_out_.contains(move.index)) continue;
     judged.insert(move.mapping.source.name);
@@ -670,16 +673,18 @@ Result<std::vector<Difference>> Engine::late_writes() {
     }
     for (Difference& one : verify->differences(changed_late_max)) late.push_back(std::move(one));
   }
-  if (late.empty()) TRY(pass_over_what_is_equal(judged));
+  if (late.empty()) TRY(pass_over_what_is_equal(judged, up_to));
   return late;
 }
 
 // Or the way back would take it for somebody else's, for good.
-Status Engine::pass_over_what_is_equal(const std::set<std::string>& tables) {
+Status Engine::pass_over_what_is_equal(const std::set<std::string>& tables,
+                                       const std::map<std::string, std::string>& up_to) {
   for (const std::shared_ptr<Store>& store : stores_of(Direction::forward)) {
     const std::string feed = feed_name(Direction::forward, *store);
     const auto looked = looked_.find(feed);
     if (looked == looked_.end() || looked->second.at == looked->second.from) continue;
+    if (!up_to.contains(feed) || up_to.at(feed) != looked->second.at) continue;
     const auto& keys = looked->second.keys;
     const bool is_any =
         std::ranges::any_of(keys, [](const auto& one) { return !one.second.empty(); });

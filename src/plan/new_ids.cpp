@@ -163,9 +163,14 @@ void NewIds::declared_by_the_source(const TableEntry& entry, const TableSchema& 
 
 std::vector<NamedReference> NewIds::references_of(const TableEntry& entry,
                                                   const TableSchema& source) const {
+  if (const auto known = known_.find(entry.as); known != known_.end()) return known->second;
   std::vector<NamedReference> all;
   said_by_the_plan(entry, source, all);
+  // Tables may refer to each other in a circle.
+  if (!in_work_.insert(entry.as).second) return all;
   declared_by_the_source(entry, source, all);
+  in_work_.erase(entry.as);
+  known_[entry.as] = all;
   return all;
 }
 

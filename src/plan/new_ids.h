@@ -3,6 +3,7 @@
 
 #include <functional>
 #include <map>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -79,6 +80,8 @@ class NewIds {
   const std::vector<TableEntry>& tables_;
   const SourceSchemas& schemas_;
   bool has_begun_;
+  mutable std::map<std::string, std::vector<NamedReference>> known_;  // by table
+  mutable std::set<std::string> in_work_;
   Diagnostics& diagnostics_;
 };
 

@@ -137,11 +137,12 @@ Result<Conducted> run_migration(Session& session, const RunWanted& wanted) {
   // away.
   const bool was_whole =
       session.migration().only_copies && session.journal().state().verified.has_value();
+  const bool was_switched = session.journal().phase() == Phase::watching;
   TRY(make_ready(session, goal));
   Engine engine = session.make_engine();
   Result<EngineOutcome> outcome = engine.run(goal, wanted.stay);
   const bool fails = !outcome.ok() && outcome.error().code != ErrorCode::cancelled;
-  if (fails && session.migration().roll_back_on_failure && !was_whole) {
+  if (fails && session.migration().roll_back_on_failure && !was_whole && !was_switched) {
     return undo_after(session, std::move(outcome).error());
   }
   Result<Conducted> ran = reported(session, std::move(outcome));
