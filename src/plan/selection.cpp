@@ -253,8 +253,7 @@ Status Selection::look_again(std::span<const Row> rows, std::vector<Missing>& al
   for (Missing& one : all) {
     const std::optional<Row>& row = now[asked.at(one.row)];
     const std::vector<Value> ids = row ? ids_of(*one.reference, *row) : std::vector<Value>();
-    const bool refers =
-        std::ranges::any_of(ids, [&](const Value& id) { return same(id, one.id); });
+    const bool refers = std::ranges::any_of(ids, [&](const Value& id) { return same(id, one.id); });
     if (!refers) continue;
     ASSIGN_OR_RETURN(const bool is_taken, this->is_taken(*one.reference, one.id));
     if (!is_taken) left.push_back(std::move(one));
