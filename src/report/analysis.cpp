@@ -596,8 +596,8 @@ class TableAnalysis {
     ASSIGN_OR_RETURN(const auto now, again_->read_keys(keys));
     if (!now[0]) return false;
     const Result<Row> image_now = image_of(move_.mapping, *now[0], move_.target->catalog());
-    if (!image_now.ok() || !same(key_of(image_now.value(), reference.columns),
-                                 key_of(image, reference.columns))) {
+    if (!image_now.ok() ||
+        !same(key_of(image_now.value(), reference.columns), key_of(image, reference.columns))) {
       return false;
     }
     const std::vector<Row> parents = {parent};
