@@ -45,6 +45,7 @@ bool is_alone_in_an_open_table(std::span<const Move> moves, const Move& move) {
   return std::ranges::none_of(moves,
                               [&](const Move& other) { return move.has_rows_beside(other); });
 }
+
 // Such a row is never found again, and each attempt would make another.
 Error null_in_key(const Move& move, const Row& source_key) {
   return Error{ErrorCode::data_mismatch,

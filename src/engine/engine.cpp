@@ -5,7 +5,6 @@
 #include <algorithm>
 #include <ctime>
 #include <nlohmann/json.hpp>
-#include <ranges>
 
 #include "base/text.h"
 
@@ -197,15 +196,10 @@ Result<bool> Engine::act(const Decision& decision) {
         ASSIGN_OR_RETURN(outcome, compare_all(0, true, true));
       }
       if (outcome.differing > 0) {
-        constexpr int told_max = 10;
-        std::string examples;
-        for (const Difference& one : outcome.examples | std::views::take(told_max)) {
-          examples += fmt::format("\n  {} key {}: {}", one.table, one.key, one.what);
-        }
         return Error{
             ErrorCode::data_mismatch,
             fmt::format("{} of {} rows differ:{}", with_thousands(outcome.differing),
-                        with_thousands(outcome.rows), examples),
+                        with_thousands(outcome.rows), examples_of(outcome.examples)),
             migration_.only_copies
                 ? "a row that somebody changed stays his: put it back or remove it, then run again"
                 : "find what else writes to the target; `whimbrel verify --repair` puts it right",
@@ -286,9 +280,7 @@ Result<EngineOutcome> Engine::loop(Goal goal) {
 std::string Engine::why_given_up() const {
   return migration_.sync == Sync::none
              ? "comparing everything, and the checks while writers are held, took longer than the "
-               "window: raise `window: {max: …}`; "
-               "nothing "
-               "is switched"
+               "window: raise `window: {max: …}`; nothing is switched"
              : "the hold expired again and again: raise `max_hold`, or try at a quieter time; "
                "nothing is switched";
 }

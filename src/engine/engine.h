@@ -125,6 +125,8 @@ class Engine {
   Result<EngineOutcome> finish(std::optional<Milliseconds> after);
 
  private:
+  static constexpr int recheck_rounds = 20;
+
   // engine.cpp
   Status accept_plan();
   Status is_our_database(bool going_back);
@@ -222,27 +224,13 @@ class Engine {
   void tell_what_is_not_settled();
   Status tables_have_their_columns();
   Result<bool> cut_over();
-  Status carry_late_writes(Direction direction);
-  Status let_go_and_carry(const std::vector<HeldTables>& held, Direction direction);
-  Status wait_for_stragglers(Direction direction);
-  Status nothing_is_contested(Direction direction);
-  Result<bool> is_silent(Direction direction, TimePoint until);
-  Result<bool> becomes_quiet(Direction direction, Milliseconds quiet,
-                             const std::function<Result<bool>()>& carry);
   Result<bool> drain_feeds(Direction direction, std::optional<TimePoint> until);
   Status listen(Direction direction);
-  // Keys of the move's side `there` that the application wrote and nobody carried over yet.
-  Result<std::set<Row, RowLess>> written_by_application(Direction there, const Move& move);
-  Status pass_over_what_is_our_own(Direction there);
   bool holds_lock_tables() const;
   Status compare_beside_feeds();
   Result<std::unique_ptr<Verify>> make_verify(const Move& move, Pairing pairing,
                                               std::int64_t sample,
                                               const std::vector<KeptRow>& kept);
-  Result<std::vector<Difference>> late_writes();
-  Status pass_over_what_is_equal(const std::set<std::string>& tables,
-                                 const std::map<std::string, std::string>& up_to);
-  Status no_write_came_late();
   Status put_back_kept();
   Status forget_what_is_gone();
   Status spare_what_others_have(const Move& move, std::vector<Row>& target_keys) const;
@@ -256,6 +244,31 @@ class Engine {
   Status references_resolve();
   std::vector<HeldTables> tables_to_hold(Direction direction) const;
   Status let_go_of_the_last_hold();
+
+  // late.cpp
+  // How far a feed was looked through that nobody carries over, and what was found.
+  struct Looked {
+    std::string from;  // the journaled position then
+    std::string at;
+    std::map<std::string, std::set<Row, RowLess>> keys;  // of the application; by table
+    std::int64_t notes = 0;
+  };
+  // Keys of the move's side `there` that the application wrote and nobody carried over yet.
+  Result<std::set<Row, RowLess>> written_by_application(Direction there, const Move& move);
+  Status pass_over_what_is_our_own(Direction there);
+  // Of one store; null where nobody notes writes there.
+  Result<Looked*> look_through(Direction there, Store& store);
+  Status carry_late_writes(Direction direction);
+  Status let_go_and_carry(const std::vector<HeldTables>& held, Direction direction);
+  Status wait_for_stragglers(Direction direction);
+  Status nothing_is_contested(Direction direction);
+  Result<bool> is_silent(Direction direction, TimePoint until);
+  Result<bool> becomes_quiet(Direction direction, Milliseconds quiet,
+                             const std::function<Result<bool>()>& carry);
+  Result<std::vector<Difference>> late_writes();
+  Status pass_over_what_is_equal(const std::set<std::string>& tables,
+                                 const std::map<std::string, Looked>& seen);
+  Status no_write_came_late();
 
   // undo.cpp
   Status undo();
@@ -295,14 +308,7 @@ class Engine {
   std::vector<std::string> contested_;  // rows that both sides wrote since the switch began
   std::map<std::string, std::int64_t> waiting_;  // by feed: what waited when its draining began
   bool compared_beside_feeds_ = false;           // under `sync: none`, and the feeds tell the rest
-  // How far a feed was looked through that nobody carries over, and what was found.
-  struct Looked {
-    std::string from;  // the journaled position then
-    std::string at;
-    std::map<std::string, std::set<Row, RowLess>> keys;  // of the application; by table
-    std::int64_t notes = 0;
-  };
-  std::map<std::string, Looked> looked_;  // by feed
+  std::map<std::string, Looked> looked_;         // by feed
   bool verified_ = false;
   bool stays_ = false;  // a late write is then told by checks, and following goes on
   bool paused_ = false;

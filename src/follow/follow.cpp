@@ -677,11 +677,7 @@ Result<std::int64_t> Follow::carry_where_they_went(const Move& move,
   std::int64_t written = 0;
   if (direction_ == Direction::forward || removed.empty()) return written;
   for (const Move& other : moves_) {
-    const bool shares = other.index != move.index &&
-                        other.mapping.source.key == move.mapping.source.key &&
-                        &other.source->plain() == &move.source->plain() &&
-                        other.stored_source() == move.stored_source();
-    if (!shares) continue;
+    if (!other.is_made_of_the_rows_of(move)) continue;
     ASSIGN_OR_RETURN(Lane* const lane, lane_for(other.mapping.target.name));
     if (lane == nullptr || lane->move != &other) continue;
     std::vector<Row> keys;

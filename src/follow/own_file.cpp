@@ -10,9 +10,7 @@ namespace whimbrel {
 
 namespace {
 using OwnStatement = KeptFile::Statement;
-}
 
-namespace {
 // A book that an earlier release has begun.
 Status add_column_of_later(KeptFile& file) {
   ASSIGN_OR_RETURN(const OwnStatement look,
@@ -90,8 +88,7 @@ class OwnFileBook final : public OwnBook {
   Status note(std::span<const OwnRow> rows) override {
     return in_transaction(
         "INSERT INTO own VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7) ON CONFLICT (move, target) DO UPDATE "
-        "SET "
-        "source = excluded.source, written = excluded.written, before = excluded.before, "
+        "SET source = excluded.source, written = excluded.written, before = excluded.before, "
         "original = excluded.original, whole = excluded.whole",
         std::ssize(rows), [&](const OwnStatement& statement, std::size_t i) {
           bind_row(statement, 2, rows[i].target_key);

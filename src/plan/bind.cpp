@@ -76,7 +76,7 @@ class Binder {
          Diagnostics& diagnostics)
       : plan_(plan), stores_(stores), begun_with_(begun_with), diagnostics_(diagnostics) {}
 
-  void use(const std::map<std::string, std::string>& old_ddl) { old_ddl_ = &old_ddl; }
+  void take_sources_as_they_were() { sources_as_they_were_ = true; }
 
   Result<Migration> bind() {
     migration_.name = plan_.migration;
@@ -153,12 +153,12 @@ class Binder {
 
  private:
   Result<std::optional<TableSchema>> source_schema(const TableEntry& entry) {
-    if (old_ddl_ != nullptr) {
-      const auto it = old_ddl_->find(entry.from.place());
-      if (it != old_ddl_->end()) {
+    if (sources_as_they_were_) {
+      const auto it = begun_with_->sources.find(entry.from.place());
+      if (it != begun_with_->sources.end()) {
         ASSIGN_OR_RETURN(
             TableSchema then,
-            stores_.at(entry.from.alias)->catalog().parse(it->second, entry.from.table));
+            stores_.at(entry.from.alias)->catalog().parse(it->second.ddl, entry.from.table));
         return std::optional<TableSchema>(std::move(then));
       }
     }
@@ -1395,7 +1395,7 @@ class Binder {
   const PlanFile& plan_;
   const Stores& stores_;
   const std::optional<KnownTables>& begun_with_;
-  const std::map<std::string, std::string>* old_ddl_ = nullptr;
+  bool sources_as_they_were_ = false;
   Diagnostics& diagnostics_;
   Migration migration_;
   std::vector<TableEntry> entries_;
@@ -1429,13 +1429,10 @@ void look_at_columns(const PlanFile& plan, const Stores& stores, Diagnostics& di
 }
 
 Result<Migration> bind_finished_plan(const PlanFile& plan, const Stores& stores,
-                                     const std::map<std::string, std::string>& old_ddl,
-                                     Diagnostics& diagnostics) {
-  KnownTables known;
-  for (const auto& [place, ddl] : old_ddl) known.sources[place] = {place, ddl};
-  const std::optional<KnownTables> begun = std::move(known);
+                                     const KnownTables& begun_with, Diagnostics& diagnostics) {
+  const std::optional<KnownTables> begun = begun_with;
   Binder binder(plan, stores, begun, diagnostics);
-  binder.use(old_ddl);
+  binder.take_sources_as_they_were();
   return binder.bind();
 }
 

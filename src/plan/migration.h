@@ -65,9 +65,9 @@ struct Move {
   OnError on_error = OnError::fail;
   Orphans orphans = Orphans::fail;
   // A copy into a table in which others have rows as well: `own` says which are this migration's.
+  bool among_others = false;
   // Under `orphans: fail`, and the rows may be others than those that were analyzed.
   bool refuses_orphans = false;
-  bool among_others = false;
   OnConflict on_conflict = OnConflict::fail;
   Value orphans_to = {};
   std::vector<Condition> where = {};
@@ -82,6 +82,12 @@ struct Move {
   std::string stored_source() const { return source->stored_as(mapping.source.name); }
   std::string stored_target() const { return target->stored_as(mapping.target.name); }
   bool source_is_reshaped() const { return stored_source() != mapping.source.name; }
+  // Where one table becomes several: by the same keys.
+  bool is_made_of_the_rows_of(const Move& other) const {
+    return other.index != index && &other.source->plain() == &source->plain() &&
+           other.stored_source() == stored_source() &&
+           other.mapping.source.key == mapping.source.key;
+  }
   // Whether another move has its rows in the same table.
   bool has_rows_beside(const Move& other) const {
     return other.index != index && other.target->identity() == target->identity() &&

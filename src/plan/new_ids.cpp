@@ -60,13 +60,18 @@ const TableEntry* NewIds::called(const std::string& name) const {
 bool NewIds::is_a_table(const ReferenceEntry& one) const {
   if (called(one.parent) != nullptr) return true;
   if (has_begun_) return false;
+  tell_unknown(one.parent, one.parent_at, "its rows are not moved here");
+  return false;
+}
+
+void NewIds::tell_unknown(const std::string& name, Place at, const std::string& else_hint) const {
   std::vector<std::string> names;
   for (const TableEntry& other : tables_) names.push_back(other.as);
-  const std::string near = did_you_mean(one.parent, names);
-  diagnostics_.add(one.parent_at,
-                   fmt::format("no table of the plan is called `{}`", printable(one.parent)),
-                   near.empty() ? "its rows are not moved here" : near);
-  return false;
+  const std::string near = did_you_mean(name, names);
+  diagnostics_.add(at, fmt::format("no table of the plan is called `{}`", printable(name)),
+                   !near.empty()       ? near
+                   : else_hint.empty() ? "its tables: " + join(names, ", ")
+                                       : else_hint);
 }
 
 // A name that is a column's as it stands is no path.
@@ -228,12 +233,7 @@ void NewIds::look_for_unknown_tables(
     const bool is_misspelt = std::ranges::any_of(
         tables_, [&](const TableEntry& other) { return ascii_iequals(other.as, one.table); });
     if (!is_misspelt && is_there(one.table)) continue;
-    std::vector<std::string> names;
-    for (const TableEntry& other : tables_) names.push_back(other.as);
-    const std::string near = did_you_mean(one.table, names);
-    diagnostics_.add(one.at,
-                     fmt::format("no table of the plan is called `{}`", printable(one.table)),
-                     near.empty() ? "its tables: " + join(names, ", ") : near);
+    tell_unknown(one.table, one.at, "");
   }
 }
 

@@ -63,6 +63,8 @@ class NewIds {
   void declared_by_the_source(const TableEntry& entry, const TableSchema& source,
                               std::vector<NamedReference>& all) const;
   bool is_a_table(const ReferenceEntry& one) const;
+  // The hint is a name like this one, else `else_hint`, else all names.
+  void tell_unknown(const std::string& name, Place at, const std::string& else_hint) const;
   void mask(const TableSchema& source, TableEntry& entry) const;
   void remap(const TableSchema& source, const NamedReference& one, TableEntry& entry) const;
   const TableSchema* schema_of(const std::string& table) const;

@@ -248,11 +248,10 @@ Result<Migration> bind_plan(const PlanFile& plan,
 void look_at_columns(const PlanFile& plan,
                      const std::map<std::string, std::shared_ptr<Store>>& stores,
                      Diagnostics& diagnostics);
-// After `finish` the old tables are gone: bound with their DDL of then, by alias/table.
+// After `finish` the old tables are gone: bound with their DDL of then.
 Result<Migration> bind_finished_plan(const PlanFile& plan,
                                      const std::map<std::string, std::shared_ptr<Store>>& stores,
-                                     const std::map<std::string, std::string>& old_ddl,
-                                     Diagnostics& diagnostics);
+                                     const KnownTables& begun_with, Diagnostics& diagnostics);
 
 // The plan for the way back, new → old through the inverse, as text; and the DDL of the old tables
 // by file name, which the plan reads from `folder` (relative to where the plan will lie). What the

@@ -249,16 +249,21 @@ Status Selection::look_again(std::span<const Row> rows, std::vector<Missing>& al
   for (const Missing& one : all) known_->parents[one.reference->parent].taken.erase({one.id});
   ASSIGN_OR_RETURN(const auto reader, move_.source->open_reader(move_.mapping.source));
   ASSIGN_OR_RETURN(const auto now, reader->read_keys(keys));
-  std::vector<Missing> left;
-  for (Missing& one : all) {
+  std::erase_if(all, [&](const Missing& one) {
     const std::optional<Row>& row = now[asked.at(one.row)];
     const std::vector<Value> ids = row ? ids_of(*one.reference, *row) : std::vector<Value>();
-    const bool refers = std::ranges::any_of(ids, [&](const Value& id) { return same(id, one.id); });
-    if (!refers) continue;
-    ASSIGN_OR_RETURN(const bool is_taken, this->is_taken(*one.reference, one.id));
-    if (!is_taken) left.push_back(std::move(one));
+    return std::ranges::none_of(ids, [&](const Value& id) { return same(id, one.id); });
+  });
+  for (const Reference& reference : move_.references) {
+    std::vector<Value> ids;
+    for (const Missing& one : all) {
+      if (one.reference == &reference) ids.push_back(one.id);
+    }
+    TRY(look_up(reference, std::move(ids)));
+    const auto& taken = known_->parents[reference.parent].taken;
+    std::erase_if(
+        all, [&](const Missing& one) { return one.reference == &reference && taken.at({one.id}); });
   }
-  all = std::move(left);
   return {};
 }
 

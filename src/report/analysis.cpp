@@ -575,11 +575,13 @@ class TableAnalysis {
         of.push_back(i);
       }
       ASSIGN_OR_RETURN(const std::vector<bool> found, reference.reader->has_keys(wanted));
+      std::vector<WithoutParent> suspects;
       for (std::size_t i = 0; i < found.size(); ++i) {
-        if (found[i]) continue;
-        ASSIGN_OR_RETURN(const bool stands,
-                         stands_without_parent(keys[of[i]], images[of[i]], wanted[i], reference));
-        if (stands) orphan(keys[of[i]], "", show(wanted[i]), reference.parent);
+        if (!found[i]) suspects.push_back({&keys[of[i]], &images[of[i]], &wanted[i]});
+      }
+      TRY(look_again(suspects, reference));
+      for (const WithoutParent& one : suspects) {
+        orphan(*one.key, "", show(*one.parent), reference.parent);
       }
     }
     return {};
@@ -587,22 +589,34 @@ class TableAnalysis {
 
   // The row was read before its parent was looked for, and both may be gone by now. A row that has
   // changed meanwhile is one that the copy will look at.
-  Result<bool> stands_without_parent(const Row& key, const Row& image, const Row& parent,
-                                     const Reference& reference) {
+  struct WithoutParent {
+    const Row* key;
+    const Row* image;
+    const Row* parent;
+  };
+  Status look_again(std::vector<WithoutParent>& suspects, const Reference& reference) {
+    if (suspects.empty()) return {};
     if (again_ == nullptr) {
       ASSIGN_OR_RETURN(again_, move_.source->open_reader(move_.mapping.source));
     }
-    const std::vector<Row> keys = {key};
-    ASSIGN_OR_RETURN(const auto now, again_->read_keys(keys));
-    if (!now[0]) return false;
-    const Result<Row> image_now = image_of(move_.mapping, *now[0], move_.target->catalog());
-    if (!image_now.ok() ||
-        !same(key_of(image_now.value(), reference.columns), key_of(image, reference.columns))) {
-      return false;
+    std::vector<Row> keys;
+    std::vector<Row> parents;
+    for (const WithoutParent& one : suspects) {
+      keys.push_back(*one.key);
+      parents.push_back(*one.parent);
     }
-    const std::vector<Row> parents = {parent};
+    ASSIGN_OR_RETURN(const auto now, again_->read_keys(keys));
     ASSIGN_OR_RETURN(const std::vector<bool> is_there, reference.reader->has_keys(parents));
-    return !is_there[0];
+    std::vector<WithoutParent> left;
+    for (std::size_t i = 0; i < suspects.size(); ++i) {
+      if (!now[i] || is_there[i]) continue;
+      const Result<Row> image = image_of(move_.mapping, *now[i], move_.target->catalog());
+      const bool refers = image.ok() && same(key_of(image.value(), reference.columns),
+                                             key_of(*suspects[i].image, reference.columns));
+      if (refers) left.push_back(suspects[i]);
+    }
+    suspects = std::move(left);
+    return {};
   }
 
   // Two rows that would become one, where the target has no rehearsal that would notice.

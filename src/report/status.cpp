@@ -108,8 +108,8 @@ std::string way_back(const State& state, const json& about, TimePoint now, bool 
                ? "way back: the old tables can be brought back from the archive or a backup"
                : "way back: closed while `finish` is under way";
   if (state.phase == Phase::rolled_back) return "way back: taken";
-  const bool forgets = !somebody_runs && remembered_until(state, about).has_value();
   if (state.phase != Phase::watching) {
+    const bool forgets = !somebody_runs && remembered_until(state, about).has_value();
     return "way back: open" + (forgets ? until_a_runner_starts(state, about, now) : "");
   }
   const Milliseconds after(about.value("finish_after_ms", std::int64_t{0}));

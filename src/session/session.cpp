@@ -77,9 +77,12 @@ bool Session::may_have_switched() const {
   return true;
 }
 
-// The columns of each table when the migration began; unset before.
+// Its tables when the migration began; unset before.
 std::optional<KnownTables> Session::begun_with() const {
-  if (!standing().begun) return std::nullopt;
+  return standing().begun ? std::optional(tables_of_the_journal()) : std::nullopt;
+}
+
+KnownTables Session::tables_of_the_journal() const {
   KnownTables known;
   const nlohmann::json about = nlohmann::json::parse(journal_->state().tables, nullptr, false);
   if (!about.is_object()) return known;
@@ -180,14 +183,9 @@ Status Session::load_finished() {
   ASSIGN_OR_RETURN(const PlanSource source, read_plan(settings_.plan));
   Diagnostics diagnostics(std::filesystem::path(source.path).filename().string(), source.text);
   TRY(read_and_open(diagnostics, source));
-  std::map<std::string, std::string> old_ddl;
-  const nlohmann::json about = nlohmann::json::parse(journal_->state().tables, nullptr, false);
-  if (about.is_object()) {
-    for (const auto& table : about.value("tables", nlohmann::json::array())) {
-      old_ddl[ascii_lower(table.value("from", ""))] = table.value("from_ddl", "");
-    }
-  }
-  ASSIGN_OR_RETURN(migration_, bind_finished_plan(plan_, stores_, old_ddl, diagnostics));
+  KnownTables known = tables_of_the_journal();
+  known.columns.clear();  // the target may have got more since, and all of them are its own
+  ASSIGN_OR_RETURN(migration_, bind_finished_plan(plan_, stores_, known, diagnostics));
   if (!diagnostics.empty()) return diagnostics.error();
   executor_ = std::make_unique<ThreadExecutor>(migration_.limits.workers);
   return {};

@@ -107,6 +107,7 @@ class Session {
   void name_the_archive();
   std::string url_of(const StoreEntry& entry) const;
   std::optional<KnownTables> begun_with() const;
+  KnownTables tables_of_the_journal() const;
   std::string backup_place(const BackupPlan& plan) const;
   Result<std::string> take_backups(const Migration& migration);
   Result<std::string> keep_copies(const Migration& migration);

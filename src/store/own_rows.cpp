@@ -26,6 +26,13 @@ bool writes_a_part(const Mapping& mapping) {
 
 constexpr std::string_view changed_beside = "changed";  // no digest of a whole row
 
+std::string whole_digest_of(const Row& row) { return digest_hex(canonical(row)); }
+
+// In columns that the plan does not write.
+bool is_changed_beside(const OwnRow& known, const Row& there) {
+  return !known.whole.empty() && known.whole != whole_digest_of(there);
+}
+
 // As we wrote it, or as it was before that, or put back already.
 Result<bool> is_as_written(const Mapping& mapping, const OwnRow& known, const Row& there) {
   const std::string now = digest_of(mapping, there);
@@ -38,9 +45,7 @@ Result<bool> is_as_written(const Mapping& mapping, const OwnRow& known, const Ro
 // Where a row is to go: nobody has written into its other columns either.
 Result<bool> is_all_ours(const Mapping& mapping, const OwnRow& known, const Row& there) {
   ASSIGN_OR_RETURN(const bool is_ours, is_as_written(mapping, known, there));
-  const bool is_touched =
-      known.original.empty() && !known.whole.empty() && known.whole != digest_hex(canonical(there));
-  return is_ours && !is_touched;
+  return is_ours && !(known.original.empty() && is_changed_beside(known, there));
 }
 
 Error somebody_elses(std::string_view table, const Row& key) {
@@ -98,7 +103,8 @@ void merge_into(const Mapping& mapping, Row& values, const Row& theirs) {
 // What one call of write_own is about to do.
 class OwnBatch {
  public:
-  explicit OwnBatch(const OwnPlace& place) : place_(place) {}
+  explicit OwnBatch(const OwnPlace& place)
+      : place_(place), writes_a_part_(writes_a_part(place.mapping)) {}
 
   Status add(const OwnChange& one, const std::optional<OwnRow>& known,
              const std::optional<Row>& there) {
@@ -119,9 +125,7 @@ class OwnBatch {
       return applied;
     }
     TRY(place_.book.forget(gone_));
-    if (!place_.mapping.target.triggers.empty() || writes_a_part(place_.mapping)) {
-      TRY(note_what_became());
-    }
+    if (!place_.mapping.target.triggers.empty() || writes_a_part_) TRY(note_what_became());
     return applied;
   }
 
@@ -155,11 +159,11 @@ class OwnBatch {
       if (!there[i]) continue;
       std::string now = digest_of(place_.mapping, *there[i]);
       const bool is_other = now != noted_[i].written;
-      const bool is_new_in_part = writes_a_part(place_.mapping) && noted_[i].original.empty() &&
-                                  noted_[i].whole != changed_beside;
+      const bool is_new_in_part =
+          writes_a_part_ && noted_[i].original.empty() && noted_[i].whole != changed_beside;
       if (!is_other && !is_new_in_part) continue;
       changed.push_back(noted_[i]);
-      if (is_new_in_part) changed.back().whole = digest_hex(canonical(*there[i]));
+      if (is_new_in_part) changed.back().whole = whole_digest_of(*there[i]);
       if (is_other) changed.back().before = std::exchange(changed.back().written, std::move(now));
     }
     return place_.book.note(changed);
@@ -199,9 +203,7 @@ class OwnBatch {
     }
     const std::string now = there ? digest_of(place_.mapping, *there) : "";
     OwnRow row{key, one.source_key, "", now, known ? known->original : ""};
-    const bool is_his_beside =
-        there && known && !known->whole.empty() && known->whole != digest_hex(canonical(*there));
-    if (is_his_beside) row.whole = changed_beside;
+    if (there && known && is_changed_beside(*known, *there)) row.whole = changed_beside;
     Row values = *one.change.row;
     if (there && !known) {
       if (place_.on_conflict == OnConflict::fail) return somebody_elses(place_.table, key);
@@ -227,6 +229,7 @@ class OwnBatch {
   }
 
   const OwnPlace& place_;
+  bool writes_a_part_;
   std::vector<OwnRow> noted_;
   std::vector<std::optional<OwnRow>> known_;  // what the book said of these before
   std::vector<Row> gone_;

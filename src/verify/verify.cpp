@@ -24,6 +24,14 @@ bool trigger_may_change(const TableSchema& table, const std::string& column) {
 }
 }  // namespace
 
+std::string examples_of(std::span<const Difference> all) {
+  std::string examples;
+  for (const Difference& one : all.first(std::min<std::size_t>(all.size(), examples_told))) {
+    examples += fmt::format("\n  {} key {}: {}", one.table, one.key, one.what);
+  }
+  return examples;
+}
+
 Verify::Verify(std::span<const Move> moves, const Move& move, Pairing pairing, std::int64_t sample,
                Journal& journal, Clock& clock, Events& events)
     : moves_(moves),

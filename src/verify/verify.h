@@ -31,6 +31,10 @@ struct Difference {
   std::string what;  // "missing", "extra", or the columns
 };
 
+// A line each, of the first so many.
+constexpr std::int64_t examples_told = 10;
+std::string examples_of(std::span<const Difference> all);
+
 // A rolling part of the rows: so many from where the last part ended, and behind the last row on
 // with the first. Positions are as the readers gave them.
 struct Portion {

@@ -21,7 +21,6 @@ namespace {
 constexpr Milliseconds active_max{600'000};
 constexpr std::int64_t item_bytes_max = 400 * 1024;
 
-// The service would call another name a mistake of the request. An ARN names a table, too.
 Error not_sql() {
   return Error{ErrorCode::refused, "DynamoDB speaks no SQL",
                "checks of a table here are `new_rows` or `command`"};
@@ -270,9 +269,9 @@ Result<TableSchema> DynamoStore::describe(const std::string& table) {
 }
 
 Result<TableSchema> DynamoStore::parse(const std::string& ddl, const std::string& table) {
-  TRY(dynamodb::schema_of(ddl, table));
+  ASSIGN_OR_RETURN(TableSchema schema, dynamodb::schema_of(ddl, table));
   TRY(dynamodb::check_definition(ddl, table));
-  return dynamodb::schema_of(ddl, table);
+  return schema;
 }
 
 Result<TableSchema> DynamoStore::sketch(const std::string&,

@@ -102,6 +102,7 @@ void rename_within(json& part, const Names& names) {
 
 }  // namespace
 
+// The service would call another name a mistake of the request. An ARN names a table, too.
 bool can_be_a_table(std::string_view name) {
   constexpr std::size_t shortest = 3;
   constexpr std::size_t longest = 255;
