@@ -46,18 +46,6 @@ bool is_alone_in_an_open_table(std::span<const Move> moves, const Move& move) {
                               [&](const Move& other) { return move.has_rows_beside(other); });
 }
 
-// Such a row is never found again, and each attempt would make another.
-Error null_in_key(const Move& move, const Row& source_key) {
-  return Error{ErrorCode::data_mismatch,
-               fmt::format("the row {} of {} would get a null in its key in {}", show(source_key),
-                           move.from, move.to),
-               "give it a value, or say `orphans: reject` or `delete` where its reference leads to "
-               "nothing",
-               "that row was not written",
-               {},
-               ""};
-}
-
 }  // namespace
 
 Copy::Copy(std::span<const Move> moves, const Move& move, bool rows_may_pass,
@@ -253,9 +241,8 @@ Status Copy::copy_own(std::vector<Row> rows, Outcome& outcome) {
       continue;
     }
     Row& key = keys[i];
-    Result<Row> image = picks[i].fate == Selection::Fate::taken
-                            ? image_of(move_.mapping, picks[i].row, move_.target->catalog())
-                            : Result<Row>(picks[i].error);
+    Result<Row> image = picks[i].fate == Selection::Fate::taken ? own_image_of(move_, picks[i].row)
+                                                                : Result<Row>(picks[i].error);
     if (!image.ok()) {
       const bool is_orphan = picks[i].fate == Selection::Fate::set_aside;
       Error error = std::move(image).error().within(fmt::format("converting key {}", show(key)));
@@ -266,7 +253,6 @@ Status Copy::copy_own(std::vector<Row> rows, Outcome& outcome) {
     }
     Change change{key_of(image.value(), move_.mapping.target_key),
                   written_values(move_.mapping.forward, image.value())};
-    if (std::ranges::any_of(change.key, &Value::is_null)) return null_in_key(move_, key);
     own.push_back({std::move(key), std::move(change)});
   }
   if (own.empty()) return {};

@@ -87,7 +87,8 @@ Status Follow::carry_forward(Lane& lane, const std::vector<Row>& keys,
     ASSIGN_OR_RETURN(Row key, target_key_of(mapping, keys[i], catalog));
     std::optional<Row> written;
     if (rows[i]) {
-      Result<Row> image = image_of(mapping, *rows[i], catalog);
+      Result<Row> image = lane.move->own != nullptr ? own_image_of(*lane.move, *rows[i])
+                                                    : image_of(mapping, *rows[i], catalog);
       if (image.ok()) {
         written = written_values(mapping.forward, image.value());
       } else if (lane.move->on_error == OnError::fail) {

@@ -39,6 +39,21 @@ std::function<Result<bool>(const Row&)> what_is_wanted(std::span<const Move> mov
   return [selection = Selection(moves, move)](const Row& row) { return selection.is_wanted(row); };
 }
 
+Result<Row> own_image_of(const Move& move, const Row& row) {
+  ASSIGN_OR_RETURN(Row image, image_of(move.mapping, row, move.target->catalog()));
+  const Row key = key_of(image, move.mapping.target_key);
+  if (std::ranges::none_of(key, &Value::is_null)) return image;
+  // It would never be found again, and each attempt would make another.
+  return Error{ErrorCode::data_mismatch,
+               fmt::format("the row {} of {} would get a null in its key in {}",
+                           show(key_of(row, move.mapping.source_key)), move.from, move.to),
+               "give it a value, or say `orphans: reject` or `delete` where its reference leads to "
+               "nothing",
+               "that row was not written",
+               {},
+               ""};
+}
+
 std::vector<Value> ids_of(const Reference& reference, const Row& row) {
   Result<std::vector<Value>> ids =
       ids_in(reference.place, row[static_cast<std::size_t>(reference.column)], reference.of_key);

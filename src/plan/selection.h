@@ -19,6 +19,9 @@ bool leaves_out_rows(const Move& move);
 // all of the migration, and both outlive it. Any thread.
 std::function<Result<bool>(const Row&)> what_is_wanted(std::span<const Move> moves,
                                                        const Move& move);
+// The image of a row of a copy among rows of others: `data_mismatch` for one with a null in its
+// key, else the errors of image_of().
+Result<Row> own_image_of(const Move& move, const Row& row);
 // What this row of the source refers to. What the mapping refuses anyway refers to nothing.
 std::vector<Value> ids_of(const Reference& reference, const Row& row);
 

@@ -26,11 +26,21 @@ bool writes_a_part(const Mapping& mapping) {
 
 constexpr std::string_view changed_beside = "changed";  // no digest of a whole row
 
-std::string whole_digest_of(const Row& row) { return digest_hex(canonical(row)); }
+// By names, and without nulls: a column that the table gets later is no change of its rows.
+std::string whole_digest_of(const Mapping& mapping, const Row& row) {
+  Row values;
+  for (std::size_t i = 0; i < row.size(); ++i) {
+    const ColumnSchema& column = mapping.target.columns[i];
+    if (column.generated || column.hidden || row[i].is_null()) continue;
+    values.push_back(Value::text(column.name));
+    values.push_back(row[i]);
+  }
+  return digest_hex(canonical(values));
+}
 
 // In columns that the plan does not write.
-bool is_changed_beside(const OwnRow& known, const Row& there) {
-  return !known.whole.empty() && known.whole != whole_digest_of(there);
+bool is_changed_beside(const Mapping& mapping, const OwnRow& known, const Row& there) {
+  return !known.whole.empty() && known.whole != whole_digest_of(mapping, there);
 }
 
 // As we wrote it, or as it was before that, or put back already.
@@ -45,7 +55,7 @@ Result<bool> is_as_written(const Mapping& mapping, const OwnRow& known, const Ro
 // Where a row is to go: nobody has written into its other columns either.
 Result<bool> is_all_ours(const Mapping& mapping, const OwnRow& known, const Row& there) {
   ASSIGN_OR_RETURN(const bool is_ours, is_as_written(mapping, known, there));
-  return is_ours && !(known.original.empty() && is_changed_beside(known, there));
+  return is_ours && !(known.original.empty() && is_changed_beside(mapping, known, there));
 }
 
 Error somebody_elses(std::string_view table, const Row& key) {
@@ -163,7 +173,7 @@ class OwnBatch {
           writes_a_part_ && noted_[i].original.empty() && noted_[i].whole != changed_beside;
       if (!is_other && !is_new_in_part) continue;
       changed.push_back(noted_[i]);
-      if (is_new_in_part) changed.back().whole = whole_digest_of(*there[i]);
+      if (is_new_in_part) changed.back().whole = whole_digest_of(place_.mapping, *there[i]);
       if (is_other) changed.back().before = std::exchange(changed.back().written, std::move(now));
     }
     return place_.book.note(changed);
@@ -203,7 +213,8 @@ class OwnBatch {
     }
     const std::string now = there ? digest_of(place_.mapping, *there) : "";
     OwnRow row{key, one.source_key, "", now, known ? known->original : ""};
-    if (there && known && is_changed_beside(*known, *there)) row.whole = changed_beside;
+    if (there && known && is_changed_beside(place_.mapping, *known, *there))
+      row.whole = changed_beside;
     Row values = *one.change.row;
     if (there && !known) {
       if (place_.on_conflict == OnConflict::fail) return somebody_elses(place_.table, key);

@@ -11,7 +11,7 @@ Result<std::vector<std::optional<Row>>> OwnComparison::images_of(
   std::vector<std::optional<Row>> images(picks.size());
   for (std::size_t i = 0; i < picks.size(); ++i) {
     if (picks[i].fate != Selection::Fate::taken) continue;
-    Result<Row> image = image_of(move_.mapping, picks[i].row, move_.target->catalog());
+    Result<Row> image = own_image_of(move_, picks[i].row);
     if (image.ok()) {
       images[i] = std::move(image).value();
     } else if (move_.on_error == OnError::fail) {

@@ -104,6 +104,12 @@ def a_null_does_not_become_a_key():
         expect_words(copy.run("run", "--yes", expect=1), "would get a null in its key")
         copy.run("rollback", "--yes")
         are(copy.of("m"), [])
+    with Copy(schema, "", IDS + "orphans: \"null\"\non_error: reject\n" + ALL) as copy:
+        copy.run("analyze")
+        copy.script("dev", rows)
+        copy.run("run", "--yes")
+        expect_words((copy.folder / ".whimbrel/copy/rejected.jsonl").read_text(), "would get a null in its key")
+        are(copy.of("m"), [])
 
 
 def what_the_application_wrote_beside_stays():
@@ -117,8 +123,9 @@ def what_the_application_wrote_beside_stays():
         are(copy.ask("prod", "SELECT n, nick FROM a WHERE id = ?", key), [("later", "his")])
         copy.ask("dev", "DELETE FROM a WHERE id = '1'")
         expect_words(copy.run("run", "--yes", expect=1), "1 of 3 rows differ", "stays his")
+        copy.script("prod", "ALTER TABLE a ADD COLUMN more TEXT")  # no change of a row
         copy.run("rollback", "--yes")
-        are((copy.of("a"), copy.of("b")), ([(key, "later", "his")], []))
+        are((copy.of("a"), copy.of("b")), ([(key, "later", "his", None)], []))
 
 
 def a_row_that_the_application_has_changed_stops_nothing():
