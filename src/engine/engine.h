@@ -126,6 +126,7 @@ class Engine {
 
  private:
   static constexpr int recheck_rounds = 20;
+  static constexpr Milliseconds silence{1'000};  // of the application, before a switch
 
   // engine.cpp
   Status accept_plan();

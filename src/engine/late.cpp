@@ -132,10 +132,6 @@ Status Engine::let_go_and_carry(const std::vector<HeldTables>& held, Direction d
   return {};
 }
 
-namespace {
-constexpr Milliseconds silence{1'000};  // of the application, before a switch
-}  // namespace
-
 // What the plan names holds whoever asks it first; those that were at work already may write for a
 // moment. True when nothing has come for a while; what has come was carried over.
 Result<bool> Engine::is_silent(Direction direction, TimePoint until) {
