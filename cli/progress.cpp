@@ -43,6 +43,10 @@ std::string sentence(const Event& event) {
     return fmt::format("built an index of {} in {}", event.text("table"),
                        to_duration_text(Milliseconds(event.whole("ms"))));
   }
+  if (event.name == "made_unlike") {
+    return fmt::format("{} is not wholly like its model: {}", event.text("table"),
+                       event.text("what"));
+  }
   if (event.name == "verified") {
     return fmt::format("compared {} in {}: {} differ", rows_text(event.whole("rows")),
                        to_duration_text(Milliseconds(event.whole("ms"))),

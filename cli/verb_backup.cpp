@@ -41,6 +41,10 @@ int backup(const Options& options) {
       context.say(
           fmt::format("{}: {}, checksum {}\n", one.table, rows_text(one.rows), one.fingerprint));
     }
+    if (!alone) {
+      context.say(fmt::format("the tables of {} are in {}{}\n", alias,
+                              options.url.starts_with("file:") ? "file:" : "", place));
+    }
   }
   return context.finish(
       done, "backed up",

@@ -320,7 +320,10 @@ Status Engine::build_indexes() {
     }
   }
   for (const Move& move : migration_.moves) {
-    TRY(move.target->catalog().complete(move.mapping.target));
+    Catalog& catalog = move.target->catalog();
+    TRY(catalog.complete(move.mapping.target));
+    if (!move.creates_target) continue;
+    TRY(tell_unlike(catalog, move.mapping.target, move.name, parts_.events));
   }
   TRY(try_exchanges());
   TRY(carry_numbers(Direction::forward));

@@ -126,6 +126,15 @@ class TableAnalysis {
     const Result<TableSchema> there = move_.target->catalog().describe(move_.mapping.target.name);
     document_["target_exists"] = there.ok();
     line("  target      {}", there.ok() ? "is there" : "would be made");
+    if (move_.creates_target) {
+      const TableSchema& wanted = move_.mapping.target;
+      const TableSchema& made = there.ok() ? there.value() : wanted;
+      for (const std::string& what : move_.target->catalog().unlike(wanted, made)) {
+        add_finding({Finding::Weight::warning, "unlike_model",
+                     fmt::format("{}: {}", move_.mapping.target.name, what),
+                     "the table stays as it is; set by hand what it should have"});
+      }
+    }
     for (const ColumnRule& rule : move_.mapping.forward) {
       document_["mapping"].push_back(
           {{"column", rule.column}, {"from", whimbrel::describe(*rule.expr)}});
@@ -1233,9 +1242,14 @@ Result<Analysis> run(const Migration& migration, const Standing& standing, Clock
         "application\n";
   }
   analysis.document["refused"] = analysis.refused;
+  std::set<std::string> there;
+  for (const json& table : analysis.document["tables"]) {
+    if (table.value("target_exists", false)) there.insert("table " + table.value("to", ""));
+  }
   json objects = json::array();
   for (const json& object : analysis.document["objects"]) {
-    if (std::ranges::count(objects, object) == 0) objects.push_back(object);
+    const bool is_new = !there.contains(object.get<std::string>());
+    if (is_new && std::ranges::count(objects, object) == 0) objects.push_back(object);
   }
   analysis.document["objects"] = std::move(objects);
   analysis.text += "would make:\n";

@@ -39,6 +39,10 @@ class ShapedStore::Tables final : public Catalog {
                              const std::map<std::string, std::string>& names) const override {
     return base_.with_new_names(std::move(ddl), names);
   }
+  std::vector<std::string> unlike(const TableSchema& wanted,
+                                  const TableSchema& there) const override {
+    return base_.unlike(wanted, there);
+  }
   std::vector<std::string> differences(const TableSchema& wanted,
                                        const TableSchema& there) const override {
     return base_.differences(wanted, there);

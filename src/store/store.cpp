@@ -5,6 +5,15 @@
 
 namespace whimbrel {
 
+Status tell_unlike(Catalog& catalog, const TableSchema& wanted, const std::string& known_as,
+                   Events& events) {
+  ASSIGN_OR_RETURN(const TableSchema made, catalog.describe(wanted.name));
+  for (const std::string& what : catalog.unlike(wanted, made)) {
+    events.emit({"made_unlike", {{"table", known_as}, {"what", what}}});
+  }
+  return {};
+}
+
 Result<std::vector<bool>> SnapshotReader::has_keys(std::span<const Row> keys) {
   ASSIGN_OR_RETURN(const auto rows, read_keys(keys));
   std::vector<bool> all;

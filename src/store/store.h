@@ -18,6 +18,7 @@
 
 #include "base/clock.h"
 #include "base/error.h"
+#include "base/events.h"
 #include "store/condition.h"
 #include "store/queries.h"
 #include "store/rights.h"
@@ -223,6 +224,11 @@ class Catalog {
   virtual std::vector<std::string> differences(const TableSchema&, const TableSchema&) const {
     return {};
   }
+  // What a table that was made like `wanted` has not got of what does not concern its rows, because
+  // the service does not offer it or the source did not tell it; a sentence each.
+  virtual std::vector<std::string> unlike(const TableSchema&, const TableSchema&) const {
+    return {};
+  }
   // The value as this column would hold it; `refused` when it cannot without loss.
   virtual Result<Value> settle(const ColumnSchema& column, Value value) const = 0;
   // Does nothing when the table exists. Indexes are left out unless asked for.
@@ -264,6 +270,11 @@ class Catalog {
   // or when there is nothing to bring back.
   virtual Status revive(const std::string& table, const std::string& archived_as) = 0;
 };
+
+// Emits `made_unlike` for each thing that unlike() names of a table that was made like `wanted`;
+// `known_as` is what it is called to a person.
+Status tell_unlike(Catalog& catalog, const TableSchema& wanted, const std::string& known_as,
+                   Events& events);
 
 struct KeyChange {
   std::string table;

@@ -145,11 +145,19 @@ def what_the_service_would_refuse_is_met_before(server):
     whole = {"AttributeDefinitions": [{"AttributeName": "id", "AttributeType": "S"}], "KeySchema": [{"AttributeName": "id", "KeyType": "HASH"}]}
     unused = {**whole, "AttributeDefinitions": [*whole["AttributeDefinitions"], {"AttributeName": "v", "AttributeType": "S"}]}
     index = {"IndexName": "by-v", "KeySchema": [{"AttributeName": "v", "KeyType": "HASH"}], "Projection": {"ProjectionType": "ALL"}}
+
+    def of_parts(count):
+        """A global index may have a key of several attributes."""
+        names = ["p%d" % number for number in range(count)]
+        return {**whole, "AttributeDefinitions": [*whole["AttributeDefinitions"], *({"AttributeName": n, "AttributeType": "S"} for n in names)],
+                "GlobalSecondaryIndexes": [{**index, "KeySchema": [{"AttributeName": n, "KeyType": "HASH"} for n in names]}]}
+
     cases = [(unused, "`v` is among the AttributeDefinitions, and no key"),
              ({**whole, "GlobalSecondaryIndexes": [index]}, "the key `v` of the index by-v is not among the AttributeDefinitions"),
              ({**unused, "GlobalSecondaryIndexes": [{**index, "IndexName": "v"}]}, "an index cannot be called `v`"),
              ({**unused, "GlobalSecondaryIndexes": [{**index, "Projection": {}}]}, "does not say what it holds"),
              ({**unused, "LocalSecondaryIndexes": [index]}, "the local index by-v"),
+             (of_parts(5), "1 to 4 HASH keys"),
              ({**whole, "KeySchema": [{"AttributeName": "id", "KeyType": "RANGE"}]}, "is no HASH key")]
     with World(server) as world:
         plan = world.folder / "plan.yaml"
@@ -159,6 +167,8 @@ def what_the_service_would_refuse_is_met_before(server):
             for verb in (["check"], ["run", "--yes"]):
                 told = world.run(*verb, code=2)
                 assert why in told and "new.json:1" in told, told
+        (world.folder / "new.json").write_text(json.dumps(of_parts(4)))
+        world.run("check")
         (world.folder / "new.json").write_text(json.dumps({**unused, "GlobalSecondaryIndexes": [index]}))
         world.run("run", "--yes")
 

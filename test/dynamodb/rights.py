@@ -90,6 +90,8 @@ class Recorder:
             return ["table/" + name for name in body["RequestItems"]]
         if "TableName" in body:
             return ["table/" + body["TableName"]]
+        if "ResourceArn" in body:
+            return [body["ResourceArn"].split(":", 5)[5]]
         if "StreamArn" in body:
             return [body["StreamArn"].split(":", 5)[5]]
         return ["a stream"] if operation == "GetRecords" else ["*"]

@@ -24,7 +24,9 @@ Rights DynamoStore::rights_for(TableUse use, const std::string& table) const {
   };
   switch (use) {
     case TableUse::looked_at:
-      may({"DescribeTable", "DescribeTimeToLive"}, arn);
+      may({"DescribeContinuousBackups", "DescribeTable", "DescribeTimeToLive",
+           "ListTagsOfResource"},
+          arn);
       may({"ListTables"}, "*");
       break;
     case TableUse::read:
@@ -34,7 +36,9 @@ Rights DynamoStore::rights_for(TableUse use, const std::string& table) const {
       may({"BatchWriteItem", "DeleteItem", "PutItem", "UpdateItem"}, arn);
       break;
     case TableUse::made:
-      may({"CreateTable", "UpdateTable", "UpdateTimeToLive"}, arn);
+      may({"CreateTable", "TagResource", "UpdateContinuousBackups", "UpdateTable",
+           "UpdateTimeToLive"},
+          arn);
       break;
     case TableUse::followed:
       may({"UpdateTable"}, arn);

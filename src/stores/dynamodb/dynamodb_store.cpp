@@ -265,7 +265,39 @@ Result<TableSchema> DynamoStore::describe(const std::string& table) {
       definition["time_to_live"] = about.value("AttributeName", "");
     }
   }
+  TRY(describe_surroundings(there.value("TableArn", ""), table, definition));
   return dynamodb::schema_of(definition.dump(), table);
+}
+
+// Calls that not every service knows and not every user may make. What is refused stays unknown,
+// and is named in `not_read`; a service that has no such thing has nothing to carry.
+Status DynamoStore::describe_surroundings(const std::string& arn, const std::string& table,
+                                          json& definition) {
+  const auto refused = [&definition](const Error& error, const char* what) -> Status {
+    if (error.code == ErrorCode::unavailable) return error;
+    if (!is_unknown_call(error)) definition["not_read"].push_back(what);
+    return {};
+  };
+  json tags = json::array();
+  json request = {{"ResourceArn", arn}};
+  while (true) {
+    const Result<json> reply = ask_table("ListTagsOfResource", request);
+    if (!reply.ok()) {
+      TRY(refused(reply.error(), "tags"));
+      break;
+    }
+    for (const json& tag : reply.value().value("Tags", json::array())) {
+      const bool is_of_the_service = tag.value("Key", "").starts_with("aws:");
+      if (!is_of_the_service) tags.push_back(tag);
+    }
+    if (reply.value().value("NextToken", "").empty()) break;
+    request["NextToken"] = reply.value()["NextToken"];
+  }
+  if (!tags.empty()) definition["create"]["Tags"] = std::move(tags);
+  const Result<bool> points = keeps_points_in_time(table);
+  if (!points.ok()) return refused(points.error(), "points_in_time");
+  if (points.value()) definition["points_in_time"] = true;
+  return {};
 }
 
 Result<TableSchema> DynamoStore::parse(const std::string& ddl, const std::string& table) {
@@ -294,6 +326,12 @@ std::vector<std::string> DynamoStore::differences(const TableSchema& wanted,
                                                   const TableSchema& there) const {
   return dynamodb::differences(json::parse(wanted.create_ddl, nullptr, false),
                                json::parse(there.create_ddl, nullptr, false));
+}
+
+std::vector<std::string> DynamoStore::unlike(const TableSchema& wanted,
+                                             const TableSchema& there) const {
+  return dynamodb::unlike(json::parse(wanted.create_ddl, nullptr, false),
+                          json::parse(there.create_ddl, nullptr, false));
 }
 
 Result<Value> DynamoStore::settle(const ColumnSchema& column, Value value) const {
@@ -327,6 +365,11 @@ Status DynamoStore::complete(const TableSchema& schema) {
     const bool is_set =
         !set.ok() && set.error().message.find("already enabled") != std::string::npos;
     if (!set.ok() && !is_set) return set.error();
+  }
+  if (definition.value("points_in_time", false)) {
+    // Where there is no such thing, unlike() tells it.
+    const Result<bool> kept = keep_points_in_time(schema.name);
+    if (!kept.ok()) return kept.error();
   }
   if (!definition.value("create", json::object()).value("DeletionProtectionEnabled", false))
     return {};

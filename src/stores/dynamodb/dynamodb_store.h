@@ -85,6 +85,10 @@ class DynamoStore final : public Store, private Catalog, private Capture, privat
   Result<std::string> only_backup_called(const NativeRestore& wanted);
   Result<nlohmann::json> request_to_restore(const NativeRestore& wanted);
   Result<nlohmann::json> describe_table(const std::string& table);
+  Status describe_surroundings(const std::string& arn, const std::string& table,
+                               nlohmann::json& definition);
+  Result<bool> keeps_points_in_time(const std::string& table);
+  static bool is_unknown_call(const Error& error);
   Status wait_until_active(const std::string& table, Milliseconds longest = Milliseconds(600'000));
   double limit_of(const nlohmann::json& described, bool writes) const;
   // `is_so` is asked of what DescribeTable says, where the request is refused.
@@ -107,6 +111,8 @@ class DynamoStore final : public Store, private Catalog, private Capture, privat
                              const std::map<std::string, std::string>& names) const override;
   std::vector<std::string> differences(const TableSchema& wanted,
                                        const TableSchema& there) const override;
+  std::vector<std::string> unlike(const TableSchema& wanted,
+                                  const TableSchema& there) const override;
   Result<Value> settle(const ColumnSchema& column, Value value) const override;
   Status create(const TableSchema& schema, bool with_indexes) override;
   Status complete(const TableSchema& schema) override;

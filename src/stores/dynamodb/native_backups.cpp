@@ -17,10 +17,6 @@ namespace {
 constexpr Milliseconds backup_max{3'600'000};
 constexpr Milliseconds restore_max{std::int64_t{24} * 3'600'000};
 
-bool is_unknown_call(const Error& error) {
-  return error.message.find("UnknownOperation") != std::string::npos;
-}
-
 Error no_backups_here() {
   return Error{ErrorCode::refused, "this service keeps no backups of its own",
                "restore from a folder: `whimbrel restore file:FOLDER STORE`",
@@ -38,7 +34,15 @@ json point_in_time_of(const json& reply) {
       .value("PointInTimeRecoveryDescription", json::object());
 }
 
+bool is_on(const json& reply) {
+  return point_in_time_of(reply).value("PointInTimeRecoveryStatus", "") == "ENABLED";
+}
+
 }  // namespace
+
+bool DynamoStore::is_unknown_call(const Error& error) {
+  return error.message.find("UnknownOperation") != std::string::npos;
+}
 
 // The address of a backup of this name that is complete or under way; "" without one.
 Result<std::string> DynamoStore::backup_called(const std::string& table, const std::string& name) {
@@ -83,14 +87,15 @@ Result<std::optional<std::string>> DynamoStore::keep_backup(const std::string& t
   }
 }
 
+Result<bool> DynamoStore::keeps_points_in_time(const std::string& table) {
+  ASSIGN_OR_RETURN(const json now, ask_table("DescribeContinuousBackups", {{"TableName", table}}));
+  return is_on(now);
+}
+
 Result<bool> DynamoStore::keep_points_in_time(const std::string& table) {
-  const auto is_on = [](const json& reply) {
-    return point_in_time_of(reply).value("PointInTimeRecoveryStatus", "") == "ENABLED";
-  };
-  const Result<json> now = ask_table("DescribeContinuousBackups", {{"TableName", table}});
+  const Result<bool> now = keeps_points_in_time(table);
   if (!now.ok() && is_unknown_call(now.error())) return false;
-  if (!now.ok()) return now.error();
-  if (is_on(now.value())) return true;
+  if (!now.ok() || now.value()) return now;
   ASSIGN_OR_RETURN(
       const json set,
       ask_table("UpdateContinuousBackups",

@@ -169,6 +169,11 @@ json as_definition(json parsed) {
     definition["time_to_live"] = ttl["AttributeName"];
   }
   parsed.erase("TimeToLiveSpecification");
+  const json points = parsed.value("PointInTimeRecoverySpecification", json::object());
+  if (points.is_object() && points.value("PointInTimeRecoveryEnabled", false)) {
+    definition["points_in_time"] = true;
+  }
+  parsed.erase("PointInTimeRecoverySpecification");
   parsed.erase("TableName");  // the plan says it
   if (!parsed.contains("BillingMode") && !parsed.contains("ProvisionedThroughput")) {
     parsed["BillingMode"] = "PAY_PER_REQUEST";
@@ -192,19 +197,27 @@ Error no_definition(std::string what, std::string hint = "") {
   return Error{ErrorCode::invalid_plan, "1: " + std::move(what), std::move(hint)};
 }
 
-// A hash key, and perhaps a sort key behind it, of attributes that have a type. `used` grows.
-Status check_keys(const json& of, const std::string& what,
+// HASH keys, and perhaps RANGE keys behind them, of attributes that have a type: at most
+// `parts_max` of each, which is one for a table and four for a global index. `used` grows.
+Status check_keys(const json& of, const std::string& what, std::size_t parts_max,
                   const std::map<std::string, std::string>& types, std::set<std::string>& used) {
   const json keys = of.value("KeySchema", json::array());
   if (!keys.is_array() || keys.empty()) return no_definition(what + " without a KeySchema");
-  for (std::size_t i = 0; i < keys.size(); ++i) {
-    const std::string attribute = keys[i].value("AttributeName", "");
-    const std::string role = keys[i].value("KeyType", "");
-    if (i > 1 || role != (i == 0 ? "HASH" : "RANGE")) {
+  std::map<std::string, std::size_t> parts;
+  for (const json& key : keys) {
+    const std::string attribute = key.value("AttributeName", "");
+    const std::string role = key.value("KeyType", "");
+    const bool in_order =
+        role == "HASH" ? !parts.contains("RANGE") : role == "RANGE" && parts.contains("HASH");
+    if (!in_order || ++parts[role] > parts_max) {
       return no_definition(
-          fmt::format("the KeySchema of {} is no HASH key, with a RANGE key behind "
-                      "it or without",
-                      what));
+          parts_max == 1
+              ? fmt::format("the KeySchema of {} is no HASH key, with a RANGE key behind it or "
+                            "without",
+                            what)
+              : fmt::format("the KeySchema of {} is not of 1 to {} HASH keys, with up to {} RANGE "
+                            "keys behind them",
+                            what, parts_max, parts_max));
     }
     if (!types.contains(attribute)) {
       return no_definition(
@@ -220,6 +233,7 @@ Status check_keys(const json& of, const std::string& what,
 // of an account are not known here.
 // (https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_CreateTable.html)
 Status check(const json& create, const std::map<std::string, std::string>& types) {
+  constexpr std::size_t global_parts_max = 4;
   for (const auto& [attribute, type] : types) {
     if (type == "S" || type == "N" || type == "B") continue;
     return no_definition(
@@ -228,7 +242,7 @@ Status check(const json& create, const std::map<std::string, std::string>& types
                     attribute, type));
   }
   std::set<std::string> used;
-  TRY(check_keys(create, "the table", types, used));
+  TRY(check_keys(create, "the table", 1, types, used));
   std::set<std::string> names;
   for (const bool local : {true, false}) {
     const char* kind = local ? "LocalSecondaryIndexes" : "GlobalSecondaryIndexes";
@@ -241,7 +255,7 @@ Status check(const json& create, const std::map<std::string, std::string>& types
       if (!names.insert(name).second) {
         return no_definition(fmt::format("two indexes are called `{}`", name));
       }
-      TRY(check_keys(index, "the index " + name, types, used));
+      TRY(check_keys(index, "the index " + name, local ? 1 : global_parts_max, types, used));
       const json& keys = index["KeySchema"];
       const bool is_local =
           keys.size() == 2 && create["KeySchema"].size() == 2 &&
@@ -346,6 +360,56 @@ std::vector<std::string> differences(const json& wanted, const json& there) {
   }
   compare_indexes(left, right, "GlobalSecondaryIndexes", out);
   compare_indexes(left, right, "LocalSecondaryIndexes", out);
+  return out;
+}
+
+std::vector<std::string> unlike(const json& wanted, const json& there) {
+  std::vector<std::string> out;
+  const auto is_read = [](const json& definition, const char* what) {
+    const json missing = definition.value("not_read", json::array());
+    return std::ranges::find(missing, json(what)) == missing.end();
+  };
+  for (const char* what : {"tags", "points_in_time"}) {
+    if (is_read(wanted, what)) continue;
+    out.push_back(
+        fmt::format("{} of the source could not be read, and {} not carried over",
+                    std::string_view(what) == "tags" ? "the tags" : "the point-in-time recovery",
+                    std::string_view(what) == "tags" ? "are" : "is"));
+  }
+  if (wanted.value("points_in_time", false) && !there.value("points_in_time", false)) {
+    out.push_back("point-in-time recovery is not on");
+  }
+  if (wanted.value("time_to_live", "") != there.value("time_to_live", "")) {
+    const std::string attribute = there.value("time_to_live", "");
+    out.push_back(attribute.empty() ? "time to live is not on"
+                                    : fmt::format("time to live is by {}", printable(attribute)));
+  }
+  const json left = wanted.value("create", json::object());
+  const json right = there.value("create", json::object());
+  if (is_read(there, "tags")) {
+    std::set<json> tags;
+    for (const json& tag : right.value("Tags", json::array())) tags.insert(tag);
+    for (const json& tag : left.value("Tags", json::array())) {
+      if (!tags.contains(tag)) {
+        out.push_back(fmt::format("it has no tag {}={}", printable(tag.value("Key", "")),
+                                  printable(tag.value("Value", ""))));
+      }
+    }
+  }
+  if (left.value("BillingMode", "") != right.value("BillingMode", "")) {
+    out.push_back("its billing mode is " + right.value("BillingMode", "PROVISIONED"));
+  }
+  if (left.value("TableClass", "STANDARD") != right.value("TableClass", "STANDARD")) {
+    out.push_back("its class is " + right.value("TableClass", "STANDARD"));
+  }
+  if (left.contains("SSESpecification") &&
+      left["SSESpecification"] != right.value("SSESpecification", json())) {
+    out.push_back("it is not encrypted with the key of the source");
+  }
+  if (left.value("DeletionProtectionEnabled", false) &&
+      !right.value("DeletionProtectionEnabled", false)) {
+    out.push_back("it is not protected against deletion");
+  }
   return out;
 }
 

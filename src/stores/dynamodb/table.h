@@ -27,5 +27,8 @@ bool can_be_a_table(std::string_view name);
 nlohmann::json renamed(nlohmann::json definition, const std::map<std::string, std::string>& names);
 // How two definitions differ, each a sentence; of what both of them say.
 std::vector<std::string> differences(const nlohmann::json& wanted, const nlohmann::json& there);
+// What `there` has not got of what concerns no row: tags, recovery, billing, protection and the
+// like.
+std::vector<std::string> unlike(const nlohmann::json& wanted, const nlohmann::json& there);
 
 }  // namespace whimbrel::dynamodb
