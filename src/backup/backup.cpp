@@ -96,6 +96,7 @@ Result<ArchivedTable> back_up(Store& store, const TableSchema& schema, Depot& de
   table.rows.file = own == nullptr ? files.canonical : files.own_format;
   ASSIGN_OR_RETURN(const auto lines, write_rows_to(depot, table.rows.file, std::move(own)));
   ASSIGN_OR_RETURN(const Fingerprint fingerprint, write_rows(store, schema, *lines, events));
+  ASSIGN_OR_RETURN(table.last_number, store.catalog().last_number(schema.name));
   table.rows.rows = fingerprint.rows();
   table.rows.fingerprint = fingerprint.to_text();
   ASSIGN_OR_RETURN(table.rows.file_digest, lines->finish());

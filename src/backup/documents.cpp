@@ -64,6 +64,7 @@ void fields(ArchivedTable& table, V&& visit) {
   visit("file_digest", table.rows.file_digest);
   visit("schema_file", table.schema_file);
   visit("schema_digest", table.schema_digest);
+  visit("last_number", table.last_number);
 }
 template <class V>
 void fields(Manifest& manifest, V&& visit) {
@@ -133,7 +134,8 @@ bool from_json(const json& value, T& member) {
     fields(member, [&](const char* name, auto& field) {
       const auto found = value.find(name);
       const std::string_view field_name(name);  // these came after the first release
-      const bool may_lack = field_name == "hidden" || field_name == "rest_column";
+      const bool may_lack =
+          field_name == "hidden" || field_name == "rest_column" || field_name == "last_number";
       ok = ok && (found == value.end() ? may_lack : from_json(*found, field));
     });
     return ok;

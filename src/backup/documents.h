@@ -18,6 +18,7 @@ struct ArchivedTable {
   BackedUpTable rows;
   std::string schema_file;
   std::string schema_digest;
+  std::int64_t last_number = 0;  // the last that the table has given to a row by itself; 0: none
 };
 struct Manifest {
   std::string store;  // the identity of the store the tables are from

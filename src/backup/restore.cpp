@@ -197,6 +197,8 @@ Status restore_table(Depot& depot, Restoration& one, Store& store) {
   TRY(create(one, store));
   TRY(write_rows(depot, one, store));
   TRY(compare_rows(one, store));
+  // Of rows that were gone before the backup as well: nobody is to get their numbers again.
+  TRY(store.catalog().raise_number(one.schema.name, one.archived.last_number));
   return create_missing(one.schema.index_ddl, one.there->index_ddl, store);
 }
 

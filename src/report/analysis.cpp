@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <cmath>
 #include <functional>
+#include <limits>
 #include <map>
 #include <set>
 #include <span>
@@ -151,6 +152,7 @@ class TableAnalysis {
     std::ranges::stable_sort(findings, std::greater(), &Finding::weight);  // what matters is first
     for (const Finding& finding : findings) add_finding(finding);
     if (!standing_.begun) {
+      may_write();
       TRY(other_journal());
       TRY(target_rows(there.ok() ? &there.value() : nullptr));
     }
@@ -162,6 +164,17 @@ class TableAnalysis {
            "say `sync: capture`"});
     }
     return {};
+  }
+
+  // A copy that follows nothing only reads its source.
+  void may_write() {
+    const bool only_reads = move_.among_others && migration_.sync == Sync::none;
+    for (const Store* store : {only_reads ? nullptr : move_.source.get(), move_.target.get()}) {
+      const Status may = store == nullptr ? Status() : store->may_write();
+      if (may.ok()) continue;
+      add_finding({Finding::Weight::refusal, "read_only", may.error().message, may.error().hint});
+      return;
+    }
   }
 
   void tell_unsaid(const UnsaidReference& one) {
@@ -1127,6 +1140,34 @@ json plan_part(const Migration& migration) {
           {"locks", locks_taken(migration)}};
 }
 
+// Where less is free than the new rows take, by the estimate. What the old rows take stays taken.
+void compare_room(const Migration& migration, json& document, std::vector<Matter>& matters) {
+  struct Need {
+    std::int64_t bytes = 0;
+    std::string where;
+    const Store* store = nullptr;
+  };
+  std::map<std::string, Need> needs;  // by store
+  for (std::size_t i = 0; i < migration.moves.size(); ++i) {
+    const Move& move = migration.moves[i];
+    Need& need = needs[move.target->identity()];
+    need.bytes += document["tables"][i].value("disk_bytes", std::int64_t{0});
+    need.where = move.to.substr(0, move.to.find('/'));
+    need.store = move.target.get();
+  }
+  for (const auto& [identity, need] : needs) {
+    const std::optional<std::int64_t> left = need.store->room_left();
+    if (!left) continue;
+    document["room"].push_back(
+        {{"store", need.where}, {"needed_bytes", need.bytes}, {"free_bytes", *left}});
+    if (need.bytes <= *left) continue;
+    matters.push_back(
+        {Finding::Weight::warning, std::numeric_limits<std::int64_t>::max(),
+         fmt::format("{}: about {} more on disk, and {} are free there", need.where,
+                     TableAnalysis::in_bytes(need.bytes), TableAnalysis::in_bytes(*left))});
+  }
+}
+
 // Comes before the tables: all together, and where to look first.
 std::string sum_up(json& document, std::vector<Matter> matters) {
   constexpr std::size_t told_max = 5;
@@ -1227,6 +1268,7 @@ Result<Analysis> run(const Migration& migration, const Standing& standing, Clock
     analysis.refused = analysis.refused || table.refused();
   }
   if (events != nullptr) {
+    if (!standing.begun) compare_room(migration, analysis.document, matters);
     analysis.text = sum_up(analysis.document, std::move(matters)) + analysis.text;
   }
   analysis.document["not_taken"] = migration.not_taken;

@@ -561,6 +561,8 @@ Result<std::unique_ptr<WriteProbe>> ShapedStore::open_write_probe(const TableSch
 Result<RoomTaken> ShapedStore::room_taken(const TableSchema& table) {
   return base_->room_taken(stored(table));
 }
+std::optional<std::int64_t> ShapedStore::room_left() const { return base_->room_left(); }
+Status ShapedStore::may_write() const { return base_->may_write(); }
 
 // What the table has beside its shape; rules over what is looked up or collected are not its own.
 Result<std::vector<Finding>> ShapedStore::review(const Mapping& mapping, bool dual) {

@@ -627,6 +627,10 @@ class Store {
   virtual Result<std::unique_ptr<WriteProbe>> open_write_probe(const TableSchema& table,
                                                                Milliseconds patience);
   virtual Result<RoomTaken> room_taken(const TableSchema& table);
+  // Bytes that are free where the rows are put; nothing where only the server knows.
+  virtual std::optional<std::int64_t> room_left() const { return std::nullopt; }
+  // `refused` where this user may read the store and not write to it. Changes nothing.
+  virtual Status may_write() const { return {}; }
   // What this store knows about the pair that a plan cannot: keys with nulls, values that would
   // not fit, triggers and views that would be surprised. Changes nothing.
   virtual Result<std::vector<Finding>> review(const Mapping& mapping, bool dual) = 0;

@@ -1,5 +1,9 @@
 """What is told is true: exit codes, dry runs, who carries something out; and what must not be told is not."""
-from pair import REFUSED, Pair, are, changed, main
+import os
+import shutil
+import subprocess
+
+from pair import BINARY, REFUSED, Pair, are, changed, main
 
 PLAIN = "CREATE TABLE {} (id {} PRIMARY KEY NOT NULL, v TEXT);"
 TWO_ROWS = PLAIN.format("o", "INTEGER") + "INSERT INTO o VALUES (1, 'a'), (2, 'b');"
@@ -43,6 +47,39 @@ def changes_that_wait_are_no_differences():
         pair.run("verify")
 
 
+def what_may_only_be_read_is_told_before():
+    with Pair(TWO_ROWS, NEW) as pair:
+        tool, files = pair.folder / "tool", (pair.folder / ".whimbrel")
+        shutil.copy(BINARY, tool)
+        files.mkdir()
+        files.chmod(0o777)
+        (pair.folder / "app.db").chmod(0o444)
+        other = ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups"] if os.geteuid() == 0 else []
+        try:
+            for mode, what in ((0o777, pair.folder / "app.db"), (0o555, pair.folder)):
+                pair.folder.chmod(mode)
+                if mode == 0o555:
+                    (pair.folder / "app.db").chmod(0o666)
+                for verb in ("check", "analyze"):
+                    done = subprocess.run([*other, tool, verb, pair.plan], capture_output=True, text=True, timeout=60)
+                    told = done.stdout + done.stderr
+                    assert done.returncode == REFUSED and "this user may not write to %s" % what in told, "%d: %s" % (done.returncode, told)
+        finally:
+            pair.folder.chmod(0o755)
+
+
+def a_restored_table_gives_no_number_again():
+    with Pair("""CREATE TABLE o (id INTEGER PRIMARY KEY AUTOINCREMENT, v TEXT);
+                 INSERT INTO o (v) VALUES ('a'), ('b'), ('c'); DELETE FROM o WHERE id = 3;""",
+              "CREATE TABLE n (id INTEGER PRIMARY KEY AUTOINCREMENT, v TEXT);") as pair:
+        pair.run("backup", "file:" + str(pair.folder / "kept"))
+        pair.ask("DROP TABLE o")
+        subprocess.run([BINARY, "restore", "file:" + str(pair.folder / "kept"), "sqlite:" + str(pair.folder / "app.db"), "--yes"],
+                       check=True, capture_output=True, timeout=60)
+        pair.ask("INSERT INTO o (v) VALUES ('d')")
+        are(pair.old(), [(1, "a"), (2, "b"), (4, "d")], "numbers")
+
+
 SECRET = "SECRETVALUE"
 
 
@@ -77,7 +114,8 @@ TESTS = [a_lock_that_cannot_be_taken_is_no_runner_at_work, a_dry_run_refuses_wha
          a_value_that_a_trial_refuses_is_not_told_under_redact,
          a_key_that_differs_is_not_told_under_redact,
          a_value_that_is_set_aside_is_not_told_under_redact,
-         changes_that_wait_are_no_differences]
+         changes_that_wait_are_no_differences, what_may_only_be_read_is_told_before,
+         a_restored_table_gives_no_number_again]
 
 if __name__ == "__main__":
     main(*TESTS)

@@ -264,6 +264,19 @@ def full_in_each_phase(what, sync, goals=GOALS, least=5):
     assert full >= least, "the disk was hardly ever full: %d times" % full
 
 
+def disk_too_small_is_told_before():
+    full = FullDiskWorld("database", "capture", rows=2000)
+    try:
+        full.disk.fill(32768)
+        told = "".join(full.world.run("analyze")[1:])
+        assert " more on disk, and 32 kB are free there" in told, told
+        full.disk.empty()
+        told = "".join(full.world.run("analyze")[1:])
+        assert "are free there" not in told, told
+    finally:
+        full.close()
+
+
 def disk_full_under_the_database_dual():
     full_in_each_phase("database", "dual")
 
@@ -1581,7 +1594,7 @@ def disk_full_while_it_finishes():
 
 ACCIDENTS = [
     disk_full_under_the_state_folder_dual, disk_full_under_the_state_folder_capture,
-    disk_full_under_the_database_dual, disk_full_under_the_database_capture, disk_full_at_the_switch_with_capture,
+    disk_too_small_is_told_before, disk_full_under_the_database_dual, disk_full_under_the_database_capture, disk_full_at_the_switch_with_capture,
     read_only_database_file, read_only_folder_of_the_database, read_only_state_folder,
     journal_overwritten, journal_cut_short, journal_deleted, journal_deleted_is_told_as_what_it_is, files_half_written,
     database_replaced_by_an_older_copy, database_replaced_by_another, database_deleted,

@@ -1,8 +1,11 @@
 #include "stores/sqlite/measuring.h"
 
 #include <fmt/format.h>
+#include <sys/statvfs.h>
+#include <unistd.h>
 
 #include <algorithm>
+#include <filesystem>
 #include <limits>
 
 #include "base/text.h"
@@ -322,6 +325,36 @@ Result<std::unique_ptr<WriteProbe>> SqliteStore::open_write_probe(const TableSch
   }
   ASSIGN_OR_RETURN(auto connection, connect(sqlite::Access::write));
   return sqlite::make_write_probe(std::move(connection), table, patience);
+}
+
+namespace {
+
+// Where the file itself lies, and its journals: a link may lead there.
+std::string folder_of(const std::string& path) {
+  std::error_code none;
+  const std::filesystem::path real = std::filesystem::weakly_canonical(path, none);
+  return none ? "." : real.parent_path().string();
+}
+
+}  // namespace
+
+std::optional<std::int64_t> SqliteStore::room_left() const {
+  struct statvfs volume{};
+  if (statvfs(folder_of(path_).c_str(), &volume) != 0) return std::nullopt;
+  return static_cast<std::int64_t>(volume.f_bavail) * static_cast<std::int64_t>(volume.f_frsize);
+}
+
+// Beside the database stand its journals, which have to be made and taken away.
+Status SqliteStore::may_write() const {
+  const std::string folder = folder_of(path_);
+  const bool is_there = access(path_.c_str(), F_OK) == 0;
+  const bool file = !is_there || access(path_.c_str(), W_OK) == 0;
+  if (file && access(folder.c_str(), W_OK | X_OK) == 0) return {};
+  return Error{ErrorCode::refused,
+               fmt::format("this user may not write to {}", file ? folder : path_),
+               "give the user the right to write to the file and to its folder, where SQLite keeps "
+               "its journal, or run whimbrel as the user of the application",
+               "nothing was changed"};
 }
 
 Result<RoomTaken> SqliteStore::room_taken(const TableSchema& table) {

@@ -52,6 +52,8 @@ class SqliteStore final : public Store, private Catalog, private Capture, privat
   Result<std::unique_ptr<WriteProbe>> open_write_probe(const TableSchema& table,
                                                        Milliseconds patience) override;
   Result<RoomTaken> room_taken(const TableSchema& table) override;
+  std::optional<std::int64_t> room_left() const override;
+  Status may_write() const override;
   Result<std::vector<Finding>> review(const Mapping& mapping, bool dual) override;
   Result<std::vector<Finding>> review_target(const Mapping& mapping, bool dual) override;
   bool is_same_place(const Store& other) const override;
