@@ -6,6 +6,7 @@
 #include <ctime>
 #include <nlohmann/json.hpp>
 
+#include "base/counted.h"
 #include "base/text.h"
 
 namespace whimbrel {
@@ -756,8 +757,16 @@ Result<VerifyOutcome> Engine::verify(std::int64_t sample, bool record) {
   TRY(must_be_comparable(parts_.journal.state()));
   TRY(must_be_the_plan(parts_.journal.state(), migration_));
   ASSIGN_OR_RETURN(VerifyOutcome outcome, compare_all(sample, false, record));
-  if (migration_.verifies_references && sample == 0) TRY(references_resolve());
-  return outcome;
+  if (!migration_.verifies_references || sample != 0) return outcome;
+  Status resolved = references_resolve();
+  if (resolved.ok()) return outcome;
+  Error broken = std::move(resolved).error();
+  if (outcome.differing > 0) {
+    broken.message +=
+        fmt::format("; besides, {} of {} differ:{}", with_thousands(outcome.differing),
+                    rows_text(outcome.rows), examples_of(outcome.examples));
+  }
+  return broken;
 }
 
 Result<VerifyOutcome> Engine::repair(std::int64_t sample) {

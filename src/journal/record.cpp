@@ -248,7 +248,13 @@ bool State::confirmed(const std::string& id) const {
 }
 
 void apply(State& state, const Stamped& stamped) {
-  state.last_at = stamped.at;
+  // What was written since the last such record may not have been looked at by anybody.
+  const auto& record = stamped.record;
+  const bool follows_a_look = std::holds_alternative<ChangesApplied>(record) ||
+                              std::holds_alternative<ChunkCopied>(record) ||
+                              std::holds_alternative<PhaseEntered>(record) ||
+                              std::holds_alternative<CheckEnded>(record);
+  if (follows_a_look) state.read_at = stamped.at;
   std::visit(Overload{
                  [&](const PlanAccepted& r) { begin_attempt(state, r); },
                  [&](const PhaseEntered& r) {

@@ -170,7 +170,7 @@ struct State {
   TimePoint clean_counted_at;     // when the last of these began
   std::int64_t changes_since_check = 0;
   bool started = false;
-  TimePoint last_at;  // when the last record was written
+  TimePoint read_at;  // when a record was last written by somebody who had followed the writes
 
   const Effect* effect(const std::string& id) const;
   bool confirmed(const std::string& id) const;

@@ -112,7 +112,7 @@ void read_into(State& state, const json& in) {
   state.checked_at = time_of(in.at("checked_at"));
   state.clean_checks = in.at("clean_checks").get<std::int64_t>();
   state.clean_counted_at = time_of(in.at("clean_counted_at"));
-  if (in.contains("last_at")) state.last_at = time_of(in.at("last_at"));
+  if (in.contains("read_at")) state.read_at = time_of(in.at("read_at"));
   state.changes_since_check = in.at("changes_since_check").get<std::int64_t>();
   state.started = in.at("started").get<bool>();
 }
@@ -151,7 +151,7 @@ std::string snapshot_of(const State& state) {
       {"checked_at", number_of(state.checked_at)},
       {"clean_checks", state.clean_checks},
       {"clean_counted_at", number_of(state.clean_counted_at)},
-      {"last_at", number_of(state.last_at)},
+      {"read_at", number_of(state.read_at)},
       {"changes_since_check", state.changes_since_check},
       {"started", state.started}};
   return out.dump(-1, ' ', false, json::error_handler_t::replace);

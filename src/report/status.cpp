@@ -89,7 +89,7 @@ std::optional<TimePoint> remembered_until(const State& state, const json& about)
   if (!follows || known.size() != 2) return std::nullopt;
   const Milliseconds for_so_long(known[switched ? 1 : 0].get<std::int64_t>());
   if (for_so_long.count() == 0) return std::nullopt;
-  return state.last_at + for_so_long;
+  return state.read_at + for_so_long;
 }
 
 std::string until_a_runner_starts(const State& state, const json& about, TimePoint now) {
@@ -97,7 +97,7 @@ std::string until_a_runner_starts(const State& state, const json& about, TimePoi
   if (!until) return "; changes wait in the database until a runner starts";
   if (*until <= now) {
     return "; what was written may be forgotten by now: nobody has read it since " +
-           to_iso8601(state.last_at);
+           to_iso8601(state.read_at);
   }
   return "; what is written is remembered until " + to_iso8601(*until) + " unless a runner starts";
 }

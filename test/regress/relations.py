@@ -167,7 +167,18 @@ def numbers_of_a_book_that_an_earlier_release_has_begun_are_read():
         are((copy.of("a"), copy.of("b")), ([], []))
 
 
-TESTS = [a_relation_is_kept_through_every_kind_of_key, a_reference_of_a_table_that_the_plan_does_not_have_is_a_mistake,
+def a_broken_reference_hides_no_difference():
+    schema = "CREATE TABLE users (id TEXT PRIMARY KEY, v TEXT); CREATE TABLE notes (id TEXT PRIMARY KEY, u TEXT REFERENCES users (id));"
+    rows = "INSERT INTO users VALUES ('1', 'a'), ('2', 'b'); INSERT INTO notes VALUES ('n', '1');"
+    with Copy(schema, rows, IDS + ALL + "verify: {references: true}\n") as copy:
+        copy.run("run", "--yes")
+        copy.ask("prod", "DELETE FROM users WHERE v = 'a'")
+        copy.ask("prod", "UPDATE users SET v = 'c'")
+        expect_words(copy.run("verify", expect=1), made("users", "1"), "2 of 3 rows differ", "'2'")
+
+
+TESTS = [a_broken_reference_hides_no_difference,
+         a_relation_is_kept_through_every_kind_of_key, a_reference_of_a_table_that_the_plan_does_not_have_is_a_mistake,
          a_source_that_is_gone_takes_nothing_of_others_along, a_null_does_not_become_a_key, what_the_application_wrote_beside_stays,
          a_row_that_the_application_has_changed_stops_nothing, an_orphan_that_came_after_the_analysis_is_not_written,
          numbers_of_a_book_that_an_earlier_release_has_begun_are_read]
