@@ -38,6 +38,7 @@ class NamedTables {
 
   // A line with `{name}` is as many tables. What came after the migration had begun is none of it.
   Result<std::vector<TableEntry>> expand() {
+    if (plan_.tables.empty()) return entries_;
     std::set<std::string> named;  // by alias/table: a pattern leaves to others what they name
     for (const TableEntry& entry : plan_.tables) {
       if (entry.names.empty()) named.insert(entry.from.alias + "/" + entry.from.table);
@@ -50,6 +51,7 @@ class NamedTables {
     for (const TableEntry& entry : plan_.tables) {
       if (entry.names.empty()) {
         entries_.push_back(entry);
+        call_as_its_like(entries_.back());
       } else if (stores_.contains(entry.from.alias)) {
         TRY(expand(entry, named));
       }
@@ -58,12 +60,49 @@ class NamedTables {
       could_be_.erase(entry.from.alias + "/" + entry.from.table);
       could_be_.erase(entry.to.alias + "/" + entry.to.table);
     }
+    std::set<std::string> called;
+    for (const TableEntry& entry : entries_) {
+      if (called.insert(entry.as).second) continue;
+      diagnostics_.add(entry.at, fmt::format("two tables are called `{}`", entry.as),
+                       "give one of them `as:`, or take it out of one line of `names` with `!`");
+    }
+    const TableEntry& first = plan_.tables.front();
+    if (entries_.empty() && !begun_with_ && diagnostics_.mistakes().empty()) {
+      diagnostics_.add(first.from.at,
+                       fmt::format("no table of {} is meant by `names:`", first.from.alias),
+                       "look at what stands around `{name}`, and at what `!` takes out");
+    }
     return std::move(entries_);
   }
 
   std::vector<std::string> not_taken() const { return {could_be_.begin(), could_be_.end()}; }
 
  private:
+  // What stands for `{name}` where an address is of this form; empty where it is of none.
+  static std::string name_in(const TableAddress& form, const TableAddress& address) {
+    const std::size_t place = form.table.find(place_of_name);
+    if (form.alias != address.alias || place == std::string::npos) return "";
+    const std::string before = form.table.substr(0, place);
+    const std::string after = form.table.substr(place + place_of_name.size());
+    const std::string& table = address.table;
+    const bool fits = table.size() > before.size() + after.size() && table.starts_with(before) &&
+                      table.ends_with(after);
+    if (!fits) return "";
+    return table.substr(before.size(), table.size() - before.size() - after.size());
+  }
+
+  // A table with a line of its own, beside a line that would take it: it is called what it would be
+  // called there, for ids are made of the name, and references name it.
+  void call_as_its_like(TableEntry& entry) const {
+    if (entry.is_called) return;
+    for (const TableEntry& like : plan_.tables) {
+      const std::string name = name_in(like.from, entry.from);
+      if (like.names.empty() || name.empty() || name != name_in(like.to, entry.to)) continue;
+      entry.as = name + (entry.item > 0 ? fmt::format("#{}", entry.item + 1) : "");
+      return;
+    }
+  }
+
   bool is_one_of(const TableEntry& entry) const {
     return !begun_with_ || begun_with_->sources.contains(entry.from.place());
   }
@@ -93,9 +132,15 @@ class NamedTables {
                      stores_.at(entry.from.alias)->catalog().tables());
     ASSIGN_OR_RETURN(const std::vector<std::string> plain_tables,
                      stores_.at(entry.from.alias)->catalog().plain_tables());
+    // A name without a schema is called so however the store lists it.
+    const bool says_schema = before.find('.') != std::string::npos;
+    ASSIGN_OR_RETURN(const std::string usual,
+                     stores_.at(entry.from.alias)->catalog().usual_schema());
     const auto names_among = [&](const std::vector<std::string>& all) {
       std::set<std::string> names;
-      for (const std::string& table : all) {
+      for (std::string table : all) {
+        const bool is_usual = !says_schema && !usual.empty() && table.starts_with(usual);
+        if (is_usual) table.erase(0, usual.size());
         if (table.size() <= before.size() + after.size()) continue;
         if (!table.starts_with(before) || !table.ends_with(after)) continue;
         names.insert(table.substr(before.size(), table.size() - before.size() - after.size()));
@@ -115,7 +160,12 @@ class NamedTables {
     const auto choose = [&](const std::string& name) {
       if (std::ranges::count(chosen, name) == 0) chosen.push_back(name);
     };
-    for (const NamedPlace& one : entry.names) {
+    // One that comes first would take nothing out: it is of what follows.
+    const auto first_taken = std::ranges::find_if(
+        entry.names, [](const NamedPlace& one) { return !one.name.starts_with("!"); });
+    std::vector<NamedPlace> in_turn(first_taken, entry.names.end());
+    in_turn.insert(in_turn.end(), entry.names.begin(), first_taken);
+    for (const NamedPlace& one : in_turn) {
       if (one.name.starts_with("!")) {
         std::erase_if(chosen,
                       [&](const std::string& name) { return matches(one.name.substr(1), name); });

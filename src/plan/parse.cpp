@@ -248,6 +248,7 @@ class Parser {
       table(item);
       if (plan_.tables.empty()) continue;
       const TableEntry& last = plan_.tables.back();
+      if (!last.names.empty()) continue;  // as many tables, which are called otherwise
       if (!names.insert(last.as).second && last.at.line == YamlReader::place(item).line) {
         diagnostics_.add(last.at, fmt::format("two tables are called `{}`", last.as),
                          "give one of them `as:`");
@@ -312,7 +313,9 @@ class Parser {
                        "itself",
                        "name another target");
     }
-    entry.as = reader_.text_at(node, "as").value_or(entry.from.table);
+    const std::optional<std::string> as = reader_.text_at(node, "as");
+    entry.as = as.value_or(entry.from.table);
+    entry.is_called = as.has_value();
     if (const YAML::Node create = YamlReader::child(node, "create"); create.IsDefined()) {
       entry.create_at = YamlReader::place(create);
       const std::string how = reader_.text(create);

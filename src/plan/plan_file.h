@@ -90,6 +90,7 @@ struct MaskEntry {
 
 struct TableEntry {
   std::string as;
+  bool is_called = false;  // `as` is said, and not made of an address
   // `from` and `to` hold `{name}`: one table for each of these, patterns among them.
   std::vector<NamedPlace> names;
   bool keeps_ids = false;

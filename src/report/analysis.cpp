@@ -1200,47 +1200,82 @@ std::string sum_up(json& document, std::vector<Matter> matters) {
   return text;
 }
 
-// Which tables refer to which, as far as the plan moves them: a table's level is one more than the
-// highest that it refers to. Those that refer to each other in a circle have one level.
-std::string levels_of(const Migration& migration, json& document) {
-  const auto count = std::ssize(migration.moves);
-  std::vector<std::set<int>> parents(static_cast<std::size_t>(count));
+// Which tables refer to which, as far as the plan moves them: by what the store declares, and by
+// what the plan says. Without those of a table to itself.
+std::vector<std::set<std::size_t>> parents_of(const Migration& migration) {
+  std::vector<std::set<std::size_t>> parents(migration.moves.size());
   for (const Move& move : migration.moves) {
+    const auto at = static_cast<std::size_t>(move.index);
     for (const ForeignKey& key : move.mapping.target.foreign_keys) {
       for (const Move& other : migration.moves) {
-        const bool is_it = other.index != move.index && other.target == move.target &&
-                           ascii_iequals(other.stored_target(), key.parent);
-        if (is_it) parents[static_cast<std::size_t>(move.index)].insert(other.index);
+        const bool is_it =
+            other.target == move.target && ascii_iequals(other.stored_target(), key.parent);
+        if (is_it) parents[at].insert(static_cast<std::size_t>(other.index));
+      }
+    }
+    for (const Reference& one : move.references) {
+      if (one.parent >= 0) parents[at].insert(static_cast<std::size_t>(one.parent));
+    }
+  }
+  return parents;
+}
+
+// A table's level is one more than the highest that it refers to. Those that refer to each other in
+// a circle have one level, and say so; what refers to a circle is below it.
+std::string levels_of(const Migration& migration, json& document) {
+  const std::vector<std::set<std::size_t>> parents = parents_of(migration);
+  const std::size_t count = parents.size();
+  std::vector<std::set<std::size_t>> above = parents;  // over any number of steps
+  for (bool grows = true; grows;) {
+    grows = false;
+    for (std::set<std::size_t>& all : above) {
+      const std::size_t known = all.size();
+      for (const std::size_t one : std::set<std::size_t>(all)) {
+        all.insert(above[one].begin(), above[one].end());
+      }
+      grows = grows || all.size() > known;
+    }
+  }
+  const auto in_one_circle = [&](std::size_t a, std::size_t b) {
+    return a == b || (above[a].contains(b) && above[b].contains(a));
+  };
+  std::vector<std::size_t> level(count, 1);
+  for (std::size_t round = 0; round < count; ++round) {
+    for (std::size_t i = 0; i < count; ++i) {
+      for (const std::size_t parent : above[i]) {
+        if (!in_one_circle(i, parent)) level[i] = std::max(level[i], level[parent] + 1);
       }
     }
   }
-  std::vector<int> level(static_cast<std::size_t>(count), 0);
-  int assigned = 0;
-  for (int now = 1; assigned < count; ++now) {
-    std::vector<std::size_t> here;
-    for (std::size_t i = 0; i < level.size(); ++i) {
-      const bool is_ready = level[i] == 0 && std::ranges::all_of(parents[i], [&](int parent) {
-                              return level[static_cast<std::size_t>(parent)] != 0;
-                            });
-      if (is_ready) here.push_back(i);
-    }
-    const bool is_circle = here.empty();  // it, and what refers to it
-    for (std::size_t i = 0; i < level.size() && is_circle; ++i) {
-      if (level[i] == 0) here.push_back(i);
-    }
-    for (const std::size_t i : here) level[i] = now;
-    assigned += static_cast<int>(here.size());
-  }
-  std::map<int, std::vector<std::string>> tables;
-  for (std::size_t i = 0; i < level.size(); ++i)
+  std::map<std::size_t, std::vector<std::string>> tables;
+  std::vector<std::string> lines;
+  json circles = json::array();
+  for (std::size_t i = 0; i < count; ++i) {
     tables[level[i]].push_back(migration.moves[i].name);
+    if (parents[i].contains(i)) {
+      lines.push_back(fmt::format("{} refers to itself", migration.moves[i].name));
+      circles.push_back({migration.moves[i].name});
+    }
+    std::vector<std::string> circle;
+    bool is_first = true;
+    for (std::size_t other = 0; other < count; ++other) {
+      if (!in_one_circle(i, other)) continue;
+      is_first = is_first && other >= i;
+      circle.push_back(migration.moves[other].name);
+    }
+    if (circle.size() < 2 || !is_first) continue;
+    lines.push_back(join(circle, ", ") + " refer to each other");
+    circles.push_back(circle);
+  }
   std::string text = "levels, each referring only to those above it:\n";
   json levels = json::array();
   for (const auto& [number, names] : tables) {
     text += fmt::format("  {}. {}\n", number, join(names, ", "));
     levels.push_back(names);
   }
+  for (const std::string& line : lines) text += fmt::format("  {}\n", line);
   document["levels"] = levels;
+  document["circles"] = circles;
   return text;
 }
 

@@ -243,14 +243,29 @@ Result<bool> Session::has_journal() {
   return folder.ok() && std::filesystem::exists(folder.value() + "/journal.db", ignored);
 }
 
+namespace {
+
+Result<bool> has_left_a_trial(const std::string& folder, Clock& clock) {
+  const std::string path = folder + "/trial.db";
+  std::error_code ignored;
+  if (!std::filesystem::exists(path, ignored)) return false;
+  ASSIGN_OR_RETURN(const auto journal, Journal::open(path, clock));
+  return !journal->state().effects.empty();
+}
+
+}  // namespace
+
 Status Session::open_journal(bool create, Journal::Reading reading) {
   if (journal_) return {};
   ASSIGN_OR_RETURN(const std::string folder, state_folder(create));
   const std::string path = folder + "/journal.db";
   std::error_code ignored;
   if (!create && !std::filesystem::exists(path, ignored)) {
+    ASSIGN_OR_RETURN(const bool tried, has_left_a_trial(folder, clock_));
     return Error{ErrorCode::refused, "nothing was started yet: there is no " + path,
-                 "`whimbrel run` begins"};
+                 tried ? "rows of a trial are still in the targets: `whimbrel test` and `whimbrel "
+                         "run` take them away before they begin"
+                       : "`whimbrel run` begins"};
   }
   ASSIGN_OR_RETURN(journal_, Journal::open(path, clock_, reading));
   chmod(path.c_str(), 0600);
@@ -433,10 +448,30 @@ Result<std::string> Session::take_backups(const Migration& migration) {
   return nlohmann::json({{"folder", below_state(base)}}).dump();
 }
 
+// A new book would say that no row is ours: then nothing would be taken back, and all be well.
+Status Session::own_rows_are_known(const std::string& path) {
+  const State state = journal_->state();
+  const bool has_written =
+      std::ranges::any_of(state.copies, [](const auto& copy) { return copy.second.written > 0; });
+  std::error_code none;
+  const auto size = std::filesystem::file_size(path, none);
+  const bool is_known = !none && size > 0;
+  if (is_known || !has_written || state.phase == Phase::rolled_back) return {};
+  return Error{
+      ErrorCode::refused,
+      fmt::format("{} is missing, which says which rows of the targets are the copy's", path),
+      "bring the whole folder along, or fetch the file from where the copy was made",
+      "nothing was changed",
+      {},
+      ""};
+}
+
 // Which rows are ours is kept beside the journal.
 Status Session::open_own_books() {
   if (!migration_.only_copies) return {};
-  ASSIGN_OR_RETURN(const std::shared_ptr<OwnFile> file, OwnFile::open(folder_ + "/own-rows.db"));
+  const std::string path = folder_ + "/own-rows.db";
+  TRY(own_rows_are_known(path));
+  ASSIGN_OR_RETURN(const std::shared_ptr<OwnFile> file, OwnFile::open(path));
   for (Move& move : migration_.moves) {
     if (move.among_others) move.own = OwnFile::book(file, move.index);
   }

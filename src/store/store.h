@@ -220,6 +220,8 @@ class Catalog {
       const std::function<std::string(const ForeignKey&)>&) const {
     return {};
   }
+  // What tables() writes before the names of tables that need no schema, like `public.`; else "".
+  virtual Result<std::string> usual_schema() { return std::string(); }
   // How a table that is there differs from one that is wanted, beyond its columns; a sentence each.
   virtual std::vector<std::string> differences(const TableSchema&, const TableSchema&) const {
     return {};

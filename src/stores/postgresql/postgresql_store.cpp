@@ -414,6 +414,14 @@ Result<std::vector<std::string>> PostgresqlStore::tables() {
   return names;
 }
 
+Result<std::string> PostgresqlStore::usual_schema() {
+  ASSIGN_OR_RETURN(const ConnectionPtr connection, sessions_->take());
+  ASSIGN_OR_RETURN(const std::string schema, postgresql::schema_of(*connection, {"", "t"}));
+  std::string prefix = spelled({schema, "t"});
+  prefix.pop_back();
+  return prefix;
+}
+
 Result<TableSchema> PostgresqlStore::describe(const std::string& table) {
   ASSIGN_OR_RETURN(const ConnectionPtr connection, sessions_->take());
   return postgresql::describe(*connection, table);

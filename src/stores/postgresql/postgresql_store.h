@@ -106,6 +106,7 @@ class PostgresqlStore final : public Store,
                     bool view) override;
   bool name_is_taken(const std::string& name) override;
   Result<std::vector<std::string>> dangling(const std::string& table) override;
+  Result<std::string> usual_schema() override;
   Result<std::int64_t> last_number(const std::string& table) override;
   Status raise_number(const std::string& table, std::int64_t number) override;
   Status put_number_back(const std::string& table, std::int64_t number) override;

@@ -4,6 +4,7 @@
 #include <sqlite3.h>
 
 #include <algorithm>
+#include <charconv>
 #include <cmath>
 #include <cstdlib>
 
@@ -137,16 +138,22 @@ struct Digits {
 // Exactly, or not at all: a whole number, a real whose shortest spelling is this number, or in a
 // column of text the number as it is spelled.
 Result<Value> of_decimal(Affinity affinity, const std::string& text) {
-  constexpr long int64_digits_max = 18;
+  constexpr long int64_digits_max = 19;
   const Digits number(text);
   if (affinity == Affinity::text) return Value::text(text);
+  const bool is_number = text.find_first_of("0123456789") != std::string::npos;
+  if (!is_number) {  // NaN and the infinities of a `numeric`, as the server spells them
+    return settle(affinity, Value::real(std::strtod(text.c_str(), nullptr)));
+  }
   const long whole = static_cast<long>(number.digits.size()) + number.exponent;
   if (number.exponent >= 0 && whole <= int64_digits_max) {
     std::string digits =
         number.digits + std::string(static_cast<std::size_t>(number.exponent), '0');
     if (digits.empty()) digits = "0";
-    return Value::integer(
-        std::strtoll(((number.is_negative ? "-" : "") + digits).c_str(), nullptr, 10));
+    if (number.is_negative) digits.insert(0, "-");
+    std::int64_t integer = 0;
+    const auto read = std::from_chars(digits.data(), digits.data() + digits.size(), integer);
+    if (read.ec == std::errc()) return Value::integer(integer);
   }
   const double real = std::strtod(text.c_str(), nullptr);
   if (std::isfinite(real) && Digits(fmt::format("{}", real)) == number) return Value::real(real);
