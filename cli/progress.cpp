@@ -96,7 +96,10 @@ std::string sentence(const Event& event) {
     return event.text("table") + ": a row was changed by somebody since, and was left alone";
   }
   if (event.name == "table_left") {
-    return event.text("table") + ": the copy made it, and others have rows in it: it stays";
+    const std::int64_t rows = event.whole("rows");
+    return fmt::format("{}: it was made here, and {} of others {} in it: it stays with {}",
+                       event.text("table"), rows_text(rows), rows == 1 ? "is" : "are",
+                       rows == 1 ? "it" : "them");
   }
   if (event.name == "effect_undone") return "undone: " + effect_words(event.text("effect"));
   return "";

@@ -294,6 +294,8 @@ class Engine {
   Store* store_of_feed(const std::string& feed) const;
   Status take_away(const Move& move, std::optional<std::int64_t> number);
   Status drop_if_empty(const Move& move);
+  Result<std::int64_t> rows_of_no_move(const Move& move) const;
+  Status drop_or_empty(const Move& move);
   Status unlink_all();
 
   const Migration& migration_;

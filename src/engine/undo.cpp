@@ -199,6 +199,39 @@ Status Engine::drop_if_empty(const Move& move) {
   return {};
 }
 
+// A table in which several moves have their rows, told apart by their keys: what the new
+// application wrote under keys of none of them belongs to nobody here, and would go with the table.
+Result<std::int64_t> Engine::rows_of_no_move(const Move& move) const {
+  const std::string table = move.stored_target();
+  if (table == move.mapping.target.name) return std::int64_t{0};
+  const Result<TableSchema> there = move.target->catalog().describe(table);
+  if (!there.ok()) {
+    return there.error().code == ErrorCode::not_found ? Result<std::int64_t>(0) : there.error();
+  }
+  ASSIGN_OR_RETURN(const auto whole, move.target->open_reader(there.value()));
+  ASSIGN_OR_RETURN(std::int64_t rows, whole->count());
+  for (const Move& other : migration_.moves) {
+    if (other.target != move.target || other.stored_target() != table) continue;
+    ASSIGN_OR_RETURN(const auto part, other.target->open_reader(other.mapping.target));
+    ASSIGN_OR_RETURN(const std::int64_t ours, part->count());
+    rows -= ours;
+  }
+  return std::max(rows, std::int64_t{0});
+}
+
+// All but the rows of nobody.
+Status Engine::drop_or_empty(const Move& move) {
+  ASSIGN_OR_RETURN(const std::int64_t rows, rows_of_no_move(move));
+  if (rows == 0) return move.target->catalog().drop(move.mapping.target.name);
+  for (const Move& other : migration_.moves) {
+    const bool shares =
+        other.target == move.target && other.stored_target() == move.stored_target();
+    if (shares) TRY(other.target->catalog().clear(other.mapping.target.name));
+  }
+  parts_.events.emit({"table_left", {{"table", move.to}, {"rows", rows}}});
+  return {};
+}
+
 Status Engine::undo_effect(const Effect& effect) {
   const std::string_view id = effect.id;
   if (id == "hold" || id.starts_with("hold:")) return let_go_of_the_last_hold();
@@ -228,7 +261,7 @@ Status Engine::undo_effect(const Effect& effect) {
         if (catalog.describe(move.mapping.target.name).ok()) TRY(take_away(move, number));
         return made ? drop_if_empty(move) : Status();
       }
-      if (made) return catalog.drop(move.mapping.target.name);
+      if (made) return drop_or_empty(move);
       TRY(catalog.clear(move.mapping.target.name));
       return number ? catalog.put_number_back(move.mapping.target.name, *number) : Status();
     }

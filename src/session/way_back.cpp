@@ -27,7 +27,9 @@ namespace {
 // Where an archive or a backup of this migration lies, newest kind first.
 struct Kept {
   std::string what;
-  std::string place;
+  std::string place = {};
+  // Or the store's own backups: table and address of each.
+  std::vector<std::pair<std::string, std::string>> native = {};
 };
 
 Result<std::vector<Kept>> kept_places(const State& state, const std::string& state_folder,
@@ -37,7 +39,15 @@ Result<std::vector<Kept>> kept_places(const State& state, const std::string& sta
     const Effect* effect = state.effect(id);
     if (effect == nullptr || !effect->confirmed) continue;
     const auto result = nlohmann::json::parse(effect->result, nullptr, false);
-    if (!result.is_object() || !result.contains("folder")) continue;
+    if (!result.is_object()) continue;
+    Kept native{id};
+    const nlohmann::json own = result.value("native", nlohmann::json::object());
+    for (const auto& [address, backup] : own.items()) {
+      if (!address.starts_with(alias + "/") || !backup.is_string()) continue;
+      native.native.emplace_back(address.substr(alias.size() + 1), backup.get<std::string>());
+    }
+    if (!native.native.empty()) all.push_back(std::move(native));
+    if (!result.contains("folder")) continue;
     std::string place = place_for(state_folder, result["folder"].get<std::string>());
     ASSIGN_OR_RETURN(const bool has_several, has_backup(place_below(place, alias)));
     if (has_several) place = place_below(place, alias);
@@ -69,6 +79,26 @@ Error cannot_be_read(Error why, const std::string& what) {
       .saying_safe("nothing was changed; the same command goes on when it can be reached");
 }
 
+// What the service restores has neither time to live nor tags nor protection.
+Status restore_own_backups(Session& session, const Kept& kept, const std::string& alias,
+                           Store& store) {
+  const std::string id = "restored:" + alias;
+  TRY(session.journal().append(EffectIntended{id, "{}"}));
+  for (const auto& [table, backup] : kept.native) {
+    const NativeRestore wanted{.backup = backup, .as = table};
+    const bool is_whole = store.catalog().describe(table).ok() &&
+                          !store.restore_native(wanted, true).ok();  // nor under way
+    if (is_whole) continue;
+    const Result<std::string> restored = store.restore_native(wanted, false);
+    if (!restored.ok()) return cannot_be_read(restored.error(), "the backup of " + table);
+    for (const Move& move : session.migration().moves) {
+      const bool is_it = move.source.get() == &store && move.stored_source() == table;
+      if (is_it) TRY(store.catalog().complete(move.mapping.source));
+    }
+  }
+  return session.journal().append(EffectConfirmed{id, "{}"});
+}
+
 // The journal says that it was begun: a table that is half there is not taken for the whole one.
 Status restore_kept(Session& session, const std::string& alias, Store& store) {
   ASSIGN_OR_RETURN(const std::string state_folder, session.state_folder(false));
@@ -77,6 +107,7 @@ Status restore_kept(Session& session, const std::string& alias, Store& store) {
       kept_places(session.journal().state(), state_folder, alias);
   if (!found.ok()) return cannot_be_read(found.error(), "the archive");
   for (const Kept& kept : found.value()) {
+    if (!kept.native.empty()) return restore_own_backups(session, kept, alias, store);
     if (const Status whole = verify_backup(kept.place, store); !whole.ok()) {
       // One that cannot be reached just now may be whole: an older one would bring older values.
       const ErrorCode code = whole.error().code;

@@ -9,6 +9,7 @@ import sys
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "support"))
 from dynamodb_folder import BINARY, DynamoFolder  # noqa: E402
 from fault_proxy import FaultProxy  # noqa: E402
+from own_backups import OwnBackups  # noqa: E402
 from servers import dynamodb_local, moto  # noqa: E402
 from trying import run_each  # noqa: E402
 
@@ -104,7 +105,25 @@ def what_may_not_be_read_is_told(moto_server, _):
         assert about(world.ddb, "Others")["tags"] == []
 
 
-TESTS = (everything_is_carried_over_and_brought_back_by_a_restore, a_table_that_is_there_is_compared,
+def a_table_comes_back_from_a_backup_of_the_service(_, local):
+    """With its time to live, which the service itself does not restore, and with what was written since."""
+    with OwnBackups(local) as server, World(server) as world:
+        with (world.folder / "plan.yaml").open("a") as plan:
+            plan.write('backup: {of: [source], to: ["native:first-{table}-{date}"]}\n'
+                       'finish: {after: 0s, keep_source: false, backup: ["native:final-{table}-{date}"]}\n')
+        world.run("run", "--yes")
+        world.ddb.update_table(TableName="Things", DeletionProtectionEnabled=False)
+        world.run("finish", "--yes")
+        assert world.ddb.list_tables()["TableNames"] == ["Others"]
+        assert sorted(one["details"]["BackupName"].split("-")[0] for one in server.backups.values()) == ["final", "first"]
+        world.ddb.put_item(TableName="Others", Item={"id": {"S": "since"}})
+        world.run("rollback", "--yes")
+        assert world.ddb.list_tables()["TableNames"] == ["Things"]
+        assert set(world.items("Things", "id")) == {"1", "since"}, world.items("Things", "id")
+        assert world.ddb.describe_time_to_live(TableName="Things")["TimeToLiveDescription"]["AttributeName"] == "ends"
+
+
+TESTS = (a_table_comes_back_from_a_backup_of_the_service, everything_is_carried_over_and_brought_back_by_a_restore, a_table_that_is_there_is_compared,
          what_the_service_of_the_target_has_not_got_is_told, what_may_not_be_read_is_told)
 
 

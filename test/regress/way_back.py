@@ -170,6 +170,22 @@ def a_giant_row_takes_no_more_than_three_times_its_size():
         assert megabytes < 128 + 3 * 100 + 20, "%d MB" % megabytes
 
 
+def what_is_of_no_entity_does_not_go_with_the_table():
+    line = '  - {from: db/%s, to: db/n, create: n.sql, columns: {pk: "%s#{id}", v: v}}'
+    with Pair("CREATE TABLE o (id INTEGER PRIMARY KEY, v TEXT); INSERT INTO o VALUES (1, 'a');"
+              "CREATE TABLE u (id INTEGER PRIMARY KEY, v TEXT); INSERT INTO u VALUES (1, 'b');",
+              {"n.sql": "CREATE TABLE n (pk TEXT PRIMARY KEY NOT NULL, v TEXT);"}, tables=line % ("o", "O") + "\n" + line % ("u", "U")) as pair:
+        changed(pair, ", rename_source_to: o_archive", "")
+        pair.run("run", "--yes")
+        pair.ask("INSERT INTO n VALUES ('INVOICE#1', 'of neither')")
+        expect_words(pair.run("rollback", "--yes"), "1 row of others is in it: it stays with it")
+        are(pair.ask("SELECT * FROM n"), [("INVOICE#1", "of neither")], "of neither")
+        pair.run("run", "--yes")
+        pair.ask("DELETE FROM n WHERE pk LIKE 'INVOICE%'")
+        pair.run("rollback", "--yes")
+        are((pair.old(), pair.ask("SELECT * FROM u")), ([(1, "a")], [(1, "b")]), "the old side")
+
+
 TESTS = [a_value_that_the_old_column_cannot_hold_does_not_block_the_rollback,
          a_row_that_the_old_constraints_refuse_does_not_block_the_rollback,
          a_row_that_came_since_is_not_written_over_by_one_that_was_kept,
@@ -184,7 +200,8 @@ TESTS = [a_value_that_the_old_column_cannot_hold_does_not_block_the_rollback,
          a_cascade_of_the_old_side_takes_no_row_that_the_new_side_has,
           a_rollback_leaves_no_row_that_refers_to_nothing,
           a_trigger_that_comes_later_does_not_make_the_link_carry_old_values,
-          a_giant_row_takes_no_more_than_three_times_its_size]
+          a_giant_row_takes_no_more_than_three_times_its_size,
+         what_is_of_no_entity_does_not_go_with_the_table]
 
 if __name__ == "__main__":
     main(*TESTS)
