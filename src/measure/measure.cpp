@@ -164,10 +164,22 @@ json criteria_document(const std::vector<Criterion>& criteria) {
   return all;
 }
 
+// Nobody asks for nothing: nulls are left out.
+Result<std::vector<Value>> first_values(Store& store, const TableSchema& table, int at) {
+  constexpr std::int64_t rows_max = 1000;
+  ASSIGN_OR_RETURN(const auto reader, store.open_reader(table));
+  ASSIGN_OR_RETURN(const ChunkOfRows chunk, reader->read_after(std::nullopt, {rows_max}));
+  std::vector<Value> values;
+  for (const Row& row : chunk.rows) {
+    const Value& value = row[static_cast<std::size_t>(at)];
+    if (!value.is_null()) values.push_back(value);
+  }
+  return values;
+}
+
 // What the values of a parameter are where the plan takes them from a table: those of its first
 // rows, on the side that is asked, or on the old side where that has no such column.
 Status sample(const Migration& migration, Side side, std::vector<MeasuredQuery>& queries) {
-  constexpr std::int64_t rows_max = 1000;
   for (MeasuredQuery& query : queries) {
     for (const SampledParameter& one : query.samples) {
       const auto move = std::ranges::find(migration.moves, one.table, &Move::name);
@@ -188,11 +200,14 @@ Status sample(const Migration& migration, Side side, std::vector<MeasuredQuery>&
                      fmt::format("{} has no column `{}`", table.name, printable(one.column)),
                      did_you_mean(one.column, table.column_names())};
       }
-      ASSIGN_OR_RETURN(const auto reader,
-                       (old_side ? move->source : move->target)->open_reader(table));
-      ASSIGN_OR_RETURN(const ChunkOfRows chunk, reader->read_after(std::nullopt, {rows_max}));
-      std::vector<Value> values;
-      for (const Row& row : chunk.rows) values.push_back(row[static_cast<std::size_t>(at)]);
+      ASSIGN_OR_RETURN(std::vector<Value> values,
+                       first_values(old_side ? *move->source : *move->target, table, at));
+      // Where items have any attributes, one may have no item any more.
+      if (values.empty() && !old_side && has(move->mapping.source)) {
+        const TableSchema& old = move->mapping.source;
+        ASSIGN_OR_RETURN(values, first_values(*move->source, old,
+                                              old.column_index(old.own_spelling(one.column))));
+      }
       if (values.empty()) values.emplace_back();
       for (auto& [name, all] : query.with) {
         if (name == one.parameter) all = values;

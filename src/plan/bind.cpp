@@ -554,7 +554,12 @@ class Binder {
       ASSIGN_OR_RETURN(const bool known, retyped(entry, *store, columns));
       if (!known) return {};
     }
-    Result<std::vector<RetypedTable>> tables = store->retyping()->tables(columns);
+    std::vector<std::string> known;
+    for (const std::string& from :
+         begun_with_ ? begun_with_->in_order : std::vector<std::string>{}) {
+      if (from.starts_with(alias + "/")) known.push_back(from.substr(alias.size() + 1));
+    }
+    Result<std::vector<RetypedTable>> tables = store->retyping()->tables(columns, known);
     if (!tables.ok()) {
       const ErrorCode code = tables.error().code;
       if (code != ErrorCode::refused && code != ErrorCode::not_found) return tables.error();
@@ -1375,7 +1380,7 @@ class Binder {
   void resolve() {
     nlohmann::json resolved = nlohmann::json::parse(plan_.resolved, nullptr, false);
     for (const auto& [alias, store] : stores_) resolved["stores"][alias] = store->identity();
-    for (const char* judged_later : {"queries", "criteria", "advisory", "dry_run", "watch"})
+    for (const char* judged_later : {"queries", "criteria", "advisory", "dry_run", "watch", "log"})
       resolved.erase(judged_later);
     // How long writers may be held, and when, can be changed at any time.
     if (resolved.contains("cutover") && resolved["cutover"].is_object()) {

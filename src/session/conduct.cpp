@@ -72,6 +72,20 @@ Result<Conducted> asked(Session& session, const std::string& verb, const std::st
   return ended(session, Ending::asked, what);
 }
 
+// The guard of a runner that was killed has the lock for a moment, while it lets go.
+Status become_runner(Session& session) {
+  constexpr Milliseconds patience{2'000};
+  constexpr Milliseconds pause{50};
+  const Milliseconds since = session.clock().monotonic();
+  while (true) {
+    Status locked = session.journal().lock_for_running();
+    const bool may_end = !locked.ok() && locked.error().code == ErrorCode::conflict &&
+                         session.clock().monotonic() - since < patience;
+    if (!may_end || session.stop().requested()) return locked;
+    session.clock().sleep_for(pause);
+  }
+}
+
 // A lock that cannot be taken for another reason is nobody's.
 bool is_held_by_a_runner(Session& session, const Status& locked) {
   return locked.error().code == ErrorCode::conflict && session.journal().somebody_runs();
@@ -130,7 +144,7 @@ Result<Conducted> run_migration(Session& session, const RunWanted& wanted) {
   TRY(session.open_all());
   TRY(rehearsal_was_held(session));
   if (session.is_dry_run()) return dry(session);
-  TRY(session.journal().lock_for_running());
+  TRY(become_runner(session));
   TRY(refuse_added_columns(session));
   const Goal goal = goal_of(session, wanted);
   // A copy that was whole once is in use: what a later run of it meets is no reason to take it
@@ -159,7 +173,7 @@ Result<Conducted> cut_over_migration(Session& session, const CutoverWanted& want
   }
   TRY(refuse_added_columns(session));
   TRY(session.host().confirm("cutover"));
-  if (Status locked = session.journal().lock_for_running(); !locked.ok()) {
+  if (Status locked = become_runner(session); !locked.ok()) {
     if (!is_held_by_a_runner(session, locked)) return std::move(locked).error();
     return asked(session, "cutover", "the runner switches over; `whimbrel status` shows it",
                  Phase::watching);
@@ -220,7 +234,7 @@ Result<Conducted> roll_back_finished(Session& session) {
   TRY(session.load_finished());
   if (session.is_dry_run()) return dry(session);
   TRY(session.host().confirm("rollback after finish"));
-  TRY(session.journal().lock_for_running());
+  TRY(become_runner(session));
   TRY(bring_back_old_tables(session));
   TRY(session.open_all());
   return go_back(session);
@@ -249,7 +263,7 @@ Result<Conducted> roll_back_migration(Session& session) {
   TRY(open_for_rollback(session));
   if (session.is_dry_run()) return dry(session);
   TRY(session.host().confirm("rollback"));
-  if (Status locked = session.journal().lock_for_running(); !locked.ok()) {
+  if (Status locked = become_runner(session); !locked.ok()) {
     if (!is_held_by_a_runner(session, locked)) return std::move(locked).error();
     return asked(session, "rollback", "the runner rolls back; `whimbrel status` shows it",
                  Phase::rolled_back);
@@ -307,7 +321,7 @@ Result<Conducted> finish_migration(Session& session, const FinishWanted& wanted)
     TRY(session.host().confirm(
         "finish without an archive, so that the old tables are gone for good"));
   }
-  TRY(session.journal().lock_for_running());
+  TRY(become_runner(session));
   TRY(archive_has_a_place(session, wanted));
   Engine engine =
       session.make_engine([&session, &wanted] { return archive_first(session, wanted); });

@@ -95,7 +95,9 @@ KnownTables Session::tables_of_the_journal() const {
       for (const auto& column : table[columns]) all.push_back(column.get<std::string>());
     }
     const std::string from = table.value("from", "");
-    if (!from.empty()) known.sources[ascii_lower(from)] = {from, table.value("from_ddl", "")};
+    if (from.empty()) continue;
+    known.sources[ascii_lower(from)] = {from, table.value("from_ddl", "")};
+    known.in_order.push_back(from);
   }
   return known;
 }

@@ -438,7 +438,9 @@ class Retyping {
   virtual ~Retyping() = default;
   // The tables with these columns and all that refer to them, parents first. `refused` for what
   // cannot be done at all, with the reason.
-  virtual Result<std::vector<RetypedTable>> tables(const std::vector<RetypedColumn>& columns) = 0;
+  // `known`: those that it was begun with, in their order; empty before.
+  virtual Result<std::vector<RetypedTable>> tables(const std::vector<RetypedColumn>& columns,
+                                                   const std::vector<std::string>& known) = 0;
   // Whether the new tables have the old ones' names; unset when some have and some have not.
   virtual Result<std::optional<bool>> swapped(const std::vector<std::string>& sources) = 0;
   // Exchanges the names and all that depends on the tables, in one transaction; a hold that was

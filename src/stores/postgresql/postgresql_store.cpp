@@ -293,6 +293,7 @@ Status PostgresqlStore::log(const std::string& table, const LogLine& line) {
 
 // Our schema goes with the last that needs it.
 Status PostgresqlStore::tidy_up(Connection& connection) const {
+  TRY(drop_new_tables_of_none(connection));
   for (const char* table : {"retyped", "claims"}) {
     ASSIGN_OR_RETURN(const bool there, has_own(connection, table));
     if (!there) continue;
@@ -1073,10 +1074,10 @@ Result<std::vector<std::string>> PostgresqlStore::transactions() {
 
 // ---------------------------------------------------------------- Retyping
 
-Result<std::vector<RetypedTable>> PostgresqlStore::tables(
-    const std::vector<RetypedColumn>& columns) {
+Result<std::vector<RetypedTable>> PostgresqlStore::tables(const std::vector<RetypedColumn>& columns,
+                                                          const std::vector<std::string>& known) {
   ASSIGN_OR_RETURN(const ConnectionPtr connection, sessions_->take());
-  return retyped_tables(*connection, *sessions_, columns);
+  return retyped_tables(*connection, *sessions_, columns, known);
 }
 
 namespace {

@@ -136,7 +136,8 @@ class PostgresqlStore final : public Store,
   Status step_aside(const std::string& table) override;
   Result<std::vector<std::string>> transactions() override;
   // Retyping
-  Result<std::vector<RetypedTable>> tables(const std::vector<RetypedColumn>& columns) override;
+  Result<std::vector<RetypedTable>> tables(const std::vector<RetypedColumn>& columns,
+                                           const std::vector<std::string>& known) override;
   Result<std::optional<bool>> swapped(const std::vector<std::string>& sources) override;
   Status swap(const std::vector<std::string>& sources, bool back) override;
   Status try_swap(const std::vector<std::string>& sources,

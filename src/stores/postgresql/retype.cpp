@@ -70,6 +70,12 @@ Result<std::string> type_named(Connection& connection, const std::string& wanted
     return Error{ErrorCode::refused, "the server knows no type `" + printable(wanted) + "`",
                  "a type of a schema is written with it: `app.kind`"};
   }
+  // What a query gives back of a domain has the type below it.
+  ASSIGN_OR_RETURN(const auto domain,
+                   connection.query("SELECT format_type(oid, NULL) FROM pg_type WHERE oid = "
+                                    "to_regtype($1) AND typtype = 'd'",
+                                    {wanted}));
+  if (!domain.empty()) return *domain.at(0).at(0);
   ASSIGN_OR_RETURN(const Answer answer, connection.ask("SELECT CAST(NULL AS " + wanted + ")", {}));
   ASSIGN_OR_RETURN(const auto spelled_out,
                    connection.query("SELECT format_type($1::oid, $2::integer)",
@@ -331,6 +337,22 @@ Result<std::string> default_made_by(Connection& connection, const TableSchema& t
   return (cell ? quote_text(*cell) : "NULL") + "::" + type;
 }
 
+// Else it would be an INSERT of the application that finds out. A sequence is not asked for a
+// number.
+Status default_converts(Connection& connection, const TableSchema& table,
+                        const ColumnSchema& column, const std::string& made) {
+  if (ascii_lower(column.default_sql).find("nextval") != std::string::npos) return {};
+  const Result<std::vector<Cells>> tried = connection.query("SELECT " + made);
+  if (tried.ok() || tried.error().code == ErrorCode::unavailable) {
+    return tried.ok() ? Status() : Status(tried.error());
+  }
+  return Error{
+      ErrorCode::refused,
+      fmt::format("the default of {}.{} is {}, which does not become the other type: {}",
+                  table.name, column.name, printable(column.default_sql), tried.error().message),
+      "ALTER TABLE … ALTER COLUMN … DROP DEFAULT before, or give it another one"};
+}
+
 // The statement that gives the empty new table's column its type.
 Result<std::string> type_change(Connection& connection, const TableSchema& table,
                                 const std::string& sql, const ColumnSchema& column,
@@ -342,7 +364,9 @@ Result<std::string> type_change(Connection& connection, const TableSchema& table
   if (!column.default_sql.empty()) {
     before = fmt::format("ALTER COLUMN {} DROP DEFAULT, ", name);
     std::string made = fmt::format("({})::{}", column.default_sql, type);
-    if (!is_cast) {
+    if (is_cast) {
+      TRY(default_converts(connection, table, column, made));
+    } else {
       ASSIGN_OR_RETURN(made, default_made_by(connection, table, column, of, type));
     }
     after = fmt::format(", ALTER COLUMN {} SET DEFAULT {}", name, made);
@@ -579,6 +603,42 @@ Result<std::vector<RetypedTable>> begun_tables(Connection& connection, Sessions&
   return all;
 }
 
+// What has a new table already stays of it, also where a foreign key that has led there is gone.
+Status add_prepared(Connection& connection, const std::vector<RetypedColumn>& columns,
+                    Wanted& wanted) {
+  ASSIGN_OR_RETURN(
+      const auto rows,
+      connection.query("SELECT source_oid, books FROM whimbrel.retyped WHERE root = $1 AND NOT "
+                       "swapped AND EXISTS (SELECT FROM pg_class WHERE oid = source_oid)",
+                       {root_of(columns)}));
+  for (const Cells& row : rows) {
+    const Cells books = cells_of(*row[1]);
+    for (std::size_t i = 0; i + 1 < books.size(); i += 2) {
+      const auto of = std::ranges::find(columns, *books[i + 1], own_book);
+      if (of == columns.end()) continue;
+      ASSIGN_OR_RETURN(const std::string type, type_named(connection, of->to));
+      wanted.emplace(std::pair{*row[0], *books[i]},
+                     Becomes{type, static_cast<std::size_t>(of - columns.begin())});
+    }
+  }
+  return {};
+}
+
+// In the same order; those that are gone are left out.
+Result<std::vector<std::string>> oids_of(Connection& connection,
+                                         const std::vector<std::string>& tables) {
+  std::vector<std::string> all;
+  for (const std::string& table : tables) {
+    const Result<Place> place = place_of(connection, table);
+    if (place.ok()) {
+      all.push_back(place.value().oid);
+    } else if (place.error().code != ErrorCode::not_found) {
+      return place.error();
+    }
+  }
+  return all;
+}
+
 }  // namespace
 
 // The server quotes a name only where it has to.
@@ -621,19 +681,32 @@ bool is_new_table(const std::string& name) {
 }
 
 Result<std::vector<RetypedTable>> retyped_tables(Connection& connection, Sessions& sessions,
-                                                 const std::vector<RetypedColumn>& columns) {
+                                                 const std::vector<RetypedColumn>& columns,
+                                                 const std::vector<std::string>& known) {
   TRY(read_spellings(connection, sessions));
   ASSIGN_OR_RETURN(const bool begun, has_own(connection, "retyped"));
   if (begun) {
-    ASSIGN_OR_RETURN(std::vector<RetypedTable> known, begun_tables(connection, sessions, columns));
-    if (!known.empty()) return known;
+    ASSIGN_OR_RETURN(std::vector<RetypedTable> all, begun_tables(connection, sessions, columns));
+    const auto place = [&](const RetypedTable& one) {
+      return std::ranges::find(known, one.source.name) - known.begin();
+    };
+    std::ranges::stable_sort(all, {}, place);
+    if (!all.empty()) return all;
   }
   std::set<std::pair<std::string, std::string>> edges;
-  ASSIGN_OR_RETURN(const Wanted wanted, closure_of(connection, columns, edges));
+  ASSIGN_OR_RETURN(Wanted wanted, closure_of(connection, columns, edges));
+  if (begun) TRY(add_prepared(connection, columns, wanted));
   std::set<std::string> tables;
   for (const auto& [column, becomes] : wanted) tables.insert(column.first);
+  ASSIGN_OR_RETURN(const std::vector<std::string> as_begun, oids_of(connection, known));
+  // One that somebody has made since is no part of it, and keeps nobody from going back.
+  if (!known.empty()) {
+    std::erase_if(tables,
+                  [&](const std::string& oid) { return std::ranges::count(as_begun, oid) == 0; });
+  }
   std::vector<RetypedTable> all;
-  for (const std::string& oid : parents_first(tables, edges)) {
+  for (const std::string& oid : known.empty() ? parents_first(tables, edges) : as_begun) {
+    if (!tables.contains(oid)) continue;
     ASSIGN_OR_RETURN(RetypedTable one, retyped_table(connection, sessions, oid, wanted, columns));
     all.push_back(std::move(one));
   }
@@ -706,6 +779,21 @@ Result<std::vector<RetypedPair>> retyped_pairs(Connection& connection) {
     pairs.push_back({*row[0], *row[1], *row[2], *row[3], row[4] == "t"});
   }
   return pairs;
+}
+
+// Somebody has dropped the table that it was to follow; the migration knows of neither any more.
+Status drop_new_tables_of_none(Connection& connection) {
+  ASSIGN_OR_RETURN(const bool any, has_own(connection, "retyped"));
+  if (!any) return {};
+  ASSIGN_OR_RETURN(
+      const auto rows,
+      connection.query("SELECT source, target FROM whimbrel.retyped WHERE NOT swapped "
+                       "AND NOT EXISTS (SELECT FROM pg_class WHERE oid = source_oid)"));
+  for (const Cells& row : rows) {
+    TRY(connection.execute("DROP TABLE IF EXISTS " + quoted(split_name(*row[1]))));
+    TRY(forget_pair(connection, *row[0]));
+  }
+  return {};
 }
 
 Status forget_pair(Connection& connection, const std::string& source) {

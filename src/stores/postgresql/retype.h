@@ -17,7 +17,8 @@ std::string old_schema(const std::string& schema);
 bool is_new_table(const std::string& name);
 
 Result<std::vector<RetypedTable>> retyped_tables(Connection& connection, Sessions& sessions,
-                                                 const std::vector<RetypedColumn>& columns);
+                                                 const std::vector<RetypedColumn>& columns,
+                                                 const std::vector<std::string>& known);
 // What hangs on these tables and will be made anew with them, and what cannot be: a sentence each.
 struct Dependents {
   std::vector<std::string> rebuilt;
@@ -45,5 +46,7 @@ struct RetypedPair {
 Result<std::vector<RetypedPair>> retyped_pairs(Connection& connection);
 // Of the table that the plan knows by this name.
 Status forget_pair(Connection& connection, const std::string& source);
+// New tables whose old one somebody has dropped before they changed places.
+Status drop_new_tables_of_none(Connection& connection);
 
 }  // namespace whimbrel::postgresql
