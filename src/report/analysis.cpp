@@ -432,6 +432,37 @@ class TableAnalysis {
     return {};
   }
 
+  // A path or a form that is misspelt finds no id, and the old ones would go along.
+  Status count_ids_inside(const std::vector<Row>& rows) {
+    inside_.resize(move_.references.size());
+    for (std::size_t number = 0; number < inside_.size(); ++number) {
+      const whimbrel::Reference& one = move_.references[number];
+      if (one.place.is_whole_value()) continue;
+      for (const Row& row : rows) {
+        const Value& value = row[static_cast<std::size_t>(one.column)];
+        if (value.is_null()) continue;
+        ASSIGN_OR_RETURN(const auto ids, ids_in(one.place, value, one.of_key));
+        ++inside_[number].values;
+        inside_[number].with_ids += ids.empty() ? 0 : 1;
+      }
+    }
+    return {};
+  }
+
+  void tell_ids_inside() {
+    for (std::size_t number = 0; number < inside_.size(); ++number) {
+      const auto& [values, with_ids] = inside_[number];
+      if (values == 0 || with_ids > 0) continue;  // in some rows the path may lead nowhere
+      const whimbrel::Reference& one = move_.references[number];
+      add_finding(
+          {Finding::Weight::warning, "no_id_inside",
+           fmt::format("`{}` finds no id of {} in any of {}: they stay as they are", one.said,
+                       migration_.moves[static_cast<std::size_t>(one.parent)].name,
+                       counted(values, "value")),
+           "look at the path, and at what `as:` says around `{id}`"});
+    }
+  }
+
   // Only rows that the copy takes go on, with references as they will be.
   Status select(std::vector<Row>& rows) {
     std::vector<Row> wanted;
@@ -443,6 +474,7 @@ class TableAnalysis {
         ++left_out_;
       }
     }
+    TRY(count_ids_inside(wanted));
     ASSIGN_OR_RETURN(const auto missing, selection_.missing(wanted));
     for (const Selection::Missing& one : missing) {
       const std::string& parent =
@@ -604,6 +636,7 @@ class TableAnalysis {
       TRY(look_again(suspects, reference));
       for (const WithoutParent& one : suspects) {
         orphan(*one.key, "", show(*one.parent), reference.parent);
+        ++not_by_one_column_;
       }
     }
     return {};
@@ -919,7 +952,21 @@ class TableAnalysis {
     document_["come_back_otherwise_rows"] = come_back_otherwise_.rows;
     document_["come_back_otherwise_reasons"] = tell("way back", come_back_otherwise_);
     matter(false, come_back_otherwise_, "would come back otherwise after a rollback");
-    matter(move_.orphans == Orphans::fail, orphans_, what_becomes_of(move_.orphans));
+    tell_ids_inside();
+    // What becomes of a row is decided where rows are chosen, which knows references of one column
+    // to tables of the plan.
+    const bool are_left = move_.orphans == Orphans::fail || move_.orphans == Orphans::keep;
+    const bool cannot = !are_left && not_by_one_column_ > 0;
+    matter(cannot || move_.orphans == Orphans::fail, orphans_,
+           cannot ? "cannot be moved" : what_becomes_of(move_.orphans));
+    if (cannot) {
+      refused_ = true;
+      line(
+          "  hint        {} by several columns, or to a table that the plan does not move: there "
+          "`orphans` can be `fail` or `keep`; correct these rows, or leave them out by `where`",
+          not_by_one_column_ == 1 ? "1 row refers"
+                                  : with_thousands(not_by_one_column_) + " rows refer");
+    }
     if (constraints_.rows > 0) {
       refused_ = true;
       line(
@@ -1007,6 +1054,12 @@ class TableAnalysis {
   bool claimed_elsewhere_ = false;
   std::unique_ptr<Rehearsal> rehearsal_;
   std::vector<Reference> references_;
+  std::int64_t not_by_one_column_ = 0;  // orphans of these
+  struct Inside {
+    std::int64_t values = 0;
+    std::int64_t with_ids = 0;
+  };
+  std::vector<Inside> inside_;             // by reference of the move: ids inside of values
   std::unique_ptr<SnapshotReader> again_;  // of the source, for second looks
   Refusals constraints_;
   Refusals come_back_otherwise_;

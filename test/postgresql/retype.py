@@ -669,6 +669,36 @@ def a_rule_that_is_off_stays_off_and_owners_stay(server):
     assert world.one("SELECT nextval('small_id_seq')") == 21
 
 
+def the_tables_are_those_that_it_began_with(server):
+    """Whatever somebody does about who refers to whom before they change places."""
+    changes = ("ALTER TABLE letters DROP CONSTRAINT letters_sender_fkey",
+               "CREATE TABLE added (p varchar(36) REFERENCES people(id))", "DROP TABLE letters CASCADE")
+    nothing = "SELECT nspname FROM pg_namespace WHERE nspname LIKE 'whimbrel%' UNION ALL SELECT tgname FROM pg_trigger WHERE tgname LIKE 'whimbrel%'"
+    for change in changes:
+        world = World(server)
+        world.people(20)
+        world.run("run", "--until", "verify", "--yes")
+        world.sql(change)
+        if "DROP CONSTRAINT" in change:
+            world.run("run", "--yes")
+            assert {world.type_of("letters", "sender"), world.type_of("people", "id")} == {"uuid"}
+        world.run("rollback", "--yes")
+        assert world.type_of("people", "id") == "character varying(36)"
+        assert world.sql(nothing) == [], (change, world.sql(nothing))
+
+
+def a_domain_stays_one_and_a_default_means_something(server):
+    world = World(server, "CREATE DOMAIN mail AS text CHECK (VALUE LIKE '%@%'); CREATE TABLE t (id integer PRIMARY KEY, x varchar(40));"
+                          "INSERT INTO t VALUES (1, 'a@b')", PLAN.replace("public.people, column: id, to: uuid", "public.t, column: x, to: public.mail"))
+    world.run("run", "--yes")
+    assert world.type_of("t", "x") == "mail"
+    world.run("rollback", "--yes")
+    world = World(server, "CREATE TABLE t (id integer PRIMARY KEY, x text DEFAULT 'n/a'); INSERT INTO t VALUES (1, '3')",
+                  PLAN.replace("public.people, column: id, to: uuid", "public.t, column: x, to: integer"))
+    told = world.run("analyze", code=2)
+    assert "the default of public.t.x is 'n/a'::text, which does not become the other type" in told, told
+
+
 def rows_too_large_for_the_old_side_come_back_with_the_next_switch(server):
     world = World(server, "CREATE TABLE t (id serial PRIMARY KEY, v text); INSERT INTO t (v) VALUES ('a'), ('b');",
                   PLAN.replace("public.people, column: id, to: uuid", "public.t, column: id, to: bigint"))
@@ -812,7 +842,8 @@ TESTS = [goes_there_and_back_under_writers, survives_being_killed_anywhere, keep
          values_are_those_of_the_servers_cast, what_cannot_be_settled_is_told, ends_of_numbers_and_triggers_of_others,
          refuses_what_cannot_be_converted, what_cannot_be_made_anew_is_met_before_the_copy, spellings_come_back, two_spellings_of_one_key_are_refused_also_meanwhile, a_part_of_a_key_is_spelled_in_one_way, a_file_says_what_texts_are_meant, orphans_without_a_foreign_key_are_named, rewrites_in_a_window, a_long_hold_makes_nobody_a_victim, a_rewrite_that_is_killed_goes_on,
          a_spelling_that_comes_meanwhile_is_refused, what_a_second_reader_found, a_bad_key_that_came_and_went_stops_nothing, a_blocking_transaction_is_named_and_outlived, tells_its_story, finish_that_is_killed_goes_on,
-         keys_that_come_again_find_their_way_back, a_rule_that_is_off_stays_off_and_owners_stay, what_people_have_said_of_a_table_stays,
+         keys_that_come_again_find_their_way_back, a_rule_that_is_off_stays_off_and_owners_stay,
+         the_tables_are_those_that_it_began_with, a_domain_stays_one_and_a_default_means_something, what_people_have_said_of_a_table_stays,
          rows_too_large_for_the_old_side_come_back_with_the_next_switch, what_others_read_of_the_database_is_looked_at,
          what_expressions_and_exclusions_keep_apart_may_move]
 

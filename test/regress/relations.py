@@ -177,7 +177,75 @@ def a_broken_reference_hides_no_difference():
         expect_words(copy.run("verify", expect=1), made("users", "1"), "2 of 3 rows differ", "'2'")
 
 
-TESTS = [a_broken_reference_hides_no_difference,
+def tables_are_called_alike_whichever_line_means_them():
+    schema = "CREATE TABLE %s_dev (id TEXT PRIMARY KEY, v TEXT);"
+    tables = [schema % name for name in ("Users", "LogA", "LogB")]
+    rows = "INSERT INTO Users_dev VALUES ('1', 'a'); INSERT INTO LogA_dev VALUES ('1', 'a'), ('2', 'b'); INSERT INTO LogB_dev VALUES ('1', 'a');"
+    target = "".join(tables).replace("_dev", "_prod")
+    line = '  - {from: "dev/%s_dev", to: "prod/%s_prod", create: exists%s}\n'
+
+    def plan(*lines):
+        return IDS + "tables:\n" + "".join(line % (name, name, more) for name, more in lines) + "sync: none\n"
+
+    one_line = plan(("Users", ', mask: {v: name}'), ("{name}", ', names: ["!Log*", "*"]'), ("{name}", ', names: ["Log*"], where: {id: "1"}'))
+    with Copy("".join(tables), rows, one_line, target) as copy:
+        copy.run("run", "--yes")
+        are([row[0] for row in copy.of("Users_prod")], [made("Users", "1")], "a line of its own")
+        are(copy.of("LogA_prod"), [(made("LogA", "1"), "a")], "a line for some")
+    with Copy("".join(tables), rows, plan(("{name}", ', names: ["!Log*", "*"]')), target) as copy:
+        copy.run("run", "--yes")
+        are((len(copy.of("Users_prod")), copy.of("LogA_prod")), (1, []), "what is taken out first")
+    with Copy("".join(tables), rows, plan(("{name}", ', names: ["Lug*"]')), target) as copy:
+        expect_words(copy.run("check", expect=2), "no table of dev is meant by `names:`")
+    with Copy("".join(tables), rows, plan(("{name}", ', names: ["*"]'), ("{name}", ', names: ["Log*"]')), target) as copy:
+        expect_words(copy.run("check", expect=2), "two tables are called `LogA`", "take it out of one line")
+
+
+def levels_know_every_relation():
+    schema = "CREATE TABLE a (id TEXT PRIMARY KEY, b TEXT REFERENCES b (id)); CREATE TABLE b (id TEXT PRIMARY KEY, a TEXT REFERENCES a (id));" \
+             "CREATE TABLE docs (id TEXT PRIMARY KEY, doc JSON); CREATE TABLE after_a (id TEXT PRIMARY KEY, a TEXT REFERENCES a (id));" \
+             "CREATE TABLE tree (id TEXT PRIMARY KEY, up TEXT REFERENCES tree (id));"
+    with Copy(schema, "", IDS + 'references: {docs: {"doc.items[].p": after_a}}\n' + ALL) as copy:
+        printed = copy.run("analyze")
+        expect_words(printed, "1. a, b, tree", "2. after_a", "3. docs", "a, b refer to each other", "tree refers to itself")
+
+
+def without_its_book_nothing_is_taken_away():
+    schema = "CREATE TABLE users (id TEXT PRIMARY KEY);"
+    with Copy(schema, "INSERT INTO users VALUES ('1'), ('2');", IDS + ALL) as copy:
+        copy.run("run", "--yes")
+        book = copy.folder / ".whimbrel" / "copy" / "own-rows.db"
+        kept = book.read_bytes()
+        for content in (None, b""):
+            book.unlink(missing_ok=True)
+            if content is not None:
+                book.write_bytes(content)
+            for verb in (["rollback", "--yes"], ["run", "--yes"], ["verify"]):
+                expect_words(copy.run(*verb, expect=3), "own-rows.db is missing")
+        book.write_bytes(kept)
+        copy.run("rollback", "--yes")
+        are(copy.of("users"), [])
+
+
+def what_a_reference_cannot_do_is_told():
+    of_two = "CREATE TABLE users (id TEXT PRIMARY KEY); CREATE TABLE members (u TEXT, n INTEGER, PRIMARY KEY (u, n));" \
+             "CREATE TABLE badges (id TEXT PRIMARY KEY, u TEXT, n INTEGER, FOREIGN KEY (u, n) REFERENCES members (u, n));"
+    rows = "INSERT INTO members VALUES ('1', 1); INSERT INTO badges VALUES ('x', '1', 1), ('y', '1', 9);"
+    for policy, code in (("delete", 3), ("null", 3), ("keep", 0)):
+        with Copy(of_two, rows, IDS + "orphans: %s\n" % policy + ALL) as copy:
+            printed = copy.run("analyze", expect=code)
+            assert ("1 row refers by several columns" in printed) == (code == 3), printed
+    schema = "CREATE TABLE users (id TEXT PRIMARY KEY); CREATE TABLE notes (id TEXT PRIMARY KEY, u TEXT, doc JSON);"
+    rows = "INSERT INTO users VALUES ('1'); INSERT INTO notes VALUES ('a', 'U#1', '{\"i\": [{\"p\": \"1\"}]}'), ('b', NULL, NULL);"
+    for said, found in (('u: {to: users, as: "U#{id}"}', True), ('u: {to: users, as: "V#{id}"}', False),
+                        ('"doc.i[].p": users', True), ('"doc.j[].p": users', False)):
+        with Copy(schema, rows, IDS + "references: {notes: {%s}}\n" % said + ALL) as copy:
+            printed = copy.run("analyze")
+            assert ("finds no id of users in any of 1 value" in printed) == (not found), printed
+
+
+TESTS = [what_a_reference_cannot_do_is_told, tables_are_called_alike_whichever_line_means_them, levels_know_every_relation, without_its_book_nothing_is_taken_away,
+         a_broken_reference_hides_no_difference,
          a_relation_is_kept_through_every_kind_of_key, a_reference_of_a_table_that_the_plan_does_not_have_is_a_mistake,
          a_source_that_is_gone_takes_nothing_of_others_along, a_null_does_not_become_a_key, what_the_application_wrote_beside_stays,
          a_row_that_the_application_has_changed_stops_nothing, an_orphan_that_came_after_the_analysis_is_not_written,
