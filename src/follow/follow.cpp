@@ -679,6 +679,8 @@ Result<std::int64_t> Follow::carry_where_they_went(const Move& move,
   if (direction_ == Direction::forward || removed.empty()) return written;
   for (const Move& other : moves_) {
     if (!other.is_made_of_the_rows_of(move)) continue;
+    // Where each row is in both, in part, it went nowhere: what is deleted on either is deleted.
+    if (!move.has_conditions && !other.has_conditions) continue;
     ASSIGN_OR_RETURN(Lane* const lane, lane_for(other.mapping.target.name));
     if (lane == nullptr || lane->move != &other) continue;
     std::vector<Row> keys;

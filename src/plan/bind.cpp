@@ -429,6 +429,7 @@ class Binder {
     Move move;
     move.index = static_cast<int>(migration_.moves.size());
     move.name = entry.as;
+    move.has_conditions = !entry.when.empty();
     move.from = entry.from.alias + "/" + source_name;
     move.to = entry.to.alias + "/" + target_name;
     move.source = shapes_->store(entry.from.alias);

@@ -73,6 +73,7 @@ struct Move {
   std::vector<Condition> where = {};
   std::optional<std::int64_t> limit = {};    // rows, of those that `where` leaves
   std::optional<std::int64_t> sample = {};   // rows, with what they need and what belongs to them
+  bool has_conditions = false;               // `when:` leaves rows to other moves
   std::shared_ptr<Subset> subset = nullptr;  // where the plan has a limit or a sample
   std::vector<Reference> references = {};
   std::shared_ptr<OwnBook> own = nullptr;  // opened with the state folder

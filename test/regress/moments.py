@@ -72,6 +72,23 @@ def a_row_that_goes_from_one_new_table_to_another_is_not_lost():
                     are(len(pair.old()), 3)
 
 
+def what_is_deleted_on_one_of_two_new_sides_is_deleted():
+    line = "  - {as: %s, from: db/o, to: db/%s, create: %s.sql, columns: {id: id, %s: %s}, rest: drop}"
+    with Pair("CREATE TABLE o (id INTEGER PRIMARY KEY, name TEXT, pw TEXT, more TEXT DEFAULT 'new'); INSERT INTO o VALUES (1, 'A', 'p', 'old'), (2, 'B', 'q', 'old');",
+              {"names.sql": "CREATE TABLE names (id INTEGER PRIMARY KEY, name TEXT);", "words.sql": "CREATE TABLE words (id INTEGER PRIMARY KEY, pw TEXT);"},
+              tables=line % ("names", "names", "names", "name", "name") + "\n" + line % ("words", "words", "words", "pw", "pw")) as pair:
+        changed(pair, "rename_source_to: o_archive", "keep_source: true")
+        pair.run("run", "--yes")
+        pair.ask("DELETE FROM names WHERE id = 1")
+        pair.run("run", "--yes")
+        are(pair.old(), [(2, "B", "q", "old")])
+        expect_words(pair.run("verify", expect=1), "words key 1: extra")
+        pair.ask("DELETE FROM words WHERE id = 1")
+        pair.run("verify")
+        pair.run("rollback", "--yes")
+        are(pair.old(), [(2, "B", "q", "old")])
+
+
 def a_stop_while_writers_are_held_switches_nothing():
     for sync in ("capture", "none"):
         with Pair(ROWS, PLAIN.format("n"), sync) as pair:
@@ -143,6 +160,7 @@ def what_is_no_file_is_written_to():
 
 
 TESTS = [rows_that_go_with_their_parents_are_no_orphans, a_row_that_goes_from_one_new_table_to_another_is_not_lost,
+         what_is_deleted_on_one_of_two_new_sides_is_deleted,
          a_stop_while_writers_are_held_switches_nothing, a_row_of_the_application_s_own_kind_is_no_error_of_a_comparison,
          a_row_that_the_old_side_does_not_let_go_is_named, a_row_that_cannot_be_put_right_keeps_no_others_back, what_is_no_file_is_written_to]
 
