@@ -1193,6 +1193,44 @@ json plan_part(const Migration& migration) {
           {"locks", locks_taken(migration)}};
 }
 
+// Which tables refer to which, as far as the plan moves them: by what the store declares, and by
+// what the plan says. Without those of a table to itself.
+std::vector<std::set<std::size_t>> parents_of(const Migration& migration) {
+  std::vector<std::set<std::size_t>> parents(migration.moves.size());
+  for (const Move& move : migration.moves) {
+    const auto at = static_cast<std::size_t>(move.index);
+    for (const ForeignKey& key : move.mapping.target.foreign_keys) {
+      for (const Move& other : migration.moves) {
+        const bool is_it =
+            other.target == move.target && ascii_iequals(other.stored_target(), key.parent);
+        if (is_it) parents[at].insert(static_cast<std::size_t>(other.index));
+      }
+    }
+    for (const Reference& one : move.references) {
+      if (one.parent >= 0) parents[at].insert(static_cast<std::size_t>(one.parent));
+    }
+  }
+  return parents;
+}
+
+// Rows that are set aside may be those that rows of another table refer to.
+void tell_of_children(const Migration& migration, const json& document,
+                      std::vector<Matter>& matters) {
+  const std::vector<std::set<std::size_t>> parents = parents_of(migration);
+  for (std::size_t child = 0; child < parents.size(); ++child) {
+    for (const std::size_t parent : parents[child]) {
+      const Move& move = migration.moves[parent];
+      const std::int64_t aside = document["tables"][parent].value("refused_rows", std::int64_t{0});
+      if (move.on_error != OnError::reject || aside == 0 || child == parent) continue;
+      matters.push_back(
+          {Finding::Weight::warning, aside,
+           fmt::format("{}: what refers to one of the {} of {} that would be set aside would refer "
+                       "to nothing on the new side",
+                       migration.moves[child].name, rows_text(aside), move.name)});
+    }
+  }
+}
+
 // Where less is free than the new rows take, by the estimate. What the old rows take stays taken.
 void compare_room(const Migration& migration, json& document, std::vector<Matter>& matters) {
   struct Need {
@@ -1251,26 +1289,6 @@ std::string sum_up(json& document, std::vector<Matter> matters) {
     text += fmt::format("  and {} more below\n", matters.size() - told_max);
   }
   return text;
-}
-
-// Which tables refer to which, as far as the plan moves them: by what the store declares, and by
-// what the plan says. Without those of a table to itself.
-std::vector<std::set<std::size_t>> parents_of(const Migration& migration) {
-  std::vector<std::set<std::size_t>> parents(migration.moves.size());
-  for (const Move& move : migration.moves) {
-    const auto at = static_cast<std::size_t>(move.index);
-    for (const ForeignKey& key : move.mapping.target.foreign_keys) {
-      for (const Move& other : migration.moves) {
-        const bool is_it =
-            other.target == move.target && ascii_iequals(other.stored_target(), key.parent);
-        if (is_it) parents[at].insert(static_cast<std::size_t>(other.index));
-      }
-    }
-    for (const Reference& one : move.references) {
-      if (one.parent >= 0) parents[at].insert(static_cast<std::size_t>(one.parent));
-    }
-  }
-  return parents;
 }
 
 // A table's level is one more than the highest that it refers to. Those that refer to each other in
@@ -1356,6 +1374,7 @@ Result<Analysis> run(const Migration& migration, const Standing& standing, Clock
     analysis.refused = analysis.refused || table.refused();
   }
   if (events != nullptr) {
+    tell_of_children(migration, analysis.document, matters);
     if (!standing.begun) compare_room(migration, analysis.document, matters);
     analysis.text = sum_up(analysis.document, std::move(matters)) + analysis.text;
   }

@@ -100,6 +100,19 @@ def made_of_rows_and_taken_apart(server):
         assert there == [(1, "m2", 7, "integer", 1.25, "real"), (2, "m9", None, "null", 2.0, "real")], there
 
 
+def a_field_without_a_name_is_met_before(server):
+    with World(server, "sqlite:app.db",
+               '{from: old/prefs, to: new/all, create: all.json, group: [who], columns: {pk: "P#{who}", doc: {collect: val, by: name}}}') as world:
+        with sqlite3.connect(world.folder / "app.db") as database:
+            database.execute("CREATE TABLE prefs (who INTEGER, name TEXT, val TEXT, PRIMARY KEY (who, name))")
+            database.execute("INSERT INTO prefs VALUES (1, 'a', 'b'), (1, '', 'no name'), (2, 'c', '{\"\":{')")
+        told = world.run("analyze", code=3)
+        assert "1 row cannot be moved" in told.replace("would not be taken by the target", "cannot be moved") and "a field without a name" in told, told
+        database.execute("DELETE FROM prefs WHERE name = ''")
+        database.commit()
+        world.run("run", "--until", "verify", "--yes")
+
+
 if __name__ == "__main__":
     with dynamodb_local() as local:
-        run_each((made_of_items_and_taken_apart, made_of_rows_and_taken_apart), lambda test: test(local))
+        run_each((made_of_items_and_taken_apart, made_of_rows_and_taken_apart, a_field_without_a_name_is_met_before), lambda test: test(local))

@@ -189,9 +189,24 @@ def a_restore_brings_time_to_live_and_protection_back(server):
         world.ddb.update_table(TableName="old", DeletionProtectionEnabled=False)
 
 
+def a_query_asks_for_what_is_there(server):
+    """Also where the attribute has another name on the new side, and some items have none."""
+    with World(server, columns='columns: {id: id, G: owner}, rest: drop') as world:
+        for number in range(20):
+            world.put("old", "k%d" % number, **({"owner": text("o%d" % number)} if number % 2 else {}))
+        with (world.folder / "plan.yaml").open("a") as plan:
+            plan.write('queries:\n  by_owner:\n    old: SELECT id FROM "old" WHERE owner = :o\n    new: SELECT id FROM "new" WHERE G = :o\n'
+                       '    with: {o: {sample: owner, of: things}}\n')
+        world.run("run", "--yes", "--until", "verify")
+        told = world.run("measure", "--side", "both", "--duration", "1s", "--output", "measured.json")
+        for side in json.loads((world.folder / "measured.json").read_text())["sides"]:
+            query, = side["queries"]
+            assert query["failed"] == 0 and query["count"] == query["rows"] > 0, (query, told)
+
+
 if __name__ == "__main__":
     with dynamodb_local() as local:
-        run_each((time_takes_no_write_of_the_other_side, what_both_sides_wrote_is_kept, the_same_deletion_is_no_conflict,
+        run_each((a_query_asks_for_what_is_there, time_takes_no_write_of_the_other_side, what_both_sides_wrote_is_kept, the_same_deletion_is_no_conflict,
                   what_was_too_large_to_go_back_comes_with_the_next_attempt,
                   what_was_written_to_the_old_table_is_not_deleted_with_it, what_the_service_would_refuse_is_met_before,
                   a_restore_brings_time_to_live_and_protection_back), lambda test: test(local))

@@ -80,6 +80,18 @@ def a_restored_table_gives_no_number_again():
         are(pair.old(), [(1, "a"), (2, "b"), (4, "d")], "numbers")
 
 
+def children_of_rows_that_are_set_aside_are_told():
+    line = "  - {from: db/%s, to: db/%s, create: %s.sql, on_error: reject, columns: {id: id, v: {cast: v, to: integer}}}\n" \
+           "  - {from: db/child, to: db/new_child, create: new_child.sql}"
+    with Pair("CREATE TABLE o (id INTEGER PRIMARY KEY, v TEXT); INSERT INTO o VALUES (1, '1'), (2, 'bad');"
+              "CREATE TABLE child (id INTEGER PRIMARY KEY, o INTEGER); INSERT INTO child VALUES (1, 1), (2, 2);",
+              {"n.sql": "CREATE TABLE n (id INTEGER PRIMARY KEY, v INTEGER);",
+               "new_child.sql": "CREATE TABLE new_child (id INTEGER PRIMARY KEY, o INTEGER REFERENCES n (id));"}, tables=line % ("o", "n", "n")) as pair:
+        changed(pair, ", rename_source_to: o_archive", "")
+        told = pair.run("analyze")
+        assert "child: what refers to one of the 1 row of o that would be set aside" in told, told
+
+
 SECRET = "SECRETVALUE"
 
 
@@ -115,7 +127,7 @@ TESTS = [a_lock_that_cannot_be_taken_is_no_runner_at_work, a_dry_run_refuses_wha
          a_key_that_differs_is_not_told_under_redact,
          a_value_that_is_set_aside_is_not_told_under_redact,
          changes_that_wait_are_no_differences, what_may_only_be_read_is_told_before,
-         a_restored_table_gives_no_number_again]
+         a_restored_table_gives_no_number_again, children_of_rows_that_are_set_aside_are_told]
 
 if __name__ == "__main__":
     main(*TESTS)

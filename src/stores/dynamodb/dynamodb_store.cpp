@@ -26,6 +26,11 @@ Error not_sql() {
                "checks of a table here are `new_rows` or `command`"};
 }
 
+// In the item's JSON, where a quote inside of a text is never without a backslash.
+bool has_name_without_letters(const std::string& item) {
+  return item.find("{\"\":{") != std::string::npos || item.find(",\"\":{") != std::string::npos;
+}
+
 // What only the service would say, item by item: too large, a key of an index of the wrong type.
 class ItemRehearsal final : public Rehearsal {
  public:
@@ -54,6 +59,14 @@ class ItemRehearsal final : public Rehearsal {
                         "",
                         "",
                         {"an item that is too large"},
+                        ""};
+      }
+      if (!outcome && has_name_without_letters(item.value())) {
+        outcome = Error{ErrorCode::refused,
+                        "a field of a document would have no name, and DynamoDB takes none",
+                        "",
+                        "",
+                        {"a field without a name"},
                         ""};
       }
       outcomes.push_back(std::move(outcome));
