@@ -699,7 +699,10 @@ class Review {
           affinity_of(mapping_.source.columns[static_cast<std::size_t>(copied->index)].declared);
       const auto to =
           affinity_of(mapping_.target.columns[static_cast<std::size_t>(rule.index)].declared);
-      if (from == Affinity::text && to != Affinity::text && to != Affinity::blob) {
+      // Of a table of another kind of store the words mean something else.
+      const bool holds_text =
+          mapping_.target.columns[static_cast<std::size_t>(rule.index)].holds == Kind::text;
+      if (from == Affinity::text && to != Affinity::text && to != Affinity::blob && !holds_text) {
         add(Weight::warning, "text_into_number",
             fmt::format(
                 "{}.{} is text and {}.{} is {}: a text that looks like a number becomes one",
