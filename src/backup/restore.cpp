@@ -229,7 +229,7 @@ Status restore_all(Depot& depot, std::vector<Restoration>& all, Store& store, Ev
     if (!completed.ok()) {
       return std::move(completed).error().within("completing " + one.schema.name);
     }
-    TRY(tell_unlike(store.catalog(), one.schema, one.schema.name, events));
+    TRY(tell_unlike(store.catalog(), one.schema, one.schema.name, one.schema.name, events));
   }
   // A trigger may name any of the tables, so all of them are there and full before the first one.
   // The contract has one call for statements that complete a table, and names it by the index.

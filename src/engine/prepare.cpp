@@ -323,7 +323,7 @@ Status Engine::build_indexes() {
     Catalog& catalog = move.target->catalog();
     TRY(catalog.complete(move.mapping.target));
     if (!move.creates_target) continue;
-    TRY(tell_unlike(catalog, move.mapping.target, move.name, parts_.events));
+    TRY(tell_unlike(catalog, move.mapping.target, move.stored_target(), move.name, parts_.events));
   }
   TRY(try_exchanges());
   TRY(carry_numbers(Direction::forward));

@@ -674,21 +674,36 @@ Result<FollowStep> Follow::step(std::int64_t changes_max) {
 
 // The row that went is deleted on the old side, whichever of the two was carried first.
 Result<std::int64_t> Follow::carry_where_they_went(const Move& move,
-                                                   const std::set<Row, RowLess>& removed) {
+                                                   const std::set<Row, RowLess>& removed,
+                                                   const KeysByTable& batch,
+                                                   const KeysByTable& gone) {
   std::int64_t written = 0;
   if (direction_ == Direction::forward || removed.empty()) return written;
+  ASSIGN_OR_RETURN(Lane* const own, lane_for(move.mapping.target.name));
+  if (own == nullptr) return written;
+  const std::vector<Row> asked(removed.begin(), removed.end());
+  ASSIGN_OR_RETURN(const auto back, own->from->read_keys(asked));
+  const auto has = [](const KeysByTable& all, const std::string& table, const Row& key) {
+    const auto it = all.find(table);
+    return it != all.end() && it->second.contains(key);
+  };
   for (const Move& other : moves_) {
     if (!other.is_made_of_the_rows_of(move)) continue;
-    // Where each row is in both, in part, it went nowhere: what is deleted on either is deleted.
-    if (!move.has_conditions && !other.has_conditions) continue;
+    // Where each row is in both, in part, it went nowhere: what is deleted on either is deleted,
+    // unless it came back, or the other part was written since.
+    const bool is_in_both = !move.has_conditions && !other.has_conditions;
     ASSIGN_OR_RETURN(Lane* const lane, lane_for(other.mapping.target.name));
     if (lane == nullptr || lane->move != &other) continue;
     std::vector<Row> keys;
-    for (const Row& key : removed) {
-      const Result<Row> source = source_key_of(move.mapping, key, move.source->catalog());
+    for (std::size_t i = 0; i < asked.size(); ++i) {
+      const Result<Row> source = source_key_of(move.mapping, asked[i], move.source->catalog());
       if (!source.ok()) continue;
       Result<Row> there = target_key_of(other.mapping, source.value(), other.target->catalog());
-      if (there.ok()) keys.push_back(std::move(there).value());
+      if (!there.ok()) continue;
+      const std::string& table = other.mapping.target.name;
+      const bool is_written = has(batch, table, there.value()) && !has(gone, table, there.value());
+      if (is_in_both && !back[i] && !is_written) continue;
+      keys.push_back(std::move(there).value());
     }
     ASSIGN_OR_RETURN(const auto rows, lane->from->read_keys(keys));
     std::vector<Row> present;
@@ -733,7 +748,8 @@ Result<FollowStep> Follow::carry_batch(std::int64_t changes_max) {
   for (const auto& [table, gone] : removed) {
     ASSIGN_OR_RETURN(Lane* const lane, lane_for(table));
     if (lane == nullptr) continue;
-    ASSIGN_OR_RETURN(const std::int64_t carried, carry_where_they_went(*lane->move, gone));
+    ASSIGN_OR_RETURN(const std::int64_t carried,
+                     carry_where_they_went(*lane->move, gone, keys, removed));
     written += carried;
   }
   if (batch.notes() > 0) {

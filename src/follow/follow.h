@@ -129,8 +129,11 @@ class Follow {
 
   Result<FollowStep> carry_batch(std::int64_t changes_max);
   // Where one table became several, a row may have gone from one of them to another.
+  // `batch`: what else was written, by table.
+  using KeysByTable = std::map<std::string, std::set<Row, RowLess>>;
   Result<std::int64_t> carry_where_they_went(const Move& move,
-                                             const std::set<Row, RowLess>& removed);
+                                             const std::set<Row, RowLess>& removed,
+                                             const KeysByTable& batch, const KeysByTable& gone);
 
   bool steps_ = false;  // what is carried comes from the feed, and so will what follows it
   Direction direction_;

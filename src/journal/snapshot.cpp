@@ -112,7 +112,9 @@ void read_into(State& state, const json& in) {
   state.checked_at = time_of(in.at("checked_at"));
   state.clean_checks = in.at("clean_checks").get<std::int64_t>();
   state.clean_counted_at = time_of(in.at("clean_counted_at"));
-  if (in.contains("read_at")) state.read_at = time_of(in.at("read_at"));
+  for (const char* name : {"last_at", "read_at"}) {  // what an earlier build has called it, first
+    if (in.contains(name)) state.read_at = time_of(in.at(name));
+  }
   state.changes_since_check = in.at("changes_since_check").get<std::int64_t>();
   state.started = in.at("started").get<bool>();
 }

@@ -67,6 +67,10 @@ class NamedTables {
                        "give one of them `as:`, or take it out of one line of `names` with `!`");
     }
     const TableEntry& first = plan_.tables.front();
+    if (entries_.empty() && begun_with_ && !begun_with_->sources.empty()) {
+      diagnostics_.add(first.from.at, "the plan means none of the tables that it has begun with",
+                       "look at what the stores' addresses lead to");
+    }
     if (entries_.empty() && !begun_with_ && diagnostics_.mistakes().empty()) {
       diagnostics_.add(first.from.at,
                        fmt::format("no table of {} is meant by `names:`", first.from.alias),
@@ -94,7 +98,10 @@ class NamedTables {
   // A table with a line of its own, beside a line that would take it: it is called what it would be
   // called there, for ids are made of the name, and references name it.
   void call_as_its_like(TableEntry& entry) const {
-    if (entry.is_called) return;
+    const bool is_named = std::ranges::any_of(plan_.references, [&](const ReferenceEntry& one) {
+      return one.parent == entry.from.table || one.table == entry.from.table;
+    });
+    if (entry.is_called || is_named) return;
     for (const TableEntry& like : plan_.tables) {
       const std::string name = name_in(like.from, entry.from);
       if (like.names.empty() || name.empty() || name != name_in(like.to, entry.to)) continue;
@@ -103,8 +110,12 @@ class NamedTables {
     }
   }
 
-  bool is_one_of(const TableEntry& entry) const {
-    return !begun_with_ || begun_with_->sources.contains(entry.from.place());
+  // The journal knows a table by all of its name.
+  bool is_one_of(const TableEntry& entry, const std::string& usual) const {
+    if (!begun_with_) return true;
+    const std::string whole = ascii_lower(entry.from.alias + "/" + usual + entry.from.table);
+    return begun_with_->sources.contains(entry.from.place()) ||
+           begun_with_->sources.contains(whole);
   }
 
   // Tables are known by their place among the others: one that is gone since keeps its own.
@@ -136,11 +147,13 @@ class NamedTables {
     const bool says_schema = before.find('.') != std::string::npos;
     ASSIGN_OR_RETURN(const std::string usual,
                      stores_.at(entry.from.alias)->catalog().usual_schema());
+    std::set<std::string> of_usual;  // names of its tables, where `from` says no schema
     const auto names_among = [&](const std::vector<std::string>& all) {
       std::set<std::string> names;
       for (std::string table : all) {
         const bool is_usual = !says_schema && !usual.empty() && table.starts_with(usual);
         if (is_usual) table.erase(0, usual.size());
+        if (is_usual) of_usual.insert(table);
         if (table.size() <= before.size() + after.size()) continue;
         if (!table.starts_with(before) || !table.ends_with(after)) continue;
         names.insert(table.substr(before.size(), table.size() - before.size() - after.size()));
@@ -165,15 +178,22 @@ class NamedTables {
         entry.names, [](const NamedPlace& one) { return !one.name.starts_with("!"); });
     std::vector<NamedPlace> in_turn(first_taken, entry.names.end());
     in_turn.insert(in_turn.end(), entry.names.begin(), first_taken);
-    for (const NamedPlace& one : in_turn) {
+    // `public.users` is what the store lists as well, and `public.*` means no table of another
+    // schema.
+    const auto fits = [&](const std::string& pattern, const std::string& name) {
+      return matches(pattern, name) || (of_usual.contains(name) && matches(pattern, usual + name));
+    };
+    for (NamedPlace& one : in_turn) {
+      const bool says_usual = !says_schema && !usual.empty() && one.name.starts_with(usual);
+      if (says_usual && !is_pattern(one.name)) one.name.erase(0, usual.size());
       if (one.name.starts_with("!")) {
         std::erase_if(chosen,
-                      [&](const std::string& name) { return matches(one.name.substr(1), name); });
+                      [&](const std::string& name) { return fits(one.name.substr(1), name); });
       } else if (is_pattern(one.name)) {
         for (const std::string& name : plain) {
           const bool is_others = named.contains(entry.from.alias + "/" + before + name + after);
           const bool is_this_ones = std::ranges::count(chosen, name) > 0;
-          if (matches(one.name, name) && !is_others && !is_this_ones) choose(name);
+          if (fits(one.name, name) && !is_others && !is_this_ones) choose(name);
         }
       } else if (there.contains(one.name) || begun_with_) {
         choose(one.name);
@@ -190,7 +210,7 @@ class NamedTables {
       made.names.clear();
       made.from.table = with_name(entry.from.table, name);
       made.to.table = with_name(entry.to.table, name);
-      if (is_one_of(made)) entries_.push_back(std::move(made));
+      if (is_one_of(made, says_schema ? "" : usual)) entries_.push_back(std::move(made));
     }
     return {};
   }

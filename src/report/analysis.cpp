@@ -129,7 +129,8 @@ class TableAnalysis {
     line("  target      {}", there.ok() ? "is there" : "would be made");
     if (move_.creates_target) {
       const TableSchema& wanted = move_.mapping.target;
-      const TableSchema& made = there.ok() ? there.value() : wanted;
+      const Result<TableSchema> stored = move_.target->catalog().describe(move_.stored_target());
+      const TableSchema& made = stored.ok() ? stored.value() : wanted;
       for (const std::string& what : move_.target->catalog().unlike(wanted, made)) {
         add_finding({Finding::Weight::warning, "unlike_model",
                      fmt::format("{}: {}", move_.mapping.target.name, what),
@@ -166,11 +167,10 @@ class TableAnalysis {
     return {};
   }
 
-  // A copy that follows nothing only reads its source.
+  // Also the source of a copy notes which journal reads it.
   void may_write() {
-    const bool only_reads = move_.among_others && migration_.sync == Sync::none;
-    for (const Store* store : {only_reads ? nullptr : move_.source.get(), move_.target.get()}) {
-      const Status may = store == nullptr ? Status() : store->may_write();
+    for (const Store* store : {move_.source.get(), move_.target.get()}) {
+      const Status may = store->may_write();
       if (may.ok()) continue;
       add_finding({Finding::Weight::refusal, "read_only", may.error().message, may.error().hint});
       return;

@@ -88,9 +88,10 @@ Status restore_own_backups(Session& session, const Kept& kept, const std::string
     const NativeRestore wanted{.backup = backup, .as = table};
     const bool is_whole = store.catalog().describe(table).ok() &&
                           !store.restore_native(wanted, true).ok();  // nor under way
-    if (is_whole) continue;
-    const Result<std::string> restored = store.restore_native(wanted, false);
-    if (!restored.ok()) return cannot_be_read(restored.error(), "the backup of " + table);
+    if (!is_whole) {
+      const Result<std::string> restored = store.restore_native(wanted, false);
+      if (!restored.ok()) return restored.error();
+    }
     for (const Move& move : session.migration().moves) {
       const bool is_it = move.source.get() == &store && move.stored_source() == table;
       if (is_it) TRY(store.catalog().complete(move.mapping.source));
@@ -107,7 +108,16 @@ Status restore_kept(Session& session, const std::string& alias, Store& store) {
       kept_places(session.journal().state(), state_folder, alias);
   if (!found.ok()) return cannot_be_read(found.error(), "the archive");
   for (const Kept& kept : found.value()) {
-    if (!kept.native.empty()) return restore_own_backups(session, kept, alias, store);
+    if (!kept.native.empty()) {
+      Status restored = restore_own_backups(session, kept, alias, store);
+      if (restored.ok()) return restored;
+      const ErrorCode code = restored.error().code;
+      if (code != ErrorCode::refused && code != ErrorCode::not_found) {
+        return cannot_be_read(std::move(restored).error(), "the store's own backups");
+      }
+      why += (why.empty() ? "" : "; ") + restored.error().message;
+      continue;
+    }
     if (const Status whole = verify_backup(kept.place, store); !whole.ok()) {
       // One that cannot be reached just now may be whole: an older one would bring older values.
       const ErrorCode code = whole.error().code;

@@ -72,6 +72,9 @@ class ShapedStore final : public Store {
   UnitMeter unit_meter(const TableSchema& table) const override;
   std::unique_ptr<RowText> row_text(const TableSchema& table) const override;
   Result<bool> keep_points_in_time(const std::string& table) override;
+  Result<std::string> restore_native(const NativeRestore& wanted, bool dry) override {
+    return base_->restore_native(wanted, dry);
+  }
   Status drop_copies(const std::vector<std::string>& tables, const std::string& schema) override;
   Status log(const std::string& table, const LogLine& line) override;
   Status disown(const std::string& migration, const std::string& journal) override;

@@ -5,10 +5,10 @@
 
 namespace whimbrel {
 
-Status tell_unlike(Catalog& catalog, const TableSchema& wanted, const std::string& known_as,
-                   Events& events) {
-  ASSIGN_OR_RETURN(const TableSchema made, catalog.describe(wanted.name));
-  for (const std::string& what : catalog.unlike(wanted, made)) {
+Status tell_unlike(Catalog& catalog, const TableSchema& wanted, const std::string& made,
+                   const std::string& known_as, Events& events) {
+  ASSIGN_OR_RETURN(const TableSchema there, catalog.describe(made));
+  for (const std::string& what : catalog.unlike(wanted, there)) {
     events.emit({"made_unlike", {{"table", known_as}, {"what", what}}});
   }
   return {};

@@ -274,9 +274,9 @@ class Catalog {
 };
 
 // Emits `made_unlike` for each thing that unlike() names of a table that was made like `wanted`;
-// `known_as` is what it is called to a person.
-Status tell_unlike(Catalog& catalog, const TableSchema& wanted, const std::string& known_as,
-                   Events& events);
+// `made` is its name in the store; `known_as` is what it is called to a person.
+Status tell_unlike(Catalog& catalog, const TableSchema& wanted, const std::string& made,
+                   const std::string& known_as, Events& events);
 
 struct KeyChange {
   std::string table;

@@ -320,6 +320,25 @@ def keys_that_are_kept_otherwise_keep_nothing_from_moving(server):
                          None, ["CREATE EXTENSION citext"])
 
 
+def names_need_no_schema(server):
+    """Neither in `{name}`, nor later, when the journal knows the tables by all of their names."""
+    for names in ('["*", "!other.*"]', "[users, public.pets]", '["public.*"]'):
+        with databases(server, "one", "other") as ((a, url_a), (b, url_b)):
+            a.execute("CREATE TABLE users (id int PRIMARY KEY); CREATE TABLE pets (id int PRIMARY KEY); INSERT INTO users VALUES (1); INSERT INTO pets VALUES (1);"
+                      "CREATE SCHEMA other; CREATE TABLE other.third (id int PRIMARY KEY)")
+            line = '  - {from: "a/{name}", to: "b/{name}_new", create: like-source, names: %s}' % names
+            folder = Folder((MOVE % line).replace('"A"', json.dumps(url_a)).replace('"B"', json.dumps(url_b)))
+            folder.run("run", "--yes", "--until", "copy")
+            a.execute("INSERT INTO users VALUES (77)")
+            folder.run("run", "--yes")
+            assert "3 rows" in folder.run("verify")
+            b.execute("INSERT INTO pets_new VALUES (5)")
+            folder.run("rollback", "--yes")
+            assert [row for row, in a.execute("SELECT id FROM pets ORDER BY 1")] == [1, 5]
+            assert b.execute(EVERYTHING).fetchall() == []
+            folder.close()
+
+
 def tables_of_one_name_are_told_apart_by_their_schemas(server):
     with databases(server, "one", "other") as ((a, url_a), (b, url_b)):
         tables = "CREATE SCHEMA s1; CREATE SCHEMA s2; CREATE TABLE s1.p (id int PRIMARY KEY); CREATE TABLE s2.p (id int PRIMARY KEY); CREATE TABLE s2.c (id int PRIMARY KEY, p int REFERENCES s2.p);"
@@ -528,7 +547,7 @@ def rows_left(db):
 
 TESTS = [a_table_like_the_source_has_all_that_the_source_has, nothing_is_noted_before_a_window, files_may_refer_to_each_other, tables_that_are_there_keep_their_foreign_keys,
          a_role_that_may_not_is_told_what_it_needs, odd_tables_are_made_like_the_source_and_come_back, each_column_goes_on_behind_its_own_numbers,
-         keys_that_are_kept_otherwise_keep_nothing_from_moving, an_archive_is_found_again_in_its_schema, tables_of_one_name_are_told_apart_by_their_schemas, any_type_is_a_key_in_sqlite_as_well, init_says_a_schema_in_the_words_of_another_kind,
+         keys_that_are_kept_otherwise_keep_nothing_from_moving, an_archive_is_found_again_in_its_schema, names_need_no_schema, tables_of_one_name_are_told_apart_by_their_schemas, any_type_is_a_key_in_sqlite_as_well, init_says_a_schema_in_the_words_of_another_kind,
          ten_tables_go_round_three_kinds_of_stores]
 
 

@@ -296,7 +296,7 @@ Status DynamoStore::describe_surroundings(const std::string& arn, const std::str
   while (true) {
     const Result<json> reply = ask_table("ListTagsOfResource", request);
     if (!reply.ok()) {
-      TRY(refused(reply.error(), "tags"));
+      TRY(refused(reply.error(), "labels"));
       break;
     }
     for (const json& tag : reply.value().value("Tags", json::array())) {

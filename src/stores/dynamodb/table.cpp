@@ -369,12 +369,12 @@ std::vector<std::string> unlike(const json& wanted, const json& there) {
     const json missing = definition.value("not_read", json::array());
     return std::ranges::find(missing, json(what)) == missing.end();
   };
-  for (const char* what : {"tags", "points_in_time"}) {
+  for (const char* what : {"labels", "points_in_time"}) {
     if (is_read(wanted, what)) continue;
     out.push_back(
         fmt::format("{} of the source could not be read, and {} not carried over",
-                    std::string_view(what) == "tags" ? "the tags" : "the point-in-time recovery",
-                    std::string_view(what) == "tags" ? "are" : "is"));
+                    std::string_view(what) == "labels" ? "the tags" : "the point-in-time recovery",
+                    std::string_view(what) == "labels" ? "are" : "is"));
   }
   if (wanted.value("points_in_time", false) && !there.value("points_in_time", false)) {
     out.push_back("point-in-time recovery is not on");
@@ -386,7 +386,7 @@ std::vector<std::string> unlike(const json& wanted, const json& there) {
   }
   const json left = wanted.value("create", json::object());
   const json right = there.value("create", json::object());
-  if (is_read(there, "tags")) {
+  if (is_read(there, "labels")) {
     std::set<json> tags;
     for (const json& tag : right.value("Tags", json::array())) tags.insert(tag);
     for (const json& tag : left.value("Tags", json::array())) {

@@ -310,6 +310,12 @@ Result<bool> is_respelled(const RetypedColumn& of, const std::string& whole,
   return is_text && (is_uuid || of.listed != nullptr);
 }
 
+bool is_one_value(const std::string& default_sql) {
+  static const std::regex one_value(
+      R"((NULL|true|false|\(?-?[0-9.]+\)?|'([^']|'')*')(::[A-Za-z0-9_ ."(),\[\]]+)?)");
+  return std::regex_match(default_sql, one_value);
+}
+
 // A default that is one value becomes what that value becomes. What is computed for each row stays
 // a matter of people.
 Result<std::string> default_made_by(Connection& connection, const TableSchema& table,
@@ -320,9 +326,7 @@ Result<std::string> default_made_by(Connection& connection, const TableSchema& t
       fmt::format("the default of {}.{} is {}, and `using:` says nothing of it", table.name,
                   column.name, printable(column.default_sql)),
       "ALTER TABLE … ALTER COLUMN … DROP DEFAULT before, and give it another one at the end"};
-  static const std::regex one_value(
-      R"((NULL|true|false|\(?-?[0-9.]+\)?|'([^']|'')*')(::[A-Za-z0-9_ ."(),\[\]]+)?)");
-  if (!std::regex_match(column.default_sql, one_value)) return no_value;
+  if (!is_one_value(column.default_sql)) return no_value;
   ASSIGN_OR_RETURN(
       const auto said,
       connection.query(fmt::format("SELECT ({})::{}::text", column.default_sql, column.declared)));
@@ -337,11 +341,11 @@ Result<std::string> default_made_by(Connection& connection, const TableSchema& t
   return (cell ? quote_text(*cell) : "NULL") + "::" + type;
 }
 
-// Else it would be an INSERT of the application that finds out. A sequence is not asked for a
-// number.
+// Else it would be an INSERT of the application that finds out. What is computed is not asked for:
+// a function may do anything.
 Status default_converts(Connection& connection, const TableSchema& table,
                         const ColumnSchema& column, const std::string& made) {
-  if (ascii_lower(column.default_sql).find("nextval") != std::string::npos) return {};
+  if (!is_one_value(column.default_sql)) return {};
   const Result<std::vector<Cells>> tried = connection.query("SELECT " + made);
   if (tried.ok() || tried.error().code == ErrorCode::unavailable) {
     return tried.ok() ? Status() : Status(tried.error());
