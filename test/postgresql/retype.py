@@ -682,6 +682,9 @@ def the_tables_are_those_that_it_began_with(server):
         if "DROP CONSTRAINT" in change:
             world.run("run", "--yes")
             assert {world.type_of("letters", "sender"), world.type_of("people", "id")} == {"uuid"}
+        elif "CREATE TABLE" in change:
+            told = world.run("run", "--yes", code=3)
+            assert "began to refer" in told and "added" in told, told
         world.run("rollback", "--yes")
         assert world.type_of("people", "id") == "character varying(36)"
         assert world.sql(nothing) == [], (change, world.sql(nothing))

@@ -628,6 +628,23 @@ Status add_prepared(Connection& connection, const std::vector<RetypedColumn>& co
   return {};
 }
 
+// One that came since and could not be given another type: it keeps nobody from going back, and
+// whoever goes on is told that it is not prepared.
+Result<RetypedTable> unprepared_table(Connection& connection, const std::string& oid) {
+  ASSIGN_OR_RETURN(
+      const auto name,
+      connection.query("SELECT n.nspname, c.relname FROM pg_class c JOIN pg_namespace n "
+                       "ON n.oid = c.relnamespace WHERE c.oid = $1::oid",
+                       {oid}));
+  const TableName is{*name.at(0).at(0), *name.at(0).at(1)};
+  RetypedTable made;
+  ASSIGN_OR_RETURN(made.source, describe(connection, spelled(is)));
+  if (made.source.key.empty()) made.source.key = made.source.column_names();
+  made.target = made.source;
+  made.target.name = spelled({new_schema(is.schema), is.table});
+  return made;
+}
+
 // In the same order; those that are gone are left out.
 Result<std::vector<std::string>> oids_of(Connection& connection,
                                          const std::vector<std::string>& tables) {
@@ -702,17 +719,22 @@ Result<std::vector<RetypedTable>> retyped_tables(Connection& connection, Session
   if (begun) TRY(add_prepared(connection, columns, wanted));
   std::set<std::string> tables;
   for (const auto& [column, becomes] : wanted) tables.insert(column.first);
+  std::vector<std::string> order = parents_first(tables, edges);
   ASSIGN_OR_RETURN(const std::vector<std::string> as_begun, oids_of(connection, known));
-  // One that somebody has made since is no part of it, and keeps nobody from going back.
-  if (!known.empty()) {
-    std::erase_if(tables,
-                  [&](const std::string& oid) { return std::ranges::count(as_begun, oid) == 0; });
-  }
+  // In the order of the journal; what somebody has made since comes last.
+  const auto place = [&](const std::string& oid) {
+    return std::ranges::find(as_begun, oid) - as_begun.begin();
+  };
+  std::ranges::stable_sort(order, {}, place);
   std::vector<RetypedTable> all;
-  for (const std::string& oid : known.empty() ? parents_first(tables, edges) : as_begun) {
-    if (!tables.contains(oid)) continue;
-    ASSIGN_OR_RETURN(RetypedTable one, retyped_table(connection, sessions, oid, wanted, columns));
-    all.push_back(std::move(one));
+  for (const std::string& oid : order) {
+    Result<RetypedTable> one = retyped_table(connection, sessions, oid, wanted, columns);
+    const bool came_late = !known.empty() && std::ranges::count(as_begun, oid) == 0;
+    if (!one.ok() && came_late && one.error().code == ErrorCode::refused) {
+      one = unprepared_table(connection, oid);
+    }
+    if (!one.ok()) return std::move(one).error();
+    all.push_back(std::move(one).value());
   }
   return all;
 }
