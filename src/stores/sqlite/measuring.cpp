@@ -350,11 +350,11 @@ Status SqliteStore::may_write() const {
   const bool is_there = access(path_.c_str(), F_OK) == 0;
   const bool file = !is_there || access(path_.c_str(), W_OK) == 0;
   if (file && access(folder.c_str(), W_OK | X_OK) == 0) return {};
-  return Error{ErrorCode::refused,
-               fmt::format("this user may not write to {}", file ? folder : path_),
-               "give the user the right to write to the file and to its folder, where SQLite keeps "
-               "its journal, or run whimbrel as the user of the application",
-               "nothing was changed"};
+  return Error{
+      ErrorCode::refused, fmt::format("this user may not write to {}", file ? folder : path_),
+      "the file and its folder must be writable by this user: beside the file SQLite keeps its "
+      "journal; or run whimbrel as the user of the application",
+      "nothing was changed"};
 }
 
 Result<RoomTaken> SqliteStore::room_taken(const TableSchema& table) {
