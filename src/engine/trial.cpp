@@ -57,8 +57,6 @@ bool Trial::is_of(const Move& move, const Effect& effect) {
   return effect.id == id_of(move, 0) || effect.id.starts_with(id_of(move, 0) + "\n");
 }
 
-bool Trial::has_leftovers() const { return !journal_.state().effects.empty(); }
-
 Status Trial::choose(const std::string& table, std::int64_t limit) {
   std::vector<std::string> names;
   for (const Move& move : migration_.moves) {

@@ -41,9 +41,7 @@ class Trial {
   Trial(const Migration& migration, Journal& journal, Events& events,
         const StopFlag* stop = nullptr);
 
-  // What an earlier trial has left; nothing when it left nothing.
-  bool has_leftovers() const;
-  // Removes it. Gives the rows that were left alone.
+  // Removes what an earlier trial has left. Gives the rows that were left alone.
   Result<std::int64_t> clean();
   // `table`: a move by name, all when it is empty. `limit`: rows of each. Errors: not_found for a
   // move that the plan does not have; data_mismatch when a row did not arrive as it should.

@@ -211,7 +211,7 @@ Result<std::int64_t> Engine::rows_of_no_move(const Move& move) const {
   ASSIGN_OR_RETURN(const auto whole, move.target->open_reader(there.value()));
   ASSIGN_OR_RETURN(std::int64_t rows, whole->count());
   for (const Move& other : migration_.moves) {
-    if (other.target != move.target || other.stored_target() != table) continue;
+    if (&other != &move && !other.has_rows_beside(move)) continue;
     ASSIGN_OR_RETURN(const auto part, other.target->open_reader(other.mapping.target));
     ASSIGN_OR_RETURN(const std::int64_t ours, part->count());
     rows -= ours;
@@ -224,9 +224,8 @@ Status Engine::drop_or_empty(const Move& move) {
   ASSIGN_OR_RETURN(const std::int64_t rows, rows_of_no_move(move));
   if (rows == 0) return move.target->catalog().drop(move.mapping.target.name);
   for (const Move& other : migration_.moves) {
-    const bool shares =
-        other.target == move.target && other.stored_target() == move.stored_target();
-    if (shares) TRY(other.target->catalog().clear(other.mapping.target.name));
+    if (&other != &move && !other.has_rows_beside(move)) continue;
+    TRY(other.target->catalog().clear(other.mapping.target.name));
   }
   parts_.events.emit({"table_left", {{"table", move.to}, {"rows", rows}}});
   return {};

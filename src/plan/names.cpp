@@ -30,6 +30,18 @@ std::string with_name(const std::string& address, const std::string& name) {
   return with_replaced(address, place_of_name, name);
 }
 
+// What stands for `{name}` where a table's name is of this form; empty where it is of none.
+std::string name_in(const std::string& form, const std::string& table) {
+  const std::size_t place = form.find(place_of_name);
+  if (place == std::string::npos) return "";
+  const std::string before = form.substr(0, place);
+  const std::string after = form.substr(place + place_of_name.size());
+  const bool fits = table.size() > before.size() + after.size() && table.starts_with(before) &&
+                    table.ends_with(after);
+  if (!fits) return "";
+  return table.substr(before.size(), table.size() - before.size() - after.size());
+}
+
 class NamedTables {
  public:
   NamedTables(const PlanFile& plan, const std::map<std::string, std::shared_ptr<Store>>& stores,
@@ -82,19 +94,6 @@ class NamedTables {
   std::vector<std::string> not_taken() const { return {could_be_.begin(), could_be_.end()}; }
 
  private:
-  // What stands for `{name}` where an address is of this form; empty where it is of none.
-  static std::string name_in(const TableAddress& form, const TableAddress& address) {
-    const std::size_t place = form.table.find(place_of_name);
-    if (form.alias != address.alias || place == std::string::npos) return "";
-    const std::string before = form.table.substr(0, place);
-    const std::string after = form.table.substr(place + place_of_name.size());
-    const std::string& table = address.table;
-    const bool fits = table.size() > before.size() + after.size() && table.starts_with(before) &&
-                      table.ends_with(after);
-    if (!fits) return "";
-    return table.substr(before.size(), table.size() - before.size() - after.size());
-  }
-
   // A table with a line of its own, beside a line that would take it: it is called what it would be
   // called there, for ids are made of the name, and references name it.
   void call_as_its_like(TableEntry& entry) const {
@@ -103,8 +102,11 @@ class NamedTables {
     });
     if (entry.is_called || is_named) return;
     for (const TableEntry& like : plan_.tables) {
-      const std::string name = name_in(like.from, entry.from);
-      if (like.names.empty() || name.empty() || name != name_in(like.to, entry.to)) continue;
+      const std::string name = name_in(like.from.table, entry.from.table);
+      const bool is_like = !like.names.empty() && !name.empty() &&
+                           like.from.alias == entry.from.alias && like.to.alias == entry.to.alias &&
+                           name == name_in(like.to.table, entry.to.table);
+      if (!is_like) continue;
       entry.as = name + (entry.item > 0 ? fmt::format("#{}", entry.item + 1) : "");
       return;
     }
@@ -154,9 +156,8 @@ class NamedTables {
         const bool is_usual = !says_schema && !usual.empty() && table.starts_with(usual);
         if (is_usual) table.erase(0, usual.size());
         if (is_usual) of_usual.insert(table);
-        if (table.size() <= before.size() + after.size()) continue;
-        if (!table.starts_with(before) || !table.ends_with(after)) continue;
-        names.insert(table.substr(before.size(), table.size() - before.size() - after.size()));
+        std::string name = name_in(entry.from.table, table);
+        if (!name.empty()) names.insert(std::move(name));
       }
       return names;
     };

@@ -17,6 +17,7 @@
 #include "report/headline.h"
 #include "report/headway.h"
 #include "report/inventory.h"
+#include "report/levels.h"
 #include "report/rights.h"
 #include "store/image.h"
 
@@ -129,7 +130,9 @@ class TableAnalysis {
     line("  target      {}", there.ok() ? "is there" : "would be made");
     if (move_.creates_target) {
       const TableSchema& wanted = move_.mapping.target;
-      const Result<TableSchema> stored = move_.target->catalog().describe(move_.stored_target());
+      const bool is_reshaped = move_.stored_target() != wanted.name;
+      const Result<TableSchema> stored =
+          is_reshaped ? move_.target->catalog().describe(move_.stored_target()) : there;
       const TableSchema& made = stored.ok() ? stored.value() : wanted;
       for (const std::string& what : move_.target->catalog().unlike(wanted, made)) {
         add_finding({Finding::Weight::warning, "unlike_model",
@@ -1193,26 +1196,6 @@ json plan_part(const Migration& migration) {
           {"locks", locks_taken(migration)}};
 }
 
-// Which tables refer to which, as far as the plan moves them: by what the store declares, and by
-// what the plan says. Without those of a table to itself.
-std::vector<std::set<std::size_t>> parents_of(const Migration& migration) {
-  std::vector<std::set<std::size_t>> parents(migration.moves.size());
-  for (const Move& move : migration.moves) {
-    const auto at = static_cast<std::size_t>(move.index);
-    for (const ForeignKey& key : move.mapping.target.foreign_keys) {
-      for (const Move& other : migration.moves) {
-        const bool is_it =
-            other.target == move.target && ascii_iequals(other.stored_target(), key.parent);
-        if (is_it) parents[at].insert(static_cast<std::size_t>(other.index));
-      }
-    }
-    for (const Reference& one : move.references) {
-      if (one.parent >= 0) parents[at].insert(static_cast<std::size_t>(one.parent));
-    }
-  }
-  return parents;
-}
-
 // Rows that are set aside may be those that rows of another table refer to.
 void tell_of_children(const Migration& migration, const json& document,
                       std::vector<Matter>& matters) {
@@ -1288,65 +1271,6 @@ std::string sum_up(json& document, std::vector<Matter> matters) {
   if (matters.size() > told_max) {
     text += fmt::format("  and {} more below\n", matters.size() - told_max);
   }
-  return text;
-}
-
-// A table's level is one more than the highest that it refers to. Those that refer to each other in
-// a circle have one level, and say so; what refers to a circle is below it.
-std::string levels_of(const Migration& migration, json& document) {
-  const std::vector<std::set<std::size_t>> parents = parents_of(migration);
-  const std::size_t count = parents.size();
-  std::vector<std::set<std::size_t>> above = parents;  // over any number of steps
-  for (bool grows = true; grows;) {
-    grows = false;
-    for (std::set<std::size_t>& all : above) {
-      const std::size_t known = all.size();
-      for (const std::size_t one : std::set<std::size_t>(all)) {
-        all.insert(above[one].begin(), above[one].end());
-      }
-      grows = grows || all.size() > known;
-    }
-  }
-  const auto in_one_circle = [&](std::size_t a, std::size_t b) {
-    return a == b || (above[a].contains(b) && above[b].contains(a));
-  };
-  std::vector<std::size_t> level(count, 1);
-  for (std::size_t round = 0; round < count; ++round) {
-    for (std::size_t i = 0; i < count; ++i) {
-      for (const std::size_t parent : above[i]) {
-        if (!in_one_circle(i, parent)) level[i] = std::max(level[i], level[parent] + 1);
-      }
-    }
-  }
-  std::map<std::size_t, std::vector<std::string>> tables;
-  std::vector<std::string> lines;
-  json circles = json::array();
-  for (std::size_t i = 0; i < count; ++i) {
-    tables[level[i]].push_back(migration.moves[i].name);
-    if (parents[i].contains(i)) {
-      lines.push_back(fmt::format("{} refers to itself", migration.moves[i].name));
-      circles.push_back({migration.moves[i].name});
-    }
-    std::vector<std::string> circle;
-    bool is_first = true;
-    for (std::size_t other = 0; other < count; ++other) {
-      if (!in_one_circle(i, other)) continue;
-      is_first = is_first && other >= i;
-      circle.push_back(migration.moves[other].name);
-    }
-    if (circle.size() < 2 || !is_first) continue;
-    lines.push_back(join(circle, ", ") + " refer to each other");
-    circles.push_back(circle);
-  }
-  std::string text = "levels, each referring only to those above it:\n";
-  json levels = json::array();
-  for (const auto& [number, names] : tables) {
-    text += fmt::format("  {}. {}\n", number, join(names, ", "));
-    levels.push_back(names);
-  }
-  for (const std::string& line : lines) text += fmt::format("  {}\n", line);
-  document["levels"] = levels;
-  document["circles"] = circles;
   return text;
 }
 

@@ -98,15 +98,6 @@ Status analyze_first(Session& session) {
   return error;
 }
 
-// Rows that `test --keep` or a killed `test` has left are not the migration's.
-Result<bool> trial_left_rows(Session& session) {
-  ASSIGN_OR_RETURN(const std::string folder, session.state_folder(true));
-  std::error_code ignored;
-  if (!std::filesystem::exists(folder + "/trial.db", ignored)) return false;
-  ASSIGN_OR_RETURN(const auto journal, trial_journal(session));
-  return Trial(session.migration(), *journal, session.events()).has_leftovers();
-}
-
 Status remove_trial(Session& session) {
   ASSIGN_OR_RETURN(const auto journal, trial_journal(session));
   TRY(journal->lock_for_running());
@@ -134,7 +125,7 @@ Status refuse_added_columns(Session& session) {
 
 Status make_ready(Session& session, Goal goal) {
   TRY(keep_headway(session, goal));
-  ASSIGN_OR_RETURN(const bool tried, trial_left_rows(session));
+  ASSIGN_OR_RETURN(const bool tried, session.has_left_a_trial());
   if (tried) {
     TRY(session.host().confirm("run"));
     TRY(remove_trial(session));

@@ -245,17 +245,14 @@ Result<bool> Session::has_journal() {
   return folder.ok() && std::filesystem::exists(folder.value() + "/journal.db", ignored);
 }
 
-namespace {
-
-Result<bool> has_left_a_trial(const std::string& folder, Clock& clock) {
+Result<bool> Session::has_left_a_trial() {
+  ASSIGN_OR_RETURN(const std::string folder, state_folder(false));
   const std::string path = folder + "/trial.db";
   std::error_code ignored;
   if (!std::filesystem::exists(path, ignored)) return false;
-  ASSIGN_OR_RETURN(const auto journal, Journal::open(path, clock));
+  ASSIGN_OR_RETURN(const auto journal, Journal::open(path, clock_));
   return !journal->state().effects.empty();
 }
-
-}  // namespace
 
 Status Session::open_journal(bool create, Journal::Reading reading) {
   if (journal_) return {};
@@ -263,7 +260,7 @@ Status Session::open_journal(bool create, Journal::Reading reading) {
   const std::string path = folder + "/journal.db";
   std::error_code ignored;
   if (!create && !std::filesystem::exists(path, ignored)) {
-    ASSIGN_OR_RETURN(const bool tried, has_left_a_trial(folder, clock_));
+    ASSIGN_OR_RETURN(const bool tried, has_left_a_trial());
     return Error{ErrorCode::refused, "nothing was started yet: there is no " + path,
                  tried ? "rows of a trial are still in the targets: `whimbrel test` and `whimbrel "
                          "run` take them away before they begin"

@@ -61,6 +61,8 @@ class Session {
   // Where the state is; made when it is missing and `create` is set.
   Result<std::string> state_folder(bool create);
   Result<bool> has_journal();
+  // Rows that `test --keep` or a killed `test` has left are not the migration's.
+  Result<bool> has_left_a_trial();
   Status open_journal(bool create, Journal::Reading reading = Journal::Reading::whole);
   // As it is now, after somebody else has written into it.
   Status reopen_journal() {

@@ -577,6 +577,19 @@ Result<RetypedTable> retyped_table(Connection& connection, Sessions& sessions,
   return made;
 }
 
+// The columns of a table that was begun, each with the one of the plan's that its values are of.
+std::vector<std::pair<std::string, std::size_t>> columns_in(
+    const Cell& books, const std::vector<RetypedColumn>& columns) {
+  std::vector<std::pair<std::string, std::size_t>> all;
+  const Cells cells = cells_of(*books);  // column, book, column, book
+  for (std::size_t i = 0; i + 1 < cells.size(); i += 2) {
+    const auto of = std::ranges::find(columns, *cells[i + 1], own_book);
+    if (of == columns.end()) continue;
+    all.emplace_back(*cells[i], static_cast<std::size_t>(of - columns.begin()));
+  }
+  return all;
+}
+
 // The tables of a retype that was begun: what they are is known, whatever they are called.
 Result<std::vector<RetypedTable>> begun_tables(Connection& connection, Sessions& sessions,
                                                const std::vector<RetypedColumn>& columns) {
@@ -589,17 +602,14 @@ Result<std::vector<RetypedTable>> begun_tables(Connection& connection, Sessions&
     RetypedTable one;
     ASSIGN_OR_RETURN(one.source, describe(connection, *row[0]));
     ASSIGN_OR_RETURN(one.target, describe(connection, *row[1]));
-    const Cells books = cells_of(*row[2]);
-    for (std::size_t i = 0; i + 1 < books.size(); i += 2) {
-      const auto of = std::ranges::find(columns, *books[i + 1], own_book);
-      if (of == columns.end()) continue;
-      const std::string& name = *books[i];
-      one.columns.emplace_back(name, static_cast<std::size_t>(of - columns.begin()));
-      ASSIGN_OR_RETURN(const bool is_spelled, is_respelled(*of, one.source.name + "." + name,
+    one.columns = columns_in(row[2], columns);
+    for (const auto& [name, from] : one.columns) {
+      const RetypedColumn& of = columns[from];
+      ASSIGN_OR_RETURN(const bool is_spelled, is_respelled(of, one.source.name + "." + name,
                                                            column_of(one.source, name).declared,
                                                            column_of(one.target, name).declared));
-      if (is_spelled) one.respelled.push_back(respelling(sessions, name, *of, false));
-      note_blanks(one, name, *of, type_of(column_of(one.source, name).declared),
+      if (is_spelled) one.respelled.push_back(respelling(sessions, name, of, false));
+      note_blanks(one, name, of, type_of(column_of(one.source, name).declared),
                   type_of(column_of(one.target, name).declared));
     }
     all.push_back(std::move(one));
@@ -616,13 +626,9 @@ Status add_prepared(Connection& connection, const std::vector<RetypedColumn>& co
                        "swapped AND EXISTS (SELECT FROM pg_class WHERE oid = source_oid)",
                        {root_of(columns)}));
   for (const Cells& row : rows) {
-    const Cells books = cells_of(*row[1]);
-    for (std::size_t i = 0; i + 1 < books.size(); i += 2) {
-      const auto of = std::ranges::find(columns, *books[i + 1], own_book);
-      if (of == columns.end()) continue;
-      ASSIGN_OR_RETURN(const std::string type, type_named(connection, of->to));
-      wanted.emplace(std::pair{*row[0], *books[i]},
-                     Becomes{type, static_cast<std::size_t>(of - columns.begin())});
+    for (const auto& [name, from] : columns_in(row[1], columns)) {
+      ASSIGN_OR_RETURN(const std::string type, type_named(connection, columns[from].to));
+      wanted.emplace(std::pair{*row[0], name}, Becomes{type, from});
     }
   }
   return {};
