@@ -49,12 +49,13 @@ bool is_alone_in_an_open_table(std::span<const Move> moves, const Move& move) {
 }  // namespace
 
 Copy::Copy(std::span<const Move> moves, const Move& move, bool rows_may_pass,
-           const LimitsPlan& limits, Journal& journal, Clock& clock, Events& events,
-           RejectRow reject)
+           const LimitsPlan& limits, RowRate& rate, Journal& journal, Clock& clock,
+           Events& events, RejectRow reject)
     : moves_(moves),
       move_(move),
       rows_may_pass_(rows_may_pass),
       limits_(limits),
+      rate_(rate),
       journal_(journal),
       clock_(clock),
       events_(events),
@@ -264,10 +265,14 @@ Status Copy::copy_own(std::vector<Row> rows, Outcome& outcome) {
 }
 
 Status Copy::copy_batch(Outcome& chunk) {
+  // Before it is read: what was read and waits is old when it is written.
+  const Milliseconds waited = rate_.wait();
+  if (waited.count() > 0) clock_.sleep_for(waited);
   const Milliseconds began = clock_.monotonic();
   const bool by_plan = limits_.batch_size && takes_locks(move_);
   if (by_plan) bounds_.rows_max = *limits_.batch_size;  // may have been changed
-  rows_per_batch_ = std::min(rows_per_batch_, bounds_.rows_max);
+  rows_per_batch_ =
+      RowRate::rows_max(std::min(rows_per_batch_, bounds_.rows_max), limits_.rows_per_s);
   const ChunkLimits limits{rows_per_batch_, std::int64_t{8} << 20};
   ASSIGN_OR_RETURN(const Outcome batch, move_.inside ? copy_inside(limits) : copy_rows(limits));
   const Milliseconds took = batch.took.value_or(clock_.monotonic() - began);
@@ -276,18 +281,13 @@ Status Copy::copy_batch(Outcome& chunk) {
   chunk.written += batch.written;
   chunk.rejected += batch.rejected;
   chunk.bytes += batch.bytes;
-  chunk.took = chunk.took.value_or(Milliseconds(0)) + took;
+  chunk.took = chunk.took.value_or(Milliseconds(0)) + took + waited;
   ++batches_;
   rows_per_batch_ = next_chunk_rows(rows_per_batch_, took, bounds_);
+  rate_.add(batch.read, began, limits_.rows_per_s);
   if (!batch.through) return {};
   after_ = batch.through;
-  Milliseconds pause(0);
-  if (limits_.rows_per_s && *limits_.rows_per_s > 0) {
-    const Milliseconds due(batch.read * 1000 / *limits_.rows_per_s);
-    pause = std::max(pause, due - took);
-  }
-  if (make_way()) pause = std::max(pause, gap);
-  if (pause.count() > 0) clock_.sleep_for(pause);
+  if (make_way()) clock_.sleep_for(gap);
   return {};
 }
 

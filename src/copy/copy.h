@@ -16,6 +16,7 @@
 #include "base/events.h"
 #include "base/executor.h"
 #include "copy/pace.h"
+#include "copy/rate.h"
 #include "journal/journal.h"
 #include "plan/migration.h"
 #include "plan/selection.h"
@@ -30,7 +31,7 @@ class Copy {
   // `rows_may_pass`: rows of a chunk that the store cannot copy by itself may be read and written
   // one by one, which is safe only where a feed repairs what changes in between.
   Copy(std::span<const Move> moves, const Move& move, bool rows_may_pass, const LimitsPlan& limits,
-       Journal& journal, Clock& clock, Events& events, RejectRow reject);
+       RowRate& rate, Journal& journal, Clock& clock, Events& events, RejectRow reject);
   // Copies the next chunk. Errors carry the chunk; what was journaled stays valid.
   Result<Step> step();
 
@@ -65,6 +66,7 @@ class Copy {
   const Move& move_;
   const bool rows_may_pass_;
   const LimitsPlan& limits_;
+  RowRate& rate_;
   Journal& journal_;
   Clock& clock_;
   Events& events_;

@@ -53,10 +53,11 @@ TEST(ThreadsCopy, TablesCopiedSideBySideAllArriveWhole) {
   ASSERT_TRUE(journal.ok());
   Counting events;
   const LimitsPlan limits{7, std::nullopt, 4};
+  RowRate rate(clock);
   std::vector<Task> tasks;
   for (const Move& move : moves) {
     auto copy = std::make_shared<Copy>(
-        std::span(&move, 1), move, true, limits, *journal.value(), clock, events,
+        std::span(&move, 1), move, true, limits, rate, *journal.value(), clock, events,
         [](const Move&, const Row&, const Error&) { return Status(); });
     tasks.push_back([copy] { return copy->step(); });
   }
@@ -83,11 +84,56 @@ TEST(CopyResume, ContinuesAfterTheLastJournaledChunk) {
   const LimitsPlan limits{10, std::nullopt, 1};
   const auto reject = [](const Move&, const Row&, const Error&) { return Status(); };
   for (int i = 0; i < 3; ++i) {  // three lives of one chunk each
-    Copy copy({&move, 1}, move, true, limits, *journal.value(), clock, events, reject);
+    RowRate rate(clock);
+    Copy copy({&move, 1}, move, true, limits, rate, *journal.value(), clock, events, reject);
     ASSERT_TRUE(copy.step().ok());
   }
   EXPECT_EQ(store->rows("new0").size(), 30U);
   EXPECT_EQ(journal.value()->state().copies.at(0).chunks, 3);
+}
+
+// Time that passes only where somebody waits.
+class WaitedClock final : public Clock {
+ public:
+  TimePoint now() override { return TimePoint(waited_); }
+  Milliseconds monotonic() override { return waited_; }
+  void sleep_for(Milliseconds duration) override { waited_ += duration; }
+
+ private:
+  Milliseconds waited_{0};
+};
+
+// Each would be one batch, and none would wait for the one before it.
+TEST(CopyRate, SmallTablesKeepTheRateTogether) {
+  WaitedClock clock;
+  const auto store = std::make_shared<MemoryStore>("m", clock);
+  const auto journal = Journal::in_memory(clock);
+  NoEvents events;
+  const LimitsPlan limits{1000, 100, 1};
+  RowRate rate(clock);
+  constexpr int tables = 5;
+  constexpr int rows = 20;
+  for (int i = 0; i < tables; ++i) {
+    const Move move = move_of(store, i);
+    store->add_table(move.mapping.source);
+    store->add_table(move.mapping.target);
+    for (int row = 0; row < rows; ++row) {
+      ASSERT_TRUE(store->put("old" + std::to_string(i), {{"k", Value::integer(row)}}).ok());
+    }
+    Copy copy({&move, 1}, move, true, limits, rate, *journal.value(), clock, events,
+              [](const Move&, const Row&, const Error&) { return Status(); });
+    while (copy.step().value() == Step::again) {
+    }
+  }
+  EXPECT_GE(clock.monotonic(), Milliseconds(tables * rows * 10 - 10));
+  EXPECT_LE(clock.monotonic(), Milliseconds(tables * rows * 10));
+}
+
+TEST(CopyRate, ABatchIsAQuarterOfASecondsWorth) {
+  EXPECT_EQ(RowRate::rows_max(1000, std::nullopt), 1000);
+  EXPECT_EQ(RowRate::rows_max(1000, 100), 25);
+  EXPECT_EQ(RowRate::rows_max(1000, 1), 1);
+  EXPECT_EQ(RowRate::rows_max(10, 1'000'000), 10);
 }
 
 }  // namespace

@@ -103,7 +103,8 @@ Engine::Engine(const Migration& migration, Parts parts)
     : migration_(migration),
       parts_(std::move(parts)),
       cutover_(migration, parts_.journal, parts_.clock, parts_.events, parts_.start_guard),
-      limits_(migration.limits) {}
+      limits_(migration.limits),
+      rate_(parts.clock) {}
 
 Status Engine::accept_plan() {
   const State state = parts_.journal.state();

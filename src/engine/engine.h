@@ -18,6 +18,7 @@
 #include "base/events.h"
 #include "base/executor.h"
 #include "base/random.h"
+#include "copy/rate.h"
 #include "cutover/cutover.h"
 #include "engine/changed_since.h"
 #include "follow/follow.h"
@@ -302,6 +303,7 @@ class Engine {
   Parts parts_;
   Cutover cutover_;
   LimitsPlan limits_;
+  RowRate rate_;
   std::mutex requests_;
   std::string gone_;        // the table that tables_are_there() has missed last
   std::string came_late_;   // the table of a retype that the gone one was to be made for

@@ -238,7 +238,7 @@ Status Engine::copy() {
     if (it != state.copies.end() && it->second.at_end) continue;
     const int lane = move.index % std::max(move.target->capabilities().writers_max, 1);
     lanes[{move.target->identity(), lane}].push_back(std::make_shared<Copy>(
-        migration_.moves, move, migration_.sync != Sync::dual, limits_, parts_.journal,
+        migration_.moves, move, migration_.sync != Sync::dual, limits_, rate_, parts_.journal,
         parts_.clock, parts_.events,
         [this](const Move& m, const Row& key, const Error& why) { return reject(m, key, why); }));
   }

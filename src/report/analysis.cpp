@@ -1025,12 +1025,19 @@ class TableAnalysis {
                                        cost_of_a_row(activity, work));
     };
     const std::int64_t building = time_of(Activity::indexing);
-    const std::int64_t all = time_of(Activity::copying) + building + time_of(Activity::comparing);
+    const std::int64_t rows_per_s = migration_.limits.rows_per_s.value_or(0);
+    const std::int64_t at_the_limit = rows_per_s > 0 ? rows * 1000 / rows_per_s : 0;
+    const std::int64_t copying = std::max(time_of(Activity::copying), at_the_limit);
+    const std::int64_t all = copying + building + time_of(Activity::comparing);
     const std::int64_t disk = bytes * 13 / 10 + rows * bytes_of_an_index_entry * (1 + indexes);
     document_["estimate_ms"] = all;
     document_["disk_bytes"] = disk;
-    line("  estimate    {} to copy and compare, about {} more on disk",
-         to_duration_text(Milliseconds(all)), in_bytes(disk));
+    const std::string limited =
+        at_the_limit > 0 && copying == at_the_limit
+            ? fmt::format(" at the limit of {} rows/s", with_thousands(rows_per_s))
+            : "";
+    line("  estimate    {} to copy and compare{}, about {} more on disk",
+         to_duration_text(Milliseconds(all)), limited, in_bytes(disk));
     document_["index_builds"] = json::array();
     if (!after || ddl.empty()) return;
     const std::int64_t each = building / std::ssize(ddl);

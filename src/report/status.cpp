@@ -122,6 +122,7 @@ std::string way_back(const State& state, const json& about, TimePoint now, bool 
 }
 
 json table_progress(const State& state, const json& about) {
+  constexpr std::int64_t rate_known_ms = 100;  // what took less says nothing of a rate
   json tables = json::array();
   int index = 0;
   for (const auto& table : about.value("tables", json::array())) {
@@ -137,7 +138,7 @@ json table_progress(const State& state, const json& about) {
                        {"skipped", copy.skipped},
                        {"rejected", copy.rejected},
                        {"done", copy.at_end},
-                       {"rows_per_s", copy.ms > 0 ? copy.read * 1000 / copy.ms : 0}};
+                       {"rows_per_s", copy.ms >= rate_known_ms ? copy.read * 1000 / copy.ms : 0}};
     }
     if (const auto it = state.verifies.find(index); it != state.verifies.end()) {
       one["compared"] = {{"rows", it->second.rows},

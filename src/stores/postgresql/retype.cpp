@@ -230,6 +230,19 @@ Result<IndexDdl> indexes_for(Connection& connection, const TableSchema& source,
   return all;
 }
 
+// LIKE gives each identity the widest sequence, whatever the old one's is.
+std::string sequences_like(const std::string& oid, const std::string& made) {
+  return fmt::format(
+      "DO LANGUAGE plpgsql {};\n",
+      quote_text(fmt::format(
+          "DECLARE one record; BEGIN FOR one IN SELECT a.attname, q.seqtypid FROM pg_attribute a "
+          "JOIN pg_sequence q ON q.seqrelid = pg_get_serial_sequence(a.attrelid::regclass::text, "
+          "a.attname)::regclass WHERE a.attrelid = {0} AND a.attidentity <> '' AND NOT "
+          "a.attisdropped LOOP EXECUTE format('ALTER SEQUENCE %s AS %s', "
+          "pg_get_serial_sequence({1}, one.attname), one.seqtypid::regtype); END LOOP; END",
+          oid, quote_text(made))));
+}
+
 // An identity that ends where its first type did goes on to the end of the new one; a plain column
 // has none, and an end that somebody has chosen stays.
 std::string ends_of_the_new_type(const std::string& table, const std::string& column,
@@ -485,6 +498,7 @@ Result<RetypedTable> retyped_table(Connection& connection, Sessions& sessions,
       "INCLUDING IDENTITY INCLUDING STORAGE INCLUDING COMPRESSION INCLUDING COMMENTS){};\n",
       row[4] == "u" ? "UNLOGGED " : "", sql, old_sql,
       row[5].value_or("").empty() ? "" : " WITH (" + *row[5] + ")");
+  ddl += sequences_like(oid, sql);
   // A column that came since is in the new table by now, and nothing would fill it.
   ddl += fmt::format(
       "DO LANGUAGE plpgsql {};\n",
@@ -634,6 +648,23 @@ Status add_prepared(Connection& connection, const std::vector<RetypedColumn>& co
   return {};
 }
 
+// Two exchanges of one table would each undo what the other has made.
+Status nobody_else_retypes(Connection& connection, const std::vector<RetypedColumn>& columns,
+                           const Wanted& wanted) {
+  Cells oids;
+  for (const auto& [column, becomes] : wanted) oids.emplace_back(column.first);
+  ASSIGN_OR_RETURN(
+      const auto rows,
+      connection.query("SELECT source FROM whimbrel.retyped WHERE root <> $1 AND (source_oid = ANY "
+                       "($2::oid[]) OR target_oid = ANY ($2::oid[])) ORDER BY source LIMIT 1",
+                       {root_of(columns), array_of(oids)}));
+  if (rows.empty()) return {};
+  return Error{ErrorCode::refused,
+               *rows[0][0] + " is in the hands of another plan that gives a column another type",
+               "`finish` that one, or roll it back, before this one begins",
+               "nothing was changed"};
+}
+
 // One that came since and could not be given another type: it keeps nobody from going back, and
 // whoever goes on is told that it is not prepared.
 Result<RetypedTable> unprepared_table(Connection& connection, const std::string& oid) {
@@ -722,7 +753,10 @@ Result<std::vector<RetypedTable>> retyped_tables(Connection& connection, Session
   }
   std::set<std::pair<std::string, std::string>> edges;
   ASSIGN_OR_RETURN(Wanted wanted, closure_of(connection, columns, edges));
-  if (begun) TRY(add_prepared(connection, columns, wanted));
+  if (begun) {
+    TRY(add_prepared(connection, columns, wanted));
+    TRY(nobody_else_retypes(connection, columns, wanted));
+  }
   std::set<std::string> tables;
   for (const auto& [column, becomes] : wanted) tables.insert(column.first);
   std::vector<std::string> order = parents_first(tables, edges);
@@ -751,15 +785,18 @@ Result<Dependents> dependents_of(Connection& connection, const std::vector<std::
   ASSIGN_OR_RETURN(
       const auto rows,
       connection.query(
+          // The tables, and the views upon them and upon each other.
+          "WITH RECURSIVE going(oid) AS (SELECT unnest($1::oid[]) UNION SELECT c.oid FROM going "
+          "JOIN pg_depend d ON d.classid = 'pg_rewrite'::regclass AND d.refclassid = "
+          "'pg_class'::regclass AND d.refobjid = going.oid JOIN pg_rewrite r ON r.oid = d.objid "
+          "JOIN pg_class c ON c.oid = r.ev_class AND c.relkind IN ('v', 'm')) "
           // What is made anew with its table; indexes, defaults and checks are part of it.
           "SELECT 'foreign key ' || quote_ident(conname) || ' of ' || conrelid::regclass::text, "
           "false FROM pg_constraint WHERE contype = 'f' AND conparentid = 0 AND (conrelid = ANY "
           "($1::oid[]) OR confrelid = ANY ($1::oid[])) "
           "UNION SELECT CASE c.relkind WHEN 'm' THEN 'materialised view ' ELSE 'view ' END || "
-          "c.oid::regclass::text, false FROM pg_depend d JOIN pg_rewrite r ON r.oid = d.objid JOIN "
-          "pg_class c ON c.oid = r.ev_class WHERE d.classid = 'pg_rewrite'::regclass AND "
-          "d.refclassid "
-          "= 'pg_class'::regclass AND d.refobjid = ANY ($1::oid[]) AND c.relkind IN ('v', 'm') "
+          "c.oid::regclass::text, false FROM going JOIN pg_class c ON c.oid = going.oid WHERE "
+          "c.relkind IN ('v', 'm') "
           "UNION SELECT 'trigger ' || quote_ident(tgname) || ' of ' || tgrelid::regclass::text, "
           "false "
           "FROM pg_trigger WHERE tgrelid = ANY ($1::oid[]) AND NOT tgisinternal AND tgname NOT "
@@ -777,22 +814,49 @@ Result<Dependents> dependents_of(Connection& connection, const std::vector<std::
           "= r.prpubid WHERE r.prrelid = ANY ($1::oid[]) "
           "UNION SELECT 'statistics ' || stxnamespace::regnamespace::text || '.' || "
           "quote_ident(stxname), false FROM pg_statistic_ext WHERE stxrelid = ANY ($1::oid[]) "
-          // What we do not know how to make anew.
+          // What we do not know how to make anew, or may not.
           "UNION SELECT pg_describe_object(d.classid, d.objid, d.objsubid), true FROM pg_depend d "
-          "WHERE (d.refclassid = 'pg_class'::regclass AND d.refobjid = ANY ($1::oid[]) OR "
+          "WHERE (d.refclassid = 'pg_class'::regclass AND d.refobjid IN (SELECT oid FROM going) OR "
           "d.refclassid = 'pg_type'::regclass AND d.refobjid IN (SELECT unnest(ARRAY[t.oid, "
-          "t.typarray]) FROM pg_type t WHERE t.typrelid = ANY ($1::oid[]))) AND d.deptype NOT IN "
-          "('i', 'a') AND d.classid NOT IN ('pg_constraint'::regclass, 'pg_trigger'::regclass, "
-          "'pg_policy'::regclass, 'pg_publication_rel'::regclass, 'pg_statistic_ext'::regclass, "
-          "'pg_attrdef'::regclass) AND NOT (d.classid = 'pg_rewrite'::regclass AND EXISTS (SELECT "
-          "FROM pg_rewrite r JOIN pg_class c ON c.oid = r.ev_class WHERE r.oid = d.objid AND "
-          "(c.relkind IN ('v', 'm') AND r.rulename = '_RETURN' OR c.oid = ANY ($1::oid[])))) "
+          "t.typarray]) FROM pg_type t WHERE t.typrelid IN (SELECT oid FROM going))) AND d.deptype "
+          "NOT IN ('i', 'a') AND d.classid NOT IN ('pg_constraint'::regclass, "
+          "'pg_trigger'::regclass, 'pg_publication_rel'::regclass, 'pg_statistic_ext'::regclass, "
+          "'pg_attrdef'::regclass) AND NOT (d.classid = 'pg_policy'::regclass AND d.refobjid = ANY "
+          "($1::oid[])) AND NOT (d.classid = 'pg_rewrite'::regclass AND EXISTS (SELECT FROM "
+          "pg_rewrite r JOIN pg_class c ON c.oid = r.ev_class WHERE r.oid = d.objid AND (c.relkind "
+          "IN ('v', 'm') AND r.rulename = '_RETURN' OR c.oid IN (SELECT oid FROM going)))) "
           "UNION SELECT 'trigger ' || quote_ident(tgname) || ' of ' || tgrelid::regclass::text, "
           "true FROM pg_trigger WHERE NOT tgisinternal AND tgconstrrelid = ANY ($1::oid[]) AND "
           "tgconstrrelid <> tgrelid AND NOT "
           "tgrelid = ANY ($1::oid[]) "
           "UNION SELECT 'subscription ' || s.subname, true FROM pg_subscription_rel x JOIN "
-          "pg_subscription s ON s.oid = x.srsubid WHERE x.srrelid = ANY ($1::oid[]) ORDER BY 1",
+          "pg_subscription s ON s.oid = x.srsubid WHERE x.srrelid = ANY ($1::oid[]) "
+          "UNION SELECT 'view ' || c.oid::regclass::text || CASE c.relpersistence WHEN 't' THEN "
+          "', a temporary one of another session,' ELSE ', which belongs to ' || "
+          "quote_ident(pg_get_userbyid(c.relowner)) || ',' END, true FROM going JOIN pg_class c ON "
+          "c.oid = going.oid WHERE c.relkind IN ('v', 'm') AND (c.relpersistence = 't' OR NOT "
+          "pg_has_role(c.relowner, 'USAGE')) "
+          "UNION SELECT 'publication ' || quote_ident(p.pubname) || ', which belongs to ' || "
+          "quote_ident(pg_get_userbyid(p.pubowner)) || ',', true FROM pg_publication_rel r JOIN "
+          "pg_publication p ON p.oid = r.prpubid WHERE r.prrelid = ANY ($1::oid[]) AND NOT "
+          "pg_has_role(p.pubowner, 'USAGE') "
+          "UNION SELECT 'statistics ' || quote_ident(stxname) || ', which belong to ' || "
+          "quote_ident(pg_get_userbyid(stxowner)) || ',', true FROM pg_statistic_ext WHERE "
+          "stxrelid = ANY ($1::oid[]) AND NOT pg_has_role(stxowner, 'USAGE') "
+          "UNION SELECT format('%s of %s, which belongs to %I,', x.what, x.of_table::regclass, "
+          "pg_get_userbyid(c.relowner)), true FROM (SELECT 'foreign key ' || quote_ident(conname) "
+          "AS what, conrelid AS of_table FROM pg_constraint WHERE contype = 'f' AND conparentid = "
+          "0 AND confrelid = ANY ($1::oid[]) UNION SELECT 'policy ' || quote_ident(p.polname), "
+          "p.polrelid FROM pg_policy p JOIN pg_depend d ON d.classid = 'pg_policy'::regclass AND "
+          "d.objid = p.oid AND d.refclassid = 'pg_class'::regclass AND d.refobjid = ANY "
+          "($1::oid[])) x JOIN pg_class c ON c.oid = x.of_table WHERE NOT pg_has_role(c.relowner, "
+          "'USAGE') "
+          // Before 18 no foreign key of a partitioned table is made without reading all of it.
+          "UNION SELECT 'foreign key ' || quote_ident(k.conname) || ' of ' || "
+          "k.conrelid::regclass::text || ', a partitioned table,', true FROM pg_constraint k JOIN "
+          "pg_class c ON c.oid = k.conrelid AND c.relkind = 'p' WHERE k.contype = 'f' AND "
+          "k.conparentid = 0 AND k.confrelid = ANY ($1::oid[]) AND "
+          "current_setting('server_version_num')::int < 180000 ORDER BY 1",
           {array_of(list)}));
   for (const Cells& row : rows) {
     (row[1] == "t" ? all.refused : all.rebuilt).push_back(*row[0]);

@@ -52,7 +52,7 @@ Meant meant(const Respelling& column, const std::string& place) {
   }
   const std::string quoted_column = quote_name(column.column);
   return {
-      fmt::format("(SELECT v, coalesce(m.now, {}) AS w FROM (SELECT {}::text AS v FROM {} WHERE "
+      fmt::format("(SELECT v, coalesce(m.now, {}) AS w FROM (SELECT {}::text COLLATE \"C\" AS v FROM {} WHERE "
                   "{} IS NOT NULL) a LEFT JOIN unnest($1::text[], $2::text[]) m(was, now) ON "
                   "m.was = a.v) b",
                   column.takes_any ? "btrim(v, ' ')" : "v", quoted_column, place, quoted_column),

@@ -9,6 +9,7 @@
 #include "stores/postgresql/catching_up.h"
 #include "stores/postgresql/names.h"
 #include "stores/postgresql/types.h"
+#include "stores/postgresql/uncast.h"
 
 namespace whimbrel::postgresql {
 
@@ -95,11 +96,15 @@ class Exchange {
       "SELECT format('ALTER TABLE %s OWNER TO %I', c.oid::regclass, pg_get_userbyid(c.relowner)) "
       "FROM pg_class c WHERE c.oid = ANY ($1::oid[]) AND c.relowner <> (SELECT oid FROM pg_roles "
       "WHERE rolname = current_user) "
+      // An owner has all rights until some are taken.
+      "UNION ALL SELECT format('REVOKE ALL ON %s FROM %I', c.oid::regclass, "
+      "pg_get_userbyid(c.relowner)) FROM pg_class c WHERE c.oid = ANY ($1::oid[]) AND c.relacl IS "
+      "NOT NULL "
       "UNION ALL SELECT format('GRANT %s ON %s TO %s%s', a.privilege_type, c.oid::regclass, CASE "
       "a.grantee WHEN 0 THEN 'PUBLIC' ELSE quote_ident(pg_get_userbyid(a.grantee)) END, CASE WHEN "
       "a.is_grantable THEN ' WITH GRANT OPTION' ELSE '' END) FROM pg_class c, aclexplode(c.relacl) "
       "a "
-      "WHERE c.oid = ANY ($1::oid[]) AND a.grantee <> c.relowner "
+      "WHERE c.oid = ANY ($1::oid[]) "
       "UNION ALL SELECT format('GRANT %s (%I) ON %s TO %s%s', a.privilege_type, t.attname, "
       "t.attrelid::regclass, CASE a.grantee WHEN 0 THEN 'PUBLIC' ELSE "
       "quote_ident(pg_get_userbyid(a.grantee)) END, CASE WHEN a.is_grantable THEN ' WITH GRANT "
@@ -294,8 +299,38 @@ class Exchange {
     return {};
   }
 
+  // Names of columns that have been texts and are a uuid from now on.
+  Result<std::vector<std::string>> columns_that_become_uuids() {
+    ASSIGN_OR_RETURN(
+        const auto rows,
+        connection_.query("SELECT DISTINCT a.attname FROM unnest($1::oid[], $2::oid[]) x(g, c) "
+                          "JOIN pg_attribute a ON a.attrelid = x.g AND NOT a.attisdropped JOIN "
+                          "pg_attribute b ON b.attrelid = x.c AND b.attname = a.attname AND NOT "
+                          "b.attisdropped WHERE b.atttypid = 'uuid'::regtype AND a.atttypid <> "
+                          "b.atttypid",
+                          {going_list_, coming_list_}));
+    std::vector<std::string> names;
+    for (const Cells& row : rows) names.push_back(*row[0]);
+    return names;
+  }
+
+  // Another text in a view's place, if it is taken and gives columns of the same types.
+  static std::string instead(const std::string& view, const std::string& drop,
+                             const std::string& create) {
+    const std::string types = fmt::format(
+        "ARRAY(SELECT (atttypid, atttypmod, attcollation)::text FROM pg_attribute WHERE attrelid "
+        "= {}::regclass AND attnum > 0 ORDER BY attnum)",
+        quote_text(view));
+    return "DO LANGUAGE plpgsql " +
+           quote_text(fmt::format("DECLARE types text[] := {0}; BEGIN EXECUTE {1}; EXECUTE {2}; IF "
+                                  "types IS DISTINCT FROM {0} THEN RAISE EXCEPTION 'others'; END "
+                                  "IF; EXCEPTION WHEN OTHERS THEN NULL; END",
+                                  types, quote_text(drop), quote_text(create)));
+  }
+
   // Views upon views: those that others read are dropped last and made first.
   Status views() {
+    ASSIGN_OR_RETURN(const std::vector<std::string> uuids, columns_that_become_uuids());
     ASSIGN_OR_RETURN(
         const auto rows,
         connection_.query(
@@ -325,8 +360,15 @@ class Exchange {
           row[4].value_or("").empty() ? "" : fmt::format(" WITH ({})", *row[4]);
       const std::string space =
           row[7].value_or("").empty() ? "" : " TABLESPACE " + quote_name(*row[7]);
-      now_.after.push_back(fmt::format("CREATE {} {} ({}){}{} AS {}{}", kind, *row[2], *row[6],
-                                       options, space, *row[3], is_kept ? " WITH NO DATA" : ""));
+      const std::string head =
+          fmt::format("CREATE {} {} ({}){}{} AS ", kind, *row[2], *row[6], options, space);
+      const std::string tail = is_kept ? " WITH NO DATA" : "";
+      const std::string text = uncast_comparisons(*row[3], uuids);
+      now_.after.push_back(head + *row[3] + tail);
+      if (text != *row[3]) {
+        now_.after.push_back(
+            instead(*row[2], fmt::format("DROP {} {}", kind, *row[2]), head + text + tail));
+      }
       now_.after.push_back(no_rights_of_others(*row[2]));
       oids.push_back(row[0]);
       if (!is_kept) continue;
@@ -434,9 +476,13 @@ class Exchange {
     const std::string& old_name = *names.at(0).at(0);
     const std::string& new_name = *names.at(0).at(1);
     if (old_name != new_name) {
-      now_.after.push_back(fmt::format("ALTER SEQUENCE {} RENAME TO {}", quoted({schema, new_name}),
+      // Another sequence of the schema may have the name that the server has given to this one.
+      const std::string between = "whimbrel_" + short_digest(coming);
+      now_.before.push_back(fmt::format("ALTER SEQUENCE {} RENAME TO {}", coming, between));
+      now_.after.push_back(fmt::format("ALTER SEQUENCE {} RENAME TO {}", quoted({schema, between}),
                                        quote_name(old_name)));
     }
+    now_.after.push_back(no_rights_of_others(quoted({schema, old_name})));
     ASSIGN_OR_RETURN(
         const auto more,
         connection_.query(

@@ -1,0 +1,126 @@
+#include "stores/postgresql/uncast.h"
+
+#include <algorithm>
+#include <array>
+#include <optional>
+#include <string_view>
+
+namespace whimbrel::postgresql {
+
+namespace {
+
+constexpr std::string_view cast = "::text";
+
+// A name as the server writes it, quoted or not; `at` goes behind it.
+std::optional<std::string> name_at(std::string_view sql, std::size_t& at) {
+  std::string name;
+  if (at < sql.size() && sql[at] == '"') {
+    for (++at; at < sql.size(); ++at) {
+      if (sql[at] == '"' && (at + 1 == sql.size() || sql[at + 1] != '"')) {
+        ++at;
+        return name;
+      }
+      if (sql[at] == '"') ++at;
+      name += sql[at];
+    }
+    return std::nullopt;
+  }
+  while (at < sql.size() && sql.substr(at, 1).find_first_of(" ()[]{}.,:;'\"=<>") != 0) {
+    name += sql[at++];
+  }
+  return name.empty() ? std::nullopt : std::optional(name);
+}
+
+bool is_cast_at(std::string_view sql, std::size_t at) {
+  if (sql.substr(at, cast.size()) != cast) return false;
+  return at + cast.size() == sql.size() ||
+         sql.substr(at + cast.size(), 1).find_first_of(" ),;\n") == 0;
+}
+
+// `(table.column)::text` of one of the columns; without the cast.
+std::optional<std::string> column_at(std::string_view sql, std::size_t& at,
+                                     const std::vector<std::string>& columns) {
+  if (at >= sql.size() || sql[at] != '(') return std::nullopt;
+  std::size_t end = at + 1;
+  std::optional<std::string> name = name_at(sql, end);
+  if (name && end < sql.size() && sql[end] == '.') name = name_at(sql, ++end);
+  if (!name || end >= sql.size() || sql[end] != ')') return std::nullopt;
+  if (std::ranges::count(columns, *name) == 0 || !is_cast_at(sql, end + 1)) return std::nullopt;
+  const std::string written(sql.substr(at + 1, end - at - 1));
+  at = end + 1 + cast.size();
+  return written;
+}
+
+// `'…'::text`; without the cast.
+std::optional<std::string> literal_at(std::string_view sql, std::size_t& at) {
+  if (at >= sql.size() || sql[at] != '\'') return std::nullopt;
+  std::size_t end = at + 1;
+  for (; end < sql.size(); ++end) {
+    if (sql[end] != '\'') continue;
+    if (end + 1 == sql.size() || sql[end + 1] != '\'') break;
+    ++end;
+  }
+  if (end >= sql.size() || !is_cast_at(sql, end + 1)) return std::nullopt;
+  const std::string written(sql.substr(at, end + 1 - at));
+  at = end + 1 + cast.size();
+  return written;
+}
+
+std::optional<std::string> operator_at(std::string_view sql, std::size_t& at) {
+  constexpr std::array<std::string_view, 6> all = {" = ", " <> ", " < ", " > ", " <= ", " >= "};
+  for (const std::string_view one : all) {
+    if (sql.substr(at, one.size()) != one) continue;
+    at += one.size();
+    return std::string(one);
+  }
+  return std::nullopt;
+}
+
+// A whole comparison without its casts.
+std::optional<std::string> comparison_at(std::string_view sql, std::size_t& at,
+                                         const std::vector<std::string>& columns) {
+  std::size_t end = at;
+  std::optional<std::string> left = column_at(sql, end, columns);
+  const bool begins_with_literal = !left;
+  if (!left) left = literal_at(sql, end);
+  if (!left) return std::nullopt;
+  const std::optional<std::string> between = operator_at(sql, end);
+  if (!between) return std::nullopt;
+  std::optional<std::string> right = column_at(sql, end, columns);
+  if (!right && !begins_with_literal) right = literal_at(sql, end);
+  if (!right) return std::nullopt;
+  at = end;
+  return *left + *between + *right;
+}
+
+// Behind a literal or a quoted name that begins at `at`; what looks like a comparison in it is
+// none.
+std::size_t behind_quotes(std::string_view sql, std::size_t at) {
+  const char quote = sql[at];
+  for (++at; at < sql.size(); ++at) {
+    if (sql[at] != quote) continue;
+    if (at + 1 == sql.size() || sql[at + 1] != quote) return at + 1;
+    ++at;
+  }
+  return at;
+}
+
+}  // namespace
+
+std::string uncast_comparisons(const std::string& sql, const std::vector<std::string>& columns) {
+  std::string made;
+  for (std::size_t at = 0; at < sql.size();) {
+    if (const auto comparison = comparison_at(sql, at, columns)) {
+      made += *comparison;
+    } else if (sql[at] == '\'' || sql[at] == '"') {
+      const std::size_t end = behind_quotes(sql, at);
+      made += sql.substr(at, end - at);
+      at = end;
+    } else {
+      made += sql[at++];
+    }
+  }
+  return made;
+}
+
+}  // namespace whimbrel::postgresql

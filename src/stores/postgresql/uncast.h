@@ -1,0 +1,15 @@
+// Comparisons of a view's text as they were written before the server spelled them out.
+#pragma once
+
+#include <string>
+#include <vector>
+
+namespace whimbrel::postgresql {
+
+// The server compares a varchar as text and says so in what it gives back of a view:
+// `((k.owner)::text = (p.id)::text)`. Where both columns have become a uuid, this takes the casts
+// away again, so that their indexes serve: `(k.owner = p.id)`, and of a literal likewise.
+// `columns` are the names of those that have become one, not quoted. Nothing else is touched.
+std::string uncast_comparisons(const std::string& sql, const std::vector<std::string>& columns);
+
+}  // namespace whimbrel::postgresql
