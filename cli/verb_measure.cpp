@@ -154,6 +154,8 @@ Result<json> measure_with(Context& context, const Options& options) {
   TRY(load_plan(context));
   ASSIGN_OR_RETURN(std::optional<JournalFacts> journal, journal_facts(context));
   ASSIGN_OR_RETURN(const std::vector<Side> sides, sides_from(options.side, journal));
+  // Before the time of the measurement is spent.
+  if (!options.output.empty()) TRY(can_write_file(options.output));
   if (options.dry_run) return json();
   if (settings.writes) TRY(context.confirm("measure --writes"));
   return whimbrel::measure({context.migration(), context.plan().measures, std::move(journal),

@@ -6,6 +6,7 @@
 #include <map>
 #include <set>
 
+#include "base/text.h"
 #include "discover/same_rows.h"
 
 namespace whimbrel {
@@ -20,6 +21,10 @@ std::size_t index(int at) { return static_cast<std::size_t>(at); }
 
 bool is_only_key(const TableSchema& schema, int at) {
   return schema.key.size() == 1 && schema.key.front() == schema.columns[index(at)].name;
+}
+
+bool is_key(const TableSchema& schema, int at) {
+  return schema.is_key(schema.columns[index(at)].name);
 }
 
 class Matcher {
@@ -42,7 +47,7 @@ class Matcher {
   // Whether anything but the name could speak for this pair.
   bool has_more_to_say(int i, int j) const {
     const bool values = !source_.sample(i).values.empty() && !target_.sample(j).values.empty();
-    const bool keys = is_only_key(source_.schema, i) && is_only_key(target_.schema, j);
+    const bool keys = is_key(source_.schema, i) && is_key(target_.schema, j);
     return values || keys ||
            (!parent_of(source_.schema, source_.column(i).name).empty() &&
             !parent_of(target_.schema, target_.column(j).name).empty());
@@ -136,9 +141,36 @@ class Matcher {
     return "";
   }
 
+  // The one part of a key of several columns that has another name on each side.
+  bool is_left_of_both_keys(const ColumnGuess& guess) const {
+    const std::vector<std::string>& from = source_.schema.key;
+    const std::vector<std::string>& to = target_.schema.key;
+    const std::string& left = source_.column(guess.source).name;
+    const std::string& right = target_.column(guess.target).name;
+    if (from.size() < 2 || from.size() != to.size()) return false;
+    const auto is_same_name = [](const std::string& a, const std::string& b) {
+      return ascii_iequals(a, b);
+    };
+    std::vector<std::string> other_parts;
+    for (const std::string& part : from) {
+      const bool is_there =
+          std::ranges::any_of(to, [&](const std::string& one) { return is_same_name(part, one); });
+      if (!is_there) other_parts.push_back(part);
+    }
+    const bool has_right = std::ranges::count(to, right) > 0 &&
+                           std::ranges::none_of(from, [&](const std::string& one) {
+                             return is_same_name(one, right);
+                           });
+    return other_parts == std::vector<std::string>{left} && has_right;
+  }
+
   double by_structure(ColumnGuess& guess, double score) const {
     const bool source_key = is_only_key(source_.schema, guess.source);
     const bool target_key = is_only_key(target_.schema, guess.target);
+    if (is_left_of_both_keys(guess)) {
+      guess.reasons.push_back("both are what is left of the key");
+      return score + (1 - score) * (guess.conversion.fits > 0.98 ? 0.68 : 0.4);
+    }
     if (source_key && target_key) {
       guess.reasons.push_back("both are the key");
       score += (1 - score) * (guess.conversion.fits > 0.98 ? 0.68 : 0.4);

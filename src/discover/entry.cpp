@@ -154,7 +154,11 @@ class EntryWriter {
                fmt::format("`{}` ({}) is NOT NULL without a default, and no column of the old "
                            "table is surely meant. Take one of these lines, or another value.",
                            printable(to.name), printable(to.declared)));
-        columns_ += proposals + marked(deep, "#:", *key + ": " + some_constant(to));
+        columns_ += proposals;
+        // Two rows of one key would be one.
+        if (!r_.target->schema.is_key(to.name)) {
+          columns_ += marked(deep, "#:", *key + ": " + some_constant(to));
+        }
       } else {
         columns_ += proposals;
         if (proposals.empty()) new_only_.push_back(to.name);

@@ -304,7 +304,10 @@ Status Engine::undo() {
   }
   if (parts_.journal.state().effect(newest.id) == nullptr) return {};
   TRY(parts_.journal.append(EffectUndone{newest.id}));
-  parts_.events.emit({"effect_undone", {{"effect", newest.id}}});
+  // Copies that were made for the worst case stay.
+  if (!newest.id.starts_with("backup")) {
+    parts_.events.emit({"effect_undone", {{"effect", newest.id}}});
+  }
   return {};
 }
 

@@ -125,7 +125,8 @@ class SideHealth {
                             quoted(name), store_.sql_name(table.name)),
                 1));
     json one = {{"column", name}};
-    if (!redact_ && !rows.empty()) one["value"] = show(rows[0][0]);
+    if (rows.empty()) return json();
+    if (!redact_) one["value"] = show(rows[0][0]);
     return one;
   }
 

@@ -98,6 +98,24 @@ Status write_file(const std::string& path, const std::string& content) {
   return file->finish();
 }
 
+Status can_write_file(const std::string& path) {
+  std::error_code ignored;
+  const auto kind = std::filesystem::status(path, ignored).type();
+  Status made = kind == std::filesystem::file_type::directory
+                    ? Status(Error{ErrorCode::invalid_plan, path + " is a folder"})
+                    : Status();
+  if (kind == std::filesystem::file_type::regular ||
+      kind == std::filesystem::file_type::not_found) {
+    const std::filesystem::path real = std::filesystem::canonical(path, ignored);
+    const auto file = FileInMaking::create(real.empty() ? path : real.string());
+    if (!file.ok()) made = file.error();
+  }
+  if (made.ok()) return made;
+  Error error = std::move(made).error();
+  error.code = ErrorCode::invalid_plan;
+  return std::move(error).with_hint("name a file in a folder that is there and may be written");
+}
+
 Result<std::string> read_file(const std::string& path) {
   std::ifstream in(path, std::ios::binary);
   if (!in) return Error{ErrorCode::not_found, "there is no file " + path};

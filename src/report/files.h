@@ -13,6 +13,8 @@ namespace whimbrel {
 
 // Mode 0600; beside first, then renamed.
 Status write_file(const std::string& path, const std::string& content);
+// Whether write_file() would find the place; leaves nothing there.
+Status can_write_file(const std::string& path);
 
 // A file that is written piece by piece; it is not there before it is whole.
 class FileInMaking {

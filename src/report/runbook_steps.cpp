@@ -145,7 +145,10 @@ RunbookStep copy(const ReportFacts& facts) {
       "and `resume`",
       facts.command("limits", "rows_per_s=N"));
   step.safe = "Ctrl-C, a crash or a power cut lose at most one chunk; the same command goes on";
-  step.back = rollback_by(facts, "removes the new tables; the application never noticed them");
+  step.back = rollback_by(
+      facts,
+      "removes the new tables, and empties those that were there before; the application never "
+      "noticed them");
   if (const auto from = facts.story.first_in(Phase::copying)) {
     step.happened.push_back(
         fmt::format("since {}: {} read, {} written in {}, {} at work{}", to_day_text(*from),

@@ -210,6 +210,75 @@ def a_role_that_may_not_is_told_what_it_needs(server):
         folder.close()
 
 
+def what_would_stand_in_the_way_of_rows_is_met_by_the_analysis(server):
+    """Foreign keys and triggers, on either side, there or on the way back, for a role that cannot set them aside."""
+    stamp = "CREATE FUNCTION stamp() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN NEW.v := 'stamped'; RETURN NEW; END $$;"
+    before = stamp + "CREATE TRIGGER stamps BEFORE INSERT OR UPDATE ON t FOR EACH ROW EXECUTE FUNCTION stamp();"
+    after = stamp + "CREATE TRIGGER stamps AFTER INSERT ON t FOR EACH ROW EXECUTE FUNCTION stamp();"
+    always = "ALTER TABLE t ENABLE ALWAYS TRIGGER stamps;"
+    table = "CREATE TABLE t (id int PRIMARY KEY, v text);"
+    for more, plain, superuser, word in (
+            ("CREATE TABLE outside (id int PRIMARY KEY, t int REFERENCES t);", 3, 0, "in an order of their own"),
+            (before, 3, 0, "the trigger stamps"), (after, 3, 0, "the trigger stamps"),
+            (before + always, 3, 3, "ENABLE TRIGGER"), (after + always, 0, 0, "ENABLE TRIGGER"),
+            (before + "ALTER TABLE t DISABLE TRIGGER stamps;", 0, 0, "")):
+        for side in (0, 1):
+            for role, code in (("plain", plain), ("postgres", superuser)):
+                with databases(server, "one", "other") as ((a, url_a), (b, url_b)):
+                    for db, name in ((a, "one"), (b, "other")):
+                        db.execute("DO $$ BEGIN CREATE ROLE plain LOGIN; EXCEPTION WHEN duplicate_object THEN NULL; END $$;"
+                                   "REVOKE SET ON PARAMETER session_replication_role FROM plain;"
+                                   "GRANT CREATE ON DATABASE %s TO plain; GRANT ALL ON SCHEMA public TO plain; SET ROLE plain" % name)
+                        db.execute(table)
+                    a.execute("INSERT INTO t VALUES (1, 'a'), (2, 'b')")
+                    (a, b)[side].execute(more)
+                    urls = [url.replace("//postgres@", "//%s@" % role) for url in (url_a, url_b)]
+                    folder = Folder(as_plan(*urls, "{from: a/%s, to: b/%s, create: exists}", tables=["t"]))
+                    told = folder.run("analyze", code=code)
+                    assert word in told or (code == 0 and role == "postgres"), (word, role, told)
+                    if code == 0 and side == 0:
+                        folder.run("run", "--yes")
+                        b.execute("UPDATE t SET v = 'new' WHERE id = 1")
+                        folder.run("rollback", "--yes")
+                        assert a.execute("SELECT v FROM t ORDER BY id").fetchall() == [("new",), ("b",)] or "ALWAYS" in more
+                    elif code:
+                        folder.run("run", "--yes", code=3)
+                    folder.close()
+
+
+def tables_that_inherit_lose_nothing(server):
+    with databases(server, "one", "other") as ((a, url_a), (_, url_b)):
+        a.execute("CREATE TABLE base (id int PRIMARY KEY, v text); CREATE TABLE heir (extra text, PRIMARY KEY (id)) INHERITS (base); INSERT INTO heir VALUES (1, 'v', 'e')")
+        folder = Folder(as_plan(url_a, url_b, tables=["base"]))
+        told = folder.run("run", "--yes", code=3)
+        assert "lose their own columns" in told and "NO INHERIT" in told, told
+        a.execute("ALTER TABLE heir NO INHERIT base")
+        folder.run("run", "--yes")
+        folder.close()
+
+
+def an_old_table_that_others_hang_on_ends_no_finish_midway(server):
+    with databases(server, "one", "other") as ((a, url_a), (b, url_b)):
+        a.execute("CREATE TABLE t (id int PRIMARY KEY); CREATE VIEW upon AS SELECT id FROM t; INSERT INTO t VALUES (1)")
+        folder = Folder(as_plan(url_a, url_b, tables=["t"]) + "finish: {keep_source: false, after: 0s}\n")
+        folder.run("run", "--yes")
+        told = folder.run("finish", "--yes", "--no-backup", code=3)
+        assert "upon depends on table" in told and "the way back is open" in told, told
+        b.execute("INSERT INTO t VALUES (2)")
+        folder.run("rollback", "--yes")
+        assert a.execute("SELECT count(*) FROM upon").fetchone() == (2,)
+        folder.run("run", "--yes")
+        a.execute("DROP VIEW upon")
+        folder.run("finish", "--yes", "--no-backup")
+        assert a.execute("SELECT to_regclass('t')").fetchone() == (None,)
+        folder.close()
+
+
+def noughts_behind_the_point_are_no_digits(server):
+    one_way_and_back(server, "CREATE TABLE t (id int PRIMARY KEY, n numeric(3,5)); INSERT INTO t VALUES (1, 0.00123), (2, 0), (3, -0.00999)", ["t"],
+                     "UPDATE t SET n = 0.00001 WHERE id = 2", ["UPDATE t SET n = 0.00100 WHERE id = 3 RETURNING id"], [(3,)])
+
+
 # Names that need quotes or are as long as may be, keys of two columns, a sequence of its own for nobody, partitions.
 LONG = "a" * 63
 ODD = r'''
@@ -545,7 +614,9 @@ def rows_left(db):
     return [name for (name,) in db.execute(EVERYTHING)]
 
 
-TESTS = [a_table_like_the_source_has_all_that_the_source_has, nothing_is_noted_before_a_window, files_may_refer_to_each_other, tables_that_are_there_keep_their_foreign_keys,
+TESTS = [what_would_stand_in_the_way_of_rows_is_met_by_the_analysis, tables_that_inherit_lose_nothing,
+             an_old_table_that_others_hang_on_ends_no_finish_midway, noughts_behind_the_point_are_no_digits,
+             a_table_like_the_source_has_all_that_the_source_has, nothing_is_noted_before_a_window, files_may_refer_to_each_other, tables_that_are_there_keep_their_foreign_keys,
          a_role_that_may_not_is_told_what_it_needs, odd_tables_are_made_like_the_source_and_come_back, each_column_goes_on_behind_its_own_numbers,
          keys_that_are_kept_otherwise_keep_nothing_from_moving, an_archive_is_found_again_in_its_schema, names_need_no_schema, tables_of_one_name_are_told_apart_by_their_schemas, any_type_is_a_key_in_sqlite_as_well, init_says_a_schema_in_the_words_of_another_kind,
          ten_tables_go_round_three_kinds_of_stores]

@@ -2,8 +2,9 @@
 import os
 import shutil
 import subprocess
+import time
 
-from pair import BINARY, REFUSED, Pair, are, changed, main
+from pair import BINARY, PLAN_ERROR, REFUSED, Pair, are, changed, main
 
 PLAIN = "CREATE TABLE {} (id {} PRIMARY KEY NOT NULL, v TEXT);"
 TWO_ROWS = PLAIN.format("o", "INTEGER") + "INSERT INTO o VALUES (1, 'a'), (2, 'b');"
@@ -122,7 +123,74 @@ def a_value_that_is_set_aside_is_not_told_under_redact():
         redacted(pair)
 
 
-TESTS = [a_lock_that_cannot_be_taken_is_no_runner_at_work, a_dry_run_refuses_what_the_verb_itself_refuses,
+def an_empty_new_side_meets_no_criterion():
+    with Pair(TWO_ROWS + NEW, NEW) as pair:
+        changed(pair, "create: new.sql", "create: exists")
+        (pair.folder / "plan.yaml").write_text((pair.folder / "plan.yaml").read_text() + """
+queries: {all: {old: "SELECT * FROM o", new: "SELECT * FROM n"}}
+criteria: {p95_change: 1000%, lost: 0}
+""")
+        before, after = pair.folder / "before.json", pair.folder / "after.json"
+        pair.run("measure", "--side", "old", "--duration", "100ms", "--output", str(before))
+        pair.run("run", "--yes", "--until", "verify")
+        pair.run("measure", "--side", "new", "--duration", "100ms", "--output", str(after))
+        assert "0 not measured" in judged(before, after, 0)
+        pair.run("rollback", "--yes")
+        pair.run("measure", "--side", "new", "--duration", "100ms", "--output", str(after))
+        printed = judged(before, after, 1)
+        assert "2 not measured" in printed and "was rolled_back when it was measured" in printed, printed
+
+
+def judged(before, after, code):
+    done = subprocess.run([BINARY, "compare", str(before), str(after)], capture_output=True, text=True, timeout=60)
+    assert done.returncode == code, done.stdout + done.stderr
+    return done.stdout + done.stderr
+
+
+def a_place_where_nothing_can_be_written_is_told_before_the_time_is_spent():
+    with Pair(TWO_ROWS, NEW) as pair:
+        for place in ("nowhere/x.json", "."):
+            printed = pair.run("measure", "--duration", "30s", "--output", str(pair.folder / place), expect=PLAN_ERROR)
+            assert "hint:" in printed, printed
+
+
+def a_trigger_that_works_with_another_table_of_the_plan_is_a_warning():
+    with Pair(TWO_ROWS + "CREATE TABLE seen (id INTEGER PRIMARY KEY, what TEXT);"
+              "CREATE TABLE apart (id INTEGER PRIMARY KEY, o INTEGER REFERENCES o);"
+              "CREATE TRIGGER sees AFTER INSERT ON o BEGIN INSERT INTO Seen (what) VALUES (NEW.v); END;"
+              "CREATE TRIGGER begin_seen AFTER DELETE ON o BEGIN DELETE FROM apart WHERE o = OLD.id; END;", NEW) as pair:
+        changed(pair, ", rename_source_to: o_archive", "")
+        changed(pair, "sync: capture", "  - {from: db/seen, to: db/seen_v2, create: like-source}\nsync: capture")
+        _, printed = pair.answer("analyze")
+        warned = [line for line in printed.splitlines() if line.strip().startswith("warning")]
+        assert any("the trigger sees" in line and "works with seen" in line for line in warned), printed
+        assert not any("begin_seen" in line for line in warned), printed
+        assert any("apart refers to o" in line for line in warned), printed
+        changed(pair, "sync: capture", "  - {from: db/apart, to: db/apart_v2, create: like-source}\nsync: capture")
+        _, printed = pair.answer("analyze")
+        warned = [line for line in printed.splitlines() if line.strip().startswith("warning")]
+        assert any("begin_seen" in line for line in warned) and not any("apart refers to o" in line for line in warned), printed
+
+
+def small_tables_keep_the_rate_together():
+    """Ten of them, each one batch, at 100 rows a second: nine are paid for before the last begins."""
+    tables = "".join("CREATE TABLE t%d (id INTEGER PRIMARY KEY); INSERT INTO t%d VALUES (1), (2), (3), (4), (5), (6), (7), (8), (9), (10);" % (i, i) for i in range(10))
+    with Pair(TWO_ROWS + tables, NEW) as pair:
+        changed(pair, "limits: {batch_size: 50}", "limits: {rows_per_s: 100}")
+        changed(pair, ", rename_source_to: o_archive", "")
+        changed(pair, "sync: capture", "".join("  - {from: db/t%d, to: db/t%d_v2, create: like-source}\n" % (i, i) for i in range(10)) + "sync: capture")
+        printed = pair.run("analyze")
+        assert "at the limit of 100 rows/s" in printed, printed
+        begun = time.monotonic()
+        pair.run("run", "--yes", "--until", "copy")
+        took = time.monotonic() - begun
+        assert took > 0.9, took
+        assert ",000 rows/s" not in pair.run("status")
+
+
+TESTS = [an_empty_new_side_meets_no_criterion, a_place_where_nothing_can_be_written_is_told_before_the_time_is_spent,
+         a_trigger_that_works_with_another_table_of_the_plan_is_a_warning, small_tables_keep_the_rate_together,
+         a_lock_that_cannot_be_taken_is_no_runner_at_work, a_dry_run_refuses_what_the_verb_itself_refuses,
          a_value_that_a_trial_refuses_is_not_told_under_redact,
          a_key_that_differs_is_not_told_under_redact,
          a_value_that_is_set_aside_is_not_told_under_redact,

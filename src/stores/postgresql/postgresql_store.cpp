@@ -848,6 +848,42 @@ std::string PostgresqlStore::beside(const std::string& table, const std::string&
   return spelled({split_name(table).schema, split_name(name).table});
 }
 
+namespace {
+// Within the transaction that is open.
+Status retire_all(Connection& connection, const std::vector<const Mapping*>& mappings,
+                  const std::string& rename_to) {
+  std::vector<std::string> gone;
+  Cells going;
+  ASSIGN_OR_RETURN(const std::vector<RetypedPair> pairs, retyped_pairs(connection));
+  for (const Mapping* mapping : mappings) {
+    // When it is done already, the old name is that of the table that serves.
+    const bool is_retype = is_new_table(mapping->target.name);
+    const auto pair = std::ranges::find(pairs, mapping->source.name, &RetypedPair::source);
+    if (is_retype && (pair == pairs.end() || !pair->swapped)) continue;
+    const Result<Place> place = place_of(connection, mapping->source.name);
+    if (!place.ok() && place.error().code == ErrorCode::not_found) continue;
+    if (!place.ok()) return place.error();
+    if (rename_to.empty()) {
+      gone.push_back(place.value().sql());
+      going.emplace_back(place.value().oid);
+    } else {
+      const TableName now{place.value().name.schema, split_name(rename_to).table};
+      const std::string known = split_name(mapping->source.name).schema;
+      TRY(connection.execute(
+          fmt::format("ALTER TABLE {} RENAME TO {}", place.value().sql(), quote_name(now.table))));
+      if (now.schema != known && !known.empty()) {
+        TRY(connection.execute(
+            fmt::format("ALTER TABLE {} SET SCHEMA {}", quoted(now), quote_name(known))));
+      }
+    }
+    if (is_retype) TRY(forget_pair(connection, mapping->source.name));
+  }
+  if (gone.empty()) return {};
+  TRY(keep_sequences_of_others(connection, going));
+  return connection.execute("DROP TABLE " + join(gone, ", "));
+}
+}  // namespace
+
 Status PostgresqlStore::retire(const std::vector<const Mapping*>& mappings,
                                const std::string& rename_to, bool view) {
   if (view) {
@@ -856,36 +892,7 @@ Status PostgresqlStore::retire(const std::vector<const Mapping*>& mappings,
   }
   TRY(change([&](Connection& connection) -> Status {
     ASSIGN_OR_RETURN(Transaction transaction, Transaction::begin(connection));
-    std::vector<std::string> gone;
-    Cells going;
-    ASSIGN_OR_RETURN(const std::vector<RetypedPair> pairs, retyped_pairs(connection));
-    for (const Mapping* mapping : mappings) {
-      // When it is done already, the old name is that of the table that serves.
-      const bool is_retype = is_new_table(mapping->target.name);
-      const auto pair = std::ranges::find(pairs, mapping->source.name, &RetypedPair::source);
-      if (is_retype && (pair == pairs.end() || !pair->swapped)) continue;
-      const Result<Place> place = place_of(connection, mapping->source.name);
-      if (!place.ok() && place.error().code == ErrorCode::not_found) continue;
-      if (!place.ok()) return place.error();
-      if (rename_to.empty()) {
-        gone.push_back(place.value().sql());
-        going.emplace_back(place.value().oid);
-      } else {
-        const TableName now{place.value().name.schema, split_name(rename_to).table};
-        const std::string known = split_name(mapping->source.name).schema;
-        TRY(connection.execute(fmt::format("ALTER TABLE {} RENAME TO {}", place.value().sql(),
-                                           quote_name(now.table))));
-        if (now.schema != known && !known.empty()) {
-          TRY(connection.execute(
-              fmt::format("ALTER TABLE {} SET SCHEMA {}", quoted(now), quote_name(known))));
-        }
-      }
-      if (is_retype) TRY(forget_pair(connection, mapping->source.name));
-    }
-    if (!gone.empty()) {
-      TRY(keep_sequences_of_others(connection, going));
-      TRY(connection.execute("DROP TABLE " + join(gone, ", ")));
-    }
+    TRY(retire_all(connection, mappings, rename_to));
     return transaction.commit();
   }));
   sessions_->names_have_changed();
@@ -1204,8 +1211,18 @@ Result<std::int64_t> PostgresqlStore::bring_back(const std::vector<std::string>&
 
 Status PostgresqlStore::settle_the_rest() { return settle_what_is_left(); }
 
-Status PostgresqlStore::can_retire(const std::vector<const Mapping*>&, const std::string&, bool) {
-  return settle_what_is_left();
+// A view or a key of somebody else's may hang on an old table: tried, and rolled back.
+Status PostgresqlStore::can_retire(const std::vector<const Mapping*>& mappings,
+                                   const std::string& rename_to, bool) {
+  TRY(settle_what_is_left());
+  Status tried = change([&](Connection& connection) -> Status {
+    ASSIGN_OR_RETURN(const Transaction rolled_back, Transaction::begin(connection));
+    return retire_all(connection, mappings, rename_to);
+  });
+  if (tried.ok() || tried.error().code == ErrorCode::unavailable) return tried;
+  Error error = std::move(tried).error();
+  error.code = ErrorCode::refused;
+  return error;
 }
 
 }  // namespace whimbrel

@@ -52,7 +52,8 @@ Meant meant(const Respelling& column, const std::string& place) {
   }
   const std::string quoted_column = quote_name(column.column);
   return {
-      fmt::format("(SELECT v, coalesce(m.now, {}) AS w FROM (SELECT {}::text COLLATE \"C\" AS v FROM {} WHERE "
+      fmt::format("(SELECT v, coalesce(m.now, {}) AS w FROM (SELECT {}::text COLLATE \"C\" AS v "
+                  "FROM {} WHERE "
                   "{} IS NOT NULL) a LEFT JOIN unnest($1::text[], $2::text[]) m(was, now) ON "
                   "m.was = a.v) b",
                   column.takes_any ? "btrim(v, ' ')" : "v", quoted_column, place, quoted_column),
@@ -212,11 +213,11 @@ Status review_parts(Connection& connection, const std::string& table, const std:
                             "TRUNCATE of one) are not followed",
                         "leave its partitions as they are until the switch"});
   } else {
-    findings.push_back({Finding::Weight::warning, "is_inherited",
+    findings.push_back({Finding::Weight::refusal, "is_inherited",
                         "tables inherit from " + table +
-                            ": their rows are read with it, and what is written to them is not "
-                            "followed",
-                        "write nothing to them until the switch, or move them by themselves"});
+                            ": their rows are read with it, what is written to them is not "
+                            "followed, and on the way back they would lose their own columns",
+                        "ALTER TABLE … NO INHERIT them, and move each by a line of its own"});
   }
   return {};
 }
@@ -239,12 +240,82 @@ Status review_rights_to_write(Connection& connection, std::vector<Finding>& find
   return {};
 }
 
+constexpr const char* hint_of_the_right =
+    "GRANT SET ON PARAMETER session_replication_role TO this role (from PostgreSQL 15), or use a "
+    "superuser";
+
+// Rows come in an order of their own, on this side there or back. Who may write as a replica does
+// is not held up by that; for anybody else a foreign key would be, half way.
+Status review_order_of_rows(Connection& connection, const std::string& table,
+                            const std::string& place, std::vector<Finding>& findings) {
+  ASSIGN_OR_RETURN(
+      const auto keys,
+      connection.query("SELECT string_agg(format('%I of %s', conname, conrelid::regclass), ', ' "
+                       "ORDER BY conname) FROM pg_constraint WHERE contype = 'f' AND conparentid = "
+                       "0 AND $1::text::regclass IN (conrelid, confrelid)",
+                       {place}));
+  const Cell& names = keys.at(0).at(0);
+  if (!names) return {};
+  findings.push_back({Finding::Weight::refusal, "order_of_rows",
+                      fmt::format("this role cannot write rows of {} in an order of their own, and "
+                                  "there are foreign keys: {}",
+                                  table, *names),
+                      hint_of_the_right});
+  return {};
+}
+
+// Triggers that would fire for rows that are only carried over, and do once more what they have
+// done on the other side.
+Status review_triggers(Connection& connection, bool may_write_as_replica, const std::string& table,
+                       const std::string& place, std::vector<Finding>& findings) {
+  ASSIGN_OR_RETURN(
+      const auto rows,
+      connection.query("SELECT quote_ident(tgname), (tgtype & 2) <> 0, tgenabled FROM pg_trigger "
+                       "WHERE tgrelid = $1::text::regclass AND NOT tgisinternal AND tgname NOT "
+                       "LIKE 'whimbrel\\_%' AND (tgtype & 28) <> 0 AND tgenabled = ANY (CASE WHEN "
+                       "$2::boolean THEN '{A,R}' ELSE '{O,A}' END::\"char\"[]) ORDER BY tgname",
+                       {place, may_write_as_replica ? "true" : "false"}));
+  for (const Cells& row : rows) {
+    const bool is_chosen = row[2] != "O";  // by somebody who wants it to fire for replicas too
+    const bool may_change_rows = row[1] == "t";
+    findings.push_back(
+        {is_chosen && !may_change_rows ? Finding::Weight::warning : Finding::Weight::refusal,
+         "trigger_fires",
+         fmt::format("the trigger {} of {} would fire for rows that whimbrel carries over{}",
+                     *row[0], table,
+                     may_change_rows ? ", and may change them or keep them away"
+                                     : ", and do once more what it has done on the other side"),
+         is_chosen ? "ALTER TABLE … ENABLE TRIGGER it (without ALWAYS or REPLICA), or DISABLE it "
+                     "until `finish`"
+                   : hint_of_the_right});
+  }
+  return {};
+}
+
 }  // namespace
 
-Result<std::vector<Finding>> PostgresqlStore::review_target(const Mapping&, bool) {
+Result<std::vector<Finding>> PostgresqlStore::review_target(const Mapping& mapping, bool) {
   std::vector<Finding> findings;
   ASSIGN_OR_RETURN(const ConnectionPtr connection, sessions_->take());
   TRY(review_rights_to_write(*connection, findings));
+  if (is_new_table(mapping.target.name)) return findings;
+  const bool may = sessions_->may_write_as_replica();
+  const Result<Place> place = place_of(*connection, mapping.target.name);
+  if (!place.ok() && place.error().code != ErrorCode::not_found) return place.error();
+  if (!place.ok()) {
+    if (!may && !mapping.target.reference_ddl.empty()) {
+      findings.push_back(
+          {Finding::Weight::refusal, "order_of_rows",
+           "this role cannot write rows in an order of their own, and " + mapping.target.name +
+               " is to have foreign keys",
+           std::string(hint_of_the_right) + ", or give a file without REFERENCES in `create:`"});
+    }
+    return findings;
+  }
+  if (!may) {
+    TRY(review_order_of_rows(*connection, mapping.target.name, place.value().sql(), findings));
+  }
+  TRY(review_triggers(*connection, may, mapping.target.name, place.value().sql(), findings));
   return findings;
 }
 
@@ -302,6 +373,13 @@ Result<std::vector<Finding>> PostgresqlStore::review(const Mapping& mapping, boo
          "use its owner, or a role that is granted it"});
   }
   TRY(review_parts(*connection, mapping.source.name, place.value().oid, findings));
+  if (!is_new_table(mapping.target.name)) {
+    const bool may = sessions_->may_write_as_replica();
+    if (!may) {
+      TRY(review_order_of_rows(*connection, mapping.source.name, place.value().sql(), findings));
+    }
+    TRY(review_triggers(*connection, may, mapping.source.name, place.value().sql(), findings));
+  }
   TRY(review_database(*connection, mapping.source.name, findings));
   return findings;
 }

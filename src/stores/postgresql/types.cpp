@@ -116,8 +116,11 @@ Result<std::optional<Value>> settled_numeric(const ColumnSchema& column, const T
     if (type.scale < 0) return std::optional<Value>();
     if (digits->fraction.size() > scale) return no_room(column, value, "too many decimals");
     digits->fraction.resize(scale, '0');
-    const std::size_t whole = digits->whole == "0" ? 0 : digits->whole.size();
-    if (whole + scale > static_cast<std::size_t>(type.precision)) {
+    // A scale may be larger than the precision: then there are noughts behind the point.
+    const std::string all = digits->whole + digits->fraction;
+    const std::size_t first = all.find_first_not_of('0');
+    const std::size_t counted = first == std::string::npos ? 0 : all.size() - first;
+    if (counted > static_cast<std::size_t>(type.precision)) {
       return no_room(column, value, "too many digits");
     }
   }

@@ -51,21 +51,6 @@ std::optional<std::string> column_at(std::string_view sql, std::size_t& at,
   return written;
 }
 
-// `'…'::text`; without the cast.
-std::optional<std::string> literal_at(std::string_view sql, std::size_t& at) {
-  if (at >= sql.size() || sql[at] != '\'') return std::nullopt;
-  std::size_t end = at + 1;
-  for (; end < sql.size(); ++end) {
-    if (sql[end] != '\'') continue;
-    if (end + 1 == sql.size() || sql[end + 1] != '\'') break;
-    ++end;
-  }
-  if (end >= sql.size() || !is_cast_at(sql, end + 1)) return std::nullopt;
-  const std::string written(sql.substr(at, end + 1 - at));
-  at = end + 1 + cast.size();
-  return written;
-}
-
 std::optional<std::string> operator_at(std::string_view sql, std::size_t& at) {
   constexpr std::array<std::string_view, 6> all = {" = ", " <> ", " < ", " > ", " <= ", " >= "};
   for (const std::string_view one : all) {
@@ -80,14 +65,11 @@ std::optional<std::string> operator_at(std::string_view sql, std::size_t& at) {
 std::optional<std::string> comparison_at(std::string_view sql, std::size_t& at,
                                          const std::vector<std::string>& columns) {
   std::size_t end = at;
-  std::optional<std::string> left = column_at(sql, end, columns);
-  const bool begins_with_literal = !left;
-  if (!left) left = literal_at(sql, end);
+  const std::optional<std::string> left = column_at(sql, end, columns);
   if (!left) return std::nullopt;
   const std::optional<std::string> between = operator_at(sql, end);
   if (!between) return std::nullopt;
-  std::optional<std::string> right = column_at(sql, end, columns);
-  if (!right && !begins_with_literal) right = literal_at(sql, end);
+  const std::optional<std::string> right = column_at(sql, end, columns);
   if (!right) return std::nullopt;
   at = end;
   return *left + *between + *right;

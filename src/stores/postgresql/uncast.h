@@ -8,8 +8,9 @@ namespace whimbrel::postgresql {
 
 // The server compares a varchar as text and says so in what it gives back of a view:
 // `((k.owner)::text = (p.id)::text)`. Where both columns have become a uuid, this takes the casts
-// away again, so that their indexes serve: `(k.owner = p.id)`, and of a literal likewise.
-// `columns` are the names of those that have become one, not quoted. Nothing else is touched.
+// away again, so that their indexes serve: `(k.owner = p.id)`. `columns` are the names of those
+// that have become one, not quoted. Nothing else is touched; a literal without its cast would be
+// one of the new type for ever, and the view would not be taken on the way back.
 std::string uncast_comparisons(const std::string& sql, const std::vector<std::string>& columns);
 
 }  // namespace whimbrel::postgresql
