@@ -177,7 +177,7 @@ class Judge {
   Found find(const CriterionKind& kind) const {
     const std::string name = kind.name;
     if (const std::string why = why_new_side_says_nothing(); !why.empty()) {
-      return {std::nullopt, why};
+      return {std::nullopt, why, true};
     }
     if (name == "lost") return lost();
     if (name == "errors") return errors();
