@@ -104,7 +104,7 @@ Engine::Engine(const Migration& migration, Parts parts)
       parts_(std::move(parts)),
       cutover_(migration, parts_.journal, parts_.clock, parts_.events, parts_.start_guard),
       limits_(migration.limits),
-      rate_(parts.clock) {}
+      rate_(parts_.clock) {}
 
 Status Engine::accept_plan() {
   const State state = parts_.journal.state();
