@@ -363,7 +363,8 @@ Error Client::to_error(const Reply& reply, const std::string& operation) const {
       reply.error == "UnauthorizedOperation") {
     return Error{ErrorCode::refused, fmt::format("{}: {}", where, said),
                  fmt::format("whoever {} is needs the permission {}", access_->credentials_origin(),
-                             iam_action(service_, operation))};
+                             iam_action(service_, operation))}
+        .of_caller();
   }
   if (reply.error == "UnrecognizedClientException" || is_one_of(expired_types, reply.error) ||
       is_one_of(skew_types, reply.error) || reply.error == "InvalidClientTokenId" ||
@@ -372,7 +373,8 @@ Error Client::to_error(const Reply& reply, const std::string& operation) const {
     return Error{ErrorCode::refused, fmt::format("{}: {}", where, said),
                  fmt::format("the credentials came from {}; are they for this account, and still "
                              "good?",
-                             access_->credentials_origin())};
+                             access_->credentials_origin())}
+        .of_caller();
   }
   if (reply.error == "ResourceInUseException" || reply.error == "ResourceConflictException" ||
       reply.error == "PreconditionFailedException") {
@@ -381,7 +383,10 @@ Error Client::to_error(const Reply& reply, const std::string& operation) const {
   if (reply.throttled() || reply.status >= 500) {
     return Error{ErrorCode::unavailable, fmt::format("{}: {}", where, said)};
   }
-  return Error{ErrorCode::refused, fmt::format("{}: {}", where, said)};
+  Error refused{ErrorCode::refused, fmt::format("{}: {}", where, said)};
+  const bool is_of_what_was_asked = reply.error == "ValidationException" || reply.status == 413 ||
+                                    reply.error == "ItemCollectionSizeLimitExceededException";
+  return is_of_what_was_asked ? refused : std::move(refused).of_caller();
 }
 
 }  // namespace whimbrel::aws

@@ -38,10 +38,18 @@ struct Error {
   std::string safe = {};                  // what state the data is in
   std::vector<std::string> context = {};  // innermost first: "while copying chunk 17 of orders"
   std::string excerpt = {};               // a place in a file with a caret, ready to print
+  // Refused because of who asked, whatever was asked: no right, credentials that are no longer
+  // good. No row is to blame, and none is set aside for it.
+  bool is_of_caller = false;
 
   // One frame more on the way up: "copying chunk 17 of orders".
   Error within(std::string frame) && {
     context.push_back(std::move(frame));
+    return std::move(*this);
+  }
+  // Refused because of who asked.
+  Error of_caller() && {
+    is_of_caller = true;
     return std::move(*this);
   }
   // A hint, unless somebody who knew more has given one.

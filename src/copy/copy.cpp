@@ -49,8 +49,8 @@ bool is_alone_in_an_open_table(std::span<const Move> moves, const Move& move) {
 }  // namespace
 
 Copy::Copy(std::span<const Move> moves, const Move& move, bool rows_may_pass,
-           const LimitsPlan& limits, RowRate& rate, Journal& journal, Clock& clock,
-           Events& events, RejectRow reject)
+           const LimitsPlan& limits, RowRate& rate, Journal& journal, Clock& clock, Events& events,
+           RejectRow reject)
     : moves_(moves),
       move_(move),
       rows_may_pass_(rows_may_pass),
@@ -215,7 +215,9 @@ Status Copy::write_or_name(std::span<const Change> changes, std::span<const Row>
     outcome.written += applied.value().written;
     return {};
   }
-  if (applied.error().code != ErrorCode::refused) return std::move(applied).error();
+  if (applied.error().code != ErrorCode::refused || applied.error().is_of_caller) {
+    return std::move(applied).error();
+  }
   if (changes.size() == 1) {
     return std::move(applied).error().within(fmt::format("copying the row {}", show(keys[0])));
   }

@@ -11,6 +11,7 @@ import time
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "support"))
 from dynamodb_folder import BINARY, DynamoFolder  # noqa: E402
+from fault_proxy import FaultProxy  # noqa: E402
 from servers import dynamodb_local  # noqa: E402
 from trying import run_each  # noqa: E402
 
@@ -204,9 +205,33 @@ def a_query_asks_for_what_is_there(server):
             assert query["failed"] == 0 and query["count"] == query["rows"] > 0, (query, told)
 
 
+def who_may_not_write_loses_nothing(server):
+    """A right that is missing, or credentials that have expired, say nothing of a row: none is set aside for them."""
+    written = ["BatchWriteItem", "PutItem", "UpdateItem", "DeleteItem"]
+    for fault in ({"access_denied": {"ops": written, "tables": ["old"]}}, {"expired_token": {"ops": written}}):
+        with World(server) as world, FaultProxy(server.url, seed=1) as proxy:
+            world.environment.update({name: proxy.url for name in server.environment if name.startswith("AWS_ENDPOINT")})
+            for number in range(20):
+                world.put("old", "k%d" % number, v=text("a"))
+            world.run("run", "--yes")
+            for number in range(5):
+                world.put("new", "k%d" % number, v=text("b"))
+                world.put("new", "n%d" % number, v=text("b"))
+            world.ddb.delete_item(TableName="new", Key={"id": text("k9")})
+            wanted = world.items("new")
+            proxy.set(**fault)
+            told = world.run("rollback", "--yes", code=3)
+            assert "hint:" in told and "goes on from there" in told, told
+            assert "TABLE=new" in (world.folder / "app.env").read_text() and world.items("new") == wanted
+            proxy.set(**{name: 0 for name in fault})
+            world.run("rollback", "--yes")
+            assert world.items("old") == wanted, (world.items("old"), wanted)
+            assert world.kept() == {} and not (world.folder / ".whimbrel" / "late" / "rejected.jsonl").exists()
+
+
 if __name__ == "__main__":
     with dynamodb_local() as local:
-        run_each((a_query_asks_for_what_is_there, time_takes_no_write_of_the_other_side, what_both_sides_wrote_is_kept, the_same_deletion_is_no_conflict,
+        run_each((who_may_not_write_loses_nothing, a_query_asks_for_what_is_there, time_takes_no_write_of_the_other_side, what_both_sides_wrote_is_kept, the_same_deletion_is_no_conflict,
                   what_was_too_large_to_go_back_comes_with_the_next_attempt,
                   what_was_written_to_the_old_table_is_not_deleted_with_it, what_the_service_would_refuse_is_met_before,
                   a_restore_brings_time_to_live_and_protection_back), lambda test: test(local))

@@ -939,6 +939,23 @@ def a_view_uses_the_indexes_of_the_new_type(server):
     world.close()
 
 
+def who_began_to_refer_since_the_switch_is_named(server):
+    world = World(server)
+    ids = world.people(20)
+    world.run("run", "--yes")
+    world.sql("CREATE TABLE since (id int PRIMARY KEY, who uuid REFERENCES people, mail text REFERENCES people (mail))")
+    world.sql("INSERT INTO since VALUES (1, %s, 'p0@x')", ids[0])
+    world.sql("UPDATE people SET note = 'written since' WHERE id = %s", ids[0])
+    said = world.run("rollback", "--yes", code=3)
+    assert "DROP CONSTRAINT since_who_fkey" in said and "the new side still serves" in said, said
+    assert world.type_of("people", "id") == "uuid"
+    world.sql("ALTER TABLE since DROP CONSTRAINT since_who_fkey")
+    world.run("rollback", "--yes")
+    assert world.one("SELECT p.note FROM people p JOIN since s ON s.mail = p.mail") == "written since"
+    world.nothing_is_left()
+    world.close()
+
+
 def a_collation_of_its_own_kind_is_read(server):
     world = World(server, "CREATE COLLATION loosely (provider = icu, locale = 'und-u-ks-level2', deterministic = false); CREATE TABLE people (id varchar(36) COLLATE loosely PRIMARY KEY);"
                           "INSERT INTO people SELECT gen_random_uuid() FROM generate_series(1, 20)")
@@ -957,7 +974,7 @@ TESTS = [goes_there_and_back_under_writers, survives_being_killed_anywhere, keep
          rows_too_large_for_the_old_side_come_back_with_the_next_switch, what_others_read_of_the_database_is_looked_at,
          what_expressions_and_exclusions_keep_apart_may_move, what_is_not_ours_to_make_anew_is_met_by_the_analysis,
          another_plan_for_the_same_table_waits, identities_keep_names_types_and_rights, a_view_uses_the_indexes_of_the_new_type,
-         a_collation_of_its_own_kind_is_read]
+         a_collation_of_its_own_kind_is_read, who_began_to_refer_since_the_switch_is_named]
 
 
 if __name__ == "__main__":

@@ -136,7 +136,8 @@ Error no_connection(const std::string& said) {
                (lets_nobody_in ? "the PostgreSQL server does not let us in: "
                                : "the PostgreSQL server does not answer: ") +
                    said,
-               hint_of_refusal(said, is_of_tls)};
+               hint_of_refusal(said, is_of_tls)}
+      .of_caller();
 }
 
 // Waits for what was asked; false when nothing has come in time.
@@ -268,6 +269,7 @@ Error Connection::error(const PGresult* answer, const std::string& sql) {
   }
   if (error.message.empty()) error.message = "the connection to the server was lost";
   error.hint = hint_of(sqlstate_);
+  error.is_of_caller = sqlstate_ == "42501" || sqlstate_ == "25006" || sqlstate_.starts_with("28");
   return std::move(error).within("running " + printable(sql, 200));
 }
 

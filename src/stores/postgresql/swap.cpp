@@ -41,6 +41,7 @@ class Exchange {
         "bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY, of_table oid NOT NULL, statement text "
         "NOT NULL)"));
     TRY(back_ ? no_column_is_lost() : nobody_has_changed_them());
+    if (back_) TRY(no_key_is_of_the_other_type());
     TRY(views());
     TRY(foreign_keys());
     TRY(sequences());
@@ -230,6 +231,31 @@ class Exchange {
                              *rows[0][0], *rows[0][1]),
                  "save its values and drop it, then roll back again",
                  "nothing is switched back; the new side still serves"};
+  }
+
+  // A table that began to refer to a new one since has no value that the old one could have.
+  Status no_key_is_of_the_other_type() {
+    ASSIGN_OR_RETURN(
+        const auto rows,
+        connection_.query(
+            "SELECT f.conrelid::regclass::text, quote_ident(f.conname), r.source FROM "
+            "pg_constraint f JOIN whimbrel.retyped r ON r.target_oid = f.confrelid WHERE f.contype "
+            "= 'f' AND f.conparentid = 0 AND f.confrelid = ANY ($1::oid[]) AND f.conrelid <> ALL "
+            "($1::oid[]) AND EXISTS (SELECT FROM unnest(f.confkey) k(attnum) JOIN pg_attribute b "
+            "ON "
+            "b.attrelid = r.target_oid AND b.attnum = k.attnum JOIN pg_attribute a ON a.attrelid = "
+            "r.source_oid AND a.attname = b.attname AND NOT a.attisdropped WHERE a.atttypid <> "
+            "b.atttypid) ORDER BY 1, 2 LIMIT 1",
+            {going_list_}));
+    if (rows.empty()) return {};
+    return Error{
+        ErrorCode::refused,
+        fmt::format("{} began to refer to {} since the switch (foreign key {}), and cannot "
+                    "refer to a column of the old type",
+                    *rows[0][0], *rows[0][2], *rows[0][1]),
+        fmt::format("ALTER TABLE {} DROP CONSTRAINT {}, then roll back again", *rows[0][0],
+                    *rows[0][1]),
+        "nothing is switched back; the new side still serves"};
   }
 
   // A policy of a table that stays may read one that goes.
