@@ -102,11 +102,29 @@ std::string until_a_runner_starts(const State& state, const json& about, TimePoi
   return "; what is written is remembered until " + to_iso8601(*until) + " unless a runner starts";
 }
 
+// After `finish`: whether anything of the old tables was kept.
+bool may_come_back(const State& state) {
+  // New tables of a retype have the old ones' names, and nothing could come back beside them.
+  if (tables_of(state).value("retypes", false)) return false;
+  const Planned plan = planned(state, nullptr);
+  const bool stays = plan.keeps_source || !plan.rename_source_to.empty();
+  const auto is_kept = [&](const char* id) {
+    const Effect* effect = state.effect(id);
+    if (effect == nullptr || !effect->confirmed) return false;
+    const json result = json::parse(effect->result, nullptr, false);
+    return result.is_object() &&
+           (result.contains("folder") || !result.value("native", json::object()).empty());
+  };
+  return stays || is_kept("archive") || is_kept("backup");
+}
+
 std::string way_back(const State& state, const json& about, TimePoint now, bool somebody_runs) {
-  if (state.phase == Phase::finished || state.phase == Phase::finishing)
-    return state.phase == Phase::finished
+  if (state.phase == Phase::finishing) return "way back: closed while `finish` is under way";
+  if (state.phase == Phase::finished) {
+    return may_come_back(state)
                ? "way back: the old tables can be brought back from the archive or a backup"
-               : "way back: closed while `finish` is under way";
+               : "way back: closed by `finish`, which kept nothing to go back to";
+  }
   if (state.phase == Phase::rolled_back) return "way back: taken";
   if (state.phase != Phase::watching) {
     const bool forgets = !somebody_runs && remembered_until(state, about).has_value();
@@ -511,8 +529,7 @@ std::vector<NextStep> next_steps(const State& state, const std::string& plan, Be
       return {step("cutover --decide switched", "if the switch did flip"),
               step("cutover --decide not-switched", "if it did not"), step("rollback", "go back")};
     case Phase::finished:
-      // New tables have the old ones' names, and nothing could come back beside them.
-      if (tables_of(state).value("retypes", false)) return {step("report", "the audit trail")};
+      if (!may_come_back(state)) return {step("report", "the audit trail")};
       return {step("report", "the audit trail"),
               step("rollback", "bring the old tables back, with what was written since")};
   }

@@ -188,7 +188,19 @@ def small_tables_keep_the_rate_together():
         assert ",000 rows/s" not in pair.run("status")
 
 
-TESTS = [an_empty_new_side_meets_no_criterion, a_place_where_nothing_can_be_written_is_told_before_the_time_is_spent,
+def no_way_back_is_promised_that_is_not_there():
+    for kept, more in ((False, "backup: none\n"), (True, "backup: {of: [source], to: \"file:kept\"}\n")):
+        with Pair(TWO_ROWS, NEW) as pair:
+            changed(pair, "rename_source_to: o_archive", "keep_source: false")
+            (pair.folder / "plan.yaml").write_text((pair.folder / "plan.yaml").read_text() + more)
+            pair.run("run", "--yes")
+            pair.run("finish", "--yes", "--no-backup")
+            told = pair.run("status")
+            assert ("whimbrel rollback" in told) == kept and ("kept nothing to go back to" in told) != kept, told
+            pair.run("rollback", "--yes", expect=0 if kept else REFUSED)
+
+
+TESTS = [no_way_back_is_promised_that_is_not_there, an_empty_new_side_meets_no_criterion, a_place_where_nothing_can_be_written_is_told_before_the_time_is_spent,
          a_trigger_that_works_with_another_table_of_the_plan_is_a_warning, small_tables_keep_the_rate_together,
          a_lock_that_cannot_be_taken_is_no_runner_at_work, a_dry_run_refuses_what_the_verb_itself_refuses,
          a_value_that_a_trial_refuses_is_not_told_under_redact,
