@@ -95,6 +95,14 @@ std::string sentence(const Event& event) {
   if (event.name == "row_left_alone") {
     return event.text("table") + ": a row was changed by somebody since, and was left alone";
   }
+  if (event.name == "both_sides_wrote") {
+    const bool old_stays = event.text("stays") == "old";
+    return fmt::format(
+        "{} key {}: written on both sides since the switch; the {} side's version "
+        "stays{}",
+        event.text("table"), event.text("key"), event.text("stays"),
+        old_stays ? ", the other is in kept-by-rollback.jsonl.zst" : "");
+  }
   if (event.name == "table_left") {
     const std::int64_t rows = event.whole("rows");
     return fmt::format("{}: it was made here, and {} of others {} in it: it stays with {}",

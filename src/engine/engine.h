@@ -288,6 +288,7 @@ class Engine {
   using OrphansWork = Result<std::int64_t> (Retyping::*)(const std::vector<std::string>& sources);
   Status in_new_tables(OrphansWork work, const std::string& event, const std::string& doing,
                        const std::string& safe);
+  Status come_close();
   Status switch_back();
   Status no_key_is_null();
   Status undo_effect(const Effect& effect);
@@ -309,7 +310,8 @@ class Engine {
   std::string came_late_;   // the table of a retype that the gone one was to be made for
   std::set<int> left_out_;  // moves without a target; only on the way back
   bool drained_ = false;
-  bool copied_now_ = false;             // by this run, and not compared since
+  bool copied_now_ = false;  // by this run, and not compared since
+  int contested_named_ = 0;
   std::vector<std::string> contested_;  // rows that both sides wrote since the switch began
   std::map<std::string, std::int64_t> waiting_;  // by feed: what waited when its draining began
   bool compared_beside_feeds_ = false;           // under `sync: none`, and the feeds tell the rest

@@ -37,14 +37,22 @@ Follow Engine::make_follow(Direction direction, Store& store) {
 void Engine::guard(Follow& follow, Direction direction, bool other_side_serves) {
   const Direction there =
       direction == Direction::forward ? Direction::backward : Direction::forward;
-  follow.guard([this, there](const Move& move) { return written_by_application(there, move); },
-               [this, other_side_serves](const Move& move, const Row& key, const Error& why) {
-                 if (other_side_serves && migration_.hold_none && migration_.stragglers_stop) {
-                   contested_.push_back(fmt::format("{} key {}", move.name, show(key)));
-                 }
-                 return reject(move, key, why);
-               },
-               other_side_serves);
+  follow.guard(
+      [this, there](const Move& move) { return written_by_application(there, move); },
+      [this, direction, other_side_serves](const Move& move, const Row& key, const Error& why) {
+        constexpr int named_max = 10;
+        if (contested_named_++ < named_max) {
+          parts_.events.emit({"both_sides_wrote",
+                              {{"table", move.name},
+                               {"key", show(key)},
+                               {"stays", direction == Direction::forward ? "new" : "old"}}});
+        }
+        if (other_side_serves && migration_.hold_none && migration_.stragglers_stop) {
+          contested_.push_back(fmt::format("{} key {}", move.name, show(key)));
+        }
+        return reject(move, key, why);
+      },
+      other_side_serves);
 }
 
 // True when everything committed before the last read was carried over.
