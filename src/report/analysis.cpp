@@ -154,7 +154,7 @@ class TableAnalysis {
     std::erase_if(findings, [this](const Finding& finding) {
       return move_.among_others && (finding.code == "referenced" || finding.code == "view");
     });
-    weigh_by_plan(migration_, move_, findings);
+    weigh_by_plan(migration_, move_, standing_.begun, findings);
     std::ranges::stable_sort(findings, std::greater(), &Finding::weight);  // what matters is first
     for (const Finding& finding : findings) add_finding(finding);
     if (!standing_.begun) {

@@ -60,7 +60,17 @@ void weigh_triggers(const Move& move, const std::vector<const Move*>& others,
 
 }  // namespace
 
-void weigh_by_plan(const Migration& migration, const Move& move, std::vector<Finding>& findings) {
+void weigh_by_plan(const Migration& migration, const Move& move, bool begun,
+                   std::vector<Finding>& findings) {
+  // Under way already: only the next attempt would be refused.
+  for (Finding& finding : findings) {
+    const bool is_of_the_start = finding.code == "trigger_fires" ||
+                                 finding.code == "order_of_rows" || finding.code == "is_inherited";
+    if (begun && is_of_the_start && finding.weight == Finding::Weight::refusal) {
+      finding.weight = Finding::Weight::warning;
+      finding.message += "; the next attempt would be refused";
+    }
+  }
   std::vector<const Move*> others;
   for (const Move& other : migration.moves) {
     if (other.index != move.index && other.source == move.source) others.push_back(&other);

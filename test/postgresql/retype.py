@@ -879,6 +879,18 @@ def what_is_not_ours_to_make_anew_is_met_by_the_analysis(server):
     world.close()
 
 
+def policies_of_tables_that_read_each_other_go_with_them(server):
+    world = World(server, ACCOUNTS + "ALTER TABLE people ENABLE ROW LEVEL SECURITY; CREATE POLICY writes ON people USING (EXISTS (SELECT FROM letters WHERE sender = people.id));"
+                                     "CREATE POLICY known ON letters USING (EXISTS (SELECT FROM people WHERE id = letters.sender))")
+    world.people(30)
+    before = world.objects()
+    world.run("run", "--yes")
+    world.run("rollback", "--yes")
+    assert not differences(before, world.objects()), differences(before, world.objects())
+    world.nothing_is_left()
+    world.close()
+
+
 def another_plan_for_the_same_table_waits(server):
     world = World(server)
     world.people(20)
@@ -922,8 +934,11 @@ def a_view_uses_the_indexes_of_the_new_type(server):
     world = World(server, ACCOUNTS + """
         CREATE VIEW sent AS SELECT p.id, l.body FROM people p JOIN letters l ON l.sender = p.id;
         CREATE VIEW sent_by AS SELECT (p.id)::text AS key, p.id || '!' AS loud, l.body FROM people p JOIN letters l ON p.id = l.sender WHERE p.id <> '00000000-0000-0000-0000-000000000000';
-        CREATE VIEW upon AS SELECT s.key FROM sent_by s JOIN people p ON p.id = s.key""")
+        CREATE VIEW upon AS SELECT s.key FROM sent_by s JOIN people p ON p.id = s.key;
+        CREATE TABLE orders (id int PRIMARY KEY, sender numeric); INSERT INTO orders VALUES (10, 10.00), (9, 9), (100, 10);
+        CREATE VIEW alike AS SELECT o.id, q.sender FROM people p JOIN letters l ON l.sender = p.id JOIN orders o ON true JOIN orders q ON o.id::text = q.sender::text""")
     world.people(3000)
+    alike = world.sql("SELECT DISTINCT id, sender::text FROM alike ORDER BY 1, 2")
     views = "SELECT viewname, definition FROM pg_views WHERE schemaname = 'public' ORDER BY 1"
     before, rows = world.sql(views), world.sql("SELECT key, loud, body FROM sent_by ORDER BY 1, 3")
     world.run("run", "--yes")
@@ -934,6 +949,7 @@ def a_view_uses_the_indexes_of_the_new_type(server):
     assert "l.sender = p.id" in now["sent"] and "p.id = l.sender" in now["sent_by"] and "(p.id)::text = s.key" in now["upon"], now
     assert world.sql("SELECT key, loud, body FROM sent_by ORDER BY 1, 3") == rows
     assert world.one("SELECT count(*) FROM upon") == len(rows)
+    assert world.sql("SELECT DISTINCT id, sender::text FROM alike ORDER BY 1, 2") == alike and len(alike) == 2, alike
     world.run("rollback", "--yes")
     assert world.sql(views) == before
     world.close()
@@ -973,7 +989,7 @@ TESTS = [goes_there_and_back_under_writers, survives_being_killed_anywhere, keep
          the_tables_are_those_that_it_began_with, a_domain_stays_one_and_a_default_means_something, what_people_have_said_of_a_table_stays,
          rows_too_large_for_the_old_side_come_back_with_the_next_switch, what_others_read_of_the_database_is_looked_at,
          what_expressions_and_exclusions_keep_apart_may_move, what_is_not_ours_to_make_anew_is_met_by_the_analysis,
-         another_plan_for_the_same_table_waits, identities_keep_names_types_and_rights, a_view_uses_the_indexes_of_the_new_type,
+         policies_of_tables_that_read_each_other_go_with_them, another_plan_for_the_same_table_waits, identities_keep_names_types_and_rights, a_view_uses_the_indexes_of_the_new_type,
          a_collation_of_its_own_kind_is_read, who_began_to_refer_since_the_switch_is_named]
 
 

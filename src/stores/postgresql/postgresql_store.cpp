@@ -795,6 +795,30 @@ Status PostgresqlStore::complete(const TableSchema& schema) {
   return with_lock_retries(clock_, *connection, [&] { return refer(*connection, schema); });
 }
 
+namespace {
+// Policies and rules of new tables that go as well; they are dropped one by one.
+Status drop_what_reads_it(Connection& connection, const std::string& oid,
+                          const std::vector<RetypedPair>& pairs) {
+  Cells going;
+  for (const RetypedPair& pair : pairs) {
+    if (!pair.swapped && pair.target_oid != oid) going.emplace_back(pair.target_oid);
+  }
+  ASSIGN_OR_RETURN(
+      const auto rows,
+      connection.query(
+          "SELECT format('DROP POLICY %I ON %s', p.polname, p.polrelid::regclass) FROM pg_policy p "
+          "WHERE p.polrelid = ANY ($2::oid[]) AND EXISTS (SELECT FROM pg_depend d WHERE d.classid "
+          "= 'pg_policy'::regclass AND d.objid = p.oid AND d.refclassid = 'pg_class'::regclass AND "
+          "d.refobjid = $1::oid) UNION ALL SELECT format('DROP RULE %I ON %s', r.rulename, "
+          "r.ev_class::regclass) FROM pg_rewrite r WHERE r.ev_class = ANY ($2::oid[]) AND EXISTS "
+          "(SELECT FROM pg_depend d WHERE d.classid = 'pg_rewrite'::regclass AND d.objid = r.oid "
+          "AND d.refclassid = 'pg_class'::regclass AND d.refobjid = $1::oid)",
+          {oid, array_of(going)}));
+  for (const Cells& row : rows) TRY(connection.execute(*row[0]));
+  return {};
+}
+}  // namespace
+
 Status PostgresqlStore::drop(const std::string& table) {
   TRY(change([&](Connection& connection) -> Status {
     const Result<Place> place = place_of(connection, table);
@@ -809,6 +833,7 @@ Status PostgresqlStore::drop(const std::string& table) {
     }
     ASSIGN_OR_RETURN(Transaction transaction, Transaction::begin(connection));
     TRY(stop_references_to(connection, place.value().oid));
+    if (pair != pairs.end()) TRY(drop_what_reads_it(connection, place.value().oid, pairs));
     TRY(connection.execute("DROP TABLE " + place.value().sql()));
     if (pair != pairs.end()) TRY(forget_pair(connection, pair->source));
     return transaction.commit();
@@ -849,6 +874,11 @@ std::string PostgresqlStore::beside(const std::string& table, const std::string&
 }
 
 namespace {
+Error no_view() {
+  return Error{ErrorCode::refused, "a view in the old table's place is not made in PostgreSQL",
+               "leave `view` out"};
+}
+
 // Within the transaction that is open.
 Status retire_all(Connection& connection, const std::vector<const Mapping*>& mappings,
                   const std::string& rename_to) {
@@ -886,10 +916,7 @@ Status retire_all(Connection& connection, const std::vector<const Mapping*>& map
 
 Status PostgresqlStore::retire(const std::vector<const Mapping*>& mappings,
                                const std::string& rename_to, bool view) {
-  if (view) {
-    return Error{ErrorCode::refused, "a view in the old table's place is not made in PostgreSQL",
-                 "leave `view` out"};
-  }
+  if (view) return no_view();
   TRY(change([&](Connection& connection) -> Status {
     ASSIGN_OR_RETURN(Transaction transaction, Transaction::begin(connection));
     TRY(retire_all(connection, mappings, rename_to));
@@ -1213,13 +1240,17 @@ Status PostgresqlStore::settle_the_rest() { return settle_what_is_left(); }
 
 // A view or a key of somebody else's may hang on an old table: tried, and rolled back.
 Status PostgresqlStore::can_retire(const std::vector<const Mapping*>& mappings,
-                                   const std::string& rename_to, bool) {
+                                   const std::string& rename_to, bool view) {
+  if (view) return no_view();
   TRY(settle_what_is_left());
   Status tried = change([&](Connection& connection) -> Status {
     ASSIGN_OR_RETURN(const Transaction rolled_back, Transaction::begin(connection));
     return retire_all(connection, mappings, rename_to);
   });
-  if (tried.ok() || tried.error().code == ErrorCode::unavailable) return tried;
+  if (tried.ok() || tried.error().code == ErrorCode::unavailable ||
+      tried.error().code == ErrorCode::cancelled) {
+    return tried;
+  }
   Error error = std::move(tried).error();
   error.code = ErrorCode::refused;
   return error;

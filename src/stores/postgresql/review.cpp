@@ -252,13 +252,13 @@ Status review_order_of_rows(Connection& connection, const std::string& table,
       const auto keys,
       connection.query("SELECT string_agg(format('%I of %s', conname, conrelid::regclass), ', ' "
                        "ORDER BY conname) FROM pg_constraint WHERE contype = 'f' AND conparentid = "
-                       "0 AND $1::text::regclass IN (conrelid, confrelid)",
+                       "0 AND confrelid = $1::text::regclass",
                        {place}));
   const Cell& names = keys.at(0).at(0);
   if (!names) return {};
   findings.push_back({Finding::Weight::refusal, "order_of_rows",
                       fmt::format("this role cannot write rows of {} in an order of their own, and "
-                                  "there are foreign keys: {}",
+                                  "others refer to them by foreign keys: {}",
                                   table, *names),
                       hint_of_the_right});
   return {};
@@ -271,7 +271,9 @@ Status review_triggers(Connection& connection, bool may_write_as_replica, const 
   ASSIGN_OR_RETURN(
       const auto rows,
       connection.query("SELECT quote_ident(tgname), (tgtype & 2) <> 0, tgenabled FROM pg_trigger "
-                       "WHERE tgrelid = $1::text::regclass AND NOT tgisinternal AND tgname NOT "
+                       "WHERE (tgrelid = $1::text::regclass OR tgrelid IN (SELECT relid FROM "
+                       "pg_partition_tree($1::text::regclass)) AND tgparentid = 0) AND NOT "
+                       "tgisinternal AND tgname NOT "
                        "LIKE 'whimbrel\\_%' AND (tgtype & 28) <> 0 AND tgenabled = ANY (CASE WHEN "
                        "$2::boolean THEN '{A,R}' ELSE '{O,A}' END::\"char\"[]) ORDER BY tgname",
                        {place, may_write_as_replica ? "true" : "false"}));

@@ -340,18 +340,27 @@ class Exchange {
     return names;
   }
 
-  // Another text in a view's place, if it is taken and gives columns of the same types.
+  // Another text in a view's place, if it is taken, gives columns of the same types, and what it
+  // reads under these names is nothing but uuids.
   static std::string instead(const std::string& view, const std::string& drop,
-                             const std::string& create) {
+                             const std::string& create, const std::vector<std::string>& uuids) {
     const std::string types = fmt::format(
         "ARRAY(SELECT (atttypid, atttypmod, attcollation)::text FROM pg_attribute WHERE attrelid "
         "= {}::regclass AND attnum > 0 ORDER BY attnum)",
         quote_text(view));
+    const std::string others = fmt::format(
+        "EXISTS (SELECT FROM pg_rewrite r JOIN pg_depend d ON d.classid = 'pg_rewrite'::regclass "
+        "AND d.objid = r.oid AND d.refclassid = 'pg_class'::regclass AND d.refobjid <> r.ev_class "
+        "JOIN pg_attribute a ON a.attrelid = d.refobjid AND a.attnum = d.refobjsubid WHERE "
+        "r.ev_class = {}::regclass AND a.attname = ANY ({}::text[]) AND a.atttypid <> "
+        "'uuid'::regtype)",
+        quote_text(view), quote_text(array_of(Cells(uuids.begin(), uuids.end()))));
     return "DO LANGUAGE plpgsql " +
-           quote_text(fmt::format("DECLARE types text[] := {0}; BEGIN EXECUTE {1}; EXECUTE {2}; IF "
-                                  "types IS DISTINCT FROM {0} THEN RAISE EXCEPTION 'others'; END "
-                                  "IF; EXCEPTION WHEN OTHERS THEN NULL; END",
-                                  types, quote_text(drop), quote_text(create)));
+           quote_text(
+               fmt::format("DECLARE types text[] := {0}; BEGIN EXECUTE {1}; EXECUTE {2}; IF "
+                           "types IS DISTINCT FROM {0} OR {3} THEN RAISE EXCEPTION 'others'; "
+                           "END IF; EXCEPTION WHEN OTHERS THEN NULL; END",
+                           types, quote_text(drop), quote_text(create), others));
   }
 
   // Views upon views: those that others read are dropped last and made first.
@@ -393,7 +402,7 @@ class Exchange {
       now_.after.push_back(head + *row[3] + tail);
       if (text != *row[3]) {
         now_.after.push_back(
-            instead(*row[2], fmt::format("DROP {} {}", kind, *row[2]), head + text + tail));
+            instead(*row[2], fmt::format("DROP {} {}", kind, *row[2]), head + text + tail, uuids));
       }
       now_.after.push_back(no_rights_of_others(*row[2]));
       oids.push_back(row[0]);

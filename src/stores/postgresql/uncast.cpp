@@ -1,7 +1,6 @@
 #include "stores/postgresql/uncast.h"
 
 #include <algorithm>
-#include <array>
 #include <optional>
 #include <string_view>
 
@@ -10,6 +9,7 @@ namespace whimbrel::postgresql {
 namespace {
 
 constexpr std::string_view cast = "::text";
+constexpr std::string_view equals = " = ";
 
 // A name as the server writes it, quoted or not; `at` goes behind it.
 std::optional<std::string> name_at(std::string_view sql, std::size_t& at) {
@@ -51,28 +51,18 @@ std::optional<std::string> column_at(std::string_view sql, std::size_t& at,
   return written;
 }
 
-std::optional<std::string> operator_at(std::string_view sql, std::size_t& at) {
-  constexpr std::array<std::string_view, 6> all = {" = ", " <> ", " < ", " > ", " <= ", " >= "};
-  for (const std::string_view one : all) {
-    if (sql.substr(at, one.size()) != one) continue;
-    at += one.size();
-    return std::string(one);
-  }
-  return std::nullopt;
-}
-
 // A whole comparison without its casts.
 std::optional<std::string> comparison_at(std::string_view sql, std::size_t& at,
                                          const std::vector<std::string>& columns) {
   std::size_t end = at;
   const std::optional<std::string> left = column_at(sql, end, columns);
   if (!left) return std::nullopt;
-  const std::optional<std::string> between = operator_at(sql, end);
-  if (!between) return std::nullopt;
+  if (sql.substr(end, equals.size()) != equals) return std::nullopt;
+  end += equals.size();
   const std::optional<std::string> right = column_at(sql, end, columns);
   if (!right) return std::nullopt;
   at = end;
-  return *left + *between + *right;
+  return *left + std::string(equals) + *right;
 }
 
 // Behind a literal or a quoted name that begins at `at`; what looks like a comparison in it is
@@ -90,6 +80,11 @@ std::size_t behind_quotes(std::string_view sql, std::size_t at) {
 }  // namespace
 
 std::string uncast_comparisons(const std::string& sql, const std::vector<std::string>& columns) {
+  // What a query within it calls so may be anything.
+  const std::size_t first = sql.find("SELECT ");
+  const bool has_others =
+      first != std::string::npos && sql.find("SELECT ", first + 1) != std::string::npos;
+  if (has_others || sql.find("VALUES ") != std::string::npos) return sql;
   std::string made;
   for (std::size_t at = 0; at < sql.size();) {
     if (const auto comparison = comparison_at(sql, at, columns)) {
