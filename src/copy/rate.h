@@ -22,7 +22,8 @@ class RowRate {
   static std::int64_t rows_max(std::int64_t rows, std::optional<std::int64_t> rows_per_s) {
     constexpr std::int64_t batches_per_s = 4;
     if (!rows_per_s) return rows;
-    return std::clamp<std::int64_t>(*rows_per_s / batches_per_s, 1, std::max<std::int64_t>(rows, 1));
+    return std::clamp<std::int64_t>(*rows_per_s / batches_per_s, 1,
+                                    std::max<std::int64_t>(rows, 1));
   }
 
   // How long the next batch has to wait for those before it.

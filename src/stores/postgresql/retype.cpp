@@ -661,8 +661,7 @@ Status nobody_else_retypes(Connection& connection, const std::vector<RetypedColu
   if (rows.empty()) return {};
   return Error{ErrorCode::refused,
                *rows[0][0] + " is in the hands of another plan that gives a column another type",
-               "`finish` that one, or roll it back, before this one begins",
-               "nothing was changed"};
+               "`finish` that one, or roll it back, before this one begins", "nothing was changed"};
 }
 
 // One that came since and could not be given another type: it keeps nobody from going back, and
