@@ -98,10 +98,10 @@ std::string sentence(const Event& event) {
   if (event.name == "both_sides_wrote") {
     const bool old_stays = event.text("stays") == "old";
     return fmt::format(
-        "{} key {}: written on both sides since the switch; the {} side's version "
-        "stays{}",
-        event.text("table"), event.text("key"), event.text("stays"),
-        old_stays ? ", the other is in kept-by-rollback.jsonl.zst" : "");
+        "{}: written on both sides since the switch; the {} side's version stays, "
+        "rejected.jsonl names the rows{}",
+        event.text("table"), event.text("stays"),
+        old_stays ? ", and kept-by-rollback.jsonl.zst has the other version" : "");
   }
   if (event.name == "table_left") {
     const std::int64_t rows = event.whole("rows");

@@ -311,7 +311,7 @@ class Engine {
   std::set<int> left_out_;  // moves without a target; only on the way back
   bool drained_ = false;
   bool copied_now_ = false;  // by this run, and not compared since
-  int contested_named_ = 0;
+  bool told_contested_ = false;
   std::vector<std::string> contested_;  // rows that both sides wrote since the switch began
   std::map<std::string, std::int64_t> waiting_;  // by feed: what waited when its draining began
   bool compared_beside_feeds_ = false;           // under `sync: none`, and the feeds tell the rest

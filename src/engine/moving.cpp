@@ -40,12 +40,11 @@ void Engine::guard(Follow& follow, Direction direction, bool other_side_serves) 
   follow.guard(
       [this, there](const Move& move) { return written_by_application(there, move); },
       [this, direction, other_side_serves](const Move& move, const Row& key, const Error& why) {
-        constexpr int named_max = 10;
-        if (contested_named_++ < named_max) {
-          parts_.events.emit({"both_sides_wrote",
-                              {{"table", move.name},
-                               {"key", show(key)},
-                               {"stays", direction == Direction::forward ? "new" : "old"}}});
+        // Told once; which rows it is, rejected.jsonl says.
+        if (!std::exchange(told_contested_, true)) {
+          parts_.events.emit(
+              {"both_sides_wrote",
+               {{"table", move.name}, {"stays", direction == Direction::forward ? "new" : "old"}}});
         }
         if (other_side_serves && migration_.hold_none && migration_.stragglers_stop) {
           contested_.push_back(fmt::format("{} key {}", move.name, show(key)));

@@ -80,7 +80,8 @@ def what_both_sides_wrote_is_kept(server):
             world.run("run", "--yes")
             world.put("old", "k1", v=text("by a late writer"))
             world.put("new", "k1", v=text("by the application"))
-            world.run("rollback", "--yes")
+            told = world.run("rollback", "--yes")
+            assert "things: written on both sides since the switch" in told and "rejected.jsonl names the rows" in told, told
             assert world.items("old")["k1"]["v"] == text("by a late writer"), world.items("old")
             assert "by the application" in world.kept().get("'k1'", ""), world.kept()
             # It is for a person, and comes over nothing by itself.
