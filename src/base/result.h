@@ -42,6 +42,8 @@ struct Error {
   // good. No row is to blame, and none is set aside for it.
   bool is_of_caller = false;
 
+  // Refused for what a row is, so that others may fare better.
+  bool is_of_a_row() const { return code == ErrorCode::refused && !is_of_caller; }
   // One frame more on the way up: "copying chunk 17 of orders".
   Error within(std::string frame) && {
     context.push_back(std::move(frame));

@@ -215,9 +215,7 @@ Status Copy::write_or_name(std::span<const Change> changes, std::span<const Row>
     outcome.written += applied.value().written;
     return {};
   }
-  if (applied.error().code != ErrorCode::refused || applied.error().is_of_caller) {
-    return std::move(applied).error();
-  }
+  if (!applied.error().is_of_a_row()) return std::move(applied).error();
   if (changes.size() == 1) {
     return std::move(applied).error().within(fmt::format("copying the row {}", show(keys[0])));
   }

@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 
+#include "base/held_clock_test.h"
 #include "stores/memory/memory_store.h"
 
 namespace whimbrel {
@@ -92,20 +93,9 @@ TEST(CopyResume, ContinuesAfterTheLastJournaledChunk) {
   EXPECT_EQ(journal.value()->state().copies.at(0).chunks, 3);
 }
 
-// Time that passes only where somebody waits.
-class WaitedClock final : public Clock {
- public:
-  TimePoint now() override { return TimePoint(waited_); }
-  Milliseconds monotonic() override { return waited_; }
-  void sleep_for(Milliseconds duration) override { waited_ += duration; }
-
- private:
-  Milliseconds waited_{0};
-};
-
 // Each would be one batch, and none would wait for the one before it.
 TEST(CopyRate, SmallTablesKeepTheRateTogether) {
-  WaitedClock clock;
+  HeldClock clock;
   const auto store = std::make_shared<MemoryStore>("m", clock);
   const auto journal = Journal::in_memory(clock);
   NoEvents events;

@@ -254,9 +254,7 @@ Result<std::int64_t> Engine::put_right(const Move& move, Direction direction,
 Result<std::int64_t> Engine::carry_or_name(Follow& follow, const Move& move,
                                            std::vector<Row> keys) {
   Result<std::int64_t> carried = follow.carry_keys(move, keys);
-  if (carried.ok() || carried.error().code != ErrorCode::refused || carried.error().is_of_caller) {
-    return carried;
-  }
+  if (carried.ok() || !carried.error().is_of_a_row()) return carried;
   if (keys.size() == 1) {
     TRY(reject(move, keys.front(), carried.error()));
     return std::int64_t{0};

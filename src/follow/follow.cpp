@@ -334,8 +334,7 @@ Result<std::set<Row, RowLess>> Follow::keep_second_ones(
 Result<std::int64_t> Follow::carry_what_fits(Lane& lane, const std::vector<Row>& keys,
                                              const std::set<Row, RowLess>& removed) {
   Result<std::int64_t> carried = carry(lane, keys, removed);
-  const bool refused =
-      !carried.ok() && carried.error().code == ErrorCode::refused && !carried.error().is_of_caller;
+  const bool refused = !carried.ok() && carried.error().is_of_a_row();
   if (!refused || !keeps_) return carried;
   if (keys.size() == 1) {
     TRY(keep_whole(lane, keys.front()));

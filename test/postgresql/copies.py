@@ -210,11 +210,13 @@ def a_role_that_may_not_is_told_what_it_needs(server):
         folder.close()
 
 
+STAMP = "CREATE FUNCTION stamp() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN NEW.v := 'stamped'; RETURN NEW; END $$;"
+
+
 def what_would_stand_in_the_way_of_rows_is_met_by_the_analysis(server):
     """Foreign keys and triggers, on either side, there or on the way back, for a role that cannot set them aside."""
-    stamp = "CREATE FUNCTION stamp() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN NEW.v := 'stamped'; RETURN NEW; END $$;"
-    before = stamp + "CREATE TRIGGER stamps BEFORE INSERT OR UPDATE ON t FOR EACH ROW EXECUTE FUNCTION stamp();"
-    after = stamp + "CREATE TRIGGER stamps AFTER INSERT ON t FOR EACH ROW EXECUTE FUNCTION stamp();"
+    before = STAMP + "CREATE TRIGGER stamps BEFORE INSERT OR UPDATE ON t FOR EACH ROW EXECUTE FUNCTION stamp();"
+    after = STAMP + "CREATE TRIGGER stamps AFTER INSERT ON t FOR EACH ROW EXECUTE FUNCTION stamp();"
     always = "ALTER TABLE t ENABLE ALWAYS TRIGGER stamps;"
     table = "CREATE TABLE t (id int PRIMARY KEY, v text);"
     for more, plain, superuser, word in (
@@ -255,7 +257,7 @@ def a_trigger_that_comes_under_way_is_a_warning(server):
         a.execute("CREATE TABLE t (id int PRIMARY KEY, v text); INSERT INTO t VALUES (1, 'a')")
         folder = Folder(as_plan(url_a, url_b, tables=["t"]))
         folder.run("run", "--yes")
-        b.execute("CREATE FUNCTION stamp() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN NEW.v := 'stamped'; RETURN NEW; END $$;"
+        b.execute(STAMP +
                   "CREATE TRIGGER stamps BEFORE UPDATE ON t FOR EACH ROW EXECUTE FUNCTION stamp(); ALTER TABLE t ENABLE ALWAYS TRIGGER stamps")
         assert "the next attempt would be refused" in folder.run("analyze")
         b.execute("UPDATE t SET v = 'new'")
@@ -268,7 +270,7 @@ def a_trigger_of_a_partition_is_one_of_the_table(server):
     with databases(server, "one", "other") as ((a, url_a), (b, url_b)):
         a.execute("CREATE TABLE t (id int PRIMARY KEY, v text); INSERT INTO t VALUES (1, 'a')")
         b.execute("CREATE TABLE t (id int PRIMARY KEY, v text) PARTITION BY RANGE (id); CREATE TABLE t_1 PARTITION OF t DEFAULT;"
-                  "CREATE FUNCTION stamp() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN NEW.v := 'stamped'; RETURN NEW; END $$;"
+                  + STAMP +
                   "CREATE TRIGGER stamps BEFORE INSERT ON t_1 FOR EACH ROW EXECUTE FUNCTION stamp(); ALTER TABLE t_1 ENABLE ALWAYS TRIGGER stamps")
         folder = Folder(as_plan(url_a, url_b, "{from: a/%s, to: b/%s, create: exists}", tables=["t"]))
         assert "the trigger stamps" in folder.run("analyze", code=3)
