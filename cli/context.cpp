@@ -202,7 +202,11 @@ int exit_code_of(const Error& error) {
   return failed;
 }
 
-int Context::fail(const Error& error) { return fail_as(exit_code_of(error), error); }
+int Context::fail(const Error& error) {
+  const int code = exit_code_of(error);
+  // `refused` is a promise that nothing was changed.
+  return fail_as(code == refused && session_.has_changed_anything() ? failed : code, error);
+}
 
 int Context::fail_as(int code, const Error& error) {
   progress_.settle();

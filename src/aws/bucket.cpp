@@ -2,6 +2,8 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+#include <array>
 #include <charconv>
 
 #include "aws/xml.h"
@@ -24,6 +26,27 @@ std::int64_t size_of(const Reply& reply) {
   std::int64_t bytes = 0;
   std::from_chars(size.data(), size.data() + size.size(), bytes);
   return bytes;
+}
+
+// Without the etag of its parts, which belongs to the bytes.
+Headers what_it_says_of_itself(const Reply& reply) {
+  constexpr std::array told = {"content-type",
+                               "cache-control",
+                               "content-disposition",
+                               "content-encoding",
+                               "content-language",
+                               "expires",
+                               "x-amz-storage-class",
+                               "x-amz-website-redirect-location",
+                               "x-amz-server-side-encryption",
+                               "x-amz-server-side-encryption-aws-kms-key-id",
+                               "x-amz-server-side-encryption-bucket-key-enabled"};
+  Headers about;
+  for (const auto& [name, value] : reply.headers) {
+    const bool is_told = std::ranges::find(told, name) != told.end();
+    if (is_told || name.starts_with("x-amz-meta-")) about.emplace_back(name, value);
+  }
+  return about;
 }
 
 // What a slow line needs for so many bytes, at 128 kbit/s.
@@ -57,7 +80,8 @@ std::string Bucket::path_of(const std::string& key) const {
 
 // Whoever asks in another region than the bucket's is told where it is.
 Result<Reply> Bucket::send(Call call) {
-  if (call.method == "PUT" || call.method == "POST") {
+  const bool has_body = call.method == "PUT" || call.method == "POST";
+  if (has_body && header_of(call.headers, "content-type").empty()) {
     call.headers.emplace_back("content-type", "application/octet-stream");
   }
   ASSIGN_OR_RETURN(Reply reply, client_->send_one(call));
@@ -134,12 +158,15 @@ Result<std::optional<Bucket::Object>> Bucket::get_part(const std::string& key, s
                  "it has to know the header `Range`"};
   }
   const std::int64_t size = size_of(reply);
-  return std::optional(Object{std::move(reply.body), reply.header("etag"), size});
+  return std::optional(
+      Object{std::move(reply.body), reply.header("etag"), size, what_it_says_of_itself(reply)});
 }
 
 Result<std::string> Bucket::put(const std::string& key, const std::string& body,
-                                const std::optional<std::string>& instead_of) {
+                                const std::optional<std::string>& instead_of,
+                                const Headers& about) {
   Call call{.operation = "PutObject", .body = body, .method = "PUT", .path = path_of(key)};
+  call.headers = about;
   call.timeout = time_for(std::ssize(body));
   // Tried again after it has arrived, a condition would not hold any more.
   call.repeatable = !instead_of.has_value();

@@ -25,6 +25,9 @@ class Bucket {
     std::string body;
     std::string etag;       // with its quotes
     std::int64_t size = 0;  // of the whole object
+    // What an object that takes its place has to say to be like it: its type, how long it may be
+    // kept, whose key encrypts it, and what its owner has noted of it.
+    Headers about = {};
   };
   // An object that comes in parts, each but the last of 5 MiB at least; 10,000 of them at most.
   struct Upload {
@@ -47,9 +50,10 @@ class Bucket {
   Result<std::optional<Object>> get_part(const std::string& key, std::int64_t from,
                                          std::int64_t count, const std::string& etag);
   // Gives the etag. With `instead_of` only where that is what is there, "" for nothing: else
-  // `conflict`; on a server that knows no conditions, always.
+  // `conflict`; on a server that knows no conditions, always. `about`: as of an Object.
   Result<std::string> put(const std::string& key, const std::string& body,
-                          const std::optional<std::string>& instead_of = std::nullopt);
+                          const std::optional<std::string>& instead_of = std::nullopt,
+                          const Headers& about = {});
   // Well also when it was not there.
   Status remove(const std::string& key);
 

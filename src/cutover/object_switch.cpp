@@ -26,7 +26,10 @@ class ObjectSwitchOn final : public Switch {
   Result<std::string> found() override {
     ASSIGN_OR_RETURN(const Object there, read());
     json body = {{"present", there.has_value()}};
-    if (there) body["text"] = to_hex(there->body);
+    if (there) {
+      body["text"] = to_hex(there->body);
+      body["about"] = there->about;
+    }
     return body.dump();
   }
 
@@ -35,11 +38,13 @@ class ObjectSwitchOn final : public Switch {
     return there && there->body == plan_.text ? SwitchState::on : SwitchState::off;
   }
 
-  Status flip() override { return write(plan_.text); }
+  Status flip() override { return write(plan_.text, {}); }
 
   Status put_back(const std::string& found) override {
     ASSIGN_OR_RETURN(const json body, read_found(found, "present"));
-    if (body["present"].get<bool>()) return write(from_hex(body.value("text", "")));
+    if (body["present"].get<bool>()) {
+      return write(from_hex(body.value("text", "")), body.value("about", aws::Headers()));
+    }
     TRY(connect());
     return bucket_->remove(plan_.key);
   }
@@ -66,7 +71,8 @@ class ObjectSwitchOn final : public Switch {
     return there;
   }
 
-  Status write(const std::string& text) {
+  // `about` where nothing is there to be like.
+  Status write(const std::string& text, const aws::Headers& about) {
     Result<Object> there = read();
     if (!there.ok()) {
       // What cannot be seen may have been changed by an earlier try: `refused` would deny it.
@@ -76,7 +82,8 @@ class ObjectSwitchOn final : public Switch {
     }
     if (there.value() && there.value()->body == text) return {};
     const std::string before = there.value() ? there.value()->etag : "";
-    const Result<std::string> put = bucket_->put(plan_.key, text, before);
+    const Result<std::string> put =
+        bucket_->put(plan_.key, text, before, there.value() ? there.value()->about : about);
     if (put.ok()) return {};
     if (put.error().code != ErrorCode::outcome_unknown) return put.error();
     const Result<Object> after = read();

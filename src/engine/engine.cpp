@@ -551,11 +551,14 @@ Result<EngineOutcome> Engine::run(Goal goal, bool stay) {
     if (Status stayed = stay_until_stopped(); !stayed.ok()) outcome = std::move(stayed).error();
     if (rollback_asked_) outcome = loop(goal);
   }
-  if (!outcome.ok() && outcome.error().code != ErrorCode::cancelled) {
-    TRY(parts_.journal.append(Failed{name_of(outcome.error().code), outcome.error().message}));
-    return std::move(outcome).error().saying_safe(what_is_safe());
-  }
-  return outcome;
+  return remembered(std::move(outcome));
+}
+
+// What ended a verb is told by `status` afterwards.
+Result<EngineOutcome> Engine::remembered(Result<EngineOutcome> outcome) {
+  if (outcome.ok() || outcome.error().code == ErrorCode::cancelled) return outcome;
+  TRY(parts_.journal.append(Failed{name_of(outcome.error().code), outcome.error().message}));
+  return std::move(outcome).error().saying_safe(what_is_safe());
 }
 
 Result<EngineOutcome> Engine::rollback() {
@@ -564,19 +567,15 @@ Result<EngineOutcome> Engine::rollback() {
     return Error{ErrorCode::refused, "nothing was started: there is nothing to roll back"};
   }
   if (state.phase == Phase::rolled_back) return EngineOutcome{state.phase, "already", false};
-  if (state.phase == Phase::finishing) {
-    return Error{ErrorCode::refused, "`finish` is under way",
-                 "end it first (`whimbrel finish`), then roll back"};
-  }
-  if (state.phase == Phase::finished) {
-    TRY(reopen());
+  if (state.phase == Phase::finishing || state.phase == Phase::finished) {
+    if (Status again = reopen(); !again.ok()) return remembered(std::move(again).error());
   } else {
     TRY(reclaim(true));
     TRY(mend(true));
     TRY(mark());
   }
   rollback_asked_ = true;
-  return loop(Goal::watch);
+  return remembered(loop(Goal::watch));
 }
 
 // Where nothing closer to the mistake has said it.
@@ -588,6 +587,9 @@ std::string Engine::what_is_safe() {
       return "switched: the application uses the new side; what is journaled stays valid";
     case Phase::rolling_back:
       return "what was undone is journaled; `whimbrel rollback` goes on here";
+    case Phase::finishing:
+    case Phase::finished:
+      return "the application uses the new side; `whimbrel finish` goes on here";
     default:
       break;
   }

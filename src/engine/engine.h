@@ -102,6 +102,8 @@ class Engine {
   // Whether cutover() or finish() would be refused for the phase or the hour. Changes nothing.
   Status can_cut_over();
   Status can_finish(std::optional<Milliseconds> after);
+  // All that finish() looks at before it gives up the way back, but the plan's own checks.
+  Status try_finish(std::optional<Milliseconds> after);
   // What every switch says of itself right now, a line each: for whoever decides.
   std::vector<std::string> switches_seen() { return cutover_.seen_now(); }
   // Compares, and changes nothing but the journal; not even that without `record`.
@@ -283,6 +285,10 @@ class Engine {
   std::vector<const Mapping*> retired_from(const Store& store) const;
   Status tables_can_go();
   Status finish_takes_no_late_write();
+  Status nothing_differs(const State& state) const;
+  Result<EngineOutcome> remembered(Result<EngineOutcome> outcome);
+  Status retire_old_tables();
+  Result<EngineOutcome> finish_switched(Phase phase);
   // What belongs to an exchange of tables and is done while nobody is held; `event` tells of rows
   // that it has changed.
   using OrphansWork = Result<std::int64_t> (Retyping::*)(const std::vector<std::string>& sources);

@@ -330,8 +330,9 @@ Status Engine::undo() {
   return {};
 }
 
-// After `finish` nobody followed. The old tables are there again as they were then: links or a feed
-// first, then every row is compared and what the new side has written since is carried over.
+// After `finish`, and after one that removed no table, nobody followed. The old tables are there
+// (again) as they were then: links or a feed first, then every row is compared and what the new
+// side has written since is carried over.
 Status Engine::reopen() {
   for (const Move& move : migration_.moves) {
     const Result<TableSchema> there = move.source->catalog().describe(move.mapping.source.name);
@@ -447,6 +448,7 @@ Status Engine::can_finish(std::optional<Milliseconds> after) {
                  {},
                  ""};
   }
+  TRY(nothing_differs(state));
   const TimePoint due = state.phase_since + after.value_or(migration_.finish.after);
   if (parts_.clock.now() >= due) return enough_clean_checks(state);
   return Error{ErrorCode::refused,
@@ -456,6 +458,30 @@ Status Engine::can_finish(std::optional<Milliseconds> after) {
                "nothing was changed",
                {},
                ""};
+}
+
+// By the latest comparison. With the old tables goes what tells which side is right.
+Status Engine::nothing_differs(const State& state) const {
+  const bool differs = state.verified && state.verified->differing > 0;
+  if (!differs || parts_.finishes_all_the_same) return {};
+  const std::int64_t rows = state.verified->differing;
+  return Error{
+      ErrorCode::refused,
+      fmt::format("the latest comparison, {}, found {} that {}", to_iso8601(state.verified_at),
+                  rows_text(rows), rows == 1 ? "differs" : "differ"),
+      "`whimbrel verify` names what still differs, and `whimbrel verify --repair` puts it "
+      "right; `--force` finishes all the same",
+      "nothing was changed; the way back is open",
+      {},
+      ""};
+}
+
+Status Engine::try_finish(std::optional<Milliseconds> after) {
+  TRY(can_finish(after));
+  if (parts_.journal.phase() != Phase::watching) return {};
+  TRY(cutover_.expect_on());
+  TRY(archive_name_is_free());
+  return tables_can_go();
 }
 
 std::string Engine::and_after_clean_checks(const State& state) const {
@@ -521,6 +547,24 @@ Status Engine::finish_takes_no_late_write() {
   return error;
 }
 
+Status Engine::retire_old_tables() {
+  const FinishPlan& plan = migration_.finish;
+  for (const auto& store : stores_of(Direction::forward)) {
+    Status retired =
+        store->catalog().retire(retired_from(*store), plan.rename_source_to, plan.view);
+    if (retired.ok()) continue;
+    const Result<bool> there = tables_are_there();
+    if (!there.ok() || !there.value()) return retired;
+    Error error = std::move(retired).error().saying_safe(
+        "no table was removed: `whimbrel finish` goes on here, and `whimbrel rollback` still goes "
+        "back");
+    // Nothing follows any more, and the archive may have been taken: that is not as it was.
+    if (error.code == ErrorCode::refused) error.code = ErrorCode::unavailable;
+    return error;
+  }
+  return {};
+}
+
 Result<EngineOutcome> Engine::finish(std::optional<Milliseconds> after) {
   const State state = parts_.journal.state();
   const FinishPlan& plan = migration_.finish;
@@ -543,7 +587,12 @@ Result<EngineOutcome> Engine::finish(std::optional<Milliseconds> after) {
                          false};
   }
   TRY(can_finish(after));
-  if (state.phase == Phase::watching) {
+  return remembered(finish_switched(state.phase));
+}
+
+Result<EngineOutcome> Engine::finish_switched(Phase phase) {
+  const FinishPlan& plan = migration_.finish;
+  if (phase == Phase::watching) {
     TRY(reclaim(false));
     TRY(cutover_.expect_on());
     TRY(run_checks(CheckAt::watch));
@@ -572,15 +621,12 @@ Result<EngineOutcome> Engine::finish(std::optional<Milliseconds> after) {
     Error error = std::move(archived).error();
     if (error.code == ErrorCode::refused) error.code = ErrorCode::unavailable;
     error.safe =
-        "no table was removed: the old ones are as they were, and `whimbrel finish` goes on here";
+        "no table was removed: `whimbrel finish` goes on here, and `whimbrel rollback` still goes "
+        "back";
     return error;
   }
   TRY(remember_numbers());
-  if (!plan.rename_source_to.empty() || !plan.keep_source) {
-    for (const auto& store : stores_of(Direction::forward)) {
-      TRY(store->catalog().retire(retired_from(*store), plan.rename_source_to, plan.view));
-    }
-  }
+  if (!plan.rename_source_to.empty() || !plan.keep_source) TRY(retire_old_tables());
   for (const auto& [alias, store] : migration_.stores) {
     TRY(store->disown(migration_.name, parts_.journal.id()));
   }

@@ -44,6 +44,7 @@ inline constexpr std::array edges = {
     Edge{Phase::rolling_back, Phase::rolled_back, "every effect is undone"},
     Edge{Phase::rolled_back, Phase::planned, "a new attempt"},
     Edge{Phase::finished, Phase::watching, "the old side was brought back and up to date"},
+    Edge{Phase::finishing, Phase::watching, "the old side is there yet, and up to date again"},
 };
 
 constexpr bool is_edge(Phase from, Phase to) {

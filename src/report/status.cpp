@@ -35,6 +35,29 @@ std::string held_until(const State& state) {
          " at the latest; `whimbrel run` or `whimbrel rollback` lets them go.";
 }
 
+// While a switch is made or taken back; what the journal says of each of them.
+std::string who_serves(const State& state) {
+  constexpr std::string_view prefix = "switch:";
+  std::vector<std::string> on;
+  std::size_t open = 0;  // begun, and not known to have been made
+  for (const Effect& effect : state.effects) {
+    if (!effect.id.starts_with(prefix)) continue;
+    if (effect.confirmed) {
+      on.push_back(effect.id.substr(prefix.size()));
+    } else {
+      ++open;
+    }
+  }
+  const std::size_t all = planned(state, nullptr).switches.size();
+  if (on.empty()) {
+    return open == 0 ? "The old side is read and written"
+                     : "The old side is read and written unless the switch was made just now";
+  }
+  if (on.size() >= all) return "The new side is read and written";
+  return fmt::format("The new side serves whoever follows {}, the old side the others",
+                     join(on, ", "));
+}
+
 std::string first_line(const State& state, const json& about) {
   const bool dual = about.value("sync", "") == "dual";
   const bool window = about.value("sync", "") == "none";
@@ -66,10 +89,12 @@ std::string first_line(const State& state, const json& about) {
     case Phase::rolled_back:
       return "The old side is read and written; everything is as it was before.";
     case Phase::rolling_back:
-      return "A rollback is under way; run `whimbrel rollback` to end it.";
+      return (by_hand ? "A rollback is under way"
+                      : who_serves(state) + "; a rollback is under way") +
+             ": `whimbrel rollback` ends it.";
     case Phase::fenced:
       return (by_hand ? "The old side is read and written; the new side is about to be handed over."
-                      : "The switch is under way.") +
+                      : who_serves(state) + "; the switch is under way.") +
              held_until(state);
     default:
       return dual && (state.confirmed("links"))
@@ -119,7 +144,8 @@ bool may_come_back(const State& state) {
 }
 
 std::string way_back(const State& state, const json& about, TimePoint now, bool somebody_runs) {
-  if (state.phase == Phase::finishing) return "way back: closed while `finish` is under way";
+  if (state.phase == Phase::finishing)
+    return "way back: open until the first table is removed, `finish` is under way";
   if (state.phase == Phase::finished) {
     return may_come_back(state)
                ? "way back: the old tables can be brought back from the archive or a backup"
@@ -524,7 +550,8 @@ std::vector<NextStep> next_steps(const State& state, const std::string& plan, Be
     case Phase::rolled_back:
       return {step("run", "begin the next attempt")};
     case Phase::finishing:
-      return {step("finish", "end it")};
+      return {step("finish", "end it"),
+              step("rollback", "go back, as long as no table is removed")};
     case Phase::stuck:
       return {step("cutover --decide switched", "if the switch did flip"),
               step("cutover --decide not-switched", "if it did not"), step("rollback", "go back")};

@@ -79,6 +79,7 @@ Status become_runner(Session& session) {
   const Milliseconds since = session.clock().monotonic();
   while (true) {
     Status locked = session.journal().lock_for_running();
+    if (locked.ok()) session.note_what_is_done();
     const bool may_end = !locked.ok() && locked.error().code == ErrorCode::conflict &&
                          session.clock().monotonic() - since < patience;
     if (!may_end || session.stop().requested()) return locked;
@@ -246,6 +247,7 @@ Status open_for_rollback(Session& session) {
   if (opened.ok()) return opened;
   const bool may_be_gone = session.standing().begun && !session.settings().dry_run;
   if (!may_be_gone || !old_tables_are_gone(session)) return opened;
+  if (session.journal().phase() == Phase::finishing) TRY(has_a_way_back(session));
   TRY(session.host().confirm("rollback"));
   TRY(bring_back_old_tables(session));
   return session.open_all();
@@ -313,7 +315,7 @@ Result<Conducted> finish_migration(Session& session, const FinishWanted& wanted)
   TRY(open_for_finish(session));
   TRY(may_go_without_archive(session, wanted));
   if (session.is_dry_run()) {
-    TRY(session.make_engine().can_finish(wanted.after));
+    TRY(session.make_engine().try_finish(wanted.after));
     return dry(session);
   }
   TRY(session.host().confirm("finish"));

@@ -4,6 +4,7 @@
 #include <sys/stat.h>
 
 #include <algorithm>
+#include <array>
 #include <filesystem>
 #include <nlohmann/json.hpp>
 #include <random>
@@ -50,6 +51,38 @@ Standing Session::standing() const {
   const bool begun =
       state.started && state.phase != Phase::rolled_back && state.effect("claim") != nullptr;
   return {begun, journal_->id(), false};
+}
+
+namespace {
+
+// Copies and marks of ours change nothing that anybody else has.
+bool changes_something(const Effect& effect) {
+  constexpr std::array harmless = {"backup", "claim", "archive", "numbers", "mending"};
+  return effect.confirmed && std::ranges::none_of(harmless, [&](const char* name) {
+           return effect.id.starts_with(name);
+         });
+}
+
+std::string what_is_done(const State& state) {
+  std::string done;
+  for (const Effect& effect : state.effects) {
+    if (changes_something(effect)) done += effect.id + "\n";
+  }
+  for (const auto& [table, copy] : state.copies) {
+    done += fmt::format("{} {} {}\n", table, copy.written, copy.rejected);
+  }
+  for (const auto& [feed, changes] : state.changes) done += fmt::format("{} {}\n", feed, changes);
+  return done;
+}
+
+}  // namespace
+
+void Session::note_what_is_done() {
+  done_before_ = journal_ ? what_is_done(journal_->state()) : "";
+}
+
+bool Session::has_changed_anything() const {
+  return done_before_ && journal_ && what_is_done(journal_->state()) != *done_before_;
 }
 
 Status Session::plan_is_the_one() const {

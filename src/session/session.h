@@ -80,6 +80,10 @@ class Session {
   Engine make_engine(std::function<Status()> archive = {});
 
   Standing standing() const;
+  // Before a verb begins: what is there of effects and of rows that have moved.
+  void note_what_is_done();
+  // Since then. Somebody who was refused after that was not refused before anything changed.
+  bool has_changed_anything() const;
   // `refused` where `run` would refuse, because it was started with another plan.
   Status plan_is_the_one() const;
   bool may_have_switched() const;
@@ -134,6 +138,7 @@ class Session {
   std::string folder_;
   std::unique_ptr<Journal> journal_;
   std::unique_ptr<FileSidecar> sidecar_;
+  std::optional<std::string> done_before_;
 };
 
 }  // namespace whimbrel

@@ -45,16 +45,25 @@ def a_function_that_is_not_there_is_told_before_anything():
     world.close()
 
 
+def says_of_itself(key):
+    said = S3.head_object(Bucket="settings", Key=key)
+    assert (said["ContentType"], said["CacheControl"]) == ("application/json", "max-age=60"), said
+    assert said["Metadata"] == {"owner": "platform team"}, said
+
+
 def an_object_gets_its_text_and_gets_it_back():
-    S3.put_object(Bucket="settings", Key="app/table.json", Body=b'{"table": "old"}\n')
+    S3.put_object(Bucket="settings", Key="app/table.json", Body=b'{"table": "old"}\n', ContentType="application/json",
+                  CacheControl="max-age=60", Metadata={"owner": "platform team"})
     world = World(rows=40)
     changed(world, ROW, """[{s3: "s3://settings/app/table.json", set: '{"table": "new"}'},
              {s3: "s3://settings/app/not there yet", set: made}]""")
     world.run("run", "--yes")
     assert text("app/table.json") == '{"table": "new"}' and text("app/not there yet") == "made"
+    says_of_itself("app/table.json")
     world.run("run", "--yes")
     world.run("rollback", "--yes")
     assert text("app/table.json") == '{"table": "old"}\n'
+    says_of_itself("app/table.json")
     keys = [one["Key"] for one in S3.list_objects_v2(Bucket="settings")["Contents"]]
     assert keys == ["app/table.json"], keys
     world.close()

@@ -19,7 +19,7 @@ TableSchema text_table(const std::string& name, const std::vector<std::string>& 
   for (const std::string& column : columns) {
     schema.columns.push_back({column, "", true, false, false, ""});
   }
-  schema.key = {columns.front()};
+  if (!columns.empty()) schema.key = {columns.front()};
   return schema;
 }
 
@@ -102,14 +102,36 @@ void Application::write_something() {
   }
 }
 
-// After a hold that ended too early a row may still be on its way: then a delete deletes nothing.
-bool Application::is_there(MemoryStore& store, const std::string& table, const Value& key) const {
-  TableSchema schema;
-  schema.name = table;
-  const auto reader = store.open_reader(schema);
+std::optional<Row> Application::row_of(MemoryStore& store, const std::string& table,
+                                       const std::vector<std::string>& columns,
+                                       const Value& key) const {
+  const auto reader = store.open_reader(text_table(table, columns));
   const std::vector<Row> wanted = {{key}};
   const auto rows = reader.value()->read_keys(wanted);
-  return rows.ok() && rows.value()[0].has_value();
+  return rows.ok() ? rows.value()[0] : std::nullopt;
+}
+
+// After a hold that ended too early a row may still be on its way: then a delete deletes nothing.
+bool Application::is_there(MemoryStore& store, const std::string& table, const Value& key) const {
+  return row_of(store, table, {}, key).has_value();
+}
+
+// The other side's version is on its way to a row, and this write leaves the row as it stands: no
+// store can tell it from no write.
+bool Application::cannot_be_seen(const Page& page, const std::string& key,
+                                 const std::vector<std::pair<std::string, Value>>& written) const {
+  const std::optional<Row> row = row_of(*old_side_, page.old_table, old_columns, Value::text(key));
+  if (!row) return false;
+  bool is_on_its_way = false;
+  for (std::size_t i = 0; i < old_columns.size(); ++i) {
+    const std::string& name = old_columns[i];
+    const Value& stands = (*row)[i];
+    is_on_its_way = is_on_its_way || !same(stands, in_book(page.book.at(key).old_side, name));
+    for (const auto& [column, value] : written) {
+      if (column == name && !same(stands, value)) return false;
+    }
+  }
+  return is_on_its_way;
 }
 
 bool Application::write_old(Page& page, const std::string& key) {
@@ -130,6 +152,7 @@ bool Application::write_old(Page& page, const std::string& key) {
   if (some()) columns.emplace_back("c", any_text());
   if (some()) columns.emplace_back("n", any_number(page.has_bad_values));
   if (some()) columns.emplace_back("dropped", any_value());
+  if (exists && cannot_be_seen(page, key, columns)) return false;
   // Held: the application tries later.
   if (!old_side_->put(page.old_table, columns).ok()) return false;
   Entry& entry = page.book[key];

@@ -7,6 +7,7 @@
 
 #include <functional>
 #include <map>
+#include <optional>
 #include <memory>
 #include <set>
 #include <string>
@@ -86,7 +87,11 @@ class Application {
  private:
   bool write_old(Page& page, const std::string& key);
   bool write_new(Page& page, const std::string& key);
+  std::optional<Row> row_of(MemoryStore& store, const std::string& table,
+                            const std::vector<std::string>& columns, const Value& key) const;
   bool is_there(MemoryStore& store, const std::string& table, const Value& key) const;
+  bool cannot_be_seen(const Page& page, const std::string& key,
+                      const std::vector<std::pair<std::string, Value>>& written) const;
   Value any_value();
   Value any_text();
   Value any_number(bool may_be_bad);

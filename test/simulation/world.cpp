@@ -358,10 +358,39 @@ void World::back() {
   if (!violation_) write_a_little();
 }
 
+// A `finish` that came to its end half the way has removed nothing yet, or the old tables are gone.
+bool World::finish_is_taken_back() {
+  if (journal_->phase() != Phase::finishing || !random_.chance(40)) return false;
+  for (const Page& page : application_->pages()) {
+    if (page.has_bad_values || !plan_.old_side->has_table(page.old_table)) return false;
+  }
+  note("`finish` is taken back");
+  reopening_ = unnoticed_ = application_->unnoticed = true;
+  write_a_little();
+  back();
+  return true;
+}
+
+// With the old tables would go what tells which side is right.
+void World::finish_waits_for_equal_sides() {
+  const auto differs = [&] {
+    const State state = journal_->state();
+    return state.verified && state.verified->differing > 0;
+  };
+  if (!differs()) return;
+  const Phase before = journal_->phase();
+  session(Verb::finish, Goal::watch, Weather::calm);
+  if (!violation_ && (!error_ || journal_->phase() != before)) violate("finished over differences");
+  if (!violation_) until_it_ends(Verb::repair, Goal::verify);
+  if (!violation_ && differs()) violate("a repair leaves a difference");
+}
+
 void World::to_the_end() {
+  if (!violation_) finish_waits_for_equal_sides();
   for (std::int64_t i = random_.below(3); i > 0 && !violation_; --i) {
     session(Verb::finish, Goal::watch, Weather::rough);
   }
+  if (!violation_ && finish_is_taken_back()) return;
   if (!violation_) until_it_ends(Verb::finish, Goal::watch);
   if (!violation_ && journal_->phase() != Phase::finished) violate("it is not finished");
   if (!violation_) write_a_little();
@@ -393,7 +422,9 @@ std::optional<std::string> World::live() {
   }
   if (!violation_ && random_.chance(40)) {
     to_the_end();
-    if (!violation_ && random_.chance(50)) back_from_the_end();
+    if (!violation_ && journal_->phase() == Phase::finished && random_.chance(50)) {
+      back_from_the_end();
+    }
   }
   if (!violation_) check_journal();
   return violation_;

@@ -49,6 +49,8 @@ class World {
   void there();
   void back();
   void to_the_end();
+  bool finish_is_taken_back();
+  void finish_waits_for_equal_sides();
   void back_from_the_end();
   void a_difference_is_found();
   void capture_is_dropped();
