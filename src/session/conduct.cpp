@@ -245,7 +245,7 @@ Result<Conducted> roll_back_finished(Session& session) {
 Status open_for_rollback(Session& session) {
   Status opened = session.open_all();
   if (opened.ok()) return opened;
-  const bool may_be_gone = session.standing().begun && !session.settings().dry_run;
+  const bool may_be_gone = session.standing().begun && !session.is_dry_run();
   if (!may_be_gone || !old_tables_are_gone(session)) return opened;
   if (session.journal().phase() == Phase::finishing) TRY(has_a_way_back(session));
   TRY(session.host().confirm("rollback"));
@@ -342,7 +342,7 @@ Result<VerifyOutcome> verify_migration(Session& session, const VerifyWanted& wan
   TRY(session.open_all());
   // Beside a living runner the journal is the runner's alone.
   Status locked = session.journal().lock_for_running();
-  const bool repairs = wanted.repair && !session.settings().dry_run;
+  const bool repairs = wanted.repair && !session.is_dry_run();
   if (repairs) {
     if (!locked.ok()) return std::move(locked).error();
     TRY(session.host().confirm("verify --repair"));

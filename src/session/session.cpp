@@ -55,9 +55,11 @@ Standing Session::standing() const {
 
 namespace {
 
-// Copies and marks of ours change nothing that anybody else has.
+// Copies, marks of ours, a hold that has been let go and what is noted on the side that nobody uses
+// yet change nothing that anybody else has.
 bool changes_something(const Effect& effect) {
-  constexpr std::array harmless = {"backup", "claim", "archive", "numbers", "mending"};
+  constexpr std::array harmless = {"backup",  "claim", "archive",      "numbers",
+                                   "mending", "hold",  "feed:backward"};
   return effect.confirmed && std::ranges::none_of(harmless, [&](const char* name) {
            return effect.id.starts_with(name);
          });
@@ -71,7 +73,6 @@ std::string what_is_done(const State& state) {
   for (const auto& [table, copy] : state.copies) {
     done += fmt::format("{} {} {}\n", table, copy.written, copy.rejected);
   }
-  for (const auto& [feed, changes] : state.changes) done += fmt::format("{} {}\n", feed, changes);
   return done;
 }
 

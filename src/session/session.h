@@ -80,7 +80,8 @@ class Session {
   Engine make_engine(std::function<Status()> archive = {});
 
   Standing standing() const;
-  // Before a verb begins: what is there of effects and of rows that have moved.
+  // Before a verb begins: what is there of effects and of rows that were copied. To follow what the
+  // application writes is no change.
   void note_what_is_done();
   // Since then. Somebody who was refused after that was not refused before anything changed.
   bool has_changed_anything() const;

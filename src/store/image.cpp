@@ -154,6 +154,7 @@ Result<Row> image_of(const Mapping& mapping, const Row& source, const Catalog& t
   for (const Respelling& one : mapping.respelled) {
     TRY(note_spelling(mapping, one, source, row));
   }
+  TRY(target.can_stand(mapping.target, row));
   return row;
 }
 

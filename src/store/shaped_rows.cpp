@@ -113,6 +113,8 @@ class SourceReader final : public SnapshotReader {
       of.push_back(i);
     }
     TRY(looking_.add_to(found));
+    // It will be written under the key that it has now, whoever has told of it.
+    TRY(remember(found));
     std::vector<std::optional<Row>> shaped(keys.size());
     for (std::size_t i = 0; i < found.size(); ++i) shaped[of[i]] = std::move(found[i]);
     return shaped;

@@ -48,6 +48,9 @@ class ShapedStore::Tables final : public Catalog {
                                        const TableSchema& there) const override {
     return base_.differences(wanted, there);
   }
+  bool trigger_may_set(const TableSchema& table, const std::string& column) const override {
+    return base_.trigger_may_set(table, column);
+  }
   Result<Value> settle(const ColumnSchema& column, Value value) const override {
     for (const auto& [name, shape] : store_.sources_) {
       const auto one = std::ranges::find(shape->collected, column.name, &Collected::column);

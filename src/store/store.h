@@ -233,6 +233,12 @@ class Catalog {
   }
   // The value as this column would hold it; `refused` when it cannot without loss.
   virtual Result<Value> settle(const ColumnSchema& column, Value value) const = 0;
+  // Whether a row as a whole can stand in the table, when each of its values can: `refused`, with
+  // the kind of the obstacle as context. Asks nobody.
+  virtual Status can_stand(const TableSchema&, const Row&) const { return {}; }
+  // Whether a trigger of the table may give the column another value when we write a row: many note
+  // so when a row was changed. False where no trigger fires for what we write.
+  virtual bool trigger_may_set(const TableSchema&, const std::string&) const { return false; }
   // Does nothing when the table exists. Indexes are left out unless asked for.
   virtual Status create(const TableSchema& schema, bool with_indexes) = 0;
   virtual Status create_index(const std::string& ddl) = 0;

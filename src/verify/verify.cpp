@@ -13,15 +13,6 @@ namespace {
 constexpr std::size_t suspects_max = 100'000;
 constexpr std::int64_t bytes_per_chunk = std::int64_t{8} << 20;
 constexpr std::int64_t rows_per_chunk_max = 20'000;
-
-// A trigger of the old table has the last word about what is brought back: many note so when a row
-// was changed. Its text says which columns it may mean.
-bool trigger_may_change(const TableSchema& table, const std::string& column) {
-  const std::string name = ascii_lower(column);
-  return std::ranges::any_of(table.trigger_ddl, [&](const std::string& ddl) {
-    return ascii_lower(ddl).find(name) != std::string::npos;
-  });
-}
 }  // namespace
 
 std::string examples_of(std::span<const Difference> all) {
@@ -152,7 +143,9 @@ Result<std::string> Verify::verdict(const std::optional<Row>& source,
         const auto at = static_cast<std::size_t>(mapping.target.column_index(column));
         moved = moved || !same(image.value()[at], (*target)[at]);
       }
-      if (moved && !trigger_may_change(mapping.source, rule.column)) rules.push_back(rule);
+      // A trigger of the old table has the last word about what is brought back.
+      const Catalog& old_side = move_.source->catalog();
+      if (moved && !old_side.trigger_may_set(mapping.source, rule.column)) rules.push_back(rule);
     }
     if (differing(rules, back, *source).empty()) {
       ++on_new_side_;

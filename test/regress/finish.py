@@ -25,6 +25,19 @@ def a_broken_view_does_not_close_the_way_back():
         refused_with_the_way_back_open(pair, "broken", "put that right, then finish again")
 
 
+def differences_that_were_found_come_first():
+    with Pair(ONE_ROW, PLAIN.format("n"), "capture") as pair:
+        changed(pair, ARCHIVE, "keep_source: false")
+        pair.run("run", "--yes")
+        pair.ask("UPDATE o SET v = 'past the switch'")
+        pair.run("verify", expect=1)
+        for command in (("finish", "--yes"), ("finish", "--dry-run")):
+            expect_words(pair.run(*command, expect=3), "1 row that differs", "--repair", "the way back is open")
+        pair.run("verify", "--repair", "--yes")
+        pair.run("finish", "--dry-run")
+        pair.run("finish", "--yes")
+
+
 def a_name_that_the_archive_cannot_have_is_refused_before():
     for name in ("an_index", "A_VIEW", "flags", "sqlite_old", "n"):
         with Pair(ONE_ROW + "CREATE INDEX an_index ON o (v); CREATE VIEW a_view AS SELECT 1;", PLAIN.format("n")) as pair:
@@ -153,7 +166,7 @@ def an_archive_that_cannot_be_written_leaves_the_way_back_open():
         pair.run("rollback", "--yes")
 
 
-TESTS = [what_looks_at_the_old_table_comes_back_with_it,
+TESTS = [differences_that_were_found_come_first, what_looks_at_the_old_table_comes_back_with_it,
          an_archive_that_cannot_be_written_leaves_the_way_back_open, a_broken_view_does_not_close_the_way_back, a_name_that_the_archive_cannot_have_is_refused_before,
          a_name_that_was_taken_since_does_not_close_the_way_back,
          views_and_triggers_over_the_old_name_do_not_go_on_with_the_archive,

@@ -26,15 +26,21 @@ Error not_sql() {
                "checks of a table here are `new_rows` or `command`"};
 }
 
-// In the item's JSON, where a quote inside of a text is never without a backslash.
-bool has_name_without_letters(const std::string& item) {
-  return item.find("{\"\":{") != std::string::npos || item.find(",\"\":{") != std::string::npos;
+bool has_name_without_letters(const Value& value) {
+  if (const auto* map = value.get_if<Map>()) {
+    return std::ranges::any_of(map->fields, [](const auto& field) {
+      return field.first.empty() || has_name_without_letters(field.second);
+    });
+  }
+  const auto* list = value.get_if<List>();
+  return list != nullptr && std::ranges::any_of(list->items, has_name_without_letters);
 }
 
 // What only the service would say, item by item: too large, a key of an index of the wrong type.
 class ItemRehearsal final : public Rehearsal {
  public:
-  explicit ItemRehearsal(const Mapping& mapping) : mapping_(mapping) {}
+  ItemRehearsal(const Catalog& catalog, const Mapping& mapping)
+      : catalog_(catalog), mapping_(mapping) {}
 
   Result<std::vector<std::optional<Error>>> offer(std::span<const Row> rows) override {
     std::vector<std::optional<Error>> outcomes;
@@ -51,23 +57,8 @@ class ItemRehearsal final : public Rehearsal {
       std::optional<Error> outcome;
       const Result<std::string> item = dynamodb::item_of(mapping_.target, columns, values);
       if (!item.ok()) outcome = item.error();
-      const std::int64_t size = dynamodb::item_size(mapping_.target, row);
-      if (!outcome && size > item_bytes_max) {
-        outcome = Error{ErrorCode::refused,
-                        fmt::format("the item would have {} bytes, and DynamoDB takes {}",
-                                    with_thousands(size), with_thousands(item_bytes_max)),
-                        "",
-                        "",
-                        {"an item that is too large"},
-                        ""};
-      }
-      if (!outcome && has_name_without_letters(item.value())) {
-        outcome = Error{ErrorCode::refused,
-                        "a field of a document would have no name, and DynamoDB takes none",
-                        "",
-                        "",
-                        {"a field without a name"},
-                        ""};
+      if (Status held = catalog_.can_stand(mapping_.target, row); !outcome && !held.ok()) {
+        outcome = std::move(held).error();
       }
       outcomes.push_back(std::move(outcome));
     }
@@ -75,6 +66,7 @@ class ItemRehearsal final : public Rehearsal {
   }
 
  private:
+  const Catalog& catalog_;
   const Mapping& mapping_;
 };
 
@@ -352,6 +344,28 @@ Result<Value> DynamoStore::settle(const ColumnSchema& column, Value value) const
                                  : dynamodb::settled_key(column, std::move(value));
 }
 
+Status DynamoStore::can_stand(const TableSchema& table, const Row& row) const {
+  const std::int64_t size = dynamodb::item_size(table, row);
+  if (size > item_bytes_max) {
+    return Error{ErrorCode::refused,
+                 fmt::format("the item would have {} bytes, and DynamoDB takes {}",
+                             with_thousands(size), with_thousands(item_bytes_max)),
+                 "",
+                 "",
+                 {"an item that is too large"},
+                 ""};
+  }
+  if (std::ranges::any_of(row, has_name_without_letters)) {
+    return Error{ErrorCode::refused,
+                 "a field of a document would have no name, and DynamoDB takes none",
+                 "",
+                 "",
+                 {"a field without a name"},
+                 ""};
+  }
+  return {};
+}
+
 Status DynamoStore::create(const TableSchema& schema, bool) {
   const Result<json> there = describe_table(schema.name);
   if (there.ok()) return wait_until_active(schema.name);
@@ -559,7 +573,7 @@ Result<std::string> DynamoStore::self_test(const Mapping& mapping, bool, const R
 }
 
 Result<std::unique_ptr<Rehearsal>> DynamoStore::rehearse(const Mapping& mapping) {
-  return std::unique_ptr<Rehearsal>(std::make_unique<ItemRehearsal>(mapping));
+  return std::unique_ptr<Rehearsal>(std::make_unique<ItemRehearsal>(catalog(), mapping));
 }
 
 Status DynamoStore::understands(const std::string&) { return not_sql(); }

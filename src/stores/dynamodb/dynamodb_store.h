@@ -114,6 +114,7 @@ class DynamoStore final : public Store, private Catalog, private Capture, privat
   std::vector<std::string> unlike(const TableSchema& wanted,
                                   const TableSchema& there) const override;
   Result<Value> settle(const ColumnSchema& column, Value value) const override;
+  Status can_stand(const TableSchema& table, const Row& row) const override;
   Status create(const TableSchema& schema, bool with_indexes) override;
   Status complete(const TableSchema& schema) override;
   Status create_index(const std::string& ddl) override;

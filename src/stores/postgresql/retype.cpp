@@ -719,7 +719,11 @@ std::string shape_sql(const std::string& oid) {
   return fmt::format(
       "md5(concat((SELECT string_agg(concat_ws(' ', a.attname, format_type(a.atttypid, "
       "a.atttypmod), a.attnotnull, a.attidentity, a.attgenerated, pg_get_expr(d.adbin, "
-      "d.adrelid)), "
+      "d.adrelid), a.attstorage, a.attcompression, col_description(a.attrelid, a.attnum), (SELECT "
+      "concat_ws(' ', s.seqstart, s.seqincrement, s.seqmin, s.seqmax, s.seqcache, s.seqcycle) FROM "
+      "pg_depend o JOIN pg_sequence s ON s.seqrelid = o.objid WHERE o.classid = "
+      "'pg_class'::regclass AND o.refclassid = 'pg_class'::regclass AND o.refobjid = a.attrelid "
+      "AND o.refobjsubid = a.attnum AND o.deptype = 'i')), "
       "',' ORDER BY a.attnum) FROM pg_attribute a LEFT JOIN pg_attrdef d ON d.adrelid = a.attrelid "
       "AND d.adnum = a.attnum WHERE a.attrelid = {0} AND a.attnum > 0 AND NOT a.attisdropped), "
       "(SELECT string_agg(pg_get_indexdef(i.indexrelid), ',' ORDER BY i.indexrelid) FROM pg_index "
@@ -727,7 +731,8 @@ std::string shape_sql(const std::string& oid) {
       "WHERE i.indrelid = {0} AND i.indisvalid), (SELECT string_agg(c.conname || "
       "pg_get_constraintdef(c.oid), ',' ORDER BY c.conname) FROM pg_constraint c WHERE c.conrelid "
       "= "
-      "{0} AND c.contype IN ('p', 'u', 'c', 'x'))))",
+      "{0} AND c.contype IN ('p', 'u', 'c', 'x')), (SELECT concat_ws(' ', c.relpersistence, "
+      "c.reloptions) FROM pg_class c WHERE c.oid = {0})))",
       oid);
 }
 
@@ -824,6 +829,13 @@ Result<Dependents> dependents_of(Connection& connection, const std::vector<std::
           "($1::oid[])) AND NOT (d.classid = 'pg_rewrite'::regclass AND EXISTS (SELECT FROM "
           "pg_rewrite r JOIN pg_class c ON c.oid = r.ev_class WHERE r.oid = d.objid AND (c.relkind "
           "IN ('v', 'm') AND r.rulename = '_RETURN' OR c.oid IN (SELECT oid FROM going)))) "
+          // The new table has a sequence of its own.
+          "UNION SELECT pg_describe_object(d.classid, d.objid, d.objsubid) || ', which uses the "
+          "sequence of an identity column,', true FROM pg_depend o JOIN pg_class s ON s.oid = "
+          "o.objid AND s.relkind = 'S' JOIN pg_depend d ON d.refclassid = 'pg_class'::regclass AND "
+          "d.refobjid = s.oid AND d.deptype NOT IN ('i', 'a') WHERE o.classid = "
+          "'pg_class'::regclass AND o.refclassid = 'pg_class'::regclass AND o.refobjid = ANY "
+          "($1::oid[]) AND o.deptype = 'i' "
           "UNION SELECT 'trigger ' || quote_ident(tgname) || ' of ' || tgrelid::regclass::text, "
           "true FROM pg_trigger WHERE NOT tgisinternal AND tgconstrrelid = ANY ($1::oid[]) AND "
           "tgconstrrelid <> tgrelid AND NOT "

@@ -42,6 +42,7 @@ class Exchange {
         "NOT NULL)"));
     TRY(back_ ? no_column_is_lost() : nobody_has_changed_them());
     if (back_) TRY(no_key_is_of_the_other_type());
+    TRY(nothing_hangs_on_them());
     TRY(views());
     TRY(foreign_keys());
     TRY(sequences());
@@ -64,7 +65,7 @@ class Exchange {
     TRY(identities());
     for (const std::string& sql : now_.before) TRY(connection_.execute(sql));
     TRY(change_places());
-    for (const std::string& sql : now_.after) TRY(connection_.execute(sql));
+    for (const std::string& sql : now_.after) TRY(make_anew(sql));
     // A sequence has the owner of its table, which has its own only now.
     for (const std::string& sql : owned_) TRY(connection_.execute(sql));
     return remember();
@@ -207,10 +208,44 @@ class Exchange {
                                        {going_list_}));
     if (rows.empty()) return {};
     return Error{ErrorCode::refused,
-                 "somebody has changed columns, constraints or indexes of " + *rows[0][0] +
-                     " since the new table was made like it",
+                 "somebody has changed columns, constraints, indexes or settings of " +
+                     *rows[0][0] + " since the new table was made like it",
                  "`whimbrel rollback`, then `run` again: the new table is made with them",
                  "nothing is switched; the application uses the old side"};
+  }
+
+  // What came since the tables were looked at would stay with those that go, and so would all that
+  // is written through it.
+  Status nothing_hangs_on_them() {
+    ASSIGN_OR_RETURN(const Dependents all, dependents_of(connection_, going_));
+    if (all.refused.empty()) return {};
+    return Error{
+        ErrorCode::refused,
+        all.refused.front() + " depends on a table that changes places, and cannot be made anew",
+        back_ ? "drop it, then roll back again"
+              : "drop it, go on, and make it again afterwards; or `whimbrel rollback`",
+        back_ ? "nothing is switched back; the new side still serves"
+              : "nothing is switched; the application uses the old side"};
+  }
+
+  // By its text of before; where that says something of the old type the server refuses it.
+  Status make_anew(const std::string& sql) {
+    Status made = connection_.execute(sql);
+    if (made.ok() || made.error().code != ErrorCode::refused) return made;
+    return std::move(made)
+        .error()
+        .within("making anew what hangs on the tables: " + head_of(sql))
+        .with_hint(std::string("drop it, ") + (back_ ? "roll back again" : "go on") +
+                   ", and make it again afterwards")
+        .saying_safe(back_ ? "nothing is switched back; the new side still serves"
+                           : "nothing is switched; the application uses the old side");
+  }
+
+  // Up to what it says: CREATE VIEW a.b AS …
+  static std::string head_of(const std::string& sql) {
+    constexpr std::size_t words_max = 60;
+    const std::size_t end = std::min({sql.find('\n'), sql.find(" AS "), words_max});
+    return sql.substr(0, end) + (end < sql.size() ? " …" : "");
   }
 
   // A column that came since the switch has no place in the old table.
@@ -491,12 +526,21 @@ class Exchange {
         if (!row[0] || !row[1]) continue;
         now_.before.push_back(fmt::format(
             "SELECT setval({0}, least(last_value, (SELECT seqmax FROM pg_sequence WHERE seqrelid "
-            "= {0}::regclass)), is_called) FROM {1}",
-            quote_text(*row[1]), *row[0]));
+            "= {0}::regclass)), is_called) FROM {1}{2}",
+            quote_text(*row[1]), *row[0], back_ ? unless_it_is_further(*row[0], *row[1]) : ""));
         if (!back_) TRY(known_as_before(*row[0], *row[1], pairs_[i].source));
       }
     }
     return {};
+  }
+
+  // Somebody may have taken numbers of the old table's sequence all the while.
+  static std::string unless_it_is_further(const std::string& going, const std::string& coming) {
+    return fmt::format(
+        " WHERE (SELECT CASE WHEN s.seqincrement > 0 THEN c.last_value <= {0}.last_value ELSE "
+        "c.last_value >= {0}.last_value END FROM {1} c, pg_sequence s WHERE s.seqrelid = "
+        "{2}::regclass)",
+        going, coming, quote_text(coming));
   }
 
   // The new table's sequence gets the name, the rights and the comment of the old one's.

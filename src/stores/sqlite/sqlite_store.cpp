@@ -341,6 +341,12 @@ Result<std::string> SqliteStore::ddl_like(const TableSchema& table, const std::s
   });
 }
 
+bool SqliteStore::trigger_may_set(const TableSchema& table, const std::string& column) const {
+  return std::ranges::any_of(table.trigger_ddl, [&](const std::string& ddl) {
+    return sqlite::any_sets(sqlite::tokens_of(ddl), table.name, column);
+  });
+}
+
 Result<Value> SqliteStore::settle(const ColumnSchema& column, Value value) const {
   return sqlite::settle(affinity_of(column.declared), std::move(value));
 }

@@ -74,6 +74,7 @@ class SqliteStore final : public Store, private Catalog, private Capture, privat
                              const std::vector<std::pair<std::string, Value>>& others) override;
   Result<std::string> ddl_like(const TableSchema& table, const std::string& name) override;
   Result<Value> settle(const ColumnSchema& column, Value value) const override;
+  bool trigger_may_set(const TableSchema& table, const std::string& column) const override;
   Status create(const TableSchema& schema, bool with_indexes) override;
   Status create_index(const std::string& ddl) override;
   Status drop(const std::string& table) override;

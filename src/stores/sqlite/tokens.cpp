@@ -72,4 +72,31 @@ bool any_names(Tokens::const_iterator begin, Tokens::const_iterator end, std::st
       begin, end, [name](std::string_view token) { return ascii_iequals(unquoted(token), name); });
 }
 
+bool any_sets(const Tokens& trigger, std::string_view table, std::string_view column) {
+  const auto is = [](std::string_view token, std::string_view word) {
+    return ascii_iequals(token, word);
+  };
+  auto it =
+      std::ranges::find_if(trigger, [&](std::string_view token) { return is(token, "begin"); });
+  bool is_of_the_table = false;
+  bool in_set = false;
+  for (; it != trigger.end(); ++it) {
+    if (*it == ";") is_of_the_table = in_set = false;
+    if (is(*it, "update") || is(*it, "into")) {
+      auto name = std::next(it);
+      if (trigger.end() - name > 2 && is(*name, "or")) name += 2;
+      is_of_the_table = name != trigger.end() && any_names(name, std::next(name), table);
+      // An INSERT gives all columns a value, whether it names them or not.
+      if (is_of_the_table && is(*it, "into")) return true;
+    }
+    if (is(*it, "set")) in_set = true;
+    if (is(*it, "where")) in_set = false;
+    // `a.b` reads, and is no target; `(a, b) = …` sets both.
+    const bool is_of_a_row = it != trigger.begin() && *std::prev(it) == ".";
+    const bool names = is_of_the_table && in_set && !is_of_a_row;
+    if (names && any_names(it, std::next(it), column)) return true;
+  }
+  return false;
+}
+
 }  // namespace whimbrel::sqlite

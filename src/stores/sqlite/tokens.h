@@ -19,4 +19,8 @@ std::string unquoted(std::string_view token);
 // Whether one of them spells this name.
 bool any_names(Tokens::const_iterator begin, Tokens::const_iterator end, std::string_view name);
 
+// Whether the body of a trigger, given whole, may give this column of the table a value: by SET, or
+// by an INSERT that takes the place of a row.
+bool any_sets(const Tokens& trigger, std::string_view table, std::string_view column);
+
 }  // namespace whimbrel::sqlite
