@@ -505,7 +505,7 @@ def a_spelling_that_comes_meanwhile_is_refused(server):
     world.run("run", "--until", "prepare", "--yes")
     key = str(uuid.UUID(int=0xAB << 120)).upper()
     world.sql("INSERT INTO people (id, mail) VALUES (%s, 'late')", key)
-    said = world.run("run", "--yes", code=3)
+    said = world.run("run", "--yes", code=1)
     assert key in said and "spelled" in said, said
     world.sql("DELETE FROM people WHERE mail = 'late'")
     world.run("run", "--until", "verify", "--yes")
@@ -522,7 +522,7 @@ def a_bad_key_that_came_and_went_stops_nothing(server):
     world.people(50)
     world.run("run", "--until", "prepare", "--yes")
     world.sql("INSERT INTO people (id, mail) VALUES ('not-a-uuid', 'bad')")
-    said = world.run("run", "--yes", code=3)
+    said = world.run("run", "--yes", code=1)
     assert "not-a-uuid" in said, said
     world.sql("DELETE FROM people WHERE mail = 'bad'")
     world.run("run", "--yes")

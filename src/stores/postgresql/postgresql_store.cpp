@@ -19,6 +19,7 @@
 #include "stores/postgresql/schema.h"
 #include "stores/postgresql/swap.h"
 #include "stores/postgresql/types.h"
+#include "stores/postgresql/unreferring.h"
 
 namespace whimbrel {
 
@@ -490,8 +491,8 @@ Status with_parse_hint(const Connection& connection, Status made) {
 
 }  // namespace
 
-// Other tables of the plan may be referred to: as far as they were read before, they are made
-// first.
+// Other tables of the plan may be referred to: as far as their texts are known they are made first,
+// without what they refer to themselves where that is not there.
 Status PostgresqlStore::make_parsed(Connection& connection, const std::string& ddl,
                                     const TableName& name) {
   std::vector<std::pair<TableName, std::string>> known;
@@ -525,8 +526,9 @@ Status PostgresqlStore::make_parsed(Connection& connection, const std::string& d
     TRY(looks_into(other.schema));
     std::string other_text = other_ddl;
     for (const auto& [any, unused] : known) other_text = to_be_parsed(std::move(other_text), any);
-    TRY(connection.execute("SAVEPOINT whimbrel_parse"));
-    if (!connection.execute(other_text).ok()) {
+    for (const std::string& as : {other_text, without_foreign_keys(other_text)}) {
+      TRY(connection.execute("SAVEPOINT whimbrel_parse"));
+      if (connection.execute(as).ok()) break;
       TRY(connection.execute("ROLLBACK TO SAVEPOINT whimbrel_parse"));
     }
     text = to_be_parsed(std::move(text), other);
@@ -554,6 +556,14 @@ Result<TableSchema> PostgresqlStore::parse_once(Connection& connection, const st
   TRY(connection.execute(
       fmt::format("CREATE SCHEMA {0}; SET LOCAL search_path = {0}, {1}, pg_catalog",
                   quote_name(parsed_schema(schema)), quote_name(schema))));
+  {
+    // Also when it cannot be read yet: the next may refer to it.
+    const std::lock_guard lock(mutex_);
+    std::erase_if(parsed_, [&](const auto& one) {
+      return one.first.schema == schema && one.first.table == name.table;
+    });
+    parsed_.emplace_back(TableName{schema, name.table}, ddl);
+  }
   TRY(make_parsed(connection, ddl, {schema, name.table}));
   TRY(connection.execute("SET LOCAL search_path = pg_catalog"));
   Result<TableSchema> made =
@@ -584,10 +594,6 @@ Result<TableSchema> PostgresqlStore::parse_once(Connection& connection, const st
   }
   parsed.reference_ddl =
       references_of(parsed, parsed.name, [](const ForeignKey& key) { return key.parent; });
-  std::erase_if(parsed_, [&](const auto& one) {
-    return one.first.schema == schema && one.first.table == name.table;
-  });
-  parsed_.emplace_back(TableName{schema, name.table}, ddl);
   return parsed;
 }
 

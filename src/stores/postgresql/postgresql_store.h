@@ -166,7 +166,7 @@ class PostgresqlStore final : public Store,
   std::unique_ptr<postgresql::Hold> hold_;
   std::map<std::string, std::unique_ptr<postgresql::Hold>> first_;     // go_first(), by the table
   std::map<std::string, std::vector<TableSchema>> fed_;                // the tables of a feed
-  std::vector<std::pair<postgresql::TableName, std::string>> parsed_;  // what parse() has read
+  std::vector<std::pair<postgresql::TableName, std::string>> parsed_;  // what parse() was given
   postgresql::Promised promised_;                                      // what ddl_like() has said
   // What the server has said of values that only it understands; many come again.
   mutable std::mutex settled_mutex_;

@@ -237,8 +237,7 @@ class Exchange {
         .within("making anew what hangs on the tables: " + head_of(sql))
         .with_hint(std::string("drop it, ") + (back_ ? "roll back again" : "go on") +
                    ", and make it again afterwards")
-        .saying_safe(back_ ? "nothing is switched back; the new side still serves"
-                           : "nothing is switched; the application uses the old side");
+        .saying_safe(back_ ? "nothing is switched back; the new side still serves" : "");
   }
 
   // Up to what it says: CREATE VIEW a.b AS …
