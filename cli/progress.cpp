@@ -80,6 +80,13 @@ std::string sentence(const Event& event) {
         "holding writers: must switch by {} UTC, else it lets go; going back takes about {}",
         until.substr(11, 8), to_duration_text(Milliseconds(back / 1000 * 1000)));
   }
+  if (event.name == "window_forecast") {
+    const Milliseconds needs(event.whole("ms"));
+    const Milliseconds left(event.whole("left_ms"));
+    return fmt::format("the window: about {} to compare everything, and {} for it{}",
+                       to_duration_text(std::max(needs, Milliseconds{1000})),
+                       to_duration_text(left), needs > left ? ": it will hardly do" : "");
+  }
   if (event.name == "hold_put_back") return "let go: " + event.text("hold");
   if (event.name == "retried")
     return fmt::format("trying again ({}{}{})", event.text("cause"),

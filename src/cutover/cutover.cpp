@@ -102,11 +102,12 @@ Status Cutover::take_hold(const std::vector<HeldTables>& held, TimePoint until) 
   }
   for (const HeldTables& one : held) TRY(one.store->holds().hold(one.tables, until));
   // Letting go is as many calls as holding.
+  const std::int64_t back_ms = (clock_.monotonic() - since).count();
   events_.emit({"writers_held",
                 {{"ms", std::int64_t{(until - clock_.now()).count()}},
                  {"until", to_iso8601(until)},
-                 {"back_ms", std::int64_t{(clock_.monotonic() - since).count()}}}});
-  return {};
+                 {"back_ms", back_ms}}});
+  return journal_.append(EffectConfirmed{"hold", fmt::format("{{\"back_ms\":{}}}", back_ms)});
 }
 
 Status Cutover::let_go(const std::vector<HeldTables>& held) {

@@ -280,6 +280,10 @@ Result<EngineOutcome> Engine::loop(Goal goal) {
 }
 
 std::string Engine::why_given_up() const {
+  if (wrote_through_the_hold_) {
+    return "somebody went on writing to the old side while writers were held: find who does not "
+           "heed the hold (more time does not help); nothing is switched";
+  }
   return migration_.sync == Sync::none
              ? "comparing everything, and the checks while writers are held, took longer than the "
                "window: raise `window: {max: …}`; nothing is switched"

@@ -304,6 +304,7 @@ class Engine {
   Status drop_if_empty(const Move& move);
   Result<std::int64_t> rows_of_no_move(const Move& move) const;
   Status drop_or_empty(const Move& move);
+  Status look_again_at_what_leads_nowhere();
   Status unlink_all();
 
   const Migration& migration_;
@@ -321,6 +322,7 @@ class Engine {
   std::vector<std::string> contested_;  // rows that both sides wrote since the switch began
   std::map<std::string, std::int64_t> waiting_;  // by feed: what waited when its draining began
   bool compared_beside_feeds_ = false;           // under `sync: none`, and the feeds tell the rest
+  bool wrote_through_the_hold_ = false;          // somebody, so that it was never silent
   std::map<std::string, Looked> looked_;         // by feed
   bool verified_ = false;
   bool stays_ = false;  // a late write is then told by checks, and following goes on

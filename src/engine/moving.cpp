@@ -620,14 +620,15 @@ Status Engine::make_again(const Move& move, const Row& key, const std::vector<Un
 // In the window everything is compared again, which takes about as long as it took the last time.
 Status Engine::window_is_wide_enough() {
   const State state = parts_.journal.state();
-  if (migration_.sync != Sync::none || !migration_.forecast_refuses || !state.verified ||
-      holds_lock_tables() || cutover_.any_switch_was_intended()) {
+  if (migration_.sync != Sync::none || !state.verified || holds_lock_tables() ||
+      cutover_.any_switch_was_intended()) {
     return {};
   }
   const Milliseconds waits = migration_.holds.empty() ? Milliseconds(0) : silence;
   const Milliseconds forecast = waits + Milliseconds(2 * state.verified->ms);
   const Milliseconds left = Cutover::left_for_draining(migration_.hold_max);
-  if (forecast <= left) return {};
+  parts_.events.emit({"window_forecast", {{"ms", forecast.count()}, {"left_ms", left.count()}}});
+  if (forecast <= left || !migration_.forecast_refuses) return {};
   TRY(enter(Phase::following, "the window is forecast to be too short"));
   return Error{ErrorCode::refused,
                fmt::format("comparing everything is forecast to take {}, and the window leaves {} "
@@ -734,6 +735,7 @@ Result<bool> Engine::cut_over() {
     ASSIGN_OR_RETURN(bool drained, drain(Direction::forward, until));
     if (drained) {
       ASSIGN_OR_RETURN(drained, is_silent(Direction::forward, until));
+      if (!drained) wrote_through_the_hold_ = true;
     }
     if (drained && !cutover_.any_switch_was_intended()) TRY(put_back_kept());
     if (drained) TRY(carry_numbers(Direction::forward));

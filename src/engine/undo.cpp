@@ -126,6 +126,7 @@ Status Engine::switch_back() {
   ASSIGN_OR_RETURN(const bool dry, drain(Direction::backward, std::nullopt));
   if (!dry) return Error{ErrorCode::cancelled, "stopped as asked"};
   TRY(carry_numbers(Direction::backward));
+  TRY(look_again_at_what_leads_nowhere());
   if (migration_.hold_none) TRY(come_close());
   for (int attempt = 1;; ++attempt) {
     ASSIGN_OR_RETURN(const Flipped back,
@@ -161,6 +162,23 @@ Status Engine::switch_back() {
   TRY(carry_numbers(Direction::backward));
   TRY(let_go_and_carry(held, Direction::backward));
   tell_what_is_not_settled();
+  return {};
+}
+
+// It may follow from its row by now: whoever writes both may have written this one first.
+Status Engine::look_again_at_what_leads_nowhere() {
+  ASSIGN_OR_RETURN(const std::vector<KeptRow> kept, parts_.journal.kept());
+  std::map<Store*, Follow::KeysByTable> by_store;
+  for (const KeptRow& one : kept) {
+    if (one.move >= std::ssize(migration_.moves)) continue;
+    const Move& move = migration_.moves[static_cast<std::size_t>(one.move)];
+    if (!move.mapping.follows_only) continue;
+    ASSIGN_OR_RETURN(Row key, key_from(one));
+    by_store[move.target.get()][move.mapping.target.name].insert(std::move(key));
+  }
+  for (const auto& [store, keys] : by_store) {
+    TRY(make_follow(Direction::backward, *store).keep_what_leads_nowhere(keys));
+  }
   return {};
 }
 

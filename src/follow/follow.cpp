@@ -64,7 +64,10 @@ Result<Follow::Lane*> Follow::lane_for(const std::string& table) {
     const bool forward = direction_ == Direction::forward;
     Store& from = forward ? *move.source : *move.target;
     const TableSchema& read = forward ? move.mapping.source : move.mapping.target;
-    if (&from != &store_ || read.name != table || left_out_.contains(move.index)) continue;
+    const bool leads_nowhere = !forward && move.mapping.follows_only;
+    if (&from != &store_ || read.name != table || left_out_.contains(move.index) || leads_nowhere) {
+      continue;
+    }
     Store& to = forward ? *move.target : *move.source;
     const TableSchema& written = forward ? move.mapping.target : move.mapping.source;
     const auto& rules = forward ? move.mapping.forward : move.mapping.backward;
@@ -672,6 +675,47 @@ Result<FollowStep> Follow::step(std::int64_t changes_max) {
   return stepped;
 }
 
+// An item that only follows from a row is not brought back. What the application has written there,
+// and does not follow from the row as it is now, waits for a person.
+Status Follow::keep_what_leads_nowhere(const KeysByTable& written) {
+  if (direction_ == Direction::forward) return {};
+  for (const Move& move : moves_) {
+    const auto own = written.find(move.mapping.target.name);
+    const bool is_meant = move.mapping.follows_only && move.target.get() == &store_ &&
+                          own != written.end() && !left_out_.contains(move.index);
+    if (!is_meant) continue;
+    const std::vector<Row> keys(own->second.begin(), own->second.end());
+    ASSIGN_OR_RETURN(const auto reader, move.target->open_reader(move.mapping.target));
+    ASSIGN_OR_RETURN(const auto rows, reader->read_keys(keys));
+    ASSIGN_OR_RETURN(const auto old_side, move.source->open_reader(move.mapping.source));
+    KeptBatch notes(journal_);
+    TRY(notes.begin());
+    for (std::size_t i = 0; i < keys.size(); ++i) {
+      bool follows = !rows[i];
+      const Result<Row> source = source_key_of(move.mapping, keys[i], move.source->catalog());
+      if (rows[i] && source.ok()) {
+        const std::vector<Row> asked = {source.value()};
+        ASSIGN_OR_RETURN(const auto there, old_side->read_keys(asked));
+        follows = there[0] && follows_from(move, *there[0], *rows[i]);
+      }
+      TRY(follows ? keep_unheld(journal_, move.index, keys[i], {})
+                  : keep_for_a_person(journal_, move, keys[i], *rows[i]));
+    }
+    TRY(notes.commit());
+  }
+  return {};
+}
+
+// Also in columns that no rule of the plan gives a value.
+bool Follow::follows_from(const Move& move, const Row& source, const Row& target) {
+  const Result<Row> image = image_of(move.mapping, source, move.target->catalog());
+  if (!image.ok() || !differing(move.mapping.forward, image.value(), target).empty()) return false;
+  for (std::size_t i = 0; i < target.size(); ++i) {
+    if (!target[i].is_null() && image.value()[i].is_null()) return false;
+  }
+  return true;
+}
+
 // The row that went is deleted on the old side, whichever of the two was carried first.
 Result<std::int64_t> Follow::carry_where_they_went(const Move& move,
                                                    const std::set<Row, RowLess>& removed,
@@ -752,6 +796,7 @@ Result<FollowStep> Follow::carry_batch(std::int64_t changes_max) {
                      carry_where_they_went(*lane->move, gone, keys, removed));
     written += carried;
   }
+  TRY(keep_what_leads_nowhere(keys));
   if (batch.notes() > 0) {
     TRY(journal_.append(ChangesApplied{feed_, batch.position, batch.notes(), written}));
     if (heard_) heard_(batch);

@@ -64,6 +64,10 @@ class Follow {
   // if a feed had named them. Gives the rows written. `unavailable` when a guarded row changed
   // meanwhile.
   Result<std::int64_t> carry_keys(const Move& move, std::vector<Row> keys);
+  // On the way back, by keys of the new side: what the application has written into rows that only
+  // follow from others is noted for a person, unless it follows from them as they are now.
+  using KeysByTable = std::map<std::string, std::set<Row, RowLess>>;
+  Status keep_what_leads_nowhere(const KeysByTable& written);
   // All of the migration.
   std::span<const Move> moves() const { return moves_; }
   // What waits from the journaled position to the end, batch by batch; applies nothing.
@@ -127,10 +131,10 @@ class Follow {
                               const std::vector<std::optional<Row>>& rows,
                               const std::vector<std::optional<Row>>& found);
 
+  static bool follows_from(const Move& move, const Row& source, const Row& target);
   Result<FollowStep> carry_batch(std::int64_t changes_max);
   // Where one table became several, a row may have gone from one of them to another.
   // `batch`: what else was written, by table.
-  using KeysByTable = std::map<std::string, std::set<Row, RowLess>>;
   Result<std::int64_t> carry_where_they_went(const Move& move,
                                              const std::set<Row, RowLess>& removed,
                                              const KeysByTable& batch, const KeysByTable& gone);

@@ -25,14 +25,19 @@ json tables_of(const State& state) {
 }
 
 // A hold ends by itself; until then the application's writes are refused.
-std::string held_until(const State& state) {
+std::string held_until(const State& state, TimePoint now) {
   const Effect* hold = state.effect("hold");
   if (hold == nullptr) return "";
   const json undo = json::parse(hold->undo, nullptr, false);
   if (!undo.is_object() || !undo.contains("until_ms")) return "";
   const TimePoint until(Milliseconds(undo["until_ms"].get<std::int64_t>()));
-  return " Writers are held until " + to_iso8601(until) +
-         " at the latest; `whimbrel run` or `whimbrel rollback` lets them go.";
+  const std::string lets_go = "; `whimbrel run` or `whimbrel rollback` lets them go.";
+  if (now > until) return " Writers were to be held until " + to_iso8601(until) + lets_go;
+  const json result = json::parse(hold->result, nullptr, false);
+  const Milliseconds back(result.is_object() ? result.value("back_ms", std::int64_t{0}) : 0);
+  return fmt::format(
+      " Writers are held: it must switch by {}, else it lets go; going back takes {}{}",
+      to_iso8601(until), to_duration_text(std::max(back, Milliseconds(1000))), lets_go);
 }
 
 // While a switch is made or taken back; what the journal says of each of them.
@@ -58,7 +63,7 @@ std::string who_serves(const State& state) {
                      join(on, ", "));
 }
 
-std::string first_line(const State& state, const json& about) {
+std::string first_line(const State& state, const json& about, TimePoint now) {
   const bool dual = about.value("sync", "") == "dual";
   const bool window = about.value("sync", "") == "none";
   const bool by_hand = planned(state, nullptr).switches.empty();
@@ -95,7 +100,7 @@ std::string first_line(const State& state, const json& about) {
     case Phase::fenced:
       return (by_hand ? "The old side is read and written; the new side is about to be handed over."
                       : who_serves(state) + "; the switch is under way.") +
-             held_until(state);
+             held_until(state, now);
     default:
       return dual && (state.confirmed("links"))
                  ? "The old side is read and written; the new side is kept equal by triggers."
@@ -302,7 +307,7 @@ json status_document(const Journal& journal, TimePoint now, const std::optional<
                    {"attempt", state.attempt},
                    {"phase", state.started ? name_of(state.phase) : "not started"},
                    {"why", state.why},
-                   {"who", first_line(state, about)},
+                   {"who", first_line(state, about, now)},
                    {"runner", somebody_runs},
                    {"tables", table_progress(state, about)},
                    {"rejected", state.rejected}};

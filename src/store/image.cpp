@@ -273,6 +273,8 @@ std::vector<Unheld> unheld(const Mapping& mapping, const Row& source, const Row&
         is_made_but_for_lookups(mapping, *rule->expr, source, target[i])) {
       continue;
     }
+    // What has no value there is not lost, unless the table would give it one.
+    if (rule == nullptr && target[i].is_null() && column.default_sql.empty()) continue;
     if (rule == nullptr || !expected.ok()) {
       columns.push_back({column.name, target[i], std::nullopt});
     } else if (!differing({*rule}, expected.value(), target).empty()) {

@@ -313,7 +313,6 @@ class ShapedStore::Feeds final : public Capture {
 
   static void target_changes(const TargetShape& shape, const ChangeBatch& batch,
                              std::vector<KeyChange>& all) {
-    if (!shape.is_read_back) return;
     for (const KeyChange& change : batch.changes) {
       if (change.table != shape.table.name || !shape.has(change.key)) continue;
       all.push_back({shape.shaped.name, change.key, change.own, change.removed});
