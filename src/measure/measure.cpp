@@ -53,7 +53,10 @@ std::vector<TableSchema> tables_of(const Migration& migration, Side side) {
   for (const Move& move : migration.moves) {
     const bool old_side = side == Side::old_side;
     const TableSchema& table = old_side ? move.mapping.source : move.mapping.target;
-    if (known.insert(table.name).second) tables.push_back(table);
+    // Several shapes may be kept in one table.
+    const std::string stored = old_side ? move.stored_source() : move.stored_target();
+    if (!known.insert(stored).second) continue;
+    tables.push_back(table);
   }
   return tables;
 }
@@ -67,7 +70,7 @@ Result<json> storage(Store& store, const std::vector<TableSchema>& tables) {
     const Result<RoomTaken> room = store.room_taken(table);
     if (!room.ok() && room.error().code == ErrorCode::not_found) continue;
     if (!room.ok()) return room.error();
-    all.push_back({{"table", table.name},
+    all.push_back({{"table", store.stored_as(table.name)},
                    {"table_bytes", room.value().table_bytes},
                    {"index_bytes", room.value().index_bytes},
                    {"indexes", room.value().indexes}});

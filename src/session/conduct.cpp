@@ -6,6 +6,7 @@
 #include <nlohmann/json.hpp>
 #include <set>
 
+#include "base/counted.h"
 #include "session/archive.h"
 #include "session/begin.h"
 #include "session/documents.h"
@@ -209,8 +210,20 @@ void tell_what_dangles(Session& session) {
   }
 }
 
+// What the new side had and the old one cannot: it is in a file, and somebody has to know.
+void tell_what_was_kept(Session& session) {
+  const Result<std::vector<KeptRow>> kept = session.journal().kept();
+  if (!kept.ok() || kept.value().empty()) return;
+  session.host().warn(
+      fmt::format("{} of the new side had what the old one has no place for",
+                  rows_text(std::ssize(kept.value()))),
+      session.folder() +
+          "/kept-by-rollback.jsonl.zst has it; the next attempt puts back what it can");
+}
+
 Result<Conducted> go_back(Session& session) {
   ASSIGN_OR_RETURN(Conducted back, reported(session, session.make_engine().rollback()));
+  tell_what_was_kept(session);
   tell_what_dangles(session);
   return back;
 }
