@@ -178,6 +178,26 @@ def files_may_refer_to_each_other(server):
         folder.close()
 
 
+def tables_that_refer_to_each_other_are_begun_by_init(server):
+    """Neither file can be read by itself."""
+    with databases(server, "ring_a", "ring_b") as ((a, url_a), (b, url_b)):
+        a.execute("CREATE TABLE teams (id int PRIMARY KEY, lead int); CREATE TABLE members (id int PRIMARY KEY, team int NOT NULL REFERENCES teams);"
+                  "ALTER TABLE teams ADD CONSTRAINT led_by FOREIGN KEY (lead) REFERENCES members ON DELETE SET NULL; CREATE TABLE posts (id int PRIMARY KEY, member int REFERENCES members)")
+        a.execute("INSERT INTO teams VALUES (1, NULL); INSERT INTO members VALUES (1, 1), (2, 1); UPDATE teams SET lead = 2; INSERT INTO posts VALUES (1, 2)")
+        folder = Folder("", {"OLD_URL": url_a, "NEW_URL": url_b})
+        done = subprocess.run([BINARY, "init", url_a, url_b, "--output", "ring.yaml"], cwd=folder.path, env=folder.environment, capture_output=True, text=True)
+        assert done.returncode == 0, done.stderr
+        folder.run("check", plan="ring.yaml")
+        folder.run("run", "--yes", plan="ring.yaml")
+        keys = "SELECT conrelid::regclass::text, conname, pg_get_constraintdef(oid) FROM pg_constraint WHERE contype = 'f' ORDER BY 1, 2"
+        assert b.execute(keys).fetchall() == a.execute(keys).fetchall()
+        for table in ("teams", "members", "posts"):
+            rows = "SELECT * FROM %s ORDER BY 1" % table
+            assert b.execute(rows).fetchall() == a.execute(rows).fetchall(), table
+        folder.run("rollback", "--yes", plan="ring.yaml")
+        folder.close()
+
+
 def tables_that_are_there_keep_their_foreign_keys(server):
     with databases(server, "one", "other") as ((a, url_a), (b, url_b)):
         folder = Folder(as_plan(url_a, url_b, "{from: a/%s, to: b/%s}"))
@@ -647,7 +667,7 @@ def rows_left(db):
     return [name for (name,) in db.execute(EVERYTHING)]
 
 
-TESTS = [what_would_stand_in_the_way_of_rows_is_met_by_the_analysis, tables_that_inherit_lose_nothing,
+TESTS = [tables_that_refer_to_each_other_are_begun_by_init, what_would_stand_in_the_way_of_rows_is_met_by_the_analysis, tables_that_inherit_lose_nothing,
              a_trigger_that_comes_under_way_is_a_warning, a_trigger_of_a_partition_is_one_of_the_table,
              an_old_table_that_others_hang_on_ends_no_finish_midway, noughts_behind_the_point_are_no_digits,
              a_table_like_the_source_has_all_that_the_source_has, nothing_is_noted_before_a_window, files_may_refer_to_each_other, tables_that_are_there_keep_their_foreign_keys,
