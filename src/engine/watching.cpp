@@ -72,7 +72,8 @@ Status Engine::carry_back() {
   ASSIGN_OR_RETURN(const bool whole, capture_is_whole());
   if (!whole) {
     return Error{ErrorCode::data_mismatch,
-                 "writes may have gone unnoticed: what notes them was removed by somebody",
+                 "writes may have gone unnoticed: what notes them was removed by somebody, or does "
+                 "not remember as far back as they were last read",
                  "`whimbrel run` makes it again and compares every row"};
   }
   return catch_up();

@@ -39,6 +39,8 @@ TEST(QueryParameters, AreThoseOutsideOfTextsNamesAndComments) {
   EXPECT_EQ(names_in("SELECT ':a', \":b\", `:c`, [:d] -- :e\n, :f /* :g */"), (Names{"f"}));
   EXPECT_EQ(names_in("SELECT 'it''s :a', :b"), (Names{"b"}));
   EXPECT_EQ(names_in("SELECT x::integer, :1, : a, ':open"), (Names{}));
+  EXPECT_EQ(parameters_of("SELECT \"x\" FROM t WHERE p IN [:a, 'b']").size(), 1U);
+  EXPECT_TRUE(parameters_of("SELECT [a name] FROM t").empty());
   EXPECT_EQ(parameters_of("SELECT :a").front().second, 7U);
 }
 
