@@ -36,7 +36,7 @@ std::vector<std::string> names_in(const std::string& sql) {
 TEST(QueryParameters, AreThoseOutsideOfTextsNamesAndComments) {
   using Names = std::vector<std::string>;
   EXPECT_EQ(names_in("SELECT :a, :b_2 WHERE x=:a"), (Names{"a", "b_2"}));
-  EXPECT_EQ(names_in("SELECT ':a', \":b\", `:c`, [:d] -- :e\n, :f /* :g */"), (Names{"f"}));
+  EXPECT_EQ(names_in("SELECT ':a', \":b\", `:c`, [d e] -- :e\n, :f /* :g */"), (Names{"f"}));
   EXPECT_EQ(names_in("SELECT 'it''s :a', :b"), (Names{"b"}));
   EXPECT_EQ(names_in("SELECT x::integer, :1, : a, ':open"), (Names{}));
   EXPECT_EQ(parameters_of("SELECT \"x\" FROM t WHERE p IN [:a, 'b']").size(), 1U);
