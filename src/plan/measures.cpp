@@ -19,7 +19,7 @@ std::size_t behind_opaque(std::string_view sql, std::size_t at) {
   };
   const char c = sql[at];
   if (c == '\'' || c == '"' || c == '`') return behind(std::string_view(&sql[at], 1), at + 1);
-  // A name as SQLite takes it, or a list that may hold parameters.
+  // A quoted name, or a list that may hold parameters.
   const std::size_t end = c == '[' ? behind("]", at + 1) : at;
   if (end != at && sql.substr(at, end - at).find(':') == std::string_view::npos) return end;
   if (sql.substr(at, 2) == "--") return behind("\n", at + 2);

@@ -4,10 +4,11 @@ Runs under tools/servers/python, with WHIMBREL naming the binary; with NAME... s
 """
 
 import pathlib
+import random
 import sys
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "support"))
-from retyped import ACCOUNTS, World, run_tests  # noqa: E402
+from retyped import ACCOUNTS, World, differences, run_tests  # noqa: E402
 
 WRITES = ("CREATE FUNCTION notes(said text) RETURNS void LANGUAGE sql BEGIN ATOMIC "
           "UPDATE people SET note = said; END")
@@ -98,7 +99,31 @@ def a_sequence_that_others_use_is_named(server):
     world.close()
 
 
-TESTS = [what_was_made_before_the_switch_does_not_stay_with_the_old_table,
+def a_finish_that_was_cut_off_is_taken_back(server):
+    """As long as the old tables are there, with what the new ones got meanwhile."""
+    taken_back = 0
+    for moment in range(12):
+        world = World(server)
+        before = world.objects()
+        ids = world.people(2000)
+        world.run("run", "--yes")
+        world.kill_again_and_again(random.Random(moment), 1, (0.05 + 0.02 * moment, 0.06 + 0.02 * moment), "finish", "--yes", "--after", "0s")
+        if "finishing" in world.run("status") and world.one("SELECT to_regclass('whimbrel_old_public.people') IS NOT NULL"):
+            world.sql("UPDATE people SET note = 'since' WHERE id = %s", ids[0])
+            world.sql("INSERT INTO people (id, mail) VALUES ('11111111-1111-4111-8111-111111111111', 'new')")
+            world.run("rollback", "--yes")
+            assert world.type_of("people", "id") != "uuid"
+            assert world.one("SELECT count(*) FROM people WHERE note = 'since' OR mail = 'new'") == 2
+            assert differences(before, world.objects()) == [], differences(before, world.objects())
+            world.nothing_is_left()
+            taken_back += 1
+        world.close()
+        if taken_back == 2:
+            return
+    assert taken_back, "no `finish` was cut off half way"
+
+
+TESTS = [a_finish_that_was_cut_off_is_taken_back, what_was_made_before_the_switch_does_not_stay_with_the_old_table,
          what_was_made_since_the_switch_does_not_stay_with_the_new_table,
          settings_that_changed_before_the_switch_are_not_lost, no_trigger_hides_what_differs, a_sequence_that_others_use_is_named]
 

@@ -120,15 +120,14 @@ class Cutting {
     while (is(end, ".")) end += 2;
     end = behind_parentheses(end);
     while (end < tokens_.size()) {
-      if (is_one_of(end, {"match", "initially"})) {
+      const bool is_not = is(end, "not") && is_one_of(end + 1, {"deferrable", "enforced", "valid"});
+      if (is_not || is_one_of(end, {"match", "initially"})) {
         end += 2;
       } else if (is(end, "on")) {
         end += is_one_of(end + 2, {"set", "no"}) ? 4 : 3;
         end = behind_parentheses(end);
       } else if (is_one_of(end, {"deferrable", "enforced"})) {
         ++end;
-      } else if (is(end, "not") && is_one_of(end + 1, {"deferrable", "enforced", "valid"})) {
-        end += 2;
       } else {
         break;
       }
