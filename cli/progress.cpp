@@ -80,6 +80,12 @@ std::string sentence(const Event& event) {
         "holding writers: must switch by {} UTC, else it lets go; going back takes about {}",
         until.substr(11, 8), to_duration_text(Milliseconds(back / 1000 * 1000)));
   }
+  if (event.name == "gave_way") {
+    return fmt::format(
+        "{}: {} of the old side gave way to what the new one has; what they were is "
+        "in repaired.jsonl",
+        event.text("table"), rows_text(event.whole("rows")));
+  }
   if (event.name == "window_forecast") {
     const Milliseconds needs(event.whole("ms"));
     const Milliseconds left(event.whole("left_ms"));

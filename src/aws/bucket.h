@@ -26,7 +26,8 @@ class Bucket {
     std::string etag;       // with its quotes
     std::int64_t size = 0;  // of the whole object
     // What an object that takes its place has to say to be like it: its type, how long it may be
-    // kept, whose key encrypts it, and what its owner has noted of it.
+    // kept, whose key encrypts it, and what its owner has noted of it. Not its tags, nor rights of
+    // its own.
     Headers about = {};
   };
   // An object that comes in parts, each but the last of 5 MiB at least; 10,000 of them at most.

@@ -28,7 +28,8 @@ class ObjectSwitchOn final : public Switch {
     json body = {{"present", there.has_value()}};
     if (there) {
       body["text"] = to_hex(there->body);
-      body["about"] = there->about;
+      // As they came, in whichever encoding.
+      for (const auto& [name, value] : there->about) body["about"][name] = to_hex(value);
     }
     return body.dump();
   }
@@ -43,7 +44,11 @@ class ObjectSwitchOn final : public Switch {
   Status put_back(const std::string& found) override {
     ASSIGN_OR_RETURN(const json body, read_found(found, "present"));
     if (body["present"].get<bool>()) {
-      return write(from_hex(body.value("text", "")), body.value("about", aws::Headers()));
+      aws::Headers about;
+      for (const auto& [name, value] : body.value("about", json::object()).items()) {
+        about.emplace_back(name, from_hex(value.get<std::string>()));
+      }
+      return write(from_hex(body.value("text", "")), about);
     }
     TRY(connect());
     return bucket_->remove(plan_.key);

@@ -572,6 +572,7 @@ Result<EngineOutcome> Engine::rollback() {
   }
   if (state.phase == Phase::rolled_back) return EngineOutcome{state.phase, "already", false};
   if (state.phase == Phase::finishing || state.phase == Phase::finished) {
+    if (state.phase == Phase::finishing) TRY(is_our_database(true));
     if (Status again = reopen(); !again.ok()) return remembered(std::move(again).error());
   } else {
     TRY(reclaim(true));

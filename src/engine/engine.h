@@ -102,7 +102,8 @@ class Engine {
   // Whether cutover() or finish() would be refused for the phase or the hour. Changes nothing.
   Status can_cut_over();
   Status can_finish(std::optional<Milliseconds> after);
-  // All that finish() looks at before it gives up the way back, but the plan's own checks.
+  // What finish() looks at before it gives up the way back, as far as looking changes nothing and
+  // waits for nobody.
   Status try_finish(std::optional<Milliseconds> after);
   // What every switch says of itself right now, a line each: for whoever decides.
   std::vector<std::string> switches_seen() { return cutover_.seen_now(); }
@@ -305,6 +306,7 @@ class Engine {
   Result<std::int64_t> rows_of_no_move(const Move& move) const;
   Status drop_or_empty(const Move& move);
   Status look_again_at_what_leads_nowhere();
+  Result<bool> bring_up_to_date();
   Status unlink_all();
 
   const Migration& migration_;
@@ -322,6 +324,7 @@ class Engine {
   std::vector<std::string> contested_;  // rows that both sides wrote since the switch began
   std::map<std::string, std::int64_t> waiting_;  // by feed: what waited when its draining began
   bool compared_beside_feeds_ = false;           // under `sync: none`, and the feeds tell the rest
+  Milliseconds wrote_for_{0};                    // since somebody began to look whether it is quiet
   bool wrote_through_the_hold_ = false;          // somebody, so that it was never silent
   std::map<std::string, Looked> looked_;         // by feed
   bool verified_ = false;

@@ -153,13 +153,16 @@ Result<bool> Engine::becomes_quiet(Direction direction, Milliseconds quiet,
     return all;
   };
   std::vector<std::string> seen = positions();
-  Milliseconds since = parts_.clock.monotonic();
+  const Milliseconds began = parts_.clock.monotonic();
+  Milliseconds since = began;
+  wrote_for_ = Milliseconds(0);
   while (parts_.clock.monotonic() - since < quiet) {
     parts_.clock.sleep_for(look_every);
     ASSIGN_OR_RETURN(const bool carried, carry());
     if (!carried) return false;
     std::vector<std::string> now = positions();
     if (now != seen) since = parts_.clock.monotonic();
+    wrote_for_ = std::max(wrote_for_, since - began);
     seen = std::move(now);
   }
   return true;

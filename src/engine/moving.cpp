@@ -732,10 +732,12 @@ Result<bool> Engine::cut_over() {
   const auto dry = [this, has_feeds](TimePoint until) -> Result<bool> {
     // Under `sync: none` the feed lives in the window only: for writes that escape the hold.
     if (has_feeds) TRY(start_feeds(Direction::forward));
+    wrote_through_the_hold_ = false;
     ASSIGN_OR_RETURN(bool drained, drain(Direction::forward, until));
     if (drained) {
       ASSIGN_OR_RETURN(drained, is_silent(Direction::forward, until));
-      if (!drained) wrote_through_the_hold_ = true;
+      // Not those who were at work when it began.
+      wrote_through_the_hold_ = !drained && wrote_for_ >= silence;
     }
     if (drained && !cutover_.any_switch_was_intended()) TRY(put_back_kept());
     if (drained) TRY(carry_numbers(Direction::forward));

@@ -7,6 +7,7 @@
 #include "base/text.h"
 #include "engine/engine.h"
 #include "follow/kept.h"
+#include "follow/reconcile.h"
 #include "store/image.h"
 
 namespace whimbrel {
@@ -327,6 +328,7 @@ Status Engine::undo() {
     // No switch of ours was set, but whoever wrote to the new side must not lose it.
     TRY(carry_late_writes(Direction::backward));
     TRY(carry_numbers(Direction::backward));
+    TRY(look_again_at_what_leads_nowhere());
   }
   if (newest.id.starts_with("target:") && migration_.sync != Sync::dual) {
     ASSIGN_OR_RETURN(const std::vector<KeptRow> rows, parts_.journal.kept());
@@ -378,7 +380,7 @@ Status Engine::reopen() {
     // It tells who writes to the old side again before everybody is back there.
     TRY(start_feeds(Direction::forward));
   }
-  Result<bool> compared = reconcile(Direction::backward, std::nullopt);
+  Result<bool> compared = bring_up_to_date();
   const bool refused = !compared.ok() && compared.error().code == ErrorCode::refused;
   if (refused && migration_.sync == Sync::dual) {
     // What the old table refuses must not be refused to the application by a trigger.
@@ -401,6 +403,32 @@ Status Engine::reopen() {
   TRY(forget_what_is_gone());
   TRY(give_no_number_again());
   return enter(Phase::watching, "the old side was brought back and up to date");
+}
+
+// Nobody has followed, and the old tables may have stood there: what gives way is written down
+// first.
+Result<bool> Engine::bring_up_to_date() {
+  for (const Move& move : migration_.moves) {
+    if (move.mapping.follows_only) continue;
+    Follow follow = make_follow(Direction::backward, *move.target);
+    // Triggers may write the other side at any time.
+    if (migration_.sync == Sync::dual) guard_against_links(follow);
+    Reconcile rows(Direction::backward, move, follow);
+    std::int64_t gave_way = 0;
+    rows.tell_what_gives_way([&](const Row& key, const Row& before) {
+      ++gave_way;
+      return parts_.sidecar.repaired(move.from, move.mapping.source.column_names(), key, before);
+    });
+    while (true) {
+      if (parts_.stop.requested()) return false;
+      ASSIGN_OR_RETURN(const Step step, rows.step());
+      if (step == Step::done) break;
+    }
+    parts_.events.emit(
+        {"reconciled", {{"table", move.name}, {"rows", rows.rows()}, {"written", rows.written()}}});
+    if (gave_way > 0) parts_.events.emit({"gave_way", {{"table", move.name}, {"rows", gave_way}}});
+  }
+  return true;
 }
 
 // Looked at before the way back is given up.
@@ -481,7 +509,10 @@ Status Engine::can_finish(std::optional<Milliseconds> after) {
 // By the latest comparison. With the old tables goes what tells which side is right.
 Status Engine::nothing_differs(const State& state) const {
   const bool differs = state.verified && state.verified->differing > 0;
-  if (!differs || parts_.finishes_all_the_same) return {};
+  // `watch` has compared since, and found them equal.
+  const bool settled =
+      state.checked && state.checked->clean && state.checked_at > state.verified_at;
+  if (!differs || settled || parts_.finishes_all_the_same) return {};
   const std::int64_t rows = state.verified->differing;
   return Error{
       ErrorCode::refused,
@@ -498,8 +529,7 @@ Status Engine::try_finish(std::optional<Milliseconds> after) {
   TRY(can_finish(after));
   if (parts_.journal.phase() != Phase::watching) return {};
   TRY(cutover_.expect_on());
-  TRY(archive_name_is_free());
-  return tables_can_go();
+  return archive_name_is_free();
 }
 
 std::string Engine::and_after_clean_checks(const State& state) const {

@@ -687,23 +687,47 @@ Status Follow::keep_what_leads_nowhere(const KeysByTable& written) {
     const std::vector<Row> keys(own->second.begin(), own->second.end());
     ASSIGN_OR_RETURN(const auto reader, move.target->open_reader(move.mapping.target));
     ASSIGN_OR_RETURN(const auto rows, reader->read_keys(keys));
+    std::vector<Row> asked;
+    std::vector<std::size_t> of;
+    for (std::size_t i = 0; i < keys.size(); ++i) {
+      Result<Row> source = source_key_of(move.mapping, keys[i], move.source->catalog());
+      if (!rows[i] || !source.ok()) continue;
+      asked.push_back(std::move(source).value());
+      of.push_back(i);
+    }
     ASSIGN_OR_RETURN(const auto old_side, move.source->open_reader(move.mapping.source));
+    ASSIGN_OR_RETURN(const auto there, old_side->read_keys(asked));
+    std::vector<bool> follows(keys.size());
+    for (std::size_t i = 0; i < of.size(); ++i) {
+      follows[of[i]] = there[i] && follows_from(move, *there[i], *rows[of[i]]);
+    }
+    ASSIGN_OR_RETURN(const std::set<std::string> earlier, kept_by_earlier_attempts(move));
     KeptBatch notes(journal_);
     TRY(notes.begin());
     for (std::size_t i = 0; i < keys.size(); ++i) {
-      bool follows = !rows[i];
-      const Result<Row> source = source_key_of(move.mapping, keys[i], move.source->catalog());
-      if (rows[i] && source.ok()) {
-        const std::vector<Row> asked = {source.value()};
-        ASSIGN_OR_RETURN(const auto there, old_side->read_keys(asked));
-        follows = there[0] && follows_from(move, *there[0], *rows[i]);
+      if (rows[i] && !follows[i]) {
+        TRY(keep_for_a_person(journal_, move, keys[i], *rows[i]));
+      } else if (!earlier.contains(to_hex(canonical(keys[i])))) {
+        TRY(keep_unheld(journal_, move.index, keys[i], {}));
       }
-      TRY(follows ? keep_unheld(journal_, move.index, keys[i], {})
-                  : keep_for_a_person(journal_, move, keys[i], *rows[i]));
     }
     TRY(notes.commit());
   }
   return {};
+}
+
+// This attempt has made the rows anew: that they follow says nothing of what was kept then.
+Result<std::set<std::string>> Follow::kept_by_earlier_attempts(const Move& move) {
+  const std::int64_t now = journal_.state().attempt;
+  std::set<std::string> keys;
+  ASSIGN_OR_RETURN(const std::vector<KeptRow> all, journal_.kept());
+  for (const KeptRow& one : all) {
+    if (one.move != move.index) continue;
+    ASSIGN_OR_RETURN(const std::vector<Unheld> columns, columns_from(one));
+    const std::optional<std::int64_t> attempt = attempt_that_kept(columns);
+    if (attempt && *attempt != now) keys.insert(one.key);
+  }
+  return keys;
 }
 
 // Also in columns that no rule of the plan gives a value.
@@ -711,6 +735,8 @@ bool Follow::follows_from(const Move& move, const Row& source, const Row& target
   const Result<Row> image = image_of(move.mapping, source, move.target->catalog());
   if (!image.ok() || !differing(move.mapping.forward, image.value(), target).empty()) return false;
   for (std::size_t i = 0; i < target.size(); ++i) {
+    const ColumnSchema& column = move.mapping.target.columns[i];
+    if (column.generated || !column.default_sql.empty()) continue;
     if (!target[i].is_null() && image.value()[i].is_null()) return false;
   }
   return true;

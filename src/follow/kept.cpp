@@ -44,7 +44,8 @@ const Unheld* mark_of(const std::vector<Unheld>& columns) {
 
 Status keep_row(Journal& journal, const Move& move, const Row& target_key, const Row& row,
                 std::optional<Value> mark) {
-  std::vector<Unheld> columns = {{whole_row, Value(Value::Storage(true)), std::move(mark)}};
+  const std::int64_t attempt = journal.state().attempt;
+  std::vector<Unheld> columns = {{whole_row, Value::integer(attempt), std::move(mark)}};
   for (std::size_t i = 0; i < move.mapping.target.columns.size(); ++i) {
     const ColumnSchema& column = move.mapping.target.columns[i];
     if (!column.generated) columns.push_back({column.name, row[i], std::nullopt});
@@ -71,6 +72,12 @@ bool is_whole_row(const std::vector<Unheld>& columns) { return mark_of(columns) 
 bool is_for_a_person(const std::vector<Unheld>& columns) {
   const Unheld* mark = mark_of(columns);
   return mark != nullptr && mark->instead_of && mark->instead_of->is_null();
+}
+
+std::optional<std::int64_t> attempt_that_kept(const std::vector<Unheld>& columns) {
+  if (!is_for_a_person(columns)) return std::nullopt;
+  const auto* attempt = mark_of(columns)->value.get_if<std::int64_t>();
+  return attempt == nullptr ? std::nullopt : std::optional(*attempt);
 }
 
 std::optional<std::string> what_stayed(const std::vector<Unheld>& columns) {

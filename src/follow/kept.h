@@ -21,6 +21,8 @@ Status keep_whole_row(Journal& journal, const Move& move, const Row& target_key,
                       const std::optional<Row>& stays = std::nullopt);
 // The new side's version of a row that both sides have written: no attempt puts it back by itself.
 Status keep_for_a_person(Journal& journal, const Move& move, const Row& target_key, const Row& row);
+// Which attempt has kept it for a person; unset for other notes.
+std::optional<std::int64_t> attempt_that_kept(const std::vector<Unheld>& columns);
 bool is_for_a_person(const std::vector<Unheld>& columns);
 // The older version that stayed when this was kept, as version_of() calls it; unset where none did.
 std::optional<std::string> what_stayed(const std::vector<Unheld>& columns);

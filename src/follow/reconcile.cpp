@@ -28,8 +28,30 @@ Status Reconcile::open() {
   return {};
 }
 
+Status Reconcile::tell_before(const std::vector<Row>& keys) {
+  const Mapping& mapping = move_.mapping;
+  const Catalog& old_side = move_.source->catalog();
+  std::vector<Row> own;
+  for (const Row& key : keys) {
+    const Result<Row> source = source_key_of(mapping, key, old_side);
+    if (source.ok()) own.push_back(source.value());
+  }
+  if (own.size() != keys.size()) return {};  // told when they are carried
+  ASSIGN_OR_RETURN(const auto before, other_->read_keys(own));
+  ASSIGN_OR_RETURN(const auto serving, serving_->read_keys(keys));
+  for (std::size_t i = 0; i < keys.size(); ++i) {
+    if (!before[i]) continue;
+    const bool stays =
+        serving[i] &&
+        same(source_that_fits(mapping, *serving[i], *before[i], old_side), *before[i]);
+    if (!stays) TRY(gives_way_(own[i], *before[i]));
+  }
+  return {};
+}
+
 Status Reconcile::carry(std::vector<Row> keys) {
   if (keys.empty()) return {};
+  if (gives_way_) TRY(tell_before(keys));
   Result<std::int64_t> carried = follow_.carry_keys(move_, std::move(keys));
   if (!carried.ok()) {
     return std::move(carried).error().within(fmt::format("comparing {} row by row", move_.name));

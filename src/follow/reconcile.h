@@ -8,6 +8,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <vector>
@@ -21,6 +22,9 @@ class Reconcile {
  public:
   // `follow` carries rows in the same direction, and is guarded when others write meanwhile.
   Reconcile(Direction direction, const Move& move, Follow& follow);
+  // Backward: is called with a row of the old side, and its key, before another takes its place.
+  using GivesWay = std::function<Status(const Row& key, const Row& before)>;
+  void tell_what_gives_way(GivesWay gives_way) { gives_way_ = std::move(gives_way); }
   // The next chunk: first of the rows that serve, then of those on the other side.
   Result<Step> step();
 
@@ -38,12 +42,14 @@ class Reconcile {
   Result<bool> strangers_chunk(const InsideStrangers& strangers);  // the same, by the store itself
   Result<bool> own_chunk();
   Status carry(std::vector<Row> keys);
+  Status tell_before(const std::vector<Row>& keys);
   // The key on the serving side of a row on the other; unset for a row that was set aside.
   Result<std::optional<Row>> serving_key_of(const Row& other_row) const;
 
   Direction direction_;
   const Move& move_;
   Follow& follow_;
+  GivesWay gives_way_;
   Pass pass_ = Pass::serving;
   std::optional<Row> after_;
   std::int64_t rows_ = 0;

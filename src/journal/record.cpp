@@ -305,6 +305,9 @@ void apply(State& state, const Stamped& stamped) {
                    state.verifies[r.move] = {r.rows, r.differing, r.expected, r.found};
                  },
                  [&](const VerifyEnded& r) {
+                   // A sample that is clean says nothing of what a whole comparison has found.
+                   const bool differed = state.verified && state.verified->differing > 0;
+                   if (!r.full && r.differing == 0 && differed) return;
                    state.verified = r;
                    state.verified_at = stamped.at;
                  },

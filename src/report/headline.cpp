@@ -68,7 +68,7 @@ std::string undone(const ReportFacts& facts) {
   if (facts.kept_rows > 0) {
     text += fmt::format(
         " {} hold values that the old side has no place for; they are kept in "
-        "kept-by-rollback.jsonl.zst, and the next attempt puts them back.",
+        "kept-by-rollback.jsonl.zst, and the next attempt puts back what it can.",
         rows_text(facts.kept_rows));
   }
   return text;

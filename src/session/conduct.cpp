@@ -261,6 +261,7 @@ Status open_for_rollback(Session& session) {
   const bool may_be_gone = session.standing().begun && !session.is_dry_run();
   if (!may_be_gone || !old_tables_are_gone(session)) return opened;
   if (session.journal().phase() == Phase::finishing) TRY(has_a_way_back(session));
+  TRY(become_runner(session));  // nobody brings back what another is about to remove
   TRY(session.host().confirm("rollback"));
   TRY(bring_back_old_tables(session));
   return session.open_all();

@@ -3,6 +3,7 @@ import contextlib
 import datetime
 import shutil
 import sqlite3
+import time
 
 from pair import Pair, are, changed, expect_words, main
 
@@ -36,6 +37,32 @@ def differences_that_were_found_come_first():
         pair.run("verify", "--repair", "--yes")
         pair.run("finish", "--dry-run")
         pair.run("finish", "--yes")
+
+
+def a_finish_that_was_cut_off_is_taken_back_and_what_gives_way_is_written_down():
+    """Nobody followed in between, and the old table stood there: both sides may have been written."""
+    many = ONE_ROW + "WITH RECURSIVE n(i) AS (SELECT 2 UNION ALL SELECT i + 1 FROM n WHERE i < 60000) INSERT INTO o SELECT i, 'row ' || i FROM n;"
+    taken_back = 0
+    for sync in ("dual", "capture"):
+        with Pair(many, PLAIN.format("n"), sync) as pair:
+            changed(pair, ARCHIVE, "keep_source: false")
+            pair.run("run", "--yes")
+            process = pair.start("finish", "--yes")
+            while process.poll() is None and not list(pair.state.glob("archive-*")):
+                time.sleep(0.002)
+            process.kill()
+            process.wait()
+            if "finishing" not in pair.run("status") or not pair.ask("SELECT 1 FROM sqlite_schema WHERE name = 'o'"):
+                continue  # it was faster
+            pair.ask("UPDATE n SET v = 'new' WHERE id = 1")
+            pair.ask("UPDATE o SET v = 'late' WHERE id = 2")
+            pair.ask("INSERT INTO o VALUES (900000, 'late as well')")
+            expect_words(pair.run("rollback", "--yes"), "gave way", "repaired.jsonl")
+            are(pair.ask("SELECT v FROM o WHERE id IN (1, 2, 900000) ORDER BY id"), [("new",), ("row 2",)])
+            lines = (pair.state / "repaired.jsonl").read_text()
+            assert "'late'" in lines and "late as well" in lines, lines
+            taken_back += 1
+    assert taken_back, "no `finish` was cut off half way"
 
 
 def a_name_that_the_archive_cannot_have_is_refused_before():
@@ -166,7 +193,7 @@ def an_archive_that_cannot_be_written_leaves_the_way_back_open():
         pair.run("rollback", "--yes")
 
 
-TESTS = [differences_that_were_found_come_first, what_looks_at_the_old_table_comes_back_with_it,
+TESTS = [a_finish_that_was_cut_off_is_taken_back_and_what_gives_way_is_written_down, differences_that_were_found_come_first, what_looks_at_the_old_table_comes_back_with_it,
          an_archive_that_cannot_be_written_leaves_the_way_back_open, a_broken_view_does_not_close_the_way_back, a_name_that_the_archive_cannot_have_is_refused_before,
          a_name_that_was_taken_since_does_not_close_the_way_back,
          views_and_triggers_over_the_old_name_do_not_go_on_with_the_archive,

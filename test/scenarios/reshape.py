@@ -279,26 +279,35 @@ def an_item_that_follows_moves_as_often_as_its_row():
 
 
 def what_is_written_into_later_items_is_kept():
-    world = later_world()
-    world.run("run", "--yes")
-    with world.open() as db:
-        db.execute("UPDATE things SET name = 'only here' WHERE pk = 'ROLE#old' AND sk = 'USER#7'")
-        db.execute("INSERT INTO things (pk, sk, name) VALUES ('ROLE#guest', 'USER#900', 'of no row')")
-    world.run("run", "--yes")
-    with world.open() as db:  # Whoever writes both loses nothing, in whichever order.
-        db.execute("UPDATE things SET name = 'Chief' WHERE pk = 'ROLE#old' AND sk = 'USER#9'")
-    world.run("run", "--yes")
-    with world.open() as db:
-        db.execute("UPDATE things SET name = 'Chief' WHERE pk = 'ROLE#old' AND sk <> 'USER#7'")
-        db.execute("UPDATE things SET name = 'Chief' WHERE pk = 'USER#1'")
-    said = world.run("rollback", "--yes")
-    assert "2 rows of the new side had what the old one has no place for" in said, said
-    file = world.folder / ".whimbrel" / "reshape" / "kept-by-rollback.jsonl.zst"
-    kept = subprocess.run(["zstd", "-dc", str(file)], capture_output=True, text=True, check=True).stdout
-    assert len(kept.splitlines()) == 2 and "only here" in kept and "of no row" in kept, kept
-    with world.open() as db:
-        assert db.execute("SELECT name FROM people WHERE id = 1").fetchall() == [("Chief",)]
-    world.remove()
+    for cutover in ("", "cutover: {max_hold: 5s, switches: [{env_file: app.env, set: {TABLES: new}}]}\n"):
+        world = later_world()
+        world.plan((world.folder / "plan.yaml").read_text() + cutover)
+        (world.folder / "app.env").write_text("TABLES=old\n")
+        file = world.folder / ".whimbrel" / "reshape" / "kept-by-rollback.jsonl.zst"
+
+        def kept():
+            return subprocess.run(["zstd", "-dc", str(file)], capture_output=True, text=True, check=True).stdout
+
+        world.run("run", "--yes")
+        with world.open() as db:
+            db.execute("UPDATE things SET name = 'only here' WHERE pk = 'ROLE#old' AND sk = 'USER#7'")
+            db.execute("INSERT INTO things (pk, sk, name) VALUES ('ROLE#guest', 'USER#900', 'of no row')")
+            # Whoever writes both loses nothing, in whichever order and however long in between.
+            db.execute("UPDATE things SET name = 'Chief' WHERE pk = 'ROLE#old' AND sk <> 'USER#7'")
+        world.run("run", "--yes")
+        with world.open() as db:
+            db.execute("UPDATE things SET name = 'Chief' WHERE pk = 'USER#1'")
+        said = world.run("rollback", "--yes")
+        assert "2 rows of the new side had what the old one has no place for" in said, said
+        assert len(kept().splitlines()) == 2 and "only here" in kept() and "of no row" in kept(), kept()
+        with world.open() as db:
+            assert db.execute("SELECT name FROM people WHERE id = 1").fetchall() == [("Chief",)]
+        world.run("run", "--yes")
+        with world.open() as db:
+            db.execute("UPDATE things SET name = 'in the second attempt' WHERE pk = 'ROLE#old' AND sk = 'USER#8'")
+        world.run("rollback", "--yes")
+        assert len(kept().splitlines()) == 3 and "only here" in kept() and "of no row" in kept(), kept()
+        world.remove()
 
 
 def a_trial_leaves_nothing():

@@ -536,8 +536,9 @@ class Exchange {
   // Somebody may have taken numbers of the old table's sequence all the while.
   static std::string unless_it_is_further(const std::string& going, const std::string& coming) {
     return fmt::format(
-        " WHERE (SELECT CASE WHEN s.seqincrement > 0 THEN c.last_value <= {0}.last_value ELSE "
-        "c.last_value >= {0}.last_value END FROM {1} c, pg_sequence s WHERE s.seqrelid = "
+        " WHERE (SELECT CASE WHEN c.last_value = {0}.last_value THEN NOT c.is_called OR "
+        "{0}.is_called WHEN s.seqincrement > 0 THEN c.last_value < {0}.last_value ELSE "
+        "c.last_value > {0}.last_value END FROM {1} c, pg_sequence s WHERE s.seqrelid = "
         "{2}::regclass)",
         going, coming, quote_text(coming));
   }

@@ -92,7 +92,9 @@ class Cutting {
     }
     const std::size_t said = is(begin, "constraint") ? begin + 2 : begin;
     const bool is_of_the_table = is(said, "foreign");
-    const bool is_a_statement = is(begin, "alter");
+    const bool is_a_right = is(begin, "grant") || is(begin, "revoke");
+    if (is_a_right) return at;
+    const bool is_a_statement = is(begin, "alter") && adds_a_key(begin, at);
     std::size_t end = at + 1;
     if (is_of_the_table || is_a_statement) {
       while (end < tokens_.size() && !is(end, ";") && tokens_[end].depth >= depth &&
@@ -112,6 +114,12 @@ class Cutting {
     }
     gaps_.emplace_back(tokens_[begin].at, end < tokens_.size() ? tokens_[end].at : sql_.size());
     return end - 1;
+  }
+
+  // ALTER TABLE t ADD CONSTRAINT c FOREIGN KEY (a) REFERENCES …
+  bool adds_a_key(std::size_t begin, std::size_t at) const {
+    while (begin < at && !is(begin, "foreign")) ++begin;
+    return begin < at;
   }
 
   // REFERENCES a.b (c) MATCH FULL ON DELETE SET NULL (c) NOT DEFERRABLE INITIALLY IMMEDIATE

@@ -21,6 +21,8 @@ TEST(Unreferring, LeavesOutWhateverSaysAForeignKey) {
       {"CREATE TABLE t (\"references\" int DEFAULT 'references u', -- references u\n a int)",
        "CREATE TABLE t (\"references\" int DEFAULT 'references u', -- references u\n a int)"},
       {"CREATE TABLE t (a int REFERENCES u", "CREATE TABLE t (a int "},
+      {"GRANT REFERENCES ON t TO x; ALTER TABLE t ADD COLUMN c int REFERENCES u, ADD COLUMN d int",
+       "GRANT REFERENCES ON t TO x; ALTER TABLE t ADD COLUMN c int , ADD COLUMN d int"},
   };
   for (const auto& [with, without] : cases) EXPECT_EQ(without_foreign_keys(with), without);
 }

@@ -80,6 +80,7 @@ bool any_sets(const Tokens& trigger, std::string_view table, std::string_view co
       std::ranges::find_if(trigger, [&](std::string_view token) { return is(token, "begin"); });
   bool is_of_the_table = false;
   bool in_set = false;
+  int depth = 0;  // of parentheses, since SET
   for (; it != trigger.end(); ++it) {
     if (*it == ";") is_of_the_table = in_set = false;
     if (is(*it, "update") || is(*it, "into")) {
@@ -89,8 +90,13 @@ bool any_sets(const Tokens& trigger, std::string_view table, std::string_view co
       // An INSERT gives all columns a value, whether it names them or not.
       if (is_of_the_table && is(*it, "into")) return true;
     }
-    if (is(*it, "set")) in_set = true;
-    if (is(*it, "where")) in_set = false;
+    if (*it == "(") ++depth;
+    if (*it == ")") --depth;
+    if (is(*it, "set")) {
+      in_set = true;
+      depth = 0;
+    }
+    if (depth <= 0 && (is(*it, "where") || is(*it, "from"))) in_set = false;
     // `a.b` reads, and is no target; `(a, b) = …` sets both.
     const bool is_of_a_row = it != trigger.begin() && *std::prev(it) == ".";
     const bool names = is_of_the_table && in_set && !is_of_a_row;
