@@ -315,6 +315,8 @@ Status Engine::is_our_database(bool going_back) {
           ""};
     }
     if (marked.value_or(0) >= known) continue;
+    // `finish` was about to end, and has taken the mark away.
+    if (!marked && state.phase == Phase::finishing) continue;
     replaced_ = true;
     ASSIGN_OR_RETURN(const bool holds_a_target, made_target_is_there(*store));
     // A copy from before the migration holds nothing of it; else it was ended by another journal.

@@ -147,6 +147,9 @@ void World::check_old_side(const Page& page) {
           std::ranges::any_of(before->second,
                               [&](const Value& value) { return same(value, it->second[i]); });
       if (of_a_namesake) continue;
+      // The new side may have had no value where the mapping makes 'none' of that: once all is
+      // brought back, without anybody's telling what was written, so it stands on the old side.
+      if (reopening_ && it->second[i].is_null() && text_or(expected, "") == "none") continue;
       violate(fmt::format("{}: {}.{} is {} and must be {}", page.old_table, key, old_columns[i],
                           show(it->second[i]), show(expected)));
     }
