@@ -45,7 +45,8 @@ class ObjectSwitchOn final : public Switch {
     ASSIGN_OR_RETURN(const json body, read_found(found, "present"));
     if (body["present"].get<bool>()) {
       aws::Headers about;
-      for (const auto& [name, value] : body.value("about", json::object()).items()) {
+      const json noted = body.value("about", json::object());
+      for (const auto& [name, value] : noted.items()) {
         about.emplace_back(name, from_hex(value.get<std::string>()));
       }
       return write(from_hex(body.value("text", "")), about);
