@@ -98,6 +98,71 @@ void if_something_is_wrong(Markdown& out, const ReportFacts& facts) {
            "copy the state folder to another one; the same commands go on there");
 }
 
+// What can go wrong in a migration of this kind, how somebody notices, and what is done then.
+void risks(Markdown& out, const ReportFacts& facts) {
+  const Planned& plan = facts.plan;
+  const bool in_a_window = plan.sync == "none";
+  std::vector<std::vector<std::string>> rows;
+  rows.push_back({"rows get lost or are changed on the way",
+                  "every row is compared before the switch, and again by `verify`",
+                  "nothing is switched while a row differs; `verify --repair` puts it right"});
+  rows.push_back({"the new side serves badly",
+                  plan.criteria.empty()
+                      ? "errors and times of the application; `measure` before and after"
+                      : "`measure` before and after, judged by the plan's criteria",
+                  "`" + facts.command("rollback") + "`: what was written in between is kept"});
+  if (in_a_window) {
+    rows.push_back(
+        {"the window is too short",
+         "it is forecast before anybody is held, and told by when the switch must be made",
+         "nothing is switched and writers are let go; a wider window, or a quieter hour"});
+  } else if (!facts.dual()) {
+    rows.push_back({"writers wait too long at the switch", "the longest hold is in the report",
+                    "the hold ends by itself, nothing is switched, and it is tried again"});
+  }
+  if (!facts.dual()) {
+    rows.push_back({"somebody writes to the old side after the switch",
+                    "`watch` and `verify` name such rows",
+                    "bring them over, or let `verify --repair` decide; `finish` waits for it"});
+  }
+  rows.push_back({"whimbrel or its machine dies", "`status` says that no runner is at work",
+                  "the same command goes on, also elsewhere with the state folder; a hold ends by "
+                  "itself"});
+  if (!plan.backs_up) {
+    rows.push_back({"both sides are damaged by somebody else", "`verify`, and the application",
+                    "the plan takes no backup: `whimbrel backup` takes one before"});
+  } else {
+    rows.push_back({"both sides are damaged by somebody else", "`verify`, and the application",
+                    "`whimbrel restore` brings tables back from the backup, beside what is there"});
+  }
+  out.heading(2, "Risks, and what is done about them");
+  out.table({"risk", "how it is noticed", "what is done"}, rows);
+}
+
+// Whom it concerns at which moment; who that is, only the team knows.
+void who_is_told(Markdown& out, const ReportFacts& facts) {
+  const bool holds = facts.plan.hold_max.has_value() && !facts.dual();
+  std::vector<std::vector<std::string>> rows;
+  rows.push_back(
+      {"the day before", "everybody whose application reads or writes these tables",
+       "the hour, this runbook, and that nobody changes the tables from the first step on"});
+  rows.push_back({"before the switch", "the same, and whoever answers for it",
+                  holds ? fmt::format("writes are refused or wait for {} at most",
+                                      to_duration_text(*facts.plan.hold_max))
+                        : "nobody has to wait"});
+  rows.push_back(
+      {"after the switch", "the same",
+       "the new side serves; `status` has the sentence, and until when one can go back"});
+  rows.push_back({"when it goes back", "the same",
+                  "the old side serves again; `rollback` says which rows did not come back"});
+  rows.push_back({"before `finish`", "whoever answers for the data",
+                  "the way back is given up: the report, and a yes"});
+  rows.push_back({"at the end", "everybody, and whoever keeps the records",
+                  "`" + facts.command("report", "--html report.html") + "`"});
+  out.heading(2, "Who is told, and when");
+  out.table({"when", "who", "what"}, rows);
+}
+
 void what_happened(Markdown& out, const ReportFacts& facts) {
   constexpr std::size_t most = 30;
   if (!facts.started()) return;
@@ -144,6 +209,8 @@ std::string runbook(const ReportFacts& facts, const std::vector<std::string>& va
   int number = 0;
   for (const RunbookStep& step : steps) write_step(out, ++number, step, facts.started());
   if_something_is_wrong(out, facts);
+  risks(out, facts);
+  who_is_told(out, facts);
   what_happened(out, facts);
   return std::move(out).end();
 }

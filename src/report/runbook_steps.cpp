@@ -279,6 +279,7 @@ RunbookStep watch(const ReportFacts& facts) {
   step.title = "Watch";
   step.commands = {facts.command("status"), facts.command("verify")};
   if (!facts.dual()) step.commands.insert(step.commands.begin(), facts.command("run", "--stay"));
+  if (facts.plan.clean_checks > 0) step.commands.push_back(facts.command("watch", "--every 1d"));
   step.time = facts.plan.finish_after.count() > 0
                   ? to_duration_text(facts.plan.finish_after) + ", as the plan says"
                   : "as long as you like: the plan sets no time";
@@ -290,6 +291,10 @@ RunbookStep watch(const ReportFacts& facts) {
                   ? "0 rows may differ; errors and times of the application"
                   : "a runner has to live, or changes wait; 0 rows may differ; errors and times "
                     "of the application";
+  if (facts.plan.clean_checks > 0) {
+    step.look += fmt::format("; `finish` waits for {} in a row of `watch`",
+                             counted(facts.plan.clean_checks, "clean check"));
+  }
   step.safe = "the application uses the new side; the old one is kept current";
   step.back = rollback_by(facts, "goes back without losing a write");
   step.happened = comparisons(facts, true);
