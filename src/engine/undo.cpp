@@ -405,9 +405,12 @@ Status Engine::reopen() {
   return enter(Phase::watching, "the old side was brought back and up to date");
 }
 
-// Nobody has followed, and the old tables may have stood there: what gives way is written down
-// first.
+// Nobody has followed. Where the old tables stood there all the while somebody may have written to
+// them: what gives way is written down first.
 Result<bool> Engine::bring_up_to_date() {
+  const bool stood_there =
+      parts_.journal.phase() == Phase::finishing ||
+      (migration_.finish.keep_source && migration_.finish.rename_source_to.empty());
   for (const Move& move : migration_.moves) {
     if (move.mapping.follows_only) continue;
     Follow follow = make_follow(Direction::backward, *move.target);
@@ -415,10 +418,12 @@ Result<bool> Engine::bring_up_to_date() {
     if (migration_.sync == Sync::dual) guard_against_links(follow);
     Reconcile rows(Direction::backward, move, follow);
     std::int64_t gave_way = 0;
-    rows.tell_what_gives_way([&](const Row& key, const Row& before) {
-      ++gave_way;
-      return parts_.sidecar.repaired(move.from, move.mapping.source.column_names(), key, before);
-    });
+    if (stood_there) {
+      rows.tell_what_gives_way([&](const Row& key, const Row& before) {
+        ++gave_way;
+        return parts_.sidecar.repaired(move.from, move.mapping.source.column_names(), key, before);
+      });
+    }
     while (true) {
       if (parts_.stop.requested()) return false;
       ASSIGN_OR_RETURN(const Step step, rows.step());
