@@ -499,9 +499,11 @@ Status Engine::can_finish(std::optional<Milliseconds> after) {
                  {},
                  ""};
   }
-  TRY(nothing_differs(state));
   const TimePoint due = state.phase_since + after.value_or(migration_.finish.after);
-  if (parts_.clock.now() >= due) return enough_clean_checks(state);
+  if (parts_.clock.now() >= due) {
+    TRY(enough_clean_checks(state));
+    return nothing_differs(state);
+  }
   return Error{ErrorCode::refused,
                fmt::format("too early: the plan keeps the way back open until {}{}",
                            to_iso8601(due), and_after_clean_checks(state)),

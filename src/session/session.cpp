@@ -83,7 +83,11 @@ void Session::note_what_is_done() {
 }
 
 bool Session::has_changed_anything() const {
-  return done_before_ && journal_ && what_is_done(journal_->state()) != *done_before_;
+  if (!done_before_ || !journal_) return false;
+  const State state = journal_->state();
+  // All has moved that was to move by then: what is refused is the switch.
+  if (state.phase == Phase::following || state.phase == Phase::verified) return false;
+  return what_is_done(state) != *done_before_;
 }
 
 Status Session::plan_is_the_one() const {
