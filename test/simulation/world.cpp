@@ -443,6 +443,8 @@ std::optional<std::string> World::live_cut(CutAt cut, bool go_back) {
         there();
       }
     }
+    const bool ends = verb == Verb::finish && journal_->phase() == Phase::watching;
+    if (!violation_ && ends) finish_waits_for_equal_sides();
     if (!violation_) until_it_ends(verb, Goal::watch);
     if (!violation_) write_a_little();
   }
