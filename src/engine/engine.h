@@ -22,6 +22,7 @@
 #include "cutover/cutover.h"
 #include "engine/changed_since.h"
 #include "follow/follow.h"
+#include "follow/reconcile.h"
 #include "follow/sidecar.h"
 #include "journal/journal.h"
 #include "phase/phase.h"
@@ -214,7 +215,7 @@ class Engine {
   void guard_against_links(Follow& follow);
   Result<bool> reconcile(Direction direction, std::optional<TimePoint> until);
   Result<bool> reconcile(const Move& move, Direction direction, std::optional<TimePoint> until,
-                         bool keeps = false);
+                         bool keeps = false, Reconcile::GivesWay gives_way = {});
   Status bring_back_what_went_along();
   Status settle_without_feed(std::vector<std::unique_ptr<Verify>>& verifies, bool follow);
   Status window_is_wide_enough();

@@ -7,7 +7,6 @@
 #include "base/text.h"
 #include "engine/engine.h"
 #include "follow/kept.h"
-#include "follow/reconcile.h"
 #include "store/image.h"
 #include "verify/references_of.h"
 
@@ -133,7 +132,8 @@ Result<bool> Engine::reconcile(Direction direction, std::optional<TimePoint> unt
 
 // `keeps`: what the old side cannot hold waits in the journal instead of ending it.
 Result<bool> Engine::reconcile(const Move& move, Direction direction,
-                               std::optional<TimePoint> until, bool keeps) {
+                               std::optional<TimePoint> until, bool keeps,
+                               Reconcile::GivesWay gives_way) {
   if (direction == Direction::backward && move.mapping.follows_only) return true;
   Store& store = direction == Direction::forward ? *move.source : *move.target;
   Follow follow = make_follow(direction, store);
@@ -141,6 +141,7 @@ Result<bool> Engine::reconcile(const Move& move, Direction direction,
   // Triggers may write the other side at any time.
   if (migration_.sync == Sync::dual) guard_against_links(follow);
   Reconcile rows(direction, move, follow);
+  rows.tell_what_gives_way(std::move(gives_way));
   while (true) {
     if (until && parts_.clock.now() >= *until) return false;
     if (!until && parts_.stop.requested()) return false;

@@ -7,7 +7,6 @@
 #include "base/text.h"
 #include "engine/engine.h"
 #include "follow/kept.h"
-#include "follow/reconcile.h"
 #include "store/image.h"
 
 namespace whimbrel {
@@ -412,25 +411,14 @@ Result<bool> Engine::bring_up_to_date() {
       parts_.journal.phase() == Phase::finishing ||
       (migration_.finish.keep_source && migration_.finish.rename_source_to.empty());
   for (const Move& move : migration_.moves) {
-    if (move.mapping.follows_only) continue;
-    Follow follow = make_follow(Direction::backward, *move.target);
-    // Triggers may write the other side at any time.
-    if (migration_.sync == Sync::dual) guard_against_links(follow);
-    Reconcile rows(Direction::backward, move, follow);
     std::int64_t gave_way = 0;
-    if (stood_there) {
-      rows.tell_what_gives_way([&](const Row& key, const Row& before) {
-        ++gave_way;
-        return parts_.sidecar.repaired(move.from, move.mapping.source.column_names(), key, before);
-      });
-    }
-    while (true) {
-      if (parts_.stop.requested()) return false;
-      ASSIGN_OR_RETURN(const Step step, rows.step());
-      if (step == Step::done) break;
-    }
-    parts_.events.emit(
-        {"reconciled", {{"table", move.name}, {"rows", rows.rows()}, {"written", rows.written()}}});
+    const Reconcile::GivesWay note = [&](const Row& key, const Row& before) {
+      ++gave_way;
+      return parts_.sidecar.repaired(move.from, move.mapping.source.column_names(), key, before);
+    };
+    ASSIGN_OR_RETURN(const bool compared, reconcile(move, Direction::backward, std::nullopt, false,
+                                                    stood_there ? note : Reconcile::GivesWay()));
+    if (!compared) return false;
     if (gave_way > 0) parts_.events.emit({"gave_way", {{"table", move.name}, {"rows", gave_way}}});
   }
   return true;

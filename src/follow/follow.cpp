@@ -701,33 +701,28 @@ Status Follow::keep_what_leads_nowhere(const KeysByTable& written) {
     for (std::size_t i = 0; i < of.size(); ++i) {
       follows[of[i]] = there[i] && follows_from(move, *there[i], *rows[of[i]]);
     }
-    ASSIGN_OR_RETURN(const std::set<std::string> earlier, kept_by_earlier_attempts(move));
     KeptBatch notes(journal_);
     TRY(notes.begin());
     for (std::size_t i = 0; i < keys.size(); ++i) {
       if (rows[i] && !follows[i]) {
         TRY(keep_for_a_person(journal_, move, keys[i], *rows[i]));
-      } else if (!earlier.contains(to_hex(canonical(keys[i])))) {
-        TRY(keep_unheld(journal_, move.index, keys[i], {}));
+        continue;
       }
+      ASSIGN_OR_RETURN(const bool stays, was_kept_by_an_earlier_attempt(move, keys[i]));
+      if (!stays) TRY(keep_unheld(journal_, move.index, keys[i], {}));
     }
     TRY(notes.commit());
   }
   return {};
 }
 
-// This attempt has made the rows anew: that they follow says nothing of what was kept then.
-Result<std::set<std::string>> Follow::kept_by_earlier_attempts(const Move& move) {
-  const std::int64_t now = journal_.state().attempt;
-  std::set<std::string> keys;
-  ASSIGN_OR_RETURN(const std::vector<KeptRow> all, journal_.kept());
-  for (const KeptRow& one : all) {
-    if (one.move != move.index) continue;
-    ASSIGN_OR_RETURN(const std::vector<Unheld> columns, columns_from(one));
-    const std::optional<std::int64_t> attempt = attempt_that_kept(columns);
-    if (attempt && *attempt != now) keys.insert(one.key);
-  }
-  return keys;
+// This attempt has made the rows anew: that one follows says nothing of what was kept then.
+Result<bool> Follow::was_kept_by_an_earlier_attempt(const Move& move, const Row& key) {
+  ASSIGN_OR_RETURN(const auto note, journal_.kept_of(move.index, to_hex(canonical(key))));
+  if (!note) return false;
+  ASSIGN_OR_RETURN(const std::vector<Unheld> columns, columns_from(*note));
+  const std::optional<std::int64_t> attempt = attempt_that_kept(columns);
+  return attempt && *attempt != journal_.attempt();
 }
 
 // Also in columns that no rule of the plan gives a value.

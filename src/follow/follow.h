@@ -131,7 +131,7 @@ class Follow {
                               const std::vector<std::optional<Row>>& rows,
                               const std::vector<std::optional<Row>>& found);
 
-  Result<std::set<std::string>> kept_by_earlier_attempts(const Move& move);
+  Result<bool> was_kept_by_an_earlier_attempt(const Move& move, const Row& key);
   static bool follows_from(const Move& move, const Row& source, const Row& target);
   Result<FollowStep> carry_batch(std::int64_t changes_max);
   // Where one table became several, a row may have gone from one of them to another.

@@ -44,8 +44,7 @@ const Unheld* mark_of(const std::vector<Unheld>& columns) {
 
 Status keep_row(Journal& journal, const Move& move, const Row& target_key, const Row& row,
                 std::optional<Value> mark) {
-  const std::int64_t attempt = journal.state().attempt;
-  std::vector<Unheld> columns = {{whole_row, Value::integer(attempt), std::move(mark)}};
+  std::vector<Unheld> columns = {{whole_row, Value::integer(journal.attempt()), std::move(mark)}};
   for (std::size_t i = 0; i < move.mapping.target.columns.size(); ++i) {
     const ColumnSchema& column = move.mapping.target.columns[i];
     if (!column.generated) columns.push_back({column.name, row[i], std::nullopt});

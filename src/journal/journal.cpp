@@ -202,6 +202,11 @@ Phase Journal::phase() const {
   return state_.phase;
 }
 
+int Journal::attempt() const {
+  const std::lock_guard lock(mutex_);
+  return state_.attempt;
+}
+
 Result<Journal::Position> Journal::hear_from(
     Position begin, const std::function<Status(const Stamped&)>& listener) const {
   constexpr const char* page =
@@ -370,6 +375,14 @@ Result<std::vector<KeptRow>> Journal::kept() const {
     all.push_back({static_cast<int>(to_number(row[0])), row[1], row[2]});
   }
   return all;
+}
+
+Result<std::optional<KeptRow>> Journal::kept_of(int move, const std::string& key) const {
+  const std::lock_guard lock(mutex_);
+  ASSIGN_OR_RETURN(const auto rows, query("SELECT columns FROM kept WHERE move = ?1 AND key = ?2",
+                                          {fmt::format("{}", move), key}));
+  if (rows.empty()) return std::optional<KeptRow>();
+  return std::optional(KeptRow{move, key, rows[0][0]});
 }
 
 Result<std::int64_t> Journal::kept_count() const {

@@ -65,6 +65,7 @@ class Journal {
   State state() const;
   // A part of the state without copying all of it.
   Phase phase() const;
+  int attempt() const;
   Result<std::vector<Stamped>> records() const;
   // The same one after the other, so that no number of them has to fit into memory. The listener
   // must not ask the journal; its error ends the reading and is given.
@@ -87,6 +88,8 @@ class Journal {
   Status keep(const KeptRow& row);
   Status forget_kept(int move, const std::string& key);
   Result<std::vector<KeptRow>> kept() const;
+  // Unset where nothing is kept of that row.
+  Result<std::optional<KeptRow>> kept_of(int move, const std::string& key) const;
   Result<std::int64_t> kept_count() const;
   // Between the two calls of keep() and forget_kept() become durable together; nothing is appended.
   Status begin_keeping();

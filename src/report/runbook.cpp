@@ -101,7 +101,6 @@ void if_something_is_wrong(Markdown& out, const ReportFacts& facts) {
 // What can go wrong in a migration of this kind, how somebody notices, and what is done then.
 void risks(Markdown& out, const ReportFacts& facts) {
   const Planned& plan = facts.plan;
-  const bool in_a_window = plan.sync == "none";
   std::vector<std::vector<std::string>> rows;
   rows.push_back({"rows get lost or are changed on the way",
                   "every row is compared before the switch, and again by `verify`",
@@ -111,7 +110,7 @@ void risks(Markdown& out, const ReportFacts& facts) {
                       ? "errors and times of the application; `measure` before and after"
                       : "`measure` before and after, judged by the plan's criteria",
                   "`" + facts.command("rollback") + "`: what was written in between is kept"});
-  if (in_a_window) {
+  if (plan.sync == "none") {
     rows.push_back(
         {"the window is too short",
          "it is forecast before anybody is held, and told by when the switch must be made",
@@ -128,13 +127,10 @@ void risks(Markdown& out, const ReportFacts& facts) {
   rows.push_back({"whimbrel or its machine dies", "`status` says that no runner is at work",
                   "the same command goes on, also elsewhere with the state folder; a hold ends by "
                   "itself"});
-  if (!plan.backs_up) {
-    rows.push_back({"both sides are damaged by somebody else", "`verify`, and the application",
-                    "the plan takes no backup: `whimbrel backup` takes one before"});
-  } else {
-    rows.push_back({"both sides are damaged by somebody else", "`verify`, and the application",
-                    "`whimbrel restore` brings tables back from the backup, beside what is there"});
-  }
+  rows.push_back(
+      {"both sides are damaged by somebody else", "`verify`, and the application",
+       plan.backs_up ? "`whimbrel restore` brings tables back from the backup, beside what is there"
+                     : "the plan takes no backup: `whimbrel backup` takes one before"});
   out.heading(2, "Risks, and what is done about them");
   out.table({"risk", "how it is noticed", "what is done"}, rows);
 }
