@@ -122,7 +122,12 @@ std::string sentence(const Event& event) {
                        event.text("table"), rows_text(rows), rows == 1 ? "is" : "are",
                        rows == 1 ? "it" : "them");
   }
-  if (event.name == "effect_undone") return "undone: " + effect_words(event.text("effect"));
+  if (event.name == "effect_undone") {
+    const std::string table = event.text("table");
+    if (table.empty()) return "undone: " + effect_words(event.text("effect"));
+    return fmt::format("undone: {} {}", event.value<bool>("was_there") ? "rows in" : "new table",
+                       table);
+  }
   return "";
 }
 

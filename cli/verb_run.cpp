@@ -1,10 +1,12 @@
 #include <fmt/format.h>
 
 #include <filesystem>
+#include <ranges>
 
 #include "base/counted.h"
 #include "base/text.h"
 #include "report/analysis.h"
+#include "report/trail.h"
 #include "session/conduct.h"
 #include "session/look.h"
 #include "verbs.h"
@@ -117,8 +119,14 @@ int dry_rollback(Context& context) {
                           "would bring the old tables back, carry over what was written since, "
                           "and switch back");
   }
-  for (const Effect& effect : context.journal().state().effects)
-    context.say("would undo: " + effect.id + "\n");
+  const State state = context.journal().state();
+  std::vector<std::string> targets;
+  for (const Move& move : context.session().migration().moves) targets.push_back(move.to);
+  for (const Effect& effect : std::views::reverse(state.effects)) {
+    // Copies that were made for the worst case stay.
+    if (effect.id.starts_with("backup")) continue;
+    context.say("would undo: " + effect_words(effect, targets) + "\n");
+  }
   return context.finish(done, "dry run", "nothing was changed");
 }
 

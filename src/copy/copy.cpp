@@ -19,6 +19,8 @@ constexpr std::int64_t batches_between_gaps = 12;
 // How long a transaction holds the write lock.
 constexpr Milliseconds batch_beside_writers{20};
 constexpr Milliseconds batch_alone{120};
+// What a commit costs is no reason for fewer rows.
+constexpr std::int64_t rows_beside_a_commit_min = 100;
 // Where nobody waits for a lock a batch is as large as is worth the way there and back.
 constexpr Milliseconds batch_without_locks{2'000};
 constexpr std::int64_t rows_without_locks_min = 400;
@@ -63,8 +65,8 @@ Copy::Copy(std::span<const Move> moves, const Move& move, bool rows_may_pass,
       rows_per_batch_(std::min<std::int64_t>(limits.batch_size.value_or(1000), 1000)),
       selection_(moves, move),
       writes_whole_rows_(is_alone_in_an_open_table(moves, move)) {
-  const bool may_take_long = move.inside || !keeps_others_waiting(move);
-  bounds_.wanted = may_take_long ? batch_alone : batch_beside_writers;
+  bounds_.wanted = batch_alone;
+  if (!move.inside && keeps_others_waiting(move)) bounds_.rows_min = rows_beside_a_commit_min;
   if (takes_locks(move)) return;
   bounds_ = {rows_without_locks_min, bounds_.rows_max, batch_without_locks};
   rows_per_batch_ = 1000;
@@ -154,6 +156,7 @@ Result<Applied> Copy::write(std::vector<Change> changes) {
   TRY(make_room(moves_, move_, changes));
   while (true) {
     ASSIGN_OR_RETURN(const Applied applied, writer_->apply(changes));
+    if (applied.others_write && keeps_others_waiting(move_)) others_write();
     if (applied.blocked_by.empty()) return applied;
     for (const Row& key : applied.blocked_by) {
       if (!known.insert(key).second) {
@@ -259,6 +262,7 @@ Status Copy::copy_own(std::vector<Row> rows, Outcome& outcome) {
   if (own.empty()) return {};
   const OwnPlace place{*move_.own, *target_, *writer_, move_.mapping, move_.to, move_.on_conflict};
   ASSIGN_OR_RETURN(const Applied applied, write_own(place, own));
+  if (applied.others_write && keeps_others_waiting(move_)) others_write();
   if (!applied.blocked_by.empty()) return unique_to_another(move_.to, applied.blocked_by.front());
   outcome.written = applied.written;
   return {};
@@ -336,7 +340,7 @@ Result<Step> Copy::step() {
 // Who waits for a lock looks for it now and then, and would miss the moment between two batches. A
 // gap between them is long enough to be found; without a writer it is only tried now and then.
 bool Copy::make_way() {
-  if (inside_ == nullptr || !keeps_others_waiting(move_)) return false;
+  if (!keeps_others_waiting(move_)) return false;
   if (gaps_ > 0) {
     if (--gaps_ == 0) bounds_.wanted = batch_alone;
     return true;

@@ -13,6 +13,11 @@ namespace whimbrel {
 
 namespace {
 
+// Whether the table was not there before.
+bool was_made(const Effect& target) {
+  return target.undo.find("\"made\":true") != std::string::npos;
+}
+
 constexpr int undo_hold_attempts_max = 20;
 
 // Collects what the source cannot hold, pair by pair, while the store lets nobody write.
@@ -287,7 +292,7 @@ Status Engine::undo_effect(const Effect& effect) {
     for (const Move& move : migration_.moves) {
       if (id != fmt::format("target:{}", move.index)) continue;
       Catalog& catalog = move.target->catalog();
-      const bool made = effect.undo.find("\"made\":true") != std::string::npos;
+      const bool made = was_made(effect);
       const nlohmann::json before = nlohmann::json::parse(effect.undo, nullptr, false);
       std::optional<std::int64_t> number;
       if (before.is_object() && before.contains("last_number")) {
@@ -344,7 +349,14 @@ Status Engine::undo() {
   TRY(parts_.journal.append(EffectUndone{newest.id}));
   // Copies that were made for the worst case stay.
   if (!newest.id.starts_with("backup")) {
-    parts_.events.emit({"effect_undone", {{"effect", newest.id}}});
+    const bool is_target = newest.id.starts_with("target:");
+    std::string table;
+    for (const Move& move : migration_.moves) {
+      if (newest.id == fmt::format("target:{}", move.index)) table = move.to;
+    }
+    const bool was_there = is_target && !was_made(newest);
+    parts_.events.emit({"effect_undone",
+                        {{"effect", newest.id}, {"table", table}, {"was_there", was_there}}});
   }
   return {};
 }

@@ -121,6 +121,7 @@ class Binder {
     use_shapes();
     TRY(retypes());
     connect_references();
+    refer_as_the_source_does();
     subset();
     for (const SwitchEntry& entry : plan_.switches) TRY(bind_switch(entry));
     std::vector<SwitchPlan> switches = std::exchange(migration_.switches, {});
@@ -405,7 +406,6 @@ class Binder {
     ASSIGN_OR_RETURN(const bool is_open, shapes_->open_source(entry, *source));
     if (!is_open) return {};
     open_up(entry, *source, *target);
-    ids.declare(*source, *target);
     const std::size_t known = diagnostics_.mistakes().size();
     std::vector<std::pair<std::string, ExprPtr>> columns = mapped(entry, *source, *target);
     if (!entry.is_whole) return {};  // what is missing may stand in what was not understood
@@ -773,6 +773,24 @@ class Binder {
       }
       move.refuses_orphans =
           move.among_others && move.orphans == Orphans::fail && !move.references.empty();
+    }
+  }
+
+  // The target refers to the targets of what its source refers to.
+  void refer_as_the_source_does() {
+    if (!plan_.ids) return;
+    for (Move& move : migration_.moves) {
+      for (const ForeignKey& key : move.mapping.source.foreign_keys) {
+        const auto parent = std::ranges::find_if(migration_.moves, [&](const Move& other) {
+          return other.source == move.source && ascii_iequals(other.stored_source(), key.parent);
+        });
+        std::vector<ForeignKey>& declared = move.mapping.target.foreign_keys;
+        const bool is_declared = std::ranges::count(declared, key.columns, &ForeignKey::columns) > 0;
+        if (parent == migration_.moves.end() || is_declared || key.columns.size() != 1) continue;
+        if (move.mapping.target.column_index(key.columns.front()) < 0) continue;
+        declared.push_back(
+            {key.columns, parent->stored_target(), {key.parent_columns.front()}, "", ""});
+      }
     }
   }
 

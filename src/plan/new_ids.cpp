@@ -32,14 +32,25 @@ void put_instead(TableEntry& entry, const TableSchema& source, const std::string
   entry.columns.push_back({name, with(make_expr(ColumnRef{column})), at, at});
 }
 
+// A store that quotes odd names lists them so.
+std::string bare(const std::string& name) {
+  const bool is_quoted = name.size() > 2 && name.front() == '"' && name.back() == '"';
+  return is_quoted ? with_replaced(name.substr(1, name.size() - 2), "\"\"", "\"") : name;
+}
+
 }  // namespace
+
+std::string NewIds::stored_name(const TableEntry& entry) const {
+  const auto it = schemas_.find(&entry);
+  return it == schemas_.end() ? entry.from.table : it->second.name;
+}
 
 IdRecipe NewIds::recipe_for(const std::string& table) const {
   IdRecipe recipe{{}, plan_.ids->format, plan_.ids->prefix};
   for (const auto& [part, text] : plan_.ids->from) {
     switch (part) {
       case IdsEntry::Part::name:
-        recipe.parts.emplace_back(table);
+        recipe.parts.emplace_back(bare(table));
         break;
       case IdsEntry::Part::id:
         recipe.parts.emplace_back(std::nullopt);
@@ -53,7 +64,10 @@ IdRecipe NewIds::recipe_for(const std::string& table) const {
 }
 
 const TableEntry* NewIds::called(const std::string& name) const {
-  const auto it = std::ranges::find(tables_, name, &TableEntry::as);
+  auto it = std::ranges::find(tables_, name, &TableEntry::as);
+  if (it == tables_.end()) {
+    it = std::ranges::find(tables_, name, [](const TableEntry& one) { return bare(one.as); });
+  }
   return it == tables_.end() ? nullptr : &*it;
 }
 
@@ -66,7 +80,7 @@ bool NewIds::is_a_table(const ReferenceEntry& one) const {
 
 void NewIds::tell_unknown(const std::string& name, Place at, const std::string& else_hint) const {
   std::vector<std::string> names;
-  for (const TableEntry& other : tables_) names.push_back(other.as);
+  for (const TableEntry& other : tables_) names.push_back(bare(other.as));
   const std::string near = did_you_mean(name, names);
   diagnostics_.add(at, fmt::format("no table of the plan is called `{}`", printable(name)),
                    !near.empty()       ? near
@@ -98,10 +112,11 @@ std::optional<ColumnPath> NewIds::own_path(const TableSchema& source, const std:
   return std::move(path).value();
 }
 
-void NewIds::said_by_the_plan(const TableEntry& entry, const TableSchema& source,
+void NewIds::said_by_the_plan(const TableEntry& entry, const TableSchema& source, bool by_patterns,
                               std::vector<NamedReference>& all) const {
   for (const ReferenceEntry& one : plan_.references) {
-    if (!matches(one.table, entry.as)) continue;
+    const bool is_of_it = matches(one.table, entry.as) || matches(one.table, bare(entry.as));
+    if (is_pattern(one.table) != by_patterns || !is_of_it) continue;
     const std::optional<ColumnPath> found =
         own_path(source, one.column, one.at, is_pattern(one.table));
     if (!found) continue;
@@ -112,22 +127,37 @@ void NewIds::said_by_the_plan(const TableEntry& entry, const TableSchema& source
              other.place.prefix == one.prefix && other.place.suffix == one.suffix;
     });
     if (is_known || !is_a_table(one)) continue;
-    all.push_back({one.column, path.column, {path.steps, one.prefix, one.suffix}, one.parent});
+    all.push_back({one.column,
+                   path.column,
+                   {path.steps, one.prefix, one.suffix, {}},
+                   called(one.parent)->as});
   }
 }
 
 const TableEntry* NewIds::parent_of(const TableEntry& entry, const ForeignKey& key) const {
-  const auto parent = std::ranges::find_if(tables_, [&](const TableEntry& one) {
-    return one.from.alias == entry.from.alias && ascii_iequals(one.from.table, key.parent);
-  });
-  return parent == tables_.end() ? nullptr : &*parent;
+  const TableEntry* parent = nullptr;
+  for (const TableEntry& one : tables_) {
+    if (one.from.alias != entry.from.alias || !ascii_iequals(stored_name(one), key.parent)) continue;
+    if (parent == nullptr) {
+      parent = &one;
+      continue;
+    }
+    if (!told_.insert(entry.as + " " + join(key.columns, " ")).second) break;
+    diagnostics_.add(entry.at,
+                     fmt::format("{} refers to {} by {}, and `{}` and `{}` are both made of it",
+                                 entry.as, key.parent, join(key.columns, ", "), parent->as, one.as),
+                     fmt::format("say which of the two is meant: `references: {{{}: {{{}: {}}}}}`",
+                                 entry.as, key.columns.front(), parent->as));
+    break;
+  }
+  return parent;
 }
 
 void NewIds::declared_in_part(const TableEntry& entry, const ForeignKey& key,
                               std::vector<NamedReference>& all) const {
   const TableEntry* const parent = parent_of(entry, key);
   const TableSchema* const schema = parent == nullptr ? nullptr : schema_of(parent->as);
-  if (schema == nullptr || parent == &entry) return;
+  if (schema == nullptr) return;
   const std::vector<NamedReference> of_parent = references_of(*parent, *schema);
   const std::string id = plan_.ids ? schema->own_spelling(plan_.ids->column) : "";
   for (std::size_t i = 0; i < key.columns.size() && i < key.parent_columns.size(); ++i) {
@@ -141,7 +171,9 @@ void NewIds::declared_in_part(const TableEntry& entry, const ForeignKey& key,
       is_another = true;
       all.push_back({column, column, up.place, up.parent});
     }
-    if (!is_another && !id.empty() && ascii_iequals(id, of) && gets_ids(parent->as)) {
+    const bool is_itself = parent == &entry && ascii_iequals(column, of);
+    if (!is_another && !is_itself && !id.empty() && ascii_iequals(id, of) &&
+        gets_ids(parent->as)) {
       all.push_back({column, column, {}, parent->as});
     }
   }
@@ -170,10 +202,25 @@ std::vector<NamedReference> NewIds::references_of(const TableEntry& entry,
                                                   const TableSchema& source) const {
   if (const auto known = known_.find(entry.as); known != known_.end()) return known->second;
   std::vector<NamedReference> all;
-  said_by_the_plan(entry, source, all);
+  said_by_the_plan(entry, source, false, all);
   // Tables may refer to each other in a circle.
-  if (!in_work_.insert(entry.as).second) return all;
-  declared_by_the_source(entry, source, all);
+  const bool is_in_work = !in_work_.insert(entry.as).second;
+  if (!is_in_work) declared_by_the_source(entry, source, all);
+  // A pattern speaks for those that say nothing themselves.
+  said_by_the_plan(entry, source, true, all);
+  // Of several texts around an id the one that says most is looked for first.
+  std::ranges::stable_sort(all, std::ranges::greater(), [](const NamedReference& one) {
+    return one.place.prefix.size() + one.place.suffix.size();
+  });
+  for (NamedReference& one : all) {
+    for (const NamedReference& other : all) {
+      if (&other == &one) break;
+      if (other.column == one.column && other.place.steps == one.place.steps) {
+        one.place.others.emplace_back(other.place.prefix, other.place.suffix);
+      }
+    }
+  }
+  if (is_in_work) return all;
   in_work_.erase(entry.as);
   known_[entry.as] = all;
   return all;
@@ -229,12 +276,35 @@ void NewIds::look_for_unknown_tables(
     const std::function<bool(const std::string&)>& is_there) const {
   if (has_begun_) return;
   for (const ReferenceEntry& one : plan_.references) {
-    if (is_pattern(one.table) || called(one.table) != nullptr) continue;
+    if (is_pattern(one.table)) {
+      tell_column_of_none(one);
+      continue;
+    }
+    if (called(one.table) != nullptr) continue;
     const bool is_misspelt = std::ranges::any_of(
         tables_, [&](const TableEntry& other) { return ascii_iequals(other.as, one.table); });
     if (!is_misspelt && is_there(one.table)) continue;
     tell_unknown(one.table, one.at, "");
   }
+}
+
+void NewIds::tell_column_of_none(const ReferenceEntry& one) const {
+  const std::string column = one.column.substr(0, one.column.find_first_of(".["));
+  std::vector<std::string> columns;
+  for (const TableEntry& entry : tables_) {
+    const TableSchema* const schema = schema_of(entry.as);
+    if (!matches(one.table, entry.as) || schema == nullptr) continue;
+    const bool may_have_it = !schema->rest_column.empty() ||
+                             !schema->own_spelling(one.column).empty() ||
+                             !schema->own_spelling(column).empty();
+    if (may_have_it) return;
+    for (const std::string& known : schema->column_names()) columns.push_back(known);
+  }
+  if (columns.empty()) return;  // a pattern may match nothing
+  diagnostics_.add(one.at,
+                   fmt::format("no table that `{}` names has a column `{}`", printable(one.table),
+                               printable(column)),
+                   did_you_mean(column, columns));
 }
 
 // Several references may stand in one value, each in a place of its own.
@@ -246,7 +316,30 @@ void NewIds::remap(const TableSchema& source, const NamedReference& one, TableEn
   });
 }
 
-void NewIds::mask(const TableSchema& source, TableEntry& entry) const {
+void NewIds::mask_references(const TableEntry& entry, const MaskEntry& one,
+                             const std::string& column) const {
+  for (const TableEntry& other : tables_) {
+    const TableSchema* const schema = schema_of(other.as);
+    if (schema == nullptr) continue;
+    for (const ForeignKey& key : schema->foreign_keys) {
+      if (parent_of(other, key) != &entry) continue;
+      for (std::size_t i = 0; i < key.columns.size(); ++i) {
+        if (!ascii_iequals(key.parent_columns[i], column)) continue;
+        const bool is_masked = std::ranges::any_of(other.masks, [&](const MaskEntry& mask) {
+          return schema->own_spelling(mask.path) == key.columns[i] && mask.as == one.as;
+        });
+        if (is_masked) continue;
+        diagnostics_.add(one.at,
+                         fmt::format("{} refers to `{}` by `{}`, which would stay as it is",
+                                     other.as, column, key.columns[i]),
+                         fmt::format("mask that one in the same way, in {}", other.as));
+      }
+    }
+  }
+}
+
+void NewIds::mask(const TableSchema& source, const std::vector<NamedReference>& references,
+                  TableEntry& entry) const {
   for (const MaskEntry& one : entry.masks) {
     const std::optional<ColumnPath> found = own_path(source, one.path, one.at, false);
     if (!found) continue;
@@ -256,6 +349,17 @@ void NewIds::mask(const TableSchema& source, TableEntry& entry) const {
                        "give it new ids with `ids:`");
       continue;
     }
+    const auto reference = std::ranges::find_if(references, [&](const NamedReference& other) {
+      return other.column == path.column && other.place.steps == path.steps;
+    });
+    if (reference != references.end()) {
+      diagnostics_.add(one.at,
+                       fmt::format("`{}` refers to {}, and would refer to nothing", one.path,
+                                   reference->parent),
+                       "leave it out of `mask:`");
+      continue;
+    }
+    if (path.steps.empty()) mask_references(*called(entry.as), one, path.column);
     for (const ColumnEntry& other : entry.columns) {
       const std::vector<std::string> read = columns_of(*other.expr);
       if (std::ranges::count(read, path.column) == 0) continue;
@@ -294,12 +398,13 @@ NewIds::Found NewIds::of(const TableEntry& entry, TableSchema& source) const {
     const bool has_one_key = schema != nullptr && schema->key.size() == 1;
     if (!is_declared && one.place.is_whole_value() && has_one_key) {
       source.foreign_keys.push_back(
-          {{one.column}, parent.from.table, {schema->key.front()}, "", ""});
+          {{one.column}, stored_name(parent), {schema->key.front()}, "", ""});
     }
     const std::vector<NamedReference> inside = inside_key_of(root_of(one.parent));
     for (const NamedReference& part : inside) {
       const IdPlace place{one.place.steps, one.place.prefix + part.place.prefix,
-                          part.place.suffix + one.place.suffix};
+                          part.place.suffix + one.place.suffix,
+                          {}};
       remap(source, {one.said, one.column, place, part.parent}, with);
     }
     if (!inside.empty()) continue;
@@ -309,22 +414,8 @@ NewIds::Found NewIds::of(const TableEntry& entry, TableSchema& source) const {
       put_instead(with, source, one.column, entry.at, [](const ExprPtr& of) { return of; });
     }
   }
-  mask(source, with);
+  mask(source, found.references, with);
   return found;
-}
-
-void NewIds::declare(const TableSchema& source, TableSchema& target) const {
-  if (!plan_.ids) return;
-  for (const ForeignKey& key : source.foreign_keys) {
-    const auto parent = std::ranges::find_if(
-        tables_, [&](const TableEntry& one) { return ascii_iequals(one.from.table, key.parent); });
-    const bool is_declared = std::ranges::any_of(
-        target.foreign_keys, [&](const ForeignKey& other) { return other.columns == key.columns; });
-    if (parent == tables_.end() || is_declared || key.columns.size() != 1) continue;
-    if (target.column_index(key.columns.front()) < 0) continue;
-    target.foreign_keys.push_back(
-        {key.columns, parent->to.table, {key.parent_columns.front()}, "", ""});
-  }
 }
 
 }  // namespace whimbrel

@@ -43,8 +43,6 @@ class NewIds {
   // References that only the plan knows are added to the source's own. Mistakes go to
   // `diagnostics`.
   Found of(const TableEntry& entry, TableSchema& source) const;
-  // The target refers to the targets of what its source refers to.
-  void declare(const TableSchema& source, TableSchema& target) const;
 
  private:
   IdRecipe recipe_for(const std::string& table) const;
@@ -54,18 +52,28 @@ class NewIds {
   // Nothing for what is no path, or names no column; `may_lack`: then without a word.
   std::optional<ColumnPath> own_path(const TableSchema& source, const std::string& said, Place at,
                                      bool may_lack) const;
-  void said_by_the_plan(const TableEntry& entry, const TableSchema& source,
+  // Of the tables by their names, or by patterns.
+  void said_by_the_plan(const TableEntry& entry, const TableSchema& source, bool by_patterns,
                         std::vector<NamedReference>& all) const;
   // Of references of several columns each by itself, as far as the parent's column is an id.
   void declared_in_part(const TableEntry& entry, const ForeignKey& key,
                         std::vector<NamedReference>& all) const;
+  // As its store calls it.
+  std::string stored_name(const TableEntry& entry) const;
+  // Null where the plan has no such table. A mistake where several lines of it are.
   const TableEntry* parent_of(const TableEntry& entry, const ForeignKey& key) const;
   void declared_by_the_source(const TableEntry& entry, const TableSchema& source,
                               std::vector<NamedReference>& all) const;
+  // Of all tables that a pattern names none has the column.
+  void tell_column_of_none(const ReferenceEntry& one) const;
   bool is_a_table(const ReferenceEntry& one) const;
   // The hint is a name like this one, else `else_hint`, else all names.
   void tell_unknown(const std::string& name, Place at, const std::string& else_hint) const;
-  void mask(const TableSchema& source, TableEntry& entry) const;
+  void mask(const TableSchema& source, const std::vector<NamedReference>& references,
+            TableEntry& entry) const;
+  // Who refers to a value that is hidden has to hide it as well.
+  void mask_references(const TableEntry& entry, const MaskEntry& one,
+                       const std::string& column) const;
   void remap(const TableSchema& source, const NamedReference& one, TableEntry& entry) const;
   const TableSchema* schema_of(const std::string& table) const;
   // Whether the rows of the table get new ids.
@@ -84,6 +92,7 @@ class NewIds {
   bool has_begun_;
   mutable std::map<std::string, std::vector<NamedReference>> known_;  // by table
   mutable std::set<std::string> in_work_;
+  mutable std::set<std::string> told_;  // of which tables it is not clear which line is meant
   Diagnostics& diagnostics_;
 };
 

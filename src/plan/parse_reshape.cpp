@@ -2,6 +2,9 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+
+#include "base/text.h"
 #include "plan/parse_copies.h"
 #include "plan/parse_value.h"
 
@@ -69,11 +72,35 @@ void parse_collected(YamlReader& reader, const YAML::Node& value, const std::str
                      ColumnEntry& column) {
   if (!reader.check_keys(value, "`collect`", {"collect", "by"})) return;
   const char* like = "like {collect: value, by: name}, under `group: [section]`";
-  column.collect =
-      CollectEntry{name_in(reader, value, "collect", like), name_in(reader, value, "by", like)};
-  if (column.collect->value.empty() || column.collect->by.empty()) return;
-  column.expr = make_expr(ColumnRef{
-      fmt::format("{} of {} collected by {}", column.collect->value, table, column.collect->by)});
+  const YAML::Node values = YamlReader::child(value, "collect");
+  CollectEntry entry;
+  entry.is_of_documents = values.IsSequence();
+  entry.values = parse_names(reader, values, "`collect`");
+  entry.by = name_in(reader, value, "by", like);
+  std::vector<std::string> names;
+  for (const NamedPlace& one : entry.values) {
+    if (one.name.empty()) {
+      reader.diagnostics().add(one.at, "`collect:` needs the name of a column", like);
+      return;
+    }
+    if (std::ranges::count(names, one.name) > 0) {
+      reader.diagnostics().add(one.at, fmt::format("`{}` is collected twice", printable(one.name)),
+                               "leave one of the two out");
+      return;
+    }
+    if (entry.is_of_documents && one.name == entry.by) {
+      reader.diagnostics().add(one.at, fmt::format("`{}` names the documents", printable(one.name)),
+                               "leave it out of the list: on the way back it comes from the name");
+      return;
+    }
+    names.push_back(one.name);
+  }
+  if (names.empty() || entry.by.empty()) return;
+  // A document of one value is not the value.
+  const std::string what = join(names, ", ") + (entry.is_of_documents ? " as documents" : "");
+  column.expr =
+      make_expr(ColumnRef{fmt::format("{} of {} collected by {}", what, table, entry.by), -1, true});
+  column.collect = std::move(entry);
 }
 
 bool is_looked_up(const YAML::Node& value) {

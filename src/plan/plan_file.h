@@ -37,10 +37,15 @@ struct LookupEntry {
   std::string by;
   Place at;
 };
-// The values of several rows, as one document.
+struct NamedPlace {
+  std::string name;
+  Place at;
+};
+// What several rows hold, as one document: of a row its value, or a document of several.
 struct CollectEntry {
-  std::string value;
+  std::vector<NamedPlace> values;
   std::string by;
+  bool is_of_documents = false;
 };
 struct ColumnEntry {
   std::string target;
@@ -49,10 +54,6 @@ struct ColumnEntry {
   Place name_at;  // of the target's name
   std::vector<LookupEntry> lookups = {};
   std::optional<CollectEntry> collect = {};
-};
-struct NamedPlace {
-  std::string name;
-  Place at;
 };
 enum class Rest { forbid, copy, drop };
 

@@ -555,8 +555,10 @@ std::string plan_schema() {
           "description": "A column of a row of another table of the plan, found by its key; null where there is no such row. It follows when that row changes."},
         "in": {"type": "string", "description": "Beside `lookup`: that table, as the plan calls it."},
         "collect": {
-          "type": "string",
-          "description": "Under `group`: the values of this column, as a document. Not inside of another function."},
+          "oneOf": [
+            {"type": "string"},
+            {"type": "array", "items": {"type": "string"}, "minItems": 1, "uniqueItems": true}],
+          "description": "Under `group`: the values of this column, as a document; of a list of columns, a document of a document for each row. Not inside of another function."},
         "if_null": {
           "$ref": "#/$defs/value",
           "description": "Beside any function: the value when the result is null."}},

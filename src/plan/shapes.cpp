@@ -120,7 +120,7 @@ bool Shapes::open_groups(const TableEntry& entry, TableSchema& source) {
   std::vector<NamedPlace> needed = entry.group;
   for (const ColumnEntry& column : entry.columns) {
     if (!column.collect) continue;
-    needed.push_back({column.collect->value, column.at});
+    needed.insert(needed.end(), column.collect->values.begin(), column.collect->values.end());
     needed.push_back({column.collect->by, column.at});
   }
   if (!need_columns(entry, source, needed)) return false;
@@ -152,9 +152,11 @@ bool Shapes::open_groups(const TableEntry& entry, TableSchema& source) {
   std::set<std::string> used(open_.group.begin(), open_.group.end());
   for (const ColumnEntry& column : entry.columns) {
     if (!column.collect) continue;
-    open_.collected.push_back(
-        {column_of(column), column.collect->value, column.collect->by, false});
-    used.insert({column.collect->value, column.collect->by});
+    Collected one{column_of(column), {}, column.collect->by, column.collect->is_of_documents};
+    for (const NamedPlace& value : column.collect->values) one.values.push_back(value.name);
+    used.insert(one.values.begin(), one.values.end());
+    used.insert(one.by);
+    open_.collected.push_back(std::move(one));
     add_column_of_the_shape(shaped, column_of(column));
   }
   for (const auto& [condition, at] : entry.when) used.insert(condition.column);
@@ -225,10 +227,38 @@ bool Shapes::lengthen_key(const TableEntry& entry,
   return true;
 }
 
-bool Shapes::close(const TableEntry& entry,
-                   const std::vector<std::pair<std::string, ExprPtr>>& columns, TableSchema& source,
-                   TableSchema& target) {
+bool Shapes::make_key(const TableEntry& entry, const TableSchema& target, SourceShape& shape,
+                      std::vector<std::pair<std::string, ExprPtr>>& columns) {
+  TableSchema shaped = shape.shaped;
+  shaped.key.clear();
+  std::vector<std::pair<std::string, ExprPtr>> copied = columns;
+  for (const std::string& part : target.key) {
+    const auto it = std::ranges::find(copied, part, &std::pair<std::string, ExprPtr>::first);
+    if (it == copied.end()) return false;
+    const Result<ExprPtr> value = resolve(it->second, shape.table);
+    if (!value.ok()) return false;
+    const auto at = static_cast<std::size_t>(target.column_index(part));
+    const std::shared_ptr<Store>& store = stores_.at(entry.to.alias);
+    const auto settled = [store, column = target.columns[at]](Value made) {
+      return store->catalog().settle(column, std::move(made));
+    };
+    // It is told of in the plan's own words.
+    std::string name = describe(*it->second);
+    if (shaped.column_index(name) >= 0) name += fmt::format(" as {}", part);
+    add_column_of_the_shape(shaped, name);
+    shaped.key.push_back(name);
+    it->second = make_expr(ColumnRef{name});
+    shape.made.push_back({name, value.value(), settled});
+  }
+  columns = std::move(copied);
+  shape.shaped = std::move(shaped);
+  return true;
+}
+
+bool Shapes::close(const TableEntry& entry, std::vector<std::pair<std::string, ExprPtr>>& columns,
+                   TableSchema& source, TableSchema& target) {
   SourceShape shape = std::exchange(open_, {});
+  const std::vector<std::pair<std::string, ExprPtr>> as_written = columns;
   looked_up_.clear();
   is_written_back_ = entry.item == 0;
   for (const LookedUp& one : shape.looked_up) looked_up_.push_back(one.column);
@@ -242,13 +272,16 @@ bool Shapes::close(const TableEntry& entry,
   shape.shaped = source;
   const std::size_t own_key = source.key.size();
   // A table without a usable key is told of by who needs one.
-  if (!linked_ && !shape.is_grouped() && own_key > 0 && source.row_number().empty() &&
-      !lengthen_key(entry, columns, target, shape)) {
-    return false;
-  }
+  const bool may_have_another_key =
+      !linked_ && !shape.is_grouped() && own_key > 0 && source.row_number().empty();
+  if (may_have_another_key && !lengthen_key(entry, columns, target, shape)) return false;
+  has_made_key_ = may_have_another_key && !is_written_back_ &&
+                  !make_mapping(shape.shaped, target, columns).ok() &&
+                  make_key(entry, target, shape, columns);
   shape.is_written_back = is_written_back_;
   const bool has_shape = shape.is_grouped() || !shape.looked_up.empty() || !shape.when.empty() ||
-                         shape.shaped.key.size() > own_key || shares(entry, &TableEntry::from);
+                         has_made_key_ || shape.shaped.key.size() > own_key ||
+                         shares(entry, &TableEntry::from);
   if (has_shape) {
     shape.shaped.name = fmt::format("{} ({})", source.name, entry.as);
     source = shape.shaped;
@@ -258,7 +291,7 @@ bool Shapes::close(const TableEntry& entry,
   TargetShape written{target, target, {}, {}, entry.item == 0};
   written.shaped.name = fmt::format("{} ({})", target.name, entry.as);
   for (const std::string& part : target.key) {
-    const ExprPtr* value = value_of(columns, part);
+    const ExprPtr* value = value_of(as_written, part);
     written.key.push_back(value == nullptr ? KeyPattern{} : pattern_of(**value));
   }
   std::vector<Mark> marks;
@@ -323,6 +356,7 @@ void Shapes::keep_apart() {
 Status Shapes::lead_back(const Move& move, Mapping& mapping) const {
   mapping.looked_up = looked_up_;
   mapping.follows_only = !is_written_back_;
+  mapping.key_is_made = has_made_key_;
   std::erase_if(mapping.backward, [&](const ColumnRule& rule) {
     const bool is_lost = !is_written_back_ && !mapping.source.is_key(rule.column);
     return is_lost || std::ranges::count(looked_up_, rule.column) > 0;

@@ -28,7 +28,7 @@ class Shapes {
   Result<bool> open_source(const TableEntry& entry, TableSchema& source);
   // When it is known what becomes of each column: gives both their shape and their name. False when
   // a mistake was noted.
-  bool close(const TableEntry& entry, const std::vector<std::pair<std::string, ExprPtr>>& columns,
+  bool close(const TableEntry& entry, std::vector<std::pair<std::string, ExprPtr>>& columns,
              TableSchema& source, TableSchema& target);
   // Of the entry that was closed last. What was looked up is not given back; and of open tables
   // nobody knows beforehand which parts of a joined key are numbers: some rows say.
@@ -56,6 +56,10 @@ class Shapes {
   Result<bool> open_lookups(const TableEntry& entry, TableSchema& source);
   Result<bool> open_lookup(const TableEntry& entry, const LookupEntry& lookup, TableSchema& source);
   bool open_groups(const TableEntry& entry, TableSchema& source);
+  // Nothing leads from the key of an item that only follows back to the row's: `columns` then copy
+  // what the shape makes of the row.
+  bool make_key(const TableEntry& entry, const TableSchema& target, SourceShape& shape,
+                std::vector<std::pair<std::string, ExprPtr>>& columns);
   bool lengthen_key(const TableEntry& entry,
                     const std::vector<std::pair<std::string, ExprPtr>>& columns,
                     const TableSchema& target, SourceShape& shape);
@@ -69,6 +73,7 @@ class Shapes {
   SourceShape open_;                    // of the entry that is bound right now
   std::vector<std::string> looked_up_;  // by the one that was closed last
   bool is_written_back_ = true;         // the one that was closed last
+  bool has_made_key_ = false;           // the one that was closed last
   std::vector<Written> written_;
 };
 

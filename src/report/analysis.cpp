@@ -442,7 +442,9 @@ class TableAnalysis {
     inside_.resize(move_.references.size());
     for (std::size_t number = 0; number < inside_.size(); ++number) {
       const whimbrel::Reference& one = move_.references[number];
-      if (one.place.is_whole_value()) continue;
+      // Where a table says which columns it has, the plan has been held against them.
+      if (one.place.is_whole_value() && move_.mapping.source.rest_column.empty()) continue;
+      inside_[number].rows += std::ssize(rows);
       for (const Row& row : rows) {
         const Value& value = row[static_cast<std::size_t>(one.column)];
         if (value.is_null()) continue;
@@ -456,9 +458,17 @@ class TableAnalysis {
 
   void tell_ids_inside() {
     for (std::size_t number = 0; number < inside_.size(); ++number) {
-      const auto& [values, with_ids] = inside_[number];
-      if (values == 0 || with_ids > 0) continue;  // in some rows the path may lead nowhere
+      const auto& [rows, values, with_ids] = inside_[number];
       const whimbrel::Reference& one = move_.references[number];
+      if (values == 0 && rows > 0 && !move_.mapping.source.rest_column.empty()) {
+        add_finding({Finding::Weight::warning, "no_value_to_follow",
+                     fmt::format("none of {} has `{}`, which is to refer to {}", rows_text(rows),
+                                 one.said,
+                                 migration_.moves[static_cast<std::size_t>(one.parent)].name),
+                     "look at how the plan spells it"});
+        continue;
+      }
+      if (values == 0 || with_ids > 0) continue;  // in some rows the path may lead nowhere
       add_finding(
           {Finding::Weight::warning, "no_id_inside",
            fmt::format("`{}` finds no id of {} in any of {}: they stay as they are", one.said,
@@ -552,8 +562,23 @@ class TableAnalysis {
         makers += makes_it ? 1 : 0;
       }
       if (makers > 1) continue;  // the row may be of any of them
-      // Looked at where rows are selected.
-      if (reference.move != nullptr && move_.among_others && key.columns.size() == 1) continue;
+      if (reference.move != nullptr && move_.among_others && key.columns.size() == 1) {
+        const int column = move_.mapping.target.column_index(key.columns.front());
+        // Looked at where rows are selected.
+        const bool is_followed =
+            std::ranges::count(move_.references, column, &whimbrel::Reference::becomes) > 0;
+        if (is_followed) continue;
+        if (refers_to_another_id(*reference.move, column)) {
+          add_finding({Finding::Weight::refusal, "reference_not_said",
+                       fmt::format("{}.{} refers to {}, whose rows get new ids, and nothing says "
+                                   "that {} does: the old ids would go along",
+                                   move_.to, key.columns.front(), reference.move->to, move_.from),
+                       fmt::format("say `references: {{{}: {{{}: {}}}}}`, with the column's name "
+                                   "of the source",
+                                   move_.name, key.columns.front(), reference.move->name)});
+          continue;
+        }
+      }
       if (reference.move != nullptr) {
         parent = reference.move->mapping.target;
         ASSIGN_OR_RETURN(reference.reader,
@@ -588,6 +613,19 @@ class TableAnalysis {
       references_.push_back(std::move(reference));
     }
     return {};
+  }
+
+  // Whether the column is copied, and the key of the other table is not.
+  bool refers_to_another_id(const Move& parent, int column) const {
+    const auto rule = std::ranges::find(move_.mapping.forward, column, &ColumnRule::index);
+    const auto& rules = parent.mapping.forward;
+    const auto key =
+        parent.mapping.target_key.size() != 1
+            ? rules.end()
+            : std::ranges::find(rules, parent.mapping.target_key.front(), &ColumnRule::index);
+    return rule != move_.mapping.forward.end() && key != rules.end() &&
+           std::holds_alternative<ColumnRef>(rule->expr->node) &&
+           !std::holds_alternative<ColumnRef>(key->expr->node);
   }
 
   // Which columns of the source these are made of; empty where one is made of several.
@@ -682,7 +720,8 @@ class TableAnalysis {
   // Two rows that would become one, where the target has no rehearsal that would notice.
   Status look_for_equal_keys(const std::vector<Row>& keys, const std::vector<Row>& images) {
     const bool is_noticed = rehearsal_ != nullptr && rehearsal_->notices_equal_keys();
-    if (is_noticed || standing_.begun || !move_.mapping.key_goes_one_way) return {};
+    const bool may_be_equal = move_.mapping.key_goes_one_way || move_.mapping.key_is_made;
+    if (is_noticed || standing_.begun || !may_be_equal) return {};
     if (new_keys_ == nullptr) {
       ASSIGN_OR_RETURN(new_keys_, KeySet::open());
     }
@@ -837,14 +876,17 @@ class TableAnalysis {
         line("    {:<24} ← {}", rule.column, described);
         continue;
       }
-      const std::string after = printable(text_of(samples_.front()["after"][rule.column]), 40);
+      const std::string made = text_of(samples_.front()["after"][rule.column]);
+      const std::string after = printable(made, 40);
       std::vector<std::string> from;
+      bool is_as_before = true;
       for (const std::string& column : columns_of(*rule.expr)) {
-        from.push_back(printable(text_of(samples_.front()["before"][column]), 24));
+        const std::string was = text_of(samples_.front()["before"][column]);
+        is_as_before = is_as_before && was == made;
+        from.push_back(printable(was, 24));
       }
-      const std::string before = join(from, ", ");
       line("    {:<24} ← {:<44} {}", rule.column, described,
-           before.empty() || before == after ? after : before + " → " + after);
+           is_as_before ? after : join(from, ", ") + " → " + after);
     }
   }
 
@@ -1068,6 +1110,7 @@ class TableAnalysis {
   std::vector<Reference> references_;
   std::int64_t not_by_one_column_ = 0;  // orphans of these
   struct Inside {
+    std::int64_t rows = 0;
     std::int64_t values = 0;
     std::int64_t with_ids = 0;
   };

@@ -7,6 +7,7 @@
 
 #include "base/text.h"
 #include "report/series.h"
+#include "report/trail.h"
 
 namespace whimbrel {
 
@@ -193,7 +194,7 @@ void tell_error(const ReportFacts& facts, Headline& line) {
     if (!facts.is_switched() && !facts.wanted.runner) line.word = "Stopped by an error";
   }
   line.sentences.push_back("The last error: " +
-                           printable(facts.message_of(*facts.state.last_failure), 400));
+                           printable(in_one_line(facts.message_of(*facts.state.last_failure)), 400));
 }
 
 }  // namespace

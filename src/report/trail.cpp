@@ -62,6 +62,29 @@ std::string effect_words(const std::string& id) {
   return id;
 }
 
+std::string effect_words(const Effect& effect, const std::vector<std::string>& targets) {
+  for (std::size_t i = 0; i < targets.size(); ++i) {
+    if (effect.id != fmt::format("target:{}", i)) continue;
+    const bool was_there = effect.undo.find("\"made\":false") != std::string::npos;
+    return (was_there ? "rows in " : "new table ") + targets[i];
+  }
+  return effect_words(effect.id);
+}
+
+std::string in_one_line(std::string_view message) {
+  std::string line;
+  for (const char c : message) {
+    const bool is_blank = c == '\n' || c == ' ';
+    if (!is_blank) {
+      line += c;
+    } else if (!line.empty() && line.back() != ' ') {
+      line += ' ';
+    }
+  }
+  while (line.ends_with(' ')) line.pop_back();
+  return line;
+}
+
 std::string TrailTeller::effect_text(const std::string& id) const {
   for (std::size_t i = 0; i < targets_.size(); ++i) {
     if (id == fmt::format("target:{}", i)) return "table " + targets_[i];

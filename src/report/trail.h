@@ -7,6 +7,7 @@
 
 #include <map>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "journal/record.h"
@@ -31,6 +32,10 @@ struct Trail {
 
 // What an effect of the journal is called to a person; a table that was made has its number only.
 std::string effect_words(const std::string& id);
+// The same, with the table that was made or filled.
+std::string effect_words(const Effect& effect, const std::vector<std::string>& targets);
+// A message of several lines as a part of a sentence.
+std::string in_one_line(std::string_view message);
 
 class TrailTeller {
  public:

@@ -197,7 +197,12 @@ void tell_what_dangles(Session& session) {
     if (dangling.ok()) all.insert(dangling.value().begin(), dangling.value().end());
   }
   for (const std::string& one : all) {
-    session.host().warn(one, "the new side had no such reference: correct or remove them");
+    const Result<std::vector<KeptRow>> kept = session.journal().kept();
+    const bool may_be_kept = kept.ok() && !kept.value().empty();
+    session.host().warn(one, may_be_kept
+                                 ? "the new side may have had it where the old one has no place: "
+                                   "look for it in kept-by-rollback.jsonl.zst"
+                                 : "the new side had no such reference: correct or remove them");
   }
   // Tables outside the plan may refer to a new one that was there before, and is empty again.
   for (const Move& move : session.migration().moves) {

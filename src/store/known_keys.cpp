@@ -14,7 +14,8 @@ Result<std::shared_ptr<KnownKeys>> KnownKeys::open(const std::string& path) {
                      {"make room on its disk, or put it back from a copy of the state folder", ""},
                      "PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL;"
                      "CREATE TABLE IF NOT EXISTS known (shape TEXT NOT NULL, own BLOB NOT NULL,"
-                     " shaped BLOB NOT NULL, PRIMARY KEY (shape, own, shaped)) WITHOUT ROWID"));
+                     " shaped BLOB NOT NULL, PRIMARY KEY (shape, own, shaped)) WITHOUT ROWID;"
+                     "CREATE INDEX IF NOT EXISTS known_under ON known (shape, shaped)"));
   return std::shared_ptr<KnownKeys>(new KnownKeys(std::move(file)));
 }
 
@@ -37,17 +38,26 @@ Status KnownKeys::note(const std::string& shape, std::span<const Known> keys) {
 }
 
 Result<std::vector<Row>> KnownKeys::known_as(const std::string& shape, const Row& own_key) {
+  return keys("SELECT shaped FROM known WHERE shape = ?1 AND own = ?2", shape, own_key);
+}
+
+Result<std::vector<Row>> KnownKeys::known_under(const std::string& shape, const Row& shaped_key) {
+  return keys("SELECT own FROM known WHERE shape = ?1 AND shaped = ?2 ORDER BY own", shape,
+              shaped_key);
+}
+
+Result<std::vector<Row>> KnownKeys::keys(const char* select, const std::string& shape,
+                                         const Row& key) {
   const std::lock_guard lock(mutex_);
-  ASSIGN_OR_RETURN(const auto select,
-                   file_->prepare("SELECT shaped FROM known WHERE shape = ?1 AND own = ?2"));
-  sqlite3_bind_text(select.get(), 1, shape.c_str(), -1, SQLITE_TRANSIENT);
-  bind_row(select, 2, own_key);
-  std::vector<Row> keys;
+  ASSIGN_OR_RETURN(const auto statement, file_->prepare(select));
+  sqlite3_bind_text(statement.get(), 1, shape.c_str(), -1, SQLITE_TRANSIENT);
+  bind_row(statement, 2, key);
+  std::vector<Row> found;
   while (true) {
-    ASSIGN_OR_RETURN(const bool is_there, file_->step(select));
-    if (!is_there) return keys;
-    ASSIGN_OR_RETURN(Row key, row_at(select, 0));
-    keys.push_back(std::move(key));
+    ASSIGN_OR_RETURN(const bool is_there, file_->step(statement));
+    if (!is_there) return found;
+    ASSIGN_OR_RETURN(Row one, row_at(statement, 0));
+    found.push_back(std::move(one));
   }
 }
 

@@ -29,8 +29,11 @@ class KnownKeys {
   };
   Status note(const std::string& shape, std::span<const Known> keys);
   Result<std::vector<Row>> known_as(const std::string& shape, const Row& own_key);
+  // The keys of their own of the rows that have been read under this key of the shape.
+  Result<std::vector<Row>> known_under(const std::string& shape, const Row& shaped_key);
 
  private:
+  Result<std::vector<Row>> keys(const char* select, const std::string& shape, const Row& key);
   explicit KnownKeys(std::unique_ptr<KeptFile> file);
   std::mutex mutex_;
   std::unique_ptr<KeptFile> file_;

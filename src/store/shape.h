@@ -7,10 +7,12 @@
 #pragma once
 
 #include <algorithm>
+#include <functional>
 #include <optional>
 #include <string>
 #include <vector>
 
+#include "base/result.h"
 #include "store/condition.h"
 #include "transform/expr.h"
 #include "value/schema.h"
@@ -25,12 +27,20 @@ struct LookedUp {
   std::string take;    // of its columns
   std::string by;      // the column of the shaped table that holds the other's key
 };
-// The values of several rows, as one document: what `by` holds names the value.
+// What several rows hold, as one document: what `by` holds names what comes of a row.
 struct Collected {
-  std::string column;  // of the shape
-  std::string value;
+  std::string column;               // of the shape
+  std::vector<std::string> values;  // one, itself; or a document of those of these that are there
   std::string by;
+  bool is_of_documents = false;
   bool as_json = false;  // as text, for a table that holds no documents
+};
+
+// A column of the shape's key that is made of others, as the other side will have it.
+struct MadePart {
+  std::string column;  // of the shape
+  ExprPtr value;       // over the columns of the table
+  std::function<Result<Value>(Value)> settled;
 };
 
 // A table that is read. Rows for which a condition does not hold are not of it. Its key may be
@@ -42,6 +52,9 @@ struct SourceShape {
   std::vector<LookedUp> looked_up;
   std::vector<std::string> group;  // rows with the same values in these are one
   std::vector<Collected> collected;
+  // Where nothing leads from the other side's key to the table's own: the whole key, in its order.
+  // Which row has had which key is then known only from having been read.
+  std::vector<MadePart> made;
   bool rest_must_be_empty = false;  // of a grouped row
   bool is_written_back = true;      // else its rows only follow from others
 
@@ -50,8 +63,13 @@ struct SourceShape {
   bool is_group_of_key() const {
     return std::ranges::all_of(group, [&](const auto& name) { return table.is_key(name); });
   }
-  // The key has more columns than the table's own, or others.
-  bool has_longer_key() const { return !is_grouped() && shaped.key.size() > table.key.size(); }
+  bool has_made_key() const { return !made.empty(); }
+  // The key has more columns than the table's own.
+  bool has_longer_key() const {
+    return !is_grouped() && !has_made_key() && shaped.key.size() > table.key.size();
+  }
+  // A row may have another key than before without being another row.
+  bool may_change_keys() const { return is_grouped() || has_made_key() || has_longer_key(); }
 };
 
 // What a column of a key holds, as far as the plan says so beforehand.

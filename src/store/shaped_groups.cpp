@@ -7,6 +7,7 @@
 #include <set>
 #include <utility>
 
+#include "base/text.h"
 #include "store/group_spool.h"
 #include "store/shaped_rows.h"
 #include "value/json_value.h"
@@ -42,6 +43,17 @@ Result<Value> document(const std::map<std::string, Value>& fields, bool as_json)
   return Value::json(std::move(text));
 }
 
+// What a row gives: its value, or a document of those of its values that are there.
+Result<Value> given_by(const Collected& one, const std::vector<int>& at, const Row& row) {
+  if (!one.is_of_documents) return row[static_cast<std::size_t>(at.front())];
+  std::map<std::string, Value> fields;
+  for (std::size_t i = 0; i < at.size(); ++i) {
+    const Value& value = row[static_cast<std::size_t>(at[i])];
+    if (!value.is_null()) fields.emplace(one.values[i], value);
+  }
+  return document(fields, one.as_json);
+}
+
 // Nothing where it is no document. `nested`: documents inside of it stay documents; else they are
 // JSON, for columns that hold no others.
 std::optional<std::vector<std::pair<std::string, Value>>> fields_of(const Value& document,
@@ -68,6 +80,20 @@ std::optional<std::vector<std::pair<std::string, Value>>> fields_of(const Value&
 
 bool holds_documents(const SourceShape& shape) { return !shape.table.rest_column.empty(); }
 
+// What is told by one field of a document, by column; nothing where it tells of no row. A field of
+// it that is no column of ours is left out: it is not what we would write.
+std::optional<std::vector<std::pair<std::string, Value>>> values_of(const SourceShape& shape,
+                                                                    const Collected& one,
+                                                                    const Value& told) {
+  if (!one.is_of_documents) return {{{one.values.front(), told}}};
+  auto fields = fields_of(told, holds_documents(shape));
+  if (!fields) return std::nullopt;
+  std::erase_if(*fields, [&](const auto& field) {
+    return field.second.is_null() || std::ranges::count(one.values, field.first) == 0;
+  });
+  return fields;
+}
+
 // One row of the shape, from all of a group.
 class Collapsing {
  public:
@@ -76,7 +102,7 @@ class Collapsing {
         group_(positions_of(shape.group, shape.table)),
         rest_(shape.table.column_index(shape.table.rest_column)) {
     for (const Collected& one : shape.collected) {
-      at_.emplace_back(shape.table.column_index(one.by), shape.table.column_index(one.value));
+      at_.emplace_back(shape.table.column_index(one.by), positions_of(one.values, shape.table));
     }
   }
 
@@ -98,8 +124,9 @@ class Collapsing {
                                          shape_.collected[i].by, show(by)),
                              "give it a text there, or leave such rows out");
         }
-        const Value& value = row[static_cast<std::size_t>(at_[i].second)];
-        if (!fields.emplace(name.value(), value).second) {
+        Result<Value> value = given_by(shape_.collected[i], at_[i].second, row);
+        if (!value.ok()) return unfit(group, i, value.error());
+        if (!fields.emplace(name.value(), std::move(value).value()).second) {
           return group_error(
               shape_, group,
               fmt::format("has two rows with the `{}` {}", shape_.collected[i].by, show(by)),
@@ -107,18 +134,20 @@ class Collapsing {
         }
       }
       Result<Value> whole = document(fields, shape_.collected[i].as_json);
-      if (!whole.ok()) {
-        return group_error(shape_, group,
-                           fmt::format("has a value in `{}` that does not fit: {}",
-                                       shape_.collected[i].value, whole.error().message),
-                           whole.error().hint);
-      }
+      if (!whole.ok()) return unfit(group, i, whole.error());
       shaped.push_back(std::move(whole).value());
     }
     return shaped;
   }
 
  private:
+  Error unfit(const Row& group, std::size_t document, const Error& why) const {
+    return group_error(shape_, group,
+                       fmt::format("has a value in `{}` that does not fit: {}",
+                                   join(shape_.collected[document].values, "`, `"), why.message),
+                       why.hint);
+  }
+
   Status nothing_else_is_there(const Row& group, const Row& row) const {
     const auto* rest = rest_ < 0 ? nullptr : row[static_cast<std::size_t>(rest_)].get_if<Map>();
     if (!shape_.rest_must_be_empty || rest == nullptr || rest->fields.empty()) return {};
@@ -130,18 +159,23 @@ class Collapsing {
 
   // Of several documents a null is in none, as long as another one says that the row is there.
   bool is_left_out(const Row& row, std::size_t document) const {
-    if (!row[static_cast<std::size_t>(at_[document].second)].is_null()) return false;
+    if (has_any(row, document)) return false;
     for (std::size_t i = 0; i < at_.size(); ++i) {
-      const bool is_there = !row[static_cast<std::size_t>(at_[i].second)].is_null();
-      if (is_there && at_[i].first == at_[document].first) return true;
+      if (at_[i].first == at_[document].first && has_any(row, i)) return true;
     }
     return document > 0 && at_[0].first == at_[document].first;
+  }
+
+  bool has_any(const Row& row, std::size_t document) const {
+    return std::ranges::any_of(at_[document].second, [&](int at) {
+      return !row[static_cast<std::size_t>(at)].is_null();
+    });
   }
 
   const SourceShape& shape_;
   std::vector<int> group_;
   int rest_;
-  std::vector<std::pair<int, int>> at_;  // by, value
+  std::vector<std::pair<int, std::vector<int>>> at_;  // by, values
 };
 
 class GroupedReader final : public SnapshotReader {
@@ -282,8 +316,10 @@ class GroupedWriter final : public BatchWriter {
   static std::vector<std::string> written_columns(const SourceShape& shape) {
     std::vector<std::string> columns = shape.group;
     for (const Collected& one : shape.collected) {
-      for (const std::string& name : {one.by, one.value}) {
-        if (std::ranges::count(columns, name) == 0) columns.push_back(name);
+      std::vector<std::string> own = one.values;
+      own.insert(own.begin(), one.by);
+      for (std::string& name : own) {
+        if (std::ranges::count(columns, name) == 0) columns.push_back(std::move(name));
       }
     }
     return columns;
@@ -389,9 +425,18 @@ class GroupedWriter final : public BatchWriter {
       for (std::size_t i = 0; i < given_.size(); ++i) {
         const Collected& one = shape_.collected[i];
         const auto by = static_cast<std::size_t>(shape_.table.column_index(one.by));
-        const auto value = static_cast<std::size_t>(shape_.table.column_index(one.value));
         ASSIGN_OR_RETURN(row[by], named(shape_.table.columns[by], name));
-        ASSIGN_OR_RETURN(row[value], catalog_.settle(shape_.table.columns[value], values[i]));
+        const auto fields = values_of(shape_, one, values[i]);
+        if (!fields) {
+          return group_error(shape_, change.key,
+                             fmt::format("holds no document under `{}` on the new side: {}", name,
+                                         show(values[i])),
+                             "make it a document whose fields are the columns of the old side");
+        }
+        for (const auto& [column, value] : *fields) {
+          const auto at = static_cast<std::size_t>(shape_.table.column_index(column));
+          ASSIGN_OR_RETURN(row[at], catalog_.settle(shape_.table.columns[at], value));
+        }
       }
       wanted[key_of(row, key_)] = key_of(row, positions_of(columns, shape_.table));
     }
@@ -421,12 +466,22 @@ Result<Value> as_it_is_read(const Catalog& catalog, const SourceShape& shape, co
                             Value whole) {
   const auto fields = fields_of(whole, holds_documents(shape));
   if (!fields || whole.is_null()) return whole;
-  const auto at = static_cast<std::size_t>(shape.table.column_index(one.value));
-  std::map<std::string, Value> settled;
-  for (const auto& [name, value] : *fields) {
-    ASSIGN_OR_RETURN(settled[name], catalog.settle(shape.table.columns[at], value));
+  std::map<std::string, Value> all;
+  for (const auto& [name, told] : *fields) {
+    const auto values = values_of(shape, one, told);
+    if (!values) continue;  // no row: it differs from what would be written
+    std::map<std::string, Value> settled;
+    for (const auto& [column, value] : *values) {
+      const auto at = static_cast<std::size_t>(shape.table.column_index(column));
+      ASSIGN_OR_RETURN(settled[column], catalog.settle(shape.table.columns[at], value));
+    }
+    if (!one.is_of_documents) {
+      all[name] = std::move(settled.begin()->second);
+    } else {
+      ASSIGN_OR_RETURN(all[name], document(settled, one.as_json));
+    }
   }
-  return document(settled, one.as_json);
+  return document(all, one.as_json);
 }
 
 bool stands_for_no_rows(const SourceShape& shape, const Row& row) {

@@ -97,11 +97,13 @@ class SourceReader final : public SnapshotReader {
     ASSIGN_OR_RETURN(ChunkOfRows chunk, reader_->read_after(after, limits));
     std::erase_if(chunk.rows, [&](const Row& row) { return !is_wanted(shape_, row); });
     TRY(looking_.add_to(chunk.rows));
+    TRY(add_made_keys(chunk.rows));
     TRY(remember(chunk.rows));
     return chunk;
   }
 
   Result<std::vector<std::optional<Row>>> read_keys(std::span<const Row> keys) override {
+    if (shape_.has_made_key()) return read_made_keys(keys);
     std::vector<Row> own;
     for (const Row& key : keys) own.push_back(own_key_of(shape_, key));
     ASSIGN_OR_RETURN(std::vector<std::optional<Row>> rows, reader_->read_keys(own));
@@ -131,6 +133,59 @@ class SourceReader final : public SnapshotReader {
   }
 
  private:
+  Status add_made_keys(std::vector<Row>& rows) const {
+    if (!shape_.has_made_key()) return {};
+    for (Row& row : rows) {
+      ASSIGN_OR_RETURN(Row key, key_in_shape(shape_, row));
+      std::ranges::move(key, std::back_inserter(row));
+    }
+    return {};
+  }
+
+  // Of the rows that have been read under a key those are looked at again that may have it still.
+  Result<std::vector<std::optional<Row>>> read_made_keys(std::span<const Row> keys) {
+    ASSIGN_OR_RETURN(std::vector<Row> rows, rows_once_under(keys));
+    TRY(looking_.add_to(rows));
+    TRY(add_made_keys(rows));
+    TRY(remember(rows));
+    std::map<Row, Row, RowLess> by_key;
+    for (Row& row : rows) {
+      Row key = key_of(row, key_);
+      by_key.try_emplace(std::move(key), std::move(row));
+    }
+    std::vector<std::optional<Row>> found(keys.size());
+    for (std::size_t i = 0; i < keys.size(); ++i) {
+      if (const auto it = by_key.find(keys[i]); it != by_key.end()) found[i] = it->second;
+    }
+    return found;
+  }
+
+  // Without looked-up values. Where nothing has been remembered all rows are read.
+  Result<std::vector<Row>> rows_once_under(std::span<const Row> keys) {
+    std::vector<Row> rows;
+    if (known_ == nullptr) {
+      const std::set<Row, RowLess> asked(keys.begin(), keys.end());
+      TRY(each_row(base_, shape_, {}, [&](Row row) -> Status {
+        ASSIGN_OR_RETURN(const Row key, key_in_shape(shape_, row));
+        if (asked.contains(key)) rows.push_back(std::move(row));
+        return {};
+      }));
+      return rows;
+    }
+    std::set<Row, RowLess> own;
+    for (const Row& key : keys) {
+      ASSIGN_OR_RETURN(const std::vector<Row> known,
+                       known_->known_under(shape_.shaped.name, key));
+      own.insert(known.begin(), known.end());
+    }
+    const std::vector<Row> asked(own.begin(), own.end());
+    ASSIGN_OR_RETURN(auto there, reader_->read_keys(asked));
+    for (std::optional<Row>& row : there) {
+      if (row && is_wanted(shape_, *row)) rows.push_back(*std::move(row));
+    }
+    return rows;
+  }
+
   bool is_known_as(const Row& row, const Row& shaped_key) const {
     for (std::size_t i = own_key_.size(); i < key_.size(); ++i) {
       if (!reads_alike(row[static_cast<std::size_t>(key_[i])], shaped_key[i])) return false;
@@ -139,7 +194,7 @@ class SourceReader final : public SnapshotReader {
   }
 
   Status remember(const std::vector<Row>& rows) {
-    if (known_ == nullptr || !shape_.has_longer_key() || rows.empty()) return {};
+    if (known_ == nullptr || !shape_.may_change_keys() || rows.empty()) return {};
     std::vector<KnownKeys::Known> keys;
     for (const Row& row : rows) keys.push_back({key_of(row, own_key_), key_of(row, key_)});
     return known_->note(shape_.shaped.name, keys);
@@ -484,15 +539,29 @@ Result<std::unique_ptr<BatchWriter>> open_shaped_writer(Store& base, const Targe
       std::make_unique<MarkedWriter>(shape, std::move(reader), std::move(writer)));
 }
 
+Result<Row> key_in_shape(const SourceShape& shape, const Row& row) {
+  if (!shape.has_made_key()) {
+    return key_of(row,
+                  positions_of(shape.is_grouped() ? shape.group : shape.shaped.key, shape.table));
+  }
+  Row key;
+  for (const MadePart& part : shape.made) {
+    Result<Value> value = evaluate(*part.value, row);
+    if (value.ok()) value = part.settled(std::move(value).value());
+    if (!value.ok() && value.error().code != ErrorCode::refused) return std::move(value).error();
+    key.push_back(value.ok() ? std::move(value).value() : Value());
+  }
+  return key;
+}
+
 Result<std::vector<std::optional<Row>>> shaped_keys_of(Store& base, const SourceShape& shape,
                                                        std::span<const Row> own_keys) {
   ASSIGN_OR_RETURN(const auto reader, base.open_reader(shape.table));
   ASSIGN_OR_RETURN(const auto rows, reader->read_keys(own_keys));
-  const std::vector<int> key =
-      positions_of(shape.is_grouped() ? shape.group : shape.shaped.key, shape.table);
   std::vector<std::optional<Row>> keys(own_keys.size());
   for (std::size_t i = 0; i < rows.size(); ++i) {
-    if (rows[i] && is_wanted(shape, *rows[i])) keys[i] = key_of(*rows[i], key);
+    if (!rows[i] || !is_wanted(shape, *rows[i])) continue;
+    ASSIGN_OR_RETURN(keys[i], key_in_shape(shape, *rows[i]));
   }
   return keys;
 }
@@ -500,7 +569,6 @@ Result<std::vector<std::optional<Row>>> shaped_keys_of(Store& base, const Source
 Result<std::vector<Row>> keys_that_look_up(Store& base, const SourceShape& shape,
                                            const std::string& table, std::span<const Row> keys) {
   std::set<Row, RowLess> found;
-  const std::vector<int> key = positions_of(shape.shaped.key, shape.table);
   for (const LookedUp& one : shape.looked_up) {
     if (one.table.name != table) continue;
     const auto by = static_cast<std::size_t>(shape.table.column_index(one.by));
@@ -511,7 +579,9 @@ Result<std::vector<Row>> keys_that_look_up(Store& base, const SourceShape& shape
       for (const Row& one_key : some) asked.insert({one_key.front()});
       return each_row(base, shape, std::move(where), [&](const Row& row) -> Status {
         ASSIGN_OR_RETURN(const auto meant, looked_up_key(base.catalog(), one, row[by]));
-        if (meant && asked.contains(*meant)) found.insert(key_of(row, key));
+        if (!meant || !asked.contains(*meant)) return {};
+        ASSIGN_OR_RETURN(Row key, key_in_shape(shape, row));
+        found.insert(std::move(key));
         return {};
       });
     };

@@ -14,7 +14,7 @@
 
 namespace whimbrel {
 
-// A row's key in the table itself.
+// A row's key in the table itself, where the shape's begins with it.
 Row own_key_of(const SourceShape& shape, const Row& shaped_key);
 // Whether two values are one, where one may have come out of a text.
 bool reads_alike(const Value& one, const Value& other);
@@ -42,6 +42,8 @@ Result<std::unique_ptr<SnapshotReader>> open_shaped_reader(Store& base, const Ta
 Result<std::unique_ptr<BatchWriter>> open_shaped_writer(Store& base, const TargetShape& shape,
                                                         const std::vector<std::string>& columns);
 
+// The key in the shape of a row of the table. A part that cannot be made of it is null there.
+Result<Row> key_in_shape(const SourceShape& shape, const Row& row);
 // The keys that the rows with these keys of their own have in the shape right now; none for a row
 // that is not of it.
 Result<std::vector<std::optional<Row>>> shaped_keys_of(Store& base, const SourceShape& shape,

@@ -53,6 +53,8 @@ class ShapedStore::Tables final : public Catalog {
   }
   Result<Value> settle(const ColumnSchema& column, Value value) const override {
     for (const auto& [name, shape] : store_.sources_) {
+      // It has been settled by the other side's table.
+      if (std::ranges::count(shape->made, column.name, &MadePart::column) > 0) return value;
       const auto one = std::ranges::find(shape->collected, column.name, &Collected::column);
       // No column of the table itself: it is taken apart.
       if (one != shape->collected.end()) {
@@ -268,8 +270,7 @@ class ShapedStore::Feeds final : public Capture {
   Status changes_of(const SourceShape& shape, const std::vector<Row>& keys,
                     const std::vector<const KeyChange*>& of, std::vector<KeyChange>& all) const {
     if (keys.empty()) return {};
-    const bool is_own_key = !shape.is_grouped() && !shape.has_longer_key();
-    if (is_own_key) {
+    if (!shape.may_change_keys()) {
       for (std::size_t i = 0; i < keys.size(); ++i) {
         all.push_back({shape.shaped.name, keys[i], of[i]->own, of[i]->removed});
       }
@@ -412,9 +413,8 @@ std::string ShapedStore::sql_name(const std::string& table) {
 }
 
 Status ShapedStore::work_in(const std::string& folder) {
-  const bool remembers = std::ranges::any_of(sources_, [](const auto& one) {
-    return one.second->has_longer_key() || one.second->is_grouped();
-  });
+  const bool remembers = std::ranges::any_of(
+      sources_, [](const auto& one) { return one.second->may_change_keys(); });
   if (!remembers || known_ != nullptr) return {};
   const std::string name = digest_hex(identity()).substr(0, 8);
   ASSIGN_OR_RETURN(known_, KnownKeys::open(folder + "/shapes-" + name + ".db"));

@@ -115,6 +115,8 @@ struct Applied {
   // nothing was applied. They may only be out of date: who applies adds their changes and tries
   // again.
   std::vector<Row> blocked_by;
+  // Somebody else has written to the store since the writer's batch before, as far as it notices.
+  bool others_write = false;
 };
 
 // Takes rows as a table would, without its triggers and foreign keys, in a place of its own.

@@ -329,14 +329,19 @@ std::optional<std::int64_t> parse_iso8601_ms(const std::string& text) {
   if (!date.ok() || h < 0 || h > 23 || mi < 0 || mi > 59 || s < 0 || s > 59) return std::nullopt;
   std::string_view rest = std::string_view(text).substr(19);
   std::int64_t ms = 0;
-  if (rest.size() >= 4 && rest[0] == '.') {
-    for (std::size_t i = 1; i <= 3; ++i) {
-      if (rest[i] < '0' || rest[i] > '9') return std::nullopt;
-      ms = ms * 10 + (rest[i] - '0');
+  if (rest.starts_with('.')) {
+    const std::size_t end = std::min(rest.find_first_not_of("0123456789", 1), rest.size());
+    if (end == 1) return std::nullopt;
+    for (std::size_t i = 1; i < std::max<std::size_t>(end, 4); ++i) {
+      const int digit = i < end ? rest[i] - '0' : 0;
+      if (i > 3 && digit != 0) return std::nullopt;  // finer than a millisecond
+      if (i <= 3) ms = ms * 10 + digit;
     }
-    rest.remove_prefix(4);
+    rest.remove_prefix(end);
   }
-  if (rest != "Z") return std::nullopt;  // any other offset would not come back unchanged
+  // Without a zone, as CURRENT_TIMESTAMP of SQLite writes it, it is UTC.
+  const bool is_utc = rest.empty() || rest == "Z" || rest == "+00:00" || rest == "+00";
+  if (!is_utc) return std::nullopt;
   const auto days = std::chrono::sys_days(date).time_since_epoch().count();
   return ((static_cast<std::int64_t>(days) * 24 + h) * 60 + mi) * 60000 + s * 1000LL + ms;
 }
@@ -386,7 +391,8 @@ Result<Value> convert_time(const Value& value, const TimeConversion& node) {
   if (value.is_null()) return value;
   const auto lossy = [&] {
     return refuse(fmt::format("{} is no time in the form the plan names", show(value)),
-                  "times are 2026-11-20T20:15:03Z or .123Z, or whole epoch numbers");
+                  "times are 2026-11-20T20:15:03Z, with `.123` or a blank instead of the T as well, "
+                  "or whole epoch numbers; without a zone they are UTC, and no other is taken");
   };
   std::int64_t ms = 0;
   if (node.from == TimeForm::iso8601) {

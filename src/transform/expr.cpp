@@ -4,6 +4,7 @@
 
 #include <algorithm>
 
+#include "base/counted.h"
 #include "base/text.h"
 #include "value/json_value.h"
 
@@ -176,6 +177,7 @@ bool is_document(const Expr& expr) {
 bool gives_json(const Expr& expr) {
   if (const auto* node = std::get_if<IfNull>(&expr.node)) return gives_json(*node->of);
   if (const auto* node = std::get_if<Constant>(&expr.node)) return node->value.kind() == Kind::json;
+  if (const auto* node = std::get_if<ColumnRef>(&expr.node)) return node->is_document;
   if (const auto* node = std::get_if<JsonObject>(&expr.node)) return !node->as_document;
   const auto* node = std::get_if<JsonArray>(&expr.node);
   return node != nullptr && !node->as_document;
@@ -269,7 +271,8 @@ std::string describe(const Expr& expr) {
             return fmt::format("{} of {}", node.path, describe(*node.of));
           },
           [](const MapValues& node) {
-            return fmt::format("{} mapped by {} pairs", describe(*node.of), node.pairs.size());
+            return fmt::format("{} mapped by {}", describe(*node.of),
+                               counted(std::ssize(node.pairs), "pair"));
           },
           [](const Split& node) {
             return fmt::format("part {} of {}", node.part, describe(*node.of));

@@ -25,7 +25,8 @@ using ExprPtr = std::shared_ptr<const Expr>;
 
 struct ColumnRef {
   std::string column;
-  int index = -1;  // in the source row; set by `resolve`
+  int index = -1;           // in the source row; set by `resolve`
+  bool is_document = false;  // JSON, however it is spelled
 };
 struct Constant {
   Value value;

@@ -53,15 +53,24 @@ std::string formatted_id(std::string bytes, IdFormat format) {
 
 using Steps = std::span<const std::string>;
 
+// Whether there is something between the two.
+bool stands_between(const std::string& prefix, const std::string& text, const std::string& suffix) {
+  return text.size() > prefix.size() + suffix.size() && text.starts_with(prefix) &&
+         text.ends_with(suffix);
+}
+
 // What stands in the place itself: a whole value, or the inner part of a text.
 Result<Value> replaced_here(const IdPlace& place, const Value& value, const ReplaceId& replace) {
   if (value.is_null()) return value;
-  if (place.prefix.empty() && place.suffix.empty()) return replace(value);
   const auto* text = value.get_if<std::string>();
+  const bool is_elsewhere =
+      text != nullptr && std::ranges::any_of(place.others, [&](const auto& other) {
+        return stands_between(other.first, *text, other.second);
+      });
+  if (is_elsewhere) return value;
+  if (place.prefix.empty() && place.suffix.empty()) return replace(value);
+  if (text == nullptr || !stands_between(place.prefix, *text, place.suffix)) return value;
   const std::size_t around = place.prefix.size() + place.suffix.size();
-  const bool fits = text != nullptr && text->size() > around && text->starts_with(place.prefix) &&
-                    text->ends_with(place.suffix);
-  if (!fits) return value;
   const Value inner = Value::text(text->substr(place.prefix.size(), text->size() - around));
   ASSIGN_OR_RETURN(const Value made, replace(inner));
   if (made.is_null()) return made;

@@ -33,6 +33,9 @@ struct IdPlace {
   std::vector<std::string> steps;
   std::string prefix;
   std::string suffix;
+  // Other texts around an id of the same value. What fits one of these stands in its place, not in
+  // this one.
+  std::vector<std::pair<std::string, std::string>> others = {};
 
   bool is_whole_value() const { return steps.empty() && prefix.empty() && suffix.empty(); }
 };

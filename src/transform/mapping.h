@@ -41,6 +41,8 @@ struct Mapping {
   // A plan says in its own words what a key becomes, in one store: whether it leads back is looked
   // at row by row.
   bool key_is_said = false;
+  // The source's key has been made to be the target's: no other row is to have the same.
+  bool key_is_made = false;
   // Texts that get a type with one spelling, of which others were there.
   std::vector<Respelling> respelled;
   // A source row with values that no column names (`TableSchema::rest_column`) is refused.

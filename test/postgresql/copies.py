@@ -461,6 +461,41 @@ def names_need_no_schema(server):
             folder.close()
 
 
+def references_need_no_schema(server):
+    tables = """CREATE TABLE par (id uuid PRIMARY KEY, n text); CREATE TABLE kid (id uuid PRIMARY KEY, p uuid REFERENCES par (id), q text);
+      CREATE TABLE "Odd-Ones" (id uuid PRIMARY KEY, p uuid);"""
+    old = "00000000-0000-0000-0000-00000000000%d"
+    plan = """
+whimbrel: 1
+migration: move
+stores: {a: "A", b: "B"}
+ids: {column: id, format: uuid, from: [name, id, prod]}
+references: {kid: {q: par}, Odd-Ones: {p: par}}
+sync: none
+tables:
+%s"""
+    lines = ('  - {from: "a/{name}", to: "b/{name}", create: exists, names: ["*"]}\n',
+             '  - {from: "a/public.{name}", to: "b/public.{name}", create: exists, names: ["*"]}\n',
+             '  - {from: "a/{name}", to: "b/{name}", create: like-source, names: ["*"]}\n')
+    for line in lines:
+        with databases(server, "whimbrel_a", "whimbrel_b") as ((a, url_a), (b, url_b)):
+            a.execute(tables)
+            if "exists" in line:
+                b.execute(tables)
+            a.execute("INSERT INTO par VALUES (%s, 'x')", (old % 1,))
+            a.execute("INSERT INTO kid VALUES (%s, %s, %s)", (old % 2, old % 1, old % 1))
+            a.execute('INSERT INTO "Odd-Ones" VALUES (%s, %s)', (old % 3, old % 1))
+            with contextlib.closing(Folder(plan.replace('"A"', '"%s"' % url_a).replace('"B"', '"%s"' % url_b) % line)) as folder:
+                folder.run("run", "--yes")
+                [(new,)] = b.execute("SELECT id FROM par").fetchall()
+                assert str(new) != old % 1
+                assert b.execute("SELECT p, q FROM kid").fetchall() == [(new, str(new))], line
+                assert b.execute('SELECT p FROM "Odd-Ones"').fetchall() == [(new,)], line
+                assert b.execute("SELECT count(*) FROM pg_constraint WHERE contype = 'f' AND NOT convalidated").fetchone() == (0,), line
+                told = folder.run("verify")
+                assert "3 references" in told or "references" in told, told
+
+
 def tables_of_one_name_are_told_apart_by_their_schemas(server):
     with databases(server, "one", "other") as ((a, url_a), (b, url_b)):
         tables = "CREATE SCHEMA s1; CREATE SCHEMA s2; CREATE TABLE s1.p (id int PRIMARY KEY); CREATE TABLE s2.p (id int PRIMARY KEY); CREATE TABLE s2.c (id int PRIMARY KEY, p int REFERENCES s2.p);"
@@ -672,7 +707,7 @@ TESTS = [tables_that_refer_to_each_other_are_begun_by_init, what_would_stand_in_
              an_old_table_that_others_hang_on_ends_no_finish_midway, noughts_behind_the_point_are_no_digits,
              a_table_like_the_source_has_all_that_the_source_has, nothing_is_noted_before_a_window, files_may_refer_to_each_other, tables_that_are_there_keep_their_foreign_keys,
          a_role_that_may_not_is_told_what_it_needs, odd_tables_are_made_like_the_source_and_come_back, each_column_goes_on_behind_its_own_numbers,
-         keys_that_are_kept_otherwise_keep_nothing_from_moving, an_archive_is_found_again_in_its_schema, names_need_no_schema, tables_of_one_name_are_told_apart_by_their_schemas, any_type_is_a_key_in_sqlite_as_well, init_says_a_schema_in_the_words_of_another_kind,
+         keys_that_are_kept_otherwise_keep_nothing_from_moving, an_archive_is_found_again_in_its_schema, names_need_no_schema, references_need_no_schema, tables_of_one_name_are_told_apart_by_their_schemas, any_type_is_a_key_in_sqlite_as_well, init_says_a_schema_in_the_words_of_another_kind,
          ten_tables_go_round_three_kinds_of_stores]
 
 

@@ -244,7 +244,85 @@ def what_a_reference_cannot_do_is_told():
             assert ("finds no id of users in any of 1 value" in printed) == (not found), printed
 
 
-TESTS = [what_a_reference_cannot_do_is_told, tables_are_called_alike_whichever_line_means_them, levels_know_every_relation, without_its_book_nothing_is_taken_away,
+def a_key_of_several_columns_refers_to_its_own_table():
+    schema = "CREATE TABLE n (t TEXT, id TEXT, up TEXT, PRIMARY KEY (t, id), FOREIGN KEY (t, up) REFERENCES n (t, id));"
+    with Copy(schema, "INSERT INTO n VALUES ('t', 'a', NULL), ('t', 'b', 'a'), ('t', 'c', 'b')", IDS + ALL) as copy:
+        copy.run("run", "--yes")
+        are(copy.of("n"), sorted([("t", made("n", "a"), None), ("t", made("n", "b"), made("n", "a")), ("t", made("n", "c"), made("n", "b"))]))
+        are(copy.ask("prod", "PRAGMA foreign_key_check"), [])
+
+
+PARENT = "CREATE TABLE par (id TEXT PRIMARY KEY);"
+AB = "CREATE TABLE a (id TEXT PRIMARY KEY); CREATE TABLE b (id TEXT PRIMARY KEY);"
+ONE_TWO = "INSERT INTO a VALUES ('1'), ('2'); INSERT INTO b VALUES ('1'), ('2');"
+
+
+def a_reference_that_only_the_target_declares_has_to_be_said():
+    source = PARENT + "CREATE TABLE kid (id TEXT PRIMARY KEY, p TEXT);"
+    target = PARENT + "CREATE TABLE kid (id TEXT PRIMARY KEY, p TEXT REFERENCES par (id));"
+    rows = "INSERT INTO par VALUES ('1'); INSERT INTO kid VALUES ('k', '1');"
+    with Copy(source, rows, IDS + ALL, target) as copy:
+        expect_words(copy.run("analyze", expect=3), "prod/kid.p refers to prod/par, whose rows get new ids", "references: {kid: {p: par}}")
+        copy.run("run", "--yes", expect=3)
+    with Copy(source, rows, IDS + "references: {kid: {p: par}}\n" + ALL, target) as copy:
+        copy.run("run", "--yes")
+        are(copy.of("kid"), [(made("kid", "k"), made("par", "1"))])
+    with Copy(source, rows + "INSERT INTO kid VALUES ('l', '99');", "on_conflict: skip\n" + ALL, target) as copy:
+        expect_words(copy.run("analyze", expect=3), "refers to", "99")
+
+
+def what_a_table_says_itself_goes_before_a_pattern():
+    schema = AB + "CREATE TABLE e (id TEXT PRIMARY KEY, c TEXT%s); CREATE TABLE f (id TEXT PRIMARY KEY, c TEXT);"
+    rows = ONE_TWO + "INSERT INTO e VALUES ('x', '1'); INSERT INTO f VALUES ('y', '1');"
+    for declared, said in (("", '{"*": {c: a}, e: {c: b}}'), ("", '{e: {c: b}, "*": {c: a}}'), (" REFERENCES b (id)", '{"*": {c: a}}')):
+        with Copy(schema % declared, rows, IDS + "references: %s\n" % said + ALL) as copy:
+            copy.run("run", "--yes")
+            are(copy.of("e"), [(made("e", "x"), made("b", "1"))], said)
+            are(copy.of("f"), [(made("f", "y"), made("a", "1"))], said)
+
+
+def of_several_texts_around_an_id_the_one_that_says_most_holds():
+    schema = AB + "CREATE TABLE e (id TEXT PRIMARY KEY, k TEXT);"
+    rows = ONE_TWO + "INSERT INTO e VALUES ('x', 'U#1'), ('y', 'U#2#META'), ('z', 'B#1#U#'), ('w', 'plain');"
+    new = [(made("e", "x"), "U#" + made("a", "1")), (made("e", "y"), "U#%s#META" % made("a", "2")),
+           (made("e", "z"), "B#%s#U#" % made("b", "1")), (made("e", "w"), "plain")]
+    said = ['{to: a, as: "U#{id}#META"}', '{to: a, as: "U#{id}"}', '{to: b, as: "B#{id}#U#"}']
+    for order in (said, said[::-1]):
+        for orphans in ("fail", "delete"):
+            with Copy(schema, rows, IDS + "orphans: %s\nreferences: {e: {k: [%s]}}\n" % (orphans, ", ".join(order)) + ALL) as copy:
+                copy.run("run", "--yes")
+                are(copy.of("e"), sorted(new), orphans)
+
+
+def what_cannot_be_meant_is_refused_by_the_plan():
+    schema = AB + "CREATE TABLE e (id TEXT PRIMARY KEY, c TEXT, m TEXT UNIQUE); CREATE TABLE g (id TEXT PRIMARY KEY, m TEXT REFERENCES e (m));"
+    cases = ((IDS + "references: {e: {c: [a, b]}}\n" + ALL, "cannot lead to a and to b"),
+             (IDS + 'references: {"e*": {cc: a}}\n' + ALL, "no table that `e*` names has a column `cc`"),
+             (IDS + ALL.replace('names: ["*"]', 'names: ["*"], mask: {m: email}').replace('["*"]', "[e]")
+              + '  - {from: "dev/{name}", to: "prod/{name}", create: exists, names: [a, b, g]}\n', "g refers to `m` by `m`"),
+             (IDS + "references: {e: {c: a}}\n" + ALL.replace('names: ["*"]', "names: [e], mask: {c: name}")
+              + '  - {from: "dev/{name}", to: "prod/{name}", create: exists, names: [a, b, g]}\n', "`c` refers to a"))
+    for plan, problem in cases:
+        plan = plan.replace("sync: none\n", "") + "sync: none\n"
+        with Copy(schema, "", plan) as copy:
+            expect_words(copy.run("check", expect=2), problem)
+    twice = IDS + """tables:
+  - {from: dev/a, to: prod/a2, create: exists, as: second}
+  - {from: dev/a, to: prod/a, create: exists}
+  - {from: dev/u, to: prod/u, create: exists}
+sync: none
+"""
+    schema = "CREATE TABLE a (id TEXT PRIMARY KEY); CREATE TABLE a2 (id TEXT PRIMARY KEY); CREATE TABLE u (id TEXT PRIMARY KEY, a TEXT REFERENCES a (id));"
+    with Copy(schema, "", twice) as copy:
+        expect_words(copy.run("check", expect=2), "u refers to a by a, and `second` and `a` are both made of it", "references: {u: {a: second}}")
+    with Copy(schema, "INSERT INTO a VALUES ('1'); INSERT INTO u VALUES ('x', '1')", "references: {u: {a: a}}\n" + twice) as copy:
+        copy.run("run", "--yes")
+        are(copy.ask("prod", "PRAGMA foreign_key_check"), [])
+
+
+TESTS = [a_key_of_several_columns_refers_to_its_own_table, a_reference_that_only_the_target_declares_has_to_be_said,
+         what_a_table_says_itself_goes_before_a_pattern, of_several_texts_around_an_id_the_one_that_says_most_holds,
+         what_cannot_be_meant_is_refused_by_the_plan, what_a_reference_cannot_do_is_told, tables_are_called_alike_whichever_line_means_them, levels_know_every_relation, without_its_book_nothing_is_taken_away,
          a_broken_reference_hides_no_difference,
          a_relation_is_kept_through_every_kind_of_key, a_reference_of_a_table_that_the_plan_does_not_have_is_a_mistake,
          a_source_that_is_gone_takes_nothing_of_others_along, a_null_does_not_become_a_key, what_the_application_wrote_beside_stays,

@@ -253,6 +253,73 @@ def of_two_documents_one_may_say_more():
         assert not kept(case), kept(case)
 
 
+def a_row_may_be_a_document_of_several_columns():
+    old = """CREATE TABLE lines (bill INTEGER NOT NULL, n INTEGER NOT NULL, sku TEXT NOT NULL, pieces INTEGER, note TEXT, PRIMARY KEY (bill, n));
+      INSERT INTO lines VALUES (1, 1, 'tea', 2, NULL), (1, 2, '12', NULL, 'a "b" {c}'), (2, 1, '', 0, 'é');"""
+    new = "CREATE TABLE docs (pk TEXT NOT NULL PRIMARY KEY, lines TEXT) WITHOUT ROWID;"
+    table = ('  - {from: app/lines, to: app/docs, create: new.sql, group: [bill], rest: forbid, columns: {pk: "B#{bill}", '
+             'lines: {collect: [sku, pieces, note], by: n}}}')
+    with Case(old, new, table) as case:
+        case.run("run", "--yes", "--until", "verify")
+        case.expect("SELECT * FROM docs ORDER BY pk", ("B#1", '{"1":{"pieces":2,"sku":"tea"},"2":{"note":"a \\"b\\" {c}","sku":"12"}}'),
+                    ("B#2", '{"1":{"note":"é","pieces":0,"sku":""}}'))
+        case.db.executescript("UPDATE lines SET pieces = 3 WHERE n = 1; INSERT INTO lines VALUES (3, 7, 'x', 1, NULL); DELETE FROM lines WHERE bill = 2")
+        case.run("run", "--yes")
+        case.expect("SELECT * FROM docs ORDER BY pk", ("B#1", '{"1":{"pieces":3,"sku":"tea"},"2":{"note":"a \\"b\\" {c}","sku":"12"}}'),
+                    ("B#3", '{"7":{"pieces":1,"sku":"x"}}'))
+        case.db.executescript("""UPDATE docs SET lines = '{"1": {"sku": "tea", "pieces": 4}, "3": {"sku": "y"}}' WHERE pk = 'B#1';
+          INSERT INTO docs VALUES ('B#9', '{"1":{"sku":"z","pieces":5,"colour":"red"},"2":"no document"}')""")
+        case.run("run", "--yes")
+        assert "0 differ" in case.run("verify")
+        case.run("rollback", "--yes")
+        case.expect("SELECT * FROM lines ORDER BY bill, n", (1, 1, "tea", 4, None), (1, 3, "y", None, None), (3, 7, "x", 1, None), (9, 1, "z", 5, None))
+        assert "colour" in kept(case) and "no document" in kept(case) and "B#1" not in kept(case), kept(case)
+    for said, problem in (("[sku, n]", "`n` names the documents"), ("[sku, sku]", "`sku` is collected twice"), ("[]", "must be a list of columns"),
+                          ("[sku, piece]", "lines has no column `piece`"), ("[sku, pieces]", "nothing mentions the column `note`")):
+        with Case(old, new, table.replace("[sku, pieces, note]", said)) as case:
+            told = case.run("check", code=2)
+            assert problem in told, told
+
+
+def an_item_whose_key_does_not_say_whose_it_is():
+    """Each e-mail once: the item's key is made of a value that goes from row to row."""
+    old = """CREATE TABLE t (id INTEGER PRIMARY KEY, mail TEXT, n INTEGER);
+      INSERT INTO t VALUES (1, 'Ada@x.org', 0), (2, 'bo@x.org', 0), (3, NULL, 0), (4, 'eve@x.org', 0);"""
+    new = "CREATE TABLE ent (pk TEXT NOT NULL, sk TEXT NOT NULL, owner INTEGER, mail TEXT, n INTEGER, PRIMARY KEY (pk, sk)) WITHOUT ROWID;"
+    table = """  - as: u
+    from: app/t
+    to: app/ent
+    create: new.sql
+    items: [{columns: {pk: "U#{id}", sk: {const: P}, mail: mail, n: n}}, {when: {present: mail}, columns: {pk: "MAIL#{mail|lower}", sk: {const: MAIL}, owner: id}, rest: drop}]"""
+    mails = "SELECT pk, owner FROM ent WHERE sk = 'MAIL' ORDER BY pk"
+    with Case(old, new, table) as case:
+        case.run("run", "--yes", "--until", "verify")
+        case.expect(mails, ("MAIL#ada@x.org", 1), ("MAIL#bo@x.org", 2), ("MAIL#eve@x.org", 4))
+        case.db.executescript("""UPDATE t SET mail = NULL WHERE id = 1; UPDATE t SET mail = 'ADA@x.org' WHERE id = 3; UPDATE t SET n = 1;
+          UPDATE t SET mail = 'bo2@x.org' WHERE id = 2; DELETE FROM t WHERE id = 4; INSERT INTO t VALUES (5, 'eve@x.org', 2)""")
+        case.run("run", "--yes", "--until", "verify")
+        case.expect(mails, ("MAIL#ada@x.org", 3), ("MAIL#bo2@x.org", 2), ("MAIL#eve@x.org", 5))
+        case.db.executescript("UPDATE ent SET owner = 7 WHERE pk = 'MAIL#bo2@x.org'; INSERT INTO ent (pk, sk, owner) VALUES ('MAIL#of nobody', 'MAIL', 1)")
+        told = case.run("verify", code=1)
+        assert "2 differ" in told and "bo2@x.org" in told and "of nobody" in told, told
+        case.run("verify", "--repair", "--yes")
+        case.expect(mails, ("MAIL#ada@x.org", 3), ("MAIL#bo2@x.org", 2), ("MAIL#eve@x.org", 5))
+        case.run("run", "--yes")
+        case.db.executescript("""INSERT INTO ent (pk, sk, owner, n) VALUES ('U#9', 'P', NULL, 9), ('MAIL#nine@x.org', 'MAIL', 9, NULL);
+          UPDATE ent SET n = 8 WHERE pk = 'U#3'""")
+        case.run("run", "--yes")
+        assert "0 differ" in case.run("verify")
+        case.run("rollback", "--yes")
+        case.expect("SELECT * FROM t ORDER BY id", (1, None, 1), (2, "bo2@x.org", 1), (3, "ADA@x.org", 8), (5, "eve@x.org", 2), (9, None, 9))
+        assert "nine@x.org" in kept(case), kept(case)
+    with Case(old + "INSERT INTO t VALUES (6, 'ada@X.ORG', 1)", new, table) as case:
+        told = case.run("analyze", code=3)
+        assert "MAIL#ada@x.org" in told, told
+    with Case(old, new, table.replace("when: {present: mail}, ", "")) as case:
+        told = case.run("analyze", code=3)
+        assert "1 row" in told and "pk is part of the key and would get a null" in told, told
+
+
 def later_items_are_the_new_applications_own():
     old = "CREATE TABLE t (id INTEGER PRIMARY KEY, role TEXT); INSERT INTO t VALUES (1, 'r'), (2, 's');"
     new = "CREATE TABLE ent (pk TEXT NOT NULL, sk TEXT NOT NULL, v TEXT, PRIMARY KEY (pk, sk)) WITHOUT ROWID;"
@@ -345,7 +412,8 @@ if __name__ == "__main__":
                  a_lookup_between_columns_of_other_types, rows_outside_of_the_condition_stay_as_they_are,
                  repair_deletes_no_row_that_another_table_has, keys_that_only_the_values_keep_apart,
                  a_key_that_two_rows_get_while_it_runs_loses_neither, two_rows_of_the_new_side_that_are_one_on_the_old,
-                 a_row_is_in_one_document, of_two_documents_one_may_say_more, later_items_are_the_new_applications_own,
+                 a_row_is_in_one_document, of_two_documents_one_may_say_more, a_row_may_be_a_document_of_several_columns,
+                 an_item_whose_key_does_not_say_whose_it_is, later_items_are_the_new_applications_own,
                  what_is_looked_up_is_not_kept, rows_are_set_aside_where_the_store_would_write_them,
                  a_unique_value_that_went_from_row_to_row, what_cannot_be_said_is_refused):
         if len(sys.argv) > 1 and test.__name__ not in sys.argv[1:]:

@@ -38,6 +38,16 @@ Result<std::unique_ptr<Connection>> Connection::open(const std::string& path, Ac
   return connection;
 }
 
+// https://www.sqlite.org/pragma.html#pragma_data_version
+Result<bool> Connection::somebody_else_has_written() {
+  ASSIGN_OR_RETURN(const Statement statement, prepare("PRAGMA data_version"));
+  ASSIGN_OR_RETURN(const bool known, step(statement.get()));
+  const std::int64_t version = known ? sqlite3_column_int64(statement.get(), 0) : 0;
+  const bool changed = data_version_ && *data_version_ != version;
+  data_version_ = version;
+  return changed;
+}
+
 bool Connection::is_of_this_file() const {
   struct stat file{};
   return stat(path_.c_str(), &file) == 0 && file.st_dev == device_ && file.st_ino == inode_;

@@ -8,6 +8,7 @@
 #include <cstdint>
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -42,6 +43,8 @@ class Connection {
   Result<bool> step(sqlite3_stmt* statement);
   Error error(const std::string& doing) const;
   sqlite3* raw() const { return database_.get(); }
+  // Through another connection, since this was asked last; false the first time.
+  Result<bool> somebody_else_has_written();
   // Whether its path still names the file that it has opened.
   bool is_of_this_file() const;
 
@@ -50,6 +53,7 @@ class Connection {
   std::string path_;
   std::uint64_t device_ = 0;
   std::uint64_t inode_ = 0;
+  std::optional<std::int64_t> data_version_;
   std::unique_ptr<sqlite3, FreeWith<sqlite3_close_v2>> database_;
 };
 

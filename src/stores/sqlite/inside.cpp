@@ -128,7 +128,7 @@ class Inside final : public InsideCopier {
                                 const ChunkLimits& limits) override {
     InsideCopy copy;
     if (!log_pages_) TRY(pace_the_log());
-    ASSIGN_OR_RETURN(copy.others_write, somebody_else_has_written());
+    ASSIGN_OR_RETURN(copy.others_write, connection_->somebody_else_has_written());
     // IMMEDIATE would hold the writers of an attached file as well.
     ASSIGN_OR_RETURN(Transaction transaction, Transaction::begin(*connection_, !is_attached_));
     const Milliseconds began = clock_.monotonic();
@@ -405,17 +405,6 @@ class Inside final : public InsideCopier {
     return connection_->execute("PRAGMA main.synchronous = NORMAL");
   }
 
-  // https://www.sqlite.org/pragma.html#pragma_data_version
-  Result<bool> somebody_else_has_written() {
-    ASSIGN_OR_RETURN(sqlite3_stmt* const statement, prepared("PRAGMA data_version", {}));
-    ASSIGN_OR_RETURN(const bool known, connection_->step(statement));
-    const std::int64_t version = known ? sqlite3_column_int64(statement, 0) : 0;
-    sqlite3_reset(statement);
-    const bool changed = data_version_ && *data_version_ != version;
-    data_version_ = version;
-    return changed;
-  }
-
   // False when a row stands in the way.
   Result<bool> insert(InsideCopy& copy, const KeyRange& keys) {
     Row parameters;
@@ -500,7 +489,6 @@ class Inside final : public InsideCopier {
   std::string source_ = "main." + quote_name(mapping_.source.name);
   std::string target_ = "main." + quote_name(mapping_.target.name);
   std::map<std::string, Statement> statements_;
-  std::optional<std::int64_t> data_version_;
   std::vector<std::string> order_;  // of the source
   bool by_number_ = false;
   std::vector<std::string> expressions_;

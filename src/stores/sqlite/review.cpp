@@ -140,13 +140,16 @@ class Review {
   void cascades_only_on_the_old_side() {
     for (const ForeignKey& key : mapping_.source.foreign_keys) {
       if (!key.acts()) continue;
+      ForeignKey deleting = key;
+      deleting.on_update.clear();
+      const bool on_delete = deleting.acts();
       add(Weight::warning, "cascade_on_the_old_side",
-          fmt::format(
-              "{} refers to {} with ON DELETE {} ON UPDATE {}: where foreign keys are on, a "
-              "row of {} that the new side deletes takes rows of {} with it, and the new side "
-              "keeps them until a rollback brings them back",
-              mapping_.source.name, key.parent, key.on_delete, key.on_update, key.parent,
-              mapping_.source.name),
+          fmt::format("{} refers to {} with ON {} {}: where foreign keys are on, a row of {} that "
+                      "the new side {} takes rows of {} with it, and the new side keeps them as "
+                      "they were until a rollback brings them back",
+                      mapping_.source.name, key.parent, on_delete ? "DELETE" : "UPDATE",
+                      on_delete ? key.on_delete : key.on_update, key.parent,
+                      on_delete ? "deletes" : "gives another key", mapping_.source.name),
           "declare the same for the new tables, or say `sync: capture`");
     }
   }

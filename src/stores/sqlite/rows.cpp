@@ -173,6 +173,7 @@ class Writer final : public BatchWriter {
   }
 
   Result<Applied> apply(std::span<const Change> changes) override {
+    ASSIGN_OR_RETURN(const bool others_write, connection_->somebody_else_has_written());
     ASSIGN_OR_RETURN(Transaction transaction, Transaction::begin(*connection_, true));
     ASSIGN_OR_RETURN(const bool guarded, has_guard(*connection_));
     if (guarded) TRY(connection_->execute(guard_on));
@@ -192,6 +193,7 @@ class Writer final : public BatchWriter {
     TRY(put_down(batch));
     if (guarded) TRY(connection_->execute(guard_off));
     TRY(transaction.commit());
+    batch.applied.others_write = others_write;
     return batch.applied;
   }
 
