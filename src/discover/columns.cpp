@@ -223,6 +223,12 @@ class Matcher {
     std::set<int> targets;
     for (const ColumnGuess* guess : chosen) {
       if (guess->surety == Surety::guess && has_rival(*guess)) continue;
+      // Whatever is meant, it is not this.
+      const Conversion& how = guess->conversion;
+      const bool fits_nowhere =
+          how.tried > 0 && how.refused == how.tried &&
+          !ascii_iequals(source_.column(guess->source).name, target_.column(guess->target).name);
+      if (guess->surety == Surety::guess && fits_nowhere) continue;
       sum += guess->score;
       out_.by_values = out_.by_values || guess->by_values;
       sources.insert(guess->source);

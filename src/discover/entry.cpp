@@ -154,6 +154,7 @@ class EntryWriter {
                fmt::format("`{}` ({}) is NOT NULL without a default, and no column of the old "
                            "table is surely meant. Take one of these lines, or another value.",
                            printable(to.name), printable(to.declared)));
+        if (proposals.empty()) proposals = of_the_same_type(to, *key);
         columns_ += proposals;
         // Two rows of one key would be one.
         if (!r_.target->schema.is_key(to.name)) {
@@ -164,6 +165,24 @@ class EntryWriter {
         if (proposals.empty()) new_only_.push_back(to.name);
       }
     }
+  }
+
+  // What nothing else takes may be meant under another name.
+  std::string of_the_same_type(const ColumnSchema& to, const std::string& key) const {
+    constexpr int proposed_max = 3;
+    std::string proposals;
+    int proposed = 0;
+    for (int i = 0; i < std::ssize(source_.columns); ++i) {
+      const ColumnSchema& from = source_column(i);
+      const auto value = mapping_text(Expr{ColumnRef{from.name}});
+      const bool may_be_it = !mentioned_.contains(i) && !from.generated && !from.hidden &&
+                             from.holds == to.holds && !source_.is_key(from.name);
+      if (!may_be_it || !value || proposed == proposed_max) continue;
+      proposals += comment(deep, "perhaps: of the same type, and nothing else takes it");
+      proposals += marked(deep, "#:", key + ": " + *value);
+      ++proposed;
+    }
+    return proposals;
   }
 
   // The column as a field of a document, or as a document of the columns that are left.
@@ -230,6 +249,8 @@ class EntryWriter {
                     dialect->quote(column.name), column.declared));
     if (!sql) return;
     rest_ += marked(inner, "#  ", *sql);
+    columns_ += comment(deep, fmt::format("Only with `{}` added to the new table, see below:",
+                                          printable(column.name)));
     columns_ += marked(deep, "#:", *key + ": " + *value);
   }
 

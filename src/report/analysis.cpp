@@ -568,7 +568,7 @@ class TableAnalysis {
         const bool is_followed =
             std::ranges::count(move_.references, column, &whimbrel::Reference::becomes) > 0;
         if (is_followed) continue;
-        if (refers_to_another_id(*reference.move, column)) {
+        if (refers_to_another_id(*reference.move, key, column)) {
           add_finding({Finding::Weight::refusal, "reference_not_said",
                        fmt::format("{}.{} refers to {}, whose rows get new ids, and nothing says "
                                    "that {} does: the old ids would go along",
@@ -615,17 +615,18 @@ class TableAnalysis {
     return {};
   }
 
-  // Whether the column is copied, and the key of the other table is not.
-  bool refers_to_another_id(const Move& parent, int column) const {
+  // Whether the column is copied, and what it refers to is not.
+  bool refers_to_another_id(const Move& parent, const ForeignKey& key, int column) const {
+    const TableSchema& table = parent.mapping.target;
+    const std::string& named = key.parent_columns.front();
+    if (named.empty() && table.key.size() != 1) return false;
+    const std::string of = named.empty() ? table.key.front() : table.own_spelling(named);
     const auto rule = std::ranges::find(move_.mapping.forward, column, &ColumnRule::index);
-    const auto& rules = parent.mapping.forward;
-    const auto key =
-        parent.mapping.target_key.size() != 1
-            ? rules.end()
-            : std::ranges::find(rules, parent.mapping.target_key.front(), &ColumnRule::index);
-    return rule != move_.mapping.forward.end() && key != rules.end() &&
+    const auto made = std::ranges::find(parent.mapping.forward, of, &ColumnRule::column);
+    return rule != move_.mapping.forward.end() && made != parent.mapping.forward.end() &&
            std::holds_alternative<ColumnRef>(rule->expr->node) &&
-           !std::holds_alternative<ColumnRef>(key->expr->node);
+           (std::holds_alternative<HashId>(made->expr->node) ||
+            std::holds_alternative<NewIdsInside>(made->expr->node));
   }
 
   // Which columns of the source these are made of; empty where one is made of several.

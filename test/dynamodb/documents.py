@@ -113,6 +113,55 @@ def a_field_without_a_name_is_met_before(server):
         world.run("run", "--until", "verify", "--yes")
 
 
+def a_row_is_a_document_and_a_key_is_made_of_what_changes(server):
+    """Lines of a bill as documents of one item, and an item for each number that only one may have."""
+    both = {**NEW, "KeySchema": NEW["KeySchema"] + [{"AttributeName": "sk", "KeyType": "RANGE"}],
+            "AttributeDefinitions": NEW["AttributeDefinitions"] + [{"AttributeName": "sk", "AttributeType": "N"}]}
+    with World(server, "dynamodb:",
+               '{from: old/lines, to: new/all, create: all.json, group: [bill], rest: drop, columns: {pk: "B#{bill}", sk: {const: 0}, '
+               'lines: {collect: [sku, pieces, tags, about], by: n}}}',
+               '{as: people, from: old/people, to: new/all, items: [{columns: {pk: "P#{id}", sk: {const: 0}}, rest: copy}, '
+               '{when: {present: phone}, columns: {pk: {const: PHONE}, sk: phone, who: id}, rest: drop}]}') as world:
+        (world.folder / "all.json").write_text(json.dumps(both))
+        about = {"M": {"x": {"L": [{"N": "1"}, {"BOOL": True}]}}}
+        world.make("lines", [{"id": {"S": "l%d" % i}, "bill": {"S": "b%d" % (i // 2)}, "n": {"S": str(i % 2)}, "sku": {"S": "s%d" % i},
+                              **({"pieces": {"N": "2.50"}, "tags": {"SS": ["a", "b"]}, "about": about} if i % 2 else {})} for i in range(4)])
+        world.make("people", [{"id": {"S": "p%d" % i}, **({"phone": {"N": str(100 + i)}} if i else {})} for i in range(5)])
+        told = world.run("check", code=2)
+        assert "`id` is of the key of lines" in told, told
+        plan = world.folder / "plan.yaml"
+        plan.write_text(plan.read_text().replace("by: n}", "by: id}"))
+
+        def put(person, **attributes):
+            world.ddb.put_item(TableName="people", Item={"id": {"S": person}, **attributes})
+
+        def phones():
+            items = world.ddb.scan(TableName="all", ConsistentRead=True)["Items"]
+            return {item["sk"]["N"]: item["who"]["S"] for item in items if item["pk"]["S"] == "PHONE"}
+        world.run("run", "--until", "verify", "--yes")
+        assert phones() == {"101": "p1", "102": "p2", "103": "p3", "104": "p4"}, phones()
+        bill = world.items("all", "pk")["B#b0"]["lines"]
+        assert bill == {"M": {"l0": {"M": {"sku": {"S": "s0"}}},
+                              "l1": {"M": {"sku": {"S": "s1"}, "pieces": {"N": "2.5"}, "tags": {"SS": ["a", "b"]}, "about": about}}}}, bill
+        put("p1", phone={"N": "102"})
+        put("p2", phone={"N": "101"})
+        put("p3")
+        put("p0", phone={"N": "103"})
+        world.ddb.delete_item(TableName="people", Key={"id": {"S": "p4"}})
+        world.run("run", "--until", "verify", "--yes")
+        assert phones() == {"101": "p2", "102": "p1", "103": "p0"}, phones()
+        world.run("run", "--yes")
+        world.ddb.update_item(TableName="all", Key={"pk": {"S": "B#b0"}, "sk": {"N": "0"}}, UpdateExpression="SET #l.l0.pieces = :n, #l.l9 = :new REMOVE #l.l1.tags", ExpressionAttributeNames={"#l": "lines"},
+                              ExpressionAttributeValues={":n": {"N": "7"}, ":new": {"M": {"sku": {"S": "new"}, "about": {"M": {}}}}})
+        world.run("rollback", "--yes")
+        back = world.items("lines", "id")
+        assert back["l0"] == {"id": {"S": "l0"}, "bill": {"S": "b0"}, "n": {"S": "0"}, "sku": {"S": "s0"}, "pieces": {"N": "7"}}, back["l0"]
+        assert "tags" not in back["l1"] and back["l1"]["about"] == about, back["l1"]
+        assert back["l9"] == {"id": {"S": "l9"}, "bill": {"S": "b0"}, "sku": {"S": "new"}, "about": {"M": {}}}, back["l9"]
+        assert world.items("people", "id")["p1"] == {"id": {"S": "p1"}, "phone": {"N": "102"}}
+
+
 if __name__ == "__main__":
     with dynamodb_local() as local:
-        run_each((made_of_items_and_taken_apart, made_of_rows_and_taken_apart, a_field_without_a_name_is_met_before), lambda test: test(local))
+        run_each((made_of_items_and_taken_apart, made_of_rows_and_taken_apart, a_field_without_a_name_is_met_before,
+                  a_row_is_a_document_and_a_key_is_made_of_what_changes), lambda test: test(local))
