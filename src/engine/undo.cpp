@@ -355,8 +355,8 @@ Status Engine::undo() {
       if (newest.id == fmt::format("target:{}", move.index)) table = move.to;
     }
     const bool was_there = is_target && !was_made(newest);
-    parts_.events.emit({"effect_undone",
-                        {{"effect", newest.id}, {"table", table}, {"was_there", was_there}}});
+    parts_.events.emit(
+        {"effect_undone", {{"effect", newest.id}, {"table", table}, {"was_there", was_there}}});
   }
   return {};
 }

@@ -785,7 +785,8 @@ class Binder {
           return other.source == move.source && ascii_iequals(other.stored_source(), key.parent);
         });
         std::vector<ForeignKey>& declared = move.mapping.target.foreign_keys;
-        const bool is_declared = std::ranges::count(declared, key.columns, &ForeignKey::columns) > 0;
+        const bool is_declared =
+            std::ranges::count(declared, key.columns, &ForeignKey::columns) > 0;
         if (parent == migration_.moves.end() || is_declared || key.columns.size() != 1) continue;
         if (move.mapping.target.column_index(key.columns.front()) < 0) continue;
         declared.push_back(

@@ -135,22 +135,26 @@ void NewIds::said_by_the_plan(const TableEntry& entry, const TableSchema& source
 }
 
 const TableEntry* NewIds::parent_of(const TableEntry& entry, const ForeignKey& key) const {
-  const TableEntry* parent = nullptr;
+  const auto parent = std::ranges::find_if(tables_, [&](const TableEntry& one) {
+    return one.from.alias == entry.from.alias && ascii_iequals(stored_name(one), key.parent);
+  });
+  return parent == tables_.end() ? nullptr : &*parent;
+}
+
+void NewIds::tell_several_parents(const TableEntry& entry, const ForeignKey& key,
+                                  const TableEntry& first) const {
+  if (!plan_.ids || has_begun_) return;
   for (const TableEntry& one : tables_) {
-    if (one.from.alias != entry.from.alias || !ascii_iequals(stored_name(one), key.parent)) continue;
-    if (parent == nullptr) {
-      parent = &one;
-      continue;
-    }
-    if (!told_.insert(entry.as + " " + join(key.columns, " ")).second) break;
+    const bool is_another = &one != &first && one.from.alias == first.from.alias &&
+                            ascii_iequals(stored_name(one), key.parent);
+    if (!is_another) continue;
     diagnostics_.add(entry.at,
                      fmt::format("{} refers to {} by {}, and `{}` and `{}` are both made of it",
-                                 entry.as, key.parent, join(key.columns, ", "), parent->as, one.as),
+                                 entry.as, key.parent, join(key.columns, ", "), first.as, one.as),
                      fmt::format("say which of the two is meant: `references: {{{}: {{{}: {}}}}}`",
-                                 entry.as, key.columns.front(), parent->as));
-    break;
+                                 entry.as, key.columns.front(), first.as));
+    return;
   }
-  return parent;
 }
 
 void NewIds::declared_in_part(const TableEntry& entry, const ForeignKey& key,
@@ -172,8 +176,7 @@ void NewIds::declared_in_part(const TableEntry& entry, const ForeignKey& key,
       all.push_back({column, column, up.place, up.parent});
     }
     const bool is_itself = parent == &entry && ascii_iequals(column, of);
-    if (!is_another && !is_itself && !id.empty() && ascii_iequals(id, of) &&
-        gets_ids(parent->as)) {
+    if (!is_another && !is_itself && !id.empty() && ascii_iequals(id, of) && gets_ids(parent->as)) {
       all.push_back({column, column, {}, parent->as});
     }
   }
@@ -194,6 +197,7 @@ void NewIds::declared_by_the_source(const TableEntry& entry, const TableSchema& 
     const bool is_to_the_key = schema != nullptr && schema->key.size() == 1 &&
                                (of.empty() || ascii_iequals(of, schema->key.front()));
     if (!is_to_the_key) continue;
+    tell_several_parents(entry, key, *parent);
     all.push_back({column, column, {}, parent->as});
   }
 }
@@ -275,6 +279,7 @@ bool NewIds::is_remapped(const std::string& table) const { return gets_ids(root_
 void NewIds::look_for_unknown_tables(
     const std::function<bool(const std::string&)>& is_there) const {
   if (has_begun_) return;
+  tell_several_in_one_place();
   for (const ReferenceEntry& one : plan_.references) {
     if (is_pattern(one.table)) {
       tell_column_of_none(one);
@@ -285,6 +290,22 @@ void NewIds::look_for_unknown_tables(
         tables_, [&](const TableEntry& other) { return ascii_iequals(other.as, one.table); });
     if (!is_misspelt && is_there(one.table)) continue;
     tell_unknown(one.table, one.at, "");
+  }
+}
+
+void NewIds::tell_several_in_one_place() const {
+  const std::vector<ReferenceEntry>& all = plan_.references;
+  for (std::size_t i = 0; i < all.size(); ++i) {
+    for (std::size_t j = 0; j < i; ++j) {
+      const bool is_one_place = all[i].table == all[j].table && all[i].column == all[j].column &&
+                                all[i].prefix == all[j].prefix && all[i].suffix == all[j].suffix;
+      if (!is_one_place) continue;
+      diagnostics_.add(
+          all[i].parent_at,
+          fmt::format("an id in the same place of `{}` cannot lead to {} and to {}",
+                      printable(all[i].column), printable(all[j].parent), printable(all[i].parent)),
+          "tell them apart by what `as:` says around `{id}`, or leave one out");
+    }
   }
 }
 
@@ -324,7 +345,13 @@ void NewIds::mask_references(const TableEntry& entry, const MaskEntry& one,
     for (const ForeignKey& key : schema->foreign_keys) {
       if (parent_of(other, key) != &entry) continue;
       for (std::size_t i = 0; i < key.columns.size(); ++i) {
-        if (!ascii_iequals(key.parent_columns[i], column)) continue;
+        const bool goes_along =
+            other.rest == Rest::copy ||
+            std::ranges::count(other.same, key.columns[i], &NamedPlace::name) > 0 ||
+            std::ranges::any_of(other.columns, [&](const ColumnEntry& one_column) {
+              return copied_column(*one_column.expr) == key.columns[i];
+            });
+        if (!goes_along || !ascii_iequals(key.parent_columns[i], column)) continue;
         const bool is_masked = std::ranges::any_of(other.masks, [&](const MaskEntry& mask) {
           return schema->own_spelling(mask.path) == key.columns[i] && mask.as == one.as;
         });
@@ -352,14 +379,14 @@ void NewIds::mask(const TableSchema& source, const std::vector<NamedReference>& 
     const auto reference = std::ranges::find_if(references, [&](const NamedReference& other) {
       return other.column == path.column && other.place.steps == path.steps;
     });
-    if (reference != references.end()) {
-      diagnostics_.add(one.at,
-                       fmt::format("`{}` refers to {}, and would refer to nothing", one.path,
-                                   reference->parent),
-                       "leave it out of `mask:`");
+    if (reference != references.end() && !has_begun_) {
+      diagnostics_.add(
+          one.at,
+          fmt::format("`{}` refers to {}, and would refer to nothing", one.path, reference->parent),
+          "leave it out of `mask:`");
       continue;
     }
-    if (path.steps.empty()) mask_references(*called(entry.as), one, path.column);
+    if (path.steps.empty() && !has_begun_) mask_references(*called(entry.as), one, path.column);
     for (const ColumnEntry& other : entry.columns) {
       const std::vector<std::string> read = columns_of(*other.expr);
       if (std::ranges::count(read, path.column) == 0) continue;
@@ -402,9 +429,11 @@ NewIds::Found NewIds::of(const TableEntry& entry, TableSchema& source) const {
     }
     const std::vector<NamedReference> inside = inside_key_of(root_of(one.parent));
     for (const NamedReference& part : inside) {
-      const IdPlace place{one.place.steps, one.place.prefix + part.place.prefix,
-                          part.place.suffix + one.place.suffix,
-                          {}};
+      IdPlace place{one.place.steps, one.place.prefix + part.place.prefix,
+                    part.place.suffix + one.place.suffix, one.place.others};
+      for (const auto& [prefix, suffix] : part.place.others) {
+        place.others.emplace_back(one.place.prefix + prefix, suffix + one.place.suffix);
+      }
       remap(source, {one.said, one.column, place, part.parent}, with);
     }
     if (!inside.empty()) continue;

@@ -60,8 +60,13 @@ class NewIds {
                         std::vector<NamedReference>& all) const;
   // As its store calls it.
   std::string stored_name(const TableEntry& entry) const;
-  // Null where the plan has no such table. A mistake where several lines of it are.
+  // The first line made of it; null where the plan has no such table.
   const TableEntry* parent_of(const TableEntry& entry, const ForeignKey& key) const;
+  // Which of several lines made of the same table is meant.
+  void tell_several_parents(const TableEntry& entry, const ForeignKey& key,
+                            const TableEntry& first) const;
+  // One id leads to one table.
+  void tell_several_in_one_place() const;
   void declared_by_the_source(const TableEntry& entry, const TableSchema& source,
                               std::vector<NamedReference>& all) const;
   // Of all tables that a pattern names none has the column.
@@ -92,7 +97,6 @@ class NewIds {
   bool has_begun_;
   mutable std::map<std::string, std::vector<NamedReference>> known_;  // by table
   mutable std::set<std::string> in_work_;
-  mutable std::set<std::string> told_;  // of which tables it is not clear which line is meant
   Diagnostics& diagnostics_;
 };
 

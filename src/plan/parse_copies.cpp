@@ -40,21 +40,6 @@ void add_reference(YamlReader& reader, std::vector<ReferenceEntry>& all, const s
   all.push_back(std::move(entry));
 }
 
-// One id leads to one table. `first`: of those that are said of this value.
-void look_for_one_place(YamlReader& reader, const std::vector<ReferenceEntry>& all,
-                        std::size_t first) {
-  for (std::size_t i = first; i < all.size(); ++i) {
-    for (std::size_t j = first; j < i; ++j) {
-      if (all[i].prefix != all[j].prefix || all[i].suffix != all[j].suffix) continue;
-      reader.diagnostics().add(
-          all[i].parent_at,
-          fmt::format("an id in the same place of `{}` cannot lead to {} and to {}",
-                      printable(all[i].column), printable(all[j].parent), printable(all[i].parent)),
-          "tell them apart by what `as:` says around `{id}`, or leave one out");
-    }
-  }
-}
-
 }  // namespace
 
 std::optional<IdsEntry> parse_ids(YamlReader& reader, const YAML::Node& node) {
@@ -121,9 +106,7 @@ std::vector<ReferenceEntry> parse_references(YamlReader& reader, const YAML::Nod
         add_reference(reader, all, of, column.first, column.second);
         continue;
       }
-      const std::size_t first = all.size();
       for (const YAML::Node& one : column.second) add_reference(reader, all, of, column.first, one);
-      look_for_one_place(reader, all, first);
     }
   }
   return all;

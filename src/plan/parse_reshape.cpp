@@ -98,8 +98,8 @@ void parse_collected(YamlReader& reader, const YAML::Node& value, const std::str
   if (names.empty() || entry.by.empty()) return;
   // A document of one value is not the value.
   const std::string what = join(names, ", ") + (entry.is_of_documents ? " as documents" : "");
-  column.expr =
-      make_expr(ColumnRef{fmt::format("{} of {} collected by {}", what, table, entry.by), -1, true});
+  column.expr = make_expr(
+      ColumnRef{fmt::format("{} of {} collected by {}", what, table, entry.by), -1, true});
   column.collect = std::move(entry);
 }
 

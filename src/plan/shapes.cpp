@@ -153,7 +153,19 @@ bool Shapes::open_groups(const TableEntry& entry, TableSchema& source) {
   for (const ColumnEntry& column : entry.columns) {
     if (!column.collect) continue;
     Collected one{column_of(column), {}, column.collect->by, column.collect->is_of_documents};
-    for (const NamedPlace& value : column.collect->values) one.values.push_back(value.name);
+    for (const NamedPlace& value : column.collect->values) {
+      const bool is_twice = std::ranges::any_of(open_.collected, [&](const Collected& other) {
+        return (one.is_of_documents || other.is_of_documents) &&
+               std::ranges::count(other.values, value.name) > 0;
+      });
+      if (is_twice) {
+        diagnostics_.add(value.at,
+                         fmt::format("`{}` is collected into two documents", printable(value.name)),
+                         "leave it out of one: on the way back they could say two things");
+        return false;
+      }
+      one.values.push_back(value.name);
+    }
     used.insert(one.values.begin(), one.values.end());
     used.insert(one.by);
     open_.collected.push_back(std::move(one));

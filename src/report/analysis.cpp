@@ -461,11 +461,11 @@ class TableAnalysis {
       const auto& [rows, values, with_ids] = inside_[number];
       const whimbrel::Reference& one = move_.references[number];
       if (values == 0 && rows > 0 && !move_.mapping.source.rest_column.empty()) {
-        add_finding({Finding::Weight::warning, "no_value_to_follow",
-                     fmt::format("none of {} has `{}`, which is to refer to {}", rows_text(rows),
-                                 one.said,
-                                 migration_.moves[static_cast<std::size_t>(one.parent)].name),
-                     "look at how the plan spells it"});
+        add_finding(
+            {Finding::Weight::warning, "no_value_to_follow",
+             fmt::format("none of {} has `{}`, which is to refer to {}", rows_text(rows), one.said,
+                         migration_.moves[static_cast<std::size_t>(one.parent)].name),
+             "look at how the plan spells it"});
         continue;
       }
       if (values == 0 || with_ids > 0) continue;  // in some rows the path may lead nowhere
@@ -576,8 +576,8 @@ class TableAnalysis {
                        fmt::format("say `references: {{{}: {{{}: {}}}}}`, with the column's name "
                                    "of the source",
                                    move_.name, key.columns.front(), reference.move->name)});
-          continue;
         }
+        continue;
       }
       if (reference.move != nullptr) {
         parent = reference.move->mapping.target;

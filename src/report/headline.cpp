@@ -193,8 +193,9 @@ void tell_error(const ReportFacts& facts, Headline& line) {
     line.tone = facts.is_switched() ? Tone::attention : Tone::bad;
     if (!facts.is_switched() && !facts.wanted.runner) line.word = "Stopped by an error";
   }
-  line.sentences.push_back("The last error: " +
-                           printable(in_one_line(facts.message_of(*facts.state.last_failure)), 400));
+  line.sentences.push_back(
+      "The last error: " +
+      printable(in_one_line(facts.message_of(*facts.state.last_failure)), 400));
 }
 
 }  // namespace

@@ -392,7 +392,8 @@ Told tell(const Journal& journal, TimePoint now, const std::optional<Headway>& h
   const std::string checks = clean_checks_text(state, planned(state, nullptr).clean_checks);
   if (!checks.empty()) told.tail += wrapped("checks: " + printable(checks, 600), 2);
   if (state.last_failure) {
-    told.tail += wrapped("last error: " + printable(in_one_line(state.last_failure->message), 600), 2);
+    told.tail +=
+        wrapped("last error: " + printable(in_one_line(state.last_failure->message), 600), 2);
   }
   told.tail += document["runner"].get<bool>() ? "a runner is at work\n" : "no runner is at work\n";
   return told;

@@ -167,9 +167,8 @@ class Collapsing {
   }
 
   bool has_any(const Row& row, std::size_t document) const {
-    return std::ranges::any_of(at_[document].second, [&](int at) {
-      return !row[static_cast<std::size_t>(at)].is_null();
-    });
+    return std::ranges::any_of(
+        at_[document].second, [&](int at) { return !row[static_cast<std::size_t>(at)].is_null(); });
   }
 
   const SourceShape& shape_;
@@ -469,7 +468,10 @@ Result<Value> as_it_is_read(const Catalog& catalog, const SourceShape& shape, co
   std::map<std::string, Value> all;
   for (const auto& [name, told] : *fields) {
     const auto values = values_of(shape, one, told);
-    if (!values) continue;  // no row: it differs from what would be written
+    if (!values) {  // no row: whoever takes it apart says so
+      all[name] = told;
+      continue;
+    }
     std::map<std::string, Value> settled;
     for (const auto& [column, value] : *values) {
       const auto at = static_cast<std::size_t>(shape.table.column_index(column));

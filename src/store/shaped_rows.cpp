@@ -99,6 +99,10 @@ class SourceReader final : public SnapshotReader {
     TRY(looking_.add_to(chunk.rows));
     TRY(add_made_keys(chunk.rows));
     TRY(remember(chunk.rows));
+    if (known_ == nullptr || !shape_.has_made_key()) return chunk;
+    std::vector<Row> keys;
+    for (const Row& row : chunk.rows) keys.push_back(key_of(row, key_));
+    TRY(refuse_second_owners(base_, shape_, *known_, keys));
     return chunk;
   }
 
@@ -174,8 +178,7 @@ class SourceReader final : public SnapshotReader {
     }
     std::set<Row, RowLess> own;
     for (const Row& key : keys) {
-      ASSIGN_OR_RETURN(const std::vector<Row> known,
-                       known_->known_under(shape_.shaped.name, key));
+      ASSIGN_OR_RETURN(const std::vector<Row> known, known_->known_under(shape_.shaped.name, key));
       own.insert(known.begin(), known.end());
     }
     const std::vector<Row> asked(own.begin(), own.end());
@@ -552,6 +555,34 @@ Result<Row> key_in_shape(const SourceShape& shape, const Row& row) {
     key.push_back(value.ok() ? std::move(value).value() : Value());
   }
   return key;
+}
+
+Status refuse_second_owners(Store& base, const SourceShape& shape, KnownKeys& known,
+                            std::span<const Row> shaped_keys) {
+  if (!shape.has_made_key()) return {};
+  std::unique_ptr<SnapshotReader> reader;
+  for (const Row& key : shaped_keys) {
+    if (std::ranges::any_of(key, &Value::is_null)) continue;
+    ASSIGN_OR_RETURN(const std::vector<Row> own, known.known_under(shape.shaped.name, key));
+    if (own.size() < 2) continue;
+    if (reader == nullptr) {
+      ASSIGN_OR_RETURN(reader, base.open_reader(shape.table));
+    }
+    ASSIGN_OR_RETURN(const auto rows, reader->read_keys(own));
+    std::vector<std::size_t> owners;
+    for (std::size_t i = 0; i < rows.size(); ++i) {
+      if (!rows[i] || !is_wanted(shape, *rows[i])) continue;
+      ASSIGN_OR_RETURN(const Row now, key_in_shape(shape, *rows[i]));
+      if (same(now, key)) owners.push_back(i);
+    }
+    if (owners.size() < 2) continue;
+    return Error{
+        ErrorCode::refused,
+        fmt::format("the rows {} and {} of {} would both get the item {}", show(own[owners[0]]),
+                    show(own[owners[1]]), shape.table.name, show(key)),
+        "one of the two would be lost: correct one, and run again"};
+  }
+  return {};
 }
 
 Result<std::vector<std::optional<Row>>> shaped_keys_of(Store& base, const SourceShape& shape,

@@ -44,6 +44,9 @@ Result<std::unique_ptr<BatchWriter>> open_shaped_writer(Store& base, const Targe
 
 // The key in the shape of a row of the table. A part that cannot be made of it is null there.
 Result<Row> key_in_shape(const SourceShape& shape, const Row& row);
+// Of a shape whose keys are made: refused where two rows have one of these keys right now.
+Status refuse_second_owners(Store& base, const SourceShape& shape, KnownKeys& known,
+                            std::span<const Row> shaped_keys);
 // The keys that the rows with these keys of their own have in the shape right now; none for a row
 // that is not of it.
 Result<std::vector<std::optional<Row>>> shaped_keys_of(Store& base, const SourceShape& shape,

@@ -283,7 +283,10 @@ class ShapedStore::Feeds final : public Capture {
       if (store_.known_ != nullptr) {
         ASSIGN_OR_RETURN(const std::vector<Row> before,
                          store_.known_->known_as(shape.shaped.name, keys[i]));
-        each.insert(before.begin(), before.end());
+        // An earlier attempt may have had another shape of this name.
+        for (const Row& key : before) {
+          if (key.size() == shape.shaped.key.size()) each.insert(key);
+        }
       }
       if (std::optional<Row> group = group_by_key(shape, keys[i])) each.insert(*std::move(group));
       if (now[i]) {
@@ -298,7 +301,12 @@ class ShapedStore::Feeds final : public Capture {
     }
     // Before anybody writes the row under its new key.
     if (store_.known_ == nullptr || known.empty()) return {};
-    return store_.known_->note(shape.shaped.name, known);
+    TRY(store_.known_->note(shape.shaped.name, known));
+    std::vector<Row> written_by_others;
+    for (std::size_t i = 0; i < keys.size(); ++i) {
+      if (now[i] && !of[i]->own) written_by_others.push_back(*now[i]);
+    }
+    return refuse_second_owners(*store_.base_, shape, *store_.known_, written_by_others);
   }
 
   // Where the columns of the group are of the key it need not be remembered.
@@ -413,8 +421,8 @@ std::string ShapedStore::sql_name(const std::string& table) {
 }
 
 Status ShapedStore::work_in(const std::string& folder) {
-  const bool remembers = std::ranges::any_of(
-      sources_, [](const auto& one) { return one.second->may_change_keys(); });
+  const bool remembers =
+      std::ranges::any_of(sources_, [](const auto& one) { return one.second->may_change_keys(); });
   if (!remembers || known_ != nullptr) return {};
   const std::string name = digest_hex(identity()).substr(0, 8);
   ASSIGN_OR_RETURN(known_, KnownKeys::open(folder + "/shapes-" + name + ".db"));

@@ -390,9 +390,10 @@ std::optional<std::int64_t> whole_number(const Value& value) {
 Result<Value> convert_time(const Value& value, const TimeConversion& node) {
   if (value.is_null()) return value;
   const auto lossy = [&] {
-    return refuse(fmt::format("{} is no time in the form the plan names", show(value)),
-                  "times are 2026-11-20T20:15:03Z, with `.123` or a blank instead of the T as well, "
-                  "or whole epoch numbers; without a zone they are UTC, and no other is taken");
+    return refuse(
+        fmt::format("{} is no time in the form the plan names", show(value)),
+        "times are 2026-11-20T20:15:03Z, with `.123` or a blank instead of the T as well, "
+        "or whole epoch numbers; without a zone they are UTC, and no other is taken");
   };
   std::int64_t ms = 0;
   if (node.from == TimeForm::iso8601) {
@@ -400,6 +401,14 @@ Result<Value> convert_time(const Value& value, const TimeConversion& node) {
     const auto parsed = text ? parse_iso8601_ms(*text) : std::nullopt;
     if (!parsed) return lossy();
     ms = *parsed;
+    std::string again = to_iso8601(TimePoint(Milliseconds(ms)));
+    if (node.as == TimeForm::epoch_s) again.replace(19, 4, "");
+    const auto* written = value.get_if<std::string>();
+    if (node.is_key && written != nullptr && *written != again) {
+      return refuse(
+          fmt::format("{} is a part of the key, and would come back as '{}'", show(value), again),
+          "spell the times of a key in one way");
+    }
   } else {
     const std::optional<std::int64_t> number = whole_number(value);
     const std::int64_t unit = node.from == TimeForm::epoch_s ? 1000 : 1;

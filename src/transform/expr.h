@@ -25,7 +25,7 @@ using ExprPtr = std::shared_ptr<const Expr>;
 
 struct ColumnRef {
   std::string column;
-  int index = -1;           // in the source row; set by `resolve`
+  int index = -1;            // in the source row; set by `resolve`
   bool is_document = false;  // JSON, however it is spelled
 };
 struct Constant {
@@ -79,6 +79,7 @@ struct TimeConversion {
   TimeForm from;
   TimeForm as;
   bool rounds_down = false;  // a part of a second is left out, instead of refused
+  bool is_key = false;       // only a text as it would come back: others would be the same key
 };
 // The whole result when `of` is null, or, with inputs, when every one of these columns is null.
 struct IfNull {

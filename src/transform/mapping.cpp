@@ -181,6 +181,12 @@ Result<Mapping> make_mapping(TableSchema source, TableSchema target, const Colum
                    did_you_mean(name, mapping.target.column_names())};
     }
     ASSIGN_OR_RETURN(ExprPtr resolved, resolve(expr, mapping.source));
+    const auto* time = std::get_if<TimeConversion>(&resolved->node);
+    if (time != nullptr && leads_back && mapping.target.is_key(name)) {
+      TimeConversion of_key = *time;
+      of_key.is_key = true;
+      resolved = make_expr(std::move(of_key));
+    }
     mapping.forward.push_back({name, index, std::move(resolved)});
   }
   mapping.key_goes_one_way = !leads_back;

@@ -268,14 +268,15 @@ def a_row_may_be_a_document_of_several_columns():
         case.expect("SELECT * FROM docs ORDER BY pk", ("B#1", '{"1":{"pieces":3,"sku":"tea"},"2":{"note":"a \\"b\\" {c}","sku":"12"}}'),
                     ("B#3", '{"7":{"pieces":1,"sku":"x"}}'))
         case.db.executescript("""UPDATE docs SET lines = '{"1": {"sku": "tea", "pieces": 4}, "3": {"sku": "y"}}' WHERE pk = 'B#1';
-          INSERT INTO docs VALUES ('B#9', '{"1":{"sku":"z","pieces":5,"colour":"red"},"2":"no document"}')""")
+          UPDATE docs SET lines = '{"7":[1,2]}' WHERE pk = 'B#3'; INSERT INTO docs VALUES ('B#9', '{"1":{"sku":"z","pieces":5,"colour":"red"}}')""")
         case.run("run", "--yes")
         assert "0 differ" in case.run("verify")
         case.run("rollback", "--yes")
         case.expect("SELECT * FROM lines ORDER BY bill, n", (1, 1, "tea", 4, None), (1, 3, "y", None, None), (3, 7, "x", 1, None), (9, 1, "z", 5, None))
-        assert "colour" in kept(case) and "no document" in kept(case) and "B#1" not in kept(case), kept(case)
+        assert "colour" in kept(case) and "[1,2]" in kept(case) and "B#1" not in kept(case), kept(case)
     for said, problem in (("[sku, n]", "`n` names the documents"), ("[sku, sku]", "`sku` is collected twice"), ("[]", "must be a list of columns"),
-                          ("[sku, piece]", "lines has no column `piece`"), ("[sku, pieces]", "nothing mentions the column `note`")):
+                          ("[sku, piece]", "lines has no column `piece`"), ("[sku, pieces]", "nothing mentions the column `note`"),
+                          ("[sku, pieces, note], by: n}, more: {collect: note", "`note` is collected into two documents")):
         with Case(old, new, table.replace("[sku, pieces, note]", said)) as case:
             told = case.run("check", code=2)
             assert problem in told, told
@@ -312,6 +313,22 @@ def an_item_whose_key_does_not_say_whose_it_is():
         case.run("rollback", "--yes")
         case.expect("SELECT * FROM t ORDER BY id", (1, None, 1), (2, "bo2@x.org", 1), (3, "ADA@x.org", 8), (5, "eve@x.org", 2), (9, None, 9))
         assert "nine@x.org" in kept(case), kept(case)
+    with Case(old, new, table) as case:
+        case.run("run", "--yes", "--until", "verify")
+        case.db.execute("INSERT INTO t VALUES (6, 'ada@X.ORG', 1)")
+        told = case.run("run", "--yes", code=3)
+        assert "the rows 1 and 6 of t would both get the item ('MAIL#ada@x.org', 'MAIL')" in told, told
+        case.db.execute("UPDATE t SET mail = 'other' WHERE id = 1")
+        case.run("run", "--yes")
+        case.expect(mails, ("MAIL#ada@x.org", 6), ("MAIL#bo@x.org", 2), ("MAIL#eve@x.org", 4), ("MAIL#other", 1))
+        case.db.execute("INSERT INTO ent (pk, sk, mail, n) VALUES ('U#8', 'P', 'other', 1)")
+        case.run("rollback", "--yes")
+        case.expect("SELECT count(*) FROM t WHERE mail = 'other'", (2,))
+    # Another table that refers to the one that becomes several items.
+    with Case(old + "CREATE TABLE o (id INTEGER PRIMARY KEY, t INTEGER REFERENCES t (id)); INSERT INTO o VALUES (1, 2);", new, table,
+              '  - {from: app/o, to: app/o2, create: like-source}') as case:
+        case.run("run", "--yes")
+        case.expect("SELECT * FROM o2", (1, 2))
     with Case(old + "INSERT INTO t VALUES (6, 'ada@X.ORG', 1)", new, table) as case:
         told = case.run("analyze", code=3)
         assert "MAIL#ada@x.org" in told, told
