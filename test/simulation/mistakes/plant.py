@@ -7,7 +7,8 @@
 A mistake is data: `source`, the file it changes; `breaks`, what goes wrong then; and one or more
 `[[change]]` with `find`, the lines as they are, and `replace`, the lines as they become. Each
 `find` has to be in the source exactly once, else nothing is written and the exit code is 1: so a
-mistake that no longer fits its source stops the build instead of testing nothing.
+mistake that no longer fits its source stops the build instead of testing nothing. Where few
+histories come to it, `seed` is the first that the simulation is to live.
 """
 
 import sys
