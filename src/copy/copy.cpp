@@ -122,6 +122,7 @@ Result<Copy::Outcome> Copy::copy_inside(const ChunkLimits& limits) {
 }
 
 void Copy::others_write() {
+  if (!keeps_others_waiting(move_)) return;
   if (gaps_ == 0) {
     rows_per_batch_ = std::max<std::int64_t>(
         rows_per_batch_ * batch_beside_writers.count() / batch_alone.count(), 1);
@@ -156,7 +157,7 @@ Result<Applied> Copy::write(std::vector<Change> changes) {
   TRY(make_room(moves_, move_, changes));
   while (true) {
     ASSIGN_OR_RETURN(const Applied applied, writer_->apply(changes));
-    if (applied.others_write && keeps_others_waiting(move_)) others_write();
+    if (applied.others_write) others_write();
     if (applied.blocked_by.empty()) return applied;
     for (const Row& key : applied.blocked_by) {
       if (!known.insert(key).second) {
@@ -262,7 +263,7 @@ Status Copy::copy_own(std::vector<Row> rows, Outcome& outcome) {
   if (own.empty()) return {};
   const OwnPlace place{*move_.own, *target_, *writer_, move_.mapping, move_.to, move_.on_conflict};
   ASSIGN_OR_RETURN(const Applied applied, write_own(place, own));
-  if (applied.others_write && keeps_others_waiting(move_)) others_write();
+  if (applied.others_write) others_write();
   if (!applied.blocked_by.empty()) return unique_to_another(move_.to, applied.blocked_by.front());
   outcome.written = applied.written;
   return {};

@@ -387,6 +387,12 @@ std::optional<std::int64_t> whole_number(const Value& value) {
   return failure == std::errc() && stopped == end ? std::optional(number) : std::nullopt;
 }
 
+std::string iso8601_text(std::int64_t ms, bool with_milliseconds) {
+  std::string text = to_iso8601(TimePoint(Milliseconds(ms)));
+  if (!with_milliseconds) text.replace(19, 4, "");
+  return text;
+}
+
 Result<Value> convert_time(const Value& value, const TimeConversion& node) {
   if (value.is_null()) return value;
   const auto lossy = [&] {
@@ -401,13 +407,13 @@ Result<Value> convert_time(const Value& value, const TimeConversion& node) {
     const auto parsed = text ? parse_iso8601_ms(*text) : std::nullopt;
     if (!parsed) return lossy();
     ms = *parsed;
-    std::string again = to_iso8601(TimePoint(Milliseconds(ms)));
-    if (node.as == TimeForm::epoch_s) again.replace(19, 4, "");
-    const auto* written = value.get_if<std::string>();
-    if (node.is_key && written != nullptr && *written != again) {
-      return refuse(
-          fmt::format("{} is a part of the key, and would come back as '{}'", show(value), again),
-          "spell the times of a key in one way");
+    if (const auto* written = node.is_key ? value.get_if<std::string>() : nullptr) {
+      const std::string again = iso8601_text(ms, node.as != TimeForm::epoch_s);
+      if (*written != again) {
+        return refuse(
+            fmt::format("{} is a part of the key, and would come back as '{}'", show(value), again),
+            "spell the times of a key in one way");
+      }
     }
   } else {
     const std::optional<std::int64_t> number = whole_number(value);
@@ -424,9 +430,7 @@ Result<Value> convert_time(const Value& value, const TimeConversion& node) {
     }
     return Value::integer(ms / 1000);
   }
-  std::string text = to_iso8601(TimePoint(Milliseconds(ms)));
-  if (node.from == TimeForm::epoch_s) text.replace(19, 4, "");
-  return Value::text(text);
+  return Value::text(iso8601_text(ms, node.from != TimeForm::epoch_s));
 }
 
 Value split(const std::string& text, const Split& node) {
