@@ -9,6 +9,7 @@ import time
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT / "test" / "support"))
+from effort import effort  # noqa: E402
 from fault_proxy import FaultProxy  # noqa: E402
 from live_table import LiveTable, expect_equal  # noqa: E402
 from servers import dynamodb_local  # noqa: E402
@@ -16,16 +17,16 @@ from trying import run_each  # noqa: E402
 
 
 def nothing_is_missing_resurrected_or_stale(server):
-    """Three thousand items, ten thousand changes while they are copied, a quarter of them deletions; half as many on the way back."""
-    with LiveTable(server, items=3000, limits="rows_per_s: 250", large=False, seed=21) as table:
-        with table.application(changes=10_500) as application:
+    """Three thousand items, ten thousand changes while they are copied, a quarter of them deletions; half as many on the way back (in ./check a third of it all)."""
+    with LiveTable(server, items=effort(1000, 3000), limits="rows_per_s: 250", large=False, seed=21) as table:
+        with table.application(changes=effort(3_500, 10_500)) as application:
             table.run("run", "--yes", "--until", "follow")
             assert application.writes > 500, application.writes
             application.wait()
         table.run("run", "--yes", "--until", "verify")
         application.check(table.compare("there"), "there")
         table.run("run", "--yes")
-        with table.application(changes=5_000, to=table.new) as application:
+        with table.application(changes=effort(1_700, 5_000), to=table.new) as application:
             runner = table.start("run", "--yes", "--stay")
             application.wait()
             runner.kill()
@@ -58,13 +59,13 @@ def limits_hold_within_five_per_cent(server):
 def the_way_back_outlives_the_memory_of_the_stream(server):
     """Whimbrel dies after the switch, the application writes on, the stream forgets; another machine has the state folder only."""
     with FaultProxy(server.url, seed=5, faults={"shards": {"records": (200, 600)}}) as proxy, \
-            LiveTable(server, items=1200, through=proxy.url, large=False, seed=41) as table:
+            LiveTable(server, items=effort(400, 1200), through=proxy.url, large=False, seed=41) as table:
         table.run("run", "--yes")
         runner = table.start("run", "--yes", "--stay")
         time.sleep(1)
         runner.kill()
         runner.wait()
-        with table.application(changes=10_200, to=table.new) as application:
+        with table.application(changes=effort(3_400, 10_200), to=table.new) as application:
             application.wait()
         proxy.trim(table=table.new, keep=50)
         newest = table.scan(table.new)
