@@ -187,7 +187,8 @@ int dispatch(int argc, char** argv) {
                                    "  whimbrel limits migration.yaml batch_size=200",
                                    [&options, name] { return control(options, name); }));
     if (std::string(name) == "limits")
-      sub->add_option("settings", options.settings, "batch_size=N, rows_per_s=N")->required();
+      sub->add_option("settings", options.settings, "batch_size=N, rows_per_s=N, rcu=N, wcu=N")
+          ->required();
   }
   CLI::App* verify_verb = with_plan(
       verb("verify", "compares target with source through the mapping",

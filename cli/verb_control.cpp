@@ -16,10 +16,12 @@ int control(const Options& options, const std::string& verb) {
     std::int64_t number = 0;
     const std::string text = equals == std::string::npos ? "" : setting.substr(equals + 1);
     const auto [end, failure] = std::from_chars(text.data(), text.data() + text.size(), number);
-    const bool known = key == "batch_size" || key == "rows_per_s";
+    const bool known = key == "batch_size" || key == "rows_per_s" || key == "rcu" || key == "wcu";
     if (!known || failure != std::errc() || end != text.data() + text.size() || number < 1) {
       return context.fail(Error{ErrorCode::invalid_plan,
-                                "a limit is batch_size=N or rows_per_s=N, from 1 on: " + setting});
+                                "a limit is batch_size=N, rows_per_s=N, rcu=N or wcu=N, from 1 "
+                                "on: " +
+                                    setting});
     }
     limits[key] = number;
   }

@@ -648,11 +648,7 @@ Status Engine::poll_requests() {
     } else if (request->verb == "cutover") {
       goal_asked_ = Goal::watch;
     } else if (request->verb == "limits") {
-      const nlohmann::json limits = nlohmann::json::parse(request->value, nullptr, false);
-      if (limits.contains("batch_size"))
-        limits_.batch_size = limits["batch_size"].get<std::int64_t>();
-      if (limits.contains("rows_per_s"))
-        limits_.rows_per_s = limits["rows_per_s"].get<std::int64_t>();
+      answer = limit(nlohmann::json::parse(request->value, nullptr, false));
     } else {
       answer = "unknown request";
     }
@@ -661,6 +657,22 @@ Status Engine::poll_requests() {
     parts_.events.emit({"request_carried_out",
                         {{"verb", request->verb}, {"rows_per_s", limits_.rows_per_s.value_or(0)}}});
   }
+}
+
+std::string Engine::limit(const nlohmann::json& limits) {
+  if (limits.contains("batch_size")) limits_.batch_size = limits["batch_size"].get<std::int64_t>();
+  if (limits.contains("rows_per_s")) limits_.rows_per_s = limits["rows_per_s"].get<std::int64_t>();
+  if (limits.contains("rcu")) limits_.rcu = limits["rcu"].get<double>();
+  if (limits.contains("wcu")) limits_.wcu = limits["wcu"].get<double>();
+  if (!limits.contains("rcu") && !limits.contains("wcu")) return "done";
+  bool counts_units = false;
+  std::set<Store*> stores;
+  for (const Move& move : migration_.moves) stores.insert({move.source.get(), move.target.get()});
+  for (Store* store : stores) {
+    store->keep_within(store_limits(limits_));
+    counts_units = counts_units || store->capabilities().counts_units;
+  }
+  return counts_units ? "done" : "no store of this plan counts capacity units";
 }
 
 Status Engine::wait_while_paused() {

@@ -9,6 +9,7 @@
 #include <map>
 #include <memory>
 #include <mutex>
+#include <nlohmann/json_fwd.hpp>
 #include <optional>
 #include <set>
 #include <string>
@@ -155,7 +156,14 @@ class Engine {
   Status number_target_again();
   Result<EngineOutcome> loop(Goal goal);
   Status stay_until_stopped();
+  // For the copy; and back to what was found.
+  Status raise_capacity();
+  Status lower_capacity();
+  Status put_capacity_back(const Effect& effect);
+  static std::string capacity_id(const Move& move, bool is_source);
   Status poll_requests();
+  // What a person asked for, from now on; the answer to them.
+  std::string limit(const nlohmann::json& limits);
   Status wait_while_paused();
   bool must_stop() const { return parts_.stop.requested() || rollback_asked_; }
   Status reject(const Move& move, const Row& key, const Error& reason);

@@ -231,6 +231,7 @@ Status Engine::prepare() {
 // only wait for each other, and take each other for the application.
 Status Engine::copy() {
   using Copies = std::deque<std::shared_ptr<Copy>>;
+  TRY(raise_capacity());
   std::map<std::pair<std::string, int>, Copies> lanes;
   const State state = parts_.journal.state();
   for (const Move& move : migration_.moves) {
@@ -257,6 +258,7 @@ Status Engine::copy() {
   TRY(parts_.executor.run(std::move(tasks)));
   if (must_stop()) return {};
   copied_now_ = true;
+  TRY(lower_capacity());
   return build_indexes();
 }
 

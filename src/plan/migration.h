@@ -182,17 +182,39 @@ struct CheckPlan {
   std::string metric_of;  // of this resource; "": of all
 };
 
+// What tables are to be provisioned with at least, in units a second, while they are copied; 0: as
+// they are.
+struct RaisedCapacity {
+  std::int64_t read = 0;     // the old ones
+  std::int64_t written = 0;  // the new ones, with their indexes
+};
+
+// A copy reads the table alone; what is written goes to every index as well.
+inline Provisions raised(Provisions provisions, const RaisedCapacity& wanted, bool is_source) {
+  for (auto& [name, one] : provisions) {
+    if (is_source && name.empty()) one.read = std::max(one.read, wanted.read);
+    if (!is_source) one.written = std::max(one.written, wanted.written);
+  }
+  return provisions;
+}
+
 struct LimitsPlan {
   std::optional<std::int64_t> batch_size;  // rows a chunk, at most
   std::optional<std::int64_t> rows_per_s;
   int workers = 2;
   // For a store that counts capacity; 0: not said.
-  double rcu = 0;                                // units of reading a second
-  double wcu = 0;                                // of writing
-  double share = 0;                              // of what the tables have, 0 to 1
+  double rcu = 0;    // units of reading a second
+  double wcu = 0;    // of writing
+  double share = 0;  // of what the tables have, 0 to 1
+  RaisedCapacity raise = {};
   std::optional<Milliseconds> replica_lag = {};  // of any replica, at most
   std::optional<std::int64_t> wal_kept = {};     // bytes that a slot may keep back, at most
 };
+
+// What each store of the plan has to keep to.
+inline StoreLimits store_limits(const LimitsPlan& limits) {
+  return {limits.rcu, limits.wcu, limits.share, limits.replica_lag, limits.wal_kept};
+}
 
 struct BackupPlan {
   bool source = false;

@@ -488,10 +488,16 @@ class Parser {
   }
 
   void limits(const YAML::Node& node) {
-    if (!node.IsDefined() || !reader_.check_keys(node, "`limits`",
-                                                 {"batch_size", "workers", "rows_per_s", "rcu",
-                                                  "wcu", "share", "replica_lag", "wal_kept"})) {
+    if (!node.IsDefined() ||
+        !reader_.check_keys(node, "`limits`",
+                            {"batch_size", "workers", "rows_per_s", "rcu", "wcu", "share", "raise",
+                             "replica_lag", "wal_kept"})) {
       return;
+    }
+    const YAML::Node raise = YamlReader::child(node, "raise");
+    if (raise.IsDefined() && reader_.check_keys(raise, "`raise`", {"rcu", "wcu"})) {
+      plan_.limits.raise.read = reader_.whole_at(raise, "rcu", 1).value_or(0);
+      plan_.limits.raise.written = reader_.whole_at(raise, "wcu", 1).value_or(0);
     }
     plan_.limits.batch_size = reader_.whole_at(node, "batch_size", 1);
     plan_.limits.rows_per_s = reader_.whole_at(node, "rows_per_s", 1);

@@ -116,10 +116,18 @@ ExprPtr parse_lookup(YamlReader& reader, const YAML::Node& value) {
   }
   if (!reader.check_keys(value, "`lookup`", {"lookup", "in", "by", "if_null"})) return nullptr;
   const char* like = "like {lookup: name, in: customers, by: customer}";
-  LookupEntry one{"", name_in(reader, value, "lookup", like), name_in(reader, value, "in", like),
-                  name_in(reader, value, "by", like), at};
+  LookupEntry one{
+      "", name_in(reader, value, "lookup", like), name_in(reader, value, "in", like), {}, at};
+  const YAML::Node by = YamlReader::child(value, "by");
+  if (by.IsDefined() && by.IsSequence()) {
+    one.by = parse_names(reader, by, "`by`");
+  } else if (const std::string name = name_in(reader, value, "by", like); !name.empty()) {
+    one.by = {{name, YamlReader::place(by)}};
+  }
   if (one.take.empty() || one.table.empty() || one.by.empty()) return nullptr;
-  one.column = fmt::format("lookup of {} in {} by {}", one.take, one.table, one.by);
+  std::vector<std::string> by_names;
+  for (const NamedPlace& name : one.by) by_names.push_back(name.name);
+  one.column = fmt::format("lookup of {} in {} by {}", one.take, one.table, join(by_names, ", "));
   ExprPtr expr = make_expr(ColumnRef{one.column});
   reader.lookups()->push_back(std::move(one));
   return or_instead(reader, value, std::move(expr));

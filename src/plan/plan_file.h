@@ -30,15 +30,15 @@ struct TableAddress {
   std::string place() const { return ascii_lower(alias + "/" + table); }
 };
 // A value of another table of the plan, found by its key.
+struct NamedPlace {
+  std::string name;
+  Place at;
+};
 struct LookupEntry {
   std::string column;  // that the shape has for it
   std::string take;
   std::string table;  // as the plan calls it
-  std::string by;
-  Place at;
-};
-struct NamedPlace {
-  std::string name;
+  std::vector<NamedPlace> by;
   Place at;
 };
 // What several rows hold, as one document: of a row its value, or a document of several.

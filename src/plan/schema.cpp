@@ -118,6 +118,13 @@ std::string plan_schema() {
           "type": "string",
           "pattern": "^([0-9]+(\\.[0-9]+)? ?%|\\$\\{.*)$",
           "description": "The share of a table's capacity that may be used, like `50%`."},
+        "raise": {
+          "type": "object",
+          "additionalProperties": false,
+          "properties": {
+            "rcu": {"$ref": "#/$defs/count", "description": "Units of reading a second, of each old table."},
+            "wcu": {"$ref": "#/$defs/count", "description": "Units of writing a second, of each new table and each of its indexes."}},
+          "description": "What tables with provisioned capacity get at least while they are copied. What they had is put back after the copy, and by `rollback`; what somebody has set meanwhile stays."},
         "replica_lag": {
           "$ref": "#/$defs/duration",
           "description": "Copying inside a store waits while a replica of it is further behind."},
@@ -541,7 +548,11 @@ std::string plan_schema() {
           "items": {"$ref": "#/$defs/value"},
           "description": "All of these as one text; null if one is null."},
         "split": {"$ref": "#/$defs/value", "description": "A part of this text."},
-        "by": {"type": "string", "description": "Beside `split`: where the text is cut. Beside `lookup`: the column that holds the other table's key. Beside `collect`: the column that names each value."},
+        "by": {
+          "oneOf": [
+            {"type": "string"},
+            {"type": "array", "items": {"type": "string"}, "minItems": 1, "uniqueItems": true}],
+          "description": "Beside `split`: where the text is cut. Beside `lookup`: the column that holds the other table's key, or a list of them, in the order of that key. Beside `collect`: the column that names each value."},
         "part": {"type": "integer", "minimum": 1, "description": "Beside `split`: which part, from 1."},
         "time": {"$ref": "#/$defs/value", "description": "This time in another form."},
         "as": {
@@ -552,7 +563,7 @@ std::string plan_schema() {
           "description": "Beside `time` with `as: epoch_s`: a part of a second is left out instead of refused."},
         "lookup": {
           "type": "string",
-          "description": "A column of a row of another table of the plan, found by its key; null where there is no such row. It follows when that row changes."},
+          "description": "A column of a row of another table of the plan, found by its key; null where there is no such row. It follows when that row changes. Under `group`, by columns of the group."},
         "in": {"type": "string", "description": "Beside `lookup`: that table, as the plan calls it."},
         "collect": {
           "oneOf": [

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <set>
 
+#include "base/counted.h"
 #include "base/text.h"
 #include "plan/open_tables.h"
 
@@ -102,17 +103,30 @@ Result<bool> Shapes::open_lookup(const TableEntry& entry, const LookupEntry& loo
   Result<TableSchema> table = stores_.at(entry.from.alias)->catalog().describe(other->from.table);
   if (!table.ok() && table.error().code == ErrorCode::not_found) return false;  // told by itself
   if (!table.ok()) return std::move(table).error();
-  if (table.value().key.size() != 1) {
-    diagnostics_.add(lookup.at,
-                     fmt::format("{} has a key of {} columns, and a lookup finds rows by one",
-                                 table.value().name, table.value().key.size()),
-                     "leave the lookup out");
+  const std::vector<std::string>& key = table.value().key;
+  if (key.size() != lookup.by.size()) {
+    diagnostics_.add(
+        lookup.at,
+        fmt::format("{} has a key of {}, and the lookup names {}", table.value().name,
+                    counted(std::ssize(key), "column"), counted(std::ssize(lookup.by), "column")),
+        key.empty() ? "leave the lookup out"
+                    : fmt::format("`by:` names what holds its {}, in this order", join(key, ", ")));
     return false;
   }
-  const bool are_there = need_columns(entry, table.value(), {{lookup.take, lookup.at}}) &&
-                         need_columns(entry, source, {{lookup.by, lookup.at}});
-  if (!are_there) return false;
-  open_.looked_up.push_back({lookup.column, std::move(table).value(), lookup.take, lookup.by});
+  if (!need_columns(entry, table.value(), {{lookup.take, lookup.at}})) return false;
+  LookedUp one{lookup.column, std::move(table).value(), lookup.take, {}};
+  for (const NamedPlace& by : lookup.by) {
+    if (open_.is_grouped() && std::ranges::count(open_.group, by.name) == 0) {
+      diagnostics_.add(
+          by.at,
+          fmt::format("a group has no `{}`, which its rows need not share", printable(by.name)),
+          "look up by columns of the group: " + join(open_.group, ", "));
+      return false;
+    }
+    if (!need_columns(entry, source, {by})) return false;
+    one.by.push_back(by.name);
+  }
+  open_.looked_up.push_back(std::move(one));
   return true;
 }
 
@@ -207,12 +221,8 @@ Result<bool> Shapes::open_source(const TableEntry& entry, TableSchema& source) {
       diagnostics_.add(column.at, "`collect` needs a group of rows", "add `group: [COLUMN]`");
       return false;
     }
-    if (!column.lookups.empty() && !entry.group.empty()) {
-      diagnostics_.add(column.at, "nothing is looked up for a group", "leave the lookup out");
-      return false;
-    }
   }
-  if (!entry.group.empty()) return open_groups(entry, source);
+  if (!entry.group.empty() && !open_groups(entry, source)) return false;
   return open_lookups(entry, source);
 }
 

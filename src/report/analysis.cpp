@@ -1036,6 +1036,21 @@ class TableAnalysis {
     }
   }
 
+  void tell_raise(Catalog& catalog, const std::string& table, bool is_source) {
+    const Result<Provisions> there = catalog.provisions(table);
+    if (!there.ok()) return;  // it is still to be made
+    const Provisions goal = raised(there.value(), migration_.limits.raise, is_source);
+    for (const auto& [index, one] : there.value()) {
+      const Provision& higher = goal.at(index);
+      if (higher == one) continue;
+      line("  raise       {}{} goes from {} to {} units of {} a second while it is copied", table,
+           index.empty() ? "" : " (" + index + ")",
+           with_thousands(is_source ? one.read : one.written),
+           with_thousands(is_source ? higher.read : higher.written),
+           is_source ? "reading" : "writing");
+    }
+  }
+
   // Read once to be copied and once to be compared; written once.
   void tell_capacity(const Units& source, const Units& target) {
     const double read = 2 * source.read + target.read;
@@ -1048,6 +1063,8 @@ class TableAnalysis {
         "  capacity    {} units to read and {} to write, with indexes: about ${:.2f} at the list "
         "price on demand",
         with_thousands(whole(read)), with_thousands(whole(target.written)), dollars);
+    tell_raise(move_.source->catalog(), move_.stored_source(), true);
+    tell_raise(move_.target->catalog(), move_.stored_target(), false);
     const LimitsPlan& limits = migration_.limits;
     const double least = std::max(limits.rcu > 0 ? read / limits.rcu : 0,
                                   limits.wcu > 0 ? target.written / limits.wcu : 0);

@@ -89,6 +89,10 @@ void to_be_moved(Needed& needed, const Migration& migration, const Move& move) {
     from.needs(*phase, {looked_at, read});
     to.needs(*phase, {looked_at, read, written});
   }
+  for (Gathered* phase : {&needed.copy, &needed.roll_back}) {
+    if (migration.limits.raise.read > 0) from.needs(*phase, {provisioned});
+    if (migration.limits.raise.written > 0) to.needs(*phase, {provisioned});
+  }
   for (Gathered* phase : {&needed.verify, &needed.end}) {
     from.needs(*phase, {looked_at, read});
     to.needs(*phase, {looked_at, read});

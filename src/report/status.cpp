@@ -313,6 +313,8 @@ json status_document(const Journal& journal, TimePoint now, const std::optional<
                    {"tables", table_progress(state, about)},
                    {"rejected", state.rejected}};
   document["way_back"] = way_back(state, about, now, somebody_runs);
+  document["raised_capacity"] = std::ranges::count_if(
+      state.effects, [](const Effect& one) { return one.id.starts_with("capacity:"); });
   document["since"] = to_iso8601(state.phase_since);
   const Result<std::int64_t> kept = journal.kept_count();
   document["kept_rows"] = kept.ok() ? kept.value() : 0;
@@ -385,6 +387,12 @@ Told tell(const Journal& journal, TimePoint now, const std::optional<Headway>& h
     if (!ended) told.unended.push_back(told.tables.back());
   }
   told.rest = sum_of(document["tables"]);
+  if (const auto raised = document["raised_capacity"].get<std::int64_t>(); raised > 0) {
+    told.tail += wrapped(fmt::format("{} {} more capacity for the copy, until it is done or rolled "
+                                     "back",
+                                     counted(raised, "table"), raised == 1 ? "has" : "have"),
+                         2);
+  }
   if (state.rejected > 0) told.tail += rows_text(state.rejected) + " set aside in rejected.jsonl\n";
   if (const auto kept = document["kept_rows"].get<std::int64_t>(); kept > 0) {
     told.tail += wrapped(rows_text(kept) + " with values that the old shape cannot hold", 2);

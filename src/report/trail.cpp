@@ -59,6 +59,10 @@ std::string effect_words(const std::string& id) {
   if (kind == "archive_dropped") return "removal of the archive";
   if (kind == "restored") return "old tables of " + which + " brought back";
   if (kind == "target") return "new table";
+  if (kind == "capacity") {
+    return std::string("raised capacity of ") +
+           (which.starts_with("source") ? "an old table" : "a new table");
+  }
   return id;
 }
 

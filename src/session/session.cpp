@@ -211,8 +211,7 @@ Status Session::load() {
   }
   if (settings_.batch_size > 0) migration_.limits.batch_size = settings_.batch_size;
   for (const auto& [alias, store] : stores_) {
-    const LimitsPlan& limits = migration_.limits;
-    store->keep_within({limits.rcu, limits.wcu, limits.share, limits.replica_lag, limits.wal_kept});
+    store->keep_within(store_limits(migration_.limits));
   }
   if (!is_dry_run()) log_table_.write_to(migration_.log_store, migration_.log_table);
   executor_ = std::make_unique<ThreadExecutor>(migration_.limits.workers);

@@ -8,7 +8,7 @@
 namespace whimbrel {
 
 // What is done with one table.
-enum class TableUse { looked_at, read, written, made, followed, dropped, backed_up };
+enum class TableUse { looked_at, read, written, made, followed, dropped, backed_up, provisioned };
 
 struct Right {
   std::string action;  // "service:Operation"

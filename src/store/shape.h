@@ -23,9 +23,9 @@ namespace whimbrel {
 // A value of a row of another table, found by its key; null where there is no such row.
 struct LookedUp {
   std::string column;  // of the shape
-  TableSchema table;   // has a key of one column
-  std::string take;    // of its columns
-  std::string by;      // the column of the shaped table that holds the other's key
+  TableSchema table;
+  std::string take;             // of its columns
+  std::vector<std::string> by;  // columns of the shaped table: the other's key, in its order
 };
 // What several rows hold, as one document: what `by` holds names what comes of a row.
 struct Collected {
@@ -47,7 +47,7 @@ struct MadePart {
 // longer than the table's own: then a row that gets another value there is another row.
 struct SourceShape {
   TableSchema table;   // as the store knows it
-  TableSchema shaped;  // its columns first, then those looked up; grouped: by what, then collected
+  TableSchema shaped;  // its columns, or by what it is grouped and what is collected; then lookups
   std::vector<Condition> when;
   std::vector<LookedUp> looked_up;
   std::vector<std::string> group;  // rows with the same values in these are one

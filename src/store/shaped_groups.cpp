@@ -9,6 +9,7 @@
 
 #include "base/text.h"
 #include "store/group_spool.h"
+#include "store/looking_up.h"
 #include "store/shaped_rows.h"
 #include "value/json_value.h"
 
@@ -179,10 +180,13 @@ class Collapsing {
 
 class GroupedReader final : public SnapshotReader {
  public:
-  GroupedReader(Store& base, const SourceShape& shape, std::shared_ptr<KnownKeys> known)
+  // `looking`: none where what is looked up is not asked for.
+  GroupedReader(Store& base, const SourceShape& shape, LookingUp looking,
+                std::shared_ptr<KnownKeys> known)
       : base_(base),
         shape_(shape),
         collapsing_(shape),
+        looking_(std::move(looking)),
         known_(std::move(known)),
         own_key_(positions_of(shape.table.key, shape.table)) {}
 
@@ -195,26 +199,35 @@ class GroupedReader final : public SnapshotReader {
     std::int64_t bytes = 0;
     while (std::ssize(chunk.rows) < limits.rows_max && bytes < limits.bytes_max) {
       ASSIGN_OR_RETURN(const auto group, spool_->group_after(from));
-      if (!group) return chunk;
+      if (!group) break;
       ASSIGN_OR_RETURN(Row row, collapsing_.collapse(group->key, group->rows));
       bytes += size_of(row);
       chunk.rows.push_back(std::move(row));
       from = group->key;
     }
-    chunk.range.through = std::move(from);
+    const bool is_full = std::ssize(chunk.rows) >= limits.rows_max || bytes >= limits.bytes_max;
+    if (is_full) chunk.range.through = std::move(from);
+    TRY(looking_.add_to(chunk.rows));
     return chunk;
   }
 
   Result<std::vector<std::optional<Row>>> read_keys(std::span<const Row> keys) override {
-    std::vector<std::optional<Row>> found(keys.size());
+    std::vector<Row> rows;
+    std::vector<std::size_t> of;
     for (std::size_t from = 0; from < keys.size(); from += groups_at_once) {
       const std::size_t to = std::min(from + groups_at_once, keys.size());
       ASSIGN_OR_RETURN(const auto groups, rows_of(keys.subspan(from, to - from)));
       TRY(note(groups));
       for (std::size_t i = from; i < to; ++i) {
-        ASSIGN_OR_RETURN(found[i], collapsed(groups, keys[i]));
+        ASSIGN_OR_RETURN(std::optional<Row> row, collapsed(groups, keys[i]));
+        if (!row) continue;
+        rows.push_back(*std::move(row));
+        of.push_back(i);
       }
     }
+    TRY(looking_.add_to(rows));
+    std::vector<std::optional<Row>> found(keys.size());
+    for (std::size_t i = 0; i < rows.size(); ++i) found[of[i]] = std::move(rows[i]);
     return found;
   }
 
@@ -290,6 +303,7 @@ class GroupedReader final : public SnapshotReader {
   Store& base_;
   const SourceShape& shape_;
   Collapsing collapsing_;
+  LookingUp looking_;
   std::shared_ptr<KnownKeys> known_;
   std::vector<int> own_key_;
   std::unique_ptr<GroupSpool> spool_;
@@ -302,7 +316,7 @@ class GroupedWriter final : public BatchWriter {
       : base_(base),
         catalog_(base.catalog()),
         shape_(shape),
-        reader_(base, shape, nullptr),
+        reader_(base, shape, LookingUp(), nullptr),
         writer_(std::move(writer)),
         key_(positions_of(shape.table.key, shape.table)) {
     for (const Collected& one : shape.collected) {
@@ -339,10 +353,7 @@ class GroupedWriter final : public BatchWriter {
       if (!gone.contains(change.key)) {
         ASSIGN_OR_RETURN(before, reader_.collapsed(there, change.key));
       }
-      const bool is_as_asked =
-          !change.only_if || (change.only_if->has_value() == before.has_value() &&
-                              (!before || same(**change.only_if, *before)));
-      if (!is_as_asked) {
+      if (!is_as_asked(change, before)) {
         ++all.refused;
         continue;
       }
@@ -366,6 +377,16 @@ class GroupedWriter final : public BatchWriter {
 
  private:
   using Wanted = std::map<Row, std::map<Row, std::optional<Row>, RowLess>, RowLess>;
+
+  // What is looked up is no part of the group's own rows.
+  static bool is_as_asked(const Change& change, const std::optional<Row>& before) {
+    if (!change.only_if) return true;
+    if (change.only_if->has_value() != before.has_value()) return false;
+    if (!before) return true;
+    Row asked = **change.only_if;
+    asked.resize(before->size());
+    return same(asked, *before);
+  }
 
   // A row is in one group: the others that have it come first, if only to give it away.
   Result<std::vector<Row>> groups_in_the_way(const Wanted& rows) {
@@ -496,8 +517,9 @@ bool stands_for_no_rows(const SourceShape& shape, const Row& row) {
 
 Result<std::unique_ptr<SnapshotReader>> open_grouped_reader(Store& base, const SourceShape& shape,
                                                             std::shared_ptr<KnownKeys> known) {
+  ASSIGN_OR_RETURN(LookingUp looking, LookingUp::open(base, shape));
   return std::unique_ptr<SnapshotReader>(
-      std::make_unique<GroupedReader>(base, shape, std::move(known)));
+      std::make_unique<GroupedReader>(base, shape, std::move(looking), std::move(known)));
 }
 
 Result<std::unique_ptr<BatchWriter>> open_grouped_writer(Store& base, const SourceShape& shape,

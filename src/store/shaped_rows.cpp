@@ -8,6 +8,7 @@
 #include <set>
 #include <utility>
 
+#include "store/looking_up.h"
 #include "store/shaped_groups.h"
 
 namespace whimbrel {
@@ -19,65 +20,6 @@ bool is_wanted(const SourceShape& shape, const Row& row) {
   return std::ranges::all_of(shape.when,
                              [&](const Condition& one) { return holds(one, shape.table, row); });
 }
-
-// The key in the other table that this value means; nothing where that table can have no such key.
-Result<std::optional<Row>> looked_up_key(const Catalog& catalog, const LookedUp& what,
-                                         const Value& by) {
-  if (by.is_null()) return std::optional<Row>();
-  const int at = what.table.column_index(what.table.key.front());
-  Result<Value> key = catalog.settle(what.table.columns[static_cast<std::size_t>(at)], by);
-  if (!key.ok() && key.error().code != ErrorCode::refused) return std::move(key).error();
-  if (!key.ok() || key.value().is_null()) return std::optional<Row>();
-  return std::optional<Row>(Row{std::move(key).value()});
-}
-
-// Adds what is looked up to rows of the table itself.
-class LookingUp {
- public:
-  static Result<LookingUp> open(Store& base, const SourceShape& shape) {
-    LookingUp all;
-    for (const LookedUp& one : shape.looked_up) {
-      ASSIGN_OR_RETURN(auto reader, base.open_reader(one.table));
-      all.each_.push_back({&one, &base.catalog(), shape.table.column_index(one.by),
-                           one.table.column_index(one.take), std::move(reader)});
-    }
-    return all;
-  }
-
-  Status add_to(std::vector<Row>& rows) {
-    for (One& one : each_) {
-      std::set<Row, RowLess> wanted;
-      std::vector<std::optional<Row>> key_of_row;
-      for (const Row& row : rows) {
-        ASSIGN_OR_RETURN(auto key, looked_up_key(*one.catalog, *one.what,
-                                                 row[static_cast<std::size_t>(one.by)]));
-        if (key) wanted.insert(*key);
-        key_of_row.push_back(std::move(key));
-      }
-      const std::vector<Row> keys(wanted.begin(), wanted.end());
-      ASSIGN_OR_RETURN(const auto found, one.reader->read_keys(keys));
-      std::map<Row, Value, RowLess> values;
-      for (std::size_t i = 0; i < keys.size(); ++i) {
-        if (found[i]) values[keys[i]] = (*found[i])[static_cast<std::size_t>(one.take)];
-      }
-      for (std::size_t i = 0; i < rows.size(); ++i) {
-        const auto it = key_of_row[i] ? values.find(*key_of_row[i]) : values.end();
-        rows[i].push_back(it == values.end() ? Value() : it->second);
-      }
-    }
-    return {};
-  }
-
- private:
-  struct One {
-    const LookedUp* what;
-    const Catalog* catalog;
-    int by;
-    int take;
-    std::unique_ptr<SnapshotReader> reader;
-  };
-  std::vector<One> each_;
-};
 
 class SourceReader final : public SnapshotReader {
  public:
@@ -602,14 +544,11 @@ Result<std::vector<Row>> keys_that_look_up(Store& base, const SourceShape& shape
   std::set<Row, RowLess> found;
   for (const LookedUp& one : shape.looked_up) {
     if (one.table.name != table) continue;
-    const auto by = static_cast<std::size_t>(shape.table.column_index(one.by));
-    const int at = one.table.column_index(one.table.key.front());
-    const ColumnSchema& other = one.table.columns[static_cast<std::size_t>(at)];
+    const std::vector<int> by = positions_of(one.by, shape.table);
     const auto look = [&](std::span<const Row> some, std::vector<Condition> where) {
-      std::set<Row, RowLess> asked;
-      for (const Row& one_key : some) asked.insert({one_key.front()});
+      const std::set<Row, RowLess> asked(some.begin(), some.end());
       return each_row(base, shape, std::move(where), [&](const Row& row) -> Status {
-        ASSIGN_OR_RETURN(const auto meant, looked_up_key(base.catalog(), one, row[by]));
+        ASSIGN_OR_RETURN(const auto meant, looked_up_key(base.catalog(), one, key_of(row, by)));
         if (!meant || !asked.contains(*meant)) return {};
         ASSIGN_OR_RETURN(Row key, key_in_shape(shape, row));
         found.insert(std::move(key));
@@ -618,14 +557,16 @@ Result<std::vector<Row>> keys_that_look_up(Store& base, const SourceShape& shape
     };
     // Where the two have other types, a value of the one means one of the other, and the store
     // cannot be asked for it.
-    if (shape.table.columns[by].declared != other.declared) {
+    const int at = one.table.column_index(one.table.key.front());
+    const ColumnSchema& other = one.table.columns[static_cast<std::size_t>(at)];
+    if (shape.table.columns[static_cast<std::size_t>(by.front())].declared != other.declared) {
       if (!keys.empty()) TRY(look(keys, {}));
       continue;
     }
     for (std::size_t from = 0; from < keys.size(); from += keys_asked_at_once) {
       const auto some = keys.subspan(from, std::min(keys_asked_at_once, keys.size() - from));
-      Condition asked{one.by, Condition::Is::one_of, {}};
-      for (const Row& one_key : some) asked.values.push_back(one_key.front());
+      Condition asked{one.by.front(), Condition::Is::one_of, {}};
+      for (const Row& key : some) asked.values.push_back(key.front());
       TRY(look(some, {std::move(asked)}));
     }
   }

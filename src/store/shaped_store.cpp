@@ -117,6 +117,12 @@ class ShapedStore::Tables final : public Catalog {
   Status put_number_back(const std::string& table, std::int64_t number) override {
     return base_.put_number_back(store_.stored_as(table), number);
   }
+  Result<Provisions> provisions(const std::string& table) override {
+    return base_.provisions(store_.stored_as(table));
+  }
+  Status provision(const std::string& table, const Provisions& wanted) override {
+    return base_.provision(store_.stored_as(table), wanted);
+  }
   Status revive(const std::string& table, const std::string& archived_as) override {
     return base_.revive(store_.stored_as(table), archived_as);
   }
@@ -242,26 +248,21 @@ class ShapedStore::Feeds final : public Capture {
                         std::vector<KeyChange>& all) const {
     std::vector<Row> keys;
     std::vector<const KeyChange*> of;
-    std::vector<Row> looked_up;
+    std::map<std::string, std::set<Row, RowLess>> looked_up;
+    for (const LookedUp& one : shape.looked_up) looked_up[one.table.name];
     for (const KeyChange& change : batch.changes) {
       if (change.table == shape.table.name) {
         keys.push_back(change.key);
         of.push_back(&change);
       }
-      const bool is_looked_up = std::ranges::any_of(
-          shape.looked_up, [&](const LookedUp& one) { return one.table.name == change.table; });
-      if (is_looked_up && !change.own) looked_up.push_back(change.key);
+      const auto asked = looked_up.find(change.table);
+      if (asked != looked_up.end() && !change.own) asked->second.insert(change.key);
     }
-    std::ranges::sort(looked_up, RowLess());
-    const auto repeated = std::ranges::unique(
-        looked_up, [](const Row& a, const Row& b) { return compare(a, b) == 0; });
-    looked_up.erase(repeated.begin(), repeated.end());
     TRY(changes_of(shape, keys, of, all));
-    std::set<std::string> tables;
-    for (const LookedUp& one : shape.looked_up) tables.insert(one.table.name);
-    for (const std::string& table : tables) {
+    for (const auto& [table, asked] : looked_up) {
+      const std::vector<Row> changed(asked.begin(), asked.end());
       ASSIGN_OR_RETURN(std::vector<Row> affected,
-                       keys_that_look_up(*store_.base_, shape, table, looked_up));
+                       keys_that_look_up(*store_.base_, shape, table, changed));
       for (Row& key : affected) all.push_back({shape.shaped.name, std::move(key), false, false});
     }
     return {};

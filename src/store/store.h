@@ -45,6 +45,7 @@ struct Capabilities {
   bool renames = true;           // a table can get another name
   // What was written since it was last asked is forgotten after so long; 0: never.
   Milliseconds remembers_for{0};
+  bool counts_units = false;   // of capacity, in which limits may be said
   bool counts_changes = true;  // Applied tells a row that was so already from one it changed
   // A writer waits for its own table only, and a hold is a lock: it keeps everybody's writes out,
   // ends with the process, and is released as a whole.
@@ -191,6 +192,15 @@ class InsideCopier {
                                                                  const ChunkLimits& limits) = 0;
 };
 
+// Units a second that a table, or an index of it, is provisioned with.
+struct Provision {
+  std::int64_t read = 0;
+  std::int64_t written = 0;
+  friend bool operator==(const Provision&, const Provision&) = default;
+};
+// Of a table, under "", and of its indexes by name.
+using Provisions = std::map<std::string, Provision>;
+
 class Catalog {
  public:
   virtual ~Catalog() = default;
@@ -275,6 +285,10 @@ class Catalog {
   virtual Status raise_number(const std::string&, std::int64_t) { return {}; }
   // As it was before we brought rows and took them away again.
   virtual Status put_number_back(const std::string&, std::int64_t) { return {}; }
+  // Empty where the table takes whatever comes, and in a store that counts no units.
+  virtual Result<Provisions> provisions(const std::string&) { return Provisions(); }
+  // Returns when it holds; what is so already is not asked for.
+  virtual Status provision(const std::string&, const Provisions&) { return {}; }
   // The reverse of retire: a view called `table` goes, and the archive gets its name back; without
   // an archive (`archived_as` is empty) only the view goes. Does nothing when the table is there,
   // or when there is nothing to bring back.

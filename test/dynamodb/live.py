@@ -56,6 +56,64 @@ def limits_hold_within_five_per_cent(server):
             assert seen >= (2 if way == "write" else 1), proxy.counters()["capacity"]
 
 
+def limits_may_change_while_it_runs(server):
+    """At twenty units a second a thousand items would take most of a minute."""
+    with FaultProxy(server.url, measure_capacity=True) as proxy, \
+            LiveTable(server, items=1000, through=proxy.url, limits="wcu: 20", large=False, seed=51) as table:
+        runner = table.start("run", "--yes", "--until", "copy")
+        deadline = time.monotonic() + 30
+        while table.new not in table.tables() or not table.scan(table.new):
+            assert time.monotonic() < deadline and runner.poll() is None, (table.folder / "output").read_text()
+            time.sleep(0.2)
+        assert len(table.scan(table.new)) < 500
+        table.run("limits", "wcu=5000")
+        assert runner.wait(30) == 0, (table.folder / "output").read_text()
+        paces = [units for ways in proxy.counters()["capacity"].values() for _, units in ways.get("write", {}).get("per_second", [])]
+        assert max(paces) > 60, paces
+
+
+def capacity_is_raised_for_the_copy(server):
+    """What tables are provisioned with comes back: after the copy, after a kill, by a rollback; what others have set stays."""
+    def units(table, name):
+        there = table.ddb.describe_table(TableName=name)["Table"]
+        return [(one["ProvisionedThroughput"]["ReadCapacityUnits"], one["ProvisionedThroughput"]["WriteCapacityUnits"])
+                for one in [there, *there["GlobalSecondaryIndexes"]]]
+
+    def raised(table):
+        return table.new in table.tables() and (units(table, table.old), units(table, table.new)) == ([(70, 5), (5, 5)], [(5, 90), (5, 90)])
+
+    def until(what, table, runner):
+        deadline = time.monotonic() + 30
+        while not what():
+            assert time.monotonic() < deadline and runner.poll() is None, (table.folder / "output").read_text()
+            time.sleep(0.1)
+
+    with LiveTable(server, items=600, limits="raise: {rcu: 70, wcu: 90}, rows_per_s: 100", large=False, seed=61) as table:
+        throughput = {"ReadCapacityUnits": 5, "WriteCapacityUnits": 5}
+        table.ddb.update_table(TableName=table.old, BillingMode="PROVISIONED", ProvisionedThroughput=throughput,
+                               GlobalSecondaryIndexUpdates=[{"Update": {"IndexName": "by.user", "ProvisionedThroughput": throughput}}])
+        said = table.run("analyze")
+        assert "goes from 5 to 70 units of reading" in said, said
+        for _ in range(2):
+            runner = table.start("run", "--yes", "--until", "copy")
+            until(lambda: raised(table), table, runner)
+            runner.kill()
+            runner.wait()
+        assert "more capacity" in table.run("status"), table.run("status")
+        said = table.run("rollback", "--yes")
+        assert "raised capacity" in said, said
+        assert units(table, table.old) == [(5, 5), (5, 5)] and table.new not in table.tables()
+        runner = table.start("run", "--yes", "--until", "copy")
+        until(lambda: raised(table), table, runner)
+        table.ddb.update_table(TableName=table.new, GlobalSecondaryIndexUpdates=[{"Update": {"IndexName": "by.user", "ProvisionedThroughput": {
+            "ReadCapacityUnits": 5, "WriteCapacityUnits": 33}}}])
+        assert runner.wait(60) == 0, (table.folder / "output").read_text()
+        assert units(table, table.old) == [(5, 5), (5, 5)] and units(table, table.new) == [(5, 5), (5, 33)], units(table, table.new)
+        table.run("run", "--yes", "--until", "verify")
+        table.compare("after the copy")
+        table.run("rollback", "--yes")
+
+
 def the_way_back_outlives_the_memory_of_the_stream(server):
     """Whimbrel dies after the switch, the application writes on, the stream forgets; another machine has the state folder only."""
     with FaultProxy(server.url, seed=5, faults={"shards": {"records": (200, 600)}}) as proxy, \
@@ -83,5 +141,6 @@ def with_a_server_of_its_own(test):
 
 
 if __name__ == "__main__":
-    run_each((nothing_is_missing_resurrected_or_stale, limits_hold_within_five_per_cent, the_way_back_outlives_the_memory_of_the_stream),
+    run_each((nothing_is_missing_resurrected_or_stale, limits_hold_within_five_per_cent, limits_may_change_while_it_runs,
+              capacity_is_raised_for_the_copy, the_way_back_outlives_the_memory_of_the_stream),
              with_a_server_of_its_own)

@@ -282,6 +282,56 @@ def a_row_may_be_a_document_of_several_columns():
             assert problem in told, told
 
 
+def a_group_has_what_its_columns_lead_to():
+    """A document of lines, beside columns of the bill that they are on."""
+    old = """CREATE TABLE bills (id INTEGER PRIMARY KEY, who TEXT); INSERT INTO bills VALUES (1, 'Ada'), (2, 'Bo'), (3, 'Cy');
+      CREATE TABLE lines (n INTEGER PRIMARY KEY, bill INTEGER NOT NULL, sku TEXT); INSERT INTO lines VALUES (11, 1, 'tea'), (12, 1, 'jam'), (21, 2, 'tea'), (91, 9, 'pie');"""
+    new = "CREATE TABLE docs (pk TEXT NOT NULL PRIMARY KEY, who TEXT, head TEXT, lines TEXT) WITHOUT ROWID;"
+    tables = ('  - {from: app/bills, to: app/docs, create: new.sql, columns: {pk: "BILL#{id}", who: who}}',
+              '  - {from: app/lines, to: app/docs, create: new.sql, group: [bill], columns: {pk: "LINES#{bill}", lines: {collect: sku, by: n}, '
+              'who: {lookup: who, in: bills, by: bill}, head: {json: {to: {lookup: who, in: bills, by: bill, if_null: {const: nobody}}}}}}')
+    lines = "SELECT pk, who, head, lines FROM docs WHERE pk LIKE 'L%' ORDER BY pk"
+    with Case(old, new, *tables) as case:
+        case.run("run", "--yes", "--until", "verify")
+        case.expect(lines, ("LINES#1", "Ada", '{"to":"Ada"}', '{"11":"tea","12":"jam"}'), ("LINES#2", "Bo", '{"to":"Bo"}', '{"21":"tea"}'),
+                    ("LINES#9", None, '{"to":"nobody"}', '{"91":"pie"}'))
+        case.db.executescript("UPDATE bills SET who = 'Ada L.' WHERE id = 1; DELETE FROM bills WHERE id = 2; UPDATE bills SET who = 'Cyd' WHERE id = 3;"
+                              "INSERT INTO lines VALUES (31, 3, 'egg'); INSERT INTO bills VALUES (9, 'Ida'); DELETE FROM lines WHERE n = 12")
+        case.run("run", "--yes")
+        case.expect(lines, ("LINES#1", "Ada L.", '{"to":"Ada L."}', '{"11":"tea"}'), ("LINES#2", None, '{"to":"nobody"}', '{"21":"tea"}'),
+                    ("LINES#3", "Cyd", '{"to":"Cyd"}', '{"31":"egg"}'), ("LINES#9", "Ida", '{"to":"Ida"}', '{"91":"pie"}'))
+        assert "0 differ" in case.run("verify")
+        case.db.executescript("""UPDATE docs SET lines = '{"11":"tea","13":"fig"}' WHERE pk = 'LINES#1'; UPDATE docs SET who = 'Ida II' WHERE pk = 'BILL#9';
+          INSERT INTO docs VALUES ('LINES#7', 'Eve', NULL, '{"71":"rye"}')""")
+        case.run("rollback", "--yes")
+        case.expect("SELECT * FROM lines ORDER BY n", (11, 1, "tea"), (13, 1, "fig"), (21, 2, "tea"), (31, 3, "egg"), (71, 7, "rye"), (91, 9, "pie"))
+        case.expect("SELECT * FROM bills ORDER BY id", (1, "Ada L."), (3, "Cyd"), (9, "Ida II"))
+    with Case(old, new, tables[0], tables[1].replace("in: bills, by: bill}", "in: bills, by: sku}")) as case:
+        told = case.run("check", code=2)
+        assert "a group has no `sku`" in told and "columns of the group: bill" in told, told
+
+
+def a_lookup_by_a_key_of_several_columns():
+    old = """CREATE TABLE prices (shop TEXT, sku INTEGER, cents INTEGER, PRIMARY KEY (shop, sku)); INSERT INTO prices VALUES ('a', 1, 10), ('a', 2, 20), ('b', 1, 11);
+      CREATE TABLE sold (id INTEGER PRIMARY KEY, sku INTEGER, shop TEXT); INSERT INTO sold VALUES (1, 1, 'a'), (2, 1, 'b'), (3, 2, 'b'), (4, NULL, 'a');"""
+    new = "CREATE TABLE docs (pk TEXT NOT NULL PRIMARY KEY, cents INTEGER, shop TEXT, sku INTEGER) WITHOUT ROWID;"
+    tables = ('  - {from: app/prices, to: app/docs, create: new.sql, columns: {pk: "PRICE#{shop}#{sku}", cents: cents}}',
+              '  - {from: app/sold, to: app/docs, create: new.sql, same: [shop, sku], columns: {pk: "SOLD#{id}", cents: {lookup: cents, in: prices, by: [shop, sku]}}}')
+    sold = "SELECT pk, cents FROM docs WHERE pk LIKE 'S%' ORDER BY pk"
+    with Case(old, new, *tables) as case:
+        case.run("run", "--yes", "--until", "verify")
+        case.expect(sold, ("SOLD#1", 10), ("SOLD#2", 11), ("SOLD#3", None), ("SOLD#4", None))
+        case.db.executescript("UPDATE prices SET cents = 12 WHERE shop = 'b'; INSERT INTO prices VALUES ('b', 2, 22); UPDATE prices SET sku = 3 WHERE shop = 'a' AND sku = 1")
+        case.run("run", "--yes")
+        case.expect(sold, ("SOLD#1", None), ("SOLD#2", 12), ("SOLD#3", 22), ("SOLD#4", None))
+        assert "0 differ" in case.run("verify")
+        case.run("rollback", "--yes")
+        case.expect("SELECT * FROM sold ORDER BY id", (1, 1, "a"), (2, 1, "b"), (3, 2, "b"), (4, None, "a"))
+    with Case(old, new, tables[0], tables[1].replace("[shop, sku]}}}", "sku}}}")) as case:
+        told = case.run("check", code=2)
+        assert "prices has a key of 2 columns, and the lookup names 1 column" in told and "shop, sku, in this order" in told, told
+
+
 def an_item_whose_key_does_not_say_whose_it_is():
     """Each e-mail once: the item's key is made of a value that goes from row to row."""
     old = """CREATE TABLE t (id INTEGER PRIMARY KEY, mail TEXT, n INTEGER);
@@ -429,7 +479,7 @@ if __name__ == "__main__":
                  a_lookup_between_columns_of_other_types, rows_outside_of_the_condition_stay_as_they_are,
                  repair_deletes_no_row_that_another_table_has, keys_that_only_the_values_keep_apart,
                  a_key_that_two_rows_get_while_it_runs_loses_neither, two_rows_of_the_new_side_that_are_one_on_the_old,
-                 a_row_is_in_one_document, of_two_documents_one_may_say_more, a_row_may_be_a_document_of_several_columns,
+                 a_row_is_in_one_document, a_group_has_what_its_columns_lead_to, a_lookup_by_a_key_of_several_columns, of_two_documents_one_may_say_more, a_row_may_be_a_document_of_several_columns,
                  an_item_whose_key_does_not_say_whose_it_is, later_items_are_the_new_applications_own,
                  what_is_looked_up_is_not_kept, rows_are_set_aside_where_the_store_would_write_them,
                  a_unique_value_that_went_from_row_to_row, what_cannot_be_said_is_refused):

@@ -100,8 +100,26 @@ void World::check_state_of_things() {
   const bool linked = state.phase == Phase::following || state.phase == Phase::verified ||
                       state.phase == Phase::fenced || state.phase == Phase::watching;
   if (is_dual() && linked) check_new_side(false);
+  check_capacity(state, linked);
   if (state.phase == Phase::rolled_back) check_rolled_back();
   if (state.phase == Phase::finished && !reopening_) check_finished();
+}
+
+// What was raised is known until it is put back, and the copy is the last to need it.
+void World::check_capacity(const State& state, bool is_copied) {
+  const bool is_known = std::ranges::any_of(
+      state.effects, [](const Effect& one) { return one.id.starts_with("capacity:"); });
+  if (is_known && is_copied) violate("the capacity of the copy is still there");
+  for (const Page& page : application_->pages()) {
+    for (const auto& [store, table] :
+         {std::pair(plan_.old_side, page.old_table), std::pair(plan_.new_side, page.new_table)}) {
+      const Result<Provisions> there = store->catalog().provisions(table);
+      if (!there.ok() || is_known) continue;
+      if (there.value() != Provisions{{"", {5, 5}}}) {
+        violate("nobody would put this back: capacity of " + table);
+      }
+    }
+  }
 }
 
 // Whatever is in a user's database has its undo in the journal, at every moment (promises 5, 6).

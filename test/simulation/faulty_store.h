@@ -361,6 +361,19 @@ class FaultyStore final : public Store, private Catalog, private Capture, privat
   Status revive(const std::string& table, const std::string& archived_as) override {
     return inner_->catalog().revive(table, archived_as);
   }
+  Result<Provisions> provisions(const std::string& table) override {
+    return reading<Provisions>("provisions", [&] { return inner_->catalog().provisions(table); });
+  }
+  Status provision(const std::string& table, const Provisions& wanted) override {
+    TRY(faults_.before("provision"));
+    expect_reader_keeps_still("provision");
+    const State state = journal->state();
+    const bool is_known = std::ranges::any_of(
+        state.effects, [](const Effect& one) { return one.id.starts_with("capacity:"); });
+    if (!is_known) violations.push_back("provisioned without a word in the journal");
+    TRY(inner_->catalog().provision(table, wanted));
+    return faults_.after("provision");
+  }
 
   // Capture
   Result<std::string> start(const std::string& feed, const std::vector<std::string>& of) override {

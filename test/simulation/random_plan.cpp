@@ -82,7 +82,8 @@ void add_checks(RandomPlan& plan) {
 
 }  // namespace
 
-RandomPlan random_plan(Random& random, SimulatedClock& clock, Faults& faults, bool in_a_window) {
+RandomPlan random_plan(Random& random, SimulatedClock& clock, Faults& faults, bool in_a_window,
+                       bool raises_capacity) {
   RandomPlan plan;
   const bool one_store = random.chance(60);
   plan.old_side = std::make_shared<MemoryStore>("one", clock);
@@ -100,6 +101,7 @@ RandomPlan random_plan(Random& random, SimulatedClock& clock, Faults& faults, bo
   if (in_a_window) migration.sync = Sync::none;
   migration.limits.batch_size = 1 + random.below(7);
   migration.limits.workers = 1 + static_cast<int>(random.below(2));
+  if (raises_capacity) migration.limits.raise = {20, 30};
   migration.hold_max = Milliseconds(migration.sync == Sync::none ? 4000 : 500);
   add_switches(random, plan);
   const int moves = random.chance(25) ? 2 : 1;

@@ -23,7 +23,9 @@ struct RandomPlan {
   std::string describe() const;
 };
 
-// `in_a_window`: `sync: none`, which a tenth of all seeds is.
-RandomPlan random_plan(Random& random, SimulatedClock& clock, Faults& faults, bool in_a_window);
+// `in_a_window`: `sync: none`; `raises_capacity`: for the copy. A tenth of all seeds is of each
+// kind.
+RandomPlan random_plan(Random& random, SimulatedClock& clock, Faults& faults, bool in_a_window,
+                       bool raises_capacity);
 
 }  // namespace whimbrel::simulation

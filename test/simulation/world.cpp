@@ -60,7 +60,7 @@ class World::TraceEvents final : public Events {
 World::World(std::uint64_t seed)
     : random_(seed),
       faults_(random_, clock_),
-      plan_(random_plan(random_, clock_, faults_, seed % 10 == 9)),
+      plan_(random_plan(random_, clock_, faults_, seed % 10 == 9, seed % 10 == 6)),
       drops_capture_(seed % 10 == 8) {
   faults_.feeds_are_late = seed % 10 == 7;
   journal_ = FaultyJournal::make(clock_, faults_);

@@ -64,6 +64,7 @@ class World {
   void check_session(Verb verb, Goal goal, bool lived);
   void check_error(Verb verb);
   void check_state_of_things();
+  void check_capacity(const State& state, bool is_copied);
   void check_leftovers(const State& state);
   void check_old_side(const Page& page);
   void check_new_side(bool exact);

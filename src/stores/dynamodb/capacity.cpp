@@ -47,6 +47,9 @@ Rights DynamoStore::rights_for(TableUse use, const std::string& table) const {
     case TableUse::dropped:
       may({"DeleteTable", "UpdateTable"}, arn);
       break;
+    case TableUse::provisioned:
+      may({"UpdateTable"}, arn);
+      break;
     case TableUse::backed_up:
       may({"CreateBackup", "DescribeContinuousBackups", "UpdateContinuousBackups"}, arn);
       may({"DescribeBackup"}, arn + "/backup/*");
@@ -54,6 +57,63 @@ Rights DynamoStore::rights_for(TableUse use, const std::string& table) const {
       break;
   }
   return rights;
+}
+
+namespace {
+
+json throughput(const Provision& one) {
+  return {{"ReadCapacityUnits", one.read}, {"WriteCapacityUnits", one.written}};
+}
+
+Provision provision_of(const json& described) {
+  const json given = described.value("ProvisionedThroughput", json::object());
+  return {given.value("ReadCapacityUnits", std::int64_t{0}),
+          given.value("WriteCapacityUnits", std::int64_t{0})};
+}
+
+// Nothing for a table on demand, of which the service says zeros or nothing.
+Provisions provisions_of(const json& described) {
+  Provisions all;
+  const std::string mode =
+      described.value("BillingModeSummary", json::object()).value("BillingMode", "PROVISIONED");
+  if (mode != "PROVISIONED" || provision_of(described).written == 0) return all;
+  all[""] = provision_of(described);
+  for (const json& index : described.value("GlobalSecondaryIndexes", json::array())) {
+    all[index.value("IndexName", "")] = provision_of(index);
+  }
+  return all;
+}
+
+}  // namespace
+
+Result<Provisions> DynamoStore::provisions(const std::string& table) {
+  ASSIGN_OR_RETURN(const json described, describe_table(table));
+  return provisions_of(described);
+}
+
+Status DynamoStore::provision(const std::string& table, const Provisions& wanted) {
+  TRY(wait_until_active(table));
+  ASSIGN_OR_RETURN(const Provisions there, provisions(table));
+  json request = {{"TableName", table}};
+  json indexes = json::array();
+  for (const auto& [name, one] : wanted) {
+    const auto now = there.find(name);
+    if (now == there.end() || now->second == one) continue;
+    if (name.empty()) {
+      request["ProvisionedThroughput"] = throughput(one);
+    } else {
+      indexes.push_back(
+          {{"Update", {{"IndexName", name}, {"ProvisionedThroughput", throughput(one)}}}});
+    }
+  }
+  if (!indexes.empty()) request["GlobalSecondaryIndexUpdates"] = std::move(indexes);
+  if (request.size() == 1) return {};
+  const auto is_so = [&](const Result<json>& described) {
+    return described.ok() && provisions_of(described.value()) == wanted;
+  };
+  Status asked = bring_about("UpdateTable", request, is_so);
+  if (!asked.ok()) return std::move(asked).error().within("changing the capacity of " + table);
+  return wait_until_active(table);
 }
 
 UnitMeter DynamoStore::unit_meter(const TableSchema& table) const {

@@ -70,6 +70,18 @@ class ItemRehearsal final : public Rehearsal {
   const Mapping& mapping_;
 };
 
+// What a table or an index bears a second, of which a plan may want a share: what it is provisioned
+// with, else what a new table on demand begins with.
+double limit_of(const StoreLimits& limits, const nlohmann::json& described, bool writes) {
+  constexpr double on_demand_reads = 12'000;
+  constexpr double on_demand_writes = 4'000;
+  const double limit = writes ? limits.write_units_per_s : limits.read_units_per_s;
+  if (limit > 0 || limits.share <= 0) return limit;
+  const double given = described.value("ProvisionedThroughput", json::object())
+                           .value(writes ? "WriteCapacityUnits" : "ReadCapacityUnits", 0.0);
+  return limits.share * (given > 0 ? given : writes ? on_demand_writes : on_demand_reads);
+}
+
 }  // namespace
 
 DynamoStore::DynamoStore(std::shared_ptr<aws::Access> access, Clock& clock)
@@ -115,6 +127,7 @@ Capabilities DynamoStore::capabilities() const {
   all.writers_max = 4;
   all.queries = true;
   all.renames = false;
+  all.counts_units = true;
   all.remembers_for = std::chrono::hours(24);  // a stream does
   all.counts_changes = false;                  // a put says nothing of what was there
   return all;
@@ -136,18 +149,6 @@ std::unique_ptr<aws::Client> DynamoStore::connect(dynamodb::Pace* pace) const {
   return client;
 }
 
-// What a table or an index bears a second, of which a plan may want a share: what it is provisioned
-// with, else what a new table on demand begins with.
-double DynamoStore::limit_of(const nlohmann::json& described, bool writes) const {
-  constexpr double on_demand_reads = 12'000;
-  constexpr double on_demand_writes = 4'000;
-  const double limit = writes ? limits_.write_units_per_s : limits_.read_units_per_s;
-  if (limit > 0 || limits_.share <= 0) return limit;
-  const double given = described.value("ProvisionedThroughput", json::object())
-                           .value(writes ? "WriteCapacityUnits" : "ReadCapacityUnits", 0.0);
-  return limits_.share * (given > 0 ? given : writes ? on_demand_writes : on_demand_reads);
-}
-
 dynamodb::Pace& DynamoStore::pace(const std::string& table, bool writes) {
   const std::string name = (writes ? "w " : "r ") + table;
   {
@@ -155,19 +156,37 @@ dynamodb::Pace& DynamoStore::pace(const std::string& table, bool writes) {
     if (const auto it = paces_.find(name); it != paces_.end()) return *it->second;
   }
   auto made = std::make_shared<dynamodb::Pace>(clock_);
-  if (limit_of(json::object(), writes) > 0) {
-    // Only a share depends on the table, and only what is written has indexes to be kept apart.
-    const bool depends = writes || limits_.read_units_per_s <= 0;
-    const Result<json> there = depends ? describe_table(table) : Result<json>(json::object());
-    const json described = there.ok() ? there.value() : json::object();
-    made->limit(limit_of(described, writes));
-    // A scan reads the table alone; what is written goes to every index as well.
-    for (const json& index : described.value("GlobalSecondaryIndexes", json::array())) {
-      if (writes) made->limit(limit_of(index, writes), index.value("IndexName", ""));
-    }
-  }
+  limit(*made, table, writes);
   const std::lock_guard lock(mutex_);
   return *paces_.emplace(name, std::move(made)).first->second;
+}
+
+void DynamoStore::limit(dynamodb::Pace& pace, const std::string& table, bool writes) {
+  StoreLimits limits;
+  {
+    const std::lock_guard lock(mutex_);
+    limits = limits_;
+  }
+  // Only a share depends on the table, and only what is written has indexes to be kept apart.
+  const bool depends =
+      limit_of(limits, json::object(), writes) > 0 && (writes || limits.read_units_per_s <= 0);
+  const Result<json> there = depends ? describe_table(table) : Result<json>(json::object());
+  const json described = there.ok() ? there.value() : json::object();
+  pace.limit(limit_of(limits, described, writes));
+  // A scan reads the table alone; what is written goes to every index as well.
+  for (const json& index : described.value("GlobalSecondaryIndexes", json::array())) {
+    if (writes) pace.limit(limit_of(limits, index, writes), index.value("IndexName", ""));
+  }
+}
+
+void DynamoStore::keep_within(const StoreLimits& limits) {
+  std::map<std::string, std::shared_ptr<dynamodb::Pace>> at_work;
+  {
+    const std::lock_guard lock(mutex_);
+    limits_ = limits;
+    at_work = {paces_.begin(), paces_.end()};
+  }
+  for (const auto& [name, pace] : at_work) limit(*pace, name.substr(2), name.starts_with("w "));
 }
 
 Status DynamoStore::work_in(const std::string& folder) {

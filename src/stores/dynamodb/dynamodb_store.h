@@ -53,7 +53,7 @@ class DynamoStore final : public Store, private Catalog, private Capture, privat
   bool copies_inside(const Mapping& mapping, const Store& source) const override;
   Result<std::unique_ptr<InsideCopier>> open_inside(const Mapping& mapping,
                                                     const Store& source) override;
-  void keep_within(const StoreLimits& limits) override { limits_ = limits; }
+  void keep_within(const StoreLimits& limits) override;
   Status claim(const std::string& migration, const std::string& journal) override;
   Result<std::string> claimed_by(const std::string& migration) override;
   Status mark(const std::string& migration, const std::string& journal,
@@ -90,7 +90,7 @@ class DynamoStore final : public Store, private Catalog, private Capture, privat
   Result<bool> keeps_points_in_time(const std::string& table);
   static bool is_unknown_call(const Error& error);
   Status wait_until_active(const std::string& table, Milliseconds longest = Milliseconds(600'000));
-  double limit_of(const nlohmann::json& described, bool writes) const;
+  void limit(dynamodb::Pace& pace, const std::string& table, bool writes);
   // `is_so` is asked of what DescribeTable says, where the request is refused.
   Status bring_about(const std::string& operation, const nlohmann::json& request,
                      const std::function<bool(const Result<nlohmann::json>&)>& is_so);
@@ -126,6 +126,8 @@ class DynamoStore final : public Store, private Catalog, private Capture, privat
   Status can_retire(const std::vector<const Mapping*>& mappings, const std::string& rename_to,
                     bool view) override;
   Status revive(const std::string& table, const std::string& archived_as) override;
+  Result<Provisions> provisions(const std::string& table) override;
+  Status provision(const std::string& table, const Provisions& wanted) override;
 
   // Capture
   Result<std::string> start(const std::string& feed,
@@ -188,7 +190,7 @@ class DynamoStore final : public Store, private Catalog, private Capture, privat
 
   std::shared_ptr<aws::Access> access_;
   Clock& clock_;
-  StoreLimits limits_;
+  StoreLimits limits_;        // under `mutex_`
   mutable std::mutex mutex_;  // of what follows
   std::unique_ptr<aws::Client> client_;
   std::map<std::string, std::shared_ptr<dynamodb::Pace>> paces_;

@@ -208,7 +208,7 @@ MemoryStore::Table* MemoryStore::find(const std::string& table) {
 }
 
 void MemoryStore::add_table(const TableSchema& schema) {
-  Table table{schema, {}, {}};
+  Table table{schema, {}, {}, {{"", {5, 5}}}};
   table.key = positions_of(schema.key, schema);
   tables_[schema.name] = std::move(table);
 }
@@ -466,6 +466,21 @@ Status MemoryStore::drop(const std::string& table) {
 Status MemoryStore::clear(const std::string& table) {
   const std::lock_guard lock(mutex_);
   if (Table* found = find(table)) found->rows.clear();
+  return {};
+}
+
+Result<Provisions> MemoryStore::provisions(const std::string& table) {
+  const std::lock_guard lock(mutex_);
+  const Table* found = find(table);
+  if (found == nullptr) return no_table(table);
+  return found->provisions;
+}
+
+Status MemoryStore::provision(const std::string& table, const Provisions& wanted) {
+  const std::lock_guard lock(mutex_);
+  Table* found = find(table);
+  if (found == nullptr) return no_table(table);
+  for (const auto& [name, one] : wanted) found->provisions[name] = one;
   return {};
 }
 
