@@ -122,6 +122,15 @@ std::string sentence(const Event& event) {
                        event.text("table"), rows_text(rows), rows == 1 ? "is" : "are",
                        rows == 1 ? "it" : "them");
   }
+  if (event.name == "capacity_is_anothers") {
+    const std::string index = event.text("index");
+    return fmt::format("{}{}: somebody has set its capacity since the copy began: it stays so",
+                       event.text("table"), index.empty() ? "" : " (" + index + ")");
+  }
+  if (event.name == "capacity_stays") {
+    return fmt::format("{} keeps the capacity that it got for the copy; put it back by hand to {}",
+                       event.text("table"), event.text("before"));
+  }
   if (event.name == "effect_undone") {
     const std::string table = event.text("table");
     if (table.empty()) return "undone: " + effect_words(event.text("effect"));

@@ -552,6 +552,9 @@ Result<EngineOutcome> Engine::run(Goal goal, bool stay) {
   // A rollback that was interrupted, or asked for and not begun, comes first.
   const State state = parts_.journal.state();
   rollback_asked_ = state.phase == Phase::rolling_back || state.decisions.contains("rollback");
+  const bool is_copied = state.phase == Phase::following || state.phase == Phase::verified ||
+                         state.phase == Phase::watching;
+  if (is_copied && !rollback_asked_) TRY(lower_capacity());
   Result<EngineOutcome> outcome = loop(goal);
   if (outcome.ok() && stay && !outcome.value().gave_up) {
     if (Status stayed = stay_until_stopped(); !stayed.ok()) outcome = std::move(stayed).error();
@@ -628,7 +631,19 @@ Status Engine::stay_until_stopped() {
 }
 
 Status Engine::poll_requests() {
-  const std::lock_guard lock(requests_);
+  bool stores_are_to_hear = false;
+  StoreLimits limits;
+  {
+    const std::lock_guard lock(requests_);
+    TRY(carry_out_requests(stores_are_to_hear));
+    limits = store_limits(limits_);
+  }
+  if (!stores_are_to_hear) return {};
+  for (Store* store : stores_that_count()) store->keep_within(limits);
+  return {};
+}
+
+Status Engine::carry_out_requests(bool& stores_are_to_hear) {
   while (true) {
     ASSIGN_OR_RETURN(const std::optional<Request> request, parts_.journal.next_request());
     if (!request) return {};
@@ -648,7 +663,7 @@ Status Engine::poll_requests() {
     } else if (request->verb == "cutover") {
       goal_asked_ = Goal::watch;
     } else if (request->verb == "limits") {
-      answer = limit(nlohmann::json::parse(request->value, nullptr, false));
+      answer = limit(nlohmann::json::parse(request->value, nullptr, false), stores_are_to_hear);
     } else {
       answer = "unknown request";
     }
@@ -659,20 +674,25 @@ Status Engine::poll_requests() {
   }
 }
 
-std::string Engine::limit(const nlohmann::json& limits) {
+std::set<Store*> Engine::stores_that_count() const {
+  std::set<Store*> stores;
+  for (const Move& move : migration_.moves) {
+    for (Store* store : {move.source.get(), move.target.get()}) {
+      if (store->capabilities().counts_units) stores.insert(store);
+    }
+  }
+  return stores;
+}
+
+std::string Engine::limit(const nlohmann::json& limits, bool& stores_are_to_hear) {
   if (limits.contains("batch_size")) limits_.batch_size = limits["batch_size"].get<std::int64_t>();
   if (limits.contains("rows_per_s")) limits_.rows_per_s = limits["rows_per_s"].get<std::int64_t>();
   if (limits.contains("rcu")) limits_.rcu = limits["rcu"].get<double>();
   if (limits.contains("wcu")) limits_.wcu = limits["wcu"].get<double>();
   if (!limits.contains("rcu") && !limits.contains("wcu")) return "done";
-  bool counts_units = false;
-  std::set<Store*> stores;
-  for (const Move& move : migration_.moves) stores.insert({move.source.get(), move.target.get()});
-  for (Store* store : stores) {
-    store->keep_within(store_limits(limits_));
-    counts_units = counts_units || store->capabilities().counts_units;
-  }
-  return counts_units ? "done" : "no store of this plan counts capacity units";
+  if (stores_that_count().empty()) return "no store of this plan counts capacity units";
+  stores_are_to_hear = true;
+  return "done";
 }
 
 Status Engine::wait_while_paused() {

@@ -159,11 +159,15 @@ class Engine {
   // For the copy; and back to what was found.
   Status raise_capacity();
   Status lower_capacity();
+  Status give_capacity_up(const Effect& effect);
   Status put_capacity_back(const Effect& effect);
   static std::string capacity_id(const Move& move, bool is_source);
   Status poll_requests();
-  // What a person asked for, from now on; the answer to them.
-  std::string limit(const nlohmann::json& limits);
+  Status carry_out_requests(bool& stores_are_to_hear);  // under `requests_`
+  // What a person asked for, from now on; the answer to them. `stores_are_to_hear`: set where those
+  // that count units are still to be told.
+  std::string limit(const nlohmann::json& limits, bool& stores_are_to_hear);
+  std::set<Store*> stores_that_count() const;
   Status wait_while_paused();
   bool must_stop() const { return parts_.stop.requested() || rollback_asked_; }
   Status reject(const Move& move, const Row& key, const Error& reason);

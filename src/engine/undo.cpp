@@ -276,7 +276,7 @@ Status Engine::drop_or_empty(const Move& move) {
 Status Engine::undo_effect(const Effect& effect) {
   const std::string_view id = effect.id;
   if (id == "hold" || id.starts_with("hold:")) return let_go_of_the_last_hold();
-  if (id.starts_with("capacity:")) return put_capacity_back(effect);
+  if (id.starts_with("capacity:")) return give_capacity_up(effect);
   if (id == "links") {
     // No longer confirmed: after a crash nobody mends links that are already gone.
     if (effect.confirmed) TRY(parts_.journal.append(EffectIntended{effect.id, effect.undo}));
@@ -648,6 +648,7 @@ Result<EngineOutcome> Engine::finish(std::optional<Milliseconds> after) {
 
 Result<EngineOutcome> Engine::finish_switched(Phase phase) {
   const FinishPlan& plan = migration_.finish;
+  TRY(lower_capacity());
   if (phase == Phase::watching) {
     TRY(reclaim(false));
     TRY(cutover_.expect_on());

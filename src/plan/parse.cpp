@@ -487,17 +487,30 @@ class Parser {
     return health;
   }
 
+  // After what may be used of it.
+  void raise(const YAML::Node& node) {
+    if (!node.IsDefined() || !reader_.check_keys(node, "`raise`", {"rcu", "wcu"})) return;
+    LimitsPlan& limits = plan_.limits;
+    limits.raise.read = reader_.whole_at(node, "rcu", 1).value_or(0);
+    limits.raise.written = reader_.whole_at(node, "wcu", 1).value_or(0);
+    const auto is_of_use = [&](const char* unit, std::int64_t paid, double most) {
+      if (most <= 0 || static_cast<double>(paid) <= most) return;
+      diagnostics_.add(
+          YamlReader::place(YamlReader::child(node, unit)),
+          fmt::format("{} units a second would be paid for, and `limits: {}` allows {}", paid, unit,
+                      most),
+          "raise it to what is allowed, or allow more");
+    };
+    is_of_use("rcu", limits.raise.read, limits.rcu);
+    is_of_use("wcu", limits.raise.written, limits.wcu);
+  }
+
   void limits(const YAML::Node& node) {
     if (!node.IsDefined() ||
         !reader_.check_keys(node, "`limits`",
                             {"batch_size", "workers", "rows_per_s", "rcu", "wcu", "share", "raise",
                              "replica_lag", "wal_kept"})) {
       return;
-    }
-    const YAML::Node raise = YamlReader::child(node, "raise");
-    if (raise.IsDefined() && reader_.check_keys(raise, "`raise`", {"rcu", "wcu"})) {
-      plan_.limits.raise.read = reader_.whole_at(raise, "rcu", 1).value_or(0);
-      plan_.limits.raise.written = reader_.whole_at(raise, "wcu", 1).value_or(0);
     }
     plan_.limits.batch_size = reader_.whole_at(node, "batch_size", 1);
     plan_.limits.rows_per_s = reader_.whole_at(node, "rows_per_s", 1);
@@ -506,6 +519,7 @@ class Parser {
     plan_.limits.wal_kept = reader_.bytes_at(node, "wal_kept");
     plan_.limits.rcu = reader_.amount_at(node, "rcu").value_or(0);
     plan_.limits.wcu = reader_.amount_at(node, "wcu").value_or(0);
+    raise(YamlReader::child(node, "raise"));
     if (const auto share = reader_.text_at(node, "share")) {
       const std::optional<double> per_cent = parse_per_cent(*share);
       if (per_cent && *per_cent > 0 && *per_cent <= 100) {

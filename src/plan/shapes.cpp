@@ -182,6 +182,8 @@ bool Shapes::open_groups(const TableEntry& entry, TableSchema& source) {
     }
     used.insert(one.values.begin(), one.values.end());
     used.insert(one.by);
+    // Two columns may take the same.
+    if (std::ranges::count(open_.collected, one.column, &Collected::column) > 0) continue;
     open_.collected.push_back(std::move(one));
     add_column_of_the_shape(shaped, column_of(column));
   }

@@ -311,6 +311,8 @@ class TableAnalysis {
     new_keys_.reset();
     told(rows, bytes, took, refusals);
     if (source_units || target_units) tell_capacity(source, target);
+    tell_raise(move_.source->catalog(), move_.stored_source(), true);
+    tell_raise(move_.target->catalog(), move_.stored_target(), false);
     return {};
   }
 
@@ -1037,9 +1039,16 @@ class TableAnalysis {
   }
 
   void tell_raise(Catalog& catalog, const std::string& table, bool is_source) {
-    const Result<Provisions> there = catalog.provisions(table);
-    if (!there.ok()) return;  // it is still to be made
-    const Provisions goal = raised(there.value(), migration_.limits.raise, is_source);
+    const Result<Provisions> there = catalog.provisions(table, false);
+    const RaisedCapacity& wanted = migration_.limits.raise;
+    if (!there.ok() && !is_source && move_.creates_target && wanted.written > 0) {
+      line(
+          "  raise       {} is still to be made: where it is provisioned with less than {} units "
+          "of writing a second, it gets these while it is copied",
+          table, with_thousands(wanted.written));
+    }
+    if (!there.ok()) return;
+    const Provisions goal = raised(there.value(), wanted, is_source);
     for (const auto& [index, one] : there.value()) {
       const Provision& higher = goal.at(index);
       if (higher == one) continue;
@@ -1063,8 +1072,6 @@ class TableAnalysis {
         "  capacity    {} units to read and {} to write, with indexes: about ${:.2f} at the list "
         "price on demand",
         with_thousands(whole(read)), with_thousands(whole(target.written)), dollars);
-    tell_raise(move_.source->catalog(), move_.stored_source(), true);
-    tell_raise(move_.target->catalog(), move_.stored_target(), false);
     const LimitsPlan& limits = migration_.limits;
     const double least = std::max(limits.rcu > 0 ? read / limits.rcu : 0,
                                   limits.wcu > 0 ? target.written / limits.wcu : 0);

@@ -291,10 +291,10 @@ Headline headline(const ReportFacts& facts) {
     if (last != nullptr && last->what.differing > 0) line.tone = Tone::bad;
   }
   if (facts.state.rejected > 0 && has_copy(facts)) {
-    line.sentences.push_back(fmt::format(
-        "{} could not be converted and {} set aside in rejected.jsonl: the new side lacks {}.",
-        rows_text(facts.state.rejected), facts.state.rejected == 1 ? "is" : "are",
-        facts.state.rejected == 1 ? "it" : "them"));
+    line.sentences.push_back(
+        fmt::format("{} {} set aside in rejected.jsonl, which says why: the new side lacks {}.",
+                    rows_text(facts.state.rejected), facts.state.rejected == 1 ? "is" : "are",
+                    facts.state.rejected == 1 ? "it" : "them"));
     if (line.tone == Tone::good) line.tone = Tone::attention;
   }
   if (again) line.sentences.push_back("The last step: " + printable(facts.state.why, 200) + ".");

@@ -117,8 +117,8 @@ class ShapedStore::Tables final : public Catalog {
   Status put_number_back(const std::string& table, std::int64_t number) override {
     return base_.put_number_back(store_.stored_as(table), number);
   }
-  Result<Provisions> provisions(const std::string& table) override {
-    return base_.provisions(store_.stored_as(table));
+  Result<Provisions> provisions(const std::string& table, bool settled) override {
+    return base_.provisions(store_.stored_as(table), settled);
   }
   Status provision(const std::string& table, const Provisions& wanted) override {
     return base_.provision(store_.stored_as(table), wanted);

@@ -285,8 +285,11 @@ class Catalog {
   virtual Status raise_number(const std::string&, std::int64_t) { return {}; }
   // As it was before we brought rows and took them away again.
   virtual Status put_number_back(const std::string&, std::int64_t) { return {}; }
-  // Empty where the table takes whatever comes, and in a store that counts no units.
-  virtual Result<Provisions> provisions(const std::string&) { return Provisions(); }
+  // Empty where the table takes whatever comes, and in a store that counts no units. `settled`:
+  // waits until what somebody has asked for before is so.
+  virtual Result<Provisions> provisions(const std::string&, bool /*settled*/) {
+    return Provisions();
+  }
   // Returns when it holds; what is so already is not asked for.
   virtual Status provision(const std::string&, const Provisions&) { return {}; }
   // The reverse of retire: a view called `table` goes, and the archive gets its name back; without

@@ -67,7 +67,7 @@ def limits_may_change_while_it_runs(server):
             time.sleep(0.2)
         assert len(table.scan(table.new)) < 500
         table.run("limits", "wcu=5000")
-        assert runner.wait(30) == 0, (table.folder / "output").read_text()
+        assert runner.wait(40) == 0, (table.folder / "output").read_text()
         paces = [units for ways in proxy.counters()["capacity"].values() for _, units in ways.get("write", {}).get("per_second", [])]
         assert max(paces) > 60, paces
 
@@ -112,6 +112,18 @@ def capacity_is_raised_for_the_copy(server):
         table.run("run", "--yes", "--until", "verify")
         table.compare("after the copy")
         table.run("rollback", "--yes")
+        with FaultProxy(server.url) as proxy:
+            table.lead(proxy.url)
+            runner = table.start("run", "--yes", "--until", "copy")
+            until(lambda: raised(table), table, runner)
+            proxy.set(access_denied={"ops": ["UpdateTable"], "tables": [table.new]})
+            assert runner.wait(60) == 0, (table.folder / "output").read_text()
+            said = (table.folder / "output").read_text()
+            assert "keeps the capacity" in said and "5 units of reading and 5 of writing" in said, said
+            assert units(table, table.old) == [(5, 5), (5, 5)] and units(table, table.new) == [(5, 90), (5, 90)]
+            proxy.clear()
+            table.run("rollback", "--yes")
+            assert units(table, table.old) == [(5, 5), (5, 5)] and table.new not in table.tables()
 
 
 def the_way_back_outlives_the_memory_of_the_stream(server):

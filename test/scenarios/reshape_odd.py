@@ -306,6 +306,11 @@ def a_group_has_what_its_columns_lead_to():
         case.run("rollback", "--yes")
         case.expect("SELECT * FROM lines ORDER BY n", (11, 1, "tea"), (13, 1, "fig"), (21, 2, "tea"), (31, 3, "egg"), (71, 7, "rye"), (91, 9, "pie"))
         case.expect("SELECT * FROM bills ORDER BY id", (1, "Ada L."), (3, "Cyd"), (9, "Ida II"))
+    with Case(old, new, tables[0], tables[1].replace("lines: {collect: sku, by: n}, ", "lines: {collect: sku, by: n}, head: {collect: sku, by: n}, ").replace(
+            ", head: {json: {to: {lookup: who, in: bills, by: bill, if_null: {const: nobody}}}}", "")) as case:
+        case.run("run", "--yes")
+        case.expect(lines, ("LINES#1", "Ada", '{"11":"tea","12":"jam"}', '{"11":"tea","12":"jam"}'), ("LINES#2", "Bo", '{"21":"tea"}', '{"21":"tea"}'),
+                    ("LINES#9", None, '{"91":"pie"}', '{"91":"pie"}'))
     with Case(old, new, tables[0], tables[1].replace("in: bills, by: bill}", "in: bills, by: sku}")) as case:
         told = case.run("check", code=2)
         assert "a group has no `sku`" in told and "columns of the group: bill" in told, told

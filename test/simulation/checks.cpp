@@ -110,12 +110,13 @@ void World::check_capacity(const State& state, bool is_copied) {
   const bool is_known = std::ranges::any_of(
       state.effects, [](const Effect& one) { return one.id.starts_with("capacity:"); });
   if (is_known && is_copied) violate("the capacity of the copy is still there");
+  if (is_known) return;
+  for (const auto& store : {plan_.source, plan_.target}) store->settle_capacity();
   for (const Page& page : application_->pages()) {
     for (const auto& [store, table] :
          {std::pair(plan_.old_side, page.old_table), std::pair(plan_.new_side, page.new_table)}) {
-      const Result<Provisions> there = store->catalog().provisions(table);
-      if (!there.ok() || is_known) continue;
-      if (there.value() != Provisions{{"", {5, 5}}}) {
+      const Result<Provisions> there = store->catalog().provisions(table, true);
+      if (there.ok() && there.value() != Provisions{{"", {5, 5}}}) {
         violate("nobody would put this back: capacity of " + table);
       }
     }

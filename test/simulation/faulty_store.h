@@ -39,6 +39,14 @@ class FaultyStore final : public Store, private Catalog, private Capture, privat
 
   std::vector<std::string> violations;
 
+  // What was asked of the service comes about, whoever has asked.
+  void settle_capacity() {
+    for (const auto& [table, wanted] : provisioned_) {
+      (void)inner_->catalog().provision(table, wanted);
+    }
+    provisioned_.clear();
+  }
+
   // The machine stops: what a copier has not made durable is gone, unless a later transaction of
   // somebody else has taken it along.
   void lose_power() {
@@ -361,18 +369,30 @@ class FaultyStore final : public Store, private Catalog, private Capture, privat
   Status revive(const std::string& table, const std::string& archived_as) override {
     return inner_->catalog().revive(table, archived_as);
   }
-  Result<Provisions> provisions(const std::string& table) override {
-    return reading<Provisions>("provisions", [&] { return inner_->catalog().provisions(table); });
+  Result<Provisions> provisions(const std::string& table, bool settled) override {
+    if (settled) settle_capacity();
+    return reading<Provisions>("provisions",
+                               [&] { return inner_->catalog().provisions(table, settled); });
   }
+  // A change takes its time, and a process may end within it.
   Status provision(const std::string& table, const Provisions& wanted) override {
     TRY(faults_.before("provision"));
     expect_reader_keeps_still("provision");
     const State state = journal->state();
-    const bool is_known = std::ranges::any_of(
-        state.effects, [](const Effect& one) { return one.id.starts_with("capacity:"); });
+    bool is_known = false;
+    for (const Move& move : migration->moves) {
+      const bool reads = move.source.get() == this && move.mapping.source.name == table;
+      const bool writes = move.target.get() == this && move.mapping.target.name == table;
+      const auto has = [&](const char* side) {
+        return state.effect(fmt::format("capacity:{}:{}", side, move.index)) != nullptr;
+      };
+      is_known = is_known || (reads && has("source")) || (writes && has("target"));
+    }
     if (!is_known) violations.push_back("provisioned without a word in the journal");
-    TRY(inner_->catalog().provision(table, wanted));
-    return faults_.after("provision");
+    provisioned_[table] = wanted;
+    TRY(faults_.after("provision"));
+    settle_capacity();
+    return {};
   }
 
   // Capture
@@ -472,6 +492,7 @@ class FaultyStore final : public Store, private Catalog, private Capture, privat
 
   std::shared_ptr<MemoryStore> inner_;
   std::map<std::string, Copied> not_durable_;
+  std::map<std::string, Provisions> provisioned_;  // asked for, and not yet so
   Faults& faults_;
   SimulatedClock& clock_;
   std::map<std::string, TimePoint> refused_since_;

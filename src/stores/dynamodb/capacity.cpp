@@ -86,34 +86,54 @@ Provisions provisions_of(const json& described) {
 
 }  // namespace
 
-Result<Provisions> DynamoStore::provisions(const std::string& table) {
+// While a change is under way a table is told with what it had before.
+Result<Provisions> DynamoStore::provisions(const std::string& table, bool settled) {
+  if (settled) {
+    TRY(wait_until(table, Milliseconds(600'000), [](const json& there) {
+      bool is_settled = there.value("TableStatus", "") == "ACTIVE";
+      for (const json& index : there.value("GlobalSecondaryIndexes", json::array())) {
+        is_settled = is_settled && index.value("IndexStatus", "") != "UPDATING";
+      }
+      return is_settled;
+    }));
+  }
   ASSIGN_OR_RETURN(const json described, describe_table(table));
   return provisions_of(described);
 }
 
 Status DynamoStore::provision(const std::string& table, const Provisions& wanted) {
-  TRY(wait_until_active(table));
-  ASSIGN_OR_RETURN(const Provisions there, provisions(table));
-  json request = {{"TableName", table}};
-  json indexes = json::array();
-  for (const auto& [name, one] : wanted) {
-    const auto now = there.find(name);
-    if (now == there.end() || now->second == one) continue;
-    if (name.empty()) {
-      request["ProvisionedThroughput"] = throughput(one);
-    } else {
-      indexes.push_back(
-          {{"Update", {{"IndexName", name}, {"ProvisionedThroughput", throughput(one)}}}});
+  constexpr int tries_max = 3;
+  for (int tries = 1;; ++tries) {
+    ASSIGN_OR_RETURN(const Provisions there, provisions(table, true));
+    json request = {{"TableName", table}};
+    json indexes = json::array();
+    for (const auto& [name, one] : wanted) {
+      const auto now = there.find(name);
+      if (now == there.end() || now->second == one) continue;
+      if (name.empty()) {
+        request["ProvisionedThroughput"] = throughput(one);
+      } else {
+        indexes.push_back(
+            {{"Update", {{"IndexName", name}, {"ProvisionedThroughput", throughput(one)}}}});
+      }
     }
+    if (!indexes.empty()) request["GlobalSecondaryIndexUpdates"] = std::move(indexes);
+    if (request.size() == 1) return {};
+    if (tries > tries_max) {
+      return Error{ErrorCode::conflict,
+                   "somebody else changes the capacity of " + table + " again"};
+    }
+    // How often a capacity may go down in a day is limited: nobody waits for that here.
+    aws::Call call{"UpdateTable", request.dump()};
+    call.keeps_trying = false;
+    const std::unique_lock lock(mutex_);
+    ASSIGN_OR_RETURN(const aws::Reply reply, client_->send_one(call));
+    if (reply.ok()) continue;  // waits, and looks whether it is so
+    Error error = client_->to_error(reply, "UpdateTable");
+    // Somebody else's change came first, or the reply to ours was lost.
+    if (error.code == ErrorCode::conflict) continue;
+    return std::move(error).within("changing the capacity of " + table);
   }
-  if (!indexes.empty()) request["GlobalSecondaryIndexUpdates"] = std::move(indexes);
-  if (request.size() == 1) return {};
-  const auto is_so = [&](const Result<json>& described) {
-    return described.ok() && provisions_of(described.value()) == wanted;
-  };
-  Status asked = bring_about("UpdateTable", request, is_so);
-  if (!asked.ok()) return std::move(asked).error().within("changing the capacity of " + table);
-  return wait_until_active(table);
 }
 
 UnitMeter DynamoStore::unit_meter(const TableSchema& table) const {

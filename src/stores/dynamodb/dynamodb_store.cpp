@@ -156,12 +156,20 @@ dynamodb::Pace& DynamoStore::pace(const std::string& table, bool writes) {
     if (const auto it = paces_.find(name); it != paces_.end()) return *it->second;
   }
   auto made = std::make_shared<dynamodb::Pace>(clock_);
-  limit(*made, table, writes);
-  const std::lock_guard lock(mutex_);
-  return *paces_.emplace(name, std::move(made)).first->second;
+  while (true) {
+    std::int64_t times_limited = 0;
+    {
+      const std::lock_guard lock(mutex_);
+      times_limited = times_limited_;
+    }
+    limit(*made, table, writes, false);
+    const std::lock_guard lock(mutex_);
+    if (times_limited != times_limited_) continue;
+    return *paces_.emplace(name, std::move(made)).first->second;
+  }
 }
 
-void DynamoStore::limit(dynamodb::Pace& pace, const std::string& table, bool writes) {
+void DynamoStore::limit(dynamodb::Pace& pace, const std::string& table, bool writes, bool at_work) {
   StoreLimits limits;
   {
     const std::lock_guard lock(mutex_);
@@ -171,6 +179,7 @@ void DynamoStore::limit(dynamodb::Pace& pace, const std::string& table, bool wri
   const bool depends =
       limit_of(limits, json::object(), writes) > 0 && (writes || limits.read_units_per_s <= 0);
   const Result<json> there = depends ? describe_table(table) : Result<json>(json::object());
+  if (!there.ok() && at_work) return;
   const json described = there.ok() ? there.value() : json::object();
   pace.limit(limit_of(limits, described, writes));
   // A scan reads the table alone; what is written goes to every index as well.
@@ -184,9 +193,11 @@ void DynamoStore::keep_within(const StoreLimits& limits) {
   {
     const std::lock_guard lock(mutex_);
     limits_ = limits;
+    ++times_limited_;
     at_work = {paces_.begin(), paces_.end()};
   }
-  for (const auto& [name, pace] : at_work) limit(*pace, name.substr(2), name.starts_with("w "));
+  for (const auto& [name, pace] : at_work)
+    limit(*pace, name.substr(2), name.starts_with("w "), true);
 }
 
 Status DynamoStore::work_in(const std::string& folder) {
@@ -248,15 +259,22 @@ Result<json> DynamoStore::describe_table(const std::string& table) {
 }
 
 Status DynamoStore::wait_until_active(const std::string& table, Milliseconds longest) {
+  return wait_until(table, longest, [](const json& there) {
+    bool is_active = there.value("TableStatus", "") == "ACTIVE";
+    for (const json& index : there.value("GlobalSecondaryIndexes", json::array())) {
+      is_active = is_active && index.value("IndexStatus", "ACTIVE") == "ACTIVE";
+    }
+    return is_active;
+  });
+}
+
+Status DynamoStore::wait_until(const std::string& table, Milliseconds longest,
+                               const std::function<bool(const json&)>& is_so) {
   const Milliseconds since = clock_.monotonic();
   Milliseconds pause{20};
   while (true) {
     ASSIGN_OR_RETURN(const json there, describe_table(table));
-    bool active = there.value("TableStatus", "") == "ACTIVE";
-    for (const json& index : there.value("GlobalSecondaryIndexes", json::array())) {
-      active = active && index.value("IndexStatus", "ACTIVE") == "ACTIVE";
-    }
-    if (active) return {};
+    if (is_so(there)) return {};
     if (clock_.monotonic() - since > longest) {
       return Error{ErrorCode::unavailable,
                    fmt::format("{} is {} for {} already", table, there.value("TableStatus", ""),

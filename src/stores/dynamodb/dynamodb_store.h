@@ -90,7 +90,11 @@ class DynamoStore final : public Store, private Catalog, private Capture, privat
   Result<bool> keeps_points_in_time(const std::string& table);
   static bool is_unknown_call(const Error& error);
   Status wait_until_active(const std::string& table, Milliseconds longest = Milliseconds(600'000));
-  void limit(dynamodb::Pace& pace, const std::string& table, bool writes);
+  // `is_so` is asked of what DescribeTable says.
+  Status wait_until(const std::string& table, Milliseconds longest,
+                    const std::function<bool(const nlohmann::json&)>& is_so);
+  // `at_work`: it has a limit, which stays where the new one cannot be known.
+  void limit(dynamodb::Pace& pace, const std::string& table, bool writes, bool at_work);
   // `is_so` is asked of what DescribeTable says, where the request is refused.
   Status bring_about(const std::string& operation, const nlohmann::json& request,
                      const std::function<bool(const Result<nlohmann::json>&)>& is_so);
@@ -126,7 +130,7 @@ class DynamoStore final : public Store, private Catalog, private Capture, privat
   Status can_retire(const std::vector<const Mapping*>& mappings, const std::string& rename_to,
                     bool view) override;
   Status revive(const std::string& table, const std::string& archived_as) override;
-  Result<Provisions> provisions(const std::string& table) override;
+  Result<Provisions> provisions(const std::string& table, bool settled) override;
   Status provision(const std::string& table, const Provisions& wanted) override;
 
   // Capture
@@ -190,7 +194,8 @@ class DynamoStore final : public Store, private Catalog, private Capture, privat
 
   std::shared_ptr<aws::Access> access_;
   Clock& clock_;
-  StoreLimits limits_;        // under `mutex_`
+  StoreLimits limits_;  // under `mutex_`, as the next
+  std::int64_t times_limited_ = 0;
   mutable std::mutex mutex_;  // of what follows
   std::unique_ptr<aws::Client> client_;
   std::map<std::string, std::shared_ptr<dynamodb::Pace>> paces_;

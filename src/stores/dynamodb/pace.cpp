@@ -25,9 +25,13 @@ constexpr double healed_at = 8;  // times what it was cut to
 void Pace::limit(double units_per_s, const std::string& index) {
   const std::lock_guard lock(mutex_);
   Bucket& bucket = buckets_[index];
-  bucket.limit = bucket.rate = units_per_s;
-  bucket.balance = 0;
-  bucket.filled = clock_.monotonic();
+  // What was tried before says nothing of what is allowed now.
+  Bucket fresh;
+  fresh.limit = fresh.rate = units_per_s;
+  fresh.filled = clock_.monotonic();
+  fresh.per_item = bucket.per_item;
+  fresh.per_request = bucket.per_request;
+  bucket = fresh;
 }
 
 void Pace::grow(Bucket& bucket, Milliseconds now, double seconds) {

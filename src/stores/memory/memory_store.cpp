@@ -469,7 +469,7 @@ Status MemoryStore::clear(const std::string& table) {
   return {};
 }
 
-Result<Provisions> MemoryStore::provisions(const std::string& table) {
+Result<Provisions> MemoryStore::provisions(const std::string& table, bool) {
   const std::lock_guard lock(mutex_);
   const Table* found = find(table);
   if (found == nullptr) return no_table(table);

@@ -101,7 +101,7 @@ class MemoryStore final : public Store, private Catalog, private Capture, privat
   Status retire(const std::vector<const Mapping*>& mappings, const std::string& rename_to,
                 bool view) override;
   Status revive(const std::string& table, const std::string& archived_as) override;
-  Result<Provisions> provisions(const std::string& table) override;
+  Result<Provisions> provisions(const std::string& table, bool settled) override;
   Status provision(const std::string& table, const Provisions& wanted) override;
   // Capture
   Result<std::string> start(const std::string& feed,
