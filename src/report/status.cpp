@@ -313,8 +313,9 @@ json status_document(const Journal& journal, TimePoint now, const std::optional<
                    {"tables", table_progress(state, about)},
                    {"rejected", state.rejected}};
   document["way_back"] = way_back(state, about, now, somebody_runs);
-  document["raised_capacity"] = std::ranges::count_if(
+  const auto raised = std::ranges::count_if(
       state.effects, [](const Effect& one) { return one.id.starts_with("capacity:"); });
+  if (raised > 0) document["raised_capacity"] = raised;
   document["since"] = to_iso8601(state.phase_since);
   const Result<std::int64_t> kept = journal.kept_count();
   document["kept_rows"] = kept.ok() ? kept.value() : 0;
@@ -387,7 +388,7 @@ Told tell(const Journal& journal, TimePoint now, const std::optional<Headway>& h
     if (!ended) told.unended.push_back(told.tables.back());
   }
   told.rest = sum_of(document["tables"]);
-  if (const auto raised = document["raised_capacity"].get<std::int64_t>(); raised > 0) {
+  if (const auto raised = document.value("raised_capacity", std::int64_t{0}); raised > 0) {
     told.tail += wrapped(fmt::format("{} {} more capacity for the copy, until it is done or rolled "
                                      "back",
                                      counted(raised, "table"), raised == 1 ? "has" : "have"),

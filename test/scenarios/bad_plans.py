@@ -275,7 +275,7 @@ error: `limits` must be a map
   at plan.yaml:10:9
      10 | limits: 5
         |         ^
-hint: its keys: batch_size, workers, rows_per_s, rcu, wcu, share, replica_lag, wal_kept
+hint: its keys: batch_size, workers, rows_per_s, rcu, wcu, share, raise, replica_lag, wal_kept
 safe: nothing was changed
 '''),
     Case("duration_that_is_none", more="cutover: {max_hold: soon}\n", text=r'''
