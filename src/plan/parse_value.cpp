@@ -279,7 +279,9 @@ ExprPtr parse_time(YamlReader& reader, const YAML::Node& node) {
   const auto from = reader.word_at(node, "from", forms);
   const auto as = reader.word_at(node, "as", forms);
   if (!of || !from || !as) {
-    if (of && !YamlReader::child(node, "as").IsDefined()) {
+    const bool has_both =
+        YamlReader::child(node, "from").IsDefined() && YamlReader::child(node, "as").IsDefined();
+    if (of && !has_both) {
       reader.diagnostics().add(YamlReader::place(node), "`time` needs `from:` and `as:`",
                                "each one of iso8601, epoch_s, epoch_ms");
     }

@@ -143,6 +143,7 @@ TEST(PlanValues, MistakesInThemAreNamed) {
       {"'{id'", "a `{` is not closed"},
       {"'{id|lowr}'", "did you mean `lower`?"},
       {"{cast: a}", "`cast` needs `to:`"},
+      {"{time: a, as: epoch_s}", "`time` needs `from:` and `as:`"},
       {"{ref: a}", "`ref` is part of the grammar, but not yet"},
       {"{lookup: a, in: b}", "`by:` is missing"},
       {"{cast: {collect: a, by: c}, to: text}", "`collect` is no part of another value"},
