@@ -1039,9 +1039,11 @@ class TableAnalysis {
   }
 
   void tell_raise(Catalog& catalog, const std::string& table, bool is_source) {
-    const Result<Provisions> there = catalog.provisions(table, false);
     const RaisedCapacity& wanted = migration_.limits.raise;
-    if (!there.ok() && !is_source && move_.creates_target && wanted.written > 0) {
+    if ((is_source ? wanted.read : wanted.written) == 0)
+      return;  // a service is not asked for nothing
+    const Result<Provisions> there = catalog.provisions(table, false);
+    if (!there.ok() && !is_source && move_.creates_target) {
       line(
           "  raise       {} is still to be made: where it is provisioned with less than {} units "
           "of writing a second, it gets these while it is copied",
