@@ -893,11 +893,7 @@ class Binder {
     for (const auto& [name, expr] : columns) {
       written.insert(name);
       for (const std::string& read : columns_of(*expr)) mentioned.insert(read);
-      const auto* bare = std::get_if<ColumnRef>(&expr->node);
-      const auto* with_default = std::get_if<IfNull>(&expr->node);
-      if (bare == nullptr && with_default != nullptr)
-        bare = std::get_if<ColumnRef>(&with_default->of->node);
-      if (bare != nullptr) moved.insert(bare->column);
+      if (const std::string copied = copied_column(*expr); !copied.empty()) moved.insert(copied);
     }
     for (const ColumnSchema& column : source.columns) {
       if (column.name == source.rest_column) {  // the engine looks into it where it must be empty

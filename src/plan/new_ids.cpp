@@ -12,8 +12,8 @@ namespace whimbrel {
 
 namespace {
 
-// Where the plan copies the column, under whatever name, `with` is copied instead. What the plan
-// computes of it is the plan's own word.
+// Wherever the plan reads the column, in a text or a document as well, it reads `with` of it. Where
+// it moves without being named, it is named.
 void put_instead(TableEntry& entry, const TableSchema& source, const std::string& column, Place at,
                  const std::function<ExprPtr(const ExprPtr& of)>& with) {
   const auto same = std::ranges::find_if(entry.same, [&](const NamedPlace& one) {
@@ -22,13 +22,20 @@ void put_instead(TableEntry& entry, const TableSchema& source, const std::string
   const bool stays = same != entry.same.end();
   const std::string name = stays ? same->name : column;
   if (stays) entry.same.erase(same);
+  bool is_written = false;
+  bool is_copied = false;
   bool is_mentioned = false;
   for (ColumnEntry& one : entry.columns) {
     const std::vector<std::string> read = columns_of(*one.expr);
-    is_mentioned = is_mentioned || one.target == column || std::ranges::count(read, column) > 0;
-    if (copied_column(*one.expr) == column) one.expr = with(one.expr);
+    is_written = is_written || one.target == column;
+    is_copied = is_copied || copied_column(*one.expr) == column;
+    is_mentioned = is_mentioned || std::ranges::count(read, column) > 0;
+    one.expr = with_copies(one.expr, column, with);
   }
-  if (!stays && (is_mentioned || entry.rest == Rest::drop)) return;
+  const bool is_left = is_written || !entry.group.empty() ||
+                       (entry.rest == Rest::copy ? is_copied : is_mentioned) ||
+                       entry.rest == Rest::drop;
+  if (!stays && is_left) return;
   entry.columns.push_back({name, with(make_expr(ColumnRef{column})), at, at});
 }
 
@@ -401,6 +408,40 @@ void NewIds::mask(const TableSchema& source, const std::vector<NamedReference>& 
   }
 }
 
+bool NewIds::gets_new_values(const std::string& table, const std::string& column) const {
+  const TableEntry* entry = called(table);
+  const TableSchema* schema = schema_of(table);
+  if (!plan_.ids || entry == nullptr || schema == nullptr) return false;
+  if (gets_ids(table) && schema->own_spelling(plan_.ids->column) == column) return true;
+  const std::vector<NamedReference> all = references_of(*entry, *schema);
+  return std::ranges::any_of(all, [&](const NamedReference& one) {
+    return one.column == column && is_remapped(one.parent);
+  });
+}
+
+void NewIds::tell_old_ids(const TableEntry& entry) const {
+  if (has_begun_) return;
+  const auto tell = [&](const std::string& word, const std::string& table,
+                        const std::string& column, Place at) {
+    if (!gets_new_values(table, column)) return;
+    diagnostics_.add(
+        at,
+        fmt::format("`{}` gives `{}` of {} as the source has it, and in this copy that "
+                    "gets new ids",
+                    word, printable(column), printable(table)),
+        "leave it out: new ids are given to what a row itself holds");
+  };
+  for (const ColumnEntry& one : entry.columns) {
+    for (const LookupEntry& lookup : one.lookups) {
+      tell("lookup", lookup.table, lookup.take, lookup.at);
+    }
+    if (!one.collect) continue;
+    for (const NamedPlace& value : one.collect->values)
+      tell("collect", entry.as, value.name, value.at);
+    tell("collect", entry.as, one.collect->by, one.at);
+  }
+}
+
 NewIds::Found NewIds::of(const TableEntry& entry, TableSchema& source) const {
   Found found{entry, references_of(entry, source)};
   TableEntry& with = found.entry;
@@ -444,6 +485,7 @@ NewIds::Found NewIds::of(const TableEntry& entry, TableSchema& source) const {
     }
   }
   mask(source, found.references, with);
+  tell_old_ids(entry);
   return found;
 }
 

@@ -88,6 +88,10 @@ class NewIds {
   std::string root_of(const std::string& table) const;
   // Whether a reference to the table leads to a value that is changed, and so changes itself.
   bool is_remapped(const std::string& table) const;
+  // Whether what the column holds, or a part of it, gets new ids.
+  bool gets_new_values(const std::string& table, const std::string& column) const;
+  // Values that come from other rows than the one that is written would come as they are.
+  void tell_old_ids(const TableEntry& entry) const;
   // What a key is made of where it holds other tables' ids inside: so does whoever refers to it.
   std::vector<NamedReference> inside_key_of(const std::string& table) const;
 

@@ -249,7 +249,7 @@ class TableAnalysis {
     look_for_what_is_not_followed();
     TRY(look_for_the_assigned());
     if (!standing_.begun) {
-      ASSIGN_OR_RETURN(rehearsal_, move_.target->rehearse(move_.mapping));
+      ASSIGN_OR_RETURN(rehearsal_, move_.target->rehearse(move_.mapping, meets_others()));
     }
     const bool of_one_moment = rehearsal_ != nullptr && rehearsal_->keeps_rows();
     ASSIGN_OR_RETURN(const auto reader,
@@ -307,8 +307,10 @@ class TableAnalysis {
       rows = all;
     }
     if (reads_few) events.emit({"analyzed", {{"table", move_.name}, {"rows", rows}}});
+    TRY(look_for_values_of_others(stop));
     selection_.forget();
     new_keys_.reset();
+    taken_keys_.reset();
     told(rows, bytes, took, refusals);
     if (source_units || target_units) tell_capacity(source, target);
     tell_raise(move_.source->catalog(), move_.stored_source(), true);
@@ -538,6 +540,66 @@ class TableAnalysis {
                         {"a key that a row of others has"},
                         ""});
       if (redact_) others_.forget_examples();
+      if (!meets_others()) continue;
+      if (taken_keys_ == nullptr) {
+        ASSIGN_OR_RETURN(taken_keys_, KeySet::open());
+      }
+      ASSIGN_OR_RETURN(std::ignore, taken_keys_->add(0, canonical(target_keys[i])));
+    }
+    return {};
+  }
+
+  // Whether a row of others may hold a value that has to be unique and that one of ours is to have,
+  // and all of the values are known that it would be held against: ours are what the plan writes.
+  bool meets_others() const {
+    const TableSchema& table = move_.mapping.target;
+    const auto is_written = [&](const std::string& column) {
+      return std::ranges::count(move_.mapping.forward, column, &ColumnRule::column) > 0;
+    };
+    if (!move_.among_others || standing_.begun || target_ == nullptr) return false;
+    if (!table.other_uniques.empty()) {
+      return std::ranges::all_of(table.columns, [&](const ColumnSchema& column) {
+        return column.generated || is_written(column.name);
+      });
+    }
+    return !table.uniques.empty() && std::ranges::all_of(table.uniques, [&](const auto& columns) {
+      return std::ranges::all_of(columns, is_written);
+    });
+  }
+
+  // After all rows of ours were rehearsed.
+  Status look_for_values_of_others(const StopFlag& stop) {
+    const bool can = rehearsal_ != nullptr && rehearsal_->keeps_rows() && meets_others();
+    std::optional<Row> after;
+    while (can) {
+      if (stop.requested()) return Error{ErrorCode::cancelled, "stopped as asked"};
+      ASSIGN_OR_RETURN(const ChunkOfRows chunk,
+                       target_->scan_after(after, {5000, std::int64_t{8} << 20}));
+      std::vector<Row> keys;
+      std::vector<Row> written;
+      for (const Row& row : chunk.rows) {
+        Row key = key_of(row, move_.mapping.target_key);
+        if (taken_keys_ != nullptr) {
+          ASSIGN_OR_RETURN(const bool is_taken, taken_keys_->has(0, canonical(key)));
+          if (is_taken) continue;  // told by its key
+        }
+        written.push_back(written_values(move_.mapping.forward, row));
+        keys.push_back(std::move(key));
+      }
+      ASSIGN_OR_RETURN(const auto outcomes, rehearsal_->offer(written));
+      for (std::size_t i = 0; i < outcomes.size(); ++i) {
+        if (!outcomes[i] || outcomes[i]->code != ErrorCode::conflict) continue;
+        values_of_others_.add(
+            keys[i], Error{ErrorCode::refused,
+                           fmt::format("{} has it, and a row of ours is to have it", move_.to),
+                           "",
+                           "",
+                           {outcomes[i]->context.back()},
+                           ""});
+        if (redact_) values_of_others_.forget_examples();
+      }
+      after = chunk.range.through;
+      if (!after) break;
     }
     return {};
   }
@@ -948,6 +1010,17 @@ class TableAnalysis {
         move_.to);
   }
 
+  void tell_values_of_others() {
+    document_["unique_rows"] = values_of_others_.rows;
+    document_["unique_reasons"] = tell("refused", values_of_others_);
+    matter(true, values_of_others_,
+           "of others with a value that has to be unique and is one of ours");
+    if (values_of_others_.rows == 0) return;
+    refused_ = true;
+    line("  hint        correct these rows of {} or those of the source that are to have the value",
+         move_.to);
+  }
+
   // By the birthday bound: n²/2 pairs, each equal once in 2^bits.
   void new_ids(std::int64_t rows) {
     for (const ColumnRule& rule : move_.mapping.forward) {
@@ -996,6 +1069,7 @@ class TableAnalysis {
     document_["rows_left_out"] = left_out_;
     if (left_out_ > 0) line("  left out    {}, by {}", rows_text(left_out_), what_leaves_out());
     tell_others();
+    tell_values_of_others();
     const bool sets_aside = move_.on_error == OnError::reject;
     matter(!sets_aside, refusals, sets_aside ? "would be set aside" : "cannot be moved");
     matter(true, constraints_, "would not be taken by the target");
@@ -1150,6 +1224,8 @@ class TableAnalysis {
   Selection selection_;
   std::unique_ptr<KeySet> new_keys_;
   std::unique_ptr<SnapshotReader> target_;  // where it is there
+  std::unique_ptr<KeySet> taken_keys_;  // of the target, by rows of others that keys of ours meet
+  Refusals values_of_others_;
   std::int64_t left_out_ = 0;
   json document_;
   std::vector<json> samples_;

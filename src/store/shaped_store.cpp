@@ -538,9 +538,9 @@ namespace {
 // With the mapping that it was opened for.
 class OwnRehearsal final : public Rehearsal {
  public:
-  static Result<std::unique_ptr<Rehearsal>> open(Store& base, Mapping mapping) {
+  static Result<std::unique_ptr<Rehearsal>> open(Store& base, Mapping mapping, bool with_others) {
     auto own = std::make_unique<OwnRehearsal>(std::move(mapping));
-    ASSIGN_OR_RETURN(own->rehearsal_, base.rehearse(own->mapping_));
+    ASSIGN_OR_RETURN(own->rehearsal_, base.rehearse(own->mapping_, with_others));
     if (own->rehearsal_ == nullptr) return std::unique_ptr<Rehearsal>();
     return std::unique_ptr<Rehearsal>(std::move(own));
   }
@@ -550,6 +550,7 @@ class OwnRehearsal final : public Rehearsal {
     return rehearsal_->offer(rows);
   }
   bool notices_equal_keys() const override { return rehearsal_->notices_equal_keys(); }
+  bool keeps_rows() const override { return rehearsal_->keeps_rows(); }
 
  private:
   Mapping mapping_;
@@ -558,8 +559,8 @@ class OwnRehearsal final : public Rehearsal {
 
 }  // namespace
 
-Result<std::unique_ptr<Rehearsal>> ShapedStore::rehearse(const Mapping& mapping) {
-  return OwnRehearsal::open(*base_, with_stored_target(mapping));
+Result<std::unique_ptr<Rehearsal>> ShapedStore::rehearse(const Mapping& mapping, bool with_others) {
+  return OwnRehearsal::open(*base_, with_stored_target(mapping), with_others);
 }
 
 Result<std::unique_ptr<QueryRunner>> ShapedStore::open_queries(

@@ -80,7 +80,7 @@ class ShapedStore final : public Store {
   Status disown(const std::string& migration, const std::string& journal) override;
   Result<std::string> self_test(const Mapping& mapping, bool linked,
                                 const Row& source_row) override;
-  Result<std::unique_ptr<Rehearsal>> rehearse(const Mapping& mapping) override;
+  Result<std::unique_ptr<Rehearsal>> rehearse(const Mapping& mapping, bool with_others) override;
   Status understands(const std::string& query) override { return base_->understands(query); }
   Result<Value> ask(const std::string& query) override { return base_->ask(query); }
   Result<std::unique_ptr<QueryRunner>> open_queries(const std::vector<ReadingQuery>& queries,

@@ -124,7 +124,8 @@ struct Applied {
 class Rehearsal {
  public:
   virtual ~Rehearsal() = default;
-  // The written columns of one row each; unset where the table would take it, else why not.
+  // The written columns of one row each; unset where the table would take it, else why not:
+  // `conflict` for a value that one before it has and that has to be unique, else `refused`.
   virtual Result<std::vector<std::optional<Error>>> offer(std::span<const Row> rows) = 0;
   // Whether it remembers the keys of rows that were offered before.
   virtual bool notices_equal_keys() const { return false; }
@@ -642,7 +643,9 @@ class Store {
   virtual Result<std::string> self_test(const Mapping& mapping, bool linked,
                                         const Row& source_row) = 0;
   // Nothing where a table of this shape takes every row. Uses space on the disk of temporary files.
-  virtual Result<std::unique_ptr<Rehearsal>> rehearse(const Mapping& mapping) = 0;
+  // `with_others`: rows of others will be offered as well, so that what has to be unique is asked
+  // of the table, whatever the source promises.
+  virtual Result<std::unique_ptr<Rehearsal>> rehearse(const Mapping& mapping, bool with_others) = 0;
   // Whether `ask` would understand the query; it is not run.
   virtual Status understands(const std::string& query) = 0;
   // The one value that a reading query gives, for checks a plan asks for. `refused` when the

@@ -48,56 +48,56 @@ void collect(const Expr& expr, std::vector<std::string>& names) {
   for (const ExprPtr& child : children_of(expr)) collect(*child, names);
 }
 
-// The same tree with something else for each column that it reads.
-template <class Column>
-Result<ExprPtr> rebuilt(const ExprPtr& expr, const Column& column);
-
-template <class Column>
-Result<std::vector<ExprPtr>> all_rebuilt(const std::vector<ExprPtr>& all, const Column& column) {
-  std::vector<ExprPtr> out;
-  for (const ExprPtr& one : all) {
-    ASSIGN_OR_RETURN(ExprPtr made, rebuilt(one, column));
-    out.push_back(std::move(made));
-  }
-  return out;
-}
-
-template <class Column>
-Result<ExprPtr> rebuilt(const ExprPtr& expr, const Column& column) {
+// The same node, each of its parts replaced by what `part` makes of it.
+template <class Part>
+Result<ExprPtr> with_parts(const ExprPtr& expr, const Part& part) {
   using Out = Result<ExprPtr>;
+  const auto each = [&](std::vector<ExprPtr>& all) -> Status {
+    for (ExprPtr& one : all) {
+      ASSIGN_OR_RETURN(one, part(one));
+    }
+    return {};
+  };
   return std::visit(Overload{
-                        [&](const ColumnRef& node) -> Out { return column(node); },
+                        [&](const ColumnRef&) -> Out { return expr; },
                         [&](const Constant&) -> Out { return expr; },
                         [&](Template node) -> Out {
-                          ASSIGN_OR_RETURN(node.parts, all_rebuilt(node.parts, column));
+                          TRY(each(node.parts));
                           return make_expr(std::move(node));
                         },
                         [&](JsonArray node) -> Out {
-                          ASSIGN_OR_RETURN(node.items, all_rebuilt(node.items, column));
+                          TRY(each(node.items));
                           return make_expr(std::move(node));
                         },
                         [&](Coalesce node) -> Out {
-                          ASSIGN_OR_RETURN(node.of, all_rebuilt(node.of, column));
+                          TRY(each(node.of));
                           return make_expr(std::move(node));
                         },
                         [&](JsonObject node) -> Out {
                           for (auto& [name, field] : node.fields) {
-                            ASSIGN_OR_RETURN(field, rebuilt(field, column));
+                            ASSIGN_OR_RETURN(field, part(field));
                           }
                           return make_expr(std::move(node));
                         },
                         [&](IfNull node) -> Out {
-                          ASSIGN_OR_RETURN(node.of, rebuilt(node.of, column));
-                          ASSIGN_OR_RETURN(node.otherwise, rebuilt(node.otherwise, column));
-                          ASSIGN_OR_RETURN(node.inputs, all_rebuilt(node.inputs, column));
+                          ASSIGN_OR_RETURN(node.of, part(node.of));
+                          ASSIGN_OR_RETURN(node.otherwise, part(node.otherwise));
+                          TRY(each(node.inputs));
                           return make_expr(std::move(node));
                         },
                         [&](auto node) -> Out {
-                          ASSIGN_OR_RETURN(node.of, rebuilt(node.of, column));
+                          ASSIGN_OR_RETURN(node.of, part(node.of));
                           return make_expr(std::move(node));
                         },
                     },
                     expr->node);
+}
+
+// The same tree with something else for each column that it reads.
+template <class Column>
+Result<ExprPtr> rebuilt(const ExprPtr& expr, const Column& column) {
+  if (const auto* read = std::get_if<ColumnRef>(&expr->node)) return column(*read);
+  return with_parts(expr, [&](const ExprPtr& part) { return rebuilt(part, column); });
 }
 
 }  // namespace
@@ -125,6 +125,16 @@ ExprPtr reading(const ExprPtr& expr, const std::string& column, const std::strin
                  [&](const ColumnRef& node) -> Result<ExprPtr> {
                    return make_expr(node.column == instead_of ? ColumnRef{column} : node);
                  })
+      .value();
+}
+
+ExprPtr with_copies(const ExprPtr& expr, const std::string& column,
+                    const std::function<ExprPtr(const ExprPtr&)>& with) {
+  if (copied_column(*expr) == column) return with(expr);
+  return with_parts(expr,
+                    [&](const ExprPtr& part) -> Result<ExprPtr> {
+                      return with_copies(part, column, with);
+                    })
       .value();
 }
 

@@ -5,6 +5,7 @@
 // A null that goes into a template, a concat, a cast or a split makes the result null.
 #pragma once
 
+#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
@@ -150,11 +151,13 @@ bool may_be_null(const Expr& expr, const TableSchema& schema);
 // In the plan's own words, for analysis and reports: `json {result: result}`.
 std::string describe(const Expr& expr);
 
-// How a map compares: where a store has no truth values they are numbers, and JSON is text.
 // The column that a value copies, as it is, masked, with new ids or with another value for null;
-// else
-// "".
+// else "".
 std::string copied_column(const Expr& expr);
+// The same tree, not resolved, where each copy of `column` in it has become `with` of that copy.
+ExprPtr with_copies(const ExprPtr& expr, const std::string& column,
+                    const std::function<ExprPtr(const ExprPtr&)>& with);
+// How a map compares: where a store has no truth values they are numbers, and JSON is text.
 Value comparable(const Value& value);
 // The text of a value that has to be found in the text again: as a part of a key, after a cast.
 // Errors: `refused` for what has none, or where another number would be read from it.

@@ -211,6 +211,22 @@ def a_rollback_puts_back_values_that_have_to_be_unique():
         are(copy.ask("prod", "SELECT * FROM p ORDER BY id"), [(1, "new", "ours"), (3, "old", "took it")])
 
 
+def a_unique_value_of_others_is_told_before():
+    ours = [(INTO_P, (i, "m%d" % i, "ours")) for i in range(1, 6001)]
+    for policy in ("skip", "overwrite", "merge"):
+        top = ONE % "" + "on_conflict: " + policy
+        theirs = [(INTO_P, (9001, "m5000", "theirs")), (INTO_P, (9002, "free", "theirs")), (INTO_P, (9003, None, "theirs"))]
+        theirs.append((INTO_P, (7, "m7", "theirs")))  # its key is told of, not its mail
+        with sqlite(top, P, ours, theirs) as copy:
+            printed = copy.run("analyze", expect=REFUSED)
+            assert "9001" in printed and "p.mail" in printed and "9002" not in printed, printed
+            printed = copy.run("run", "--yes", expect=REFUSED)
+            are(copy.ask("prod", "SELECT * FROM p ORDER BY id"), sorted(row for _, row in theirs), "nothing is changed")
+            copy.ask("prod", "UPDATE p SET mail = 'other' WHERE id = 9001")
+            copy.run("run", "--yes")
+            are(copy.ask("prod", "SELECT count(*) FROM p"), [(6003,)])
+
+
 def unique_values_may_change_places():
     with sqlite(ONE % "" + "on_conflict: overwrite", P, [(INTO_P, (i, "m%d" % i, None)) for i in range(1, 3000)]) as copy:
         copy.run("run", "--yes")
@@ -416,7 +432,8 @@ def what_a_plan_for_a_copy_may_not_say():
 if __name__ == "__main__":
     main(an_equal_key_is_treated_as_the_plan_says, without_a_word_an_equal_key_is_refused_before,
          conditions_choose_rows_and_references_are_closed_over, ids_inside_of_values_are_followed,
-         personal_data_is_masked_and_keeps_its_format, a_rollback_puts_back_values_that_have_to_be_unique, unique_values_may_change_places,
+         personal_data_is_masked_and_keeps_its_format, a_rollback_puts_back_values_that_have_to_be_unique,
+         a_unique_value_of_others_is_told_before, unique_values_may_change_places,
          what_somebody_did_to_our_rows_is_told, a_table_that_the_copy_made_stays_while_others_have_rows_in_it,
          what_a_trigger_of_the_target_made_of_a_row_goes_with_it, keys_of_every_kind_lead_their_references, circles_of_references_end,
          odd_values_are_refused_and_not_cut_off, references_that_nobody_has_said_are_asked_for, a_rollback_gives_numbers_back, what_is_left_out_takes_along_what_refers_to_it,

@@ -76,6 +76,51 @@ def the_guide_says_the_same():
                for table, old in (("customers", "1"), ("orders", "a-17"), ("Contacts", "é漢🜁"))])
 
 
+COMPOSED = """whimbrel: 1
+migration: copy
+stores: {dev: "sqlite:dev.db", prod: "sqlite:prod.db"}
+ids: {column: id, format: short, from: [name, id, "prod"]}
+tables:
+  - {from: dev/users, to: prod/users, create: exists, columns: {id: id, tag: "USER#{id|upper}"}, rest: copy}
+  - from: dev/orders
+    to: prod/orders
+    create: exists
+    columns: {pk: "USER#{user_id}#ORDER#{id}", doc: {json: {user: user_id, all: [user_id, boss], n: total}}, who: {coalesce: [boss, user_id]}}
+    rest: copy
+references: {orders: {boss: users}}
+sync: none
+"""
+
+
+def what_is_composed_of_ids_is_composed_of_the_new_ones():
+    with Copying() as copy:
+        (copy.folder / "plan.yaml").write_text(COMPOSED)
+        for name, more in (("dev", ""), ("prod", ", pk TEXT UNIQUE, doc JSON, who TEXT")):
+            copy.connect(name).executescript(
+                "CREATE TABLE users (id TEXT PRIMARY KEY, name TEXT%s);"
+                "CREATE TABLE orders (id TEXT PRIMARY KEY, user_id TEXT REFERENCES users (id), boss TEXT, total INTEGER%s);"
+                % (", tag TEXT" if more else "", more))
+        copy.ask("dev", "INSERT INTO users VALUES ('u1', 'a'), ('u2', 'b')")
+        copy.ask("dev", "INSERT INTO orders VALUES ('o1', 'u1', 'u2', 5), ('o2', 'u2', NULL, 6)")
+        printed = copy.run("analyze")
+        assert "text 'USER#', new id for user_id" in printed, printed
+        copy.run("run", "--yes")
+        u1, u2, o1, o2 = (new_id(table, old) for table, old in (("users", "u1"), ("users", "u2"), ("orders", "o1"), ("orders", "o2")))
+        are(sorted(copy.ask("prod", "SELECT * FROM users")), sorted([(u1, "a", "USER#" + u1.upper()), (u2, "b", "USER#" + u2.upper())]))
+        rows = {row[0]: row[1:] for row in copy.ask("prod", "SELECT id, user_id, boss, total, pk, json(doc), who FROM orders")}
+        # The columns that a text only mentions move as well, and refer to rows that are there.
+        are(rows[o1], (u1, u2, 5, "USER#%s#ORDER#%s" % (u1, o1), '{"user":"%s","all":["%s","%s"],"n":5}' % (u1, u1, u2), u2))
+        are(rows[o2], (u2, None, 6, "USER#%s#ORDER#%s" % (u2, o2), '{"user":"%s","all":["%s",null],"n":6}' % (u2, u2), u2))
+        copy.run("verify")
+        copy.run("rollback", "--yes")
+        are(copy.ask("prod", "SELECT count(*) FROM orders"), [(0,)])
+        # What comes from other rows would come with their old ids.
+        text = COMPOSED.replace("who: {coalesce: [boss, user_id]}", "who: {lookup: id, in: users, by: boss}")
+        (copy.folder / "plan.yaml").write_text(text)
+        printed = copy.run("check", expect=2)
+        assert "`lookup` gives `id` of users as the source has it" in printed, printed
+
+
 def a_second_run_carries_what_came_went_and_changed():
     with Copy() as copy:
         copy.run("run", "--yes")
@@ -174,7 +219,8 @@ def killed_at_any_moment_it_goes_on():
             are(copy.ask("prod", "SELECT * FROM users_prod"), [("already", "here")])
 
 
-TESTS = [every_reference_follows_in_each_format, the_guide_says_the_same, a_second_run_carries_what_came_went_and_changed,
+TESTS = [every_reference_follows_in_each_format, the_guide_says_the_same,
+         what_is_composed_of_ids_is_composed_of_the_new_ones, a_second_run_carries_what_came_went_and_changed,
          a_rollback_takes_away_what_was_written_and_nothing_else, a_key_of_somebody_else_is_never_overwritten,
          a_row_that_refers_to_nothing_is_refused_before, a_trial_takes_along_what_is_referred_to,
          an_id_is_found_in_both_directions,

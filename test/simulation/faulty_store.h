@@ -96,8 +96,8 @@ class FaultyStore final : public Store, private Catalog, private Capture, privat
     return reading<std::string>("self_test",
                                 [&] { return inner_->self_test(mapping, linked, row); });
   }
-  Result<std::unique_ptr<Rehearsal>> rehearse(const Mapping& mapping) override {
-    return inner_->rehearse(mapping);
+  Result<std::unique_ptr<Rehearsal>> rehearse(const Mapping& mapping, bool with_others) override {
+    return inner_->rehearse(mapping, with_others);
   }
   Status understands(const std::string& query) override { return inner_->understands(query); }
   Result<Value> ask(const std::string&) override {

@@ -609,7 +609,7 @@ Result<std::string> DynamoStore::self_test(const Mapping& mapping, bool, const R
   return std::string("put, delete");
 }
 
-Result<std::unique_ptr<Rehearsal>> DynamoStore::rehearse(const Mapping& mapping) {
+Result<std::unique_ptr<Rehearsal>> DynamoStore::rehearse(const Mapping& mapping, bool) {
   return std::unique_ptr<Rehearsal>(std::make_unique<ItemRehearsal>(catalog(), mapping));
 }
 

@@ -56,7 +56,7 @@ class MemoryStore final : public Store, private Catalog, private Capture, privat
   Status disown(const std::string& migration, const std::string& journal) override;
   Result<std::string> self_test(const Mapping& mapping, bool linked,
                                 const Row& source_row) override;
-  Result<std::unique_ptr<Rehearsal>> rehearse(const Mapping&) override {
+  Result<std::unique_ptr<Rehearsal>> rehearse(const Mapping&, bool) override {
     return std::unique_ptr<Rehearsal>();
   }
   Status understands(const std::string&) override { return {}; }

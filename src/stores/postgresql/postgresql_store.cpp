@@ -754,7 +754,8 @@ Status PostgresqlStore::create(const TableSchema& schema, bool with_indexes) {
 }
 
 // The table's own text says it, or, where it is to be made, a table that is made and taken back.
-Result<std::unique_ptr<Rehearsal>> PostgresqlStore::rehearse(const Mapping& mapping) {
+Result<std::unique_ptr<Rehearsal>> PostgresqlStore::rehearse(const Mapping& mapping,
+                                                             bool with_others) {
   Demands demands;
   {
     ASSIGN_OR_RETURN(const ConnectionPtr connection, sessions_->take());
@@ -767,7 +768,7 @@ Result<std::unique_ptr<Rehearsal>> PostgresqlStore::rehearse(const Mapping& mapp
       place = place_of(*connection, mapping.target.name);
       if (!place.ok()) return place.error();
     }
-    ASSIGN_OR_RETURN(demands, demands_of(*connection, place.value().sql(), mapping));
+    ASSIGN_OR_RETURN(demands, demands_of(*connection, place.value().sql(), mapping, with_others));
   }
   if (!demands.has_checks && demands.unique_ddl.empty()) return std::unique_ptr<Rehearsal>();
   ASSIGN_OR_RETURN(auto connection, sessions_->open());

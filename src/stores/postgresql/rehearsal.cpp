@@ -54,7 +54,9 @@ class TableRehearsal final : public Rehearsal {
     if (!connection_->refuses_a_value()) return taken;
     TRY(connection_->execute("ROLLBACK TO whimbrel_part"));
     if (rows.size() == 1) {
-      outcomes[0] = refusal(taken.error().message);
+      const bool is_unique = connection_->sqlstate() == "23505";
+      outcomes[0] =
+          refusal(taken.error().message, is_unique ? ErrorCode::conflict : ErrorCode::refused);
       return {};
     }
     const std::size_t half = rows.size() / 2;
@@ -62,13 +64,13 @@ class TableRehearsal final : public Rehearsal {
     return offer_part(rows.subspan(half), outcomes.subspan(half));
   }
 
-  static Error refusal(const std::string& what) {
+  static Error refusal(const std::string& what, ErrorCode code) {
     std::string said = what;
     for (const std::string_view own : {"relation \"whimbrel_rehearsal\" ", "new row for "}) {
       if (const std::size_t at = said.find(own); at != std::string::npos)
         said.erase(at, own.size());
     }
-    return Error{ErrorCode::refused,
+    return Error{code,
                  "the target would not take it: " + said,
                  "correct the row, map it otherwise, or correct the constraint",
                  "",
@@ -83,8 +85,8 @@ class TableRehearsal final : public Rehearsal {
 
 }  // namespace
 
-Result<Demands> demands_of(Connection& connection, const std::string& place,
-                           const Mapping& mapping) {
+Result<Demands> demands_of(Connection& connection, const std::string& place, const Mapping& mapping,
+                           bool with_others) {
   Demands demands;
   ASSIGN_OR_RETURN(
       const auto columns,
@@ -124,8 +126,9 @@ Result<Demands> demands_of(Connection& connection, const std::string& place,
       fmt::format("CREATE TEMPORARY TABLE whimbrel_rehearsal ({})", join(parts, ", "));
   for (const Cells& unique : uniques) {
     const Cells of = cells_of(unique[3].value_or("{}"));
-    const bool meets = std::ranges::any_of(
-        of, [&](const Cell& column) { return may_meet(mapping, column.value_or("")); });
+    const bool meets = with_others || std::ranges::any_of(of, [&](const Cell& column) {
+                         return may_meet(mapping, column.value_or(""));
+                       });
     const auto ddl = index_for(*unique[0], {*unique[1], *unique[2]}, rehearsed);
     if (meets && ddl) demands.unique_ddl.push_back(*ddl);
   }

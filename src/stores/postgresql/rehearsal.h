@@ -12,12 +12,13 @@ namespace whimbrel::postgresql {
 // What a table asks of rows beyond the types of its columns, as SQL for a temporary table.
 struct Demands {
   std::string create_ddl;
-  std::vector<std::string> unique_ddl;  // of indexes that rows may meet in which did not before
+  // Of indexes that rows may meet in which did not before, or all, for those of others.
+  std::vector<std::string> unique_ddl;
   bool has_checks = false;
 };
 // Of the table that is called so (quoted) in this session's transaction.
-Result<Demands> demands_of(Connection& connection, const std::string& place,
-                           const Mapping& mapping);
+Result<Demands> demands_of(Connection& connection, const std::string& place, const Mapping& mapping,
+                           bool with_others);
 // The session is the rehearsal's own. Null where the role may make no temporary tables.
 Result<std::unique_ptr<Rehearsal>> make_rehearsal(std::unique_ptr<Connection> connection,
                                                   const Demands& demands, const Mapping& mapping);

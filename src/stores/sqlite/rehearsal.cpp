@@ -45,7 +45,7 @@ class SqliteRehearsal final : public Rehearsal {
     const std::string what = sqlite3_errmsg(connection_->raw());
     const int code = sqlite3_extended_errcode(connection_->raw());
     const bool unique = code == SQLITE_CONSTRAINT_UNIQUE || code == SQLITE_CONSTRAINT_PRIMARYKEY;
-    return Error{ErrorCode::refused,
+    return Error{unique ? ErrorCode::conflict : ErrorCode::refused,
                  "the target would not take it: " + what,
                  unique ? "two rows become one there: correct one of them, or the constraint"
                         : "correct the row, map it otherwise, or correct the constraint",

@@ -176,7 +176,7 @@ Status SqliteStore::disown(const std::string& migration, const std::string& jour
   });
 }
 
-Result<std::unique_ptr<Rehearsal>> SqliteStore::rehearse(const Mapping& mapping) {
+Result<std::unique_ptr<Rehearsal>> SqliteStore::rehearse(const Mapping& mapping, bool) {
   return make_rehearsal(mapping);
 }
 

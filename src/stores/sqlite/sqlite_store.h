@@ -44,7 +44,7 @@ class SqliteStore final : public Store, private Catalog, private Capture, privat
   Status disown(const std::string& migration, const std::string& journal) override;
   Result<std::string> self_test(const Mapping& mapping, bool linked,
                                 const Row& source_row) override;
-  Result<std::unique_ptr<Rehearsal>> rehearse(const Mapping& mapping) override;
+  Result<std::unique_ptr<Rehearsal>> rehearse(const Mapping& mapping, bool with_others) override;
   Status understands(const std::string& query) override;
   Result<Value> ask(const std::string& query) override;
   Result<std::unique_ptr<QueryRunner>> open_queries(const std::vector<ReadingQuery>& queries,
