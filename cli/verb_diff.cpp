@@ -29,20 +29,20 @@ std::string percent_decoded(const std::string& text) {
 
 namespace {
 
-struct Side {
+struct DiffSide {
   std::shared_ptr<Store> store;
   std::string table;
 };
 
 // A path has slashes as well: the table is what follows the last one.
-Result<Side> open_side(const std::string& address, Clock& clock) {
+Result<DiffSide> open_side(const std::string& address, Clock& clock) {
   const std::size_t slash = address.rfind('/');
   if (slash == std::string::npos || slash + 1 == address.size()) {
     return Error{ErrorCode::invalid_plan, fmt::format("`{}` names no table", printable(address)),
                  "write STORE/TABLE, like sqlite:app.db/orders; odd characters as %20"};
   }
   ASSIGN_OR_RETURN(auto store, open_store(address.substr(0, slash), clock));
-  return Side{std::move(store), percent_decoded(address.substr(slash + 1))};
+  return DiffSide{std::move(store), percent_decoded(address.substr(slash + 1))};
 }
 
 nlohmann::json document(const TableDiff& diff, bool redact) {
@@ -67,9 +67,9 @@ nlohmann::json document(const TableDiff& diff, bool redact) {
 
 int diff(const Options& options) {
   Context context(options);
-  const Result<Side> left = open_side(options.left, context.clock());
+  const Result<DiffSide> left = open_side(options.left, context.clock());
   if (!left.ok()) return context.fail(left.error());
-  const Result<Side> right = open_side(options.right, context.clock());
+  const Result<DiffSide> right = open_side(options.right, context.clock());
   if (!right.ok()) return context.fail(right.error());
   const Result<TableDiff> compared =
       diff_tables(*left.value().store, left.value().table, *right.value().store,

@@ -12,9 +12,9 @@ namespace whimbrel {
 
 namespace {
 
-constexpr double taken_from = 0.6;
-constexpr double told_from = 0.4;
-constexpr double too_close = 0.05;
+constexpr double pair_taken_from = 0.6;
+constexpr double pair_told_from = 0.4;
+constexpr double pair_too_close = 0.05;
 constexpr std::ptrdiff_t looked_at_max = 6;  // targets that a source is compared with in full
 
 using Names = std::map<std::string, std::string>;  // of matched tables, in lower case
@@ -84,7 +84,7 @@ TablePair compare(const TableSample& source, const TableSample& target, const Ca
   const double weight = found > 4 ? 0.95 : 0.85;
   pair.score = std::min(0.99, 1 - (1 - 0.75 * named) * (1 - weight * pair.columns.likeness));
   if (found < 4 && named < 0.3 && !pair.columns.by_values) {
-    pair.score = std::min(pair.score, taken_from - 0.01);
+    pair.score = std::min(pair.score, pair_taken_from - 0.01);
   }
   if (ascii_iequals(source.schema.name, target.schema.name)) {
     pair.surety = Surety::same_name;
@@ -95,7 +95,7 @@ TablePair compare(const TableSample& source, const TableSample& target, const Ca
   const bool nothing_alike = pair.columns.likeness < 0.15 && source.columns.size() > 2;
   if (nothing_alike) {
     pair.surety = Surety::guess;
-    pair.score = std::min(pair.score, taken_from - 0.01);
+    pair.score = std::min(pair.score, pair_taken_from - 0.01);
   }
   pair.reason = (joins ? "both join the same tables; " : "") + why(pair, name, source, target);
   return pair;
@@ -153,7 +153,7 @@ class TableMatcher {
                                targets_[static_cast<std::size_t>(j)], taker_, known_);
       pair.source = i;
       pair.target = j;
-      if (pair.score >= told_from) all.push_back(std::move(pair));
+      if (pair.score >= pair_told_from) all.push_back(std::move(pair));
     }
   }
 
@@ -163,14 +163,14 @@ class TableMatcher {
       for (const TablePair& pair : all) {
         const bool named =
             pair.surety == Surety::same_name || pair.surety == Surety::other_spelling;
-        if (pair.score < taken_from || named != by_name) continue;
+        if (pair.score < pair_taken_from || named != by_name) continue;
         if (taken_sources_.contains(pair.source) || taken_targets_.contains(pair.target)) continue;
         const bool rivalled = !named && std::ranges::any_of(all, [&](const TablePair& other) {
           const bool rival = (other.source == pair.source && other.target != pair.target &&
                               !taken_targets_.contains(other.target)) ||
                              (other.target == pair.target && other.source != pair.source &&
                               !taken_sources_.contains(other.source));
-          return rival && other.score > pair.score - too_close;
+          return rival && other.score > pair.score - pair_too_close;
         });
         if (rivalled) continue;
         taken_sources_.insert(pair.source);

@@ -9,13 +9,13 @@ namespace whimbrel {
 
 namespace {
 
-constexpr double width = 480;
+constexpr double chart_width = 480;
 constexpr double height = 236;
 constexpr double margin_left = 54;
 constexpr double margin_right = 16;
 constexpr double margin_top = 28;
 constexpr double margin_bottom = 42;
-constexpr double plot_width = width - margin_left - margin_right;
+constexpr double plot_width = chart_width - margin_left - margin_right;
 constexpr double plot_height = height - margin_top - margin_bottom;
 
 struct Unit {
@@ -109,7 +109,7 @@ class Drawing {
       const std::string y = number(frame_.y(chart_.mean));
       html_.empty("line", {{"class", "mean"},
                            {"x1", number(margin_left)},
-                           {"x2", number(width - margin_right)},
+                           {"x2", number(chart_width - margin_right)},
                            {"y1", y},
                            {"y2", y}});
     }
@@ -125,7 +125,7 @@ class Drawing {
       const std::string y = number(frame_.y(value));
       html_.empty("line", {{"class", value == 0 ? "axis" : "grid"},
                            {"x1", number(margin_left)},
-                           {"x2", number(width - margin_right)},
+                           {"x2", number(chart_width - margin_right)},
                            {"y1", y},
                            {"y2", y}});
       label(margin_left - 7, frame_.y(value) + 4, "end", text);
@@ -278,7 +278,7 @@ void draw(Html& html, const Chart& chart) {
     html.element("h3", chart.title);
     draw_legend(html, chart);
     html.within("svg",
-                {{"viewBox", fmt::format("0 0 {} {}", number(width), number(height))},
+                {{"viewBox", fmt::format("0 0 {} {}", number(chart_width), number(height))},
                  {"role", "img"},
                  {"aria-labelledby", chart.id + "-title"},
                  {"aria-describedby", chart.id + "-caption"}},

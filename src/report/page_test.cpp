@@ -4,6 +4,7 @@
 
 #include <algorithm>
 
+#include "base/effort_test.h"
 #include "report/checklist.h"
 #include "report/document.h"
 #include "report/fixture_test.h"
@@ -161,7 +162,7 @@ TEST(Page, OddNamesStayNames) {
 TEST(Page, StaysSmallWithManyChunksAndErrors) {
   Journaled world;
   world.begin();
-  world.copy(20'000, 3);
+  world.copy(effort(6000, 20'000), 3);
   for (int i = 0; i < 3000; ++i) {
     world.add(Failed{"unavailable", "again"});
     world.add(ChangesApplied{"forward:db:a-name", "1", 1, 1});
@@ -178,7 +179,7 @@ TEST(Page, StaysSmallWhenChangesComeNowAndThenForWeeks) {
   Journaled world;
   world.begin();
   world.copy(3, 10);
-  for (int i = 0; i < 20'000; ++i) {
+  for (int i = 0; i < effort(6000, 20'000); ++i) {
     world.add(ChangesApplied{"forward:db:a-name", "1", 1, 1}, 70'000);
     if (i % 20 == 0) world.hold(5, 1000);
   }

@@ -4,6 +4,7 @@
 
 #include <set>
 
+#include "base/effort_test.h"
 #include "transform/mask.h"
 
 namespace whimbrel {
@@ -153,7 +154,7 @@ TEST(Mask, GivesTheSameForTheSameAndKeepsTheFormat) {
 }
 
 TEST(Mask, MakesNoTwoPhoneNumbersEqual) {
-  for (const int digits : {2, 3, 4, 5}) {
+  for (int digits = 2; digits <= effort(4, 5); ++digits) {
     std::set<std::string> made;
     int count = 1;
     for (int i = 0; i < digits; ++i) count *= 10;

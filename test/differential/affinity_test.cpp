@@ -10,6 +10,7 @@
 #include <algorithm>
 #include <cmath>
 
+#include "base/effort_test.h"
 #include "differential/generate.h"
 #include "stores/sqlite/connection.h"
 #include "stores/sqlite/dialect.h"
@@ -19,7 +20,7 @@ namespace {
 
 using sqlite::Connection;
 
-constexpr int values = 4000;
+const int values = effort(1500, 4000);
 
 const std::vector<std::string> declared_types = {"INT",
                                                  "INTEGER",

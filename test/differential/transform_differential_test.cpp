@@ -9,6 +9,7 @@
 
 #include <map>
 
+#include "base/effort_test.h"
 #include "base/text.h"
 #include "differential/generate.h"
 #include "stores/sqlite/affinity.h"
@@ -23,7 +24,7 @@ using sqlite::Connection;
 
 constexpr int rows_a_table = 50;
 constexpr int tables = 20;
-constexpr int trees_a_table = 150;
+const int trees_a_table = effort(60, 150);
 constexpr std::int64_t pairs_min = 100'000;
 
 const std::vector<std::string> columns = {"whole",    "words",          "raw",

@@ -19,7 +19,7 @@ namespace whimbrel::dynamodb {
 namespace {
 
 constexpr std::int64_t keys_per_batch = 100;  // of BatchGetItem
-constexpr std::int64_t requests_at_once = 16;
+constexpr std::int64_t reads_at_once = 16;
 constexpr std::int64_t count_segments = 8;
 // Of all segments at once: rows take many times the room of what they came in.
 constexpr std::int64_t scan_bytes = std::int64_t{1} << 20;
@@ -247,7 +247,7 @@ class Reader final : public SnapshotReader {
              std::vector<std::optional<Row>>& rows) {
     pace_.wait();
     const std::int64_t most = std::max<std::int64_t>(
-        pace_.items_max(keys_per_batch * requests_at_once) / keys_per_batch, 1);
+        pace_.items_max(keys_per_batch * reads_at_once) / keys_per_batch, 1);
     std::vector<aws::Call> calls;
     while (!asked.empty() && std::ssize(calls) < most) {
       calls.push_back(
@@ -549,7 +549,7 @@ class Writer final : public BatchWriter {
     while (!singly.empty()) {
       pace_.wait();
       const auto count =
-          std::min(static_cast<std::size_t>(pace_.items_max(requests_at_once)), singly.size());
+          std::min(static_cast<std::size_t>(pace_.items_max(reads_at_once)), singly.size());
       ASSIGN_OR_RETURN(const std::vector<Seen> wave, look(singly.first(count), applied));
       singly = singly.subspan(count);
       std::vector<aws::Call> calls;

@@ -12,7 +12,7 @@ namespace whimbrel::postgresql {
 
 namespace {
 
-constexpr std::int64_t rows_max = 10'000;
+constexpr std::int64_t rows_at_once = 10'000;
 
 // One table of an exchange, as SQL.
 struct Late {
@@ -149,7 +149,7 @@ Result<bool> catch_up(Connection& connection, const std::vector<RetypedPair>& pa
     tables.push_back(*std::move(late));
   }
   if (rows == 0) return true;
-  if (rows > rows_max) return false;
+  if (rows > rows_at_once) return false;
   TRY(connection.execute(mark_own));
   // Where the role may: nothing fires, and foreign keys have no say.
   TRY(connection.execute(

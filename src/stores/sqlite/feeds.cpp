@@ -25,7 +25,7 @@ std::string feed_prefix(const std::string& feed) { return own_name("feed " + fee
 std::string hold_prefix(const std::string& table) { return own_name("hold " + table, ""); }
 
 constexpr const char* holds_table = "whimbrel_holds";
-constexpr const char* now_ms = "CAST((julianday('now') - 2440587.5) * 86400000.0 AS INTEGER)";
+constexpr const char* now_in_sql = "CAST((julianday('now') - 2440587.5) * 86400000.0 AS INTEGER)";
 
 std::int64_t to_number(const std::string& text) {
   std::int64_t number = 0;
@@ -211,7 +211,7 @@ Status SqliteStore::hold(const std::vector<std::string>& tables, TimePoint until
         fmt::format("CREATE TABLE IF NOT EXISTS {} (name TEXT PRIMARY KEY, until INTEGER NOT NULL)",
                     holds_table)));
     ASSIGN_OR_RETURN(const std::vector<Row> clock,
-                     connection.query(fmt::format("SELECT {}", now_ms), {}));
+                     connection.query(fmt::format("SELECT {}", now_in_sql), {}));
     const auto now = clock.at(0).at(0).get<std::int64_t>();
     const std::int64_t length = std::max<std::int64_t>(until.time_since_epoch().count() - now, 0);
     for (const std::string& table : tables) {
@@ -227,8 +227,8 @@ Status SqliteStore::hold(const std::vector<std::string>& tables, TimePoint until
             "CREATE TRIGGER {} BEFORE {} ON {} WHEN {} AND {} < (SELECT until FROM {} WHERE "
             "name = {}) AND {} > {}"
             " BEGIN SELECT RAISE(ABORT, 'whimbrel holds writes for a moment: try again'); END",
-            name, event, quote_name(table), guard_is_off, now_ms, holds_table,
-            *sqlite::dialect().literal(Value::text(table)), now_ms, now - length)));
+            name, event, quote_name(table), guard_is_off, now_in_sql, holds_table,
+            *sqlite::dialect().literal(Value::text(table)), now_in_sql, now - length)));
       }
     }
     return {};
@@ -243,7 +243,7 @@ Result<bool> SqliteStore::held(const std::vector<std::string>& tables) {
     ASSIGN_OR_RETURN(
         const auto rows,
         connection->query(
-            fmt::format("SELECT 1 FROM {} WHERE name = ?1 AND {} < until", holds_table, now_ms),
+            fmt::format("SELECT 1 FROM {} WHERE name = ?1 AND {} < until", holds_table, now_in_sql),
             {Value::text(table)}));
     if (rows.empty()) return false;
   }
