@@ -1106,9 +1106,13 @@ class TableAnalysis {
     }
     if (refusals.rows > 0 && move_.on_error == OnError::fail) {
       refused_ = true;
-      line(
-          "  hint        correct these rows, give `if_null:` or another function, or say "
-          "`on_error: reject`");
+      // A row of which several are made, or that is a part of one, cannot be set aside as a whole.
+      const bool is_part = move_.source_is_reshaped() ||
+                           std::ranges::any_of(migration_.moves, [&](const Move& other) {
+                             return other.is_made_of_the_rows_of(move_);
+                           });
+      line("  hint        correct these rows{} give `if_null:` or another function{}",
+           is_part ? " or" : ",", is_part ? "" : ", or say `on_error: reject`");
     }
   }
 
