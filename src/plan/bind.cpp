@@ -743,12 +743,38 @@ class Binder {
     }
   }
 
+  // A plan writes days, moments and UUIDs as text, which is neither above nor below nor equal to
+  // any.
+  void as_its_column_holds(const TableEntry& entry, const TableSchema& source, Condition& condition,
+                           Place at) {
+    const ColumnSchema& column =
+        source.columns[static_cast<std::size_t>(source.column_index(condition.column))];
+    const bool is_compared = condition.is != Condition::Is::begins_with;
+    const bool is_padded = column.declared.starts_with("character(");
+    if (!is_compared || (column.holds < Kind::uuid && !is_padded)) return;
+    for (Value& value : condition.values) {
+      if (value.kind() != Kind::text) continue;
+      Result<Value> settled = stores_.at(entry.from.alias)->catalog().settle(column, value);
+      if (settled.ok()) {
+        value = std::move(settled).value();
+      } else if (!is_padded) {
+        diagnostics_.add(at,
+                         fmt::format("{} is no value of `{}`, which is {}", show(value),
+                                     column.name, column.declared),
+                         "write it as the database does");
+      }
+    }
+  }
+
   std::vector<Condition> conditions(const TableEntry& entry, const TableSchema& source) {
     std::vector<Condition> all;
     for (const auto& [condition, at] : entry.where) {
       all.push_back(condition);
       all.back().column = source.own_spelling(condition.column);
-      if (!all.back().column.empty()) continue;
+      if (!all.back().column.empty()) {
+        as_its_column_holds(entry, source, all.back(), at);
+        continue;
+      }
       diagnostics_.no_column(at, source.name, condition.column, source.column_names());
     }
     return all;
@@ -896,6 +922,7 @@ class Binder {
       if (const std::string copied = copied_column(*expr); !copied.empty()) moved.insert(copied);
     }
     for (const ColumnSchema& column : source.columns) {
+      if (shapes_->has_made(column.name)) continue;  // for a value of the plan, which names it
       if (column.name == source.rest_column) {  // the engine looks into it where it must be empty
         const bool moves = entry.rest == Rest::copy && !target.rest_column.empty() &&
                            !mentioned.contains(column.name) &&

@@ -45,6 +45,14 @@ std::string bare(const std::string& name) {
   return is_quoted ? with_replaced(name.substr(1, name.size() - 2), "\"\"", "\"") : name;
 }
 
+// Of several items that are made of one row each has a name of its own, and all have one row's ids.
+std::string name_of_line(const TableEntry& entry) {
+  const std::string number = fmt::format("#{}", entry.item + 1);
+  return entry.item > 0 && entry.as.ends_with(number)
+             ? entry.as.substr(0, entry.as.size() - number.size())
+             : entry.as;
+}
+
 }  // namespace
 
 std::string NewIds::stored_name(const TableEntry& entry) const {
@@ -57,7 +65,7 @@ IdRecipe NewIds::recipe_for(const std::string& table) const {
   for (const auto& [part, text] : plan_.ids->from) {
     switch (part) {
       case IdsEntry::Part::name:
-        recipe.parts.emplace_back(bare(table));
+        recipe.parts.emplace_back(bare(name_of_line(*called(table))));
         break;
       case IdsEntry::Part::id:
         recipe.parts.emplace_back(std::nullopt);
@@ -122,7 +130,9 @@ std::optional<ColumnPath> NewIds::own_path(const TableSchema& source, const std:
 void NewIds::said_by_the_plan(const TableEntry& entry, const TableSchema& source, bool by_patterns,
                               std::vector<NamedReference>& all) const {
   for (const ReferenceEntry& one : plan_.references) {
-    const bool is_of_it = matches(one.table, entry.as) || matches(one.table, bare(entry.as));
+    const std::string line = name_of_line(entry);
+    const bool is_of_it = matches(one.table, entry.as) || matches(one.table, bare(entry.as)) ||
+                          matches(one.table, line) || matches(one.table, bare(line));
     if (is_pattern(one.table) != by_patterns || !is_of_it) continue;
     const std::optional<ColumnPath> found =
         own_path(source, one.column, one.at, is_pattern(one.table));
@@ -152,7 +162,8 @@ void NewIds::tell_several_parents(const TableEntry& entry, const ForeignKey& key
                                   const TableEntry& first) const {
   if (!plan_.ids || has_begun_) return;
   for (const TableEntry& one : tables_) {
-    const bool is_another = &one != &first && one.from.alias == first.from.alias &&
+    const bool is_another = name_of_line(one) != name_of_line(first) &&
+                            one.from.alias == first.from.alias &&
                             ascii_iequals(stored_name(one), key.parent);
     if (!is_another) continue;
     diagnostics_.add(entry.at,
@@ -339,8 +350,9 @@ void NewIds::tell_column_of_none(const ReferenceEntry& one) const {
 void NewIds::remap(const TableSchema& source, const NamedReference& one, TableEntry& entry) const {
   const IdRecipe recipe = recipe_for(root_of(one.parent));
   put_instead(entry, source, one.column, plan_.ids->at, [&](const ExprPtr& of) {
-    return one.place.is_whole_value() ? make_expr(HashId{of, recipe})
-                                      : make_expr(NewIdsInside{of, one.place, recipe});
+    // Other texts in the same place go before an id that is the whole value.
+    const bool is_all = one.place.is_whole_value() && one.place.others.empty();
+    return is_all ? make_expr(HashId{of, recipe}) : make_expr(NewIdsInside{of, one.place, recipe});
   });
 }
 
@@ -419,10 +431,50 @@ bool NewIds::gets_new_values(const std::string& table, const std::string& column
   });
 }
 
-void NewIds::tell_old_ids(const TableEntry& entry) const {
+void NewIds::tell_what_is_not_followed(const TableEntry& entry,
+                                       const std::vector<NamedReference>& references) const {
+  if (has_begun_ || entry.group.empty() || entry.orphans == Orphans::keep || !plan_.only_copies()) {
+    return;
+  }
+  for (const NamedReference& one : references) {
+    const bool is_of_group = std::ranges::count(entry.group, one.column, &NamedPlace::name) > 0;
+    const TableEntry& parent = *called(one.parent);
+    const bool is_said = std::ranges::any_of(plan_.references, [&](const ReferenceEntry& said) {
+      return said.column == one.said && matches(said.table, entry.as);
+    });
+    const bool may_be_gone =
+        is_said || !parent.where.empty() || parent.limit || !plan_.sample.empty();
+    if (is_of_group || !may_be_gone) continue;
+    diagnostics_.add(entry.at,
+                     fmt::format("{} refers to {} by `{}`, and what rows of a group hold is not "
+                                 "followed",
+                                 entry.as, parent.as, printable(one.column)),
+                     "say `orphans: keep` to take it as it is, or copy the table without `group`");
+  }
+}
+
+bool NewIds::is_hidden(const std::string& table, const std::string& column) const {
+  const TableEntry* entry = called(table);
+  const TableSchema* schema = schema_of(table);
+  if (entry == nullptr || schema == nullptr) return false;
+  return std::ranges::any_of(entry->masks, [&](const MaskEntry& one) {
+    const Result<ColumnPath> path = column_path(one.path);
+    return schema->own_spelling(one.path) == column ||
+           (path.ok() && schema->own_spelling(path.value().column) == column);
+  });
+}
+
+void NewIds::tell_what_comes_as_it_is(const TableEntry& entry) const {
   if (has_begun_) return;
   const auto tell = [&](const std::string& word, const std::string& table,
                         const std::string& column, Place at) {
+    if (is_hidden(table, column)) {
+      diagnostics_.add(at,
+                       fmt::format("`{}` gives `{}` of {} as the source has it, which `mask` is to "
+                                   "hide",
+                                   word, printable(column), printable(table)),
+                       "leave it out: only what a row itself holds is masked");
+    }
     if (!gets_new_values(table, column)) return;
     diagnostics_.add(
         at,
@@ -485,7 +537,8 @@ NewIds::Found NewIds::of(const TableEntry& entry, TableSchema& source) const {
     }
   }
   mask(source, found.references, with);
-  tell_old_ids(entry);
+  tell_what_comes_as_it_is(entry);
+  tell_what_is_not_followed(entry, found.references);
   return found;
 }
 

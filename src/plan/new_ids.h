@@ -90,8 +90,14 @@ class NewIds {
   bool is_remapped(const std::string& table) const;
   // Whether what the column holds, or a part of it, gets new ids.
   bool gets_new_values(const std::string& table, const std::string& column) const;
-  // Values that come from other rows than the one that is written would come as they are.
-  void tell_old_ids(const TableEntry& entry) const;
+  // Whether the column, or a place in it, is masked.
+  bool is_hidden(const std::string& table, const std::string& column) const;
+  // Values that come from other rows than the one that is written are neither masked nor given new
+  // ids.
+  void tell_what_comes_as_it_is(const TableEntry& entry) const;
+  // Nor is it looked whether what they refer to moves.
+  void tell_what_is_not_followed(const TableEntry& entry,
+                                 const std::vector<NamedReference>& references) const;
   // What a key is made of where it holds other tables' ids inside: so does whoever refers to it.
   std::vector<NamedReference> inside_key_of(const std::string& table) const;
 

@@ -177,6 +177,7 @@ std::vector<std::pair<Condition, Place>> parse_where(YamlReader& reader, const Y
       continue;
     }
     for (const auto& part : item.second) {
+      if (!words.contains(reader.text(part.first))) continue;  // told with the keys
       conditions.emplace_back(
           Condition{column, words.at(reader.text(part.first)), values(part.second)}, at);
     }

@@ -127,7 +127,9 @@ ExprPtr parse_scalar(YamlReader& reader, const YAML::Node& node) {
   return make_expr(ColumnRef{*text});
 }
 
-ExprPtr parse_json(YamlReader& reader, const YAML::Node& node);
+ExprPtr parse_json(YamlReader& reader, const YAML::Node& node, bool is_all = false);
+ExprPtr parse_function_in_json(YamlReader& reader, const YAML::Node& node);
+std::string function_of(const YAML::Node& node);
 
 // Constant documents are made once, as text.
 ExprPtr folded(ExprPtr expr) {
@@ -136,7 +138,8 @@ ExprPtr folded(ExprPtr expr) {
   return value.ok() ? constant(value.value()) : expr;
 }
 
-ExprPtr parse_json(YamlReader& reader, const YAML::Node& node) {
+// `is_all`: what stands right under `json:`, whose names are fields whatever they are.
+ExprPtr parse_json(YamlReader& reader, const YAML::Node& node, bool is_all) {
   if (node.IsSequence()) {
     JsonArray array;
     for (const YAML::Node& item : node) {
@@ -147,14 +150,8 @@ ExprPtr parse_json(YamlReader& reader, const YAML::Node& node) {
     return folded(make_expr(std::move(array)));
   }
   if (node.IsMap()) {
-    const YAML::Node only = YamlReader::child(node, "const");
-    if (node.size() == 1 && only.IsDefined() && !only.IsMap() && !only.IsSequence()) {
-      return constant(reader.value(only));
-    }
-    if (is_looked_up(node) && YamlReader::child(node, "in").IsDefined() &&
-        YamlReader::child(node, "by").IsDefined()) {
-      return parse_lookup(reader, node);
-    }
+    if (!is_all && is_looked_up(node)) return parse_lookup(reader, node);
+    if (!is_all && !function_of(node).empty()) return parse_function_in_json(reader, node);
     reader.check_keys(node, "a JSON object", {});
     JsonObject object;
     for (const auto& entry : node) {
@@ -327,7 +324,7 @@ ExprPtr parse_function(YamlReader& reader, const YAML::Node& node, const std::st
   if (function == "const") return parse_const(reader, argument);
   if (function == "from") return parse_value(reader, argument);
   if (function == "cast") return parse_cast(reader, node);
-  if (function == "json") return parse_json(reader, argument);
+  if (function == "json") return parse_json(reader, argument, true);
   if (function == "extract") {
     return parse_extract(reader, argument, reader.flag_at(node, "lenient").value_or(false));
   }
@@ -356,6 +353,24 @@ std::string function_of(const YAML::Node& node) {
     if (YamlReader::child(node, function).IsDefined()) return function;
   }
   return "";
+}
+
+// A map inside of a document with a function's name is that function.
+ExprPtr parse_function_in_json(YamlReader& reader, const YAML::Node& node) {
+  const std::string function = function_of(node);
+  const std::vector<std::string> known = keys_beside(function);
+  for (const auto& entry : node) {
+    if (std::ranges::count(known, entry.first.Scalar()) > 0) continue;
+    reader.diagnostics().add(
+        YamlReader::place(entry.first),
+        fmt::format("`{}` makes this a function, and that has no key `{}`", function,
+                    printable(entry.first.Scalar())),
+        fmt::format("fields with such names stand under a `json:` of their own, like {{json: {{{}: "
+                    "…}}}}",
+                    function));
+    return nullptr;
+  }
+  return parse_value(reader, node);
 }
 
 ExprPtr with_if_null(YamlReader& reader, const YAML::Node& node, ExprPtr expr) {

@@ -212,6 +212,11 @@ bool Shapes::open_groups(const TableEntry& entry, TableSchema& source) {
   return are_mentioned;
 }
 
+bool Shapes::has_made(const std::string& column) const {
+  return std::ranges::count(open_.looked_up, column, &LookedUp::column) > 0 ||
+         std::ranges::count(open_.collected, column, &Collected::column) > 0;
+}
+
 Result<bool> Shapes::open_source(const TableEntry& entry, TableSchema& source) {
   open_ = SourceShape{};
   std::vector<NamedPlace> asked;

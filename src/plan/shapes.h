@@ -26,6 +26,8 @@ class Shapes {
   // What a source looks like to the values of its entry: with columns for what is looked up, or as
   // groups. False when a mistake was noted.
   Result<bool> open_source(const TableEntry& entry, TableSchema& source);
+  // Whether the source that was opened last has the column only in its shape.
+  bool has_made(const std::string& column) const;
   // When it is known what becomes of each column: gives both their shape and their name. False when
   // a mistake was noted.
   bool close(const TableEntry& entry, std::vector<std::pair<std::string, ExprPtr>>& columns,

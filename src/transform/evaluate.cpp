@@ -554,7 +554,7 @@ struct Evaluator {
       return refuse("a map does not tell -0.0 from 0.0");
     }
     for (const auto& [from, to] : node.pairs) {
-      if (same(comparable(value), comparable(from))) return to;
+      if (same(as_in_a_map(value), as_in_a_map(from))) return to;
     }
     if (node.keep_others) return value;
     if (node.otherwise) return *node.otherwise;
@@ -608,8 +608,9 @@ struct Evaluator {
   }
   Result<Value> operator()(const Masked& node) const {
     ASSIGN_OR_RETURN(const Value value, evaluate(*node.of, row));
-    return with_ids_replaced(node.place, value,
-                             [&](const Value& old) { return masked(node.as, old); });
+    return with_ids_replaced(
+        node.place, value, [&](const Value& old) { return masked(node.as, old); },
+        OtherShapes::are_refused);
   }
   Result<Value> operator()(const Between& node) const {
     ASSIGN_OR_RETURN(const Value value, evaluate(*node.of, row));
@@ -638,6 +639,26 @@ Value comparable(const Value& value) {
   if (const auto* flag = value.get_if<bool>()) return Value::integer(*flag ? 1 : 0);
   if (const auto* json = value.get_if<Json>()) return Value::text(json->text);
   return value;
+}
+
+Value as_in_a_map(const Value& value) {
+  constexpr double exact_max = 9007199254740992.0;  // 2^53
+  const auto* real = value.get_if<double>();
+  if (real != nullptr && std::trunc(*real) == *real && std::abs(*real) <= exact_max) {
+    return Value::integer(static_cast<std::int64_t>(*real));
+  }
+  if (real != nullptr) return Value(Value::Storage(Decimal{fmt::format("{}", *real)}));
+  const auto* decimal = value.get_if<Decimal>();
+  if (decimal == nullptr) return comparable(value);
+  std::string text = decimal->text;
+  if (text.find('.') != std::string::npos && text.find_first_of("eE") == std::string::npos) {
+    text.erase(text.find_last_not_of('0') + 1);
+    if (text.back() == '.') text.pop_back();
+  }
+  std::int64_t whole = 0;
+  const auto [at, failure] = std::from_chars(text.data(), text.data() + text.size(), whole);
+  const bool is_whole = failure == std::errc() && at == text.data() + text.size();
+  return is_whole ? Value::integer(whole) : Value(Value::Storage(Decimal{std::move(text)}));
 }
 
 Result<Value> evaluate(const Expr& expr, const Row& row) {

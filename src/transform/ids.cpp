@@ -78,11 +78,23 @@ Result<Value> replaced_here(const IdPlace& place, const Value& value, const Repl
   return Value::text(place.prefix + id + place.suffix);
 }
 
+Error another_shape(const char* found, bool is_the_end) {
+  return Error{
+      ErrorCode::refused,
+      fmt::format("the path leads to a {}, and what stands in it would stay as it is", found),
+      is_the_end ? "lead the path to what stands inside: `.name` or `[]` behind it"
+                 : "say `[]` for a list and `.name` for a map, where the path meets it",
+      "",
+      {fmt::format("a path that meets a {}", found)},
+      ""};
+}
+
 // Copies valid JSON byte by byte, but for the values that the steps lead to.
 class JsonCopier {
  public:
-  JsonCopier(std::string_view text, const IdPlace& place, const ReplaceId& replace)
-      : text_(text), place_(place), replace_(replace) {}
+  JsonCopier(std::string_view text, const IdPlace& place, const ReplaceId& replace,
+             OtherShapes others)
+      : text_(text), place_(place), replace_(replace), others_(others) {}
 
   Result<std::string> copy() {
     TRY(value(place_.steps, true, 0));
@@ -142,6 +154,10 @@ class JsonCopier {
     const bool is_list = end == ']';
     take();
     space();
+    const bool is_other = leads_here && (steps.empty() || is_list != (steps.front() == each_item));
+    if (is_other && next() != end && others_ == OtherShapes::are_refused) {
+      return another_shape(is_list ? "list" : "map", steps.empty());
+    }
     while (next() != end) {
       bool goes_on = leads_here && !steps.empty() && is_list && steps.front() == each_item;
       if (!is_list) {
@@ -185,11 +201,12 @@ class JsonCopier {
   std::size_t at_ = 0;
   const IdPlace& place_;
   const ReplaceId& replace_;
+  OtherShapes others_;
   std::string out_;
 };
 
-Result<std::string> in_json(const IdPlace& place, const std::string& text,
-                            const ReplaceId& replace) {
+Result<std::string> in_json(const IdPlace& place, const std::string& text, const ReplaceId& replace,
+                            OtherShapes others) {
   // The parser would pass over a mark of byte order, and end at a NUL.
   const bool has_more = text.starts_with("\xEF\xBB\xBF") || text.find('\0') != std::string::npos;
   if (has_more || !nlohmann::json::accept(text)) {
@@ -197,7 +214,7 @@ Result<std::string> in_json(const IdPlace& place, const std::string& text,
                  "correct such rows first",  "",
                  {"a text that is no JSON"}, ""};
   }
-  return JsonCopier(text, place, replace).copy();
+  return JsonCopier(text, place, replace, others).copy();
 }
 
 // Of numbers one of texts, where the new ids are texts.
@@ -223,21 +240,28 @@ Result<Value> in_set(const IdPlace& place, const std::vector<std::string>& membe
 }
 
 Result<Value> in_structure(const IdPlace& place, Steps steps, const Value& value,
-                           const ReplaceId& replace) {
+                           const ReplaceId& replace, OtherShapes others) {
+  const bool items = !steps.empty() && steps.front() == each_item;
+  const auto* a_map = value.get_if<Map>();
+  const auto* a_list = value.get_if<List>();
+  const bool is_other = (a_map != nullptr && !a_map->fields.empty() && (steps.empty() || items)) ||
+                        (a_list != nullptr && !a_list->items.empty() && !items);
+  if (is_other && !place.steps.empty() && others == OtherShapes::are_refused) {
+    return another_shape(a_list != nullptr ? "list" : "map", steps.empty());
+  }
   if (steps.empty()) return replaced_here(place, value, replace);
-  const bool items = steps.front() == each_item;
-  if (const auto* map = value.get_if<Map>(); map != nullptr && !items) {
-    Map made = *map;
+  if (a_map != nullptr && !items) {
+    Map made = *a_map;
     for (auto& [name, field] : made.fields) {
       if (name != steps.front()) continue;
-      ASSIGN_OR_RETURN(field, in_structure(place, steps.subspan(1), field, replace));
+      ASSIGN_OR_RETURN(field, in_structure(place, steps.subspan(1), field, replace, others));
     }
     return Value(Value::Storage(std::move(made)));
   }
-  if (const auto* list = value.get_if<List>(); list != nullptr && items) {
-    List made = *list;
+  if (a_list != nullptr && items) {
+    List made = *a_list;
     for (Value& item : made.items) {
-      ASSIGN_OR_RETURN(item, in_structure(place, steps.subspan(1), item, replace));
+      ASSIGN_OR_RETURN(item, in_structure(place, steps.subspan(1), item, replace, others));
     }
     return Value(Value::Storage(std::move(made)));
   }
@@ -265,28 +289,36 @@ Result<Value> new_id(const IdRecipe& recipe, const Value& old) {
   return Value::text(recipe.prefix + formatted_id(sha256(hashed), recipe.format));
 }
 
-Result<Value> with_ids_replaced(const IdPlace& place, const Value& value,
-                                const ReplaceId& replace) {
+Result<Value> with_ids_replaced(const IdPlace& place, const Value& value, const ReplaceId& replace,
+                                OtherShapes others) {
   if (value.is_null()) return value;
   if (!place.steps.empty()) {
     if (const auto* json = value.get_if<Json>()) {
-      ASSIGN_OR_RETURN(std::string text, in_json(place, json->text, replace));
+      ASSIGN_OR_RETURN(std::string text, in_json(place, json->text, replace, others));
       return Value::json(std::move(text));
     }
     if (const auto* text = value.get_if<std::string>()) {
-      ASSIGN_OR_RETURN(const std::string made, in_json(place, *text, replace));
+      ASSIGN_OR_RETURN(const std::string made, in_json(place, *text, replace, others));
       return Value::text(made);
     }
   }
-  return in_structure(place, place.steps, value, replace);
+  return in_structure(place, place.steps, value, replace, others);
 }
 
 Value as_key(Value id, Kind kind) {
   const auto* text = id.get_if<std::string>();
   if (text == nullptr || kind != Kind::decimal || text->empty()) return id;
-  const std::string_view digits = std::string_view(*text).substr(text->front() == '-' ? 1 : 0);
-  const bool is_plain = !digits.empty() && digits.find_first_not_of("0123456789") == digits.npos &&
-                        (digits.front() != '0' || *text == "0");
+  const std::string_view number = std::string_view(*text).substr(text->front() == '-' ? 1 : 0);
+  const std::size_t point = std::min(number.find('.'), number.size());
+  const std::string_view whole = number.substr(0, point);
+  const auto are_digits = [](std::string_view digits) {
+    return !digits.empty() && digits.find_first_not_of("0123456789") == digits.npos;
+  };
+  // As a number is spelled and in no other way: `007` and `2.50` are texts.
+  const bool has_fraction = point < number.size();
+  const bool is_plain =
+      are_digits(whole) && (whole.front() != '0' || whole == "0") && *text != "-0" &&
+      (!has_fraction || (are_digits(number.substr(point + 1)) && number.back() != '0'));
   return is_plain ? Value(Value::Storage(Decimal{*text})) : id;
 }
 

@@ -43,8 +43,11 @@ struct IdPlace {
 using ReplaceId = std::function<Result<Value>(const Value& old)>;
 // The value with each id in that place replaced; null is no id, and what is not as the place says
 // stays. In JSON that is kept as text every other byte stays as it is. Errors: `refused` for steps
-// into a text that is no JSON; those of `replace`.
-Result<Value> with_ids_replaced(const IdPlace& place, const Value& value, const ReplaceId& replace);
+// into a text that is no JSON; those of `replace`; where other shapes are refused, a list or a map
+// where the steps end, or one where they expect the other: what stands in it would stay.
+enum class OtherShapes { stay, are_refused };
+Result<Value> with_ids_replaced(const IdPlace& place, const Value& value, const ReplaceId& replace,
+                                OtherShapes others = OtherShapes::stay);
 // As keys of the table that they lead to; `of_key` is what its keys are where the store tells
 // numbers from texts, for an id inside a text is a text.
 Result<std::vector<Value>> ids_in(const IdPlace& place, const Value& value, Kind of_key);

@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <map>
 
 #include "store/own_rows.h"
@@ -36,11 +37,27 @@ Result<Step> ReferencesOf::step() {
   return Step::again;
 }
 
+// The key that the parent's row has where it is made of that one id and of nothing else of the row;
+// unset where more is needed.
+Result<std::optional<Row>> ReferencesOf::key_with(const Mapping& parent, const Value& id) {
+  if (parent.source.key.size() != 1) return std::optional<Row>();
+  Row key;
+  for (const std::string& column : parent.target.key) {
+    const auto rule = std::ranges::find(parent.forward, column, &ColumnRule::column);
+    if (rule == parent.forward.end()) return std::optional<Row>();
+    const ExprPtr made = with_copies(rule->expr, parent.source.key.front(),
+                                     [&](const ExprPtr&) { return make_expr(Constant{id}); });
+    if (!columns_of(*made).empty()) return std::optional<Row>();
+    ASSIGN_OR_RETURN(Value value, evaluate(*made, {}));
+    key.push_back(std::move(value));
+  }
+  return std::optional(std::move(key));
+}
+
 // Many rows refer to the same one: it is looked for once.
 Status ReferencesOf::follow(const Reference& reference, SnapshotReader& parents,
                             const std::vector<std::optional<Row>>& rows) {
   const Move& parent = moves_[static_cast<std::size_t>(reference.parent)];
-  if (parent.mapping.target.key.size() != 1) return {};
   const Kind of_key =
       parent.mapping.target.columns[static_cast<std::size_t>(parent.mapping.target_key.front())]
           .holds;
@@ -51,7 +68,9 @@ Status ReferencesOf::follow(const Reference& reference, SnapshotReader& parents,
     ASSIGN_OR_RETURN(const std::vector<Value> ids, ids_in(reference.place, value, of_key));
     for (const Value& id : ids) {
       if (id.is_null()) continue;
-      wanted.try_emplace({id}, &*row);
+      ASSIGN_OR_RETURN(std::optional<Row> key, key_with(parent.mapping, id));
+      if (!key) continue;
+      wanted.try_emplace(*std::move(key), &*row);
       ++followed_;
     }
   }

@@ -24,6 +24,7 @@ class ReferencesOf {
 
  private:
   Status open();
+  static Result<std::optional<Row>> key_with(const Mapping& parent, const Value& id);
   Status follow(const Reference& reference, SnapshotReader& parents,
                 const std::vector<std::optional<Row>>& rows);
 

@@ -255,7 +255,54 @@ def values_that_move_while_it_looks_are_no_refusal(server):
     world.nothing_is_left()
 
 
-TESTS = [words_become_numbers_and_words_again, nothing_is_lost_beside_a_clerk, keys_and_what_refers_to_them_get_it_the_same_way, keys_that_become_one_never_write_over_each_other, what_would_not_come_back_is_told_before,
+def plainly(server, ddl, to, column="id"):
+    return World(server, ddl, entry("t", column, to))
+
+
+def new_keys_that_become_one_old_key_take_no_row_away(server):
+    """The old type keeps less of a key than the new one: who comes to stand on a row that is there waits."""
+    for old, new, there, comes in (("date", "timestamp", "2020-01-01", "2020-01-01 10:00"), ("float8", "numeric", "0.1", "0.10000000000000000001")):
+        world = plainly(server, "CREATE TABLE t (id %s PRIMARY KEY, v integer); INSERT INTO t VALUES ('%s', 1)" % (old, there), new)
+        world.run("run", "--yes")
+        world.sql("INSERT INTO t VALUES ('%s', 10)" % comes)
+        printed = world.run("rollback", "--yes")
+        assert world.sql("SELECT id::text, v FROM t") == [(there, 1)], (old, world.sql("SELECT id::text, v FROM t"))
+        assert "kept-by-rollback" in printed, printed
+    world = plainly(server, "CREATE TABLE t (id date PRIMARY KEY, v integer); INSERT INTO t VALUES ('2020-01-01', 1)", "timestamp")
+    world.run("run", "--yes")
+    world.sql("INSERT INTO t VALUES ('2020-01-01 10:00', 10); DELETE FROM t WHERE v = 10")
+    world.run("rollback", "--yes")
+    assert world.sql("SELECT id::text, v FROM t") == [("2020-01-01", 1)]
+
+
+def keys_beyond_the_old_type_are_compared(server):
+    world = plainly(server, "CREATE TABLE t (id integer PRIMARY KEY, v integer); INSERT INTO t SELECT i, i FROM generate_series(1, 3000) i", "bigint")
+    world.run("run", "--yes")
+    world.sql("DELETE FROM t WHERE id = 3; INSERT INTO t VALUES (5000000000, 1); UPDATE t SET id = id + 6000000000 WHERE id BETWEEN 100 AND 110")
+    assert "0 differ" in world.run("verify")
+    printed = world.run("rollback", "--yes")
+    assert "kept-by-rollback" in printed, printed
+    assert world.sql("SELECT count(*), min(id), max(id) FROM t") == [(2999 - 11, 1, 3000)]
+
+
+def a_text_goes_on_being_compared_by_its_collation(server):
+    world = plainly(server, "CREATE COLLATION ci (provider = icu, locale = 'und-u-ks-level2', deterministic = false);"
+                    "CREATE TABLE t (id varchar(20) COLLATE ci PRIMARY KEY, v integer); CREATE TABLE c (k integer PRIMARY KEY, r varchar(20) COLLATE ci REFERENCES t);"
+                    "INSERT INTO t VALUES ('Abc', 1); INSERT INTO c VALUES (1, 'aBC')", "text")
+    before = world.objects()
+    world.run("run", "--yes")
+    assert world.one("SELECT count(*) FROM pg_constraint WHERE contype = 'f' AND convalidated") == 1
+    try:
+        world.sql("INSERT INTO t VALUES ('ABC', 3)")
+        raise AssertionError("two keys that are one")
+    except psycopg.errors.UniqueViolation:
+        pass
+    world.run("rollback", "--yes")
+    assert world.sql("SELECT * FROM t") == [("Abc", 1)] and differences(before, world.objects()) == []
+
+
+TESTS = [new_keys_that_become_one_old_key_take_no_row_away, keys_beyond_the_old_type_are_compared, a_text_goes_on_being_compared_by_its_collation,
+         words_become_numbers_and_words_again, nothing_is_lost_beside_a_clerk, keys_and_what_refers_to_them_get_it_the_same_way, keys_that_become_one_never_write_over_each_other, what_would_not_come_back_is_told_before,
          what_is_made_with_the_type_is_looked_at_before, a_word_that_comes_meanwhile_stops_it_by_name, times_may_be_said_in_another_way, what_cannot_be_meant_is_refused, values_that_move_while_it_looks_are_no_refusal]
 
 

@@ -121,6 +121,58 @@ def what_is_composed_of_ids_is_composed_of_the_new_ones():
         assert "`lookup` gives `id` of users as the source has it" in printed, printed
 
 
+def one_row_has_one_id_in_all_its_items():
+    plan = """whimbrel: 1
+migration: copy
+stores: {dev: "sqlite:dev.db", prod: "sqlite:prod.db"}
+ids: {column: id, format: short, from: [name, id, "prod"]}
+tables:
+  - from: dev/users
+    to: prod/things
+    create: exists
+    items:
+      - {columns: {pk: "USER#{id}", sk: {const: P}, a: boss}, rest: drop}
+      - {columns: {pk: "NAME#{name}", sk: "USER#{id}", a: boss}, rest: drop}
+references: {users: {boss: [{to: users, as: "U#{id}"}, users]}}
+sync: none
+"""
+    with Copying() as copy:
+        (copy.folder / "plan.yaml").write_text(plan)
+        copy.connect("dev").executescript("CREATE TABLE users (id TEXT PRIMARY KEY, name TEXT UNIQUE NOT NULL, boss TEXT)")
+        copy.connect("prod").executescript("CREATE TABLE things (pk TEXT, sk TEXT, a TEXT, PRIMARY KEY (pk, sk)) WITHOUT ROWID")
+        copy.ask("dev", "INSERT INTO users VALUES ('1', 'ann', NULL), ('2', 'bob', 'U#1'), ('3', 'cy', '2')")
+        copy.run("run", "--yes")
+        ids = {old: new_id("users", old) for old in "123"}
+        # A plain id beside a text around one: each value gets a new id once.
+        bosses = {"1": None, "2": "U#" + ids["1"], "3": ids["2"]}
+        wanted = [("USER#" + new, "P", bosses[old]) for old, new in ids.items()]
+        wanted += [("NAME#" + name, "USER#" + ids[old], bosses[old]) for old, name in (("1", "ann"), ("2", "bob"), ("3", "cy"))]
+        are(sorted(copy.ask("prod", "SELECT * FROM things")), sorted(wanted))
+        copy.run("verify")
+        copy.run("rollback", "--yes")
+        are(copy.ask("prod", "SELECT count(*) FROM things"), [(0,)])
+
+
+def references_to_a_composed_key_are_followed():
+    plan = COMPOSED.split("tables:")[0] + """tables:
+  - {from: dev/users, to: prod/things, create: exists, columns: {pk: "USER#{id}", sk: {const: P}, name: name}, rest: drop}
+  - {from: dev/orders, to: prod/orders, create: exists, rest: copy}
+references: {orders: {who: {to: users, as: "USER#{id}"}}}
+sync: none
+verify: {references: true}
+"""
+    with Copying() as copy:
+        (copy.folder / "plan.yaml").write_text(plan)
+        copy.connect("dev").executescript("CREATE TABLE users (id TEXT PRIMARY KEY, name TEXT); CREATE TABLE orders (id TEXT PRIMARY KEY, who TEXT)")
+        copy.connect("prod").executescript("CREATE TABLE things (pk TEXT, sk TEXT, name TEXT, PRIMARY KEY (pk, sk)) WITHOUT ROWID;"
+                                           "CREATE TABLE orders (id TEXT PRIMARY KEY, who TEXT)")
+        copy.ask("dev", "INSERT INTO users VALUES ('1', 'ann'), ('2', 'bob')")
+        copy.ask("dev", "INSERT INTO orders VALUES ('a', 'USER#1'), ('b', 'USER#2'), ('c', NULL)")
+        printed = copy.run("run", "--yes")
+        assert "2 references looked up" in printed, printed
+        are(sorted(copy.ask("prod", "SELECT who FROM orders WHERE who IS NOT NULL")), sorted(copy.ask("prod", "SELECT pk FROM things")))
+
+
 def a_second_run_carries_what_came_went_and_changed():
     with Copy() as copy:
         copy.run("run", "--yes")
@@ -220,7 +272,8 @@ def killed_at_any_moment_it_goes_on():
 
 
 TESTS = [every_reference_follows_in_each_format, the_guide_says_the_same,
-         what_is_composed_of_ids_is_composed_of_the_new_ones, a_second_run_carries_what_came_went_and_changed,
+         what_is_composed_of_ids_is_composed_of_the_new_ones, one_row_has_one_id_in_all_its_items,
+         references_to_a_composed_key_are_followed, a_second_run_carries_what_came_went_and_changed,
          a_rollback_takes_away_what_was_written_and_nothing_else, a_key_of_somebody_else_is_never_overwritten,
          a_row_that_refers_to_nothing_is_refused_before, a_trial_takes_along_what_is_referred_to,
          an_id_is_found_in_both_directions,

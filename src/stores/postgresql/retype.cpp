@@ -371,9 +371,25 @@ Status default_converts(Connection& connection, const TableSchema& table,
 }
 
 // The statement that gives the empty new table's column its type.
+// A text goes on being compared as the column says it: two that are one key stay one.
+Result<std::string> collate_of(Connection& connection, const std::string& oid,
+                               const ColumnSchema& column, const std::string& type) {
+  ASSIGN_OR_RETURN(
+      const auto rows,
+      connection.query(
+          "SELECT quote_ident(n.nspname) || '.' || quote_ident(c.collname) FROM pg_attribute a "
+          "JOIN pg_type t ON t.oid = a.atttypid JOIN pg_collation c ON c.oid = a.attcollation JOIN "
+          "pg_namespace n ON n.oid = c.collnamespace JOIN pg_type made ON made.oid = "
+          "$3::text::regtype WHERE a.attrelid = $1::text::oid AND a.attname = $2 AND "
+          "a.attcollation <> t.typcollation AND made.typcollation <> 0 AND made.typtype <> 'd'",
+          {oid, column.name, type}));
+  return rows.empty() ? std::string() : " COLLATE " + rows[0][0].value_or("");
+}
+
 Result<std::string> type_change(Connection& connection, const TableSchema& table,
-                                const std::string& sql, const ColumnSchema& column,
-                                const RetypedColumn& of, const std::string& type) {
+                                const std::string& oid, const std::string& sql,
+                                const ColumnSchema& column, const RetypedColumn& of,
+                                const std::string& type) {
   const std::string name = quote_name(column.name);
   const bool is_cast = of.made_by == nullptr;
   std::string before;
@@ -388,8 +404,9 @@ Result<std::string> type_change(Connection& connection, const TableSchema& table
     }
     after = fmt::format(", ALTER COLUMN {} SET DEFAULT {}", name, made);
   }
-  return fmt::format("ALTER TABLE {} {}ALTER COLUMN {} TYPE {} USING {}::{}{};\n", sql, before,
-                     name, type, is_cast ? name : "NULL", type, after);
+  ASSIGN_OR_RETURN(const std::string collate, collate_of(connection, oid, column, type));
+  return fmt::format("ALTER TABLE {} {}ALTER COLUMN {} TYPE {}{} USING {}::{}{};\n", sql, before,
+                     name, type, collate, is_cast ? name : "NULL", type, after);
 }
 
 // What a key that a plan names becomes in this column, like those of the rows.
@@ -538,7 +555,7 @@ Result<RetypedTable> retyped_table(Connection& connection, Sessions& sessions,
                    "say what a value becomes: `using: {time: …}`"};
     }
     ASSIGN_OR_RETURN(const std::string change,
-                     type_change(connection, made.source, sql, column, of, name_of_type));
+                     type_change(connection, made.source, oid, sql, column, of, name_of_type));
     ddl += change;
     const Type before = type_of(column.declared);
     const Type after = type_of(name_of_type);

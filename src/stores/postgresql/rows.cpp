@@ -597,8 +597,12 @@ Result<std::string> compared_with(const TableSchema& table, const std::string& q
   std::vector<std::string> marks;
   for (std::size_t i = 0; i < table.key.size(); ++i) {
     ASSIGN_OR_RETURN(Cell cell, cell_of(key[i]));
-    marks.push_back(fmt::format("{}::text::{}", mark(std::move(cell)),
-                                column_of(table, table.key[i]).declared));
+    const std::string& declared = column_of(table, table.key[i]).declared;
+    const TypeClass type = type_of(declared).is;
+    // A key of the other side may be wider than this column; an index serves both alike.
+    const bool is_short = type == TypeClass::int2 || type == TypeClass::int4;
+    marks.push_back(
+        fmt::format("{}::text::{}", mark(std::move(cell)), is_short ? "bigint" : declared));
   }
   return fmt::format("({}) {} ({})", qualified(table.key, qualifier), by, join(marks, ", "));
 }
