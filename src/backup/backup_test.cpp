@@ -215,7 +215,8 @@ TEST_F(BackupFolder, NoticesEachDamageOfTheRows) {
   ASSERT_TRUE(take().ok());
   for (const char* file : {"many.rows.zst", "none.rows.zst"}) {
     const std::string whole = slurp(folder_ / file);
-    for (std::int64_t at = 0; at < std::ssize(whole); at += std::ssize(whole) / effort(50, 200) + 1) {
+    for (std::int64_t at = 0; at < std::ssize(whole);
+         at += std::ssize(whole) / effort(50, 200) + 1) {
       flip(folder_ / file, at, 0x10);
       EXPECT_EQ(code_of(verify_backup(folder_, source_)), ErrorCode::data_mismatch)
           << file << " " << at;

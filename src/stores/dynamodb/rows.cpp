@@ -246,8 +246,8 @@ class Reader final : public SnapshotReader {
              const std::map<Row, std::vector<std::size_t>, RowLess>& wanted,
              std::vector<std::optional<Row>>& rows) {
     pace_.wait();
-    const std::int64_t most = std::max<std::int64_t>(
-        pace_.items_max(keys_per_batch * reads_at_once) / keys_per_batch, 1);
+    const std::int64_t most =
+        std::max<std::int64_t>(pace_.items_max(keys_per_batch * reads_at_once) / keys_per_batch, 1);
     std::vector<aws::Call> calls;
     while (!asked.empty() && std::ssize(calls) < most) {
       calls.push_back(
