@@ -301,7 +301,48 @@ def a_text_goes_on_being_compared_by_its_collation(server):
     assert world.sql("SELECT * FROM t") == [("Abc", 1)] and differences(before, world.objects()) == []
 
 
-TESTS = [new_keys_that_become_one_old_key_take_no_row_away, keys_beyond_the_old_type_are_compared, a_text_goes_on_being_compared_by_its_collation,
+READERS = """
+CREATE TABLE t (id integer PRIMARY KEY, v integer); INSERT INTO t VALUES (5, 1), (7, 1);
+CREATE VIEW v0 AS SELECT id / 2 AS h, id % 3 AS m, CASE WHEN v = 1 THEN id ELSE 0 END AS c FROM t;
+CREATE VIEW v1 AS SELECT v FROM t WHERE id / 2 = 2;
+CREATE VIEW v2 AS SELECT h FROM v0 WHERE h > 1;
+CREATE RULE r2 AS ON INSERT TO v2 WHERE NEW.h / 2 = 7 DO INSTEAD NOTHING;
+CREATE MATERIALIZED VIEW m AS SELECT id / 2 AS h, v, count(*) AS n FROM t GROUP BY 1, 2;
+CREATE INDEX mi ON m ((h / 2));
+CREATE STATISTICS ms ON h, v FROM m; COMMENT ON STATISTICS ms IS 'together';
+ALTER MATERIALIZED VIEW m ALTER COLUMN h SET STATISTICS 50;
+CREATE TABLE o (k integer PRIMARY KEY); ALTER TABLE o ENABLE ROW LEVEL SECURITY;
+CREATE POLICY po ON o USING (k IN (SELECT id / 2 FROM t)); COMMENT ON POLICY po ON o IS 'half';
+CREATE PUBLICATION p FOR TABLE t WHERE (id / 2 = 2);
+CREATE STATISTICS vs ON (id / 2), v FROM t;
+"""
+
+
+def what_reads_the_columns_comes_back_as_it_was(server):
+    for to in ("numeric", "bigint"):
+        world = plainly(server, READERS, to)
+
+        def looks():
+            more = world.sql("SELECT obj_description(oid, 'pg_statistic_ext') FROM pg_statistic_ext ORDER BY stxname")
+            more += world.sql("SELECT obj_description(oid, 'pg_policy') FROM pg_policy")
+            more += world.sql("SELECT pg_get_ruledef(oid) FROM pg_rewrite WHERE rulename = 'r2'")
+            return world.objects(), more, [world.sql("SELECT * FROM %s ORDER BY 1" % one) for one in ("v0", "v1", "v2", "m")]
+        before = looks()
+        for _ in range(2):
+            world.run("run", "--yes")
+            assert world.one("SELECT count(*) FROM pg_statistic_ext") == 2 and world.one("SELECT obj_description(oid, 'pg_policy') FROM pg_policy") == "half"
+            world.run("rollback", "--yes")
+            after = looks()
+            assert differences(before[0], after[0]) == [] and before[1:] == after[1:], (to, differences(before[0], after[0]), before[1:], after[1:])
+            world.nothing_is_left()
+        # What somebody has changed on the new side stays as he wants it.
+        world.run("run", "--yes")
+        world.sql("CREATE OR REPLACE VIEW v1 AS SELECT v FROM t WHERE id > 5")
+        world.run("rollback", "--yes")
+        assert "/ 2" not in world.one("SELECT pg_get_viewdef('v1'::regclass)") and world.sql("SELECT * FROM v1") == [(1,)]
+
+
+TESTS = [what_reads_the_columns_comes_back_as_it_was, new_keys_that_become_one_old_key_take_no_row_away, keys_beyond_the_old_type_are_compared, a_text_goes_on_being_compared_by_its_collation,
          words_become_numbers_and_words_again, nothing_is_lost_beside_a_clerk, keys_and_what_refers_to_them_get_it_the_same_way, keys_that_become_one_never_write_over_each_other, what_would_not_come_back_is_told_before,
          what_is_made_with_the_type_is_looked_at_before, a_word_that_comes_meanwhile_stops_it_by_name, times_may_be_said_in_another_way, what_cannot_be_meant_is_refused, values_that_move_while_it_looks_are_no_refusal]
 

@@ -3,7 +3,9 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <map>
 #include <set>
+#include <utility>
 
 #include "base/text.h"
 #include "stores/postgresql/catching_up.h"
@@ -19,6 +21,8 @@ namespace {
 struct Statements {
   std::vector<std::string> before;
   std::vector<std::string> after;
+  // Those of `after` whose text the server spells by the types of the tables, by what they make.
+  std::map<std::string, std::string> spelled;
 };
 
 class Exchange {
@@ -39,7 +43,9 @@ class Exchange {
         "CREATE TABLE IF NOT EXISTS whimbrel.to_settle (at bigint GENERATED ALWAYS AS IDENTITY "
         "PRIMARY KEY, statement text NOT NULL); CREATE TABLE IF NOT EXISTS whimbrel.to_enable (at "
         "bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY, of_table oid NOT NULL, statement text "
-        "NOT NULL)"));
+        "NOT NULL); CREATE TABLE IF NOT EXISTS whimbrel.respelled (at bigint GENERATED ALWAYS AS "
+        "IDENTITY PRIMARY KEY, now text NOT NULL, before text NOT NULL)"));
+    if (back_) TRY(texts_of_before());
     TRY(back_ ? no_column_is_lost() : nobody_has_changed_them());
     if (back_) TRY(no_key_is_of_the_other_type());
     TRY(nothing_hangs_on_them());
@@ -68,10 +74,47 @@ class Exchange {
     for (const std::string& sql : now_.after) TRY(make_anew(sql));
     // A sequence has the owner of its table, which has its own only now.
     for (const std::string& sql : owned_) TRY(connection_.execute(sql));
+    if (!back_) TRY(keep_texts_of_before());
     return remember();
   }
 
  private:
+  // What the server has spelled with casts to the new types would go on meaning these: it comes
+  // back as it was, unless somebody has changed it since.
+  Status texts_of_before() {
+    ASSIGN_OR_RETURN(
+        const auto rows,
+        connection_.query("SELECT now, before FROM whimbrel.respelled ORDER BY at", {}));
+    for (const Cells& row : rows) before_[*row[0]] = *row[1];
+    return connection_.execute("DELETE FROM whimbrel.respelled");
+  }
+
+  Status keep_texts_of_before() {
+    const Statements made = std::exchange(now_, Statements());
+    going_list_.swap(coming_list_);
+    TRY(views());
+    TRY(publications());
+    TRY(statistics());
+    TRY(policies_of_others());
+    going_list_.swap(coming_list_);
+    for (const auto& [what, text] : std::exchange(now_, made).spelled) {
+      const auto before = made.spelled.find(what);
+      if (before == made.spelled.end() || before->second == text) continue;
+      TRY(connection_.run("INSERT INTO whimbrel.respelled (now, before) VALUES ($1, $2)",
+                          {text, before->second}));
+    }
+    return {};
+  }
+
+  // False where it comes back by its text of before.
+  bool spelled_anew(const std::string& what, const std::string& statement) {
+    const auto before = before_.find(statement);
+    const bool is_as_it_was_made = before != before_.end();
+    now_.after.push_back(is_as_it_was_made ? before->second : statement);
+    now_.spelled.emplace(what, statement);
+    return !is_as_it_was_made;
+  }
+
   // Each a statement that makes something anew by the name of its table.
   static constexpr const char* triggers_sql =
       "SELECT pg_get_triggerdef(t.oid) || CASE t.tgenabled WHEN 'O' THEN '' ELSE format("
@@ -308,7 +351,18 @@ class Exchange {
     const std::string own = "p.polrelid = ANY ($1::oid[])";
     made_anew.replace(made_anew.rfind(own), own.size(), concerned);
     ASSIGN_OR_RETURN(const auto again, connection_.query(made_anew, {going_list_}));
-    for (const Cells& row : again) now_.after.push_back(*row[0]);
+    for (const Cells& row : again) {
+      spelled_anew(row[0]->substr(0, row[0]->find(" AS ")), *row[0]);
+    }
+    ASSIGN_OR_RETURN(
+        const auto comments,
+        connection_.query("SELECT format('COMMENT ON POLICY %I ON %s IS %L', p.polname, "
+                          "p.polrelid::regclass, d.description) FROM pg_policy p JOIN "
+                          "pg_description d ON d.classoid = 'pg_policy'::regclass AND d.objoid = "
+                          "p.oid WHERE " +
+                              concerned,
+                          {going_list_}));
+    for (const Cells& row : comments) now_.after.push_back(*row[0]);
     return {};
   }
 
@@ -433,8 +487,8 @@ class Exchange {
           fmt::format("CREATE {} {} ({}){}{} AS ", kind, *row[2], *row[6], options, space);
       const std::string tail = is_kept ? " WITH NO DATA" : "";
       const std::string text = uncast_comparisons(*row[3], uuids);
-      now_.after.push_back(head + *row[3] + tail);
-      if (text != *row[3]) {
+      const bool is_new = spelled_anew("view " + *row[2], head + *row[3] + tail);
+      if (is_new && text != *row[3]) {
         now_.after.push_back(
             instead(*row[2], fmt::format("DROP {} {}", kind, *row[2]), head + text + tail, uuids));
       }
@@ -449,24 +503,53 @@ class Exchange {
     ASSIGN_OR_RETURN(
         const auto more,
         connection_.query(
-            "SELECT pg_get_indexdef(i.indexrelid) FROM pg_index i WHERE i.indrelid = ANY "
-            "($1::oid[]) UNION ALL SELECT pg_get_triggerdef(t.oid) FROM pg_trigger t WHERE "
-            "t.tgrelid "
-            "= ANY ($1::oid[]) AND NOT t.tgisinternal UNION ALL SELECT pg_get_ruledef(r.oid) FROM "
+            "SELECT pg_get_indexdef(i.indexrelid), 'index ' || i.indexrelid::regclass FROM "
+            "pg_index "
+            "i WHERE i.indrelid = ANY ($1::oid[]) UNION ALL SELECT pg_get_triggerdef(t.oid), "
+            "format('trigger %I of %s', t.tgname, t.tgrelid::regclass) FROM pg_trigger t WHERE "
+            "t.tgrelid = ANY ($1::oid[]) AND NOT t.tgisinternal UNION ALL SELECT "
+            "pg_get_ruledef(r.oid), format('rule %I of %s', r.rulename, r.ev_class::regclass) FROM "
             "pg_rewrite r WHERE r.ev_class = ANY ($1::oid[]) AND r.rulename <> '_RETURN' UNION ALL "
+            "SELECT pg_get_statisticsobjdef(s.oid), format('statistics %s.%s', s.stxnamespace, "
+            "s.stxname) FROM pg_statistic_ext s WHERE s.stxrelid = ANY ($1::oid[]) UNION ALL "
+            "SELECT "
+            "format('COMMENT ON STATISTICS %s.%I IS %L', s.stxnamespace::regnamespace, s.stxname, "
+            "d.description), NULL FROM pg_statistic_ext s JOIN pg_description d ON d.classoid = "
+            "'pg_statistic_ext'::regclass AND d.objoid = s.oid WHERE s.stxrelid = ANY ($1::oid[]) "
+            "UNION ALL SELECT format('ALTER STATISTICS %s.%I SET STATISTICS %s', "
+            "s.stxnamespace::regnamespace, s.stxname, s.stxstattarget), NULL FROM pg_statistic_ext "
+            "s WHERE s.stxrelid = ANY ($1::oid[]) AND s.stxstattarget >= 0 UNION ALL SELECT "
+            "format('ALTER MATERIALIZED VIEW %s ALTER COLUMN %I SET STATISTICS %s', "
+            "a.attrelid::regclass, a.attname, a.attstattarget), NULL FROM pg_attribute a JOIN "
+            "pg_class c ON c.oid = a.attrelid AND c.relkind = 'm' WHERE a.attrelid = ANY "
+            "($1::oid[]) AND a.attnum > 0 AND a.attstattarget >= 0 UNION ALL SELECT "
+            "format('ALTER MATERIALIZED VIEW %s ALTER COLUMN %I SET (%s)', a.attrelid::regclass, "
+            "a.attname, (SELECT string_agg(o, ', ') FROM unnest(a.attoptions) o WHERE o NOT LIKE "
+            "'pg\\_%')), NULL FROM pg_attribute a JOIN pg_class c ON c.oid = a.attrelid AND "
+            "c.relkind = 'm' WHERE a.attrelid = ANY ($1::oid[]) AND EXISTS (SELECT FROM unnest("
+            "a.attoptions) o WHERE o NOT LIKE 'pg\\_%') UNION ALL "
             "SELECT format('COMMENT ON COLUMN %s.%I IS %L', a.attrelid::regclass, a.attname, "
-            "col_description(a.attrelid, a.attnum)) FROM pg_attribute a WHERE a.attrelid = ANY "
+            "col_description(a.attrelid, a.attnum)), NULL FROM pg_attribute a WHERE a.attrelid = "
+            "ANY "
             "($1::oid[]) AND col_description(a.attrelid, a.attnum) IS NOT NULL UNION ALL SELECT "
             "format('COMMENT ON %s %s IS %L', CASE c.relkind WHEN 'm' THEN 'MATERIALIZED VIEW' "
             "ELSE "
-            "'VIEW' END, c.oid::regclass, obj_description(c.oid, 'pg_class')) FROM pg_class c "
+            "'VIEW' END, c.oid::regclass, obj_description(c.oid, 'pg_class')), NULL FROM pg_class "
+            "c "
             "WHERE "
             "c.oid = ANY ($1::oid[]) AND obj_description(c.oid, 'pg_class') IS NOT NULL UNION ALL "
             "SELECT format('ALTER VIEW %s ALTER COLUMN %I SET DEFAULT %s', d.adrelid::regclass, "
-            "a.attname, pg_get_expr(d.adbin, d.adrelid)) FROM pg_attrdef d JOIN pg_attribute a ON "
+            "a.attname, pg_get_expr(d.adbin, d.adrelid)), format('default of %s.%I', "
+            "d.adrelid::regclass, a.attname) FROM pg_attrdef d JOIN pg_attribute a ON "
             "a.attrelid = d.adrelid AND a.attnum = d.adnum WHERE d.adrelid = ANY ($1::oid[])",
             {array_of(oids)}));
-    for (const Cells& row : more) now_.after.push_back(*row[0]);
+    for (const Cells& row : more) {
+      if (row[1]) {
+        spelled_anew(*row[1], *row[0]);
+      } else {
+        now_.after.push_back(*row[0]);
+      }
+    }
     ASSIGN_OR_RETURN(const auto rights, connection_.query(rights_sql, {array_of(oids)}));
     for (const Cells& row : rights) now_.after.push_back(*row[0]);
     return {};
@@ -591,7 +674,7 @@ class Exchange {
             {going_list_}));
     for (const Cells& row : rows) {
       now_.before.push_back(*row[0]);
-      now_.after.push_back(*row[1]);
+      spelled_anew(*row[0], *row[1]);
     }
     return {};
   }
@@ -610,7 +693,7 @@ class Exchange {
                          {going_list_}));
     for (const Cells& row : rows) {
       now_.before.push_back(*row[0]);
-      now_.after.push_back(*row[1]);
+      spelled_anew(*row[0], *row[1]);
     }
     return {};
   }
@@ -695,6 +778,7 @@ class Exchange {
   std::string going_list_;
   std::string coming_list_;
   Statements now_;
+  std::map<std::string, std::string> before_;  // texts of before, by what they became
   std::vector<std::string> owned_;
   std::vector<std::pair<Cell, std::string>> narrowed_later_;  // on the way back; by the old table
 };
