@@ -106,7 +106,9 @@ std::string sentence(const Event& event) {
                        counted(event.whole("references"), "reference"));
   }
   if (event.name == "row_left_alone") {
-    return event.text("table") + ": a row was changed by somebody since, and was left alone";
+    return event.text("table") +
+           ": a row was changed by somebody since, and was left alone; rejected.jsonl "
+           "names it";
   }
   if (event.name == "both_sides_wrote") {
     const bool old_stays = event.text("stays") == "old";

@@ -152,6 +152,10 @@ std::vector<std::pair<Condition, Place>> parse_where(YamlReader& reader, const Y
       !reader.check_keys(node, "`where`", {}, {}, "like {status: [open, waiting]}")) {
     return conditions;
   }
+  if (node.size() == 0) {
+    reader.diagnostics().add(YamlReader::place(node), "no condition at all holds for every row",
+                             "leave it out to take them all");
+  }
   const auto values = [&](const YAML::Node& of) {
     std::vector<Value> all;
     if (of.IsSequence()) {
@@ -175,6 +179,12 @@ std::vector<std::pair<Condition, Place>> parse_where(YamlReader& reader, const Y
     if (!reader.check_keys(item.second, "a condition",
                            {"not", "at_least", "above", "at_most", "below", "begins_with"})) {
       continue;
+    }
+    if (item.second.size() == 0) {
+      reader.diagnostics().add(
+          at,
+          fmt::format("nothing is asked of `{}`: this would hold for every row", printable(column)),
+          "say what it is to be, like {below: 10}, or leave it out");
     }
     for (const auto& part : item.second) {
       if (!words.contains(reader.text(part.first))) continue;  // told with the keys

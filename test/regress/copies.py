@@ -356,7 +356,8 @@ def odd_values_are_refused_and_not_cut_off():
     with sqlite(ONE % ", same: [id, MAIL], rest: drop, mask: {mail: email}", tables, [(INTO_P, (1, None, "ada@corp.org"))]) as copy:
         copy.run("run", "--yes")
         assert copy.ask("prod", "SELECT mail FROM p")[0][0].endswith("@example.com")
-    for top, words in (("where: {id: []}", "an empty list"), ("where: {id: {above: null}}", "more or less than null")):
+    for top, words in (("where: {id: []}", "an empty list"), ("where: {id: {}}", "nothing is asked of `id`"), ("where: {}", "no condition at all"),
+                       ("where: {id: {abov: 1}}", "did you mean `above`?"), ("where: {id: {above: null}}", "more or less than null")):
         with sqlite(ONE % (", " + top), tables) as copy:
             printed = copy.run("check", expect=2)
             assert words in printed, printed

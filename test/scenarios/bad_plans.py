@@ -1167,6 +1167,22 @@ error: this is no YAML: nothing has the anchor `&columns`
 hint: put `&columns` before the value that is meant, further up
 safe: nothing was changed
 """),
+    Case("function_inside_of_a_document", edit=[("v: v", "v: {json: {a: {cast: n, tow: text}}}")], text="""
+error: `cast` makes this a function, and that has no key `tow`
+  at plan.yaml:8:47
+      8 |     columns: {id: id, v: {json: {a: {cast: n, tow: text}}}, n: n}
+        |                                               ^~~
+hint: fields with such names stand under a `json:` of their own, like {json: {cast: …}}
+safe: nothing was changed
+"""),
+    Case("lookup_inside_of_a_document_without_its_table", edit=[("v: v", "v: {json: {a: {lookup: v, by: n}}}")], text="""
+error: `in:` is missing
+  at plan.yaml:8:37
+      8 |     columns: {id: id, v: {json: {a: {lookup: v, by: n}}}, n: n}
+        |                                     ^
+hint: like {lookup: name, in: customers, by: customer}
+safe: nothing was changed
+"""),
     Case("function_without_a_near_name", edit=[("v: v", "v: {upcase: v}")], text="""
 error: there is no function `upcase`
   at plan.yaml:8:27
