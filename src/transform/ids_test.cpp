@@ -34,6 +34,17 @@ Value map(std::vector<std::pair<std::string, Value>> fields) {
 }
 Value list(std::vector<Value> items) { return Value(Value::Storage(List{std::move(items)})); }
 
+// A text around an id of a table whose keys are numbers.
+TEST(AsKey, IsANumberThatIsSpelledAsOne) {
+  for (const char* text : {"0", "3", "-3", "2.5", "-2.5", "0.5", "12345678901234567890"}) {
+    EXPECT_EQ(as_key(Value::text(text), Kind::decimal).kind(), Kind::decimal) << text;
+  }
+  for (const char* text : {"", "-", "-0", "007", "2.50", "2.", ".5", "1.5.2", "1e3", "x"}) {
+    EXPECT_EQ(as_key(Value::text(text), Kind::decimal).kind(), Kind::text) << text;
+  }
+  EXPECT_EQ(as_key(Value::text("3"), Kind::text).kind(), Kind::text);
+}
+
 // The guide's vectors; test/regress/ids.py computes them apart from this program.
 TEST(NewId, IsAsTheGuideSays) {
   const struct {

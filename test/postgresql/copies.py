@@ -703,7 +703,37 @@ def rows_left(db):
     return [name for (name,) in db.execute(EVERYTHING)]
 
 
-TESTS = [tables_that_refer_to_each_other_are_begun_by_init, what_would_stand_in_the_way_of_rows_is_met_by_the_analysis, tables_that_inherit_lose_nothing,
+def conditions_mean_days_moments_and_uuids(server):
+    ids = ["%08d-0000-0000-0000-000000000000" % i for i in range(3)]
+    columns = "id integer PRIMARY KEY, d date, t timestamp, z timestamptz, u uuid, c char(5)"
+    plan = """whimbrel: 1
+migration: some
+stores: {a: "%s", b: "%s"}
+tables: [{from: a/p, to: b/p, create: exists, where: {%s}}]
+sync: none
+"""
+    for where, wanted in (('d: {at_least: "2026-01-02"}', [1, 2]), ('d: {not: "2026-01-02"}', [0, 2]), ('d: ["2026-01-01", "2026-01-03"]', [0, 2]),
+                          ('t: {below: "2026-01-02 12:00:00"}', [0]), ('z: {above: "2026-01-01 13:00:00+01"}', [1, 2]),
+                          ('u: "%s"' % ids[2].upper(), [2]), ('c: ab', [1])):
+        with databases(server, "some_a", "some_b") as [(a, from_url), (b, to_url)]:
+            for db in (a, b):
+                db.execute("CREATE TABLE p (%s)" % columns)
+            for i, one in enumerate(ids):
+                a.execute("INSERT INTO p VALUES (%s, %s, %s, %s, %s, %s)", (i, "2026-01-0%d" % (i + 1), "2026-01-0%d 12:00" % (i + 1), "2026-01-0%d 12:00+00" % (i + 1), one, ("a", "ab", "abc")[i]))
+            folder = Folder(plan % (from_url, to_url, where))
+            folder.run("run", "--yes")
+            assert [row[0] for row in b.execute("SELECT id FROM p ORDER BY id")] == wanted, where
+            assert "0 differ" in folder.run("verify")
+            folder.close()
+    with databases(server, "some_a", "some_b") as [(a, from_url), (b, to_url)]:
+        for db in (a, b):
+            db.execute("CREATE TABLE p (%s)" % columns)
+        folder = Folder(plan % (from_url, to_url, "d: {above: tomorrowish}"))
+        assert "is no value of `d`, which is date" in folder.run("check", code=2)
+        folder.close()
+
+
+TESTS = [conditions_mean_days_moments_and_uuids, tables_that_refer_to_each_other_are_begun_by_init, what_would_stand_in_the_way_of_rows_is_met_by_the_analysis, tables_that_inherit_lose_nothing,
              a_trigger_that_comes_under_way_is_a_warning, a_trigger_of_a_partition_is_one_of_the_table,
              an_old_table_that_others_hang_on_ends_no_finish_midway, noughts_behind_the_point_are_no_digits,
              a_table_like_the_source_has_all_that_the_source_has, nothing_is_noted_before_a_window, files_may_refer_to_each_other, tables_that_are_there_keep_their_foreign_keys,
