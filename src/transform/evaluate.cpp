@@ -451,6 +451,20 @@ std::string change_case(const std::string& text, TextCase how) {
   return text.substr(begin, text.find_last_not_of(' ') - begin + 1);
 }
 
+// A plan's numbers are whole or real; some stores have only one kind of number.
+bool is_the_number(const Decimal& decimal, const Value& said) {
+  std::string text = decimal.text;
+  if (text.find('.') != std::string::npos && text.find_first_of("eE") == std::string::npos) {
+    text.erase(text.find_last_not_of('0') + 1);
+    if (text.back() == '.') text.pop_back();
+  }
+  if (const auto* flag = said.get_if<bool>()) return text == (*flag ? "1" : "0");
+  if (const auto* whole = said.get_if<std::int64_t>()) return text == fmt::format("{}", *whole);
+  const auto* real = said.get_if<double>();
+  return real != nullptr &&
+         (text == fmt::format("{}", *real) || text + ".0" == fmt::format("{:.1f}", *real));
+}
+
 struct Evaluator {
   const Row& row;
 
@@ -553,8 +567,10 @@ struct Evaluator {
     if (const auto* real = value.get_if<double>(); real != nullptr && is_negative_zero(*real)) {
       return refuse("a map does not tell -0.0 from 0.0");
     }
+    const auto* decimal = value.get_if<Decimal>();
     for (const auto& [from, to] : node.pairs) {
-      if (same(as_in_a_map(value), as_in_a_map(from))) return to;
+      if (same(comparable(value), comparable(from))) return to;
+      if (decimal != nullptr && is_the_number(*decimal, from)) return to;
     }
     if (node.keep_others) return value;
     if (node.otherwise) return *node.otherwise;
@@ -639,26 +655,6 @@ Value comparable(const Value& value) {
   if (const auto* flag = value.get_if<bool>()) return Value::integer(*flag ? 1 : 0);
   if (const auto* json = value.get_if<Json>()) return Value::text(json->text);
   return value;
-}
-
-Value as_in_a_map(const Value& value) {
-  constexpr double exact_max = 9007199254740992.0;  // 2^53
-  const auto* real = value.get_if<double>();
-  if (real != nullptr && std::trunc(*real) == *real && std::abs(*real) <= exact_max) {
-    return Value::integer(static_cast<std::int64_t>(*real));
-  }
-  if (real != nullptr) return Value(Value::Storage(Decimal{fmt::format("{}", *real)}));
-  const auto* decimal = value.get_if<Decimal>();
-  if (decimal == nullptr) return comparable(value);
-  std::string text = decimal->text;
-  if (text.find('.') != std::string::npos && text.find_first_of("eE") == std::string::npos) {
-    text.erase(text.find_last_not_of('0') + 1);
-    if (text.back() == '.') text.pop_back();
-  }
-  std::int64_t whole = 0;
-  const auto [at, failure] = std::from_chars(text.data(), text.data() + text.size(), whole);
-  const bool is_whole = failure == std::errc() && at == text.data() + text.size();
-  return is_whole ? Value::integer(whole) : Value(Value::Storage(Decimal{std::move(text)}));
 }
 
 Result<Value> evaluate(const Expr& expr, const Row& row) {

@@ -21,7 +21,7 @@ std::string mapped(const Value& value) {
 // A plan's numbers are whole or real, a store may have only one kind of number.
 TEST(MapOfValues, FindsANumberHoweverItIsHeld) {
   EXPECT_EQ(mapped(Value::integer(1)), "one");
-  EXPECT_EQ(mapped(Value::real(1.0)), "one");
+  EXPECT_EQ(mapped(number("1.0")), "one");
   EXPECT_EQ(mapped(number("1")), "one");
   EXPECT_EQ(mapped(Value(Value::Storage(true))), "one");
   EXPECT_EQ(mapped(Value::real(1.5)), "and a half");

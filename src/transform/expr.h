@@ -159,8 +159,6 @@ ExprPtr with_copies(const ExprPtr& expr, const std::string& column,
                     const std::function<ExprPtr(const ExprPtr&)>& with);
 // How a map compares: where a store has no truth values they are numbers, and JSON is text.
 Value comparable(const Value& value);
-// And a number is one, however it is held: a plan's are whole or real, some stores have one kind.
-Value as_in_a_map(const Value& value);
 // The text of a value that has to be found in the text again: as a part of a key, after a cast.
 // Errors: `refused` for what has none, or where another number would be read from it.
 Result<std::string> faithful_text_of(const Value& value);

@@ -135,7 +135,7 @@ std::vector<Inverse> Inverter::invert_map(const MapValues& node) const {
   for (const auto& [from, written] : node.pairs) {
     const Value to = as_held(written, target_holds);
     const bool is_found = !to.is_null() && !same(to, Value::real(-0.0));
-    if (!is_found || !seen.insert(canonical({as_in_a_map(to)})).second) {
+    if (!is_found || !seen.insert(canonical({comparable(to)})).second) {
       exact = false;
       continue;
     }

@@ -9,7 +9,6 @@
 
 #include <map>
 
-#include "base/effort_test.h"
 #include "base/text.h"
 #include "differential/generate.h"
 #include "stores/sqlite/affinity.h"
@@ -24,7 +23,7 @@ using sqlite::Connection;
 
 constexpr int rows_a_table = 50;
 constexpr int tables = 20;
-const int trees_a_table = effort(60, 150);
+constexpr int trees_a_table = 150;
 constexpr std::int64_t pairs_min = 100'000;
 
 const std::vector<std::string> columns = {"whole",    "words",          "raw",
