@@ -61,24 +61,28 @@ Status ReferencesOf::follow(const Reference& reference, SnapshotReader& parents,
   const Kind of_key =
       parent.mapping.target.columns[static_cast<std::size_t>(parent.mapping.target_key.front())]
           .holds;
-  std::map<Row, const Row*, RowLess> wanted;  // and a row that refers to it
+  struct Wanted {
+    const Row* by;  // a row that refers to it
+    std::int64_t times = 0;
+  };
+  std::map<Row, Wanted, RowLess> wanted;  // by id
   for (const std::optional<Row>& row : rows) {
     if (!row) continue;
     const Value& value = (*row)[static_cast<std::size_t>(reference.becomes)];
     ASSIGN_OR_RETURN(const std::vector<Value> ids, ids_in(reference.place, value, of_key));
     for (const Value& id : ids) {
       if (id.is_null()) continue;
-      ASSIGN_OR_RETURN(std::optional<Row> key, key_with(parent.mapping, id));
-      if (!key) continue;
-      wanted.try_emplace(*std::move(key), &*row);
-      ++followed_;
+      ++wanted.try_emplace({id}, Wanted{&*row}).first->second.times;
     }
   }
   std::vector<Row> keys;
   std::vector<const Row*> of;
-  for (const auto& [key, row] : wanted) {
-    keys.push_back(key);
-    of.push_back(row);
+  for (const auto& [id, one] : wanted) {
+    ASSIGN_OR_RETURN(std::optional<Row> key, key_with(parent.mapping, id.front()));
+    if (!key) continue;
+    keys.push_back(*std::move(key));
+    of.push_back(one.by);
+    followed_ += one.times;
   }
   ASSIGN_OR_RETURN(const std::vector<bool> found, parents.has_keys(keys));
   for (std::size_t i = 0; i < keys.size(); ++i) {

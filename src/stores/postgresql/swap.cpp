@@ -90,6 +90,7 @@ class Exchange {
   }
 
   Status keep_texts_of_before() {
+    if (now_.spelled.empty()) return {};  // everybody waits for us
     const Statements made = std::exchange(now_, Statements());
     going_list_.swap(coming_list_);
     TRY(views());
