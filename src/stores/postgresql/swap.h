@@ -3,8 +3,9 @@
 // The old tables and the new ones change places by SET SCHEMA, which takes indexes, constraints and
 // their names along. What the catalogue binds to the old tables by number (foreign keys, views,
 // triggers, rules, policies, publications, statistics, sequences, rights, comments) is made anew
-// from the catalogue's own text, which names tables and so means the new ones afterwards. Where that
-// text then says more, casts to the new types above all, the way back takes the text of before.
+// from the catalogue's own text, which names tables and so means the new ones afterwards. Where
+// that text then says more, casts to the new types above all, the way back takes the text of
+// before.
 #pragma once
 
 #include "stores/postgresql/hold.h"
