@@ -7,6 +7,7 @@
 #include "base/text.h"
 #include "report/analysis.h"
 #include "report/trail.h"
+#include "session/archive.h"
 #include "session/conduct.h"
 #include "session/look.h"
 #include "verbs.h"
@@ -197,7 +198,13 @@ int finish(const Options& options) {
     if (!place.ok()) return context.fail(place.error());
     wanted.archive = std::move(place).value();
   }
-  return ended(context, finish_migration(context.session(), wanted));
+  const Result<Conducted> conducted = finish_migration(context.session(), wanted);
+  if (is_dry(conducted)) {
+    for (const std::string& step : steps_of_finish(context.session(), wanted)) {
+      context.say("would " + step + "\n");
+    }
+  }
+  return ended(context, conducted);
 }
 
 }  // namespace whimbrel::cli

@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <filesystem>
 #include <nlohmann/json.hpp>
 
@@ -96,12 +97,65 @@ Result<std::string> place_of_archive(Session& session, const FinishWanted& wante
 
 }  // namespace
 
+namespace {
+
+bool archives(Session& session, const FinishWanted& wanted) {
+  const bool is_asked_for =
+      !wanted.archive.empty() || session.migration().finish.backup.is_wanted();
+  return !wanted.no_backup && (is_asked_for || tables_go(session));
+}
+
+}  // namespace
+
+std::vector<std::string> steps_of_finish(Session& session, const FinishWanted& wanted) {
+  const FinishPlan& plan = session.migration().finish;
+  std::vector<std::string> steps;
+  std::string place = !wanted.archive.empty() ? wanted.archive : plan.backup.place;
+  if (place.empty()) place = "the state folder";
+  if (wanted.archive.empty() && !plan.backup.native.empty()) {
+    place = "the store's own backups, or where it has none in " + place;
+  }
+  const auto archive = [&](const std::string& tables) {
+    return "archive " + tables + " in " + place + ", and read the archive back";
+  };
+  if (session.journal().phase() == Phase::finished) {
+    if (!plan.drop_after || plan.rename_source_to.empty()) return steps;
+    if (archives(session, wanted)) {
+      steps.push_back(archive(plan.rename_source_to));
+    }
+    steps.push_back("drop " + plan.rename_source_to);
+    return steps;
+  }
+  std::vector<std::string> tables;
+  for (const Move& move : session.migration().moves) {
+    if (std::ranges::count(tables, move.from) == 0) tables.push_back(move.from);
+  }
+  // A new table with other types has the old one's name by now.
+  const bool are_renamed = session.migration().retypes;
+  const std::string all = (are_renamed ? "what was the table " : "") + join(tables, ", ");
+  if (!session.migration().only_copies) {
+    steps.emplace_back("carry over what waits, and stop following: the way back ends here");
+  }
+  if (archives(session, wanted) && !tables.empty()) {
+    steps.push_back(archive(all));
+  }
+  if (!plan.rename_source_to.empty()) {
+    steps.push_back(fmt::format("rename {} to {}", all, plan.rename_source_to));
+  } else if (tables_go(session)) {
+    steps.push_back("drop " + all);
+  } else {
+    steps.push_back("leave " + all + " as it stands");
+  }
+  if (plan.view) steps.emplace_back("put a view with the old name over the new table");
+  steps.emplace_back("remove what whimbrel made in the databases");
+  return steps;
+}
+
 Status archive_first(Session& session, const FinishWanted& wanted) {
   const FinishPlan& plan = session.migration().finish;
   const State state = session.journal().state();
   const bool drops_archive = state.phase == Phase::finished;
-  const bool is_asked_for = !wanted.archive.empty() || plan.backup.is_wanted();
-  if (wanted.no_backup || (!is_asked_for && !tables_go(session))) return {};
+  if (!archives(session, wanted)) return {};
   const Effect* known = state.effect("archive");
   if (known != nullptr && known->confirmed && known->at >= state.phase_since) return {};
   ASSIGN_OR_RETURN(const std::string state_folder, session.state_folder(false));

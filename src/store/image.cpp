@@ -297,7 +297,10 @@ std::vector<Unheld> unheld(const Mapping& mapping, const Row& source, const Row&
       continue;
     }
     // What has no value there is not lost, unless the table would give it one.
-    if (rule == nullptr && target[i].is_null() && column.default_sql.empty()) continue;
+    const auto* rest =
+        column.name == mapping.target.rest_column ? target[i].get_if<Map>() : nullptr;
+    const bool has_none = target[i].is_null() || (rest != nullptr && rest->fields.empty());
+    if (rule == nullptr && has_none && column.default_sql.empty()) continue;
     if (rule == nullptr || !expected.ok()) {
       columns.push_back({column.name, target[i], std::nullopt});
     } else if (!differing({*rule}, expected.value(), target).empty()) {

@@ -539,36 +539,110 @@ Result<std::vector<std::optional<Row>>> shaped_keys_of(Store& base, const Source
   return keys;
 }
 
+namespace {
+
+// The rows of a shape that look one of some rows up, whose keys are `changed`. Where keys are
+// compared otherwise than by bytes only the store knows which row a value means; a value that means
+// none may have meant one that is gone.
+class LookersUp {
+ public:
+  static Result<LookersUp> open(Store& base, const SourceShape& shape, const LookedUp& what,
+                                std::set<Row, RowLess>& found) {
+    LookersUp all{base, shape, what, found};
+    if (all.is_compared_otherwise()) {
+      ASSIGN_OR_RETURN(all.other_, base.open_reader(what.table));
+    }
+    return all;
+  }
+
+  Status look(std::span<const Row> changed) {
+    // Where the two have other types, a value of the one means one of the other, and the store
+    // cannot be asked for it.
+    const ColumnSchema& key = other_column(0);
+    const ColumnSchema& by = shape_.table.columns[static_cast<std::size_t>(by_.front())];
+    if (other_ != nullptr || by.declared != key.declared) {
+      return changed.empty() ? Status() : look_among(changed, {});
+    }
+    for (std::size_t from = 0; from < changed.size(); from += keys_asked_at_once) {
+      const auto some = changed.subspan(from, std::min(keys_asked_at_once, changed.size() - from));
+      Condition asked{what_.by.front(), Condition::Is::one_of, {}};
+      for (const Row& row : some) asked.values.push_back(row.front());
+      TRY(look_among(some, {std::move(asked)}));
+    }
+    return {};
+  }
+
+ private:
+  LookersUp(Store& base, const SourceShape& shape, const LookedUp& what,
+            std::set<Row, RowLess>& found)
+      : base_(base),
+        shape_(shape),
+        what_(what),
+        found_(found),
+        by_(positions_of(what.by, shape.table)),
+        other_key_(positions_of(what.table.key, what.table)) {}
+
+  const ColumnSchema& other_column(std::size_t part) const {
+    return what_.table.columns[static_cast<std::size_t>(other_key_[part])];
+  }
+  bool is_compared_otherwise() const {
+    for (std::size_t i = 0; i < other_key_.size(); ++i) {
+      if (!other_column(i).collation.empty()) return true;
+    }
+    return false;
+  }
+
+  Status look_among(std::span<const Row> changed, std::vector<Condition> where) {
+    const std::set<Row, RowLess> asked(changed.begin(), changed.end());
+    TRY(each_row(base_, shape_, std::move(where), [&](const Row& row) -> Status {
+      ASSIGN_OR_RETURN(auto meant, looked_up_key(base_.catalog(), what_, key_of(row, by_)));
+      if (!meant) return {};
+      if (other_ == nullptr && !asked.contains(*meant)) return {};
+      ASSIGN_OR_RETURN(Row key, key_in_shape(shape_, row));
+      if (other_ == nullptr) {
+        found_.insert(std::move(key));
+        return {};
+      }
+      by_meaning_[*std::move(meant)].push_back(std::move(key));
+      return by_meaning_.size() < keys_at_once ? Status() : resolve(asked);
+    }));
+    return resolve(asked);
+  }
+
+  Status resolve(const std::set<Row, RowLess>& asked) {
+    if (by_meaning_.empty()) return {};
+    std::vector<Row> meant;
+    for (const auto& [key, rows] : by_meaning_) meant.push_back(key);
+    ASSIGN_OR_RETURN(const auto there, other_->read_keys(meant));
+    for (std::size_t i = 0; i < meant.size(); ++i) {
+      if (there[i] && !asked.contains(key_of(*there[i], other_key_))) continue;
+      std::ranges::move(by_meaning_[meant[i]], std::inserter(found_, found_.end()));
+    }
+    by_meaning_.clear();
+    return {};
+  }
+
+  static constexpr std::size_t keys_at_once = 1000;
+
+  Store& base_;
+  const SourceShape& shape_;
+  const LookedUp& what_;
+  std::set<Row, RowLess>& found_;
+  std::vector<int> by_;
+  std::vector<int> other_key_;
+  std::unique_ptr<SnapshotReader> other_;  // where keys are compared otherwise
+  std::map<Row, std::vector<Row>, RowLess> by_meaning_;
+};
+
+}  // namespace
+
 Result<std::vector<Row>> keys_that_look_up(Store& base, const SourceShape& shape,
                                            const std::string& table, std::span<const Row> keys) {
   std::set<Row, RowLess> found;
   for (const LookedUp& one : shape.looked_up) {
     if (one.table.name != table) continue;
-    const std::vector<int> by = positions_of(one.by, shape.table);
-    const auto look = [&](std::span<const Row> some, std::vector<Condition> where) {
-      const std::set<Row, RowLess> asked(some.begin(), some.end());
-      return each_row(base, shape, std::move(where), [&](const Row& row) -> Status {
-        ASSIGN_OR_RETURN(const auto meant, looked_up_key(base.catalog(), one, key_of(row, by)));
-        if (!meant || !asked.contains(*meant)) return {};
-        ASSIGN_OR_RETURN(Row key, key_in_shape(shape, row));
-        found.insert(std::move(key));
-        return {};
-      });
-    };
-    // Where the two have other types, a value of the one means one of the other, and the store
-    // cannot be asked for it.
-    const int at = one.table.column_index(one.table.key.front());
-    const ColumnSchema& other = one.table.columns[static_cast<std::size_t>(at)];
-    if (shape.table.columns[static_cast<std::size_t>(by.front())].declared != other.declared) {
-      if (!keys.empty()) TRY(look(keys, {}));
-      continue;
-    }
-    for (std::size_t from = 0; from < keys.size(); from += keys_asked_at_once) {
-      const auto some = keys.subspan(from, std::min(keys_asked_at_once, keys.size() - from));
-      Condition asked{one.by.front(), Condition::Is::one_of, {}};
-      for (const Row& key : some) asked.values.push_back(key.front());
-      TRY(look(some, {std::move(asked)}));
-    }
+    ASSIGN_OR_RETURN(LookersUp rows, LookersUp::open(base, shape, one, found));
+    TRY(rows.look(keys));
   }
   return std::vector<Row>(found.begin(), found.end());
 }

@@ -577,12 +577,36 @@ Result<RoomTaken> ShapedStore::room_taken(const TableSchema& table) {
 std::optional<std::int64_t> ShapedStore::room_left() const { return base_->room_left(); }
 Status ShapedStore::may_write() const { return base_->may_write(); }
 
+namespace {
+
+// Groups and the fields of a document are told apart by their bytes.
+std::vector<Finding> review_group(const SourceShape& shape) {
+  std::vector<std::string> told_apart = shape.group;
+  for (const Collected& one : shape.collected) told_apart.push_back(one.by);
+  std::vector<Finding> findings;
+  for (const ColumnSchema& column : shape.table.columns) {
+    const bool matters = shape.table.is_key(column.name) && !column.collation.empty() &&
+                         std::ranges::count(told_apart, column.name) > 0;
+    if (!matters) continue;
+    findings.push_back(
+        {Finding::Weight::refusal, "key_collation",
+         fmt::format("the key {}.{} is compared by {}, and groups are told apart by bytes: two of "
+                     "the new side could be one row of the old side",
+                     shape.table.name, column.name, column.collation),
+         "move the table as it is, or make it anew with a key that is compared by bytes"});
+  }
+  return findings;
+}
+
+}  // namespace
+
 // What the table has beside its shape; rules over what is looked up or collected are not its own.
 Result<std::vector<Finding>> ShapedStore::review(const Mapping& mapping, bool dual) {
   const SourceShape* shape = source(mapping.source.name);
   Mapping own = with_stored_target(mapping);
   if (shape == nullptr) return base_->review(own, dual);
-  if (shape->is_grouped() || !shape->is_written_back) return std::vector<Finding>{};
+  if (shape->is_grouped()) return review_group(*shape);
+  if (!shape->is_written_back) return std::vector<Finding>{};
   own.source = shape->table;
   std::erase_if(own.forward, [&](const ColumnRule& rule) {
     return std::ranges::any_of(columns_of(*rule.expr), [&](const std::string& column) {

@@ -203,6 +203,7 @@ def finish_waits_for_seven_days_of_clean_checks():
             expect_words(later(world, day * DAY + 180, "report"), "5 of 7 clean checks in a row")
         later(world, day * DAY + 240, "finish", "--yes", expect=3)
     expect_words(later(world, 7 * DAY - 60, "finish", "--yes", "--dry-run", expect=3), "too early")
+    expect_words(later(world, 7 * DAY + 60, "finish", "--dry-run"), "would rename", "to orders archive")
     later(world, 7 * DAY + 60, "finish", "--yes")
     world.close()
 
