@@ -138,6 +138,20 @@ Result<std::unique_ptr<Journal>> trial_journal(Session& session) {
   return journal;
 }
 
+namespace {
+
+// What refers to no row of a target any more, a sentence for each table.
+std::set<std::string> dangling_in_targets(Session& session) {
+  std::set<std::string> all;
+  for (const Move& move : session.migration().moves) {
+    const auto dangling = move.target->catalog().dangling(move.mapping.target.name);
+    if (dangling.ok()) all.insert(dangling.value().begin(), dangling.value().end());
+  }
+  return all;
+}
+
+}  // namespace
+
 Result<Conducted> run_migration(Session& session, const RunWanted& wanted) {
   // A finished migration has no old table left to bind the plan to.
   if (session.open_journal(false).ok() && session.journal().phase() == Phase::finished) {
@@ -155,6 +169,8 @@ Result<Conducted> run_migration(Session& session, const RunWanted& wanted) {
       session.migration().only_copies && session.journal().state().verified.has_value();
   const bool was_switched = session.journal().phase() == Phase::watching;
   TRY(make_ready(session, goal));
+  std::set<std::string> dangled_before;
+  if (was_whole) dangled_before = dangling_in_targets(session);
   Engine engine = session.make_engine();
   Result<EngineOutcome> outcome = engine.run(goal, wanted.stay);
   const bool fails = !outcome.ok() && outcome.error().code != ErrorCode::cancelled;
@@ -162,6 +178,15 @@ Result<Conducted> run_migration(Session& session, const RunWanted& wanted) {
     return undo_after(session, std::move(outcome).error());
   }
   Result<Conducted> ran = reported(session, std::move(outcome));
+  // A row that the source has no more is taken away, whoever refers to it here.
+  if (ran.ok() && was_whole) {
+    for (const std::string& one : dangling_in_targets(session)) {
+      if (dangled_before.contains(one)) continue;
+      session.host().warn(one,
+                          "the source has lost rows that others refer to here: correct these "
+                          "references, or give the source its rows back and run again");
+    }
+  }
   // A runner at work carries a rollback out when it is asked to.
   if (ran.ok() && ran.value().phase == Phase::rolled_back) ran.value().ending = Ending::rolled_back;
   return ran;
@@ -205,11 +230,8 @@ void tell_what_dangles(Session& session) {
                                  : "the new side had no such reference: correct or remove them");
   }
   // Tables outside the plan may refer to a new one that was there before, and is empty again.
-  for (const Move& move : session.migration().moves) {
-    const auto dangling = move.target->catalog().dangling(move.mapping.target.name);
-    if (!dangling.ok()) continue;
-    for (const std::string& one : dangling.value()) {
-      if (!all.insert(one).second) continue;
+  for (const std::string& one : dangling_in_targets(session)) {
+    if (!all.contains(one)) {
       session.host().warn(one, "the rows of the new side went with the rollback");
     }
   }

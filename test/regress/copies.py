@@ -457,6 +457,19 @@ def a_rollback_gives_numbers_back():
         are(copy.ask("prod", "SELECT seq FROM sqlite_sequence WHERE name = 'n'"), [(50,)])
 
 
+def a_row_that_others_refer_to_goes_with_a_word():
+    with Copy("on_conflict: skip", rows=OURS) as copy:
+        copy.run("run", "--yes")
+        copy.ask("prod", NOTE, "theirs", "b", "about Bob")
+        copy.ask("prod", NOTE, "odd", "nobody", "of before")
+        assert "refers to no row" not in copy.run("run", "--yes")
+        copy.ask("dev", "DELETE FROM people WHERE id = 'b'")
+        printed = copy.run("run", "--yes")
+        assert "2 rows of notes refer to no row of people" in printed, printed
+        assert "give the source its rows back" in printed, printed
+        assert "refer to no row" not in copy.run("run", "--yes")
+
+
 def what_a_plan_for_a_copy_may_not_say():
     for top, words in (("on_conflict: skip\ncutover: {switches: [{row: dev/f, key: {a: 1}, set: {b: 1}, create: true}]}", "nobody is switched over"),
                        ("references: {notes: {\"person..x\": people}}", "is no path"),
@@ -469,7 +482,7 @@ def what_a_plan_for_a_copy_may_not_say():
 
 
 if __name__ == "__main__":
-    main(an_equal_key_is_treated_as_the_plan_says, without_a_word_an_equal_key_is_refused_before,
+    main(a_row_that_others_refer_to_goes_with_a_word, an_equal_key_is_treated_as_the_plan_says, without_a_word_an_equal_key_is_refused_before,
          conditions_choose_rows_and_references_are_closed_over, ids_inside_of_values_are_followed,
          personal_data_is_masked_and_keeps_its_format, a_rollback_puts_back_values_that_have_to_be_unique,
          no_way_leads_around_a_mask, a_group_that_refers_to_what_stays_behind_is_told,

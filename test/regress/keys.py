@@ -116,7 +116,29 @@ def a_number_that_a_row_had_is_not_given_again():
             are(pair.old(), [(1, "a"), (1001, "c"), (5001, "e")], "after the rollback, " + sync)
 
 
-TESTS = [a_key_in_another_case_does_not_live_on_beside_its_row, keys_of_the_new_side_are_not_one_key_on_the_way_back,
+def a_lookup_means_what_the_store_means_by_a_key():
+    old = "CREATE TABLE p (id TEXT COLLATE NOCASE PRIMARY KEY, name TEXT); CREATE TABLE o (id INTEGER PRIMARY KEY, pid TEXT);" \
+          "INSERT INTO p VALUES ('Ann', 'A'), ('bob', 'B'); INSERT INTO o VALUES (1, 'ann'), (2, 'ANN'), (3, 'BOB'), (4, 'zed');"
+    tables = "  - {from: db/p, to: db/p2, create: p2.sql}\n  - {from: db/o, to: db/n, create: new.sql, columns: {id: id, pid: pid, name: {lookup: name, in: p, by: pid}}}"
+    new = {"new.sql": "CREATE TABLE n (id INTEGER PRIMARY KEY, pid TEXT, name TEXT);", "p2.sql": "CREATE TABLE p2 (id TEXT COLLATE NOCASE PRIMARY KEY, name TEXT);"}
+    with Pair(old, new, "capture", tables=tables) as pair:
+        pair.plan.write_text(pair.plan.read_text().replace(", rename_source_to: o_archive", ""))
+        pair.run("run", "--yes", "--until", "verify")
+        pair.ask("UPDATE p SET name = 'X' WHERE id = 'ANN'")
+        pair.ask("DELETE FROM p WHERE id = 'bob'")
+        pair.ask("INSERT INTO p VALUES ('ZED', 'Z')")
+        pair.run("run", "--yes", "--until", "verify")
+        are(pair.new(), [(1, "ann", "X"), (2, "ANN", "X"), (3, "BOB", None), (4, "zed", "Z")])
+
+
+def a_group_by_a_collated_key_is_refused():
+    old = "CREATE TABLE o (s TEXT COLLATE NOCASE, k TEXT, v TEXT, PRIMARY KEY (s, k)); INSERT INTO o VALUES ('Mail', 'a', '1');"
+    tables = "  - {from: db/o, to: db/n, create: new.sql, group: [s], columns: {s: s, doc: {collect: v, by: k}}}"
+    with Pair(old, "CREATE TABLE n (s TEXT PRIMARY KEY, doc TEXT);", "capture", tables=tables) as pair:
+        pair.refused("the key o.s is compared by NOCASE, and groups are told apart by bytes")
+
+
+TESTS = [a_lookup_means_what_the_store_means_by_a_key, a_group_by_a_collated_key_is_refused, a_key_in_another_case_does_not_live_on_beside_its_row, keys_of_the_new_side_are_not_one_key_on_the_way_back,
          a_mapped_key_does_not_meet_one_that_the_map_leaves_alone, a_primary_key_with_a_collation_of_its_own_loses_no_rows,
          a_key_that_is_spelled_anew_is_carried_over, a_number_that_is_spelled_anew_is_one_key, a_write_to_the_old_table_does_not_fail_for_the_key_of_the_new_one,
          a_column_called_without_does_not_make_a_key_of_texts, a_number_that_a_row_had_is_not_given_again,
