@@ -210,7 +210,8 @@ int measure(const Options& options) {
   if (answers_differ(measured.value())) {
     context.warn(
         "the two sides do not give the same answers",
-        "what is not yet carried over differs until it is: `whimbrel run PLAN` carries it; "
+        "where the plan converts what a query returns, let the query return it as the old side "
+        "does; what is not yet carried over differs until `whimbrel run PLAN` carries it; "
         "`criteria: {same_answers: 100%}` makes `compare` judge it");
   }
   return context.finish(done, "measured", file.value());

@@ -77,6 +77,8 @@ int cutover(const Options& options) {
   if (!options.decide.empty()) wanted.decided = options.decide == "switched";
   const Result<Conducted> conducted = cut_over_migration(context.session(), wanted);
   if (is_dry(conducted)) {
+    for (const SwitchPlan& plan : context.migration().holds)
+      context.say("would hold by: " + make_switch(plan, context.clock())->describe() + "\n");
     for (const SwitchPlan& plan : context.migration().switches)
       context.say("would switch: " + make_switch(plan, context.clock())->describe() + "\n");
   }
@@ -176,6 +178,12 @@ int verify(const Options& options) {
   }
   if (value.lagging > 0)
     reason += fmt::format(", {} wait to be carried over", with_thousands(value.lagging));
+  if (const Result<std::vector<KeptRow>> kept = context.journal().kept();
+      kept.ok() && !kept.value().empty() && context.journal().phase() == Phase::watching) {
+    const auto rows = std::ssize(kept.value());
+    reason += fmt::format("; {} {} values that the old side has no place for", rows_text(rows),
+                          rows == 1 ? "holds" : "hold");
+  }
   if (value.differing == 0) return context.finish(done, "equal", reason);
   context.next({{fmt::format("whimbrel verify {} --repair", context.spoken()),
                  "put right what differs; the side that serves says what is right"},

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <array>
 #include <map>
 #include <set>
 
@@ -15,6 +16,7 @@ namespace {
 
 constexpr double taken_from = 0.62;
 constexpr double told_from = 0.45;
+constexpr double just_told = 0.55;  // as a proposal, and never as a line
 constexpr double too_close = 0.05;  // a rival that near makes a guess a doubt
 
 std::size_t index(int at) { return static_cast<std::size_t>(at); }
@@ -25,6 +27,24 @@ bool is_only_key(const TableSchema& schema, int at) {
 
 bool is_key(const TableSchema& schema, int at) {
   return schema.is_key(schema.columns[index(at)].name);
+}
+
+// A measure that one of two names says and the other does not, "" for none: what is in whole coins
+// there may be in parts of them here.
+std::string measure_of_one(const Words& a, const Words& b) {
+  static constexpr std::array<std::string_view, 40> measures = {
+      "cent",   "cents", "penny", "pence",   "pennies", "minor", "micro",  "micros",
+      "bp",     "bps",   "pct",   "percent", "g",       "gram",  "kg",     "kilo",
+      "mg",     "lb",    "oz",    "ton",     "mm",      "cm",    "m",      "km",
+      "mile",   "meter", "metre", "ms",      "millis",  "sec",   "second", "min",
+      "minute", "hour",  "day",   "byte",    "bytes",   "kb",    "mb",     "gb"};
+  for (const auto& [one, other] : {std::pair(&a, &b), std::pair(&b, &a)}) {
+    for (const std::string& word : *one) {
+      const bool is_measure = std::ranges::count(measures, word) > 0;
+      if (is_measure && std::ranges::count(*other, word) == 0) return word;
+    }
+  }
+  return "";
 }
 
 class Matcher {
@@ -64,6 +84,7 @@ class Matcher {
     bool contradicted = false;
     score = by_values(guess, score, contradicted);
     score = by_structure(guess, score);
+    score = by_measure(guess, score);
     score *= guess.conversion.fits;
     if (source_.column(i).generated) score *= 0.9;
     // Of equal ones, those at the same place.
@@ -131,6 +152,25 @@ class Matcher {
       return score * 0.85;
     }
     return score;
+  }
+
+  // No function of a plan makes one measure of another.
+  double by_measure(ColumnGuess& guess, double score) const {
+    const ColumnSample& from = source_.sample(guess.source);
+    const ColumnSample& to = target_.sample(guess.target);
+    if (guess.by_values || !guess.conversion.what.empty()) return score;
+    if (holds_text(from, source_.column(guess.source)) ||
+        holds_text(to, target_.column(guess.target))) {
+      return score;
+    }
+    const std::string measure = measure_of_one(from.words, to.words);
+    if (measure.empty()) return score;
+    guess.reasons.push_back("but only one of them says `" + measure + "`");
+    return std::min(score, just_told);
+  }
+
+  static bool holds_text(const ColumnSample& sample, const ColumnSchema& column) {
+    return (sample.seen == Kind::null ? column.holds : sample.seen) == Kind::text;
   }
 
   // The parent that a column refers to, "" when it refers to none.

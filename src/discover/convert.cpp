@@ -75,6 +75,11 @@ std::optional<Try> truth(const TableSample& source, int from, const ExprPtr& col
 std::vector<Try> candidates(const TableSample& source, int from, const TableSample& target,
                             int to) {
   const ExprPtr column = make_expr(ColumnRef{source.column(from).name});
+  // Whatever is in a column can be in one that is declared alike.
+  const std::string& declared_from = source.column(from).declared;
+  if (!declared_from.empty() && ascii_iequals(declared_from, target.column(to).declared)) {
+    return {{column, ""}};
+  }
   const Kind have = kind_of(source, from);
   const Kind want = kind_of(target, to);
   const bool of_time =
@@ -117,6 +122,12 @@ std::vector<Try> candidates(const TableSample& source, int from, const TableSamp
   return all;
 }
 
+// Bytes that somebody would read as a text, and that are none.
+bool is_no_text(const Value& value) {
+  const auto* text = value.get_if<std::string>();
+  return text != nullptr && (!is_utf8(*text) || text->find('\0') != text->npos);
+}
+
 void attempt(Conversion& conversion, const TableSample& source, const ColumnSchema& to,
              const Catalog& taker) {
   const Result<ExprPtr> resolved = resolve(conversion.expr, source.schema);
@@ -124,6 +135,7 @@ void attempt(Conversion& conversion, const TableSample& source, const ColumnSche
   for (const Row& row : source.rows) {
     if (conversion.texts.size() == tried_max) break;
     Result<Value> value = evaluate(*resolved.value(), row);
+    if (value.ok() && is_no_text(value.value())) value = Error{ErrorCode::refused, "no text"};
     if (value.ok()) value = taker.settle(to, std::move(value).value());
     conversion.texts.push_back(value.ok() ? loose_text(value.value()) : "");
     if (value.ok() && value.value().is_null()) continue;

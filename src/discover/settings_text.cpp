@@ -33,7 +33,7 @@ std::string stores_text(const std::vector<NamedUrl>& stores, bool uses_dollar) {
   return text + "stores:\n" + lines;
 }
 
-std::string settings_text(const std::string& alias, bool can_link,
+std::string settings_text(const std::string& alias, const std::string& flags, bool can_link,
                           const std::string& against_dual) {
   std::string text;
   if (can_link && against_dual.empty()) {
@@ -55,9 +55,9 @@ std::string settings_text(const std::string& alias, bool can_link,
   text += "  max_hold: 1s   # writers wait no longer than this\n";
   text += comment("  ", "How the application learns of it, for instance by a row or a command:");
   text += fmt::format(
-      "  # switches: [{{row: {}/flags, key: {{name: use_new}}, set: {{enabled: 1}}, "
+      "  # switches: [{{row: {}/{}, key: {{name: use_new}}, set: {{enabled: 1}}, "
       "create: true}}]\n",
-      alias);
+      alias, flags);
   text += comment("",
                   "The way back stays open at least so long; then `finish` ends it and keeps "
                   "the old tables.");

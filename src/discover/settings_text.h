@@ -22,7 +22,9 @@ struct NamedUrl {
 std::string stores_text(const std::vector<NamedUrl>& stores, bool uses_dollar);
 // From `sync:` on. `can_link`: one store that can keep two of its tables equal; `against_dual`:
 // why it would refuse to, "" when it would not.
-std::string settings_text(const std::string& alias, bool can_link, const std::string& against_dual);
+// `flags`: a table that is not there yet, for a row that tells the application.
+std::string settings_text(const std::string& alias, const std::string& flags, bool can_link,
+                          const std::string& against_dual);
 // A name for a migration from any text: letters, digits, - _ and . only.
 std::string migration_name_from(const std::string& text);
 

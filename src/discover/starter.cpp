@@ -43,11 +43,24 @@ class StarterWriter {
     TRY(references());
     const std::string tables = tables_text();  // counts the last decisions
     const bool can_link = inside_ && old_.store->capabilities().dual;
-    out_.text = head() + tables + settings_text(old_.alias, can_link, against_dual_);
+    out_.text =
+        head() + tables + settings_text(old_.alias, name_for_flags(), can_link, against_dual_);
     return std::move(out_);
   }
 
  private:
+  // What a table that moves holds moves along, so a switch has to stand elsewhere.
+  std::string name_for_flags() const {
+    std::string name = "flags";
+    const auto is_taken = [&] {
+      return std::ranges::any_of(old_.names, [&](const std::string& there) {
+        return ascii_iequals(there, name) || ascii_lower(there).ends_with("." + name);
+      });
+    };
+    while (is_taken()) name = "migration_" + name;
+    return name;
+  }
+
   Status read() {
     const StarterSide& first = r_.sides[0];
     std::vector<std::string> asked;

@@ -138,6 +138,7 @@ Facts Engine::facts() {
   facts.comparison_drains = copied_now_ && migration_.sync == Sync::none;
   facts.verified_by_this_run = verified_;
   facts.switched = cutover_.every_switch_is_on() && state.confirmed("switched");
+  facts.switch_begun = cutover_.any_switch_was_intended();
   facts.rollback_asked = rollback_asked_;
   facts.effects_left = !state.effects.empty();
   return facts;
@@ -217,6 +218,11 @@ Result<bool> Engine::act(const Decision& decision) {
     }
     case Act::cut_over:
       return cut_over();
+    case Act::let_go:
+      TRY(mend(false));
+      TRY(let_go_of_the_last_hold());
+      TRY(back_to_following(decision.why));
+      return true;
     case Act::reverse: {
       ASSIGN_OR_RETURN(drained_, drain_some(Direction::backward, std::nullopt));
       if (drained_ && !stays_) TRY(no_write_came_late());

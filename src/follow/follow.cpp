@@ -105,6 +105,17 @@ Status Follow::carry_forward(Lane& lane, const std::vector<Row>& keys,
   return {};
 }
 
+namespace {
+
+// Of a document another part may have changed than the one that leads back.
+bool gives_another(const Expr& back, const Row& then, const Row& now) {
+  const Result<Value> before = evaluate(back, then);
+  const Result<Value> after = evaluate(back, now);
+  return !before.ok() || !after.ok() || !same(before.value(), after.value());
+}
+
+}  // namespace
+
 Status Follow::carry_backward(Lane& lane, const std::vector<Row>& keys,
                               const std::vector<std::optional<Row>>& rows,
                               const std::set<Row, RowLess>& removed, std::vector<Change>& changes) {
@@ -142,6 +153,7 @@ Status Follow::carry_backward(Lane& lane, const std::vector<Row>& keys,
           const auto at = static_cast<std::size_t>(mapping.target.column_index(column));
           moved = moved || !same(image.value()[at], (*rows[i])[at]);
         }
+        if (moved && image.ok()) moved = gives_another(*rule.expr, image.value(), *rows[i]);
         const auto at = static_cast<std::size_t>(rule.index);
         if (!moved) row[at] = before[at];
       }

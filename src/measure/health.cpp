@@ -167,6 +167,10 @@ void unended(const State& state, bool runner, TimePoint now, json& problems) {
                                "`whimbrel cutover PLAN --decide switched` or `not-switched`"));
   }
   if (runner) return;  // what is under way is the runner's business
+  if (state.phase == Phase::copying) {
+    problems.push_back(problem("the copy is interrupted: no runner is at work",
+                               "`whimbrel run PLAN` goes on where it was"));
+  }
   for (const Effect& effect : state.effects) {
     if (effect.id == "hold") {
       const json undo = json::parse(effect.undo, nullptr, false);

@@ -167,15 +167,28 @@ json criteria_document(const std::vector<Criterion>& criteria) {
   return all;
 }
 
+// Of a column, or in a store whose rows have what they have, of an attribute of that name.
+const Value* value_called(const Row& row, const TableSchema& table, const std::string& name) {
+  if (const int at = table.column_index(table.own_spelling(name)); at >= 0) {
+    return &row[static_cast<std::size_t>(at)];
+  }
+  const int rest = table.column_index(table.rest_column);
+  const auto* others = rest < 0 ? nullptr : row[static_cast<std::size_t>(rest)].get_if<Map>();
+  if (others == nullptr) return nullptr;
+  const auto it = std::ranges::find(others->fields, name, &std::pair<std::string, Value>::first);
+  return it == others->fields.end() ? nullptr : &it->second;
+}
+
 // Nobody asks for nothing: nulls are left out.
-Result<std::vector<Value>> first_values(Store& store, const TableSchema& table, int at) {
+Result<std::vector<Value>> first_values(Store& store, const TableSchema& table,
+                                        const std::string& column) {
   constexpr std::int64_t rows_max = 1000;
   ASSIGN_OR_RETURN(const auto reader, store.open_reader(table));
   ASSIGN_OR_RETURN(const ChunkOfRows chunk, reader->read_after(std::nullopt, {rows_max}));
   std::vector<Value> values;
   for (const Row& row : chunk.rows) {
-    const Value& value = row[static_cast<std::size_t>(at)];
-    if (!value.is_null()) values.push_back(value);
+    const Value* value = value_called(row, table, column);
+    if (value != nullptr && !value->is_null()) values.push_back(*value);
   }
   return values;
 }
@@ -197,19 +210,16 @@ Status sample(const Migration& migration, Side side, std::vector<MeasuredQuery>&
       };
       const bool old_side = side == Side::old_side || !has(move->mapping.target);
       const TableSchema& table = old_side ? move->mapping.source : move->mapping.target;
-      const int at = table.column_index(table.own_spelling(one.column));
-      if (at < 0) {
+      if (!has(table) && table.rest_column.empty()) {
         return Error{ErrorCode::invalid_plan,
                      fmt::format("{} has no column `{}`", table.name, printable(one.column)),
                      did_you_mean(one.column, table.column_names())};
       }
       ASSIGN_OR_RETURN(std::vector<Value> values,
-                       first_values(old_side ? *move->source : *move->target, table, at));
+                       first_values(old_side ? *move->source : *move->target, table, one.column));
       // Where items have any attributes, one may have no item any more.
       if (values.empty() && !old_side && has(move->mapping.source)) {
-        const TableSchema& old = move->mapping.source;
-        ASSIGN_OR_RETURN(values, first_values(*move->source, old,
-                                              old.column_index(old.own_spelling(one.column))));
+        ASSIGN_OR_RETURN(values, first_values(*move->source, move->mapping.source, one.column));
       }
       if (values.empty()) values.emplace_back();
       for (auto& [name, all] : query.with) {

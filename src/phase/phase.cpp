@@ -69,6 +69,10 @@ Decision decide(Phase phase, Goal goal, const Facts& facts) {
       if (goal != Goal::watch) return act(Act::stop, phase, "compared; nothing is switched");
       return enter(Phase::fenced, "the switch begins");
     case Phase::fenced:
+      // Cut off while writers were held; who asks for less than a switch gets none.
+      if (goal != Goal::watch && !facts.switch_begun && !facts.switched) {
+        return act(Act::let_go, phase, "the switch was broken off; nothing is switched");
+      }
       if (!facts.switched) return act(Act::cut_over, phase, "the switch is under way");
       return enter(Phase::watching, "every switch is flipped");
     case Phase::watching:

@@ -102,7 +102,8 @@ struct Facts {
   bool verified_by_this_run = false;  // a full comparison, or what changed since one, is clean
   bool switched = false;              // every switch is confirmed
   bool rollback_asked = false;
-  bool effects_left = true;  // while rolling back: something is still to be undone
+  bool switch_begun = false;  // some switch was meant to flip, whether it did or not
+  bool effects_left = true;   // while rolling back: something is still to be undone
 };
 
 enum class Act {
@@ -113,6 +114,7 @@ enum class Act {
   drain,
   verify,
   cut_over,
+  let_go,  // of the writers: nothing is switched
   reverse,
   undo,
   stop,

@@ -13,14 +13,14 @@ constexpr Goal all_goals[] = {Goal::backup, Goal::prepare, Goal::copy,
                               Goal::follow, Goal::verify,  Goal::watch};
 
 Facts facts_from(int bits) {
-  return {(bits & 1) != 0,  (bits & 2) != 0,  (bits & 4) != 0,  (bits & 8) != 0,
-          (bits & 16) != 0, (bits & 32) != 0, (bits & 64) != 0, (bits & 128) != 0};
+  return {(bits & 1) != 0,  (bits & 2) != 0,  (bits & 4) != 0,   (bits & 8) != 0,  (bits & 16) != 0,
+          (bits & 32) != 0, (bits & 64) != 0, (bits & 128) != 0, (bits & 256) != 0};
 }
 
 TEST(Decide, EntersOnlyAlongAnEdgeWhateverTheFacts) {
   for (const Phase phase : all_phases) {
     for (const Goal goal : all_goals) {
-      for (int bits = 0; bits < 256; ++bits) {
+      for (int bits = 0; bits < 512; ++bits) {
         const Decision decision = decide(phase, goal, facts_from(bits));
         if (decision.act == Act::enter) {
           EXPECT_TRUE(is_edge(phase, decision.to))
@@ -59,6 +59,17 @@ TEST(Decide, NothingBeyondTheGoalIsBegun) {
   EXPECT_EQ(decide(Phase::following, Goal::copy, all).act, Act::stop);
   EXPECT_EQ(decide(Phase::following, Goal::follow, all).act, Act::stop);
   EXPECT_EQ(decide(Phase::verified, Goal::verify, all).act, Act::stop);
+}
+
+TEST(Decide, WhatWasCutOffWhileWritersWereHeldIsNotSwitchedForLess) {
+  Facts facts;
+  for (const Goal goal : all_goals) {
+    facts.switch_begun = false;
+    EXPECT_EQ(decide(Phase::fenced, goal, facts).act,
+              goal == Goal::watch ? Act::cut_over : Act::let_go);
+    facts.switch_begun = true;
+    EXPECT_EQ(decide(Phase::fenced, goal, facts).act, Act::cut_over);
+  }
 }
 
 TEST(Phases, NamesCanBeReadBack) {

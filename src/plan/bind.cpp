@@ -68,6 +68,20 @@ struct NameOfSetting {
   }
 };
 
+// Whether values may be made by SQL in place of our own words.
+bool are_spelled(const Store& source, const Store& target) {
+  const auto spells = [](const Store& store) {
+    return store.dialect() != nullptr && store.dialect()->spelling() != nullptr;
+  };
+  return spells(source) && spells(target);
+}
+
+void read_exactly(Mapping& mapping) {
+  for (std::vector<ColumnRule>* rules : {&mapping.forward, &mapping.backward}) {
+    for (ColumnRule& rule : *rules) rule.expr = reading_exactly(rule.expr);
+  }
+}
+
 const std::string& first_of(const std::pair<std::string, std::size_t>& one) { return one.first; }
 
 class Binder {
@@ -122,6 +136,7 @@ class Binder {
     TRY(retypes());
     connect_references();
     refer_as_the_source_does();
+    if (!begun_with_ && !migration_.only_copies) new_tables_refer_to_new_ones();
     subset();
     for (const SwitchEntry& entry : plan_.switches) TRY(bind_switch(entry));
     std::vector<SwitchPlan> switches = std::exchange(migration_.switches, {});
@@ -134,6 +149,35 @@ class Binder {
     TRY(sync());
     resolve();
     return std::move(migration_);
+  }
+
+  // Rows are written on the new side first, and the old tables go in the end.
+  void new_tables_refer_to_new_ones() {
+    for (const TableEntry& entry : entries_) {
+      const auto move = std::ranges::find(migration_.moves, entry.as, &Move::name);
+      if (move == migration_.moves.end()) continue;
+      for (const ForeignKey& key : move->mapping.target.foreign_keys) {
+        const auto parent = std::ranges::find_if(entries_, [&](const TableEntry& one) {
+          return one.from.alias == entry.to.alias && ascii_iequals(one.from.table, key.parent) &&
+                 one.from.place() != one.to.place();
+        });
+        const bool is_new_too = std::ranges::any_of(entries_, [&](const TableEntry& one) {
+          return one.to.alias == entry.to.alias && ascii_iequals(one.to.table, key.parent);
+        });
+        if (parent == entries_.end() || is_new_too) continue;
+        const bool by_file = entry.create_file.has_value();
+        diagnostics_.add(
+            by_file ? entry.create_at : entry.at,
+            fmt::format("{} refers to {} by a foreign key, which is the old table: rows of the new "
+                        "side are there later, and after `finish` never",
+                        printable(entry.to.table), printable(key.parent)),
+            by_file || !entry.create_like_source
+                ? fmt::format("refer to {}", printable(parent->to.table))
+                : fmt::format("make it by a file, `create: FILE`, in which it refers to {} or to "
+                              "nothing",
+                              printable(parent->to.table)));
+      }
+    }
   }
 
   void look_at_columns() {
@@ -295,6 +339,24 @@ class Binder {
     return names;
   }
 
+  // What tables that the source refers to are called where this one goes; none of one that several
+  // entries move.
+  std::map<std::string, std::string> new_parents(const TableEntry& entry,
+                                                 const TableSchema& source) const {
+    std::map<std::string, std::string> names;
+    for (const ForeignKey& key : source.foreign_keys) {
+      const auto moves_it = [&](const TableEntry& one) {
+        return one.from.alias == entry.from.alias && one.to.alias == entry.to.alias &&
+               ascii_iequals(one.from.table, key.parent);
+      };
+      if (ascii_iequals(key.parent, source.name)) continue;
+      if (std::ranges::count_if(entries_, moves_it) != 1) continue;
+      const TableEntry& parent = *std::ranges::find_if(entries_, moves_it);
+      if (!ascii_iequals(parent.to.table, key.parent)) names[key.parent] = parent.to.table;
+    }
+    return names;
+  }
+
   // `there` is what stands in the target's place already.
   Result<std::optional<TableSchema>> like_source(const TableEntry& entry, const TableSchema& source,
                                                  Result<TableSchema> there) {
@@ -305,11 +367,14 @@ class Binder {
     }
     // The target's store knows which names of indexes are free there.
     Catalog& catalog = stores_.at(entry.to.alias)->catalog();
-    const Result<std::string> ddl = catalog.ddl_like(source, entry.to.table);
+    Result<std::string> ddl = catalog.ddl_like(source, entry.to.table);
+    if (ddl.ok()) {
+      ddl = catalog.with_new_names(std::move(ddl).value(), new_names(entry));
+      const std::map<std::string, std::string> parents = new_parents(entry, source);
+      if (!parents.empty()) ddl = catalog.with_new_parents(std::move(ddl).value(), parents);
+    }
     Result<TableSchema> made =
-        ddl.ok()
-            ? catalog.parse(catalog.with_new_names(ddl.value(), new_names(entry)), entry.to.table)
-            : Result<TableSchema>(ddl.error());
+        ddl.ok() ? catalog.parse(ddl.value(), entry.to.table) : Result<TableSchema>(ddl.error());
     if (!made.ok()) {
       diagnostics_.add(entry.create_at, made.error().message, made.error().hint);
       return std::optional<TableSchema>{};
@@ -435,6 +500,7 @@ class Binder {
     move.source = shapes_->store(entry.from.alias);
     move.target = shapes_->store(entry.to.alias);
     move.mapping = std::move(mapping).value();
+    if (!are_spelled(*move.source, *move.target)) read_exactly(move.mapping);
     if (!migration_.only_copies) TRY(shapes_->lead_back(move, move.mapping));
     move.mapping.rest_must_be_empty = rest_must_be_empty(entry, *source, *target);
     move.creates_target = entry.create_file.has_value() || entry.create_like_source;
@@ -694,6 +760,7 @@ class Binder {
       return {};
     }
     move.mapping = std::move(mapping).value();
+    read_exactly(move.mapping);
     move.mapping.key_is_said =
         !move.mapping.key_is_copied && std::ranges::any_of(table.columns, [&](const auto& column) {
           return said[column.second].made_by != nullptr && move.mapping.source.is_key(column.first);
@@ -1181,6 +1248,18 @@ class Binder {
       plan.name = entry.command.run.empty() ? "command" : entry.command.run.front();
       plan.how = entry.command;
       unique_name(plan);
+      return {};
+    }
+    const std::string place = entry.row->table.place();
+    const bool moves = std::ranges::any_of(entries_, [&](const TableEntry& one) {
+      return one.from.place() == place || one.to.place() == place;
+    });
+    if (moves && !begun_with_) {
+      diagnostics_.add(entry.row->table.at,
+                       fmt::format("the switch is a row of {}, which this plan moves: what it says "
+                                   "would be taken for a change of the application",
+                                   printable(entry.row->table.table)),
+                       "put the row into a table of its own, or leave that table out");
       return {};
     }
     const std::shared_ptr<Store>& store = stores_.at(entry.row->table.alias);

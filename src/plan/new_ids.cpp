@@ -236,6 +236,10 @@ std::vector<NamedReference> NewIds::references_of(const TableEntry& entry,
   });
   for (NamedReference& one : all) {
     for (const NamedReference& other : all) {
+      const bool is_elsewhere = other.column == one.column && other.place.steps != one.place.steps;
+      if (is_elsewhere) one.place.other_steps.push_back(other.place.steps);
+    }
+    for (const NamedReference& other : all) {
       if (&other == &one) break;
       if (other.column == one.column && other.place.steps == one.place.steps) {
         one.place.others.emplace_back(other.place.prefix, other.place.suffix);
@@ -523,7 +527,7 @@ NewIds::Found NewIds::of(const TableEntry& entry, TableSchema& source) const {
     const std::vector<NamedReference> inside = inside_key_of(root_of(one.parent));
     for (const NamedReference& part : inside) {
       IdPlace place{one.place.steps, one.place.prefix + part.place.prefix,
-                    part.place.suffix + one.place.suffix, one.place.others};
+                    part.place.suffix + one.place.suffix, one.place.others, one.place.other_steps};
       for (const auto& [prefix, suffix] : part.place.others) {
         place.others.emplace_back(one.place.prefix + prefix, suffix + one.place.suffix);
       }

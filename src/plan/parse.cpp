@@ -774,9 +774,10 @@ class Parser {
                        "plan does not say for how long they may be",
                        "add `cutover: {window: {max: 30m}}`, or say `sync: capture`");
     }
-    if (!none && plan_.has_window) {
-      diagnostics_.add(plan_.window_at, "a window is only needed under `sync: none`",
-                       "say `max_hold:` for the moment of the switch");
+    if (plan_.sync == Sync::dual && plan_.has_window) {
+      diagnostics_.add(plan_.window_at,
+                       "under `sync: dual` nobody is held, and no window is needed",
+                       "leave `window` out");
     }
     if (plan_.hold_none && plan_.sync.value_or(Sync::capture) != Sync::capture) {
       diagnostics_.add(plan_.hold_at,

@@ -175,7 +175,7 @@ std::string plan_schema() {
               "default": "auto"},
             "max_hold": {
               "$ref": "#/$defs/duration",
-              "description": "How long writers may be held at the switch. Not under `sync: none`.",
+              "description": "How long writers may be held at the switch. Not beside `window`.",
               "default": "1s"},
             "window": {
               "type": "object",
@@ -189,7 +189,7 @@ std::string plan_schema() {
                   "enum": ["refuse", "warn"],
                   "description": "`refuse`: the window is not begun when the forecast says that its time will not do.",
                   "default": "warn"}},
-              "description": "Only under `sync: none`, and needed there: the time in which writers are held and everything is compared."},
+              "description": "Needed under `sync: none`: the time in which writers are held and everything is compared. Under `sync: capture` it says the same as `max_hold`."},
             "hold": {
               "oneOf": [
                 {"const": "none"},

@@ -17,10 +17,9 @@ constexpr const char* by_journal = "journal";
 Tick tick(bool met) { return met ? Tick::met : Tick::not_met; }
 
 CheckLine rows_were_read(const ReportFacts& facts) {
-  CheckLine line{
-      "rows_read",        "Every row was judged before anything was changed, and can move",
-      Tick::not_measured, "no analysis of this plan is in the state folder",
-      "analysis",         false};
+  CheckLine line{"rows_read",        "Every row was judged before anything was changed",
+                 Tick::not_measured, "no analysis of this plan is in the state folder",
+                 "analysis",         false};
   if (!facts.analysis.is_object()) return line;
   const auto refused = facts.analysis.find("refused");
   const bool good =

@@ -242,7 +242,7 @@ Headway Course::headway(TimePoint at, Milliseconds now) const {
     headway.limited_by = "tries again: " + waiting_for_;
   } else if (only_follows) {
     headway.limited_by = "nothing: it waits for changes";
-  } else if (rows_per_s_max_) {
+  } else if (rows_per_s_max_ && current_ != Activity::reading) {
     headway.limited_by = fmt::format("the limit of {} rows/s", with_thousands(*rows_per_s_max_));
   } else if (current_ == Activity::copying && beside_writers_) {
     headway.limited_by = "others write: pauses of 20 ms let them in";

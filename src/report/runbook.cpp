@@ -139,9 +139,9 @@ void risks(Markdown& out, const ReportFacts& facts) {
 void who_is_told(Markdown& out, const ReportFacts& facts) {
   const bool holds = facts.plan.hold_max.has_value() && !facts.dual();
   std::vector<std::vector<std::string>> rows;
-  rows.push_back(
-      {"the day before", "everybody whose application reads or writes these tables",
-       "the hour, this runbook, and that nobody changes the tables from the first step on"});
+  rows.push_back({"the day before", "everybody whose application reads or writes these tables",
+                  "the hour, this runbook, and that nobody alters the tables (their columns, keys "
+                  "or triggers) from the first step on"});
   rows.push_back({"before the switch", "the same, and whoever answers for it",
                   holds ? fmt::format("writes are refused or wait for {} at most",
                                       to_duration_text(*facts.plan.hold_max))

@@ -543,8 +543,9 @@ std::vector<NextStep> next_steps(const State& state, const std::string& plan, Be
     case Phase::prepared:
     case Phase::copying:
     case Phase::following:
-    case Phase::fenced:
       return {step("run", "go on from here"), step("rollback", "undo everything so far")};
+    case Phase::fenced:
+      return {step("cutover", "go on with the switch"), step("rollback", "undo everything so far")};
     case Phase::verified:
       if (tables_of(state).value("only_copies", false)) {
         return {step("verify", "compare again"), step("rollback", "take away what was written")};

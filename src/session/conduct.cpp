@@ -224,10 +224,11 @@ void tell_what_dangles(Session& session) {
   for (const std::string& one : all) {
     const Result<std::vector<KeptRow>> kept = session.journal().kept();
     const bool may_be_kept = kept.ok() && !kept.value().empty();
-    session.host().warn(one, may_be_kept
-                                 ? "the new side may have had it where the old one has no place: "
-                                   "look for it in kept-by-rollback.jsonl.zst"
-                                 : "the new side had no such reference: correct or remove them");
+    session.host().warn(
+        one, may_be_kept ? "the new side may have had it where the old one has no place: "
+                           "look for it in kept-by-rollback.jsonl.zst"
+                         : "either they did before the migration, or the new side has deleted "
+                           "what they refer to: look at them");
   }
   // Tables outside the plan may refer to a new one that was there before, and is empty again.
   for (const std::string& one : dangling_in_targets(session)) {

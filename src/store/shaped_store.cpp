@@ -39,6 +39,10 @@ class ShapedStore::Tables final : public Catalog {
                              const std::map<std::string, std::string>& names) const override {
     return base_.with_new_names(std::move(ddl), names);
   }
+  std::string with_new_parents(std::string ddl,
+                               const std::map<std::string, std::string>& names) const override {
+    return base_.with_new_parents(std::move(ddl), names);
+  }
   Result<std::string> usual_schema() override { return base_.usual_schema(); }
   std::vector<std::string> unlike(const TableSchema& wanted,
                                   const TableSchema& there) const override {

@@ -226,6 +226,12 @@ class Catalog {
                                      const std::map<std::string, std::string>&) const {
     return ddl;
   }
+  // The same, where it refers to tables by the first of these names, by the second. A store that
+  // makes references by themselves changes nothing.
+  virtual std::string with_new_parents(std::string ddl,
+                                       const std::map<std::string, std::string>&) const {
+    return ddl;
+  }
   // What makes the table `name` refer to others as `table` does, once all rows are there.
   // `parent_here` says what the table is called here that a foreign key names; "": there is none.
   virtual std::vector<std::string> references_like(

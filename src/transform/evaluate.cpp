@@ -12,6 +12,7 @@
 #include "base/handle.h"
 #include "base/text.h"
 #include "transform/expr.h"
+#include "value/json_value.h"
 
 namespace whimbrel {
 
@@ -35,6 +36,7 @@ using Connection = std::unique_ptr<sqlite3, FreeWith<sqlite3_close>>;
 struct Embedded {
   Connection connection;
   Statement extract;
+  Statement extract_text;
   Statement number;
   Embedded() {
     sqlite3* raw = nullptr;
@@ -42,6 +44,7 @@ struct Embedded {
     connection.reset(raw);
     extract =
         prepare("SELECT CASE WHEN json_valid(?1) THEN json_extract(?1, ?2) END, json_valid(?1)");
+    extract_text = prepare("SELECT ?1 -> ?2");
     number = prepare("SELECT CAST(?1 AS REAL)");
   }
   Statement prepare(const char* sql) const {
@@ -187,6 +190,18 @@ Status append_json(std::string& out, const Value& value) {
   return {};
 }
 
+// What a valid document has at a path where it has a number or a text, as it is written there.
+Value written_in_json(const std::string& json, const std::string& path) {
+  sqlite3_stmt* s = embedded().extract_text.get();
+  sqlite3_reset(s);
+  bind_text(s, 1, json);
+  bind_text(s, 2, path);
+  if (sqlite3_step(s) != SQLITE_ROW || sqlite3_column_type(s, 0) != SQLITE_TEXT) return {};
+  const std::string_view text(reinterpret_cast<const char*>(sqlite3_column_text(s, 0)),
+                              static_cast<std::size_t>(sqlite3_column_bytes(s, 0)));
+  return value_of_json(text).value_or(Value());
+}
+
 Result<Value> extract_json(const std::string& json, const JsonExtract& node) {
   sqlite3_stmt* s = embedded().extract.get();
   sqlite3_reset(s);
@@ -200,8 +215,13 @@ Result<Value> extract_json(const std::string& json, const JsonExtract& node) {
     case SQLITE_INTEGER:
       return Value::integer(sqlite3_column_int64(s, 0));
     case SQLITE_FLOAT:
+      if (node.exact) return written_in_json(json, node.path);
       return Value::real(sqlite3_column_double(s, 0));
     case SQLITE_TEXT:
+      if (node.exact && json.find("\\u0000") != json.npos) {
+        const Value whole = written_in_json(json, node.path);
+        if (whole.kind() == Kind::text) return whole;
+      }
       return Value::text({reinterpret_cast<const char*>(sqlite3_column_text(s, 0)),
                           static_cast<std::size_t>(sqlite3_column_bytes(s, 0))});
     default:
@@ -612,8 +632,9 @@ struct Evaluator {
   }
   Result<Value> operator()(const NewIdsInside& node) const {
     ASSIGN_OR_RETURN(const Value value, evaluate(*node.of, row));
-    return with_ids_replaced(node.place, value,
-                             [&](const Value& old) { return new_id(node.recipe, old); });
+    return with_ids_replaced(
+        node.place, value, [&](const Value& old) { return new_id(node.recipe, old); },
+        OtherShapes::are_refused);
   }
   Result<Value> operator()(const Respelled& node) const {
     ASSIGN_OR_RETURN(Value value, evaluate(*node.of, row));

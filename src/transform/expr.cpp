@@ -138,6 +138,13 @@ ExprPtr with_copies(const ExprPtr& expr, const std::string& column,
       .value();
 }
 
+ExprPtr reading_exactly(const ExprPtr& expr) {
+  const auto part = [](const ExprPtr& one) -> Result<ExprPtr> { return reading_exactly(one); };
+  const auto* read = std::get_if<JsonExtract>(&expr->node);
+  if (read == nullptr) return with_parts(expr, part).value();
+  return make_expr(JsonExtract{reading_exactly(read->of), read->path, read->lenient, true});
+}
+
 std::string copied_column(const Expr& expr) {
   if (const auto* bare = std::get_if<ColumnRef>(&expr.node)) return bare->column;
   if (const auto* id = std::get_if<HashId>(&expr.node)) return copied_column(*id->of);

@@ -59,6 +59,9 @@ struct JsonExtract {
   ExprPtr of;
   std::string path;      // "$.a.b[0]", every name quoted
   bool lenient = false;  // on the way back: text that is no JSON gives null instead of an error
+  // Numbers with all their digits, and whole texts; else as SQLite's json_extract gives them, which
+  // is what a spelling in SQL says.
+  bool exact = false;
 };
 struct MapValues {
   ExprPtr of;
@@ -142,6 +145,8 @@ ExprPtr reading(const ExprPtr& expr, const std::string& column, const std::strin
 // The same tree, in which a document that is the value, or stands in one that is, becomes a map or
 // a list: for a store that holds these. Where a text is wanted of it, it stays one.
 ExprPtr with_documents(const ExprPtr& expr);
+// The same tree, in which what is read out of JSON is read exactly: for values that no SQL spells.
+ExprPtr reading_exactly(const ExprPtr& expr);
 // Whether it makes a document, as a text or as a map or list.
 bool is_document(const Expr& expr);
 // Whether the result is JSON, which two stores may write with different spaces and escapes.

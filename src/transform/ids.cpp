@@ -89,6 +89,24 @@ Error another_shape(const char* found, bool is_the_end) {
       ""};
 }
 
+// Whether a list or a map that stands before the last `left` of the steps is one that the place
+// does not lead into, nor another of its value.
+bool is_another_shape(const IdPlace& place, std::size_t left, bool is_list) {
+  const auto leads_into = [&](const std::vector<std::string>& steps, std::size_t at) {
+    return at < steps.size() && is_list == (steps[at] == each_item);
+  };
+  const std::size_t taken = place.steps.size() - left;
+  const auto begins_alike = [&](const std::vector<std::string>& steps) {
+    return steps.size() >= taken &&
+           std::equal(place.steps.begin(), place.steps.begin() + std::ptrdiff_t(taken),
+                      steps.begin());
+  };
+  return !leads_into(place.steps, taken) &&
+         std::ranges::none_of(place.other_steps, [&](const auto& steps) {
+           return begins_alike(steps) && leads_into(steps, taken);
+         });
+}
+
 // Copies valid JSON byte by byte, but for the values that the steps lead to.
 class JsonCopier {
  public:
@@ -154,8 +172,8 @@ class JsonCopier {
     const bool is_list = end == ']';
     take();
     space();
-    const bool is_other = leads_here && (steps.empty() || is_list != (steps.front() == each_item));
-    if (is_other && next() != end && others_ == OtherShapes::are_refused) {
+    if (leads_here && next() != end && others_ == OtherShapes::are_refused &&
+        is_another_shape(place_, steps.size(), is_list)) {
       return another_shape(is_list ? "list" : "map", steps.empty());
     }
     while (next() != end) {
@@ -244,9 +262,10 @@ Result<Value> in_structure(const IdPlace& place, Steps steps, const Value& value
   const bool items = !steps.empty() && steps.front() == each_item;
   const auto* a_map = value.get_if<Map>();
   const auto* a_list = value.get_if<List>();
-  const bool is_other = (a_map != nullptr && !a_map->fields.empty() && (steps.empty() || items)) ||
-                        (a_list != nullptr && !a_list->items.empty() && !items);
-  if (is_other && !place.steps.empty() && others == OtherShapes::are_refused) {
+  const bool holds_any =
+      (a_map != nullptr && !a_map->fields.empty()) || (a_list != nullptr && !a_list->items.empty());
+  if (holds_any && !place.steps.empty() && others == OtherShapes::are_refused &&
+      is_another_shape(place, steps.size(), a_list != nullptr)) {
     return another_shape(a_list != nullptr ? "list" : "map", steps.empty());
   }
   if (steps.empty()) return replaced_here(place, value, replace);

@@ -36,6 +36,8 @@ struct IdPlace {
   // Other texts around an id of the same value. What fits one of these stands in its place, not in
   // this one.
   std::vector<std::pair<std::string, std::string>> others = {};
+  // Where else ids stand in the same value: a shape that one of these leads into is no other shape.
+  std::vector<std::vector<std::string>> other_steps = {};
 
   bool is_whole_value() const { return steps.empty() && prefix.empty() && suffix.empty(); }
 };

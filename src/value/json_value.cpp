@@ -8,6 +8,8 @@
 #include <utility>
 #include <vector>
 
+#include "value/digits.h"
+
 namespace whimbrel {
 
 namespace {
@@ -168,6 +170,34 @@ std::optional<Value> value_of_json(std::string_view text) {
   Builder builder;
   if (!json::sax_parse(text, &builder)) return std::nullopt;
   return std::move(builder.whole());
+}
+
+namespace {
+
+std::optional<Digits> digits_of(const Value& value) {
+  if (const auto* number = value.get_if<std::int64_t>()) return Digits(fmt::format("{}", *number));
+  if (const auto* real = value.get_if<double>()) return Digits(fmt::format("{}", *real));
+  const auto* decimal = value.get_if<Decimal>();
+  return decimal == nullptr ? std::nullopt : std::optional<Digits>(decimal->text);
+}
+
+}  // namespace
+
+bool mean_the_same(const Value& one, const Value& other) {
+  if (const auto* map = one.get_if<Map>()) {
+    const auto* theirs = other.get_if<Map>();
+    return theirs != nullptr &&
+           std::ranges::equal(map->fields, theirs->fields, [](const auto& field, const auto& its) {
+             return field.first == its.first && mean_the_same(field.second, its.second);
+           });
+  }
+  if (const auto* list = one.get_if<List>()) {
+    const auto* theirs = other.get_if<List>();
+    return theirs != nullptr && std::ranges::equal(list->items, theirs->items, mean_the_same);
+  }
+  if (same(one, other)) return true;
+  const std::optional<Digits> number = digits_of(one);
+  return number && number == digits_of(other);
 }
 
 Result<std::string> json_text_of(const Value& value) {

@@ -19,4 +19,7 @@ std::optional<Value> value_of_json(std::string_view text);
 // text that is no UTF-8. Dates and their like are texts.
 Result<std::string> json_text_of(const Value& value);
 
+// Whether two documents say the same: numbers by all their digits, however they are spelled.
+bool mean_the_same(const Value& one, const Value& other);
+
 }  // namespace whimbrel

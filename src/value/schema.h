@@ -22,6 +22,7 @@ struct ColumnSchema {
   Kind holds = Kind::null;  // what its values are; null where the store does not say
   bool hidden = false;      // the store's own number of a row, which serves a table without a key
   std::string default_sql = {};  // the store's own text of its default; "" where it has none
+  std::size_t bytes_max = 0;     // of a value; 0 where the store does not say
 };
 
 struct ForeignKey {

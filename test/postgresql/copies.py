@@ -733,7 +733,58 @@ sync: none
         folder.close()
 
 
-TESTS = [conditions_mean_days_moments_and_uuids, tables_that_refer_to_each_other_are_begun_by_init, what_would_stand_in_the_way_of_rows_is_met_by_the_analysis, tables_that_inherit_lose_nothing,
+def numbers_in_documents_keep_their_digits(server):
+    rows = "(1, 12345678901234567890.1234567890, 1), (2, 1.10, 1), (3, 12345678901234567890123456789012345678, 2), (4, 18446744073709551615, 1)"
+    plan = """whimbrel: 1
+migration: digits
+stores: {a: "%s", b: "%s"}
+tables: [{from: a/p, to: b/q, create: exists, columns: {%s}}]
+sync: capture
+cutover: {max_hold: 5s}
+"""
+    numbers = "SELECT id, n::text FROM p ORDER BY id"
+    for kind in ("json", "jsonb", "text"):
+        with databases(server, "digits_a", "digits_b") as [(a, from_url), (b, to_url)]:
+            a.execute("CREATE TABLE p (id int PRIMARY KEY, n numeric, b int); INSERT INTO p VALUES " + rows)
+            b.execute("CREATE TABLE q (id int PRIMARY KEY, doc %s)" % kind)
+            folder = Folder(plan % (from_url, to_url, "id: id, doc: {json: {n: n, b: b}}"))
+            before = a.execute(numbers).fetchall()
+            folder.run("run", "--yes", "--until", "verify")
+            right, wrong = "18446744073709551615", "18446744073709551616"
+            b.execute("UPDATE q SET doc = replace(doc::text, '%s', '%s')::%s WHERE id = 4" % (right, wrong, kind))
+            assert "1 differ" in folder.run("verify", code=1)
+            b.execute("UPDATE q SET doc = replace(doc::text, '%s', '%s')::%s WHERE id = 4" % (wrong, right, kind))
+            folder.run("run", "--yes")
+            b.execute("UPDATE q SET doc = jsonb_set(doc::jsonb, '{b}', '7')::%s" % kind)
+            folder.run("run", "--yes")
+            assert "0 differ" in folder.run("verify")
+            folder.run("rollback", "--yes")
+            assert a.execute(numbers).fetchall() == before, (kind, a.execute(numbers).fetchall())
+            assert a.execute("SELECT DISTINCT b FROM p").fetchall() == [(7,)]
+            folder.close()
+    with databases(server, "digits_a", "digits_b") as [(a, from_url), (b, to_url)]:
+        a.execute("CREATE TABLE p (id int PRIMARY KEY, n jsonb, b int); INSERT INTO p VALUES (1, 'null', 1), (2, NULL, 1), (3, '1.50', 1)")
+        b.execute("CREATE TABLE q (id int PRIMARY KEY, doc jsonb)")
+        folder = Folder(plan % (from_url, to_url, "id: id, doc: {json: {n: n, b: b}}"))
+        before = a.execute(numbers).fetchall()
+        folder.run("run", "--yes")
+        b.execute("UPDATE q SET doc = jsonb_set(doc, '{b}', '7')")
+        folder.run("rollback", "--yes")
+        assert a.execute(numbers).fetchall() == before, a.execute(numbers).fetchall()
+        folder.close()
+    with databases(server, "digits_a", "digits_b") as [(a, from_url), (b, to_url)]:
+        a.execute("CREATE TABLE p (id int PRIMARY KEY, doc jsonb)")
+        a.execute("INSERT INTO p SELECT i, ('{\"n\": ' || n || '}')::jsonb FROM (VALUES %s) v (i, n, b)" % rows)
+        b.execute("CREATE TABLE q (id int PRIMARY KEY, n numeric, t text)")
+        folder = Folder(plan % (from_url, to_url, "id: id, n: {extract: doc.n}, t: {extract: doc.n}") + "")
+        folder.write("plan.yaml", (folder.path / "plan.yaml").read_text().replace("create: exists,", "create: exists, rest: drop,"))
+        folder.run("run", "--yes", "--until", "verify")
+        wanted = [(i, n, n) for i, n in a.execute("SELECT id, doc->>'n' FROM p ORDER BY id")]
+        assert b.execute("SELECT id, n::text, t FROM q ORDER BY id").fetchall() == wanted, b.execute("SELECT * FROM q").fetchall()
+        folder.close()
+
+
+TESTS = [numbers_in_documents_keep_their_digits, conditions_mean_days_moments_and_uuids, tables_that_refer_to_each_other_are_begun_by_init, what_would_stand_in_the_way_of_rows_is_met_by_the_analysis, tables_that_inherit_lose_nothing,
              a_trigger_that_comes_under_way_is_a_warning, a_trigger_of_a_partition_is_one_of_the_table,
              an_old_table_that_others_hang_on_ends_no_finish_midway, noughts_behind_the_point_are_no_digits,
              a_table_like_the_source_has_all_that_the_source_has, nothing_is_noted_before_a_window, files_may_refer_to_each_other, tables_that_are_there_keep_their_foreign_keys,

@@ -1,4 +1,6 @@
 """Checks that cannot be asked have failed; switches that cannot be flipped, or not be put back, are found in time."""
+import time
+
 from pair import PLAN_ERROR, Pair, are, changed, expect_words, main
 
 PLAIN = "CREATE TABLE {} (id INTEGER PRIMARY KEY, v TEXT);"
@@ -6,8 +8,8 @@ TWO_ROWS = PLAIN.format("o") + "INSERT INTO o VALUES (1, 'a'), (2, 'b');"
 ROW_SWITCH = "{row: db/flags, key: {name: new}, set: {state: 1}, create: true}"
 
 
-def with_check(check, more=""):
-    pair = Pair(TWO_ROWS, PLAIN.format("n"), "dual")
+def with_check(check, more="", sync="dual"):
+    pair = Pair(TWO_ROWS, PLAIN.format("n"), sync)
     changed(pair, "finish:", "checks: [%s]\n%sfinish:" % (check, more))
     return pair
 
@@ -16,6 +18,28 @@ def with_switch(switch):
     pair = Pair(TWO_ROWS, PLAIN.format("n"), "dual")
     changed(pair, ROW_SWITCH, switch)
     return pair
+
+
+def who_asks_for_a_comparison_gets_no_switch():
+    """Also where a cutover was killed while writers were held."""
+    for goal, phase in (("verify", "verified"), ("copy", "following"), (None, "verified")):
+        with with_check('{at: held, command: [sh, -c, "test -e held || { touch held; sleep 30; }"]}', sync="capture") as pair:
+            changed(pair, "max_hold: 2s", "start: manual\n  max_hold: 20s")
+            pair.run("run", "--yes")
+            cutover = pair.start("cutover", "--yes")
+            while not (pair.folder / "held").exists():
+                time.sleep(0.02)
+            cutover.kill()
+            cutover.communicate()
+            assert "whimbrel cutover" in pair.run("status")
+            pair.run("run", "--yes", *(["--until", goal] if goal else []))
+            are(pair.ask("SELECT * FROM flags"), [], "switched")
+            assert phase in pair.run("status", "--json"), phase
+            pair.script("INSERT INTO o VALUES (9, 'i')")  # nobody is held
+            pair.run("run", "--yes", "--until", "verify")
+            pair.run("cutover", "--yes")
+            are(pair.ask("SELECT * FROM flags"), [("new", 1)])
+            are(pair.new(), pair.old())
 
 
 def a_check_that_cannot_start_is_no_success():
@@ -63,7 +87,7 @@ def a_switch_by_a_command_keeps_no_secret():
         are([f.name for f in files if b"s3cr3t-v4lue" in f.read_bytes()], [], "files with the secret")
 
 
-TESTS = [a_check_that_cannot_start_is_no_success, a_check_whose_query_fails_is_no_refusal_before_anything,
+TESTS = [who_asks_for_a_comparison_gets_no_switch, a_check_that_cannot_start_is_no_success, a_check_whose_query_fails_is_no_refusal_before_anything,
          a_command_without_words_is_a_mistake_of_the_plan, a_program_that_is_not_there_leaves_no_switch_in_doubt,
          a_switch_that_would_never_be_found_again_is_refused, a_switch_by_a_command_keeps_no_secret]
 

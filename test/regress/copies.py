@@ -457,6 +457,19 @@ def a_rollback_gives_numbers_back():
         are(copy.ask("prod", "SELECT seq FROM sqlite_sequence WHERE name = 'n'"), [(50,)])
 
 
+def an_id_where_another_shape_stands_is_told():
+    tables = "CREATE TABLE people (id TEXT PRIMARY KEY); CREATE TABLE notes (id TEXT PRIMARY KEY, doc TEXT);"
+    rows = [("INSERT INTO people VALUES (?)", ("a",)), ("INSERT INTO notes VALUES (?, ?)", ("n", '{"who": ["a"]}')),
+            ("INSERT INTO notes VALUES (?, ?)", ("m", '{"who": "a"}'))]
+    ids = 'ids: {column: id, from: [name, id, "prod"]}\nreferences: {notes: {%s}}'
+    with Copy(ids % "doc.who: people", tables=tables, rows=rows) as copy:
+        assert "the path leads to a list" in copy.run("run", "--yes", expect=REFUSED)
+    with Copy(ids % 'doc.who: people, "doc.who[]": people', tables=tables, rows=rows) as copy:
+        copy.run("run", "--yes")
+        new = new_id("people", "a")
+        are(sorted(copy.ask("prod", "SELECT doc FROM notes")), sorted([('{"who": ["%s"]}' % new,), ('{"who": "%s"}' % new,)]))
+
+
 def a_row_that_others_refer_to_goes_with_a_word():
     with Copy("on_conflict: skip", rows=OURS) as copy:
         copy.run("run", "--yes")
@@ -482,7 +495,7 @@ def what_a_plan_for_a_copy_may_not_say():
 
 
 if __name__ == "__main__":
-    main(a_row_that_others_refer_to_goes_with_a_word, an_equal_key_is_treated_as_the_plan_says, without_a_word_an_equal_key_is_refused_before,
+    main(an_id_where_another_shape_stands_is_told, a_row_that_others_refer_to_goes_with_a_word, an_equal_key_is_treated_as_the_plan_says, without_a_word_an_equal_key_is_refused_before,
          conditions_choose_rows_and_references_are_closed_over, ids_inside_of_values_are_followed,
          personal_data_is_masked_and_keeps_its_format, a_rollback_puts_back_values_that_have_to_be_unique,
          no_way_leads_around_a_mask, a_group_that_refers_to_what_stays_behind_is_told,

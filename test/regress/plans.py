@@ -91,7 +91,31 @@ def the_plan_that_reverse_prints_tells_tables_of_one_name_apart():
         pair.run("check")
 
 
-TESTS = [one_table_into_two_goes_there_and_back_by_feeds, a_rollback_is_not_hidden_from_another_migration_of_the_table,
+def a_switch_that_moves_with_its_table_is_refused():
+    tables = ("  - {from: db/o, to: db/n, create: new.sql}\n"
+              "  - {from: db/flags, to: db/flags2, create: flags.sql}")
+    with Pair(TWO_ROWS, {"new.sql": PLAIN.format("n"), "flags.sql": "CREATE TABLE flags2 (name TEXT PRIMARY KEY, state INTEGER NOT NULL);"}, tables=tables) as pair:
+        changed(pair, ", rename_source_to: o_archive", "")
+        pair.refused("the switch is a row of flags, which this plan moves", code=PLAN_ERROR)
+
+
+def a_new_table_that_refers_to_an_old_one_is_refused():
+    parent = "CREATE TABLE {} (id INTEGER PRIMARY KEY);"
+    tables = ("  - {from: db/p, to: db/p2, create: p2.sql}\n"
+              "  - {from: db/o, to: db/n, create: new.sql}")
+    child = "CREATE TABLE {} (id INTEGER PRIMARY KEY, p INTEGER REFERENCES {});"
+    for parent_of_new, refused in (("p", True), ("p2", False)):
+        with Pair(parent.format("p") + child.format("o", "p"), {"p2.sql": parent.format("p2"), "new.sql": child.format("n", parent_of_new)},
+                  tables=tables) as pair:
+            changed(pair, ", rename_source_to: o_archive", "")
+            if refused:
+                pair.refused("n refers to p by a foreign key, which is the old table", code=PLAN_ERROR)
+                changed(pair, "create: new.sql", "create: like-source")
+            pair.run("run", "--yes")
+            are(pair.ask("SELECT \"table\" FROM pragma_foreign_key_list('n')"), [("p2",)])
+
+
+TESTS = [a_switch_that_moves_with_its_table_is_refused, a_new_table_that_refers_to_an_old_one_is_refused, one_table_into_two_goes_there_and_back_by_feeds, a_rollback_is_not_hidden_from_another_migration_of_the_table,
          a_column_that_comes_after_the_beginning_is_not_left_behind, a_plan_without_stores_moves_nothing_and_says_so,
          two_names_of_one_file_are_one_database,
          the_plan_that_reverse_prints_tells_tables_of_one_name_apart]

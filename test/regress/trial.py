@@ -29,7 +29,7 @@ def taken_along(parent, rows, child, row):
     tables = "  - {from: db/p, to: db/p2, create: p2.sql}\n  - {from: db/o, to: db/n, create: n.sql}"
     old = "CREATE TABLE p (%s); INSERT INTO p VALUES %s; CREATE TABLE o (%s); INSERT INTO o VALUES %s;"
     with Pair(old % (parent, rows, child, row),
-              {"p2.sql": "CREATE TABLE p2 (%s);" % parent, "n.sql": "CREATE TABLE n (%s);" % child}, tables=tables) as pair:
+              {"p2.sql": "CREATE TABLE p2 (%s);" % parent, "n.sql": "CREATE TABLE n (%s);" % child.replace("REFERENCES p ", "REFERENCES p2 ")}, tables=tables) as pair:
         changed(pair, ", rename_source_to: o_archive", "")
         pair.run("test", "--yes", "o", "--keep")
         made = pair.ask("SELECT 1 FROM sqlite_master WHERE name = 'p2'")

@@ -301,6 +301,29 @@ def other_kinds_of_values_under_the_same_name():
             (1, 1, "2020-01-01T00:00:00Z", 1577836800, 1.5), (2, 0, "2020-01-01T00:00:00Z", 1577836800, 2.25)]
 
 
+def values_are_moved_as_they_are_or_left_to_a_person():
+    """Another measure under a name alike, bytes that are no text, and texts in a column of bytes."""
+    with Folder() as folder:
+        folder.database("old.db", "CREATE TABLE visit (id BLOB PRIMARY KEY, cost REAL, weight REAL, note BLOB, seconds INTEGER);")
+        folder.database("new.db", "CREATE TABLE visits (id TEXT PRIMARY KEY, cost_cents INTEGER, weight_g INTEGER, note BLOB, seconds INTEGER);")
+        connection = sqlite3.connect(folder.path / "old.db")
+        connection.executemany("INSERT INTO visit VALUES (?, 19.59, 0.143, 'a text', 5)", [(bytes([200 + i, 255, i]),) for i in range(30)])
+        connection.commit()
+        connection.close()
+        text, _ = folder.run("init", "sqlite:old.db", "sqlite:new.db")
+        [entry] = yaml.safe_load(text)["tables"]
+        columns = mapped(entry)
+        assert "cost_cents" not in columns and "weight_g" not in columns, text
+        expect_words(text, "only one of them says `cent`", "only one of them says `g`")
+        assert all(columns[name] == name for name in ("id", "note", "seconds")), text
+        text, _ = folder.run("init", "sqlite:old.db")
+        assert "cast" not in text, text
+    with Folder() as folder:
+        folder.database("old.db", "CREATE TABLE flags (name TEXT PRIMARY KEY, enabled INTEGER);")
+        text, _ = folder.run("init", "sqlite:old.db")
+        expect_words(text, "row: db/migration_flags")
+
+
 def misleading_names_are_not_called_certain():
     """Two columns have changed their names with each other, and one name means something else now."""
     with Folder() as folder:
@@ -598,7 +621,7 @@ def init_changes_nothing():
 
 TESTS = [renames_are_guessed_and_checked, the_plan_runs_to_the_end_and_the_rows_are_equal, odd_names_go_through_a_plan,
          what_cannot_move_is_said_and_rows_without_a_key_move_by_their_numbers, a_decision_is_asked_for, other_kinds_of_values_under_the_same_name,
-         misleading_names_are_not_called_certain,
+         values_are_moved_as_they_are_or_left_to_a_person, misleading_names_are_not_called_certain,
          what_could_be_several_things_stays_a_doubt, a_doubtful_table_can_be_accepted, keys_that_were_given_anew_are_noticed,         documents_are_proposed,         an_old_and_a_new_table_in_one_store, one_table_or_one_pair_can_be_asked_for, a_plan_is_written_beside_its_files,
          an_empty_new_store_gets_the_tables_of_the_old_one, what_is_not_there_is_not_made,
          what_the_old_table_has_is_in_the_new_one, a_slip_in_a_store_is_told_with_what_was_meant, init_changes_nothing]

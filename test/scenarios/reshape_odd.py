@@ -382,6 +382,10 @@ def an_item_whose_key_does_not_say_whose_it_is():
     # Another table that refers to the one that becomes several items.
     with Case(old + "CREATE TABLE o (id INTEGER PRIMARY KEY, t INTEGER REFERENCES t (id)); INSERT INTO o VALUES (1, 2);", new, table,
               '  - {from: app/o, to: app/o2, create: like-source}') as case:
+        assert "o2 refers to t by a foreign key, which is the old table" in case.run("run", "--yes", code=2)
+        plan = case.folder / "plan.yaml"
+        plan.write_text(plan.read_text().replace("to: app/o2, create: like-source", "to: app/o2, create: o2.sql"))
+        (case.folder / "o2.sql").write_text("CREATE TABLE o2 (id INTEGER PRIMARY KEY, t INTEGER);")
         case.run("run", "--yes")
         case.expect("SELECT * FROM o2", (1, 2))
     with Case(old + "INSERT INTO t VALUES (6, 'ada@X.ORG', 1)", new, table) as case:

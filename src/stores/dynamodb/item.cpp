@@ -396,14 +396,13 @@ Result<Value> settled_key(const ColumnSchema& column, Value value) {
                              column.name, column.declared),
                  "say `cast:` in the plan, or correct such rows first"};
   }
-  constexpr std::size_t bytes_max = 2048;  // of a partition key; a sort key has half of it
   const std::size_t length = key.kind() == Kind::text    ? key.get<std::string>().size()
                              : key.kind() == Kind::bytes ? key.get<Bytes>().text.size()
                                                          : 1;
-  if (length > bytes_max) {
+  if (column.bytes_max > 0 && length > column.bytes_max) {
     return Error{ErrorCode::refused,
                  fmt::format("{} is longer than the {} bytes that a key `{}` may have", show(key),
-                             bytes_max, column.name),
+                             column.bytes_max, column.name),
                  "give such rows another key"};
   }
   if (length > 0) return key;

@@ -74,6 +74,25 @@ TEST(DynamoItem, WhatDynamoDbCannotHoldIsRefused) {
   EXPECT_TRUE(settled_key(key, Value::text("x")).ok());
 }
 
+TEST(DynamoItem, ASortKeyHasHalfTheRoomOfAPartitionKey) {
+  const auto schema = schema_of(R"({"create":{
+    "AttributeDefinitions":[{"AttributeName":"p","AttributeType":"S"},
+                            {"AttributeName":"s","AttributeType":"S"},
+                            {"AttributeName":"g","AttributeType":"S"}],
+    "KeySchema":[{"AttributeName":"p","KeyType":"HASH"},{"AttributeName":"s","KeyType":"RANGE"}],
+    "GlobalSecondaryIndexes":[{"IndexName":"by_g","Projection":{"ProjectionType":"ALL"},
+      "KeySchema":[{"AttributeName":"g","KeyType":"HASH"},
+                   {"AttributeName":"p","KeyType":"RANGE"}]}]}})",
+                                "things")
+                          .value();
+  const auto takes = [&](const char* name, std::size_t bytes) {
+    const auto at = static_cast<std::size_t>(schema.column_index(name));
+    return settled_key(schema.columns[at], Value::text(std::string(bytes, 'k'))).ok();
+  };
+  EXPECT_TRUE(takes("g", 2048) && takes("s", 1024) && takes("p", 1024));
+  EXPECT_FALSE(takes("g", 2049) || takes("s", 1025) || takes("p", 1025));
+}
+
 TEST(DynamoItem, AnAttributeThatWouldBeWrittenTwiceIsRefused) {
   const TableSchema schema = table();
   const Row row = {Value::text("a"), Value::integer(1),

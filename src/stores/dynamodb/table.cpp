@@ -193,6 +193,27 @@ std::map<std::string, std::string> types_in(const json& create) {
   return types;
 }
 
+// Of each attribute of a key, here or in an index, the most bytes that its values may have.
+// (https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/Constraints.html)
+std::map<std::string, std::size_t> room_for_keys(const json& create) {
+  constexpr std::size_t partition_bytes_max = 2048;
+  constexpr std::size_t sort_bytes_max = 1024;
+  std::map<std::string, std::size_t> room;
+  const auto add = [&](const json& of) {
+    for (const json& part : of.value("KeySchema", json::array())) {
+      const bool sorts = part.value("KeyType", "") == "RANGE";
+      const std::size_t most = sorts ? sort_bytes_max : partition_bytes_max;
+      const auto known = room.try_emplace(part.value("AttributeName", ""), most).first;
+      known->second = std::min(known->second, most);
+    }
+  };
+  add(create);
+  for (const char* kind : {"LocalSecondaryIndexes", "GlobalSecondaryIndexes"}) {
+    for (const json& index : create.value(kind, json::array())) add(index);
+  }
+  return room;
+}
+
 Error no_definition(std::string what, std::string hint = "") {
   return Error{ErrorCode::invalid_plan, "1: " + std::move(what), std::move(hint)};
 }
@@ -315,6 +336,7 @@ Result<TableSchema> schema_of(const std::string& definition, const std::string& 
     }
   }
   if (schema.key.empty()) return no_definition("a table without a KeySchema");
+  const std::map<std::string, std::size_t> room = room_for_keys(create);
   if (schema.is_key(rest_name)) {
     return Error{ErrorCode::refused,
                  fmt::format("{} has a key called `{}`, which stands for all other attributes here",
@@ -324,6 +346,11 @@ Result<TableSchema> schema_of(const std::string& definition, const std::string& 
   for (const auto& [attribute, type] : types) {
     if (schema.is_key(attribute)) continue;
     schema.columns.push_back({attribute, type, true, false, false, "", kind_of(type)});
+  }
+  for (ColumnSchema& column : schema.columns) {
+    if (const auto known = room.find(column.name); known != room.end()) {
+      column.bytes_max = known->second;
+    }
   }
   schema.columns.push_back({rest_name, "", true, false, false, "", Kind::map});
   return schema;

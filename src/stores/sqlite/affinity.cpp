@@ -10,6 +10,7 @@
 
 #include "base/text.h"
 #include "stores/sqlite/connection.h"
+#include "value/digits.h"
 #include "value/moments.h"
 
 namespace whimbrel::sqlite {
@@ -108,33 +109,6 @@ Result<Value> to_text(Value value) {
   return text;
 }
 
-// A number's sign, its digits without zeros around them, and the power of ten behind the last one:
-// two spellings of one number have these in common.
-struct Digits {
-  bool is_negative = false;
-  std::string digits;
-  long exponent = 0;
-
-  explicit Digits(std::string_view text) {
-    const std::size_t mark = std::min(text.find_first_of("eE"), text.size());
-    if (mark < text.size())
-      exponent = std::strtol(std::string(text.substr(mark + 1)).c_str(), nullptr, 10);
-    for (const char c : text.substr(0, mark)) {
-      is_negative = is_negative || c == '-';
-      if (c >= '0' && c <= '9') digits += c;
-    }
-    const std::size_t point = text.substr(0, mark).find('.');
-    if (point != std::string_view::npos) exponent -= static_cast<long>(mark - point - 1);
-    digits.erase(0, std::min(digits.find_first_not_of('0'), digits.size()));
-    while (digits.ends_with('0')) {
-      digits.pop_back();
-      ++exponent;
-    }
-    if (digits.empty()) exponent = 0;
-  }
-  bool operator==(const Digits&) const = default;
-};
-
 // Exactly, or not at all: a whole number, a real whose shortest spelling is this number, or in a
 // column of text the number as it is spelled.
 Result<Value> of_decimal(Affinity affinity, const std::string& text) {
@@ -145,8 +119,12 @@ Result<Value> of_decimal(Affinity affinity, const std::string& text) {
   if (!is_number) {  // NaN and the infinities of a `numeric`, as the server spells them
     return settle(affinity, Value::real(std::strtod(text.c_str(), nullptr)));
   }
+  const double real = std::strtod(text.c_str(), nullptr);
+  const bool is_real = std::isfinite(real) && Digits(fmt::format("{}", real)) == number;
+  // Where a column keeps whatever comes, what is spelled as a real is one.
+  const bool stays_real = affinity == Affinity::blob && text.find_first_of(".eE") != text.npos;
   const long whole = static_cast<long>(number.digits.size()) + number.exponent;
-  if (number.exponent >= 0 && whole <= int64_digits_max) {
+  if (number.exponent >= 0 && whole <= int64_digits_max && !(is_real && stays_real)) {
     std::string digits =
         number.digits + std::string(static_cast<std::size_t>(number.exponent), '0');
     if (digits.empty()) digits = "0";
@@ -155,8 +133,7 @@ Result<Value> of_decimal(Affinity affinity, const std::string& text) {
     const auto read = std::from_chars(digits.data(), digits.data() + digits.size(), integer);
     if (read.ec == std::errc()) return Value::integer(integer);
   }
-  const double real = std::strtod(text.c_str(), nullptr);
-  if (std::isfinite(real) && Digits(fmt::format("{}", real)) == number) return Value::real(real);
+  if (is_real) return Value::real(real);
   return Error{ErrorCode::refused,
                fmt::format("the number {} has more digits than a number can have here", text),
                "say `cast: text` in the plan, or move it into a column of type TEXT",

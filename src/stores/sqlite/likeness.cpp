@@ -65,17 +65,17 @@ std::string ended(const std::string& ddl) {
   return ddl + (may_end_in_comment ? "\n;\n" : ";\n");
 }
 
+constexpr const char* all_that_is_made =
+    "SELECT type, name, sql FROM sqlite_master WHERE sql IS NOT NULL AND type IN ('table', 'index')"
+    " AND name NOT LIKE 'sqlite\\_%' ESCAPE '\\' ORDER BY rowid";
+
 }  // namespace
 
 Result<std::string> ddl_like(const TableSchema& table, const std::string& name,
                              const IsTaken& is_taken) {
   ASSIGN_OR_RETURN(const auto connection, Connection::in_memory());
   TRY(make_and_rename(*connection, table, name));
-  ASSIGN_OR_RETURN(const std::vector<Row> made,
-                   connection->query("SELECT type, name, sql FROM sqlite_master WHERE sql IS NOT"
-                                     " NULL AND type IN ('table', 'index')"
-                                     " AND name NOT LIKE 'sqlite\\_%' ESCAPE '\\' ORDER BY rowid",
-                                     {}));
+  ASSIGN_OR_RETURN(const std::vector<Row> made, connection->query(all_that_is_made, {}));
   std::string ddl;
   for (const Row& row : made) {
     std::string sql = row[2].get<std::string>();
@@ -87,6 +87,33 @@ Result<std::string> ddl_like(const TableSchema& table, const std::string& name,
     ddl += ended(sql);
   }
   return ddl;
+}
+
+// A table that refers to another follows it to its new name.
+Result<std::string> with_new_parents(const std::string& ddl,
+                                     const std::map<std::string, std::string>& names) {
+  ASSIGN_OR_RETURN(const auto connection, Connection::in_memory());
+  const auto rename = [&](const std::string& from, const std::string& to) {
+    return connection->execute(
+        fmt::format("ALTER TABLE {} RENAME TO {}", quote_name(from), quote_name(to)));
+  };
+  const auto between = [](const std::string& name) { return "whimbrel between: " + name; };
+  for (const auto& [from, to] : names) {
+    TRY(connection->execute(fmt::format("CREATE TABLE {} (a)", quote_name(from))));
+  }
+  TRY(connection->execute(ddl));
+  // Names may change places.
+  for (const auto& [from, to] : names) TRY(rename(from, between(from)));
+  for (const auto& [from, to] : names) TRY(rename(between(from), to));
+  ASSIGN_OR_RETURN(const std::vector<Row> made, connection->query(all_that_is_made, {}));
+  std::string all;
+  for (const Row& row : made) {
+    const std::string& name = row[1].get<std::string>();
+    const bool is_ours = std::ranges::any_of(
+        names, [&](const auto& one) { return ascii_iequals(one.second, name); });
+    if (!is_ours) all += ended(row[2].get<std::string>());
+  }
+  return all;
 }
 
 }  // namespace whimbrel::sqlite

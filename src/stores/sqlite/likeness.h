@@ -2,6 +2,7 @@
 #pragma once
 
 #include <functional>
+#include <map>
 #include <string>
 
 #include "base/error.h"
@@ -13,5 +14,9 @@ namespace whimbrel::sqlite {
 // Refused where the old DDL does not stand by itself (a function of the application's own, …).
 Result<std::string> ddl_like(const TableSchema& table, const std::string& name,
                              const std::function<Result<bool>(const std::string&)>& is_taken);
+
+// The same DDL, in which references to tables of the first of these names are to the second.
+Result<std::string> with_new_parents(const std::string& ddl,
+                                     const std::map<std::string, std::string>& names);
 
 }  // namespace whimbrel::sqlite

@@ -705,6 +705,13 @@ class Review {
       // Of a table of another kind of store the words mean something else.
       const bool holds_text =
           mapping_.target.columns[static_cast<std::size_t>(rule.index)].holds == Kind::text;
+      if (from == Affinity::real && to == Affinity::integer) {
+        add(Weight::warning, "real_into_integer",
+            fmt::format("{}.{} is a number with a fraction and {}.{} is {}: it moves as it is, "
+                        "neither rounded nor counted in other units",
+                        mapping_.source.name, copied->column, mapping_.target.name, rule.column,
+                        mapping_.target.columns[static_cast<std::size_t>(rule.index)].declared));
+      }
       if (from == Affinity::text && to != Affinity::text && to != Affinity::blob && !holds_text) {
         add(Weight::warning, "text_into_number",
             fmt::format(

@@ -341,6 +341,13 @@ Result<std::string> SqliteStore::ddl_like(const TableSchema& table, const std::s
   });
 }
 
+// What SQLite cannot rename by itself stays: the plan's check for such references tells it.
+std::string SqliteStore::with_new_parents(std::string ddl,
+                                          const std::map<std::string, std::string>& names) const {
+  Result<std::string> made = sqlite::with_new_parents(ddl, names);
+  return made.ok() ? std::move(made).value() : ddl;
+}
+
 bool SqliteStore::trigger_may_set(const TableSchema& table, const std::string& column) const {
   return std::ranges::any_of(table.trigger_ddl, [&](const std::string& ddl) {
     return sqlite::any_sets(sqlite::tokens_of(ddl), table.name, column);

@@ -73,6 +73,8 @@ class SqliteStore final : public Store, private Catalog, private Capture, privat
                              const std::vector<std::pair<std::string, Value>>& key,
                              const std::vector<std::pair<std::string, Value>>& others) override;
   Result<std::string> ddl_like(const TableSchema& table, const std::string& name) override;
+  std::string with_new_parents(std::string ddl,
+                               const std::map<std::string, std::string>& names) const override;
   Result<Value> settle(const ColumnSchema& column, Value value) const override;
   bool trigger_may_set(const TableSchema& table, const std::string& column) const override;
   Status create(const TableSchema& schema, bool with_indexes) override;
