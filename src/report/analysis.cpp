@@ -530,6 +530,7 @@ class TableAnalysis {
       target_keys.push_back(key_of(image, move_.mapping.target_key));
     }
     ASSIGN_OR_RETURN(const std::vector<bool> there, target_->has_keys(target_keys));
+    const bool values_may_meet = meets_others();
     for (std::size_t i = 0; i < there.size(); ++i) {
       if (!there[i]) continue;
       others_.add(keys[i],
@@ -540,7 +541,7 @@ class TableAnalysis {
                         {"a key that a row of others has"},
                         ""});
       if (redact_) others_.forget_examples();
-      if (!meets_others()) continue;
+      if (!values_may_meet) continue;
       if (taken_keys_ == nullptr) {
         ASSIGN_OR_RETURN(taken_keys_, KeySet::open());
       }

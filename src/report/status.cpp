@@ -285,10 +285,13 @@ std::string so_far(const json& table, bool with_rate) {
         is_known
             ? fmt::format(", {} rows/s", with_thousands(copied["rows_per_s"].get<std::int64_t>()))
             : "";
+    const auto rejected = copied["rejected"].get<std::int64_t>();
+    const std::string aside =
+        rejected > 0 ? fmt::format(", {} set aside", with_thousands(rejected)) : "";
     text +=
-        fmt::format("    copied   {} in {}{}{}\n", rows_text(copied["read"].get<std::int64_t>()),
+        fmt::format("    copied   {} in {}{}{}{}\n", rows_text(copied["read"].get<std::int64_t>()),
                     counted(copied["chunks"].get<std::int64_t>(), "chunk"), rate,
-                    copied["done"].get<bool>() ? "" : " so far");
+                    copied["done"].get<bool>() ? "" : " so far", aside);
   }
   if (table.contains("compared")) {
     text += fmt::format("    compared {}, {} differ\n",

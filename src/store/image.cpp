@@ -195,33 +195,11 @@ Result<Row> source_key_of(const Mapping& mapping, const Row& target_key, const C
   return key;
 }
 
-namespace {
-
-bool is_text_type(std::string declared) {
-  declared = ascii_lower(std::move(declared));
-  return declared.find("char") != std::string::npos || declared.find("text") != std::string::npos;
-}
-
-// Whether a copied key is the same one on either side: a type may keep less of it than the other.
-bool key_types_are_alike(const Mapping& mapping) {
-  for (std::size_t i = 0; i < mapping.source.key.size(); ++i) {
-    const auto of = [i](const TableSchema& table, const std::vector<int>& key) -> const auto& {
-      return table.columns[static_cast<std::size_t>(key[i])].declared;
-    };
-    const std::string& source = of(mapping.source, mapping.source_key);
-    const std::string& target = of(mapping.target, mapping.target_key);
-    if (source != target && !(is_text_type(source) && is_text_type(target))) return false;
-  }
-  return true;
-}
-
-}  // namespace
-
 std::optional<Row> key_that_leads_back(const Mapping& mapping, const Row& target_key,
                                        const Catalog& source, const Catalog& target) {
   Result<Row> key = source_key_of(mapping, target_key, source);
   if (!key.ok()) return std::nullopt;
-  if (mapping.key_is_copied && key_types_are_alike(mapping)) return std::move(key).value();
+  if (mapping.key_is_alike) return std::move(key).value();
   const Result<Row> again = target_key_of(mapping, key.value(), target);
   if (!again.ok() || !same(again.value(), target_key)) return std::nullopt;
   return std::move(key).value();

@@ -164,6 +164,24 @@ std::vector<ColumnRule> key_rules(const std::vector<ColumnRule>& rules,
   return kept;
 }
 
+bool is_text_type(std::string declared) {
+  declared = ascii_lower(std::move(declared));
+  return declared.find("char") != std::string::npos || declared.find("text") != std::string::npos;
+}
+
+// Whether a copied key is the same one on either side: a type may keep less of it than the other.
+bool key_types_are_alike(const Mapping& mapping) {
+  for (std::size_t i = 0; i < mapping.source.key.size(); ++i) {
+    const auto of = [i](const TableSchema& table, const std::vector<int>& key) -> const auto& {
+      return table.columns[static_cast<std::size_t>(key[i])].declared;
+    };
+    const std::string& source = of(mapping.source, mapping.source_key);
+    const std::string& target = of(mapping.target, mapping.target_key);
+    if (source != target && !(is_text_type(source) && is_text_type(target))) return false;
+  }
+  return true;
+}
+
 }  // namespace
 
 Result<Mapping> make_mapping(TableSchema source, TableSchema target, const ColumnExprs& columns,
@@ -208,6 +226,7 @@ Result<Mapping> make_mapping(TableSchema source, TableSchema target, const Colum
     const auto* column = std::get_if<ColumnRef>(&rule->expr->node);
     mapping.key_is_copied = column != nullptr && column->column == mapping.source.key[i];
   }
+  mapping.key_is_alike = mapping.key_is_copied && key_types_are_alike(mapping);
   return mapping;
 }
 

@@ -32,6 +32,7 @@ struct Mapping {
   // one.
   std::vector<std::string> given_back;
   bool key_is_copied = false;  // the target's key is the source's, column by column
+  bool key_is_alike = false;   // and no type keeps less of it than the other
   // Nothing leads back from a key to the source's, as in a copy. Which row a row of the target
   // stands for is noted when it is made.
   bool key_goes_one_way = false;

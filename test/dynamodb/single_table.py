@@ -377,6 +377,43 @@ def native_backups_where_there_are_some(tables, functions):
         assert "is not among the moments" in told, told
         told = restored(world, "native:" + name[:-1], code=3)
         assert "Did you mean" in told or "did you mean" in told, told
+        heal(world, users, users + "-restored")
+
+
+HEAL = """whimbrel: 1
+migration: %s
+stores: {aws: "dynamodb:"}
+tables: [{from: aws/%s, to: aws/%s, create: exists, %son_conflict: overwrite}]
+sync: none
+"""
+
+
+def heal(world, damaged, good):
+    """What was found later is put right where it stands; what was written since stays."""
+    def items(table):
+        return {item["id"]["S"]: item for page in world.ddb.get_paginator("scan").paginate(TableName=table) for item in page["Items"]}
+
+    wanted = items(good)
+    spoilt = sorted(wanted)[:20]
+    for id in spoilt[:15]:
+        world.ddb.update_item(TableName=damaged, Key={"id": {"S": id}}, UpdateExpression="SET #n = :n", ExpressionAttributeNames={"#n": "name"},
+                              ExpressionAttributeValues={":n": {"S": "undefined"}})
+    for id in spoilt[15:]:
+        world.ddb.delete_item(TableName=damaged, Key={"id": {"S": id}})
+    since = {"id": {"S": "since then"}, "changed": {"S": "2026-11-20"}}
+    changed = dict(wanted[sorted(wanted)[30]], changed={"S": "2026-11-21"}, name={"S": "of since"})
+    for item in (since, changed):
+        world.ddb.put_item(TableName=damaged, Item=item)
+        wanted[item["id"]["S"]] = item
+    before = items(damaged)
+    (world.folder / "keep.yaml").write_text(HEAL % ("keep", damaged, good, 'where: {changed: {at_least: "2026-11-15"}}, '))
+    (world.folder / "heal.yaml").write_text(HEAL % ("heal", good, damaged, ""))
+    world.call("run", "keep.yaml", "--yes")
+    world.call("run", "heal.yaml", "--yes")
+    assert items(damaged) == wanted, [one for one in items(damaged).items() if wanted.get(one[0]) != one[1]]
+    assert "0 differ" in world.call("diff", "dynamodb:/" + damaged, "dynamodb:/" + good)
+    world.call("rollback", "heal.yaml", "--yes")
+    assert items(damaged) == before, [one for one in items(damaged).items() if before.get(one[0]) != one[1]]
 
 
 FOLD = """
