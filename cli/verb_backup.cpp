@@ -97,7 +97,8 @@ int restore_native(Context& context, Store& store, const NativeRestore& wanted) 
   if (!reader.ok()) return context.fail(reader.error());
   const Result<std::int64_t> rows = reader.value()->count();
   if (!rows.ok()) return context.fail(rows.error());
-  context.next({{fmt::format("whimbrel diff {0}/TABLE {0}/{1}", options.store, made.value()),
+  const std::string of = wanted.table.empty() ? "TABLE" : wanted.table;
+  context.next({{fmt::format("whimbrel diff {0}/{1} {0}/{2}", options.store, of, made.value()),
                  "what differs from the table that is there"}});
   return context.finish(done, "restored", made.value() + ": " + rows_text(rows.value()));
 }

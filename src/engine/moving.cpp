@@ -778,7 +778,9 @@ Result<bool> Engine::cut_over() {
   if (flipped.value() == Flipped::hold_expired) {
     const bool window = migration_.sync == Sync::none;
     if (!cutover_.any_switch_was_intended()) {
-      TRY(back_to_following("the hold expired; nothing is switched"));
+      TRY(back_to_following(wrote_through_the_hold_
+                                ? "somebody wrote while writers were held; nothing is switched"
+                                : "the hold expired; nothing is switched"));
     }
     drained_ = false;
     if (++hold_attempts_ >= (window ? 1 : hold_attempts_max)) return false;

@@ -213,6 +213,13 @@ ExprPtr parse_map(YamlReader& reader, const YAML::Node& node) {
   }
   reader.check_keys(values, "`values`", {});
   for (const auto& entry : values) {
+    if (entry.first.IsNull()) {
+      reader.diagnostics().add(YamlReader::place(entry.first),
+                               "a null is none of the values that `map` finds: it stays a null",
+                               "say what becomes of it by `if_null:` beside `values:`, or put "
+                               "quotes around the word");
+      return nullptr;
+    }
     map.pairs.emplace_back(reader.value(entry.first), reader.value(entry.second));
   }
   if (const YAML::Node other = YamlReader::child(node, "else"); other.IsDefined()) {

@@ -977,6 +977,9 @@ error: flags.enabled is NOT NULL, and the switch would set it to null
 hint: give it a value
 safe: nothing was changed
 """),
+    Case("a_null_among_the_values_of_a_map", edit=[(COLUMNS, "{id: id, v: {map: v, values: {x: y, null: z}}, n: n}")], text="""
+error: a null is none of the values that `map` finds: it stays a null
+"""),
     Case("name_for_the_archive_is_the_target", more="finish: {after: 0s, rename_source_to: b}\n", text="""
 error: the archive cannot be called `b`: the name is taken
   at plan.yaml:10:39
