@@ -339,8 +339,25 @@ class Binder {
     return names;
   }
 
+  // Whether the rows of an entry are found by the same columns where they go.
+  static bool keeps(const TableEntry& entry, const std::vector<std::string>& columns) {
+    if (!entry.group.empty() || !entry.when.empty()) return false;
+    return std::ranges::all_of(columns, [&](const std::string& name) {
+      const auto given = std::ranges::find_if(
+          entry.columns, [&](const ColumnEntry& one) { return ascii_iequals(one.target, name); });
+      if (given != entry.columns.end()) {
+        const auto* copied =
+            given->expr == nullptr ? nullptr : std::get_if<ColumnRef>(&given->expr->node);
+        return copied != nullptr && ascii_iequals(copied->column, name);
+      }
+      return !entry.has_columns || std::ranges::any_of(entry.same, [&](const NamedPlace& one) {
+        return ascii_iequals(one.name, name);
+      });
+    });
+  }
+
   // What tables that the source refers to are called where this one goes; none of one that several
-  // entries move.
+  // entries move, or that is found otherwise there.
   std::map<std::string, std::string> new_parents(const TableEntry& entry,
                                                  const TableSchema& source) const {
     std::map<std::string, std::string> names;
@@ -352,7 +369,8 @@ class Binder {
       if (ascii_iequals(key.parent, source.name)) continue;
       if (std::ranges::count_if(entries_, moves_it) != 1) continue;
       const TableEntry& parent = *std::ranges::find_if(entries_, moves_it);
-      if (!ascii_iequals(parent.to.table, key.parent)) names[key.parent] = parent.to.table;
+      const bool goes = !ascii_iequals(parent.to.table, key.parent);
+      if (goes && keeps(parent, key.parent_columns)) names[key.parent] = parent.to.table;
     }
     return names;
   }

@@ -161,6 +161,8 @@ class TableAnalysis {
       may_write();
       TRY(other_journal());
       TRY(target_rows(there.ok() ? &there.value() : nullptr));
+    } else if (move_.own != nullptr && there.ok()) {
+      ASSIGN_OR_RETURN(target_, move_.target->open_reader(move_.mapping.target));
     }
     way_back();
     if (migration_.sync == Sync::dual && move_.on_error == OnError::reject) {
@@ -522,17 +524,27 @@ class TableAnalysis {
     if (redact_) orphans_.forget_examples();
   }
 
+  // Which of these keys are those of rows that the copy has written; none before it has begun.
+  Result<std::vector<bool>> are_ours(const std::vector<Row>& target_keys) {
+    std::vector<bool> ours(target_keys.size(), false);
+    if (move_.own == nullptr) return ours;
+    ASSIGN_OR_RETURN(const auto known, move_.own->find(target_keys));
+    for (std::size_t i = 0; i < ours.size(); ++i) ours[i] = known[i].has_value();
+    return ours;
+  }
+
   // Keys of ours that rows of others have already.
   Status look_for_others(const std::vector<Row>& keys, const std::vector<Row>& images) {
-    if (!move_.among_others || standing_.begun || target_ == nullptr) return {};
+    if (!move_.among_others || target_ == nullptr) return {};
     std::vector<Row> target_keys;
     for (const Row& image : images) {
       target_keys.push_back(key_of(image, move_.mapping.target_key));
     }
     ASSIGN_OR_RETURN(const std::vector<bool> there, target_->has_keys(target_keys));
+    ASSIGN_OR_RETURN(const std::vector<bool> ours, are_ours(target_keys));
     const bool values_may_meet = meets_others();
     for (std::size_t i = 0; i < there.size(); ++i) {
-      if (!there[i]) continue;
+      if (!there[i] || ours[i]) continue;
       others_.add(keys[i],
                   Error{ErrorCode::refused,
                         fmt::format("{} has a row {} already", move_.to, show(target_keys[i])),

@@ -51,6 +51,7 @@ Result<std::vector<UnsaidReference>> unsaid_references(const Migration& migratio
 Result<Analysis> analysis_of(Session& session) {
   ASSIGN_OR_RETURN(const std::vector<UnsaidReference> unsaid,
                    unsaid_references(session.migration()));
+  TRY(session.know_own_rows());
   Standing standing = session.standing();
   standing.will_not_begin = !rehearsal_was_held(session).ok() || !session.plan_is_the_one().ok();
   Result<Analysis> read = analyze(session.migration(), standing, session.clock(), session.events(),

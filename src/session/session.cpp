@@ -502,6 +502,14 @@ Status Session::own_rows_are_known(const std::string& path) {
       ""};
 }
 
+Status Session::know_own_rows() {
+  std::error_code none;
+  const bool are_open =
+      std::ranges::any_of(migration_.moves, [](const Move& move) { return move.own != nullptr; });
+  if (are_open || !standing().begun) return {};
+  return std::filesystem::exists(folder_ + "/own-rows.db", none) ? open_own_books() : Status();
+}
+
 // Which rows are ours is kept beside the journal.
 Status Session::open_own_books() {
   if (!migration_.only_copies) return {};

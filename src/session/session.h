@@ -76,6 +76,8 @@ class Session {
   Result<std::int64_t> rows_about(const Move& move);
   // load() and open_journal(), and the host is told.
   Status open_all();
+  // After load() alone: rows that a copy has written are told from those of others.
+  Status know_own_rows();
   // Only after open_all() or its like. `archive` runs before `finish` drops a table.
   Engine make_engine(std::function<Status()> archive = {});
 

@@ -457,6 +457,18 @@ def a_rollback_gives_numbers_back():
         are(copy.ask("prod", "SELECT seq FROM sqlite_sequence WHERE name = 'n'"), [(50,)])
 
 
+def what_a_second_run_would_meet_is_told_before():
+    with Copy("on_conflict: fail", rows=OURS) as copy:
+        copy.run("run", "--yes")
+        copy.ask("dev", PERSON, "z", "Zoe", None, 1)
+        assert "would go ahead" in copy.run("analyze")
+        copy.ask("prod", PERSON, "z", "of others", None, 1)
+        printed = copy.run("analyze", expect=REFUSED)
+        assert "has a row 'z' already" in printed and "1 row" in printed, printed
+        copy.ask("prod", "UPDATE people SET age = 5 WHERE id = 'a'")  # ours, whoever has written there since
+        assert "has a row 'a'" not in copy.run("analyze", expect=REFUSED)
+
+
 def an_id_where_another_shape_stands_is_told():
     tables = "CREATE TABLE people (id TEXT PRIMARY KEY); CREATE TABLE notes (id TEXT PRIMARY KEY, doc TEXT);"
     rows = [("INSERT INTO people VALUES (?)", ("a",)), ("INSERT INTO notes VALUES (?, ?)", ("n", '{"who": ["a"]}')),
@@ -495,7 +507,7 @@ def what_a_plan_for_a_copy_may_not_say():
 
 
 if __name__ == "__main__":
-    main(an_id_where_another_shape_stands_is_told, a_row_that_others_refer_to_goes_with_a_word, an_equal_key_is_treated_as_the_plan_says, without_a_word_an_equal_key_is_refused_before,
+    main(what_a_second_run_would_meet_is_told_before, an_id_where_another_shape_stands_is_told, a_row_that_others_refer_to_goes_with_a_word, an_equal_key_is_treated_as_the_plan_says, without_a_word_an_equal_key_is_refused_before,
          conditions_choose_rows_and_references_are_closed_over, ids_inside_of_values_are_followed,
          personal_data_is_masked_and_keeps_its_format, a_rollback_puts_back_values_that_have_to_be_unique,
          no_way_leads_around_a_mask, a_group_that_refers_to_what_stays_behind_is_told,

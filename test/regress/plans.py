@@ -113,6 +113,12 @@ def a_new_table_that_refers_to_an_old_one_is_refused():
                 changed(pair, "create: new.sql", "create: like-source")
             pair.run("run", "--yes")
             are(pair.ask("SELECT \"table\" FROM pragma_foreign_key_list('n')"), [("p2",)])
+    tables = ("  - {from: db/p, to: db/p2, create: p2.sql, columns: {pid: id}}\n"
+              "  - {from: db/o, to: db/n, create: like-source}")
+    child = child.replace("REFERENCES {}", "REFERENCES {} (id)")
+    with Pair(parent.format("p") + child.format("o", "p"), {"p2.sql": "CREATE TABLE p2 (pid INTEGER PRIMARY KEY);"}, tables=tables) as pair:
+        changed(pair, ", rename_source_to: o_archive", "")
+        pair.refused("make it by a file", code=PLAN_ERROR)
 
 
 TESTS = [a_switch_that_moves_with_its_table_is_refused, a_new_table_that_refers_to_an_old_one_is_refused, one_table_into_two_goes_there_and_back_by_feeds, a_rollback_is_not_hidden_from_another_migration_of_the_table,
