@@ -979,6 +979,11 @@ safe: nothing was changed
 """),
     Case("a_null_among_the_values_of_a_map", edit=[(COLUMNS, "{id: id, v: {map: v, values: {x: y, null: z}}, n: n}")], text="""
 error: a null is none of the values that `map` finds: it stays a null
+  at plan.yaml:8:50
+      8 |     columns: {id: id, v: {map: v, values: {x: y, null: z}}, n: n}
+        |                                                  ^
+hint: say what becomes of it by `if_null:` beside `values:`, or put quotes around the word
+safe: nothing was changed
 """),
     Case("name_for_the_archive_is_the_target", more="finish: {after: 0s, rename_source_to: b}\n", text="""
 error: the archive cannot be called `b`: the name is taken
