@@ -32,12 +32,12 @@ bool is_key(const TableSchema& schema, int at) {
 // A measure that one of two names says and the other does not, "" for none: what is in whole coins
 // there may be in parts of them here.
 std::string measure_of_one(const Words& a, const Words& b) {
-  static constexpr std::array<std::string_view, 40> measures = {
-      "cent",   "cents", "penny", "pence",   "pennies", "minor", "micro",  "micros",
-      "bp",     "bps",   "pct",   "percent", "g",       "gram",  "kg",     "kilo",
-      "mg",     "lb",    "oz",    "ton",     "mm",      "cm",    "m",      "km",
-      "mile",   "meter", "metre", "ms",      "millis",  "sec",   "second", "min",
-      "minute", "hour",  "day",   "byte",    "bytes",   "kb",    "mb",     "gb"};
+  // Words are singular here.
+  static constexpr auto measures = std::to_array<std::string_view>(
+      {"cent",   "penny", "pence",  "minor", "micro", "bp",    "bps", "pct",   "percent",
+       "g",      "gram",  "kg",     "kilo",  "mg",    "lb",    "oz",  "ton",   "mm",
+       "cm",     "m",     "km",     "mile",  "meter", "metre", "ms",  "milli", "sec",
+       "second", "min",   "minute", "hour",  "day",   "byte",  "kb",  "mb",    "gb"});
   for (const auto& [one, other] : {std::pair(&a, &b), std::pair(&b, &a)}) {
     for (const std::string& word : *one) {
       const bool is_measure = std::ranges::count(measures, word) > 0;

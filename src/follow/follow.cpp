@@ -105,17 +105,6 @@ Status Follow::carry_forward(Lane& lane, const std::vector<Row>& keys,
   return {};
 }
 
-namespace {
-
-// Of a document another part may have changed than the one that leads back.
-bool gives_another(const Expr& back, const Row& then, const Row& now) {
-  const Result<Value> before = evaluate(back, then);
-  const Result<Value> after = evaluate(back, now);
-  return !before.ok() || !after.ok() || !same(before.value(), after.value());
-}
-
-}  // namespace
-
 Status Follow::carry_backward(Lane& lane, const std::vector<Row>& keys,
                               const std::vector<std::optional<Row>>& rows,
                               const std::set<Row, RowLess>& removed, std::vector<Change>& changes) {
@@ -148,13 +137,8 @@ Status Follow::carry_backward(Lane& lane, const std::vector<Row>& keys,
     if (old[i]) {
       const Result<Row> image = image_of(mapping, *old[i], lane.move->target->catalog());
       for (const ColumnRule& rule : mapping.backward) {
-        bool moved = !image.ok();
-        for (const std::string& column : columns_of(*rule.expr)) {
-          const auto at = static_cast<std::size_t>(mapping.target.column_index(column));
-          moved = moved || !same(image.value()[at], (*rows[i])[at]);
-        }
-        if (moved && image.ok()) moved = gives_another(*rule.expr, image.value(), *rows[i]);
         const auto at = static_cast<std::size_t>(rule.index);
+        const bool moved = !image.ok() || gives_another(mapping, rule, image.value(), *rows[i]);
         if (!moved) row[at] = before[at];
       }
     }

@@ -8,6 +8,7 @@
 #include "base/text.h"
 #include "measure/answers.h"
 #include "measure/rounded.h"
+#include "measure/value_called.h"
 #include "phase/phase.h"
 
 namespace whimbrel {
@@ -165,18 +166,6 @@ json criteria_document(const std::vector<Criterion>& criteria) {
   json all = json::object();
   for (const Criterion& one : criteria) all[one.kind->name] = one.written;
   return all;
-}
-
-// Of a column, or in a store whose rows have what they have, of an attribute of that name.
-const Value* value_called(const Row& row, const TableSchema& table, const std::string& name) {
-  if (const int at = table.column_index(table.own_spelling(name)); at >= 0) {
-    return &row[static_cast<std::size_t>(at)];
-  }
-  const int rest = table.column_index(table.rest_column);
-  const auto* others = rest < 0 ? nullptr : row[static_cast<std::size_t>(rest)].get_if<Map>();
-  if (others == nullptr) return nullptr;
-  const auto it = std::ranges::find(others->fields, name, &std::pair<std::string, Value>::first);
-  return it == others->fields.end() ? nullptr : &it->second;
 }
 
 // Nobody asks for nothing: nulls are left out.

@@ -6,6 +6,7 @@
 #include <map>
 
 #include "base/text.h"
+#include "measure/value_called.h"
 
 namespace whimbrel {
 
@@ -122,15 +123,8 @@ class Look {
   }
 
   Value value_of(const Row& row, const std::string& name) const {
-    if (name.empty()) return {};
-    const std::string own = table_.own_spelling(name);
-    if (!own.empty()) return row[static_cast<std::size_t>(table_.column_index(own))];
-    if (table_.rest_column.empty()) return {};
-    const Value& rest = row[static_cast<std::size_t>(table_.column_index(table_.rest_column))];
-    const auto* map = rest.get_if<Map>();
-    if (map == nullptr) return {};
-    const auto it = std::ranges::find(map->fields, name, &std::pair<std::string, Value>::first);
-    return it == map->fields.end() ? Value() : it->second;
+    const Value* value = name.empty() ? nullptr : value_called(row, table_, name);
+    return value == nullptr ? Value() : *value;
   }
 
   bool is_passing(const Row& row) const {

@@ -151,35 +151,6 @@ class Binder {
     return std::move(migration_);
   }
 
-  // Rows are written on the new side first, and the old tables go in the end.
-  void new_tables_refer_to_new_ones() {
-    for (const TableEntry& entry : entries_) {
-      const auto move = std::ranges::find(migration_.moves, entry.as, &Move::name);
-      if (move == migration_.moves.end()) continue;
-      for (const ForeignKey& key : move->mapping.target.foreign_keys) {
-        const auto parent = std::ranges::find_if(entries_, [&](const TableEntry& one) {
-          return one.from.alias == entry.to.alias && ascii_iequals(one.from.table, key.parent) &&
-                 one.from.place() != one.to.place();
-        });
-        const bool is_new_too = std::ranges::any_of(entries_, [&](const TableEntry& one) {
-          return one.to.alias == entry.to.alias && ascii_iequals(one.to.table, key.parent);
-        });
-        if (parent == entries_.end() || is_new_too) continue;
-        const bool by_file = entry.create_file.has_value();
-        diagnostics_.add(
-            by_file ? entry.create_at : entry.at,
-            fmt::format("{} refers to {} by a foreign key, which is the old table: rows of the new "
-                        "side are there later, and after `finish` never",
-                        printable(entry.to.table), printable(key.parent)),
-            by_file || !entry.create_like_source
-                ? fmt::format("refer to {}", printable(parent->to.table))
-                : fmt::format("make it by a file, `create: FILE`, in which it refers to {} or to "
-                              "nothing",
-                              printable(parent->to.table)));
-      }
-    }
-  }
-
   void look_at_columns() {
     Result<std::vector<TableEntry>> entries =
         tables_by_name(plan_, stores_, begun_with_, diagnostics_, migration_.not_taken);
@@ -337,6 +308,35 @@ class Binder {
     }
     for (const NamedPlace& column : entry.same) names.erase(column.name);
     return names;
+  }
+
+  // Rows are written on the new side first, and the old tables go in the end.
+  void new_tables_refer_to_new_ones() {
+    for (const TableEntry& entry : entries_) {
+      const auto move = std::ranges::find(migration_.moves, entry.as, &Move::name);
+      if (move == migration_.moves.end()) continue;
+      for (const ForeignKey& key : move->mapping.target.foreign_keys) {
+        const auto parent = std::ranges::find_if(entries_, [&](const TableEntry& one) {
+          return one.from.alias == entry.to.alias && ascii_iequals(one.from.table, key.parent) &&
+                 one.from.place() != one.to.place();
+        });
+        const bool is_new_too = std::ranges::any_of(entries_, [&](const TableEntry& one) {
+          return one.to.alias == entry.to.alias && ascii_iequals(one.to.table, key.parent);
+        });
+        if (parent == entries_.end() || is_new_too) continue;
+        const bool by_file = entry.create_file.has_value();
+        diagnostics_.add(
+            by_file ? entry.create_at : entry.at,
+            fmt::format("{} refers to {} by a foreign key, which is the old table: rows of the new "
+                        "side are there later, and after `finish` never",
+                        printable(entry.to.table), printable(key.parent)),
+            by_file || !entry.create_like_source
+                ? fmt::format("refer to {}", printable(parent->to.table))
+                : fmt::format("make it by a file, `create: FILE`, in which it refers to {} or to "
+                              "nothing",
+                              printable(parent->to.table)));
+      }
+    }
   }
 
   // Whether the rows of an entry are found by the same columns where they go.

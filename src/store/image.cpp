@@ -205,6 +205,19 @@ std::optional<Row> key_that_leads_back(const Mapping& mapping, const Row& target
   return std::move(key).value();
 }
 
+bool gives_another(const Mapping& mapping, const ColumnRule& back, const Row& image,
+                   const Row& target) {
+  const bool is_as_made =
+      std::ranges::all_of(columns_of(*back.expr), [&](const std::string& column) {
+        const auto at = static_cast<std::size_t>(mapping.target.column_index(column));
+        return same(image[at], target[at]);
+      });
+  if (is_as_made) return false;
+  const Result<Value> before = evaluate(*back.expr, image);
+  const Result<Value> after = evaluate(*back.expr, target);
+  return !before.ok() || !after.ok() || !same(before.value(), after.value());
+}
+
 std::vector<std::string> differing(const std::vector<ColumnRule>& rules, const Row& expected,
                                    const Row& found) {
   std::vector<std::string> columns;

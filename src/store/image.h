@@ -32,6 +32,12 @@ std::optional<Row> key_that_leads_back(const Mapping& mapping, const Row& target
 std::vector<std::string> differing(const std::vector<ColumnRule>& rules, const Row& expected,
                                    const Row& found);
 
+// Whether a rule of the way back gives something else of a target row than of the image that the
+// plan makes of the source row: where it does not, the source keeps what has no exact way back. Of
+// a document another part may have changed than the one that leads back.
+bool gives_another(const Mapping& mapping, const ColumnRule& back, const Row& image,
+                   const Row& target);
+
 // A value of a target column that its source row cannot hold.
 struct Unheld {
   std::string column;

@@ -138,11 +138,7 @@ Result<std::string> Verify::verdict(const std::optional<Row>& source,
     const Row back = source_that_fits(mapping, *target, *source, move_.source->catalog());
     std::vector<ColumnRule> rules;
     for (const ColumnRule& rule : mapping.backward) {
-      bool moved = false;
-      for (const std::string& column : columns_of(*rule.expr)) {
-        const auto at = static_cast<std::size_t>(mapping.target.column_index(column));
-        moved = moved || !same(image.value()[at], (*target)[at]);
-      }
+      const bool moved = gives_another(mapping, rule, image.value(), *target);
       // A trigger of the old table has the last word about what is brought back.
       const Catalog& old_side = move_.source->catalog();
       if (moved && !old_side.trigger_may_set(mapping.source, rule.column)) rules.push_back(rule);

@@ -103,6 +103,10 @@ def as_plan(url_a, url_b, line="{from: a/%s, to: b/%s, create: like-source}", ta
     return (MOVE % entries).replace('"A"', json.dumps(url_a)).replace('"B"', json.dumps(url_b))
 
 
+def one_table(url_a, url_b, line, how):
+    return 'whimbrel: 1\nmigration: one\nstores: {a: "%s", b: "%s"}\ntables: [%s]\n%s\n' % (url_a, url_b, line, how)
+
+
 def use_both_sides(a, b, folder):
     """From the copy to the way back: rows that refer to each other come, change and go on the side that serves."""
     folder.run("run", "--yes", "--until", "follow")
@@ -706,12 +710,7 @@ def rows_left(db):
 def conditions_mean_days_moments_and_uuids(server):
     ids = ["%08d-0000-0000-0000-000000000000" % i for i in range(3)]
     columns = "id integer PRIMARY KEY, d date, t timestamp, z timestamptz, u uuid, c char(5)"
-    plan = """whimbrel: 1
-migration: some
-stores: {a: "%s", b: "%s"}
-tables: [{from: a/p, to: b/p, create: exists, where: {%s}}]
-sync: none
-"""
+    taken = "{from: a/p, to: b/p, create: exists, where: {%s}}"
     for where, wanted in (('d: {at_least: "2026-01-02"}', [1, 2]), ('d: {not: "2026-01-02"}', [0, 2]), ('d: ["2026-01-01", "2026-01-03"]', [0, 2]),
                           ('t: {below: "2026-01-02 12:00:00"}', [0]), ('z: {above: "2026-01-01 13:00:00+01"}', [1, 2]),
                           ('u: "%s"' % ids[2].upper(), [2]), ('c: ab', [1])):
@@ -720,7 +719,7 @@ sync: none
                 db.execute("CREATE TABLE p (%s)" % columns)
             for i, one in enumerate(ids):
                 a.execute("INSERT INTO p VALUES (%s, %s, %s, %s, %s, %s)", (i, "2026-01-0%d" % (i + 1), "2026-01-0%d 12:00" % (i + 1), "2026-01-0%d 12:00+00" % (i + 1), one, ("a", "ab", "abc")[i]))
-            folder = Folder(plan % (from_url, to_url, where))
+            folder = Folder(one_table(from_url, to_url, taken % where, "sync: none"))
             folder.run("run", "--yes")
             assert [row[0] for row in b.execute("SELECT id FROM p ORDER BY id")] == wanted, where
             assert "0 differ" in folder.run("verify")
@@ -728,26 +727,21 @@ sync: none
     with databases(server, "some_a", "some_b") as [(a, from_url), (b, to_url)]:
         for db in (a, b):
             db.execute("CREATE TABLE p (%s)" % columns)
-        folder = Folder(plan % (from_url, to_url, "d: {above: tomorrowish}"))
+        folder = Folder(one_table(from_url, to_url, taken % "d: {above: tomorrowish}", "sync: none"))
         assert "is no value of `d`, which is date" in folder.run("check", code=2)
         folder.close()
 
 
 def numbers_in_documents_keep_their_digits(server):
     rows = "(1, 12345678901234567890.1234567890, 1), (2, 1.10, 1), (3, 12345678901234567890123456789012345678, 2), (4, 18446744073709551615, 1)"
-    plan = """whimbrel: 1
-migration: digits
-stores: {a: "%s", b: "%s"}
-tables: [{from: a/p, to: b/q, create: exists, columns: {%s}}]
-sync: capture
-cutover: {max_hold: 5s}
-"""
+    live = "sync: capture\ncutover: {max_hold: 5s}"
+    document = "{from: a/p, to: b/q, create: exists, columns: {id: id, doc: {json: {n: n, b: b}}}}"
     numbers = "SELECT id, n::text FROM p ORDER BY id"
     for kind in ("json", "jsonb", "text"):
         with databases(server, "digits_a", "digits_b") as [(a, from_url), (b, to_url)]:
             a.execute("CREATE TABLE p (id int PRIMARY KEY, n numeric, b int); INSERT INTO p VALUES " + rows)
             b.execute("CREATE TABLE q (id int PRIMARY KEY, doc %s)" % kind)
-            folder = Folder(plan % (from_url, to_url, "id: id, doc: {json: {n: n, b: b}}"))
+            folder = Folder(one_table(from_url, to_url, document, live))
             before = a.execute(numbers).fetchall()
             folder.run("run", "--yes", "--until", "verify")
             right, wrong = "18446744073709551615", "18446744073709551616"
@@ -765,7 +759,7 @@ cutover: {max_hold: 5s}
     with databases(server, "digits_a", "digits_b") as [(a, from_url), (b, to_url)]:
         a.execute("CREATE TABLE p (id int PRIMARY KEY, n jsonb, b int); INSERT INTO p VALUES (1, 'null', 1), (2, NULL, 1), (3, '1.50', 1)")
         b.execute("CREATE TABLE q (id int PRIMARY KEY, doc jsonb)")
-        folder = Folder(plan % (from_url, to_url, "id: id, doc: {json: {n: n, b: b}}"))
+        folder = Folder(one_table(from_url, to_url, document, live))
         before = a.execute(numbers).fetchall()
         folder.run("run", "--yes")
         b.execute("UPDATE q SET doc = jsonb_set(doc, '{b}', '7')")
@@ -776,8 +770,8 @@ cutover: {max_hold: 5s}
         a.execute("CREATE TABLE p (id int PRIMARY KEY, doc jsonb)")
         a.execute("INSERT INTO p SELECT i, ('{\"n\": ' || n || '}')::jsonb FROM (VALUES %s) v (i, n, b)" % rows)
         b.execute("CREATE TABLE q (id int PRIMARY KEY, n numeric, t text)")
-        folder = Folder(plan % (from_url, to_url, "id: id, n: {extract: doc.n}, t: {extract: doc.n}") + "")
-        folder.write("plan.yaml", (folder.path / "plan.yaml").read_text().replace("create: exists,", "create: exists, rest: drop,"))
+        parts = "{from: a/p, to: b/q, create: exists, rest: drop, columns: {id: id, n: {extract: doc.n}, t: {extract: doc.n}}}"
+        folder = Folder(one_table(from_url, to_url, parts, live))
         folder.run("run", "--yes", "--until", "verify")
         wanted = [(i, n, n) for i, n in a.execute("SELECT id, doc->>'n' FROM p ORDER BY id")]
         assert b.execute("SELECT id, n::text, t FROM q ORDER BY id").fetchall() == wanted, b.execute("SELECT * FROM q").fetchall()

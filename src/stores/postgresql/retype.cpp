@@ -370,7 +370,6 @@ Status default_converts(Connection& connection, const TableSchema& table,
       "ALTER TABLE … ALTER COLUMN … DROP DEFAULT before, or give it another one"};
 }
 
-// The statement that gives the empty new table's column its type.
 // A text goes on being compared as the column says it: two that are one key stay one.
 Result<std::string> collate_of(Connection& connection, const std::string& oid,
                                const ColumnSchema& column, const std::string& type) {
@@ -386,6 +385,7 @@ Result<std::string> collate_of(Connection& connection, const std::string& oid,
   return rows.empty() ? std::string() : " COLLATE " + rows[0][0].value_or("");
 }
 
+// The statement that gives the empty new table's column its type.
 Result<std::string> type_change(Connection& connection, const TableSchema& table,
                                 const std::string& oid, const std::string& sql,
                                 const ColumnSchema& column, const RetypedColumn& of,
