@@ -119,6 +119,10 @@ std::string sentence(const Event& event) {
         old_stays ? ", and kept-by-rollback.jsonl.zst has the other version" : "");
   }
   if (event.name == "table_left") {
+    if (event.value<bool>("another")) {
+      return event.text("table") +
+             ": it is another table than the one that was made here, and stays as it is";
+    }
     const std::int64_t rows = event.whole("rows");
     return fmt::format("{}: it was made here, and {} of others {} in it: it stays with {}",
                        event.text("table"), rows_text(rows), rows == 1 ? "is" : "are",

@@ -176,6 +176,10 @@ int verify(const Options& options) {
     reason += fmt::format(", {} were put right (what they were is in repaired.jsonl)",
                           with_thousands(value.repaired));
   }
+  if (const std::int64_t aside = context.journal().state().left_behind; aside > 0) {
+    reason += fmt::format(", {} set aside (rejected.jsonl names {})", with_thousands(aside),
+                          aside == 1 ? "it" : "them");
+  }
   if (value.lagging > 0)
     reason += fmt::format(", {} wait to be carried over", with_thousands(value.lagging));
   if (const Result<std::vector<KeptRow>> kept = context.journal().kept();

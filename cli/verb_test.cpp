@@ -4,6 +4,7 @@
 #include "base/text.h"
 #include "engine/trial.h"
 #include "session/conduct.h"
+#include "session/dangling.h"
 #include "verbs.h"
 
 namespace whimbrel::cli {
@@ -75,10 +76,19 @@ int test(const Options& options) {
   // Nobody begins the migration meanwhile.
   const auto nobody_runs = lock_of_runners(context.session());
   if (!nobody_runs.ok()) return context.fail(nobody_runs.error());
+  const Result<bool> was_left = context.session().has_left_a_trial();
+  if (!was_left.ok()) return context.fail(was_left.error());
+  std::set<Dangling> dangled_before;
+  if (was_left.value()) dangled_before = dangling_in_targets(context.session());
   Trial trial(context.migration(), *journal.value(), context.progress(), &stop_flag());
   const Result<TrialOutcome> tried = trial.run(options.table, options.limit, options.keep);
   if (!tried.ok()) return context.fail(tried.error());
   tell(context, tried.value());
+  if (was_left.value()) {
+    tell_new_dangling(context.session(), dangled_before,
+                      "rows of the trial before were taken away, and others have come to refer to "
+                      "them: correct these references");
+  }
   if (options.json) {
     std::printf("%s\n", document(tried.value(), options.redact)
                             .dump(-1, ' ', false, nlohmann::json::error_handler_t::replace)

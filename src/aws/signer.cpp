@@ -1,13 +1,17 @@
 #include "aws/signer.h"
 
+#include <openssl/core_names.h>
 #include <openssl/evp.h>
-#include <openssl/hmac.h>
+#include <openssl/params.h>
 
 #include <algorithm>
 #include <array>
 #include <map>
+#include <memory>
 #include <vector>
 
+#include "base/error.h"
+#include "base/handle.h"
 #include "base/text.h"
 
 namespace whimbrel::aws {
@@ -131,15 +135,36 @@ std::string canonical_query(std::string_view query) {
   return out;
 }
 
+using Authentication = std::unique_ptr<EVP_MAC_CTX, FreeWith<EVP_MAC_CTX_free>>;
+
+// Algorithms are looked up by their names here, which costs more than a signature: once a thread.
+Authentication authentication_with_sha256() {
+  static EVP_MAC* const kind = EVP_MAC_fetch(nullptr, "HMAC", nullptr);
+  Authentication state(EVP_MAC_CTX_new(kind));
+  assert_always(state != nullptr, "libcrypto has no HMAC");
+  std::string digest = "SHA256";
+  const std::array<OSSL_PARAM, 2> with = {
+      OSSL_PARAM_construct_utf8_string(OSSL_MAC_PARAM_DIGEST, digest.data(), 0),
+      OSSL_PARAM_construct_end()};
+  EVP_MAC_CTX_set_params(state.get(), with.data());
+  return state;
+}
+
 }  // namespace
 
 std::string hmac_sha256(std::string_view key, std::string_view message) {
-  std::array<unsigned char, EVP_MAX_MD_SIZE> digest{};
-  unsigned int size = 0;
-  HMAC(EVP_sha256(), key.data(), static_cast<int>(key.size()),
-       reinterpret_cast<const unsigned char*>(message.data()), message.size(), digest.data(),
-       &size);
-  return {reinterpret_cast<const char*>(digest.data()), size};
+  thread_local const Authentication with_sha256 = authentication_with_sha256();
+  std::string digest(32, '\0');
+  std::size_t size = 0;
+  EVP_MAC_CTX* const state = with_sha256.get();
+  const bool done = EVP_MAC_init(state, reinterpret_cast<const unsigned char*>(key.data()),
+                                 key.size(), nullptr) == 1 &&
+                    EVP_MAC_update(state, reinterpret_cast<const unsigned char*>(message.data()),
+                                   message.size()) == 1 &&
+                    EVP_MAC_final(state, reinterpret_cast<unsigned char*>(digest.data()), &size,
+                                  digest.size()) == 1;
+  assert_always(done, "libcrypto refused to sign");
+  return digest;
 }
 
 std::string uri_encode(std::string_view text, bool keep_slash) {

@@ -131,8 +131,12 @@ void Copy::others_write() {
   gaps_ = gaps_after_a_writer;
 }
 
-Row Copy::values_of(const Row& image) const {
-  Row values = written_values(move_.mapping.forward, image);
+Row Copy::values_of(Row image) const {
+  Row values;
+  values.reserve(move_.mapping.forward.size() + absent_);
+  for (const ColumnRule& rule : move_.mapping.forward) {
+    values.push_back(std::move(image[static_cast<std::size_t>(rule.index)]));
+  }
   values.resize(values.size() + absent_);
   return values;
 }
@@ -142,23 +146,25 @@ Result<Change> Copy::change_for(const Row& target_key) {
   const std::vector<Row> keys = {std::move(key)};
   ASSIGN_OR_RETURN(const auto rows, reader_->read_keys(keys));
   if (!rows[0]) return Change{target_key, std::nullopt};
-  const Result<Row> image = image_of(move_.mapping, *rows[0], move_.target->catalog());
+  Result<Row> image = image_of(move_.mapping, *rows[0], move_.target->catalog());
   // What cannot be converted is set aside, and is not to be there.
   if (!image.ok() && move_.on_error == OnError::reject) return Change{target_key, std::nullopt};
   if (!image.ok()) return image.error();
-  return Change{target_key, values_of(image.value())};
+  return Change{target_key, values_of(std::move(image).value())};
 }
 
 // A row copied earlier may hold a unique value that has moved to a row of this chunk since: the
 // feed would bring it up to date later, and it has to be now.
-Result<Applied> Copy::write(std::vector<Change> changes) {
+Result<Applied> Copy::write(std::vector<Change>& changes) {
   std::set<Row, RowLess> known;
-  for (const Change& change : changes) known.insert(change.key);
   TRY(make_room(moves_, move_, changes));
   while (true) {
     ASSIGN_OR_RETURN(const Applied applied, writer_->apply(changes));
     if (applied.others_write) others_write();
     if (applied.blocked_by.empty()) return applied;
+    if (known.empty()) {
+      for (const Change& change : changes) known.insert(change.key);
+    }
     for (const Row& key : applied.blocked_by) {
       if (!known.insert(key).second) {
         return Error{ErrorCode::refused,
@@ -202,30 +208,35 @@ Result<Copy::Outcome> Copy::copy_rows(const ChunkLimits& limits) {
       ++outcome.rejected;
       continue;
     }
-    changes.push_back({key_of(image.value(), move_.mapping.target_key), values_of(image.value())});
+    Row target_key = key_of(image.value(), move_.mapping.target_key);
+    changes.push_back({std::move(target_key), values_of(std::move(image).value())});
     keys.push_back(std::move(key));
   }
-  TRY(write_or_name(changes, keys, outcome));
+  TRY(write_or_name(std::move(changes), keys, outcome));
   return outcome;
 }
 
 // Half by half, until the row is known that the target does not take. It is not set aside: what is
 // right for a value can be told again whenever the row is met, what a table takes cannot.
-Status Copy::write_or_name(std::span<const Change> changes, std::span<const Row> keys,
+Status Copy::write_or_name(std::vector<Change> changes, std::span<const Row> keys,
                            Outcome& outcome) {
   if (changes.empty()) return {};
-  Result<Applied> applied = write({changes.begin(), changes.end()});
+  Result<Applied> applied = write(changes);
   if (applied.ok()) {
     outcome.written += applied.value().written;
     return {};
   }
   if (!applied.error().is_of_a_row()) return std::move(applied).error();
+  changes.resize(keys.size());  // without those that were to come with them
   if (changes.size() == 1) {
     return std::move(applied).error().within(fmt::format("copying the row {}", show(keys[0])));
   }
   const std::size_t half = changes.size() / 2;
-  TRY(write_or_name(changes.first(half), keys.first(half), outcome));
-  return write_or_name(changes.subspan(half), keys.subspan(half), outcome);
+  std::vector<Change> second(std::make_move_iterator(changes.begin() + std::ssize(changes) / 2),
+                             std::make_move_iterator(changes.end()));
+  changes.resize(half);
+  TRY(write_or_name(std::move(changes), keys.first(half), outcome));
+  return write_or_name(std::move(second), keys.subspan(half), outcome);
 }
 
 // Among rows of others, and perhaps not every row.

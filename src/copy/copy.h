@@ -54,11 +54,11 @@ class Copy {
   Result<Outcome> copy_rows(const ChunkLimits& limits);
   Status copy_own(std::vector<Row> rows, Outcome& outcome);
   Status open_rows();
-  Result<Applied> write(std::vector<Change> changes);
+  // May add changes that have to come with them.
+  Result<Applied> write(std::vector<Change>& changes);
   // `keys`: of the source, one a change.
-  Status write_or_name(std::span<const Change> changes, std::span<const Row> keys,
-                       Outcome& outcome);
-  Row values_of(const Row& image) const;
+  Status write_or_name(std::vector<Change> changes, std::span<const Row> keys, Outcome& outcome);
+  Row values_of(Row image) const;
   // The change that brings this target row up to date with the source.
   Result<Change> change_for(const Row& target_key);
 

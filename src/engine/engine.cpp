@@ -138,6 +138,7 @@ Facts Engine::facts() {
   facts.comparison_drains = copied_now_ && migration_.sync == Sync::none;
   facts.verified_by_this_run = verified_;
   facts.switched = cutover_.every_switch_is_on() && state.confirmed("switched");
+  facts.set_aside = state.left_behind;
   facts.switch_begun = cutover_.any_switch_was_intended();
   facts.rollback_asked = rollback_asked_;
   facts.effects_left = !state.effects.empty();
@@ -374,6 +375,41 @@ Status Engine::mark() {
       EffectConfirmed{"claim", nlohmann::json({{"mark", records}}).dump()});
 }
 
+// A plan without switches has been switched by whoever told the application.
+bool Engine::has_switched() const {
+  return cutover_.any_switch_was_intended() ||
+         parts_.journal.state().phase_times.contains(name_of(Phase::watching));
+}
+
+// What tells a table of this moment from one that is made in its place; for the journal. An
+// exchange makes new tables old ones.
+Result<std::string> Engine::birth_of(const Move& move, bool source) {
+  if (migration_.retypes) return std::string();
+  Catalog& catalog = (source ? move.source : move.target)->catalog();
+  return catalog.birth_of(source ? move.mapping.source.name : move.mapping.target.name);
+}
+
+// Whether it is the table that was there when everything was prepared. True where there is none.
+Result<bool> Engine::is_as_prepared(const Move& move, bool source) {
+  const State state = parts_.journal.state();
+  const Effect* effect = state.effect(source ? "prepared" : fmt::format("target:{}", move.index));
+  if (effect == nullptr) return true;
+  const nlohmann::json result = nlohmann::json::parse(effect->result, nullptr, false);
+  const std::string known =
+      result.is_object() ? result.value(source ? std::to_string(move.index) : "birth", "") : "";
+  if (known.empty()) return true;
+  const Result<std::string> birth = birth_of(move, source);
+  if (!birth.ok() && birth.error().code != ErrorCode::not_found) return birth.error();
+  const auto place = [](const std::string& text) {
+    return text.substr(0, text.find('/') == std::string::npos ? 0 : text.find('/'));
+  };
+  if (!birth.ok() || birth.value() == known) return true;
+  if (place(birth.value()) != place(known)) return true;  // the whole database has moved
+  // One that came back with all that notes its writes is a copy of the same.
+  const bool noted = parts_.journal.phase() != Phase::rolling_back;
+  return noted ? capture_is_whole() : Result<bool>(false);
+}
+
 Result<bool> Engine::tables_are_there() {
   for (const Move& move : migration_.moves) {
     for (const bool source : {true, false}) {
@@ -389,8 +425,13 @@ Result<bool> Engine::tables_are_there() {
           return false;
         }
       }
-      if (there.ok()) continue;
-      if (there.error().code != ErrorCode::not_found) return there.error();
+      // The side that serves says what is right: another table in its place would empty the other.
+      if (there.ok() && source != has_switched()) {
+        ASSIGN_OR_RETURN(const bool is_it, is_as_prepared(move, source));
+        is_another_ = !is_it;
+      }
+      if (there.ok() && !is_another_) continue;
+      if (!there.ok() && there.error().code != ErrorCode::not_found) return there.error();
       gone_ = source ? move.from : move.to;
       came_late_ = migration_.retypes && !source ? move.from : "";
       return false;
@@ -408,7 +449,62 @@ Status Engine::tables_must_be_there() {
   return there ? Status() : Status(a_table_is_gone());
 }
 
+Status Engine::new_tables_are_there() {
+  for (const Move& move : migration_.moves) {
+    const Result<TableSchema> there = move.target->catalog().describe(move.mapping.target.name);
+    if (!there.ok() && there.error().code != ErrorCode::not_found) return there.error();
+    ASSIGN_OR_RETURN(const bool is_it, is_as_prepared(move, false));
+    is_another_ = there.ok() && !is_it;
+    gone_ = move.to;
+    came_late_.clear();
+    if (!there.ok() || !is_it) return a_table_is_gone();
+  }
+  return {};
+}
+
+// A table that was emptied or made anew while nobody noticed looks like one whose rows were
+// deleted.
+Status Engine::takes_no_table_away() {
+  constexpr std::int64_t few = 10;
+  if (parts_.gives_up_what_is_gone) return {};
+  const bool switched = has_switched();
+  for (const Move& move : migration_.moves) {
+    ASSIGN_OR_RETURN(const auto old_reader, move.source->open_reader(move.mapping.source));
+    ASSIGN_OR_RETURN(const auto new_reader, move.target->open_reader(move.mapping.target));
+    ASSIGN_OR_RETURN(const std::int64_t old_rows, old_reader->count());
+    ASSIGN_OR_RETURN(const std::int64_t new_rows, new_reader->count());
+    const std::int64_t serving = switched ? new_rows : old_rows;
+    const std::int64_t other = switched ? old_rows : new_rows;
+    if (other < few || 2 * serving >= other) continue;
+    return Error{ErrorCode::refused,
+                 fmt::format("{} has {}, and {} has {}: what notes its writes was taken away, so "
+                             "nobody knows whether they were deleted, or the table was emptied or "
+                             "made anew by mistake",
+                             switched ? move.to : move.from, rows_text(serving),
+                             switched ? move.from : move.to, rows_text(other)),
+                 switched ? "bring its rows back first; where they are meant to be gone, `whimbrel "
+                            "rollback --force` deletes them on the old side as well"
+                          : "bring its rows back first; or `whimbrel rollback`, and the next `run` "
+                            "copies what is there now",
+                 "nothing was changed by this command",
+                 {},
+                 ""};
+  }
+  return {};
+}
+
 Error Engine::a_table_is_gone() const {
+  if (is_another_) {
+    return Error{ErrorCode::refused,
+                 gone_ +
+                     " is another table than the one that this migration knows: somebody has "
+                     "dropped that, and made this in its place",
+                 "what it lacks would be deleted on the other side as well: bring the rows back "
+                 "from a backup into a table of another name, or say `whimbrel rollback`",
+                 "nothing was changed by this command",
+                 {},
+                 ""};
+  }
   if (!came_late_.empty()) {
     return Error{ErrorCode::refused,
                  fmt::format("{} is not there: {} began to refer to tables of this migration after "
@@ -436,8 +532,9 @@ Status Engine::leave_out_what_is_gone() {
   for (const Move& move : migration_.moves) {
     if (state.effect(fmt::format("target:{}", move.index)) == nullptr) continue;
     const Result<TableSchema> there = move.target->catalog().describe(move.mapping.target.name);
-    if (there.ok()) continue;
-    if (there.error().code != ErrorCode::not_found) return there.error();
+    if (!there.ok() && there.error().code != ErrorCode::not_found) return there.error();
+    ASSIGN_OR_RETURN(const bool is_it, is_as_prepared(move, false));
+    if (there.ok() && (is_it || !has_switched())) continue;
     left_out_.insert(move.index);
     tables += (tables.empty() ? "" : ", ") + move.to;
     if (migration_.sync == Sync::dual || replaced_) continue;
@@ -513,6 +610,7 @@ Status Engine::mend(bool going_back) {
   if (!there) {
     return a_table_is_gone();
   }
+  if (!going_back || has_switched()) TRY(takes_no_table_away());
   const State state = parts_.journal.state();
   parts_.events.emit({"capture_was_gone", {}});
   TRY(parts_.journal.append(
@@ -535,9 +633,7 @@ Status Engine::mend(bool going_back) {
 
 Status Engine::carry_what_went_unnoticed(const State& state) {
   if (state.phase == Phase::prepared) return {};  // no row has moved
-  // A plan without switches has been switched by whoever told the application.
-  const bool switched =
-      cutover_.any_switch_was_intended() || state.phase_times.contains(name_of(Phase::watching));
+  const bool switched = has_switched();
   if (state.phase == Phase::rolling_back && !switched) return {};  // the new side goes anyway
   for (const Move& move : migration_.moves) {
     ASSIGN_OR_RETURN(const bool compared,
@@ -608,6 +704,10 @@ std::string Engine::what_is_safe() {
       return "the application uses the new side; `whimbrel finish` goes on here";
     default:
       break;
+  }
+  if (migration_.only_copies) {
+    return "what was written is journaled: `whimbrel run` goes on from here, `whimbrel rollback` "
+           "takes it away";
   }
   return cutover_.any_switch_was_intended() ? "a switch was begun; both sides keep their rows, and "
                                               "`whimbrel run` goes on from here"
@@ -712,6 +812,12 @@ Status Engine::wait_while_paused() {
 Status Engine::reject(const Move& move, const Row& key, const Error& reason) {
   TRY(parts_.sidecar.rejected(move, key, reason.message));
   return parts_.journal.append(RowRejected{move.index, key_digest(key), name_of(reason.code)});
+}
+
+Status Engine::set_aside_anew() {
+  if (parts_.journal.state().rejected == 0) return {};
+  TRY(parts_.sidecar.begin_anew());
+  return parts_.journal.append(OperatorDecided{set_aside_anew_record, ""});
 }
 
 Result<EngineOutcome> Engine::cutover(const std::string& only, std::optional<bool> decided) {

@@ -125,6 +125,8 @@ class Engine {
   // Carries back what the application writes until the next check is due; false when somebody asked
   // for a rollback, which was carried out.
   Result<bool> follow_until_check(TimePoint due);
+  // A copy that was whole is made again: what was set aside then is told again where it still is.
+  Status set_aside_anew();
   // `refused` when a table that a begun migration needs is gone, or a column that a copy reads.
   Status tables_must_be_there();
   // Gives up the way back and removes what is no longer needed. `refused` when it is too early.
@@ -148,6 +150,11 @@ class Engine {
   Status mend_feeds(Direction direction);
   Result<bool> made_target_is_there(Store& store);
   Result<bool> tables_are_there();
+  bool has_switched() const;
+  Result<std::string> birth_of(const Move& move, bool source);
+  Result<bool> is_as_prepared(const Move& move, bool source);
+  Status new_tables_are_there();
+  Status takes_no_table_away();
   Status enter(Phase phase, const std::string& why);
   Facts facts();
   Result<bool> act(const Decision& decision);
@@ -328,9 +335,10 @@ class Engine {
   LimitsPlan limits_;
   RowRate rate_;
   std::mutex requests_;
-  std::string gone_;        // the table that tables_are_there() has missed last
-  std::string came_late_;   // the table of a retype that the gone one was to be made for
-  std::set<int> left_out_;  // moves without a target; only on the way back
+  std::string gone_;         // the table that tables_are_there() has missed last
+  bool is_another_ = false;  // one of its name is there
+  std::string came_late_;    // the table of a retype that the gone one was to be made for
+  std::set<int> left_out_;   // moves without a target; only on the way back
   bool drained_ = false;
   bool copied_now_ = false;  // by this run, and not compared since
   bool told_contested_ = false;

@@ -134,7 +134,8 @@ Status Engine::prepare_target(const Move& move) {
     TRY(parts_.journal.append(EffectIntended{id, undo}));
   }
   TRY(catalog.create(move.mapping.target, move.indexes == Indexes::online));
-  return parts_.journal.append(EffectConfirmed{id, "{}"});
+  ASSIGN_OR_RETURN(const std::string birth, birth_of(move, false));
+  return parts_.journal.append(EffectConfirmed{id, nlohmann::json({{"birth", birth}}).dump()});
 }
 
 // Better now than after hours of copying: what depends on the tables is made anew with them, and
@@ -223,7 +224,11 @@ Status Engine::prepare() {
     parts_.events.emit({"self_test_passed", {{"table", move.to}, {"tried", tested.value()}}});
   }
   TRY(parts_.journal.append(EffectIntended{"prepared", "{}"}));
-  TRY(parts_.journal.append(EffectConfirmed{"prepared", "{}"}));
+  nlohmann::json births = nlohmann::json::object();
+  for (const Move& move : migration_.moves) {
+    ASSIGN_OR_RETURN(births[std::to_string(move.index)], birth_of(move, true));
+  }
+  TRY(parts_.journal.append(EffectConfirmed{"prepared", births.dump()}));
   return mark();
 }
 

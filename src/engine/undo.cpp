@@ -292,6 +292,11 @@ Status Engine::undo_effect(const Effect& effect) {
   if (id.starts_with("target:")) {
     for (const Move& move : migration_.moves) {
       if (id != fmt::format("target:{}", move.index)) continue;
+      ASSIGN_OR_RETURN(const bool is_it, is_as_prepared(move, false));
+      if (!is_it && move.own == nullptr) {  // somebody else's, in the place of ours
+        parts_.events.emit({"table_left", {{"table", move.to}, {"another", true}}});
+        return {};
+      }
       Catalog& catalog = move.target->catalog();
       const bool made = was_made(effect);
       const nlohmann::json before = nlohmann::json::parse(effect.undo, nullptr, false);
@@ -536,6 +541,7 @@ Status Engine::nothing_differs(const State& state) const {
 Status Engine::try_finish(std::optional<Milliseconds> after) {
   TRY(can_finish(after));
   if (parts_.journal.phase() != Phase::watching) return {};
+  TRY(new_tables_are_there());
   TRY(cutover_.expect_on());
   return archive_name_is_free();
 }
@@ -655,6 +661,7 @@ Result<EngineOutcome> Engine::finish_switched(Phase phase) {
     TRY(run_checks(CheckAt::watch));
     TRY(archive_name_is_free());
     TRY(tables_can_go());
+    TRY(new_tables_are_there());
     // The archive is to hold what was written until now.
     ASSIGN_OR_RETURN(const bool there, tables_are_there());
     if (there) TRY(mend(false));

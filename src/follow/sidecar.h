@@ -17,6 +17,9 @@ class Sidecar {
   virtual ~Sidecar() = default;
   // Any thread. A row that is set aside: with its key and the reason (`rejected.jsonl`).
   virtual Status rejected(const Move& move, const Row& key, const std::string& reason) = 0;
+  // What is set aside from now on is another run's: `rejected.jsonl` begins anew, the one before is
+  // kept beside it.
+  virtual Status begin_anew() = 0;
   // A row as it was before `verify --repair` puts another in its place (`repaired.jsonl`); unset:
   // there was none.
   // `table`: alias/table of the side that gives way; `before` has these columns.

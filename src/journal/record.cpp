@@ -311,8 +311,16 @@ void apply(State& state, const Stamped& stamped) {
                    state.verified = r;
                    state.verified_at = stamped.at;
                  },
-                 [&](const RowRejected&) { ++state.rejected; },
-                 [&](const OperatorDecided& r) { state.decisions[r.what] = r.value; },
+                 [&](const RowRejected& r) {
+                   ++state.rejected;
+                   if (r.reason != name_of(ErrorCode::conflict)) ++state.left_behind;
+                 },
+                 [&](const OperatorDecided& r) {
+                   state.decisions[r.what] = r.value;
+                   if (r.what != set_aside_anew_record) return;
+                   state.rejected = state.left_behind = 0;
+                   for (auto& [move, copy] : state.copies) copy.rejected = 0;
+                 },
                  [&](const Failed& r) { state.last_failure = r; },
                  [&](const Closed& r) { state.outcome = r.outcome; },
                  [&](const CheckEnded& r) { take_check(state, r, stamped.at); },

@@ -77,8 +77,10 @@ struct RowRejected {
   std::string key_digest;
   std::string reason;
 };
+// A copy is made again, and every row that cannot come is set aside again.
+inline constexpr const char* set_aside_anew_record = "set_aside_anew";
 struct OperatorDecided {
-  std::string what;  // pause, resume, limits, cutover, rollback, decide, finish
+  std::string what;  // pause, resume, limits, cutover, rollback, decide, finish, set_aside_anew
   std::string value;
 };
 struct Failed {
@@ -160,6 +162,7 @@ struct State {
   std::optional<VerifyEnded> verified;
   TimePoint verified_at;
   std::int64_t rejected = 0;
+  std::int64_t left_behind = 0;                  // of these: not where both sides have the row
   std::map<std::string, std::string> decisions;  // the latest of each kind
   std::optional<Failed> last_failure;
   std::string outcome;

@@ -103,6 +103,7 @@ void read_into(State& state, const json& in) {
   }
   state.verified_at = time_of(in.at("verified_at"));
   state.rejected = in.at("rejected").get<std::int64_t>();
+  state.left_behind = in.value("left_behind", state.rejected);
   if (const json& failure = in.at("last_failure"); !failure.is_null()) {
     state.last_failure = {failure.at(0).get<std::string>(), failure.at(1).get<std::string>()};
   }
@@ -145,6 +146,7 @@ std::string snapshot_of(const State& state) {
       {"verified", state.verified ? to_json(*state.verified) : json()},
       {"verified_at", number_of(state.verified_at)},
       {"rejected", state.rejected},
+      {"left_behind", state.left_behind},
       {"decisions", state.decisions},
       {"last_failure",
        state.last_failure ? json{state.last_failure->code, state.last_failure->message} : json()},

@@ -62,7 +62,11 @@ Decision decide(Phase phase, Goal goal, const Facts& facts) {
       }
       if (goal == Goal::follow) return act(Act::stop, phase, "the target is up to date");
       if (!facts.verified_by_this_run) return act(Act::verify, phase, "not compared yet");
-      return enter(Phase::verified, "every row matches");
+      return enter(Phase::verified, facts.set_aside == 0
+                                        ? "every row matches"
+                                        : "every row matches but those that are set aside: " +
+                                              std::to_string(facts.set_aside) +
+                                              " in rejected.jsonl");
     case Phase::verified:
       if (!facts.drained) return act(Act::drain, phase, "changes may be waiting");
       if (!facts.verified_by_this_run) return enter(Phase::following, "compare again");

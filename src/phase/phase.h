@@ -102,8 +102,9 @@ struct Facts {
   bool verified_by_this_run = false;  // a full comparison, or what changed since one, is clean
   bool switched = false;              // every switch is confirmed
   bool rollback_asked = false;
-  bool switch_begun = false;  // some switch was meant to flip, whether it did or not
-  bool effects_left = true;   // while rolling back: something is still to be undone
+  std::int64_t set_aside = 0;  // rows that only the old side has
+  bool switch_begun = false;   // some switch was meant to flip, whether it did or not
+  bool effects_left = true;    // while rolling back: something is still to be undone
 };
 
 enum class Act {

@@ -118,6 +118,7 @@ class Binder {
     migration_.production = plan_.production;
     migration_.folder = plan_.folder;
     migration_.sync = plan_.sync.value_or(Sync::capture);
+    if (!plan_.holds.empty() && migration_.sync == Sync::capture) hold_outlasts_silence();
     migration_.verifies_references = plan_.verifies_references;
     ASSIGN_OR_RETURN(
         entries_, tables_by_name(plan_, stores_, begun_with_, diagnostics_, migration_.not_taken));
@@ -875,7 +876,10 @@ class Binder {
         const std::vector<std::string>& key = parent->mapping.source.key;
         const bool is_by_key = key.size() == 1;
         const int becomes = moved_to(move.mapping, one.column);
-        if (is_by_key && becomes >= 0) {
+        const bool is_read = std::ranges::any_of(
+            move.mapping.forward, [&](const ColumnRule& rule) { return reads(rule, one.column); });
+        if (is_read && !is_by_key) move.not_followed.push_back({one.said, parent->index});
+        if (is_read && is_by_key) {
           const TableSchema& source = parent->mapping.source;
           const Kind of_key =
               source.columns[static_cast<std::size_t>(source.column_index(key.front()))].holds;
@@ -925,6 +929,11 @@ class Binder {
     if (!wants_one) return;
     const auto shared = std::make_shared<Subset>();
     for (Move& move : migration_.moves) move.subset = shared;
+  }
+
+  static bool reads(const ColumnRule& rule, const std::string& column) {
+    const std::vector<std::string> columns = columns_of(*rule.expr);
+    return std::ranges::count(columns, column) > 0;
   }
 
   static int moved_to(const Mapping& mapping, const std::string& column) {
@@ -1514,6 +1523,20 @@ class Binder {
           "nothing was changed"};
     }
     return {};
+  }
+
+  // Who is held by a setting heeds it when he likes: nobody may have written for a second, and half
+  // of a short hold is kept for the switches.
+  void hold_outlasts_silence() {
+    constexpr Milliseconds least{3'000};
+    constexpr Milliseconds usual{30'000};
+    if (!plan_.has_hold_max) migration_.hold_max = usual;
+    if (migration_.hold_max >= least) return;
+    diagnostics_.add(plan_.hold_at,
+                     fmt::format("nothing can be switched within {}: where a setting holds the "
+                                 "application it is watched for a second whether it still writes",
+                                 to_duration_text(migration_.hold_max)),
+                     "say `max_hold: 3s` or more; without it, it is 30s");
   }
 
   // The digest covers the plan as resolved, the files it reads, and which stores they are.

@@ -32,10 +32,15 @@ enum class OnError { fail, reject };
 struct Reference {
   std::string said;  // as the plan spells it, or the column's name
   int column = -1;   // of the source
-  int becomes = -1;  // the column of the target that it is moved to
+  int becomes = -1;  // the column of the target that it is moved to; none where it is computed
   IdPlace place;
   int parent = -1;           // the move; its source has a key of one column
   Kind of_key = Kind::null;  // what that key holds, where the store says it
+};
+// One that nothing can be looked up by: the other table's key has several columns.
+struct UnfollowedReference {
+  std::string said;
+  int parent = -1;
 };
 enum class Indexes { online, after };
 
@@ -76,6 +81,7 @@ struct Move {
   bool has_conditions = false;               // `when:` leaves rows to other moves
   std::shared_ptr<Subset> subset = nullptr;  // where the plan has a limit or a sample
   std::vector<Reference> references = {};
+  std::vector<UnfollowedReference> not_followed = {};
   std::shared_ptr<OwnBook> own = nullptr;  // opened with the state folder
   std::optional<HealthPlan> health = {};
 

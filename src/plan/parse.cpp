@@ -660,6 +660,7 @@ class Parser {
                          "`max_hold` and `window` say the same", "keep `window: {max: …}`");
       } else {
         plan_.hold_max = *longest;
+        plan_.has_hold_max = true;
       }
     }
     if (plan_.hold_max < Milliseconds(10)) {
@@ -734,7 +735,7 @@ class Parser {
 
   void window(const YAML::Node& node) {
     if (!node.IsDefined() || !reader_.check_keys(node, "`window`", {"max", "forecast"})) return;
-    plan_.has_window = true;
+    plan_.has_window = plan_.has_hold_max = true;
     plan_.window_at = YamlReader::place(node);
     plan_.forecast_refuses = reader_.word_at(node, "forecast", {"refuse", "warn"}) == "refuse";
     if (!YamlReader::child(node, "max").IsDefined()) {

@@ -183,6 +183,7 @@ struct PlanFile {
   std::optional<HoursPlan> hours;
   Place cutover_at;
   Milliseconds hold_max{1000};
+  bool has_hold_max = false;  // said by `max_hold` or by `window`
   bool has_window = false;
   Place window_at;
   bool forecast_refuses = false;

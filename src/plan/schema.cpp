@@ -175,7 +175,7 @@ std::string plan_schema() {
               "default": "auto"},
             "max_hold": {
               "$ref": "#/$defs/duration",
-              "description": "How long writers may be held at the switch. Not beside `window`.",
+              "description": "How long writers may be held at the switch; `30s` where `hold` is a list, and then at least `3s`. Not beside `window`.",
               "default": "1s"},
             "window": {
               "type": "object",

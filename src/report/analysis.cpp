@@ -215,6 +215,26 @@ class TableAnalysis {
   // cannot.
   void look_for_what_is_not_followed() {
     if (!move_.among_others || move_.orphans == Orphans::keep) return;
+    for (const UnfollowedReference& one : move_.not_followed) {
+      const Move& parent = migration_.moves[static_cast<std::size_t>(one.parent)];
+      const bool is_asked = move_.orphans != Orphans::fail || leaves_out_rows(parent);
+      const std::string message = fmt::format(
+          "{}.{} refers to rows of {}, whose key has several columns: whether they are "
+          "there is not looked at",
+          move_.name, one.said, parent.name);
+      if (is_asked) {
+        add_finding({Finding::Weight::refusal, "reference_not_followed", message,
+                     leaves_out_rows(parent)
+                         ? "copy all rows of " + parent.name +
+                               ", or say `orphans: keep` to leave such references as they are"
+                         : "say `orphans: keep` for this table: what becomes of rows that refer to "
+                           "nothing can be said only where they can be found"});
+      } else {
+        add_finding({Finding::Weight::warning, "reference_not_looked_at", message,
+                     "rows that refer to nothing come along as they are; `orphans: keep` says that "
+                     "this is meant"});
+      }
+    }
     for (const ForeignKey& key : move_.mapping.source.foreign_keys) {
       for (const Move& parent : migration_.moves) {
         const bool is_it =
@@ -250,7 +270,8 @@ class TableAnalysis {
     look_for_a_key();
     look_for_what_is_not_followed();
     TRY(look_for_the_assigned());
-    if (!standing_.begun) {
+    // A copy that is made again takes what is there now, and nobody has offered that yet.
+    if (!standing_.begun || move_.among_others) {
       ASSIGN_OR_RETURN(rehearsal_, move_.target->rehearse(move_.mapping, meets_others()));
     }
     const bool of_one_moment = rehearsal_ != nullptr && rehearsal_->keeps_rows();
@@ -454,9 +475,10 @@ class TableAnalysis {
       for (const Row& row : rows) {
         const Value& value = row[static_cast<std::size_t>(one.column)];
         if (value.is_null()) continue;
-        ASSIGN_OR_RETURN(const auto ids, ids_in(one.place, value, one.of_key));
-        ++inside_[number].values;
-        inside_[number].with_ids += ids.empty() ? 0 : 1;
+        const auto ids = ids_in(one.place, value, one.of_key);
+        if (!ids.ok() && !ids.error().is_of_a_row()) return ids.error();
+        ++inside_[number].values;  // one that cannot be looked into is refused with its row
+        inside_[number].with_ids += ids.ok() && ids.value().empty() ? 0 : 1;
       }
     }
     return {};
@@ -497,11 +519,13 @@ class TableAnalysis {
     }
     TRY(count_ids_inside(wanted));
     ASSIGN_OR_RETURN(const auto missing, selection_.missing(wanted));
+    std::set<std::size_t> lacking;
     for (const Selection::Missing& one : missing) {
       const std::string& parent =
           migration_.moves[static_cast<std::size_t>(one.reference->parent)].name;
+      const bool is_first = lacking.insert(one.row).second;  // a row counts once
       orphan(key_of(wanted[one.row], move_.mapping.source_key), one.reference->said, show(one.id),
-             parent);
+             parent, is_first);
     }
     ASSIGN_OR_RETURN(std::vector<Selection::Pick> picks,
                      selection_.decide(std::move(wanted), missing));
@@ -513,14 +537,16 @@ class TableAnalysis {
   }
 
   void orphan(const Row& key, const std::string& column, const std::string& id,
-              const std::string& parent) {
+              const std::string& parent, bool is_first = true) {
     const std::string by = column.empty() ? "" : column + " ";
-    orphans_.add(key, Error{ErrorCode::refused,
-                            fmt::format("{}refers to {} of {}, which is not there", by, id, parent),
-                            "",
-                            "",
-                            {fmt::format("a reference to {} that is not there", parent)},
-                            ""});
+    const Error error{ErrorCode::refused,
+                      fmt::format("{}refers to {} of {}, which is not there", by, id, parent),
+                      "",
+                      "",
+                      {fmt::format("a reference to {} that is not there", parent)},
+                      ""};
+    orphans_.add(key, error);
+    if (!is_first) --orphans_.rows;
     if (redact_) orphans_.forget_examples();
   }
 
@@ -533,6 +559,23 @@ class TableAnalysis {
     return ours;
   }
 
+  // Of those that are there, where a collation takes several spellings for one; else nothing.
+  Result<std::vector<std::optional<Row>>> keys_as_others_spell_them(
+      const std::vector<Row>& target_keys, const std::vector<bool>& there) {
+    std::vector<std::optional<Row>> spelled;
+    const TableSchema& table = move_.mapping.target;
+    const bool matters = move_.on_conflict != OnConflict::skip &&
+                         std::ranges::any_of(move_.mapping.target_key, [&](int at) {
+                           return !table.columns[static_cast<std::size_t>(at)].collation.empty();
+                         });
+    if (!matters || std::ranges::count(there, true) == 0) return spelled;
+    ASSIGN_OR_RETURN(const auto rows, target_->read_keys(target_keys));
+    for (const std::optional<Row>& row : rows) {
+      spelled.push_back(row ? std::optional(key_of(*row, move_.mapping.target_key)) : std::nullopt);
+    }
+    return spelled;
+  }
+
   // Keys of ours that rows of others have already.
   Status look_for_others(const std::vector<Row>& keys, const std::vector<Row>& images) {
     if (!move_.among_others || target_ == nullptr) return {};
@@ -543,8 +586,22 @@ class TableAnalysis {
     ASSIGN_OR_RETURN(const std::vector<bool> there, target_->has_keys(target_keys));
     ASSIGN_OR_RETURN(const std::vector<bool> ours, are_ours(target_keys));
     const bool values_may_meet = meets_others();
+    ASSIGN_OR_RETURN(const auto spelled, keys_as_others_spell_them(target_keys, there));
     for (std::size_t i = 0; i < there.size(); ++i) {
       if (!there[i] || ours[i]) continue;
+      if (!spelled.empty() && spelled[i] && !same(*spelled[i], target_keys[i])) {
+        constraints_.add(
+            keys[i], Error{ErrorCode::refused,
+                           fmt::format("{} has the key {} already, spelled {}: to its collation "
+                                       "they are one",
+                                       move_.to, show(target_keys[i]), show(*spelled[i])),
+                           "",
+                           "",
+                           {"a key that a row of others has in another spelling"},
+                           ""});
+        if (redact_) constraints_.forget_examples();
+        continue;
+      }
       others_.add(keys[i],
                   Error{ErrorCode::refused,
                         fmt::format("{} has a row {} already", move_.to, show(target_keys[i])),
@@ -1340,8 +1397,11 @@ bool anywhere(const Migration& migration, bool Capabilities::* what) {
 json objects_made(const Migration& migration) {
   if (everywhere(migration, &Capabilities::locks_tables)) return objects_in_schema(migration);
   if (migration.only_copies) {
-    return {"whimbrel_claims: which journal drives the migration",
-            "own-rows.db in the state folder: which rows of the new side are ours"};
+    json objects = {"own-rows.db in the state folder: which rows of the new side are ours"};
+    if (anywhere(migration, &Capabilities::holds)) {
+      objects.push_back("whimbrel_claims: which journal drives the migration");
+    }
+    return objects;
   }
   if (!anywhere(migration, &Capabilities::holds)) return objects_beside(migration);
   return objects_of_triggers(migration);

@@ -179,6 +179,17 @@ Status FileSidecar::rejected(const Move& move, const Row& key, const std::string
   return append_line(folder_ + "/rejected.jsonl", dumped(line));
 }
 
+Status FileSidecar::begin_anew() {
+  const std::string path = folder_ + "/rejected.jsonl";
+  const std::string kept =
+      fmt::format("{}/rejected-until-{}.jsonl", folder_, to_compact(SystemClock().now()));
+  std::error_code failure;
+  std::filesystem::rename(path, kept, failure);
+  if (!failure || failure == std::errc::no_such_file_or_directory) return {};
+  return Error{ErrorCode::unavailable,
+               fmt::format("{} cannot be renamed: {}", path, failure.message())};
+}
+
 Status FileSidecar::repaired(const std::string& table, const std::vector<std::string>& columns,
                              const Row& key, const std::optional<Row>& before) {
   json values = json::object();

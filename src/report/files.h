@@ -62,6 +62,7 @@ class FileSidecar final : public Sidecar {
  public:
   explicit FileSidecar(std::string folder) : folder_(std::move(folder)) {}
   Status rejected(const Move& move, const Row& key, const std::string& reason) override;
+  Status begin_anew() override;
   Status repaired(const std::string& table, const std::vector<std::string>& columns, const Row& key,
                   const std::optional<Row>& before) override;
   Status kept(const Migration& migration, const std::vector<KeptRow>& rows) override;

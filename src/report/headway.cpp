@@ -92,11 +92,12 @@ std::optional<Headway> headway_from(const json& document) {
 }
 
 Course::Course(std::vector<WorkOnTable> tables, std::vector<Activity> todo, bool linked,
-               std::optional<std::int64_t> rows_per_s_max)
+               std::optional<std::int64_t> rows_per_s_max, UnitLimits unit_limits)
     : tables_(std::move(tables)),
       todo_(std::move(todo)),
       linked_(linked),
-      rows_per_s_max_(rows_per_s_max) {
+      rows_per_s_max_(rows_per_s_max),
+      units_(unit_limits) {
   for (const WorkOnTable& table : tables_) {
     done_[Activity::copying].by_table[table.table] = static_cast<double>(table.copied);
   }
@@ -158,10 +159,23 @@ void Course::heard(const Event& event, Milliseconds now) {
     if (verb == "resume") paused_ = false;
     const std::int64_t rows_per_s = event.whole("rows_per_s");
     if (rows_per_s > 0) rows_per_s_max_ = rows_per_s;
-  } else if (event.name != "phase_entered" && event.name != "self_test_passed") {
+  } else if (event.name == "phase_entered") {
+    enter(event.text("phase"), now);
+  } else if (event.name != "self_test_passed") {
     return;
   }
   last_ = now;
+}
+
+// The first chunk may take long to be heard of.
+void Course::enter(const std::string& phase, Milliseconds now) {
+  if (phase == "copying" && !tables_.empty() && current_ != Activity::copying) {
+    went_on(Activity::copying, tables_.front().table, 0, true, now);
+  }
+  if (phase == "watching") {
+    ended_.insert(todo_.begin(), todo_.end());
+    current_.reset();
+  }
 }
 
 double Course::cost_left(Activity activity) const {
@@ -220,7 +234,10 @@ Headway Course::headway(TimePoint at, Milliseconds now) const {
   headway.at = at;
   headway.paused = paused_;
   headway.left = left(now);
-  const bool only_follows = !current_ && ended_.contains(Activity::comparing);
+  const bool is_all_done =
+      ended_.contains(Activity::comparing) ||
+      std::ranges::all_of(todo_, [&](Activity one) { return ended_.contains(one); });
+  const bool only_follows = !current_ && is_all_done;
   if (only_follows) headway.doing = "following";
   if (current_) {
     headway.doing = name_of(*current_);
@@ -244,6 +261,10 @@ Headway Course::headway(TimePoint at, Milliseconds now) const {
     headway.limited_by = "nothing: it waits for changes";
   } else if (rows_per_s_max_ && current_ != Activity::reading) {
     headway.limited_by = fmt::format("the limit of {} rows/s", with_thousands(*rows_per_s_max_));
+  } else if (current_ == Activity::copying && units_.wcu > 0) {
+    headway.limited_by = fmt::format("the limit of {} write units/s", units_.wcu);
+  } else if ((current_ == Activity::reading || current_ == Activity::comparing) && units_.rcu > 0) {
+    headway.limited_by = fmt::format("the limit of {} read units/s", units_.rcu);
   } else if (current_ == Activity::copying && beside_writers_) {
     headway.limited_by = "others write: pauses of 20 ms let them in";
   } else {

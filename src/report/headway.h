@@ -53,11 +53,17 @@ struct Headway {
 nlohmann::json to_json(const Headway& headway);
 std::optional<Headway> headway_from(const nlohmann::json& document);
 
+// Capacity units a second that the plan allows; 0: as many as there are.
+struct UnitLimits {
+  double rcu = 0;
+  double wcu = 0;
+};
+
 class Course {
  public:
   // `todo`: what the run was asked for, in this order.
   Course(std::vector<WorkOnTable> tables, std::vector<Activity> todo, bool linked,
-         std::optional<std::int64_t> rows_per_s_max);
+         std::optional<std::int64_t> rows_per_s_max, UnitLimits units = {});
   // `now`: monotonic.
   void heard(const Event& event, Milliseconds now);
   Headway headway(TimePoint at, Milliseconds now) const;
@@ -70,6 +76,7 @@ class Course {
   };
   void went_on(Activity activity, const std::string& table, double done, bool adds,
                Milliseconds now);
+  void enter(const std::string& phase, Milliseconds now);
   double total_of(Activity activity, const WorkOnTable& table) const;
   double cost_left(Activity activity) const;
   double at_the_limit() const;
@@ -79,6 +86,7 @@ class Course {
   std::vector<Activity> todo_;
   bool linked_;
   std::optional<std::int64_t> rows_per_s_max_;
+  UnitLimits units_;
   std::map<Activity, Done> done_;
   std::set<Activity> ended_;
   std::optional<Activity> current_;

@@ -100,7 +100,11 @@ void to_be_moved(Needed& needed, const Migration& migration, const Move& move) {
   // What the new side writes is carried back until the end.
   for (Gathered* phase : {&needed.switch_over, &needed.roll_back}) {
     if (phase == &needed.switch_over && migration.only_copies) continue;
-    from.needs(*phase, {looked_at, read, written});
+    if (migration.only_copies) {  // which never writes to what it reads
+      from.needs(*phase, {looked_at, read});
+    } else {
+      from.needs(*phase, {looked_at, read, written});
+    }
     to.needs(*phase, {looked_at, read, written});
   }
   if (migration.sync == Sync::capture && !migration.only_copies) {
@@ -112,7 +116,10 @@ void to_be_moved(Needed& needed, const Migration& migration, const Move& move) {
   }
   if (move.creates_target) to.needs(needed.roll_back, {dropped});
   const bool drops = !finish.keep_source && finish.rename_source_to.empty();
-  if (drops && !migration.only_copies) from.needs(needed.end, {dropped});
+  if (drops && !migration.only_copies) {
+    from.needs(needed.end, {dropped});
+    from.needs(needed.roll_back, {TableUse::made});  // after `finish` it is brought back
+  }
   if (!finish.backup.native.empty()) from.needs(needed.end, {backed_up});
 }
 
@@ -133,6 +140,9 @@ nlohmann::json policies_of(const Migration& migration) {
   for (const CheckPlan& check : migration.checks) {
     if (check.metric.empty()) continue;
     needed.switch_over.add({{"cloudwatch:GetMetricStatistics", "*"}});
+  }
+  if (migration.watch.alarm) {
+    needed.switch_over.add({{"cloudwatch:PutMetricAlarm", "*"}, {"cloudwatch:PutMetricData", "*"}});
   }
   nlohmann::json policies = nlohmann::json::object();
   const auto gathered = needed.by_phase();

@@ -21,7 +21,21 @@ bool tables_go(Session& session) {
 }
 
 Status may_go_without_archive(Session& session, const FinishWanted& wanted) {
-  if (!wanted.no_backup || !session.plan().production || !tables_go(session)) return {};
+  if (!wanted.no_backup || !tables_go(session)) return {};
+  const State state = session.journal().state();
+  if (state.phase == Phase::watching && state.left_behind > 0 && !session.settings().force) {
+    return Error{
+        ErrorCode::refused,
+        fmt::format(
+            "{} set aside, and the old tables, which would go without a backup, may be all "
+            "that has {}",
+            state.left_behind == 1 ? "1 row was" : with_thousands(state.left_behind) + " rows were",
+            state.left_behind == 1 ? "it" : "them"),
+        "rejected.jsonl in the state folder names them: leave out `--no-backup`; `--force` gives "
+        "them up",
+        "nothing was changed; the way back is open"};
+  }
+  if (!session.plan().production) return {};
   return Error{ErrorCode::refused,
                "under `protect: production` no table goes without a verified archive",
                "leave out `--no-backup`, or say where the archive goes: `--backup file:FOLDER`",

@@ -11,6 +11,7 @@
 #include "report/facts.h"
 #include "report/files.h"
 #include "session/conduct.h"
+#include "session/dangling.h"
 #include "session/look.h"
 #include "session/places.h"
 
@@ -39,6 +40,7 @@ bool has_begun(const State& state) {
 std::vector<Activity> what_is_to_do(Session& session, Goal goal, bool analyzed) {
   const State state = session.journal().state();
   std::vector<Activity> todo;
+  if (state.phase == Phase::watching) return todo;
   const bool begins = !has_begun(state);
   if (begins && !analyzed) todo.push_back(Activity::reading);
   if (begins && session.plan().backup.is_wanted()) todo.push_back(Activity::backing_up);
@@ -67,7 +69,8 @@ Status keep_headway(Session& session, Goal goal) {
   }
   session.headway().keep(
       Course(std::move(tables), what_is_to_do(session, goal, analyzed_lately(session, folder)),
-             session.migration().sync == Sync::dual, session.migration().limits.rows_per_s),
+             session.migration().sync == Sync::dual, session.migration().limits.rows_per_s,
+             {session.migration().limits.rcu, session.migration().limits.wcu}),
       folder + "/" + headway_file);
   return {};
 }
@@ -101,8 +104,12 @@ Status analyze_first(Session& session) {
 Status remove_trial(Session& session) {
   ASSIGN_OR_RETURN(const auto journal, trial_journal(session));
   TRY(journal->lock_for_running());
+  const std::set<Dangling> dangled_before = dangling_in_targets(session);
   const Result<std::int64_t> cleaned =
       Trial(session.migration(), *journal, session.events()).clean();
+  tell_new_dangling(session, dangled_before,
+                    "rows of the trial were taken away, and others have come to refer to them: "
+                    "correct these references");
   return cleaned.ok() ? Status() : Status(cleaned.error());
 }
 

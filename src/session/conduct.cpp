@@ -9,6 +9,7 @@
 #include "base/counted.h"
 #include "session/archive.h"
 #include "session/begin.h"
+#include "session/dangling.h"
 #include "session/documents.h"
 #include "session/rehearsal.h"
 #include "session/way_back.h"
@@ -104,8 +105,8 @@ Goal goal_of(Session& session, const RunWanted& wanted) {
 Result<Conducted> undo_after(Session& session, Error cause) {
   Result<Conducted> back = reported(session, session.make_engine().rollback());
   if (!back.ok()) return back;
-  back.value().undone_after =
-      std::move(cause).saying_safe("rolled back: everything is as it was before");
+  cause.safe = "rolled back: everything is as it was before";
+  back.value().undone_after = std::move(cause);
   return back;
 }
 
@@ -138,20 +139,6 @@ Result<std::unique_ptr<Journal>> trial_journal(Session& session) {
   return journal;
 }
 
-namespace {
-
-// What refers to no row of a target any more, a sentence for each table.
-std::set<std::string> dangling_in_targets(Session& session) {
-  std::set<std::string> all;
-  for (const Move& move : session.migration().moves) {
-    const auto dangling = move.target->catalog().dangling(move.mapping.target.name);
-    if (dangling.ok()) all.insert(dangling.value().begin(), dangling.value().end());
-  }
-  return all;
-}
-
-}  // namespace
-
 Result<Conducted> run_migration(Session& session, const RunWanted& wanted) {
   // A finished migration has no old table left to bind the plan to.
   if (session.open_journal(false).ok() && session.journal().phase() == Phase::finished) {
@@ -169,9 +156,13 @@ Result<Conducted> run_migration(Session& session, const RunWanted& wanted) {
       session.migration().only_copies && session.journal().state().verified.has_value();
   const bool was_switched = session.journal().phase() == Phase::watching;
   TRY(make_ready(session, goal));
-  std::set<std::string> dangled_before;
-  if (was_whole) dangled_before = dangling_in_targets(session);
+  std::set<Dangling> dangled_before;
+  if (was_whole) {
+    dangled_before = dangling_in_targets(session);
+    session.writes_from_here();
+  }
   Engine engine = session.make_engine();
+  if (was_whole) TRY(engine.set_aside_anew());
   Result<EngineOutcome> outcome = engine.run(goal, wanted.stay);
   const bool fails = !outcome.ok() && outcome.error().code != ErrorCode::cancelled;
   if (fails && session.migration().roll_back_on_failure && !was_whole && !was_switched) {
@@ -180,12 +171,9 @@ Result<Conducted> run_migration(Session& session, const RunWanted& wanted) {
   Result<Conducted> ran = reported(session, std::move(outcome));
   // A row that the source has no more is taken away, whoever refers to it here.
   if (ran.ok() && was_whole) {
-    for (const std::string& one : dangling_in_targets(session)) {
-      if (dangled_before.contains(one)) continue;
-      session.host().warn(one,
-                          "the source has lost rows that others refer to here: correct these "
-                          "references, or give the source its rows back and run again");
-    }
+    tell_new_dangling(session, dangled_before,
+                      "the source has lost rows that others refer to here: correct these "
+                      "references, or give the source its rows back and run again");
   }
   // A runner at work carries a rollback out when it is asked to.
   if (ran.ok() && ran.value().phase == Phase::rolled_back) ran.value().ending = Ending::rolled_back;
@@ -215,27 +203,26 @@ Result<Conducted> cut_over_migration(Session& session, const CutoverWanted& want
 namespace {
 
 // A row that the new side deleted may be one that tables outside the plan refer to.
-void tell_what_dangles(Session& session) {
-  std::set<std::string> all;
-  for (const Move& move : session.migration().moves) {
-    const auto dangling = move.source->catalog().dangling(move.mapping.source.name);
-    if (dangling.ok()) all.insert(dangling.value().begin(), dangling.value().end());
+void tell_what_dangles(Session& session, const std::set<Dangling>& dangled_before) {
+  if (session.migration().only_copies) {  // which has taken nothing away but what it brought
+    tell_new_dangling(session, dangled_before,
+                      "rows of others refer to what went with the rollback: correct these "
+                      "references");
+    return;
   }
-  for (const std::string& one : all) {
+  const std::set<Dangling> all = dangling_in_sources(session);
+  for (const Dangling& one : all) {
     const Result<std::vector<KeptRow>> kept = session.journal().kept();
     const bool may_be_kept = kept.ok() && !kept.value().empty();
-    session.host().warn(
-        one, may_be_kept ? "the new side may have had it where the old one has no place: "
-                           "look for it in kept-by-rollback.jsonl.zst"
-                         : "either they did before the migration, or the new side has deleted "
-                           "what they refer to: look at them");
+    session.host().warn(one.told(),
+                        may_be_kept
+                            ? "the new side may have had it where the old one has no place: "
+                              "look for it in kept-by-rollback.jsonl.zst"
+                            : "either they did before the migration, or the new side has deleted "
+                              "what they refer to: look at them");
   }
   // Tables outside the plan may refer to a new one that was there before, and is empty again.
-  for (const std::string& one : dangling_in_targets(session)) {
-    if (!all.contains(one)) {
-      session.host().warn(one, "the rows of the new side went with the rollback");
-    }
-  }
+  tell_new_dangling(session, all, "the rows of the new side went with the rollback");
 }
 
 // What the new side had and the old one cannot: it is in a file, and somebody has to know.
@@ -250,9 +237,11 @@ void tell_what_was_kept(Session& session) {
 }
 
 Result<Conducted> go_back(Session& session) {
+  std::set<Dangling> dangled_before;
+  if (session.migration().only_copies) dangled_before = dangling_in_targets(session);
   ASSIGN_OR_RETURN(Conducted back, reported(session, session.make_engine().rollback()));
   tell_what_was_kept(session);
-  tell_what_dangles(session);
+  tell_what_dangles(session, dangled_before);
   return back;
 }
 

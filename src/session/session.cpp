@@ -83,6 +83,7 @@ void Session::note_what_is_done() {
 }
 
 bool Session::has_changed_anything() const {
+  if (writes_) return true;
   if (!done_before_ || !journal_) return false;
   const State state = journal_->state();
   // All has moved that was to move by then: what is refused is the switch.

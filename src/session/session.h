@@ -87,6 +87,8 @@ class Session {
   void note_what_is_done();
   // Since then. Somebody who was refused after that was not refused before anything changed.
   bool has_changed_anything() const;
+  // A copy that is whole already is made again: the engine writes without noting how far it is.
+  void writes_from_here() { writes_ = true; }
   // `refused` where `run` would refuse, because it was started with another plan.
   Status plan_is_the_one() const;
   bool may_have_switched() const;
@@ -142,6 +144,7 @@ class Session {
   std::unique_ptr<Journal> journal_;
   std::unique_ptr<FileSidecar> sidecar_;
   std::optional<std::string> done_before_;
+  bool writes_ = false;
 };
 
 }  // namespace whimbrel

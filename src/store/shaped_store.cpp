@@ -109,7 +109,10 @@ class ShapedStore::Tables final : public Catalog {
     return base_.beside(store_.stored_as(table), name);
   }
   bool name_is_taken(const std::string& name) override { return base_.name_is_taken(name); }
-  Result<std::vector<std::string>> dangling(const std::string& table) override {
+  Result<std::string> birth_of(const std::string& table) override {
+    return base_.birth_of(store_.stored_as(table));
+  }
+  Result<std::vector<Dangling>> dangling(const std::string& table) override {
     return base_.dangling(store_.stored_as(table));
   }
   Result<std::int64_t> last_number(const std::string& table) override {

@@ -20,6 +20,7 @@
 #include "base/error.h"
 #include "base/events.h"
 #include "store/condition.h"
+#include "store/dangling.h"
 #include "store/queries.h"
 #include "store/rights.h"
 #include "transform/mapping.h"
@@ -280,10 +281,13 @@ class Catalog {
   }
   // Whether a table cannot be called so, because something else is.
   virtual bool name_is_taken(const std::string& name) { return describe(name).ok(); }
-  // Rows of this table, or of tables that refer to it, that refer to nothing; a sentence a table.
-  // Reads every row of those tables.
-  virtual Result<std::vector<std::string>> dangling(const std::string&) {
-    return std::vector<std::string>{};
+  // What tells this table from another one that gets its name when it is dropped; "" where the
+  // store does not say. `not_found` when there is none.
+  virtual Result<std::string> birth_of(const std::string&) { return std::string(); }
+  // Rows of this table, or of tables that refer to it, that refer to nothing; one for each pair of
+  // tables. Reads every row of those tables.
+  virtual Result<std::vector<Dangling>> dangling(const std::string&) {
+    return std::vector<Dangling>{};
   }
   // The highest number that the store has ever given a row of this table by itself, where it
   // promises to give none twice; 0 where it gives none.

@@ -124,7 +124,8 @@ Result<std::string> Verify::verdict(const std::optional<Row>& source,
   if (!image.ok()) {
     // Set aside by `on_error: reject`: then the target must not have it.
     if (move_.on_error == OnError::reject) return std::string(target ? "extra" : "");
-    return image.error();
+    if (!image.error().is_of_a_row()) return image.error();
+    return "cannot be moved: " + image.error().message;
   }
   if (!target) return std::string("missing");
   const std::vector<std::string> columns = differing(mapping.forward, image.value(), *target);

@@ -251,9 +251,54 @@ def a_finish_that_may_not_delete_leaves_a_way_back(server):
         assert "TABLE=old" in (world.folder / "app.env").read_text()
 
 
+def another_table_of_the_name_empties_nothing(server):
+    """Somebody drops the new table after the switch and makes it again, or the old one before it."""
+    for verb, switched in (("rollback", True), ("finish", True), ("run", True), ("run", False)):
+        with World(server) as world:
+            for number in range(12):
+                world.put("old", "k%02d" % number, v=text("a"))
+            world.run("run", "--yes", *([] if switched else ["--until", "verify"]))
+            lost, other = ("new", "old") if switched else ("old", "new")
+            world.ddb.delete_table(TableName=lost)
+            world.make(lost)
+            world.put(lost, "fresh", v=text("b"))
+            before = world.items(other)
+            printed = world.run(verb, "--yes", code=0 if verb == "rollback" else 3)
+            assert world.items(other) == before, (verb, switched, world.items(other))
+            assert list(world.items(lost)) == ["fresh"] or lost == "old", "it is somebody else's: " + verb
+            if verb == "rollback":
+                assert "another table" in printed and (world.folder / "app.env").read_text() == "TABLE=old\n", printed
+                assert world.items("new")["fresh"]["v"] == text("b")
+            else:
+                assert "is another table" in printed, printed
+
+
+def a_new_table_that_is_gone_keeps_the_old_one(server):
+    with World(server) as world:
+        world.put("old", "k", v=text("a"))
+        world.run("run", "--yes")
+        world.ddb.delete_table(TableName="new")
+        printed = world.run("finish", "--yes", code=3)
+        assert "new is gone" in printed, printed
+        assert list(world.items("old")) == ["k"]
+
+
+def what_was_set_aside_does_not_go_unsaid(server):
+    with World(server, columns="columns: {id: id, n: {cast: v, to: integer}}, on_error: reject") as world:
+        world.put("old", "good", v=text("7"))
+        world.put("old", "bad", v=text("seven"))
+        printed = world.run("run", "--yes")
+        assert "set aside" in printed, printed
+        assert "1 set aside (rejected.jsonl names it)" in world.run("verify")
+        printed = world.run("finish", "--yes", "--no-backup", code=3)
+        assert "1 row was set aside" in printed and "--force" in printed, printed
+        assert sorted(world.items("old")) == ["bad", "good"]
+        world.run("finish", "--yes", "--no-backup", "--force")
+
+
 if __name__ == "__main__":
     with dynamodb_local() as local:
-        run_each((a_finish_that_may_not_delete_leaves_a_way_back, who_may_not_write_loses_nothing, a_query_asks_for_what_is_there, time_takes_no_write_of_the_other_side, what_both_sides_wrote_is_kept, the_same_deletion_is_no_conflict,
+        run_each((another_table_of_the_name_empties_nothing, a_new_table_that_is_gone_keeps_the_old_one, what_was_set_aside_does_not_go_unsaid, a_finish_that_may_not_delete_leaves_a_way_back, who_may_not_write_loses_nothing, a_query_asks_for_what_is_there, time_takes_no_write_of_the_other_side, what_both_sides_wrote_is_kept, the_same_deletion_is_no_conflict,
                   what_was_too_large_to_go_back_comes_with_the_next_attempt,
                   what_was_written_to_the_old_table_is_not_deleted_with_it, what_the_service_would_refuse_is_met_before,
                   a_restore_brings_time_to_live_and_protection_back), lambda test: test(local))

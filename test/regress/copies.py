@@ -495,6 +495,94 @@ def a_row_that_others_refer_to_goes_with_a_word():
         assert "refer to no row" not in copy.run("run", "--yes")
 
 
+def other_rows_of_the_same_number_are_told():
+    with Copy("on_conflict: skip", rows=OURS) as copy:
+        copy.run("run", "--yes")
+        copy.ask("prod", NOTE, "theirs", "b", "about Bob")
+        copy.ask("prod", NOTE, "too", "c", "about Cy")
+        copy.ask("dev", "DELETE FROM people WHERE id = 'b'")
+        assert "1 row of notes refers to no row of people: 'theirs'" in copy.run("run", "--yes")
+        copy.ask("dev", PERSON, *OURS[1][1])
+        copy.ask("dev", "DELETE FROM people WHERE id = 'c'")
+        assert "1 row of notes refers to no row of people: 'too'" in copy.run("run", "--yes")
+        printed = copy.run("rollback", "--yes")
+        assert "2 rows of notes refer to no row of people: 'theirs', 'too'" in printed and "rows of others" in printed, printed
+
+
+def what_a_trial_leaves_dangling_is_told():
+    with Copy("on_conflict: skip", rows=OURS) as copy:
+        copy.run("test", "people", "--limit", "3", "--keep", "--yes")
+        copy.ask("prod", NOTE, "theirs", "b", "about Bob")
+        printed = copy.run("test", "people", "--limit", "1", "--yes")
+        assert "1 row of notes refers to no row of people: 'theirs'" in printed, printed
+        assert "refers to no row" not in copy.run("test", "people", "--limit", "1", "--yes")
+
+
+def a_reference_by_a_part_of_a_key_is_not_passed_over():
+    tables = """CREATE TABLE events (tenant TEXT, id TEXT, kind TEXT, PRIMARY KEY (tenant, id));
+        CREATE TABLE guests (id TEXT PRIMARY KEY, event TEXT);"""
+    rows = [("INSERT INTO events VALUES (?, ?, ?)", ("t1", "e1", "a")), ("INSERT INTO events VALUES (?, ?, ?)", ("t2", "e1", "b")),
+            ("INSERT INTO guests VALUES (?, ?)", ("g", "e1")), ("INSERT INTO guests VALUES (?, ?)", ("h", "nobody"))]
+    top = "ids: {column: id, from: [name, id, \"prod\"]}\nreferences: {guests: {event: events}}\n"
+    for word in ("null", "reject", "delete", "{assign: e1}"):
+        with Copy(top + "orphans: " + word, tables=tables, rows=rows) as copy:
+            printed = copy.run("run", "--yes", expect=REFUSED)
+            assert "guests.event refers to rows of events, whose key has several columns" in printed and "orphans: keep" in printed, printed
+    with Copy(top, tables=tables, rows=rows) as copy:
+        assert "is not looked at" in copy.run("analyze")
+        copy.run("run", "--yes")
+    with Copy(top, tables=tables, rows=rows, plan=PLAN.replace("create: exists, names: [\"*\"]", "create: exists, names: [guests]}\n  - {from: dev/events, to: prod/events, create: exists, where: {kind: a}")) as copy:
+        assert "copy all rows of events" in copy.run("run", "--yes", expect=REFUSED)
+
+
+def a_reference_that_the_plan_computes_is_followed():
+    tables = "CREATE TABLE people (id TEXT PRIMARY KEY); CREATE TABLE notes (id TEXT PRIMARY KEY, who TEXT);"
+    rows = [("INSERT INTO people VALUES (?)", ("a",)), ("INSERT INTO notes VALUES (?, ?)", ("n", "a")), ("INSERT INTO notes VALUES (?, ?)", ("m", "404"))]
+    plan = PLAN.replace('create: exists, names: ["*"]', 'create: exists, names: [people]}\n  - {from: dev/notes, to: prod/notes, create: exists, columns: {who: "P#{who}"}, rest: copy')
+    top = 'ids: {column: id, from: [name, id, "prod"]}\nreferences: {notes: {who: people}}\n'
+    with Copy(top, tables=tables, rows=rows, plan=plan) as copy:
+        printed = copy.run("run", "--yes", expect=REFUSED)
+        assert "404" in printed, printed
+    with Copy(top + "orphans: delete", tables=tables, rows=rows, plan=plan) as copy:
+        copy.run("run", "--yes")
+        are(copy.ask("prod", "SELECT who FROM notes"), [("P#" + new_id("people", "a"),)])
+
+
+def a_document_that_is_none_is_one_row():
+    tables = "CREATE TABLE people (id TEXT PRIMARY KEY); CREATE TABLE notes (id TEXT PRIMARY KEY, doc TEXT);"
+    rows = [("INSERT INTO people VALUES (?)", ("a",)), ("INSERT INTO notes VALUES (?, ?)", ("n", '{"who": "a"}')),
+            ("INSERT INTO notes VALUES (?, ?)", ("m", "not json"))]
+    top = 'ids: {column: id, from: [name, id, "prod"]}\nreferences: {notes: {doc.who: people}}\n'
+    with Copy(top, tables=tables, rows=rows) as copy:
+        printed = copy.run("run", "--yes", expect=REFUSED)
+        assert "key 'm'" in printed and "no JSON" in printed, printed
+    with Copy(top + "on_error: reject", tables=tables, rows=rows) as copy:
+        printed = copy.run("run", "--yes")
+        assert "set aside" in printed, printed
+        are(copy.ask("prod", "SELECT count(*) FROM notes"), [(1,)])
+        copy.run("run", "--yes")
+        assert (copy.folder / ".whimbrel" / "copy" / "rejected.jsonl").read_text().count("\n") == 1, "told once a run"
+        copy.ask("dev", "UPDATE notes SET doc = '{}' WHERE id = 'm'")
+        copy.run("run", "--yes")
+        assert "set aside" not in copy.run("status"), copy.run("status")
+        are(copy.ask("prod", "SELECT count(*) FROM notes"), [(2,)])
+
+
+def a_second_run_is_offered_to_the_constraints_of_the_target():
+    with Copy("on_conflict: skip", tables=TABLES.replace("age INTEGER", "age INTEGER CHECK (age < 100)"), rows=OURS) as copy:
+        copy.run("run", "--yes")
+        before = copy.ask("prod", "SELECT * FROM people ORDER BY id")
+        connection = copy.connect("dev")
+        connection.execute("PRAGMA ignore_check_constraints = 1")
+        connection.execute("UPDATE people SET age = 1 WHERE id = 'a'")
+        connection.execute("UPDATE people SET age = 200 WHERE id = 'b'")
+        connection.commit()
+        connection.close()
+        printed = copy.run("run", "--yes", expect=REFUSED)
+        assert "CHECK" in printed and "nothing was changed" in printed, printed
+        are(copy.ask("prod", "SELECT * FROM people ORDER BY id"), before)
+
+
 def what_a_plan_for_a_copy_may_not_say():
     for top, words in (("on_conflict: skip\ncutover: {switches: [{row: dev/f, key: {a: 1}, set: {b: 1}, create: true}]}", "nobody is switched over"),
                        ("references: {notes: {\"person..x\": people}}", "is no path"),
@@ -507,7 +595,9 @@ def what_a_plan_for_a_copy_may_not_say():
 
 
 if __name__ == "__main__":
-    main(what_a_second_run_would_meet_is_told_before, an_id_where_another_shape_stands_is_told, a_row_that_others_refer_to_goes_with_a_word, an_equal_key_is_treated_as_the_plan_says, without_a_word_an_equal_key_is_refused_before,
+    main(other_rows_of_the_same_number_are_told, what_a_trial_leaves_dangling_is_told, a_reference_by_a_part_of_a_key_is_not_passed_over,
+         a_reference_that_the_plan_computes_is_followed, a_document_that_is_none_is_one_row, a_second_run_is_offered_to_the_constraints_of_the_target,
+         what_a_second_run_would_meet_is_told_before, an_id_where_another_shape_stands_is_told, a_row_that_others_refer_to_goes_with_a_word, an_equal_key_is_treated_as_the_plan_says, without_a_word_an_equal_key_is_refused_before,
          conditions_choose_rows_and_references_are_closed_over, ids_inside_of_values_are_followed,
          personal_data_is_masked_and_keeps_its_format, a_rollback_puts_back_values_that_have_to_be_unique,
          no_way_leads_around_a_mask, a_group_that_refers_to_what_stays_behind_is_told,

@@ -31,6 +31,8 @@ class World::BookSidecar final : public Sidecar {
     return world_.faults_.after("rejected");
   }
 
+  Status begin_anew() override { return world_.faults_.alone("rejected"); }
+
   Status repaired(const std::string&, const std::vector<std::string>&, const Row&,
                   const std::optional<Row>&) override {
     TRY(world_.faults_.alone("repaired"));

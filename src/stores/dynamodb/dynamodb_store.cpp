@@ -235,7 +235,10 @@ Error DynamoStore::no_table(const std::string& table) {
     if (hint.empty()) {
       hint = names.value().empty()
                  ? "there are no tables at all: is this the right region and account?"
-                 : fmt::format("there are {} other tables: {}{}", names.value().size(),
+                 : fmt::format("there {}: {}{}",
+                               names.value().size() == 1
+                                   ? "is one other table"
+                                   : fmt::format("are {} other tables", names.value().size()),
                                join({names.value().begin(),
                                      names.value().begin() +
                                          std::min<std::ptrdiff_t>(std::ssize(names.value()), 5)},
@@ -309,6 +312,14 @@ Result<TableSchema> DynamoStore::describe(const std::string& table) {
   }
   TRY(describe_surroundings(there.value("TableArn", ""), table, definition));
   return dynamodb::schema_of(definition.dump(), table);
+}
+
+Result<std::string> DynamoStore::birth_of(const std::string& table) {
+  ASSIGN_OR_RETURN(const json there, describe_table(table));
+  if (there.value("TableStatus", "") == "DELETING") return no_table(table);
+  // A service that gives tables no ids tells when they were made.
+  return there.contains("TableId") ? there.value("TableId", "")
+                                   : there.value("CreationDateTime", json()).dump();
 }
 
 // Calls that not every service knows and not every user may make. What is refused stays unknown,

@@ -106,6 +106,7 @@ class DynamoStore final : public Store, private Catalog, private Capture, privat
   // Catalog
   Result<std::vector<std::string>> tables() override;
   Result<TableSchema> describe(const std::string& table) override;
+  Result<std::string> birth_of(const std::string& table) override;
   Result<TableSchema> parse(const std::string& ddl, const std::string& table) override;
   Result<TableSchema> sketch(const std::string& table,
                              const std::vector<std::pair<std::string, Value>>& key,

@@ -337,11 +337,11 @@ class Writer final : public BatchWriter {
   Result<Applied> apply(std::span<const Change> changes) override {
     Applied applied;
     // The last word for each key; a deletion before it only matters where attributes would stay.
-    std::map<Row, Plan, RowLess> plans;
+    Plans plans;
     for (const bool deletes : {true, false}) {
       for (const Change& change : changes) {
         if (change.row.has_value() == deletes) continue;
-        Plan& plan = plans[change.key];
+        Plan& plan = plans[&change.key];
         if (change.only_if && !plan.only_if) plan.only_if = *change.only_if;
         plan.empties = plan.empties || deletes;
         if (change.row) plan.values = &*change.row;
@@ -354,14 +354,14 @@ class Writer final : public BatchWriter {
     std::vector<Planned> singly;
     for (const auto& [key, plan] : plans) {
       if (plan.only_if || (plan.values != nullptr && !whole_)) {
-        singly.emplace_back(&key, &plan);
+        singly.emplace_back(key, &plan);
         continue;
       }
       if (plan.values == nullptr) {
-        batch.add("{\"DeleteRequest\":{\"Key\":" + key_json(table_, key) + "}}", &key);
+        batch.add("{\"DeleteRequest\":{\"Key\":" + key_json(table_, *key) + "}}", key);
       } else {
         ASSIGN_OR_RETURN(const std::string item, item_of(table_, columns_, *plan.values));
-        batch.add("{\"PutRequest\":{\"Item\":" + item + "}}", &key);
+        batch.add("{\"PutRequest\":{\"Item\":" + item + "}}", key);
       }
       ++applied.written;
     }
@@ -377,6 +377,10 @@ class Writer final : public BatchWriter {
     bool empties = false;         // nothing of the item before may stay
     std::optional<std::optional<Row>> only_if;
   };
+  struct KeyLess {
+    bool operator()(const Row* a, const Row* b) const { return compare(*a, *b) < 0; }
+  };
+  using Plans = std::map<const Row*, Plan, KeyLess>;  // by keys of the changes
   using Planned = std::pair<const Row*, const Plan*>;
   struct Seen {
     const Row* key;
@@ -402,13 +406,13 @@ class Writer final : public BatchWriter {
   }
 
   // When these come back by a stream, they are known as our own, also by a later process.
-  std::vector<OwnWrite> own_writes(const std::map<Row, Plan, RowLess>& plans) const {
+  std::vector<OwnWrite> own_writes(const Plans& plans) const {
     std::vector<OwnWrite> written;
     for (const auto& [key, plan] : plans) {
       if (plan.values == nullptr) {
-        written.emplace_back(key, "");
+        written.emplace_back(*key, "");
       } else if (const std::optional<Row> row = row_left_by(plan)) {
-        written.emplace_back(key, item_digest(table_, *row));
+        written.emplace_back(*key, item_digest(table_, *row));
       }
     }
     return written;

@@ -346,8 +346,8 @@ Status put_number_back(Connection& connection, const std::string& table, std::in
   return {};
 }
 
-Result<std::vector<std::string>> dangling(Connection& connection, const std::string& table) {
-  std::vector<std::string> told;
+Result<std::vector<Dangling>> dangling(Connection& connection, const std::string& table) {
+  std::vector<Dangling> told;
   ASSIGN_OR_RETURN(const Place place, place_of(connection, table));
   ASSIGN_OR_RETURN(
       const auto keys,
@@ -358,20 +358,27 @@ Result<std::vector<std::string>> dangling(Connection& connection, const std::str
           "= k.child JOIN pg_attribute b ON b.attrelid = f.confrelid AND b.attnum = k.parent), "
           "(SELECT string_agg(format('c.%I IS NOT NULL', a.attname), ' AND ') FROM "
           "unnest(f.conkey) k(child) JOIN pg_attribute a ON a.attrelid = f.conrelid AND a.attnum = "
-          "k.child) FROM pg_constraint f WHERE f.contype = 'f' AND f.conparentid = 0 AND "
+          "k.child), coalesce((SELECT string_agg(format('c.%I::text', a.attname), ', ' ORDER BY "
+          "k.number) FROM pg_index i, unnest(i.indkey) WITH ORDINALITY k(at, number) JOIN "
+          "pg_attribute a ON a.attnum = k.at WHERE i.indrelid = f.conrelid AND i.indisprimary AND "
+          "a.attrelid = f.conrelid), (SELECT string_agg(format('c.%I::text', a.attname), ', ') "
+          "FROM "
+          "unnest(f.conkey) k(child) JOIN pg_attribute a ON a.attrelid = f.conrelid AND a.attnum = "
+          "k.child)) FROM pg_constraint f WHERE f.contype = 'f' AND f.conparentid = 0 AND "
           "(f.conrelid "
           "= $1::oid OR f.confrelid = $1::oid) ORDER BY 1, 2",
           {place.oid}));
   for (const Cells& key : keys) {
     ASSIGN_OR_RETURN(
         const auto rows,
-        connection.query(fmt::format("SELECT count(*) FROM {} c WHERE {} AND NOT EXISTS (SELECT "
-                                     "FROM {} p WHERE {})",
-                                     *key[0], *key[3], *key[1], *key[2])));
-    const std::int64_t count = std::stoll(*rows.at(0).at(0));
-    if (count == 0) continue;
-    told.push_back(fmt::format("{} of {} {} to no row of {}", rows_text(count), *key[0],
-                               count == 1 ? "refers" : "refer", *key[1]));
+        connection.query(fmt::format(
+            "SELECT k, count(*) OVER () FROM (SELECT array_to_string(ARRAY[{}], ',', 'null') AS k "
+            "FROM {} c WHERE {} AND NOT EXISTS (SELECT FROM {} p WHERE {})) x ORDER BY k LIMIT {}",
+            *key[4], *key[0], *key[3], *key[1], *key[2], Dangling::looked_at_max)));
+    if (rows.empty()) continue;
+    std::vector<std::string> of;
+    for (const Cells& row : rows) of.push_back(row[0].value_or(""));
+    told.push_back(Dangling::of(*key[0], *key[1], std::stoll(*rows.front()[1]), of));
   }
   return told;
 }

@@ -46,6 +46,6 @@ Status raise_number(Connection& connection, const std::string& table, std::int64
 Status put_number_back(Connection& connection, const std::string& table, std::int64_t number);
 
 // Rows of the table, or of those that refer to it, that refer to nothing; a sentence a key.
-Result<std::vector<std::string>> dangling(Connection& connection, const std::string& table);
+Result<std::vector<Dangling>> dangling(Connection& connection, const std::string& table);
 
 }  // namespace whimbrel::postgresql

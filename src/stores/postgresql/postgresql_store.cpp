@@ -647,7 +647,17 @@ Status PostgresqlStore::put_number_back(const std::string& table, std::int64_t n
   return postgresql::put_number_back(*connection, table, number);
 }
 
-Result<std::vector<std::string>> PostgresqlStore::dangling(const std::string& table) {
+Result<std::string> PostgresqlStore::birth_of(const std::string& table) {
+  ASSIGN_OR_RETURN(const ConnectionPtr connection, sessions_->take());
+  ASSIGN_OR_RETURN(const postgresql::Place place, postgresql::place_of(*connection, table));
+  const auto rows = connection->query(
+      "SELECT format('%s.%s', (SELECT system_identifier FROM pg_control_system()), oid) FROM "
+      "pg_database WHERE datname = current_database()");
+  if (!rows.ok() || rows.value().empty()) return std::string();  // who may not ask does not know
+  return rows.value().front()[0].value_or("") + "/" + place.oid;
+}
+
+Result<std::vector<Dangling>> PostgresqlStore::dangling(const std::string& table) {
   ASSIGN_OR_RETURN(const ConnectionPtr connection, sessions_->take());
   return postgresql::dangling(*connection, table);
 }

@@ -105,7 +105,8 @@ class PostgresqlStore final : public Store,
   Status can_retire(const std::vector<const Mapping*>& mappings, const std::string& rename_to,
                     bool view) override;
   bool name_is_taken(const std::string& name) override;
-  Result<std::vector<std::string>> dangling(const std::string& table) override;
+  Result<std::string> birth_of(const std::string& table) override;
+  Result<std::vector<Dangling>> dangling(const std::string& table) override;
   Result<std::string> usual_schema() override;
   Result<std::int64_t> last_number(const std::string& table) override;
   Status raise_number(const std::string& table, std::int64_t number) override;

@@ -191,6 +191,22 @@ class Exchange {
       "a.attrelid::regclass, a.attnum, a.attstattarget) FROM pg_attribute a JOIN pg_index i ON "
       "i.indexrelid = a.attrelid WHERE i.indrelid = ANY ($1::oid[]) AND i.indisvalid AND "
       "a.attstattarget >= 0";
+  static constexpr const char* settings_of_kept_views_sql =
+      "SELECT format('ALTER MATERIALIZED VIEW %s CLUSTER ON %I', i.indrelid::regclass, x.relname) "
+      "FROM pg_index i JOIN pg_class x ON x.oid = i.indexrelid WHERE i.indrelid = ANY ($1::oid[]) "
+      "AND i.indisclustered "
+      "UNION ALL SELECT format('ALTER MATERIALIZED VIEW %s ALTER COLUMN %I SET STORAGE %s', "
+      "a.attrelid::regclass, a.attname, CASE a.attstorage WHEN 'p' THEN 'PLAIN' WHEN 'e' THEN "
+      "'EXTERNAL' WHEN 'm' THEN 'MAIN' ELSE 'EXTENDED' END) FROM pg_attribute a JOIN pg_class c ON "
+      "c.oid = a.attrelid AND c.relkind = 'm' JOIN pg_type t ON t.oid = a.atttypid WHERE "
+      "a.attrelid "
+      "= ANY ($1::oid[]) AND a.attnum > 0 AND a.attstorage <> t.typstorage "
+      "UNION ALL SELECT format('ALTER INDEX %s ALTER COLUMN %s SET STATISTICS %s', "
+      "a.attrelid::regclass, a.attnum, a.attstattarget) FROM pg_attribute a JOIN pg_index i ON "
+      "i.indexrelid = a.attrelid WHERE i.indrelid = ANY ($1::oid[]) AND a.attstattarget >= 0 "
+      "UNION ALL SELECT format('ALTER STATISTICS %s.%I OWNER TO %I', s.stxnamespace::regnamespace, "
+      "s.stxname, pg_get_userbyid(s.stxowner)) FROM pg_statistic_ext s WHERE s.stxrelid = ANY "
+      "($1::oid[]) AND s.stxowner <> (SELECT oid FROM pg_roles WHERE rolname = current_user)";
   // Of all that hangs on a table and has kept its name.
   static constexpr const char* comments_sql =
       "SELECT format('COMMENT ON INDEX %s IS %L', i.indexrelid::regclass, d.description) FROM "
@@ -551,8 +567,10 @@ class Exchange {
         now_.after.push_back(*row[0]);
       }
     }
-    ASSIGN_OR_RETURN(const auto rights, connection_.query(rights_sql, {array_of(oids)}));
-    for (const Cells& row : rights) now_.after.push_back(*row[0]);
+    for (const char* sql : {comments_sql, settings_of_kept_views_sql, rights_sql}) {
+      ASSIGN_OR_RETURN(const auto statements, connection_.query(sql, {array_of(oids)}));
+      for (const Cells& row : statements) now_.after.push_back(*row[0]);
+    }
     return {};
   }
 
@@ -689,7 +707,10 @@ class Exchange {
                          "s.stxname, s.stxstattarget) ELSE '' END || coalesce((SELECT format('; "
                          "COMMENT ON STATISTICS %I.%I IS %L', n.nspname, s.stxname, d.description) "
                          "FROM pg_description d WHERE d.classoid = 'pg_statistic_ext'::regclass "
-                         "AND d.objoid = s.oid), '') FROM pg_statistic_ext s JOIN pg_namespace "
+                         "AND d.objoid = s.oid), '') || CASE WHEN s.stxowner <> (SELECT oid "
+                         "FROM pg_roles WHERE rolname = current_user) THEN format('; ALTER "
+                         "STATISTICS %I.%I OWNER TO %I', n.nspname, s.stxname, pg_get_userbyid("
+                         "s.stxowner)) ELSE '' END FROM pg_statistic_ext s JOIN pg_namespace "
                          "n ON n.oid = s.stxnamespace WHERE s.stxrelid = ANY ($1::oid[])",
                          {going_list_}));
     for (const Cells& row : rows) {

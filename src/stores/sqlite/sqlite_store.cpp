@@ -560,7 +560,56 @@ Status SqliteStore::put_number_back(const std::string& table, std::int64_t numbe
   });
 }
 
-Result<std::vector<std::string>> SqliteStore::dangling(const std::string& table) {
+namespace {
+
+// The table has no numbers by which the database could name its rows.
+std::string rows_that_refer_to_nothing(const TableSchema& child, const ForeignKey& key,
+                                       const std::string& keys) {
+  std::vector<std::string> are_there;
+  std::vector<std::string> are_equal;
+  for (std::size_t i = 0; i < key.columns.size(); ++i) {
+    are_there.push_back("c." + quote_name(key.columns[i]) + " IS NOT NULL");
+    are_equal.push_back("p." + quote_name(key.parent_columns[i]) + " = c." +
+                        quote_name(key.columns[i]));
+  }
+  return fmt::format(
+      "SELECT {} FROM {} AS c WHERE {} AND NOT EXISTS (SELECT 1 FROM {} AS p WHERE {}) ORDER BY 1 "
+      "LIMIT {}",
+      keys, quote_name(child.name), join(are_there, " AND "), quote_name(key.parent),
+      join(are_equal, " AND "), Dangling::looked_at_max);
+}
+
+// The keys of rows that refer to no row of `parent`, as far as they can be named.
+Result<std::vector<std::string>> keys_of_dangling(Connection& connection, const std::string& child,
+                                                  const std::string& parent) {
+  ASSIGN_OR_RETURN(const TableSchema schema, sqlite::describe(connection, child));
+  std::vector<std::string> parts;
+  for (const std::string& column : schema.key)
+    parts.push_back(fmt::format("coalesce(CAST(c.{} AS TEXT), 'null')", quote_name(column)));
+  const std::string keys = join(parts, " || ',' || ");
+  std::vector<std::string> named;
+  const auto take = [&](const Result<std::vector<Row>>& rows) {
+    if (!rows.ok()) return;  // a parent that is not there: all of them are meant
+    for (const Row& row : rows.value()) named.push_back(row[0].get<std::string>());
+  };
+  if (schema.key.empty()) return named;
+  const Result<std::vector<Row>> numbered = connection.query(
+      fmt::format("SELECT {} FROM pragma_foreign_key_check(?1) AS f JOIN {} AS c ON c.rowid = "
+                  "f.rowid WHERE f.parent = ?2 COLLATE NOCASE ORDER BY 1 LIMIT {}",
+                  keys, quote_name(child), Dangling::looked_at_max),
+      {Value::text(child), Value::text(parent)});
+  take(numbered);
+  if (numbered.ok()) return named;
+  for (const ForeignKey& key : schema.foreign_keys) {
+    if (!ascii_iequals(key.parent, parent)) continue;
+    take(connection.query(rows_that_refer_to_nothing(schema, key, keys), {}));
+  }
+  return named;
+}
+
+}  // namespace
+
+Result<std::vector<Dangling>> SqliteStore::dangling(const std::string& table) {
   ASSIGN_OR_RETURN(const auto connection, connect(Access::read));
   ASSIGN_OR_RETURN(
       const std::vector<Row> children,
@@ -568,17 +617,18 @@ Result<std::vector<std::string>> SqliteStore::dangling(const std::string& table)
                         "pragma_foreign_key_list(m.name) AS f WHERE m.type = 'table' AND "
                         "(f.\"table\" = ?1 COLLATE NOCASE OR m.name = ?1 COLLATE NOCASE)",
                         {Value::text(table)}));
-  std::vector<std::string> told;
+  std::vector<Dangling> told;
   for (const Row& child : children) {
+    const std::string& name = child[0].get<std::string>();
     ASSIGN_OR_RETURN(
         const std::vector<Row> parents,
         connection->query("SELECT parent, count(*) FROM pragma_foreign_key_check(?1) GROUP BY 1",
                           {child[0]}));
     for (const Row& parent : parents) {
-      const auto rows = parent[1].get<std::int64_t>();
-      told.push_back(fmt::format("{} of {} {} to no row of {}", rows_text(rows),
-                                 child[0].get<std::string>(), rows == 1 ? "refers" : "refer",
-                                 parent[0].get<std::string>()));
+      const std::string& of = parent[0].get<std::string>();
+      ASSIGN_OR_RETURN(const std::vector<std::string> keys,
+                       keys_of_dangling(*connection, name, of));
+      told.push_back(Dangling::of(name, of, parent[1].get<std::int64_t>(), keys));
     }
   }
   return told;

@@ -89,7 +89,7 @@ class SqliteStore final : public Store, private Catalog, private Capture, privat
   bool name_is_taken(const std::string& name) override;
   Result<std::int64_t> last_number(const std::string& table) override;
   Status raise_number(const std::string& table, std::int64_t number) override;
-  Result<std::vector<std::string>> dangling(const std::string& table) override;
+  Result<std::vector<Dangling>> dangling(const std::string& table) override;
   Status put_number_back(const std::string& table, std::int64_t number) override;
   Status revive(const std::string& table, const std::string& archived_as) override;
   // Capture
