@@ -45,8 +45,9 @@ std::optional<std::string> scalar_text(const std::string& name, bool& uses_dolla
 std::optional<std::string> address_text(const std::string& alias, const std::string& table,
                                         bool& uses_dollar) {
   if (is_plain(table)) return alias + "/" + table;
-  // Quotes around the whole name are taken away when it is read.
-  const bool in_quotes = table.size() > 2 && table.front() == '"' && table.back() == '"';
+  // Quotes around the whole name are taken away when it is read, those of its parts are not.
+  const bool in_quotes = table.size() > 2 && table.front() == '"' && table.back() == '"' &&
+                         table.find("\".\"") == std::string::npos;
   return scalar_text(alias + "/" + (in_quotes ? '"' + table + '"' : table), uses_dollar);
 }
 

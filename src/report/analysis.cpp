@@ -1181,6 +1181,10 @@ class TableAnalysis {
                            std::ranges::any_of(migration_.moves, [&](const Move& other) {
                              return other.is_made_of_the_rows_of(move_);
                            });
+      if (migration_.retypes) {
+        line("  hint        correct these rows, or say under `using:` what becomes of such values");
+        return;
+      }
       line("  hint        correct these rows{} give `if_null:` or another function{}",
            is_part ? " or" : ",", is_part ? "" : ", or say `on_error: reject`");
     }

@@ -32,7 +32,12 @@ void LogTable::emit(const Event& event) {
     const std::string phase = event.text("phase");
     const auto next = operations().find(phase);
     if (next != operations().end()) {
-      complete(event.text("why"));
+      // What goes back from there has not ended well, whoever asked for it.
+      if (phase == "rolling_back") {
+        failed(event.text("why"));
+      } else {
+        complete(event.text("why"));
+      }
       if (!next->second.empty()) begin(next->second);
     }
   }

@@ -37,6 +37,10 @@ Session::Session(SessionSettings settings, Host& host, Events& events, StopFlag&
       headway_(log_table_, clock_),
       random_(seed()) {
   if (settings_.redact) redact_what_is_shown();
+  // A plan may take it from there.
+  if (!settings_.database_url.empty()) {
+    settings_.variables.emplace("DATABASE_URL", settings_.database_url);
+  }
 }
 
 // Files that a plan names are beside it; a URL from the command line is as it was typed.

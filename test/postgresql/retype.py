@@ -981,6 +981,74 @@ def a_collation_of_its_own_kind_is_read(server):
     world.close()
 
 
+def what_searches_in_a_query_is_carried(server):
+    """varchar IN (SELECT varchar …) is spelled with a cast, for which a uuid has no operator."""
+    world = World(server, ACCOUNTS + """
+        CREATE VIEW within AS SELECT l.id FROM letters l WHERE l.sender IN (SELECT p.id FROM people p WHERE p.mail LIKE '1%');
+        CREATE VIEW without AS SELECT l.id FROM letters l WHERE l.sender NOT IN (SELECT p.id FROM people p WHERE p.mail LIKE '1%');
+        CREATE VIEW joined AS SELECT l.id, l.sender, p.mail FROM letters l JOIN people p ON p.id = l.sender;
+        CREATE VIEW mixed AS SELECT l.id FROM letters l JOIN people p ON p.id = l.sender WHERE l.sender <> 'nobody';
+        ALTER TABLE letters ENABLE ROW LEVEL SECURITY;
+        CREATE POLICY known ON letters USING (sender IN (SELECT p.id FROM people p));
+        CREATE TABLE apart (who varchar(36)); ALTER TABLE apart ENABLE ROW LEVEL SECURITY;
+        CREATE POLICY too ON apart USING (EXISTS (SELECT FROM people p WHERE p.id = 'x'));""")
+    ids = world.people(30)
+    for number, one in enumerate(ids):
+        world.sql("INSERT INTO letters (sender, body) VALUES (%s, %s)", one, str(number))
+    before, objects = {name: sorted(world.sql("SELECT id FROM " + name)) for name in ("within", "without", "joined", "mixed")}, world.objects()
+    world.run("analyze")
+    world.run("run", "--yes")
+    assert {name: sorted(world.sql("SELECT id FROM " + name)) for name in before} == before
+    with psycopg.connect(world.url) as connection:
+        connection.execute("SET enable_seqscan = off")
+        plan = "\n".join(row[0] for row in connection.execute("EXPLAIN SELECT * FROM joined WHERE id = 7"))
+    assert "people_pkey" in plan, plan  # although letters.id is no uuid
+    policy = world.one("SELECT pg_get_expr(polqual, polrelid) FROM pg_policy WHERE polname = 'known' AND polrelid = 'letters'::regclass")
+    assert "::text" not in policy, policy
+    world.run("rollback", "--yes")
+    assert {name: sorted(world.sql("SELECT id FROM " + name)) for name in before} == before
+    left = differences(objects, world.objects())
+    assert left == [], left
+    world.close()
+
+
+def what_others_called_like_ours_stays(server):
+    world = World(server, ACCOUNTS + """
+        CREATE SCHEMA whimbrel; CREATE TABLE whimbrel.precious (a integer); INSERT INTO whimbrel.precious VALUES (42);
+        CREATE TABLE heard (n serial); CREATE FUNCTION hears() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN INSERT INTO heard DEFAULT VALUES; RETURN NEW; END';
+        CREATE TRIGGER whimbrel_audit AFTER INSERT ON people FOR EACH ROW EXECUTE FUNCTION hears();""")
+    world.people(5)
+    world.run("run", "--yes")
+    heard = world.one("SELECT count(*) FROM heard")
+    world.sql("INSERT INTO people (id, mail) VALUES (gen_random_uuid(), 'since')")
+    assert world.one("SELECT count(*) FROM heard") == heard + 1
+    world.run("rollback", "--yes")
+    world.sql("INSERT INTO people (id, mail) VALUES (gen_random_uuid(), 'later')")
+    assert world.one("SELECT count(*) FROM heard") == heard + 2
+    assert world.sql("SELECT relname FROM pg_class WHERE relnamespace = 'whimbrel'::regnamespace AND relkind = 'r'") == [("precious",)]
+    world.run("run", "--yes")
+    world.run("finish", "--yes", "--after", "0s")
+    assert world.one("SELECT a FROM whimbrel.precious") == 42
+    world.close()
+
+
+def what_hangs_on_a_kept_view_stays(server):
+    world = World(server, ACCOUNTS + """
+        CREATE MATERIALIZED VIEW m AS SELECT id, mail FROM people; CREATE UNIQUE INDEX m_id ON m (id); CREATE INDEX m_mail ON m (mail);
+        COMMENT ON INDEX m_mail IS 'by mail'; ALTER MATERIALIZED VIEW m CLUSTER ON m_mail; ALTER MATERIALIZED VIEW m ALTER COLUMN mail SET STORAGE EXTERNAL;
+        CREATE STATISTICS s ON mail, note FROM people; ALTER STATISTICS s OWNER TO pg_monitor;""")
+    world.people(5)
+    world.sql("REFRESH MATERIALIZED VIEW m")
+    look = """SELECT (SELECT obj_description('m_mail'::regclass)), (SELECT indisclustered FROM pg_index WHERE indexrelid = 'm_mail'::regclass),
+        (SELECT attstorage FROM pg_attribute WHERE attrelid = 'm'::regclass AND attname = 'mail'), (SELECT pg_get_userbyid(stxowner) FROM pg_statistic_ext WHERE stxname = 's')"""
+    before = world.sql(look)
+    world.run("run", "--yes")
+    assert world.sql(look) == before
+    world.run("rollback", "--yes")
+    assert world.sql(look) == before
+    world.close()
+
+
 TESTS = [goes_there_and_back_under_writers, survives_being_killed_anywhere, keeps_everything_that_hangs_on_a_table, ends_with_finish, other_pairs_of_types,
          values_are_those_of_the_servers_cast, what_cannot_be_settled_is_told, ends_of_numbers_and_triggers_of_others,
          refuses_what_cannot_be_converted, what_cannot_be_made_anew_is_met_before_the_copy, spellings_come_back, two_spellings_of_one_key_are_refused_also_meanwhile, a_part_of_a_key_is_spelled_in_one_way, a_file_says_what_texts_are_meant, orphans_without_a_foreign_key_are_named, rewrites_in_a_window, a_long_hold_makes_nobody_a_victim, a_rewrite_that_is_killed_goes_on,
@@ -990,6 +1058,7 @@ TESTS = [goes_there_and_back_under_writers, survives_being_killed_anywhere, keep
          rows_too_large_for_the_old_side_come_back_with_the_next_switch, what_others_read_of_the_database_is_looked_at,
          what_expressions_and_exclusions_keep_apart_may_move, what_is_not_ours_to_make_anew_is_met_by_the_analysis,
          policies_of_tables_that_read_each_other_go_with_them, another_plan_for_the_same_table_waits, identities_keep_names_types_and_rights, a_view_uses_the_indexes_of_the_new_type,
+         what_searches_in_a_query_is_carried, what_others_called_like_ours_stays, what_hangs_on_a_kept_view_stays,
          a_collation_of_its_own_kind_is_read, who_began_to_refer_since_the_switch_is_named]
 
 

@@ -44,7 +44,10 @@ std::string hint_of(const std::string& sqlstate) {
   if (sqlstate == "55P03") return "a transaction of somebody else holds it: `pg_locks` says which";
   if (sqlstate == "57014")
     return "raise `statement_timeout` of the store, or try at a quieter time";
-  if (sqlstate == "42501") return "this role needs the right to do so";
+  if (sqlstate == "42501") {
+    return "this role needs the right to do so; where policies hide rows from it, it needs "
+           "BYPASSRLS, or the table NO FORCE ROW LEVEL SECURITY";
+  }
   if (sqlstate == "25006") {
     return "give the address of the primary, and a role without `default_transaction_read_only`";
   }

@@ -292,6 +292,11 @@ Status PostgresqlStore::log(const std::string& table, const LogLine& line) {
   return made.ok() ? Status() : Status(made.error());
 }
 
+// By name, of our schema.
+constexpr const char* own_tables =
+    "^(claims|orphans(_.*)?|own|referring|respelled|retyped|spellings(_.*)?|to_enable|to_settle|"
+    "log_.*)$";
+
 // Our schema goes with the last that needs it.
 Status PostgresqlStore::tidy_up(Connection& connection) const {
   TRY(drop_new_tables_of_none(connection));
@@ -312,7 +317,20 @@ Status PostgresqlStore::tidy_up(Connection& connection) const {
                        "n.nspname ~ '^whimbrel_(new|old)_' AND NOT EXISTS (SELECT FROM "
                        "pg_class c WHERE c.relnamespace = n.oid)"));
   for (const Cells& schema : schemas) TRY(connection.execute("DROP SCHEMA " + *schema[0]));
-  return connection.execute("DROP SCHEMA IF EXISTS whimbrel CASCADE");
+  // Somebody may have had a schema of that name before us, or have made something of his in ours.
+  ASSIGN_OR_RETURN(
+      const auto kept,
+      connection.query(
+          "SELECT format('DROP %s whimbrel.%I', CASE c.relkind WHEN 'v' THEN 'VIEW' ELSE 'TABLE' "
+          "END, c.relname), c.relname ~ $1 FROM pg_class c WHERE c.relnamespace = "
+          "to_regnamespace('whimbrel') AND c.relkind IN ('r', 'p', 'v', 'm', 'f') ORDER BY 2",
+          {own_tables}));
+  const bool is_shared = std::ranges::any_of(kept, [](const Cells& row) { return row[1] == "f"; });
+  if (!is_shared) return connection.execute("DROP SCHEMA IF EXISTS whimbrel CASCADE");
+  for (const Cells& row : kept) {
+    if (row[1] == "t") TRY(connection.execute(*row[0]));
+  }
+  return {};
 }
 
 // In a transaction that is rolled back.

@@ -478,9 +478,10 @@ Result<RetypedTable> retyped_table(Connection& connection, Sessions& sessions,
   if (made.source.key.empty()) {
     return Error{ErrorCode::refused,
                  made.source.name +
-                     " has no primary key, and no unique index over columns that "
-                     "are never null",
-                 "give it one: by it rows are carried over that change meanwhile"};
+                     " has no primary key, and no unique index over columns that are never null, "
+                     "which is looked at with each row",
+                 "give it one: by it rows are carried over that change meanwhile; one that is "
+                 "DEFERRABLE does not do"};
   }
   ASSIGN_OR_RETURN(
       const auto unproven,
@@ -488,10 +489,11 @@ Result<RetypedTable> retyped_table(Connection& connection, Sessions& sessions,
                        "contype = 'c' AND NOT convalidated",
                        {oid}));
   if (!unproven.empty()) {
-    return Error{ErrorCode::refused,
-                 fmt::format("{} has a check `{}` that some rows may break", made.source.name,
-                             *unproven[0][0]),
-                 "ALTER TABLE … VALIDATE CONSTRAINT it, or drop it"};
+    return Error{
+        ErrorCode::refused,
+        fmt::format("{} has a check `{}` that some rows may break", made.source.name,
+                    *unproven[0][0]),
+        "ALTER TABLE … VALIDATE CONSTRAINT it; one that is NOT ENFORCED has to be dropped"};
   }
   made.target = made.source;
   TableSchema& target = made.target;
@@ -820,9 +822,9 @@ Result<Dependents> dependents_of(Connection& connection, const std::vector<std::
           "c.relkind IN ('v', 'm') "
           "UNION SELECT 'trigger ' || quote_ident(tgname) || ' of ' || tgrelid::regclass::text, "
           "false "
-          "FROM pg_trigger WHERE tgrelid = ANY ($1::oid[]) AND NOT tgisinternal AND tgname NOT "
-          "LIKE "
-          "'whimbrel\\_%' "
+          "FROM pg_trigger WHERE tgrelid = ANY ($1::oid[]) AND NOT tgisinternal AND "
+          "NOT EXISTS (SELECT FROM pg_proc f WHERE f.oid = tgfoid AND f.pronamespace = "
+          "to_regnamespace('whimbrel')) "
           "UNION SELECT 'rule ' || quote_ident(rulename) || ' of ' || ev_class::regclass::text, "
           "false "
           "FROM pg_rewrite WHERE ev_class = ANY ($1::oid[]) "

@@ -133,7 +133,8 @@ Status review_bodies(Connection& connection, const std::string& table, const std
           "(SELECT FROM pg_depend e WHERE e.objid = p.oid AND e.deptype = 'e') AND (p.prosrc ~* "
           "('\\m' || regexp_replace((SELECT relname FROM pg_class WHERE oid = $1::oid), '\\W', "
           "'.', 'g') || '\\M') OR p.oid IN (SELECT tgfoid FROM pg_trigger WHERE tgrelid = $1::oid "
-          "AND NOT tgisinternal AND tgname NOT LIKE 'whimbrel\\_%')) ORDER BY 1 LIMIT 20",
+          "AND NOT tgisinternal AND NOT EXISTS (SELECT FROM pg_proc f WHERE f.oid = tgfoid AND "
+          "f.pronamespace = to_regnamespace('whimbrel')))) ORDER BY 1 LIMIT 20",
           {oid}));
   std::vector<std::string> names;
   for (const Cells& row : functions) names.push_back(*row[0]);
@@ -273,8 +274,9 @@ Status review_triggers(Connection& connection, bool may_write_as_replica, const 
       connection.query("SELECT quote_ident(tgname), (tgtype & 2) <> 0, tgenabled FROM pg_trigger "
                        "WHERE (tgrelid = $1::text::regclass OR tgrelid IN (SELECT relid FROM "
                        "pg_partition_tree($1::text::regclass)) AND tgparentid = 0) AND NOT "
-                       "tgisinternal AND tgname NOT "
-                       "LIKE 'whimbrel\\_%' AND (tgtype & 28) <> 0 AND tgenabled = ANY (CASE WHEN "
+                       "tgisinternal AND NOT EXISTS (SELECT FROM pg_proc f WHERE f.oid = tgfoid "
+                       "AND f.pronamespace = to_regnamespace('whimbrel')) AND (tgtype & 28) <> 0 "
+                       "AND tgenabled = ANY (CASE WHEN "
                        "$2::boolean THEN '{A,R}' ELSE '{O,A}' END::\"char\"[]) ORDER BY tgname",
                        {place, may_write_as_replica ? "true" : "false"}));
   for (const Cells& row : rows) {

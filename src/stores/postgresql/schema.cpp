@@ -111,8 +111,9 @@ Status learn_relations(Connection& connection, const Place& place, TableSchema& 
   ASSIGN_OR_RETURN(
       const auto triggers,
       connection.query("SELECT t.tgname, pg_get_triggerdef(t.oid) FROM pg_trigger t WHERE "
-                       "t.tgrelid = $1::oid AND NOT t.tgisinternal AND t.tgname NOT LIKE "
-                       "'whimbrel\\_%' ORDER BY t.tgname",
+                       "t.tgrelid = $1::oid AND NOT t.tgisinternal AND "
+                       "NOT EXISTS (SELECT FROM pg_proc f WHERE f.oid = t.tgfoid AND "
+                       "f.pronamespace = to_regnamespace('whimbrel')) ORDER BY t.tgname",
                        {place.oid}));
   for (const Cells& one : triggers) {
     table.triggers.push_back(*one[0]);

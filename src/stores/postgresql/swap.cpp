@@ -107,13 +107,46 @@ class Exchange {
     return {};
   }
 
-  // False where it comes back by its text of before.
-  bool spelled_anew(const std::string& what, const std::string& statement) {
+  // It comes back by its text of before, where that is known.
+  void spelled_anew(const std::string& what, const std::string& statement) {
     const auto before = before_.find(statement);
-    const bool is_as_it_was_made = before != before_.end();
-    now_.after.push_back(is_as_it_was_made ? before->second : statement);
+    now_.after.push_back(before != before_.end() ? before->second : statement);
     now_.spelled.emplace(what, statement);
-    return !is_as_it_was_made;
+  }
+
+  // The server has spelled comparisons with casts to text, under which no index helps and some have
+  // no operator: without them the statement is tried first. What it refuses, and what compares
+  // other things than uuids then, is made as it was. `trees`: a query for what the server has made
+  // of the object's expressions.
+  Status compares_as_it_is(const std::string& statement, const std::vector<std::string>& uuids,
+                           const std::string& trees) {
+    const Uncast text = uncast_comparisons(statement, uuids);
+    if (text.comparisons == 0) return {};
+    // The operators = and <> of two uuids.
+    const std::string count = fmt::format(
+        "(SELECT coalesce(sum(array_length(regexp_split_to_array(tree, ':opno 297[23] '), 1) - 1), "
+        "0) FROM ({}) t(tree))",
+        trees);
+    ASSIGN_OR_RETURN(const auto rows, connection_.query("SELECT " + count));
+    without_casts_[statement] =
+        "DO LANGUAGE plpgsql " +
+        quote_text(fmt::format(
+            "BEGIN EXECUTE {}; IF {} <> {} + {} THEN RAISE 'it compares other things'; END IF; "
+            "EXCEPTION WHEN syntax_error_or_access_rule_violation OR data_exception OR "
+            "raise_exception THEN EXECUTE {}; END",
+            quote_text(text.sql), count, *rows.at(0).at(0), text.comparisons,
+            quote_text(statement)));
+    return {};
+  }
+  static std::string trees_of_view(const std::string& view) {
+    return fmt::format("SELECT ev_action::text FROM pg_rewrite WHERE ev_class = {}::regclass",
+                       quote_text(view));
+  }
+  static std::string trees_of_policy(const std::string& table, const std::string& policy) {
+    return fmt::format(
+        "SELECT concat(polqual::text, ' ', polwithcheck::text) FROM pg_policy WHERE polrelid = "
+        "{}::regclass AND polname = {}",
+        quote_text(table), quote_text(policy));
   }
 
   // Each a statement that makes something anew by the name of its table.
@@ -121,8 +154,9 @@ class Exchange {
       "SELECT pg_get_triggerdef(t.oid) || CASE t.tgenabled WHEN 'O' THEN '' ELSE format("
       "'; ALTER TABLE %s %s TRIGGER %I', t.tgrelid::regclass, CASE t.tgenabled WHEN 'D' THEN "
       "'DISABLE' WHEN 'A' THEN 'ENABLE ALWAYS' ELSE 'ENABLE REPLICA' END, t.tgname) END "
-      "FROM pg_trigger t WHERE t.tgrelid = ANY ($1::oid[]) AND NOT t.tgisinternal AND t.tgname NOT "
-      "LIKE 'whimbrel\\_%' ORDER BY t.tgname";
+      "FROM pg_trigger t WHERE t.tgrelid = ANY ($1::oid[]) AND NOT t.tgisinternal AND "
+      "NOT EXISTS (SELECT FROM pg_proc f WHERE f.oid = t.tgfoid AND f.pronamespace = "
+      "to_regnamespace('whimbrel')) ORDER BY t.tgname";
   static constexpr const char* rules_sql =
       "SELECT pg_get_ruledef(r.oid) || CASE r.ev_enabled WHEN 'O' THEN '' ELSE format("
       "' ALTER TABLE %s %s RULE %I', r.ev_class::regclass, CASE r.ev_enabled WHEN 'D' THEN "
@@ -136,7 +170,8 @@ class Exchange {
       "END, (SELECT string_agg(CASE x WHEN 0 THEN 'PUBLIC' ELSE quote_ident(pg_get_userbyid(x)) "
       "END, ', ') FROM unnest(p.polroles) x)) || coalesce(' USING (' || pg_get_expr(p.polqual, "
       "p.polrelid) || ')', '') || coalesce(' WITH CHECK (' || pg_get_expr(p.polwithcheck, "
-      "p.polrelid) || ')', '') FROM pg_policy p WHERE p.polrelid = ANY ($1::oid[]) ORDER BY "
+      "p.polrelid) || ')', ''), p.polrelid::regclass, p.polname FROM pg_policy p WHERE p.polrelid "
+      "= ANY ($1::oid[]) ORDER BY "
       "p.polname";
   static constexpr const char* rights_sql =
       "SELECT format('ALTER TABLE %s OWNER TO %I', c.oid::regclass, pg_get_userbyid(c.relowner)) "
@@ -290,7 +325,8 @@ class Exchange {
 
   // By its text of before; where that says something of the old type the server refuses it.
   Status make_anew(const std::string& sql) {
-    Status made = connection_.execute(sql);
+    const auto tried = without_casts_.find(sql);
+    Status made = connection_.execute(tried == without_casts_.end() ? sql : tried->second);
     if (made.ok() || made.error().code != ErrorCode::refused) return made;
     return std::move(made)
         .error()
@@ -368,8 +404,10 @@ class Exchange {
     const std::string own = "p.polrelid = ANY ($1::oid[])";
     made_anew.replace(made_anew.rfind(own), own.size(), concerned);
     ASSIGN_OR_RETURN(const auto again, connection_.query(made_anew, {going_list_}));
+    ASSIGN_OR_RETURN(const std::vector<std::string> uuids, columns_that_become_uuids());
     for (const Cells& row : again) {
       spelled_anew(row[0]->substr(0, row[0]->find(" AS ")), *row[0]);
+      TRY(compares_as_it_is(*row[0], uuids, trees_of_policy(*row[1], *row[2])));
     }
     ASSIGN_OR_RETURN(
         const auto comments,
@@ -398,7 +436,13 @@ class Exchange {
   Status from_texts(const char* what, const char* sql) {
     Result<std::vector<Cells>> rows = connection_.query(sql, {going_list_});
     if (!rows.ok()) return std::move(rows).error().within(std::string("reading ") + what);
-    for (const Cells& row : rows.value()) now_.after.push_back(*row[0]);
+    ASSIGN_OR_RETURN(const std::vector<std::string> uuids, columns_that_become_uuids());
+    for (const Cells& row : rows.value()) {
+      now_.after.push_back(*row[0]);
+      if (sql == policies_sql) {
+        TRY(compares_as_it_is(*row[0], uuids, trees_of_policy(*row[1], *row[2])));
+      }
+    }
     return {};
   }
 
@@ -445,29 +489,6 @@ class Exchange {
     return names;
   }
 
-  // Another text in a view's place, if it is taken, gives columns of the same types, and what it
-  // reads under these names is nothing but uuids.
-  static std::string instead(const std::string& view, const std::string& drop,
-                             const std::string& create, const std::vector<std::string>& uuids) {
-    const std::string types = fmt::format(
-        "ARRAY(SELECT (atttypid, atttypmod, attcollation)::text FROM pg_attribute WHERE attrelid "
-        "= {}::regclass AND attnum > 0 ORDER BY attnum)",
-        quote_text(view));
-    const std::string others = fmt::format(
-        "EXISTS (SELECT FROM pg_rewrite r JOIN pg_depend d ON d.classid = 'pg_rewrite'::regclass "
-        "AND d.objid = r.oid AND d.refclassid = 'pg_class'::regclass AND d.refobjid <> r.ev_class "
-        "JOIN pg_attribute a ON a.attrelid = d.refobjid AND a.attnum = d.refobjsubid WHERE "
-        "r.ev_class = {}::regclass AND a.attname = ANY ({}::text[]) AND a.atttypid <> "
-        "'uuid'::regtype)",
-        quote_text(view), quote_text(array_of(Cells(uuids.begin(), uuids.end()))));
-    return "DO LANGUAGE plpgsql " +
-           quote_text(
-               fmt::format("DECLARE types text[] := {0}; BEGIN EXECUTE {1}; EXECUTE {2}; IF "
-                           "types IS DISTINCT FROM {0} OR {3} THEN RAISE EXCEPTION 'others'; "
-                           "END IF; EXCEPTION WHEN OTHERS THEN NULL; END",
-                           types, quote_text(drop), quote_text(create), others));
-  }
-
   // Views upon views: those that others read are dropped last and made first.
   Status views() {
     ASSIGN_OR_RETURN(const std::vector<std::string> uuids, columns_that_become_uuids());
@@ -503,12 +524,8 @@ class Exchange {
       const std::string head =
           fmt::format("CREATE {} {} ({}){}{} AS ", kind, *row[2], *row[6], options, space);
       const std::string tail = is_kept ? " WITH NO DATA" : "";
-      const std::string text = uncast_comparisons(*row[3], uuids);
-      const bool is_new = spelled_anew("view " + *row[2], head + *row[3] + tail);
-      if (is_new && text != *row[3]) {
-        now_.after.push_back(
-            instead(*row[2], fmt::format("DROP {} {}", kind, *row[2]), head + text + tail, uuids));
-      }
+      spelled_anew("view " + *row[2], head + *row[3] + tail);
+      TRY(compares_as_it_is(head + *row[3] + tail, uuids, trees_of_view(*row[2])));
       now_.after.push_back(no_rights_of_others(*row[2]));
       oids.push_back(row[0]);
       if (!is_kept) continue;
@@ -761,7 +778,8 @@ class Exchange {
           connection_.query(
               "SELECT t.tgrelid, format('ALTER TABLE %s DISABLE TRIGGER %I', t.tgrelid::regclass, "
               "t.tgname), t.tgenabled, t.tgname FROM pg_trigger t WHERE t.tgrelid = ANY "
-              "($1::oid[]) AND NOT t.tgisinternal AND t.tgname NOT LIKE 'whimbrel\\_%' AND "
+              "($1::oid[]) AND NOT t.tgisinternal AND NOT EXISTS (SELECT FROM pg_proc f WHERE "
+              "f.oid = t.tgfoid AND f.pronamespace = to_regnamespace('whimbrel')) AND "
               "t.tgenabled <> 'D' UNION ALL SELECT r.ev_class, format('ALTER TABLE %s DISABLE RULE "
               "%I', r.ev_class::regclass, r.rulename), r.ev_enabled, r.rulename FROM pg_rewrite r "
               "WHERE r.ev_class = ANY ($1::oid[]) AND r.ev_enabled <> 'D'",
@@ -801,6 +819,8 @@ class Exchange {
   std::string coming_list_;
   Statements now_;
   std::map<std::string, std::string> before_;  // texts of before, by what they became
+  std::map<std::string, std::string>
+      without_casts_;  // what tries it otherwise first, by the statement
   std::vector<std::string> owned_;
   std::vector<std::pair<Cell, std::string>> narrowed_later_;  // on the way back; by the old table
 };

@@ -9,7 +9,6 @@ namespace whimbrel::postgresql {
 namespace {
 
 constexpr std::string_view cast = "::text";
-constexpr std::string_view equals = " = ";
 
 // A name as the server writes it, quoted or not; `at` goes behind it.
 std::optional<std::string> name_at(std::string_view sql, std::size_t& at) {
@@ -51,18 +50,30 @@ std::optional<std::string> column_at(std::string_view sql, std::size_t& at,
   return written;
 }
 
-// A whole comparison without its casts.
+constexpr std::string_view compared[] = {" = ", " <> "};
+constexpr std::string_view searched[] = {" IN ( SELECT ", " = ANY ( SELECT ", " <> ALL ( SELECT "};
+
+// A comparison for equality without its casts, or its left side where a query follows, whose own
+// texts are looked at in their turn. What is equal as texts is equal as it is, whatever it is.
 std::optional<std::string> comparison_at(std::string_view sql, std::size_t& at,
                                          const std::vector<std::string>& columns) {
   std::size_t end = at;
   const std::optional<std::string> left = column_at(sql, end, columns);
   if (!left) return std::nullopt;
-  if (sql.substr(end, equals.size()) != equals) return std::nullopt;
-  end += equals.size();
-  const std::optional<std::string> right = column_at(sql, end, columns);
-  if (!right) return std::nullopt;
-  at = end;
-  return *left + std::string(equals) + *right;
+  for (const std::string_view word : searched) {
+    if (!sql.substr(end).starts_with(word)) continue;
+    at = end;
+    return left;
+  }
+  for (const std::string_view word : compared) {
+    if (!sql.substr(end).starts_with(word)) continue;
+    std::size_t behind = end + word.size();
+    const std::optional<std::string> right = column_at(sql, behind, columns);
+    if (!right) return std::nullopt;
+    at = behind;
+    return *left + std::string(word) + *right;
+  }
+  return std::nullopt;
 }
 
 // Behind a literal or a quoted name that begins at `at`; what looks like a comparison in it is
@@ -79,22 +90,18 @@ std::size_t behind_quotes(std::string_view sql, std::size_t at) {
 
 }  // namespace
 
-std::string uncast_comparisons(const std::string& sql, const std::vector<std::string>& columns) {
-  // What a query within it calls so may be anything.
-  const std::size_t first = sql.find("SELECT ");
-  const bool has_others =
-      first != std::string::npos && sql.find("SELECT ", first + 1) != std::string::npos;
-  if (has_others || sql.find("VALUES ") != std::string::npos) return sql;
-  std::string made;
+Uncast uncast_comparisons(const std::string& sql, const std::vector<std::string>& columns) {
+  Uncast made;
   for (std::size_t at = 0; at < sql.size();) {
     if (const auto comparison = comparison_at(sql, at, columns)) {
-      made += *comparison;
+      made.sql += *comparison;
+      ++made.comparisons;
     } else if (sql[at] == '\'' || sql[at] == '"') {
       const std::size_t end = behind_quotes(sql, at);
-      made += sql.substr(at, end - at);
+      made.sql += sql.substr(at, end - at);
       at = end;
     } else {
-      made += sql[at++];
+      made.sql += sql[at++];
     }
   }
   return made;
