@@ -39,6 +39,9 @@ std::string tables_json(const Migration& migration) {
                       {"to_columns", move.mapping.target.column_names()},
                       {"from_ddl", move.mapping.source.create_ddl},
                       {"to_ddl", move.mapping.target.create_ddl}});
+    if (!migration.retypes) continue;
+    nlohmann::json& types = tables.back()["from_types"] = nlohmann::json::array();
+    for (const ColumnSchema& column : move.mapping.source.columns) types.push_back(column.declared);
   }
   nlohmann::json losses = nlohmann::json::array();
   for (const Move& move : migration.moves) {

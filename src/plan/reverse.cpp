@@ -66,6 +66,7 @@ class Writer {
       : plan_(plan), migration_(migration), folder_(folder) {}
 
   ReversePlan write() {
+    if (!plan_.retypes.empty()) return write_retype();
     out_.text = fmt::format(
         "# The way back from `{0}`: new to old. It begins with empty old tables, so rename or "
         "drop\n"
@@ -73,12 +74,7 @@ class Writer {
         "# that only the old tables held.\n"
         "whimbrel: 1\nmigration: {0}-back\nstores:\n",
         migration_.name);
-    for (const StoreEntry& store : plan_.stores) {
-      // Variables may have their defaults in the plan that is left behind.
-      const bool has_secrets = store.url.find('@') != std::string::npos;
-      out_.text +=
-          fmt::format("  {}: {}\n", store.alias, quoted(has_secrets ? store.written : store.url));
-    }
+    stores();
     out_.text += "tables:\n";
     for (const Move& move : migration_.moves) table(move);
     out_.text += fmt::format("sync: {}\n", name_of(reversed_sync()));
@@ -89,6 +85,65 @@ class Writer {
 
  private:
   void line(const std::string& text) { out_.text += text + "\n"; }
+
+  void stores() {
+    for (const StoreEntry& store : plan_.stores) {
+      // Variables may have their defaults in the plan that is left behind.
+      const bool has_secrets = store.url.find('@') != std::string::npos;
+      line(fmt::format("  {}: {}", store.alias, quoted(has_secrets ? store.written : store.url)));
+    }
+  }
+
+  // The tables have their names again: their columns get their old types.
+  ReversePlan write_retype() {
+    out_.text = fmt::format(
+        "# The way back from `{0}`: the columns get their old types again. `whimbrel rollback` "
+        "goes\n"
+        "# back at once, as long as there is a way back.\n"
+        "whimbrel: 1\nmigration: {0}-back\nstores:\n",
+        migration_.name);
+    stores();
+    line("retype:");
+    for (const RetypeEntry& entry : plan_.retypes) {
+      for (const Move& move : migration_.moves) {
+        if (is_of(entry, move)) retyped(entry, move);
+      }
+    }
+    line(fmt::format("sync: {}", name_of(migration_.sync)));
+    switches();
+    for (const std::string& text : print_measures(turned_round(plan_.measures))) line(text);
+    return std::move(out_);
+  }
+
+  static bool is_of(const RetypeEntry& entry, const Move& move) {
+    const std::string& name = move.mapping.source.name;
+    return name == entry.table.table || name.ends_with("." + entry.table.table) ||
+           entry.table.table.ends_with("." + name);
+  }
+
+  void retyped(const RetypeEntry& entry, const Move& move) {
+    const TableSchema& was = move.mapping.source;
+    const int at = was.column_index(entry.column);
+    if (at < 0) return;
+    line("  - table: " + quoted(entry.table.alias + "/" + entry.table.table));
+    line("    column: " + quoted(entry.column));
+    line("    to: " + quoted(was.columns[static_cast<std::size_t>(at)].declared));
+    for (const auto& [word, rules] : {std::pair("using", &move.mapping.backward),
+                                      std::pair("inverse", &move.mapping.forward)}) {
+      const auto rule = std::ranges::find(*rules, entry.column, &ColumnRule::column);
+      if (entry.made_by == nullptr || rule == rules->end()) continue;
+      const std::optional<std::string> value = print_value(*rule->expr);
+      line(value ? fmt::format("    {}: {}", word, *value)
+                 : fmt::format("    # {}: {}: the grammar has no words for it", word,
+                               describe(*rule->expr)));
+    }
+    if (entry.rewrites) line("    method: rewrite");
+    if (entry.also.empty()) return;
+    line("    also:");
+    for (const RetypeEntry::Also& also : entry.also) {
+      line("      - " + quoted(also.table.alias + "/" + also.table.table + "." + also.column));
+    }
+  }
 
   // What is computed back may come out as null, which triggers of links must not do to a column
   // that takes none.

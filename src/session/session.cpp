@@ -231,8 +231,27 @@ Status Session::load_finished() {
   known.columns.clear();  // the target may have got more since, and all of them are its own
   ASSIGN_OR_RETURN(migration_, bind_finished_plan(plan_, stores_, known, diagnostics));
   if (!diagnostics.empty()) return diagnostics.error();
+  if (!plan_.retypes.empty()) types_as_they_were();
   executor_ = std::make_unique<ThreadExecutor>(migration_.limits.workers);
   return {};
+}
+
+// The tables have their names again, and other types: those of before are in the journal.
+void Session::types_as_they_were() {
+  const nlohmann::json about = nlohmann::json::parse(journal_->state().tables, nullptr, false);
+  if (!about.is_object() || !about.contains("tables")) return;
+  for (Move& move : migration_.moves) {
+    for (const nlohmann::json& table : about["tables"]) {
+      if (table.value("from", "") != move.from || !table.contains("from_types")) continue;
+      const auto columns = table["from_columns"].get<std::vector<std::string>>();
+      const auto types = table["from_types"].get<std::vector<std::string>>();
+      for (std::size_t i = 0; i < std::min(columns.size(), types.size()); ++i) {
+        const int at = move.mapping.source.column_index(columns[i]);
+        if (at < 0) continue;
+        move.mapping.source.columns[static_cast<std::size_t>(at)].declared = types[i];
+      }
+    }
+  }
 }
 
 Status Session::prepare_without_tables() {

@@ -116,6 +116,7 @@ class Session {
   Status give_folder_to_shapes();
   Status open_own_books();
   Status own_rows_are_known(const std::string& path);
+  void types_as_they_were();
   void name_the_archive();
   std::string url_of(const StoreEntry& entry) const;
   std::optional<KnownTables> begun_with() const;

@@ -16,7 +16,7 @@ import tempfile
 import threading
 import time
 
-from whimbrel import BINARY, World
+from whimbrel import BINARY, OLD, World
 
 MEGABYTE = 1 << 20
 DISK_FULL = ("database or disk is full", "disk I/O error", "No space left on device", "unable to open database file")
@@ -1226,6 +1226,35 @@ def the_target_is_dropped_by_somebody():
             world.close()
 
 
+def the_serving_table_is_made_anew_by_somebody():
+    """It looks like one whose rows were deleted, and nobody has noted that: the other side is not emptied after it."""
+    for sync in ("dual", "capture"):
+        for until, verb in (("watch", "rollback"), ("watch", "finish"), ("watch", "run"), ("verify", "run"), ("verify", "rollback")):
+            world = World(rows=60, sync=sync)
+            before = world.old_rows()
+            world.run("run", "--yes", "--until", until)
+            switched = until == "watch"
+            with world.connect() as connection:
+                if switched:
+                    connection.execute('DROP TABLE "new {orders}"')
+                    connection.executescript((world.folder / "new.sql").read_text())
+                else:
+                    connection.execute('DROP TABLE "old orders"')
+                    connection.executescript(OLD.split(";")[0])
+            other, rows = (world.old_rows, before) if switched else (world.new_rows, world.new_rows())
+            goes = not switched and verb == "rollback"  # the old side serves, and the new one goes anyway
+            code, out, err = attempt(world, verb, "--yes")
+            told = "%s, %s after %s: exit %d\n%s" % (sync, verb, until, code, err)
+            assert code == (0 if goes else 3), told
+            if not goes:
+                assert other() == rows, told
+                expect_words(err, "60 rows", "made anew by mistake", "hint:")
+            if switched and verb == "rollback":
+                world.run("rollback", "--yes", "--force")
+                assert world.old_rows() == {}, told
+            world.close()
+
+
 def the_source_is_dropped_after_the_switch():
     """The new application may be unable to write now: `finish` helps it, and so does the backup."""
     for sync in ("dual", "capture"):
@@ -1602,6 +1631,7 @@ ACCIDENTS = [
     giant_blob, giant_text, nine_hundred_columns_with_capture, many_columns_with_links, no_rows_and_one_row, many_rows,
     a_reader_that_stays, a_writer_longer_than_the_busy_timeout, a_writer_beside_in_each_journal_mode,
     vacuum_in_between, vacuum_while_it_copies, a_column_is_renamed_and_put_right, a_column_is_added_and_rolled_back,
+    the_serving_table_is_made_anew_by_somebody,
     an_index_of_the_target_is_dropped,
     triggers_dropped_before_the_switch, triggers_dropped_before_a_rollback, triggers_dropped_after_the_switch,
     triggers_dropped_before_a_rollback_after_the_switch, triggers_dropped_while_it_copies, two_runners_at_once,
