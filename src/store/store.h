@@ -282,8 +282,8 @@ class Catalog {
   // Whether a table cannot be called so, because something else is.
   virtual bool name_is_taken(const std::string& name) { return describe(name).ok(); }
   // What tells this table from another one that gets its name when it is dropped; before a `/` what
-  // tells its database from a copy of it. "" where the store does not say. `not_found` when there is
-  // no such table.
+  // tells its database from a copy of it. "" where the store does not say. `not_found` when there
+  // is no such table.
   virtual Result<std::string> birth_of(const std::string&) { return std::string(); }
   // Rows of this table, or of tables that refer to it, that refer to nothing; one for each pair of
   // tables. Reads every row of those tables.
