@@ -105,7 +105,9 @@ Goal goal_of(Session& session, const RunWanted& wanted) {
 Result<Conducted> undo_after(Session& session, Error cause) {
   Result<Conducted> back = reported(session, session.make_engine().rollback());
   if (!back.ok()) return back;
-  cause.safe = "rolled back: everything is as it was before";
+  // What was safe when it failed may have been taken back since.
+  const bool tells_the_end = cause.safe.find("rolled back") != std::string::npos;
+  if (!tells_the_end) cause.safe = "rolled back: everything is as it was before";
   back.value().undone_after = std::move(cause);
   return back;
 }
