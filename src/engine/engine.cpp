@@ -429,6 +429,7 @@ Result<bool> Engine::tables_are_there() {
         }
       }
       // The side that serves says what is right: another table in its place would empty the other.
+      is_another_ = false;
       if (there.ok() && source != has_switched()) {
         ASSIGN_OR_RETURN(const bool is_it, is_as_prepared(move, source));
         is_another_ = !is_it;

@@ -164,7 +164,7 @@ Result<Conducted> run_migration(Session& session, const RunWanted& wanted) {
     session.writes_from_here();
   }
   Engine engine = session.make_engine();
-  if (was_whole) TRY(engine.set_aside_anew());
+  if (was_whole && goal >= Goal::verify) TRY(engine.set_aside_anew());
   Result<EngineOutcome> outcome = engine.run(goal, wanted.stay);
   const bool fails = !outcome.ok() && outcome.error().code != ErrorCode::cancelled;
   if (fails && session.migration().roll_back_on_failure && !was_whole && !was_switched) {

@@ -21,10 +21,10 @@ Dangling Dangling::of(std::string child, std::string parent, std::int64_t rows,
 }
 
 std::string Dangling::told() const {
-  const std::string names = join(named, ", ");
-  return fmt::format("{} of {} {} to no row of {}: {}{}", rows_text(rows), child,
+  const std::string names = named.empty() ? "" : ": " + join(named, ", ");
+  return fmt::format("{} of {} {} to no row of {}{}{}", rows_text(rows), child,
                      rows == 1 ? "refers" : "refer", parent, names,
-                     rows > std::ssize(named) ? ", …" : "");
+                     !named.empty() && rows > std::ssize(named) ? ", …" : "");
 }
 
 }  // namespace whimbrel
