@@ -50,8 +50,9 @@ std::optional<std::string> column_at(std::string_view sql, std::size_t& at,
   return written;
 }
 
-constexpr std::string_view compared[] = {" = ", " <> "};
-constexpr std::string_view searched[] = {" IN ( SELECT ", " = ANY ( SELECT ", " <> ALL ( SELECT "};
+constexpr std::string_view comparing_words[] = {" = ", " <> "};
+constexpr std::string_view searching_words[] = {" IN ( SELECT ", " = ANY ( SELECT ",
+                                                " <> ALL ( SELECT "};
 
 // A comparison for equality without its casts, or its left side where a query follows, whose own
 // texts are looked at in their turn. What is equal as texts is equal as it is, whatever it is.
@@ -60,12 +61,12 @@ std::optional<std::string> comparison_at(std::string_view sql, std::size_t& at,
   std::size_t end = at;
   const std::optional<std::string> left = column_at(sql, end, columns);
   if (!left) return std::nullopt;
-  for (const std::string_view word : searched) {
+  for (const std::string_view word : searching_words) {
     if (!sql.substr(end).starts_with(word)) continue;
     at = end;
     return left;
   }
-  for (const std::string_view word : compared) {
+  for (const std::string_view word : comparing_words) {
     if (!sql.substr(end).starts_with(word)) continue;
     std::size_t behind = end + word.size();
     const std::optional<std::string> right = column_at(sql, behind, columns);
