@@ -11,6 +11,7 @@
 #include <utility>
 #include <vector>
 
+#include "store/dangling.h"
 #include "stores/postgresql/connection.h"
 #include "value/schema.h"
 
