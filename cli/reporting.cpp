@@ -60,6 +60,7 @@ Result<PlanAsWritten> plan_as_written(const Context& context) {
   if (all_are_set) return plan;
   Diagnostics ignored(name, source.text);
   plan.resolved = parsed(source, variables, ignored);
+  if (plan.resolved.empty() && !ignored.empty()) return ignored.error();
   return plan;
 }
 

@@ -30,7 +30,10 @@ Result<Named> open_named(const std::string& address, Clock& clock) {
   if (!may_be_table) return std::move(whole).error();
   const std::string url = address.substr(0, slash);
   Result<std::shared_ptr<Store>> store = open_store(url, clock);
-  if (!store.ok()) return std::move(whole).error();
+  if (!store.ok()) {
+    const bool is_there = store.error().code != ErrorCode::not_found;
+    return is_there ? std::move(store).error() : std::move(whole).error();
+  }
   return Named{url, {std::move(store).value(), "", percent_decoded(address.substr(slash + 1))}};
 }
 

@@ -2,7 +2,9 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <cstdint>
+#include <filesystem>
 #include <optional>
 
 #include "backup/export_layout.h"
@@ -44,15 +46,40 @@ RowFiles row_files_of(const std::string& table) {
   return {export_file_of(stem), stem + ".rows.zst"};
 }
 
+namespace {
+
+// Of a migration, by attempt and store.
+std::vector<std::string> backups_below(const std::string& folder) {
+  constexpr std::size_t named_max = 5;
+  std::vector<std::string> found;
+  std::error_code failure;
+  std::filesystem::recursive_directory_iterator at(
+      folder, std::filesystem::directory_options::skip_permission_denied, failure);
+  for (; !failure && at != std::filesystem::recursive_directory_iterator(); at.increment(failure)) {
+    if (at.depth() > 2) at.disable_recursion_pending();
+    if (at->path().filename() != manifest_file) continue;
+    found.push_back(at->path().parent_path().string());
+  }
+  std::ranges::sort(found);
+  if (found.size() > named_max) found.resize(named_max);
+  return found;
+}
+
+}  // namespace
+
 Result<Manifest> read_manifest(Depot& depot) {
   const std::string path = depot.path_of(manifest_file);
   Result<std::string> text = depot.read_whole(manifest_file);
   if (!text.ok()) {
     Error error = std::move(text).error();
     if (error.code != ErrorCode::not_found) return error;
-    return Error{
-        ErrorCode::not_found, fmt::format("there is no complete backup in {}", depot.path_of("")),
-        "a backup that was interrupted has no " + std::string(manifest_file) + ": take it again"};
+    const std::vector<std::string> below =
+        depot.bucket().empty() ? backups_below(depot.path_of("")) : std::vector<std::string>();
+    return Error{ErrorCode::not_found,
+                 fmt::format("there is no complete backup in {}", depot.path_of("")),
+                 below.empty() ? "a backup that was interrupted has no " +
+                                     std::string(manifest_file) + ": take it again"
+                               : "name one of those below it: " + join(below, ", ")};
   }
   Result<Manifest> manifest = manifest_from_text(text.value());
   if (!manifest.ok()) return std::move(manifest).error().within("reading " + path);

@@ -95,6 +95,12 @@ std::string digest_hex(std::string_view text) {
   return fmt::format("{:016x}{:016x}", hash.high64, hash.low64);
 }
 
+std::string_view without_quotes(std::string_view name) {
+  const bool is_quoted = name.size() > 2 && name.front() == '"' && name.back() == '"' &&
+                         name.find("\".\"") == std::string_view::npos;
+  return is_quoted ? name.substr(1, name.size() - 2) : name;
+}
+
 std::string with_replaced(std::string text, std::string_view what, std::string_view by) {
   for (std::size_t at = text.find(what); !what.empty() && at != std::string::npos;
        at = text.find(what, at + by.size())) {

@@ -23,6 +23,9 @@ std::string from_hex(std::string_view text);
 std::string digest_hex(std::string_view text);
 // Control characters, quotes and invalid UTF-8 are escaped; longer texts are cut.
 std::string printable(std::string_view text, int length_max = 60);
+// Of a name that stands in double quotes as a whole what is between them, as it is written there;
+// any other as it is, also one of several parts that are each in quotes.
+std::string_view without_quotes(std::string_view name);
 // With every `what` replaced, from left to right; what is put in is not looked at again.
 std::string with_replaced(std::string text, std::string_view what, std::string_view by);
 // With every one of these left out, so that what is told or kept holds no secret.

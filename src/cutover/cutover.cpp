@@ -187,8 +187,26 @@ Result<Flipped> Cutover::put_back_one(std::size_t index) {
   return Flipped::yes;
 }
 
+// Some that are flipped and one that cannot be would split the application.
+Status Cutover::every_switch_answers() {
+  const State state = journal_.state();
+  for (std::size_t i = 0; i < switches_.size(); ++i) {
+    if (state.effect(id_of(i)) != nullptr) return {};  // it goes on
+  }
+  for (std::size_t i = 0; i < switches_.size() && switches_.size() > 1; ++i) {
+    Result<std::string> found = switches_[i]->found();
+    if (found.ok()) continue;
+    return std::move(found)
+        .error()
+        .within("looking at the switch " + migration_.switches[i].name)
+        .saying_safe("nothing is switched; the application uses the old side");
+  }
+  return {};
+}
+
 Result<Flipped> Cutover::flip(const std::vector<HeldTables>& held, const Drain& drain,
                               const HeldChecks& checks) {
+  TRY(every_switch_answers());
   const TimePoint until = clock_.now() + migration_.hold_max;
   const TimePoint drained_by = clock_.now() + left_for_draining(migration_.hold_max);
   TRY(take_hold(held, until));

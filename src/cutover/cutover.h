@@ -72,6 +72,7 @@ class Cutover {
  private:
   Status take_hold(const std::vector<HeldTables>& held, TimePoint until);
   Result<bool> still_held(const std::vector<HeldTables>& held, TimePoint until);
+  Status every_switch_answers();
   Result<Flipped> flip_one(std::size_t index);
   Result<Flipped> put_back_one(std::size_t index);
   Status put_on_holds(TimePoint until);

@@ -11,12 +11,6 @@ namespace {
 
 constexpr std::size_t tried_max = 200;  // a sample of the sample is enough to choose a function
 
-// What the values are; where none were seen, what the column is declared to hold.
-Kind kind_of(const TableSample& table, int at) {
-  const Kind seen = table.sample(at).seen;
-  return seen == Kind::null ? table.column(at).holds : seen;
-}
-
 bool is_number(Kind kind) {
   return kind == Kind::int64 || kind == Kind::real || kind == Kind::decimal;
 }
@@ -80,8 +74,8 @@ std::vector<Try> candidates(const TableSample& source, int from, const TableSamp
   if (!declared_from.empty() && ascii_iequals(declared_from, target.column(to).declared)) {
     return {{column, ""}};
   }
-  const Kind have = kind_of(source, from);
-  const Kind want = kind_of(target, to);
+  const Kind have = kind_in(source, from);
+  const Kind want = kind_in(target, to);
   const bool of_time =
       speaks_of_time(source.sample(from).words) || speaks_of_time(target.sample(to).words);
   std::vector<Try> all;
@@ -132,10 +126,16 @@ void attempt(Conversion& conversion, const TableSample& source, const ColumnSche
              const Catalog& taker) {
   const Result<ExprPtr> resolved = resolve(conversion.expr, source.schema);
   if (!resolved.ok()) return;
+  const auto* column = std::get_if<ColumnRef>(&conversion.expr->node);
+  const int at = column == nullptr ? -1 : source.schema.column_index(column->column);
+  const bool is_declared_alike = at >= 0 && source.column(at).declared == to.declared;
   for (const Row& row : source.rows) {
     if (conversion.texts.size() == tried_max) break;
     Result<Value> value = evaluate(*resolved.value(), row);
-    if (value.ok() && is_no_text(value.value())) value = Error{ErrorCode::refused, "no text"};
+    // Within one kind of store it goes along byte for byte.
+    const bool may_be_no_text = conversion.what.empty() && is_declared_alike;
+    if (value.ok() && !may_be_no_text && is_no_text(value.value()))
+      value = Error{ErrorCode::refused, "no text"};
     if (value.ok()) value = taker.settle(to, std::move(value).value());
     conversion.texts.push_back(value.ok() ? loose_text(value.value()) : "");
     if (value.ok() && value.value().is_null()) continue;
@@ -158,8 +158,8 @@ double fitness(Kind have, Kind want, bool copied) {
 Conversion convert(const TableSample& source, int from, const TableSample& target, int to,
                    const Catalog& taker) {
   std::vector<Try> all = candidates(source, from, target, to);
-  const Kind have = kind_of(source, from);
-  const Kind want = kind_of(target, to);
+  const Kind have = kind_in(source, from);
+  const Kind want = kind_in(target, to);
   std::optional<Conversion> best;
   for (Try& one : all) {
     Conversion conversion;

@@ -139,7 +139,8 @@ class EntryWriter {
     for (int j = 0; j < std::ssize(target_.columns); ++j) {
       const ColumnSchema& to = target_column(j);
       const std::optional<std::string> key = key_text(to.name);
-      if (given_.contains(j) || to.generated || to.hidden || !key) continue;
+      const bool is_rest = !target_.rest_column.empty() && to.name == target_.rest_column;
+      if (given_.contains(j) || to.generated || to.hidden || is_rest || !key) continue;
       const bool required = !to.nullable && !to.has_default;
       std::string proposals;
       for (const ColumnGuess& doubt : r_.pair->columns.doubts) {
@@ -209,7 +210,8 @@ class EntryWriter {
     std::vector<const ColumnSchema*> needed;
     for (int i = 0; i < std::ssize(source_.columns); ++i) {
       const ColumnSchema& from = source_column(i);
-      if (mentioned_.contains(i) || from.generated || from.hidden) continue;
+      const bool is_rest = !source_.rest_column.empty() && from.name == source_.rest_column;
+      if (mentioned_.contains(i) || from.generated || from.hidden || is_rest) continue;
       left.push_back(from.name);
       if (!from.nullable && !from.has_default) needed.push_back(&from);
     }
@@ -218,8 +220,18 @@ class EntryWriter {
                                           "null.",
                                           quoted_list(new_only_)));
     }
+    if (both_are_open()) {
+      rest_ += comment(inner, "Whatever else an item has goes along under its name.");
+      rest_ += std::string(inner) + "rest: copy\n";
+      return;
+    }
     for (const ColumnSchema* column : needed) no_way_back(*column);
     if (left.empty()) {
+      if (!source_.rest_column.empty()) {
+        rest_ += comment(inner,
+                         "These are the names that sampled items have. `analyze` reads every "
+                         "item, and refuses one that has another.");
+      }
       rest_ += std::string(inner) + "rest: forbid\n";
       return;
     }
@@ -228,6 +240,11 @@ class EntryWriter {
                        "to leave the others behind.",
                        quoted_list(left)));
     rest_ += marked(inner, "#:", "rest: drop");
+  }
+
+  // Rows of both sides may have values that no column names.
+  bool both_are_open() const {
+    return !source_.rest_column.empty() && !target_.rest_column.empty();
   }
 
   // Rows that are made on the new side could not be brought back.
@@ -328,7 +345,7 @@ class EntryWriter {
       const bool live = has_live_line_ || !first.empty();
       text = std::string(inner) + (live ? "columns:\n" : "#: columns:\n") + first + columns_;
     }
-    return text + (same_.empty() ? "" : same_lines());
+    return text + (same_.empty() || both_are_open() ? "" : same_lines());
   }
 
   std::string same_lines() const {

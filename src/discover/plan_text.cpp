@@ -46,8 +46,7 @@ std::optional<std::string> address_text(const std::string& alias, const std::str
                                         bool& uses_dollar) {
   if (is_plain(table)) return alias + "/" + table;
   // Quotes around the whole name are taken away when it is read, those of its parts are not.
-  const bool in_quotes = table.size() > 2 && table.front() == '"' && table.back() == '"' &&
-                         table.find("\".\"") == std::string::npos;
+  const bool in_quotes = without_quotes(table) != table;
   return scalar_text(alias + "/" + (in_quotes ? '"' + table + '"' : table), uses_dollar);
 }
 

@@ -2,9 +2,13 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <cmath>
+#include <map>
+#include <set>
 
 #include "base/text.h"
+#include "plan/open_tables.h"
 
 namespace whimbrel {
 
@@ -83,16 +87,69 @@ void without_common_prefix(std::vector<TableSample>& tables) {
   }
 }
 
-Result<TableSample> take_sample(Store& store, const std::string& table, std::int64_t rows_max) {
+namespace {
+
+// The names that most of the rows have, of values without a column.
+std::set<std::string> names_in(const TableSample& table) {
+  constexpr std::size_t names_max = 200;
+  const auto rest = static_cast<std::size_t>(table.schema.column_index(table.schema.rest_column));
+  std::map<std::string, std::int64_t> found;
+  for (const Row& row : table.rows) {
+    const auto* values = row[rest].get_if<Map>();
+    if (values == nullptr) continue;
+    for (const auto& [name, value] : values->fields) ++found[name];
+  }
+  std::vector<std::pair<std::int64_t, std::string>> often;
+  for (const auto& [name, rows] : found) often.emplace_back(-rows, name);
+  std::ranges::sort(often);
+  std::set<std::string> names;
+  for (const auto& [rows, name] : often) {
+    if (names.size() < names_max) names.insert(name);
+  }
+  return names;
+}
+
+}  // namespace
+
+Kind kind_in(const TableSample& table, int at) {
+  const ColumnSample& column = table.sample(at);
+  if (column.seen != Kind::null) return column.seen;
+  if (column.values.empty() || table.column(at).holds != Kind::null) return table.column(at).holds;
+  Kind widest = Kind::int64;
+  for (const Row& row : table.rows) {
+    const Kind kind = row[static_cast<std::size_t>(at)].kind();
+    if (kind == Kind::null || kind == Kind::int64) continue;
+    if (kind != Kind::decimal && kind != Kind::real) return Kind::null;
+    widest = widest == Kind::decimal ? widest : kind;
+  }
+  return widest;
+}
+
+Result<TableSample> take_sample(Store& store, const std::string& table, std::int64_t rows_max,
+                                bool names_values) {
   ASSIGN_OR_RETURN(TableSchema schema, store.catalog().describe(table));
   TableSample sample = sample_of(std::move(schema));
   if (sample.schema.key.empty()) return sample;
-  ASSIGN_OR_RETURN(const auto reader, store.open_reader(sample.schema));
-  ASSIGN_OR_RETURN(sample.count, reader->count());
-  if (sample.count == 0) return sample;
-  ASSIGN_OR_RETURN(ChunkOfRows chunk,
-                   reader->read_after(std::nullopt, {rows_max, bytes_sampled_max}));
-  sample.rows = std::move(chunk.rows);
+  const auto read = [&](TableSample& into) -> Status {
+    ASSIGN_OR_RETURN(const auto reader, store.open_reader(into.schema));
+    if (into.count == 0) {
+      ASSIGN_OR_RETURN(into.count, reader->count());
+    }
+    if (into.count == 0) return {};
+    ASSIGN_OR_RETURN(ChunkOfRows chunk,
+                     reader->read_after(std::nullopt, {rows_max, bytes_sampled_max}));
+    into.rows = std::move(chunk.rows);
+    return {};
+  };
+  TRY(read(sample));
+  if (names_values && !sample.schema.rest_column.empty() && !sample.rows.empty()) {
+    TableSchema open = sample.schema;
+    add_columns(open, names_in(sample));
+    TableSample named = sample_of(std::move(open));
+    named.count = sample.count;
+    sample = std::move(named);
+    TRY(read(sample));
+  }
   for (std::size_t i = 0; i < sample.columns.size(); ++i) look_at_values(sample, i);
   return sample;
 }

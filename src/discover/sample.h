@@ -38,6 +38,12 @@ TableSample sample_of(TableSchema schema);
 // Takes away what the names of nearly all tables begin with.
 void without_common_prefix(std::vector<TableSample>& tables);
 // At most `rows_max` rows are kept; a table without a key is described and not read.
-Result<TableSample> take_sample(Store& store, const std::string& table, std::int64_t rows_max);
+// `names_values`: where rows may have values that no column names, those of the sample get columns,
+// as far as there are not too many.
+Result<TableSample> take_sample(Store& store, const std::string& table, std::int64_t rows_max,
+                                bool names_values = false);
+// What the column's sampled values are; where they differ, or there are none, what it is declared
+// to hold; where it is not, numbers of several kinds are one of them. Null where nothing tells.
+Kind kind_in(const TableSample& table, int at);
 
 }  // namespace whimbrel

@@ -14,6 +14,10 @@ std::string stores_text(const std::vector<NamedUrl>& stores, bool uses_dollar) {
   for (const NamedUrl& store : stores) {
     const WrittenUrl written = written_url(store.alias, store.url);
     const auto preset = yaml_text(written.preset);
+    if (written.variable.empty()) {
+      lines += fmt::format("  {}: \"{}\"\n", store.alias, written.text);
+      continue;
+    }
     if (written.preset.empty() || !preset) {
       lines += comment(
           "  ", fmt::format("Say `--var {0}=…`, or set {0} in the environment.", written.variable));
@@ -33,31 +37,41 @@ std::string stores_text(const std::vector<NamedUrl>& stores, bool uses_dollar) {
   return text + "stores:\n" + lines;
 }
 
-std::string settings_text(const std::string& alias, const std::string& flags, bool can_link,
-                          const std::string& against_dual) {
+std::string settings_text(const StarterSettings& of) {
   std::string text;
-  if (can_link && against_dual.empty()) {
+  if (of.can_link && of.against_dual.empty()) {
     text += comment("",
                     "Both tables stay equal inside the application's own transactions, in "
                     "both directions; `capture` notes keys instead and carries them over.");
     text += "sync: dual\n";
   } else {
-    text += comment("", can_link ? "Keys that are written meanwhile are noted and carried over. "
-                                   "`dual` would keep both sides equal without a hold, but: " +
-                                       against_dual + "."
-                                 : "Keys that are written meanwhile are noted and carried over; "
-                                   "`dual` is for two tables of one store.");
+    text += comment("", of.can_link ? "Keys that are written meanwhile are noted and carried over. "
+                                      "`dual` would keep both sides equal without a hold, but: " +
+                                          of.against_dual + "."
+                                    : "Keys that are written meanwhile are noted and carried over; "
+                                      "`dual` is for two tables of one store.");
     text += "sync: capture\n";
   }
   text += comment("", "Below the state folder; `backup: none` does without.");
   text += "backup: {of: [source], to: \"file:backup\"}\ncutover:\n";
   text += "  start: manual  # `run` stops when all is compared; `whimbrel cutover` switches\n";
-  text += "  max_hold: 1s   # writers wait no longer than this\n";
-  text += comment("  ", "How the application learns of it, for instance by a row or a command:");
-  text += fmt::format(
-      "  # switches: [{{row: {}/{}, key: {{name: use_new}}, set: {{enabled: 1}}, "
-      "create: true}}]\n",
-      alias, flags);
+  if (of.holds) {
+    text += "  max_hold: 1s   # writers wait no longer than this\n";
+    text += comment("  ", "How the application learns of it, for instance by a row or a command:");
+    text += fmt::format(
+        "  # switches: [{{row: {}/{}, key: {{name: use_new}}, set: {{enabled: 1}}, "
+        "create: true}}]\n",
+        of.alias, of.flags);
+  } else {
+    text += comment("  ",
+                    "Nothing here keeps the application's writes out by itself. Either it writes "
+                    "on through the switch, and what it wrote to both sides is settled by "
+                    "`conflicts:`; or the plan says how it is told to wait, for instance:");
+    text += "  #   hold: [{env_file: app.env, set: {READ_ONLY: \"yes\"}}]\n";
+    text += "  hold: none\n";
+    text += comment("  ", "How the application learns of it, for instance by its environment:");
+    text += "  # switches: [{env_file: app.env, set: {USE_NEW: \"yes\"}}]\n";
+  }
   text += comment("",
                   "The way back stays open at least so long; then `finish` ends it and keeps "
                   "the old tables.");
@@ -66,6 +80,11 @@ std::string settings_text(const std::string& alias, const std::string& flags, bo
 
 WrittenUrl written_url(const std::string& alias, const std::string& url) {
   const std::size_t colon = url.find(':');
+  // A region, or none: nothing that differs from one machine to another, and no secret.
+  const bool is_region =
+      url.starts_with("dynamodb:") && url.find_first_not_of("abcdefghijklmnopqrstuvwxyz0123456789-",
+                                                            colon + 1) == std::string::npos;
+  if (is_region) return {url, "", ""};
   const bool is_path = colon != std::string::npos && url.find("://") == std::string::npos &&
                        url.find_first_of("@?") == std::string::npos;
   WrittenUrl out;

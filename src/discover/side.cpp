@@ -9,7 +9,7 @@ Result<Side> read_side(const std::string& alias, Store& store,
   side.store = &store;
   ASSIGN_OR_RETURN(side.names, store.catalog().tables());
   for (const std::string& name : asked.empty() ? side.names : asked) {
-    Result<TableSample> sample = take_sample(store, name, rows_max);
+    Result<TableSample> sample = take_sample(store, name, rows_max, true);
     if (sample.ok()) {
       side.tables.push_back(std::move(sample).value());
     } else if (asked.empty() && sample.error().code == ErrorCode::refused) {

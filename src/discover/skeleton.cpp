@@ -3,8 +3,11 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <cctype>
+#include <set>
 
 #include "base/text.h"
+#include "plan/open_tables.h"
 #include "plan/print.h"
 
 namespace whimbrel {
@@ -31,22 +34,27 @@ std::string own_name(const std::string& table, const Dialect& from) {
   const bool has_schemas = from.quote_table("a.b") != from.quote("a.b");
   const std::size_t dot = table.rfind('.');
   if (!has_schemas || dot == std::string::npos) return table;
-  const std::string name = table.substr(dot + 1);
-  return name.size() > 2 && name.front() == '"' ? name.substr(1, name.size() - 2) : name;
+  return std::string(without_quotes(std::string_view(table).substr(dot + 1)));
 }
 
 // What the schema itself tells, in the words of `dialect`.
 class TableText {
  public:
-  TableText(const TableSchema& source, const Dialect& from, const Dialect& dialect)
-      : source_(source), from_(from), dialect_(dialect), of_another_kind_(&from != &dialect) {}
+  // `from` is null where the old store speaks no SQL: then the sampled values tell the types.
+  TableText(const TableSample& sample, const Dialect* from, const Dialect& dialect)
+      : sample_(sample),
+        source_(sample.schema),
+        from_(from),
+        dialect_(dialect),
+        of_another_kind_(from != &dialect) {}
 
   // Columns, types, NOT NULL, collations and the key; between kinds of stores what can be said of
   // the rest as well.
   std::string ddl(const std::string& name, bool with_references) const {
     std::vector<std::string> lines;
     for (const ColumnSchema& column : source_.columns) {
-      if (!column.generated && !column.hidden) lines.push_back(line_of(column));
+      const bool is_rest = column.name == source_.rest_column && !column.name.empty();
+      if (!column.generated && !column.hidden && !is_rest) lines.push_back(line_of(column));
     }
     if (source_.row_number().empty()) {
       lines.push_back(fmt::format("PRIMARY KEY ({})", list(source_.key)));
@@ -75,7 +83,7 @@ class TableText {
   }
 
   // Of what `ddl` says nothing.
-  std::string not_said() const {
+  std::string not_said(bool says_uniques_and_references) const {
     std::vector<std::string> parts;
     const auto has = [&](const char* what, bool there) {
       if (there) parts.emplace_back(what);
@@ -85,9 +93,9 @@ class TableText {
         }));
     has("computed columns", std::ranges::any_of(source_.columns, &ColumnSchema::generated));
     has("CHECK", source_.has_checks);
-    has("UNIQUE",
-        !source_.other_uniques.empty() || (!of_another_kind_ && !source_.uniques.empty()));
-    has("REFERENCES", !of_another_kind_ && !source_.foreign_keys.empty());
+    has("UNIQUE", !source_.other_uniques.empty() ||
+                      (!says_uniques_and_references && !source_.uniques.empty()));
+    has("REFERENCES", !says_uniques_and_references && !source_.foreign_keys.empty());
     has("indexes", !source_.index_ddl.empty());
     return join(parts, ", ");
   }
@@ -100,7 +108,22 @@ class TableText {
   }
 
   std::string type_of(const ColumnSchema& column) const {
+    if (from_ == nullptr) return dialect_.type_for(seen_kind(column));
     return of_another_kind_ ? dialect_.type_like(column.declared) : column.declared;
+  }
+  // A store may have one type for numbers of all kinds.
+  Kind seen_kind(const ColumnSchema& column) const {
+    const int at = source_.column_index(column.name);
+    const Kind kind = kind_in(sample_, at);
+    if (kind != Kind::decimal || sample_.rows.empty()) return kind;
+    const auto is_whole = [&](const Row& row) {
+      const auto* number = row[static_cast<std::size_t>(at)].get_if<Decimal>();
+      constexpr std::size_t digits_max = 18;
+      return number == nullptr ||
+             (number->text.size() <= digits_max &&
+              number->text.find_first_not_of("-0123456789") == std::string::npos);
+    };
+    return std::ranges::all_of(sample_.rows, is_whole) ? Kind::int64 : kind;
   }
   std::string default_of(const ColumnSchema& column) const {
     return of_another_kind_ ? default_like(column, type_of(column)) : "";
@@ -130,7 +153,7 @@ class TableText {
     const std::string& parent = key.parent == source_.name ? name : key.parent;
     std::string line = fmt::format(
         "FOREIGN KEY ({}) REFERENCES {}", list(key.columns),
-        of_another_kind_ ? dialect_.quote(own_name(parent, from_)) : dialect_.quote_table(parent));
+        of_another_kind_ ? dialect_.quote(own_name(parent, *from_)) : dialect_.quote_table(parent));
     // Where none are named the parent's key is meant.
     const bool names_them = std::ranges::none_of(key.parent_columns, &std::string::empty);
     if (names_them && !key.parent_columns.empty()) {
@@ -147,8 +170,9 @@ class TableText {
     return line;
   }
 
+  const TableSample& sample_;
   const TableSchema& source_;
-  const Dialect& from_;
+  const Dialect* from_;
   const Dialect& dialect_;
   bool of_another_kind_;
 };
@@ -161,10 +185,76 @@ std::string names_of(const std::vector<std::string>& all) {
 
 }  // namespace
 
-std::optional<Skeleton> skeleton_of(const TableSchema& source, const Store& from,
-                                    const std::string& name, Store& target) {
+namespace {
+
+// What the target's store has not got of what the old table is made of.
+Result<std::vector<Prerequisite>> missing_there(const TableSchema& source, Catalog& from,
+                                                Catalog& target) {
+  std::vector<Prerequisite> missing;
+  ASSIGN_OR_RETURN(const std::vector<Prerequisite> all, from.needs(source));
+  for (const Prerequisite& one : all) {
+    ASSIGN_OR_RETURN(const bool there, target.has(one));
+    if (!there) missing.push_back(one);
+  }
+  return missing;
+}
+
+// The old table as it would be there: where its own store cannot be asked what the text makes.
+TableSchema as_if_made(TableSchema made, const std::string& name) {
+  for (ForeignKey& key : made.foreign_keys) {
+    if (key.parent == made.name) key.parent = name;
+  }
+  made.name = name;
+  made.views.clear();
+  made.triggers.clear();
+  made.trigger_ddl.clear();
+  made.referenced_by.clear();
+  return made;
+}
+
+// In a store that speaks no SQL: like a table of its own, or by the old one's key.
+Result<Skeleton> without_sql(const TableSample& sample, const Store& from, const std::string& name,
+                             Store& target) {
+  const TableSchema& source = sample.schema;
+  Skeleton skeleton;
+  const bool is_of_one_kind = from.dialect() == nullptr;
+  ASSIGN_OR_RETURN(skeleton.ddl, is_of_one_kind ? target.catalog().ddl_like(source, name)
+                                                : target.catalog().ddl_for(source, name));
+  ASSIGN_OR_RETURN(TableSchema made, target.catalog().parse(skeleton.ddl, name));
+  std::set<std::string> names;
+  for (const ColumnSchema& column : source.columns) {
+    const bool is_value = column.name != source.rest_column && !column.hidden && !column.generated;
+    if (is_value) names.insert(column.name);
+  }
+  if (!made.rest_column.empty()) add_columns(made, names);
+  skeleton.target = sample_of(std::move(made));
+  if (is_of_one_kind) {
+    skeleton.file = "like-source";
+    return skeleton;
+  }
+  const std::string file = ddl_file_name(name);
+  skeleton.file = file.substr(0, file.rfind('.')) + ".json";
+  const std::string missing = TableText(sample, from.dialect(), *from.dialect()).not_said(false);
+  if (!missing.empty()) {
+    skeleton.open.push_back(
+        fmt::format("{} of `{}` have no like there: the application sees to what no row may break, "
+                    "and an index for each question that it asks goes into {}.",
+                    missing, printable(source.name), skeleton.file));
+  }
+  return skeleton;
+}
+
+}  // namespace
+
+Result<Skeleton> skeleton_of(const TableSample& sample, Store& from, const std::string& name,
+                             Store& target) {
+  const TableSchema& source = sample.schema;
+  if (source.key.empty()) {
+    return Error{ErrorCode::refused, "it has no key by which its rows are told apart",
+                 "give it a primary key, or a unique index over columns that are NOT NULL"};
+  }
   const Dialect* dialect = target.dialect();
-  if (dialect == nullptr || from.dialect() == nullptr || source.key.empty()) return std::nullopt;
+  if (dialect == nullptr) return without_sql(sample, from, name, target);
   Skeleton skeleton;
   // A kind of store has one dialect.
   const bool of_another_kind = from.dialect() != dialect;
@@ -172,8 +262,11 @@ std::optional<Skeleton> skeleton_of(const TableSchema& source, const Store& from
       of_another_kind
           ? Result<std::string>(Error{ErrorCode::refused, "the two stores are of different kinds"})
           : target.catalog().ddl_like(source, name);
+  if (!of_another_kind) {
+    ASSIGN_OR_RETURN(skeleton.missing, missing_there(source, from.catalog(), target.catalog()));
+  }
   std::string alone;
-  const TableText text(source, *from.dialect(), *dialect);
+  const TableText text(sample, from.dialect(), *dialect);
   if (like.ok()) {
     alone = std::move(like).value();
     // A store that makes them last, when the rows of all tables are there, does not say them here.
@@ -182,7 +275,7 @@ std::optional<Skeleton> skeleton_of(const TableSchema& source, const Store& from
   } else {
     skeleton.ddl = text.ddl(name, true);
     alone = text.ddl(name, false);
-    const std::string missing = text.not_said();
+    const std::string missing = text.not_said(of_another_kind);
     if (!missing.empty()) {
       skeleton.open.push_back(
           fmt::format("{} of `{}` could not be carried over: {}. Write into {} what the "
@@ -191,6 +284,12 @@ std::optional<Skeleton> skeleton_of(const TableSchema& source, const Store& from
                       ddl_file_name(name)));
     }
   }
+  if (!source.partitioned_by.empty()) {
+    skeleton.open.push_back(fmt::format(
+        "`{}` is partitioned by {}, and the new table is a plain one. Let {} say PARTITION BY and "
+        "make the partitions if it is to be so as well.",
+        printable(source.name), printable(source.partitioned_by, 200), ddl_file_name(name)));
+  }
   if (!source.triggers.empty()) {
     skeleton.open.push_back(fmt::format(
         "triggers of `{}` are not carried over: {}. What the application needs of them is made on "
@@ -198,9 +297,11 @@ std::optional<Skeleton> skeleton_of(const TableSchema& source, const Store& from
         printable(source.name), names_of(source.triggers)));
   }
   skeleton.file = ddl_file_name(name);
-  Result<TableSchema> parsed = target.catalog().parse(alone, name);
-  if (!parsed.ok()) return std::nullopt;
-  TableSchema made = std::move(parsed).value();
+  if (!skeleton.missing.empty()) {
+    skeleton.target = sample_of(as_if_made(source, name));
+    return skeleton;
+  }
+  ASSIGN_OR_RETURN(TableSchema made, target.catalog().parse(alone, name));
   if (made.foreign_keys.empty() && !of_another_kind) {
     made.foreign_keys = source.foreign_keys;
     for (ForeignKey& key : made.foreign_keys) {
@@ -212,9 +313,16 @@ std::optional<Skeleton> skeleton_of(const TableSchema& source, const Store& from
 }
 
 std::string name_there(const std::string& table, const Store& from, const Store& target) {
-  const bool is_known = from.dialect() != nullptr && target.dialect() != nullptr;
-  if (!is_known || from.dialect() == target.dialect()) return table;
-  return own_name(table, *from.dialect());
+  if (from.dialect() == nullptr || from.dialect() == target.dialect()) return table;
+  std::string name = own_name(table, *from.dialect());
+  if (target.dialect() != nullptr) return name;
+  // Elsewhere a name may be of fewer characters.
+  for (char& c : name) {
+    const bool is_plain =
+        std::isalnum(static_cast<unsigned char>(c)) != 0 || c == '_' || c == '-' || c == '.';
+    if (!is_plain) c = '_';
+  }
+  return name;
 }
 
 std::string next_name(const std::string& table, const std::vector<std::string>& taken) {

@@ -1,7 +1,6 @@
 // A new table for an old one, where there is none yet: what it could look like.
 #pragma once
 
-#include <optional>
 #include <string>
 #include <vector>
 
@@ -10,15 +9,16 @@
 namespace whimbrel {
 
 struct Skeleton {
-  std::string file;               // that `create:` names
+  std::string file;               // that `create:` names; or "like-source", and there is no file
   std::string ddl;                // the old table's definition under the new name
   TableSample target;             // what the store makes of it
   std::vector<std::string> open;  // what it could not carry over: a person decides
+  std::vector<Prerequisite> missing;  // what has to be made first in the new store
 };
 
-// Nothing where the store speaks no SQL, or would not take such a table.
-std::optional<Skeleton> skeleton_of(const TableSchema& source, const Store& from,
-                                    const std::string& name, Store& target);
+// Errors: refused, with the reason, where the store would not take such a table.
+Result<Skeleton> skeleton_of(const TableSample& sample, Store& from, const std::string& name,
+                             Store& target);
 // What a table would be called in another store: without the schema where that one has none.
 std::string name_there(const std::string& table, const Store& from, const Store& target);
 // `x_v2`, or the next that is free.

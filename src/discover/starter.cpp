@@ -43,8 +43,9 @@ class StarterWriter {
     TRY(references());
     const std::string tables = tables_text();  // counts the last decisions
     const bool can_link = inside_ && old_.store->capabilities().dual;
-    out_.text =
-        head() + tables + settings_text(old_.alias, name_for_flags(), can_link, against_dual_);
+    out_.text = head() + tables +
+                settings_text({old_.alias, name_for_flags(), can_link,
+                               old_.store->capabilities().holds, against_dual_});
     return std::move(out_);
   }
 
@@ -135,12 +136,16 @@ class StarterWriter {
                &pair, "exists"},
               false));
     }
-    const bool nothing_to_pair = guesses_.taken.empty() && (inside_ || new_.tables.empty());
+    const bool nothing_to_pair =
+        guesses_.taken.empty() && (inside_ || new_.tables.empty() || guesses_.doubts.empty());
     if (nothing_to_pair || (inside_ && only_.empty())) {
       if (!nothing_to_pair) {
-        proposals_ += comment(outer,
-                              "Tables without a newer one beside them. To move one, accept its "
-                              "lines and write the file that `create:` names.");
+        const bool has_files = old_.store->dialect() != nullptr;
+        proposals_ += comment(outer, fmt::format("Tables without a newer one beside them. To move "
+                                                 "one, accept its lines{}.",
+                                                 has_files ? " and write the file that `create:` "
+                                                             "names"
+                                                           : ""));
       }
       for (int i = 0; i < std::ssize(old_.tables); ++i) {
         if (is_asked(i) && !moved_.contains(i) && !used_inside(i))
@@ -158,24 +163,68 @@ class StarterWriter {
     const Side& side = target_side();
     const std::string name = inside_ ? next_name(source.schema.name, side.names)
                                      : name_there(source.schema.name, *old_.store, *side.store);
-    std::optional<Skeleton> made = skeleton_of(source.schema, *old_.store, name, *side.store);
-    if (!made) return {};
-    for (const ForeignKey& key : made->target.schema.foreign_keys) reference(key, live, *made);
+    Result<Skeleton> tried = skeleton_of(source, *old_.store, name, *side.store);
+    if (!tried.ok() && tried.error().code == ErrorCode::unavailable) return tried.error();
+    if (!tried.ok()) {
+      if (!source.schema.key.empty()) cannot_be_made(source.schema.name, name, tried.error());
+      return {};
+    }
+    Skeleton made = std::move(tried).value();
+    for (const ForeignKey& key : made.target.schema.foreign_keys) reference(key, live, made);
+    const bool is_sql = side.store->dialect() != nullptr;
     std::string ddl;
-    for (const std::string& open : made->open) ddl += comment("", "DECIDE: " + open, "--");
-    ddl += made->ddl;
-    TablePair pair = match_given(source, made->target, side.store->catalog());
+    for (const std::string& open : made.open) {
+      if (is_sql) ddl += comment("", "DECIDE: " + open, "--");
+    }
+    ddl += made.ddl;
+    TablePair pair = match_given(source, made.target, side.store->catalog());
     pair.reason = "A new table like the old one, for you to change.";
+    // Without its types nothing can be tried.
+    for (ColumnGuess& guess : pair.columns.taken) {
+      if (!made.missing.empty()) guess.conversion.refused = 0;
+    }
     moved_.insert(at);
-    const EntryRequest request = {old_.alias,    side.alias, old_.store, side.store, &source,
-                                  &made->target, &pair,      made->file, made->open};
+    const EntryRequest request = {old_.alias,   side.alias, old_.store, side.store, &source,
+                                  &made.target, &pair,      made.file,  made.open};
     TRY(add(request, !live));
     if (!live) return {};
-    out_.files[made->file] = ddl;
+    for (const Prerequisite& one : made.missing) {
+      if (std::ranges::count(missing_, one.name, &Prerequisite::name) == 0) missing_.push_back(one);
+    }
+    if (made.file == "like-source") return {};
+    out_.files[made.file] = ddl;
     if (!r_.writes_files) {
-      tables_ += marked(outer, "#", made->file + ":") + marked(outer, "#  ", ddl);
+      tables_ += marked(outer, "#", made.file + ":") + marked(outer, "#  ", ddl);
     }
     return {};
+  }
+
+  void cannot_be_made(const std::string& table, const std::string& name, const Error& error) {
+    told_.insert(table);
+    decide(fmt::format("{} does not move as it stands: {} cannot be made in {}. {}{}{}.",
+                       printable(table), printable(name), target_side().alias,
+                       printable(error.message, 300), error.hint.empty() ? "" : ": ", error.hint));
+  }
+
+  // What is to be made by hand in the new store, in a file that can be run as it is.
+  std::string prerequisites() {
+    if (missing_.empty()) return "";
+    constexpr const char* file = "prerequisites.sql";
+    std::string sql;
+    std::vector<std::string> names;
+    for (const Prerequisite& one : missing_) {
+      sql += one.sql + ";\n";
+      names.push_back(printable(one.name, 200));
+    }
+    ++out_.decisions;
+    out_.files[file] = sql;
+    std::string text = comment(
+        outer, fmt::format("DECIDE: {} has not got what tables below are made of: {}. Make it "
+                           "there before `whimbrel check`{}",
+                           target_side().alias, join(names, ", "),
+                           r_.writes_files ? fmt::format("; {} does.", file) : ":"));
+    if (!r_.writes_files) text += marked(outer, "#  ", sql);
+    return text;
   }
 
   // The new table refers to the same one as the old table does, which may not be what is meant.
@@ -261,8 +310,9 @@ class StarterWriter {
     std::vector<std::string> keyless;
     std::vector<std::string> left;
     for (int i = 0; i < std::ssize(old_.tables); ++i) {
-      if (!is_asked(i) || moved_.contains(i) || used_inside(i)) continue;
       const TableSchema& schema = old_.table(i).schema;
+      if (!is_asked(i) || moved_.contains(i) || used_inside(i) || told_.contains(schema.name))
+        continue;
       (schema.key.empty() ? keyless : left).push_back(schema.name);
     }
     if (!keyless.empty()) {
@@ -349,6 +399,8 @@ class StarterWriter {
   }
 
   std::string tables_text() {
+    const bool has_tables_of_files = !out_.files.empty();
+    const std::string needed = prerequisites();
     std::string text;
     if (levels_.size() > 1 && only_.empty()) {
       text += comment("", "By foreign keys, parents before children:");
@@ -356,14 +408,14 @@ class StarterWriter {
         text += comment("", fmt::format("level {}: {}", i, name_list(levels_[i])));
       }
     }
-    if (!out_.files.empty() && !r_.writes_files) {
+    if (has_tables_of_files && !r_.writes_files) {
       ++out_.decisions;
       text += comment("",
                       "DECIDE: which tables move, and what the new ones look like. The files "
                       "that `create:` names are not there yet: `--output` of `whimbrel init` "
                       "writes them beside the plan; each entry shows its own. Delete the "
                       "entries of tables that stay as they are.");
-    } else if (!out_.files.empty()) {
+    } else if (has_tables_of_files) {
       text += comment("",
                       "Delete the entries of tables that stay as they are, and write into the "
                       "files that `create:` names what the new tables look like.");
@@ -372,7 +424,7 @@ class StarterWriter {
       ++out_.decisions;
       text += comment("", "DECIDE: nothing can move as it stands; the reasons are below.");
     }
-    return text + "tables:\n" + tables_ + proposals_ + references_;
+    return text + "tables:\n" + needed + tables_ + proposals_ + references_;
   }
 
   const StarterRequest& r_;
@@ -382,8 +434,10 @@ class StarterWriter {
   std::string only_;  // the one table that was asked for inside one store
   TableGuesses guesses_;
   std::vector<std::vector<std::string>> levels_;
-  std::set<int> moved_;  // of the old side
-  std::set<int> used_;   // of the new side
+  std::set<int> moved_;                // of the old side
+  std::set<int> used_;                 // of the new side
+  std::set<std::string> told_;         // why they do not move
+  std::vector<Prerequisite> missing_;  // in the new store
   std::string tables_;
   std::string proposals_;
   std::string references_;

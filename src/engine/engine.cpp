@@ -814,8 +814,17 @@ Status Engine::wait_while_paused() {
 }
 
 Status Engine::reject(const Move& move, const Row& key, const Error& reason) {
+  const std::string digest = key_digest(key);
+  // One that is set aside already counts once, whatever comes of it.
+  ASSIGN_OR_RETURN(const bool is_known, parts_.journal.is_set_aside(move.index, digest));
+  if (is_known) return {};
   TRY(parts_.sidecar.rejected(move, key, reason.message));
-  return parts_.journal.append(RowRejected{move.index, key_digest(key), name_of(reason.code)});
+  return parts_.journal.append(RowRejected{move.index, digest, name_of(reason.code)});
+}
+
+Status Engine::is_carried(const Move& move, const Row& key) {
+  TRY(parts_.sidecar.rejected(move, key, "it has come after all, or is gone: set aside no more"));
+  return parts_.journal.append(RowCarried{move.index, key_digest(key)});
 }
 
 Status Engine::set_aside_anew() {

@@ -178,6 +178,7 @@ class Engine {
   Status wait_while_paused();
   bool must_stop() const { return parts_.stop.requested() || rollback_asked_; }
   Status reject(const Move& move, const Row& key, const Error& reason);
+  Status is_carried(const Move& move, const Row& key);  // that was set aside
   Status hours_are_right();
   std::string what_is_safe();
 

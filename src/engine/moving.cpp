@@ -23,6 +23,10 @@ Follow Engine::make_follow(Direction direction, Store& store) {
                   return reject(move, key, why);
                 });
   follow.leave_out(left_out_);
+  if (direction == Direction::forward) {
+    follow.tell_of_rows_set_aside(
+        [this](const Move& move, const Row& key) { return is_carried(move, key); });
+  }
   // Under links the old side has refused such a write to the application already.
   if (direction == Direction::backward && migration_.sync != Sync::dual) {
     follow.keep_what_does_not_fit();

@@ -89,10 +89,12 @@ Status Follow::carry_forward(Lane& lane, const std::vector<Row>& keys,
   for (std::size_t i = 0; i < keys.size(); ++i) {
     ASSIGN_OR_RETURN(Row key, target_key_of(mapping, keys[i], catalog));
     std::optional<Row> written;
+    if (!rows[i] && lane.move->own == nullptr) TRY(is_set_aside_no_more(lane, keys[i]));
     if (rows[i]) {
       Result<Row> image = lane.move->own != nullptr ? own_image_of(*lane.move, *rows[i])
                                                     : image_of(mapping, *rows[i], catalog);
       if (image.ok()) {
+        TRY(is_set_aside_no_more(lane, keys[i]));
         written = written_values(mapping.forward, image.value());
       } else if (lane.move->on_error == OnError::fail) {
         return std::move(image).error().within("carrying over key " + show(keys[i]));
@@ -103,6 +105,12 @@ Status Follow::carry_forward(Lane& lane, const std::vector<Row>& keys,
     changes.push_back({std::move(key), std::move(written)});
   }
   return {};
+}
+
+Status Follow::is_set_aside_no_more(const Lane& lane, const Row& key) {
+  if (row_is_carried_ == nullptr) return {};
+  ASSIGN_OR_RETURN(const bool was, journal_.is_set_aside(lane.move->index, key_digest(key)));
+  return was ? row_is_carried_(*lane.move, key) : Status();
 }
 
 Status Follow::carry_backward(Lane& lane, const std::vector<Row>& keys,
@@ -263,6 +271,16 @@ Status Follow::set_aside_keys(const Lane& lane, std::vector<Row>& keys) {
         !key_that_leads_back(move.mapping, key, move.source->catalog(), move.target->catalog())) {
       TRY(keep_whole(lane, key));
     } else if (other.ok()) {
+      // The row there never came here: this one is another, which has got its key.
+      bool is_of_another = false;
+      if (backward) {
+        ASSIGN_OR_RETURN(is_of_another,
+                         journal_.is_set_aside(move.index, key_digest(other.value())));
+      }
+      if (is_of_another) {
+        TRY(keep_whole(lane, key));
+        continue;
+      }
       kept.push_back(std::move(key));
     } else if (backward && other.error().code == ErrorCode::refused) {
       TRY(keep_whole(lane, key));

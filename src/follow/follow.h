@@ -56,6 +56,9 @@ class Follow {
   // What the other side cannot hold is kept in the journal, value by value where the rest of a row
   // fits, else the whole row; without this it is an error. Only on the way back.
   void keep_what_does_not_fit() { keeps_ = true; }
+  // Told of rows that were set aside, and have come after all or are gone.
+  using RowIsCarried = std::function<Status(const Move& move, const Row& key)>;
+  void tell_of_rows_set_aside(RowIsCarried carried) { row_is_carried_ = std::move(carried); }
   // Told of every batch that was carried over.
   void tell(std::function<void(const ChangeBatch& batch)> heard) { heard_ = std::move(heard); }
   // Moves whose table is gone: changes of theirs are passed over.
@@ -89,6 +92,7 @@ class Follow {
                              const std::set<Row, RowLess>& removed, int looks = 0);
   Status leave_out_what_never_was(const Lane& lane, std::vector<Row>& keys);
   Status set_aside_keys(const Lane& lane, std::vector<Row>& keys);
+  Status is_set_aside_no_more(const Lane& lane, const Row& key);
   // As carry(), and rows that the other side refuses are kept.
   Result<std::int64_t> carry_what_fits(Lane& lane, const std::vector<Row>& keys,
                                        const std::set<Row, RowLess>& removed);
@@ -147,6 +151,7 @@ class Follow {
   const std::vector<Move>& moves_;
   Journal& journal_;
   Events& events_;
+  RowIsCarried row_is_carried_;
   RejectRow reject_;
   std::vector<Row>* waits_for_ = nullptr;  // set: rows that are in the way are only named there
   std::map<std::string, Lane> lanes_;

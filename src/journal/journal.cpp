@@ -30,6 +30,8 @@ CREATE TABLE IF NOT EXISTS requests (id INTEGER PRIMARY KEY AUTOINCREMENT, verb 
   value TEXT NOT NULL, answer TEXT);
 CREATE TABLE IF NOT EXISTS kept (move INTEGER NOT NULL, key TEXT NOT NULL, columns TEXT NOT NULL,
   PRIMARY KEY (move, key));
+CREATE TABLE IF NOT EXISTS set_aside (move INTEGER NOT NULL, key_digest TEXT NOT NULL,
+  PRIMARY KEY (move, key_digest)) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS snapshots (one INTEGER PRIMARY KEY CHECK (one = 1),
   number INTEGER NOT NULL, sum TEXT NOT NULL, state TEXT NOT NULL, seal TEXT NOT NULL);
 )sql";
@@ -157,6 +159,7 @@ Status Journal::append(const Record& record) {
   const Stamped stamped{last_.number + 1, clock_.now(), record};
   const std::string body = to_json(record);
   const std::string sum = digest_hex(last_.sum + name_of(record) + body);
+  TRY(note_set_aside(record));
   TRY(execute(
       "INSERT INTO records VALUES (?1, ?2, ?3, ?4, ?5)",
       {fmt::format("{}", stamped.number), fmt::format("{}", stamped.at.time_since_epoch().count()),
@@ -165,6 +168,33 @@ Status Journal::append(const Record& record) {
   apply(state_, stamped);
   if (stamped.number % records_between_snapshots == 0) write_snapshot();
   return {};
+}
+
+// Before the record: after a crash in between a row is told of once more, and counted once.
+Status Journal::note_set_aside(const Record& record) {
+  const auto one = [&](const char* sql, int move, const std::string& digest) {
+    return execute(sql, {fmt::format("{}", move), digest});
+  };
+  if (const auto* row = std::get_if<RowCarried>(&record)) {
+    return one("DELETE FROM set_aside WHERE move = ?1 AND key_digest = ?2", row->move,
+               row->key_digest);
+  }
+  const auto* decided = std::get_if<OperatorDecided>(&record);
+  const bool begins_anew = std::holds_alternative<PlanAccepted>(record) ||
+                           (decided != nullptr && decided->what == set_aside_anew_record);
+  if (begins_anew) return execute("DELETE FROM set_aside", {});
+  const auto* row = std::get_if<RowRejected>(&record);
+  if (row == nullptr || row->reason == name_of(ErrorCode::conflict)) return {};
+  return one("INSERT OR IGNORE INTO set_aside VALUES (?1, ?2)", row->move, row->key_digest);
+}
+
+Result<bool> Journal::is_set_aside(int move, const std::string& digest) const {
+  const std::lock_guard lock(mutex_);
+  if (state_.left_behind <= 0) return false;
+  ASSIGN_OR_RETURN(const auto rows,
+                   query("SELECT 1 FROM set_aside WHERE move = ?1 AND key_digest = ?2",
+                         {fmt::format("{}", move), digest}));
+  return !rows.empty();
 }
 
 // Without one the next reader has more to read, and that is all.

@@ -70,6 +70,8 @@ class Journal {
   // The same one after the other, so that no number of them has to fit into memory. The listener
   // must not ask the journal; its error ends the reading and is given.
   Status hear(const std::function<Status(const Stamped&)>& listener) const;
+  // Whether the last that was said of this row is that it was set aside, and is on one side only.
+  Result<bool> is_set_aside(int move, const std::string& key_digest) const;
   // Records so far.
   std::int64_t count() const;
   // Made once with the file; tells two journals apart.
@@ -105,6 +107,7 @@ class Journal {
     std::string sum;
   };
   Status open_database();
+  Status note_set_aside(const Record& record);
   Status replay(Reading reading);
   Result<Position> hear_from(Position begin,
                              const std::function<Status(const Stamped&)>& listener) const;

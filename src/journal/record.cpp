@@ -87,6 +87,11 @@ void fields(RowRejected& r, V&& visit) {
   visit("reason", r.reason);
 }
 template <class V>
+void fields(RowCarried& r, V&& visit) {
+  visit("move", r.move);
+  visit("key_digest", r.key_digest);
+}
+template <class V>
 void fields(OperatorDecided& r, V&& visit) {
   visit("what", r.what);
   visit("value", r.value);
@@ -153,7 +158,7 @@ struct FromJson {
 constexpr const char* names[] = {
     "PlanAccepted",    "PhaseEntered",   "EffectIntended", "EffectConfirmed", "EffectUndone",
     "ChunkCopied",     "ChangesApplied", "ChunkVerified",  "VerifyEnded",     "RowRejected",
-    "OperatorDecided", "Failed",         "Closed",         "CheckEnded"};
+    "OperatorDecided", "Failed",         "Closed",         "CheckEnded",      "RowCarried"};
 static_assert(std::size(names) == std::variant_size_v<Record>);
 
 template <std::size_t I = 0>
@@ -314,6 +319,10 @@ void apply(State& state, const Stamped& stamped) {
                  [&](const RowRejected& r) {
                    ++state.rejected;
                    if (r.reason != name_of(ErrorCode::conflict)) ++state.left_behind;
+                 },
+                 [&](const RowCarried&) {
+                   --state.rejected;
+                   --state.left_behind;
                  },
                  [&](const OperatorDecided& r) {
                    state.decisions[r.what] = r.value;

@@ -77,6 +77,11 @@ struct RowRejected {
   std::string key_digest;
   std::string reason;
 };
+// A row that was set aside has come after all, or is gone.
+struct RowCarried {
+  int move = 0;
+  std::string key_digest;
+};
 // A copy is made again, and every row that cannot come is set aside again.
 inline constexpr const char* set_aside_anew_record = "set_aside_anew";
 struct OperatorDecided {
@@ -105,7 +110,7 @@ struct CheckEnded {
 
 using Record = std::variant<PlanAccepted, PhaseEntered, EffectIntended, EffectConfirmed,
                             EffectUndone, ChunkCopied, ChangesApplied, ChunkVerified, VerifyEnded,
-                            RowRejected, OperatorDecided, Failed, Closed, CheckEnded>;
+                            RowRejected, OperatorDecided, Failed, Closed, CheckEnded, RowCarried>;
 
 struct Stamped {
   std::int64_t number = 0;

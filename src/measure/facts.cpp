@@ -45,7 +45,7 @@ class Reader {
     let_go(now_);
     const TimePoint end = std::max(over_.value_or(now_), last_release_);
     writers_.migration = std::max(end - *begun_, Milliseconds(0));
-    return JournalFacts{name_of(state.phase), attempt_, verified_, writers_};
+    return JournalFacts{name_of(state.phase), attempt_, state.left_behind, verified_, writers_};
   }
 
  private:

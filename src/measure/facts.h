@@ -26,6 +26,7 @@ struct HeldWriters {
 struct JournalFacts {
   std::string phase;
   int attempt = 0;
+  std::int64_t set_aside = 0;                // rows that the new side lacks
   std::optional<FullVerification> verified;  // the last full one of this attempt
   HeldWriters writers;
 };

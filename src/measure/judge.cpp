@@ -263,11 +263,14 @@ class Judge {
     if (!journal.contains("verified")) {
       return {std::nullopt, "no full verification yet: `whimbrel verify PLAN`"};
     }
-    const auto differing = number_at(journal["verified"], "differing");
-    return {differing,
-            differing.value_or(0) > 0
-                ? "rows that differ; missing ones are among them"
-                : "full verification of " + rows_text(journal["verified"].value("rows", 0LL))};
+    const std::int64_t aside = journal.value("set_aside", 0LL);
+    auto lost = number_at(journal["verified"], "differing");
+    const std::string all =
+        "full verification of " + rows_text(journal["verified"].value("rows", 0LL) - aside);
+    if (lost) *lost += static_cast<double>(aside);
+    return {lost, lost.value_or(0) == 0 ? all
+                  : aside == 0          ? "rows that differ; missing ones are among them"
+                                        : "rows that differ or were set aside; " + all};
   }
 
   // The worse of what the journal knows and what the probe saw.

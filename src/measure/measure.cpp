@@ -155,6 +155,7 @@ json journal_document(const std::optional<JournalFacts>& journal) {
                 {"migration_ms", journal->writers.migration.count()},
                 {"uptime_per_cent", rounded(journal->writers.uptime_per_cent())}}}};
   if (journal->verified) {
+    one["set_aside"] = journal->set_aside;
     one["verified"] = {{"rows", journal->verified->rows},
                        {"differing", journal->verified->differing},
                        {"at", to_iso8601(journal->verified->at)}};

@@ -41,8 +41,8 @@ void put_instead(TableEntry& entry, const TableSchema& source, const std::string
 
 // A store that quotes odd names lists them so.
 std::string bare(const std::string& name) {
-  const bool is_quoted = name.size() > 2 && name.front() == '"' && name.back() == '"';
-  return is_quoted ? with_replaced(name.substr(1, name.size() - 2), "\"\"", "\"") : name;
+  const std::string_view inside = without_quotes(name);
+  return inside == name ? name : with_replaced(std::string(inside), "\"\"", "\"");
 }
 
 // Of several items that are made of one row each has a name of its own, and all have one row's ids.

@@ -210,10 +210,7 @@ class Parser {
     }
     address.alias = text.substr(0, slash);
     address.table = text.substr(slash + 1);
-    if (address.table.size() > 2 && address.table.front() == '"' && address.table.back() == '"' &&
-        address.table.find("\".\"") == std::string::npos) {
-      address.table = address.table.substr(1, address.table.size() - 2);
-    }
+    address.table = std::string(without_quotes(address.table));
     std::vector<std::string> aliases;
     for (const StoreEntry& store : plan_.stores) aliases.push_back(store.alias);
     if (aliases.empty()) return std::nullopt;  // told already

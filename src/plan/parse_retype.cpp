@@ -24,11 +24,8 @@ std::optional<RetypeEntry::Also> column_of(YamlReader& reader, const YAML::Node&
                              "write ALIAS/TABLE.COLUMN");
     return std::nullopt;
   }
-  std::string column = whole->table.substr(dot + 1);
+  std::string column(without_quotes(std::string_view(whole->table).substr(dot + 1)));
   whole->table.resize(dot);
-  if (column.size() > 2 && column.front() == '"' && column.back() == '"') {
-    column = column.substr(1, column.size() - 2);
-  }
   return RetypeEntry::Also{std::move(*whole), std::move(column)};
 }
 

@@ -13,7 +13,7 @@ namespace whimbrel {
 
 namespace {
 
-constexpr std::size_t remembered_max = 20'000;
+constexpr std::size_t remembered_max = 200'000;
 
 // Equal to the store alone, like 1.0 to 1, it would get another new id than its parent.
 bool leads_to_its_new_id(const Move& parent, const Row& asked, const Row& found) {
@@ -88,6 +88,7 @@ class Selection::Closure {
     while (!open_.empty()) {
       const std::map<int, std::vector<std::size_t>> now = std::exchange(open_, {});
       for (const auto& [index, nodes] : now) TRY(read(moves_[at(index)], nodes));
+      if (nodes_.size() > nodes_max || bytes_ > bytes_max) return too_much(moves_[at(move)]);
     }
     for (std::size_t i = 0; i < nodes_.size(); ++i) doubted_.push_back(i);
     while (!doubted_.empty()) {
@@ -116,14 +117,23 @@ class Selection::Closure {
     std::vector<Link> links;
     std::vector<std::size_t> referred_by;
   };
-  // More rows than this are not held at once: what lies beyond is taken if it is there.
-  static constexpr std::size_t nodes_max = 50'000;
-  static constexpr std::size_t rows_max = 5'000;
+  // What is held at once.
+  static constexpr std::size_t nodes_max = 200'000;
+  static constexpr std::int64_t bytes_max = std::int64_t{64} << 20;
 
   static std::size_t at(int index) { return static_cast<std::size_t>(index); }
 
-  // Unset where there is no room for another.
-  std::optional<std::size_t> node_of(int move, Row key) {
+  static Error too_much(const Move& move) {
+    return Error{ErrorCode::refused,
+                 fmt::format("a row of {} refers to another, that one to the next, and so on, "
+                             "through more rows than can be held at once: whether all of them are "
+                             "there is not known",
+                             move.name),
+                 "say `orphans: keep` or `fail` for these tables, and correct what refers to "
+                 "nothing before or afterwards"};
+  }
+
+  std::size_t node_of(int move, Row key) {
     const auto [it, is_new] = numbers_[move].try_emplace(std::move(key), nodes_.size());
     if (!is_new) return it->second;
     nodes_.push_back({move, it->first, true, {}, {}, {}});
@@ -142,6 +152,7 @@ class Selection::Closure {
     const Selection of_move(moves_, move, known_);
     for (std::size_t i = 0; i < nodes.size(); ++i) {
       bool wanted = rows[i].has_value() && leads_to_its_new_id(move, keys[i], *rows[i]);
+      if (rows[i] && !wanted) note_spelling(move, keys[i], *rows[i]);
       if (wanted) {
         ASSIGN_OR_RETURN(wanted, of_move.is_wanted(*rows[i]));
       }
@@ -149,6 +160,16 @@ class Selection::Closure {
       if (wanted) follow(move, nodes[i], *std::move(rows[i]));
     }
     return {};
+  }
+
+  void note_spelling(const Move& move, const Row& asked, const Row& found) {
+    SpelledOtherwise& odd = known_->spelled_otherwise;
+    constexpr std::size_t keys_max = 10'000;  // enough to tell that there are many
+    const bool is_first = odd.keys.empty();
+    if (odd.keys.size() < keys_max) odd.keys.insert(asked);
+    if (!is_first) return;
+    odd.example = fmt::format("{} for the key {} of {}", show(asked.front()),
+                              show(key_of(found, move.mapping.source_key)), move.name);
   }
 
   // References matter where they decide about the row, or about whether it can be converted.
@@ -160,7 +181,9 @@ class Selection::Closure {
       if (!goes && !(converts && changes)) break;
       for (const Value& id : ids_of(reference, row)) link(node, reference, id);
     }
-    if (converts) nodes_[node].row = std::move(row);
+    if (!converts) return;
+    bytes_ += size_of(row);
+    nodes_[node].row = std::move(row);
   }
 
   void link(std::size_t node, const Reference& reference, const Value& id) {
@@ -169,11 +192,7 @@ class Selection::Closure {
       if (!it->second) nodes_[node].links.push_back({&reference, id, std::nullopt});
       return;
     }
-    const Move& parent = moves_[at(reference.parent)];
-    const bool is_large =
-        nodes_.size() >= (parent.on_error == OnError::reject ? rows_max : nodes_max);
-    if (is_large && !numbers_[reference.parent].contains({id})) return;
-    const std::size_t other = *node_of(reference.parent, {id});
+    const std::size_t other = node_of(reference.parent, {id});
     nodes_[node].links.push_back({&reference, id, other});
     nodes_[other].referred_by.push_back(node);
   }
@@ -208,6 +227,7 @@ class Selection::Closure {
   std::span<const Move> moves_;
   std::shared_ptr<Known> known_;
   std::vector<Node> nodes_;
+  std::int64_t bytes_ = 0;                                      // of rows
   std::map<int, std::map<Row, std::size_t, RowLess>> numbers_;  // by move and key
   std::map<int, std::vector<std::size_t>> open_;                // not read yet
   std::vector<std::size_t> doubted_;

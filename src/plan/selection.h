@@ -6,6 +6,7 @@
 #include <map>
 #include <memory>
 #include <optional>
+#include <set>
 #include <span>
 #include <vector>
 
@@ -60,6 +61,13 @@ class Selection {
   Result<bool> is_taken(const Reference& reference, const Value& id);
   // What was looked up, and the readers.
   void forget() { known_->parents.clear(); }
+  // References that the store itself counts as good, and that would get another new id than the row
+  // that they lead to, because they are spelled otherwise than its key.
+  struct SpelledOtherwise {
+    std::set<Row, RowLess> keys;  // as they are spelled
+    std::string example;          // of the first
+  };
+  const SpelledOtherwise& spelled_otherwise() const { return known_->spelled_otherwise; }
 
  private:
   // What was looked at, for all moves together.
@@ -69,6 +77,7 @@ class Selection {
   };
   struct Known {
     std::map<int, Parent> parents;  // by move
+    SpelledOtherwise spelled_otherwise;
   };
   class Closure;
   Selection(std::span<const Move> moves, const Move& move, std::shared_ptr<Known> known)

@@ -18,6 +18,7 @@
 #include "report/headway.h"
 #include "report/inventory.h"
 #include "report/levels.h"
+#include "report/objects_made.h"
 #include "report/rights.h"
 #include "report/weigh.h"
 #include "store/image.h"
@@ -74,10 +75,17 @@ struct Refusals {
   }
 
  private:
+  std::map<std::string, std::string> last_of_reason_;  // the last row, by its key
+
   void add_reason(const Row& key, const Error& error) {
     // The reason without the value: rows that fail alike are counted together.
-    auto& [count, examples] = reasons[error.context.empty() ? error.message : error.context.back()];
-    ++count;
+    const std::string& reason = error.context.empty() ? error.message : error.context.back();
+    auto& [count, examples] = reasons[reason];
+    // A row may fail in one way in several places.
+    std::string row = canonical(key);
+    std::string& last = last_of_reason_[reason];
+    if (last != row || count == 0) ++count;
+    last = std::move(row);
     if (std::ssize(examples) < examples_max) {
       examples.push_back(fmt::format("key {}: {}", show(key), error.message));
     }
@@ -269,6 +277,7 @@ class TableAnalysis {
   Status read_all(Clock& clock, Events& events, const StopFlag& stop, SharedKeys& shared_keys) {
     look_for_a_key();
     look_for_what_is_not_followed();
+    find_what_stays_behind();
     TRY(look_for_the_assigned());
     // A copy that is made again takes what is there now, and nobody has offered that yet.
     if (!standing_.begun || move_.among_others) {
@@ -303,6 +312,7 @@ class TableAnalysis {
       if (move_.among_others) TRY(select(chunk.rows));
       for (Row& row : chunk.rows) {
         bytes += size_of(row);
+        for (auto& [column, found] : stays_behind_) found += row[column].is_null() ? 0 : 1;
         if (source_units) source += source_units(row);
         std::optional<Row> image = look_at(row, refusals);
         if (!image) continue;
@@ -331,6 +341,8 @@ class TableAnalysis {
     }
     if (reads_few) events.emit({"analyzed", {{"table", move_.name}, {"rows", rows}}});
     TRY(look_for_values_of_others(stop));
+    tell_what_stays_behind();
+    tell_other_spellings();
     selection_.forget();
     new_keys_.reset();
     taken_keys_.reset();
@@ -353,6 +365,9 @@ class TableAnalysis {
   }
 
   void add_finding(const Finding& finding) {
+    // Nothing is followed.
+    const bool is_of_a_feed = finding.code == "stream_begun" || finding.code == "stream_in_use";
+    if (is_of_a_feed && migration_.sync == Sync::none) return;
     const char* weight = name_of(finding.weight);
     if (finding.weight != Finding::Weight::note) matter(finding.weight, 0, finding.message);
     document_["findings"].push_back({{"weight", weight},
@@ -366,6 +381,53 @@ class TableAnalysis {
 
   void matter(Finding::Weight weight, std::int64_t rows, const std::string& what) {
     matters_.push_back({weight, rows, move_.name + ": " + what});
+  }
+
+  // They would lead nowhere in the target, and `orphans:` would take good rows for orphans.
+  void tell_other_spellings() {
+    const Selection::SpelledOtherwise& odd = selection_.spelled_otherwise();
+    const std::size_t keys = odd.keys.size();
+    if (keys == 0) return;
+    add_finding({Finding::Weight::refusal, "spelled_otherwise",
+                 fmt::format("{} spelled otherwise than the {} that {} to, like {}: a new id would "
+                             "be another one",
+                             keys == 1 ? "a reference is"
+                                       : with_thousands(std::ssize(odd.keys)) + " references are",
+                             keys == 1 ? "key" : "keys", keys == 1 ? "it leads" : "they lead",
+                             redact_ ? "…" : odd.example),
+                 "correct the spelling in the source before, or map it by the key's own"});
+  }
+
+  // A value without a place: the plan gives its name another one, and nothing reads it.
+  void find_what_stays_behind() {
+    const Mapping& mapping = move_.mapping;
+    const TableSchema& source = mapping.source;
+    const bool goes_along =
+        !source.rest_column.empty() &&
+        std::ranges::count(mapping.forward, mapping.target.rest_column, &ColumnRule::column) > 0;
+    if (!goes_along) return;
+    std::set<std::string> read;
+    for (const ColumnRule& rule : mapping.forward) {
+      for (const std::string& name : columns_of(*rule.expr)) read.insert(name);
+    }
+    for (std::size_t i = 0; i < source.columns.size(); ++i) {
+      const std::string& name = source.columns[i].name;
+      const bool is_given = std::ranges::count(mapping.forward, name, &ColumnRule::column) > 0;
+      if (is_given && !read.contains(name)) stays_behind_.emplace_back(i, 0);
+    }
+  }
+
+  void tell_what_stays_behind() {
+    for (const auto& [column, rows] : stays_behind_) {
+      if (rows == 0) continue;
+      const std::string& name = move_.mapping.source.columns[column].name;
+      add_finding(
+          {Finding::Weight::warning, "value_stays_behind",
+           fmt::format("{} of {} {} a value called `{}`, and the plan gives that name another "
+                       "one: theirs stays behind",
+                       rows_text(rows), move_.name, rows == 1 ? "has" : "have", printable(name)),
+           "map it to another name as well, if it is still needed"});
+    }
   }
 
   // Rows that would not move as they should, and why most of them.
@@ -942,13 +1004,13 @@ class TableAnalysis {
       const Result<Row> back = source_key_of(
           move_.mapping, key_of(image.value(), move_.mapping.target_key), move_.source->catalog());
       if (!back.ok() || !same(back.value(), key)) {
-        errors.push_back(Error{ErrorCode::refused,
-                               fmt::format("its key would lead back to {}",
-                                           back.ok() ? show(back.value()) : back.error().message),
-                               "",
-                               "",
-                               {"a key that does not lead back to its row"},
-                               ""});
+        errors.push_back(Error{
+            ErrorCode::refused,
+            back.ok() ? "its key would lead back to " + show(back.value()) : back.error().message,
+            "",
+            "",
+            {"a key that does not lead back to its row"},
+            ""});
       }
     }
     if (!errors.empty()) {
@@ -1300,6 +1362,7 @@ class TableAnalysis {
   Refusals orphans_;
   Refusals others_;
   Selection selection_;
+  std::vector<std::pair<std::size_t, std::int64_t>> stays_behind_;  // columns, and of how many rows
   std::unique_ptr<KeySet> new_keys_;
   std::unique_ptr<SnapshotReader> target_;  // where it is there
   std::unique_ptr<KeySet> taken_keys_;  // of the target, by rows of others that keys of ours meet
@@ -1313,113 +1376,6 @@ class TableAnalysis {
   std::string text_;
   bool refused_ = false;
 };
-
-// Where a store has no triggers nothing of ours is made in it but what tells of changes.
-json objects_beside(const Migration& migration) {
-  json objects = json::array();
-  for (const Move& move : migration.moves) {
-    if (move.creates_target) objects.push_back("table " + move.to);
-    objects.push_back("a stream of " + move.from + ", unless it has one");
-    objects.push_back("at the switch a stream of " + move.to + ", unless it has one");
-  }
-  return objects;
-}
-
-// Where every table has locks of its own, what is ours lies in a schema of ours.
-json objects_in_schema(const Migration& migration) {
-  json objects = json::array();
-  for (const Move& move : migration.moves) {
-    if (move.creates_target) objects.push_back("table " + move.to);
-  }
-  if (migration.only_copies) {
-    objects.push_back("own-rows.db in the state folder: which rows of the new side are ours");
-  } else {
-    objects.push_back("triggers on the tables in use that note the keys they write (whimbrel_…)");
-  }
-  objects.push_back(
-      "the schema whimbrel: which journal drives the migration, and keys that were written, until "
-      "they are carried over");
-  return objects;
-}
-
-// Where triggers are rows of the tables' own file.
-json objects_of_triggers(const Migration& migration) {
-  json objects = json::array();
-  bool replaces = false;  // a row can stand in the way of another by more than its key
-  bool numbered = false;  // rows are told apart by the store's own numbers
-  for (const Move& move : migration.moves) {
-    if (move.creates_target) objects.push_back("table " + move.to);
-    for (const TableSchema* table : {&move.mapping.source, &move.mapping.target}) {
-      replaces = replaces || !table->uniques.empty() || !table->other_uniques.empty();
-      numbered = numbered || !table->row_number().empty();
-    }
-  }
-  const bool several = migration.moves.size() > 1;
-  const char* in_use = several ? "tables" : "table";
-  objects.push_back(
-      migration.sync == Sync::dual
-          ? fmt::format("triggers on both tables{} that carry each write to the other side "
-                        "(whimbrel_…)",
-                        several ? " of each pair" : "")
-      : migration.sync == Sync::capture
-          ? fmt::format("triggers on the {} in use that note the keys {} (whimbrel_…)", in_use,
-                        several ? "they write" : "it writes")
-          : fmt::format("in the window only: triggers on the {} in use that hold {} writers and "
-                        "note the keys of writes that escape (whimbrel_…)",
-                        in_use, several ? "their" : "its"));
-  objects.push_back("whimbrel_claims: which journal drives the migration");
-  objects.push_back("whimbrel_guard: tells those triggers which writes are whimbrel's own");
-  if (migration.sync == Sync::dual) {
-    objects.push_back(
-        "whimbrel_…_touched: keys that the new side wrote, which a rollback looks at");
-    if (replaces) {
-      objects.push_back(
-          "whimbrel_…_replaced_…: keys that INSERT OR REPLACE may remove, while it runs");
-    }
-  } else {
-    objects.push_back("whimbrel_…_log: keys that were written, until they are carried over");
-    objects.push_back("whimbrel_holds: until when writers are held, during the switch");
-  }
-  if (numbered) {
-    objects.push_back("whimbrel_…_witness: shows whether rows without a key were numbered anew");
-  }
-  return objects;
-}
-
-// Whether all stores can do what this says, on both sides of every move.
-bool everywhere(const Migration& migration, bool Capabilities::* what) {
-  return std::ranges::all_of(migration.moves, [&](const Move& move) {
-    return move.source->capabilities().*what && move.target->capabilities().*what;
-  });
-}
-bool anywhere(const Migration& migration, bool Capabilities::* what) {
-  return std::ranges::any_of(migration.moves, [&](const Move& move) {
-    return move.source->capabilities().*what || move.target->capabilities().*what;
-  });
-}
-
-json objects_made(const Migration& migration) {
-  if (everywhere(migration, &Capabilities::locks_tables)) return objects_in_schema(migration);
-  if (migration.only_copies) {
-    json objects = {"own-rows.db in the state folder: which rows of the new side are ours"};
-    if (anywhere(migration, &Capabilities::holds)) {
-      objects.push_back("whimbrel_claims: which journal drives the migration");
-    }
-    return objects;
-  }
-  if (!anywhere(migration, &Capabilities::holds)) return objects_beside(migration);
-  return objects_of_triggers(migration);
-}
-
-std::string locks_taken(const Migration& migration) {
-  if (everywhere(migration, &Capabilities::locks_tables)) {
-    return "of each table for a moment, when its triggers come and go; of all of them during the "
-           "switch, which holds writers for " +
-           to_duration_text(migration.hold_max) + " at most";
-  }
-  if (!anywhere(migration, &Capabilities::holds)) return "none: nobody waits";
-  return "one writer at a time: a chunk holds the write lock for about 25 ms";
-}
 
 json plan_part(const Migration& migration) {
   json switches = json::array();

@@ -218,7 +218,7 @@ std::string criterion_text(const std::string& name, const std::string& wanted) {
 std::optional<CheckLine> by_comparison(const ReportFacts& facts, const PlannedCriterion& wanted) {
   const Comparison* last = facts.story.comparison();
   if (wanted.name != "lost" || last == nullptr || !last->what.full) return std::nullopt;
-  const std::int64_t lost = last->what.differing + facts.state.rejected;
+  const std::int64_t lost = last->what.differing + facts.state.left_behind;
   return CheckLine{wanted.name,
                    criterion_text(wanted.name, wanted.wanted),
                    tick(fmt::format("{}", lost) == wanted.wanted || lost == 0),

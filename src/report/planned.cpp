@@ -57,11 +57,8 @@ std::string pairs(const json& map) {
 std::string address(const std::string& written) {
   const std::size_t slash = written.find('/');
   if (slash == std::string::npos) return written;
-  std::string table = written.substr(slash + 1);
-  if (table.size() > 1 && table.front() == '"' && table.back() == '"') {
-    table = table.substr(1, table.size() - 2);
-  }
-  return written.substr(0, slash + 1) + table;
+  const std::string_view table = without_quotes(std::string_view(written).substr(slash + 1));
+  return written.substr(0, slash + 1) + std::string(table);
 }
 
 // Names only: a value may be a secret.

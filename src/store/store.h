@@ -203,6 +203,13 @@ struct Provision {
 // Of a table, under "", and of its indexes by name.
 using Provisions = std::map<std::string, Provision>;
 
+// A schema, a type or the like that tables need.
+struct Prerequisite {
+  std::string name;   // as a person says it, like "the type public.mood"
+  std::string sql;    // makes it
+  std::string there;  // a query that gives a true value where it is there
+};
+
 class Catalog {
  public:
   virtual ~Catalog() = default;
@@ -221,6 +228,17 @@ class Catalog {
   // The DDL of a table `name` like `table`, with its defaults, constraints and indexes; what refers
   // to the table itself refers to the new one. Refused where this store cannot say it.
   virtual Result<std::string> ddl_like(const TableSchema& table, const std::string& name) = 0;
+  // The DDL of a table `name` here for the rows of a table of another kind of store, where it is
+  // not said in SQL. Refused where no such table can be.
+  virtual Result<std::string> ddl_for(const TableSchema&, const std::string& /*name*/) {
+    return Error{ErrorCode::refused, "tables of this store are made by SQL"};
+  }
+  // What has to be there before a table like this one of our own can be made in another store of
+  // the same kind; in the order in which it is made.
+  virtual Result<std::vector<Prerequisite>> needs(const TableSchema&) {
+    return std::vector<Prerequisite>{};
+  }
+  virtual Result<bool> has(const Prerequisite&) { return true; }
   // The same, with the new name of each column that gets one. A store whose tables say all their
   // columns changes nothing: there it is the plan that has to keep to their names.
   virtual std::string with_new_names(std::string ddl,

@@ -3,6 +3,7 @@
 #include <sqlite3.h>
 
 #include <algorithm>
+#include <cctype>
 #include <charconv>
 #include <cmath>
 #include <cstdlib>
@@ -283,7 +284,10 @@ Result<Value> cast(const Value& value, CastTo to) {
         }
         return lossy("integer");
       }
-      if (const auto* text = value.get_if<std::string>()) {
+      // A store of exact numbers has no others.
+      const auto* exact = value.get_if<Decimal>();
+      const auto* text = exact != nullptr ? &exact->text : value.get_if<std::string>();
+      if (text != nullptr) {
         std::int64_t number = 0;
         const auto [end, failure] =
             std::from_chars(text->data(), text->data() + text->size(), number);
@@ -300,6 +304,18 @@ Result<Value> cast(const Value& value, CastTo to) {
         const auto real = static_cast<double>(*number);
         const bool back = std::abs(real) < 0x1p63 && static_cast<std::int64_t>(real) == *number;
         return back ? Result<Value>(Value::real(real)) : lossy("real");
+      }
+      if (const auto* exact = value.get_if<Decimal>()) {
+        double number = 0;
+        const char* last = exact->text.data() + exact->text.size();
+        const auto [end, failure] = std::from_chars(exact->text.data(), last, number);
+        constexpr std::size_t digits_max = 15;  // a double gives all of these back
+        const auto digits = std::ranges::count_if(
+            exact->text, [](unsigned char c) { return std::isdigit(c) != 0; });
+        const bool is_plain = exact->text.find_first_of("eE") == std::string::npos;
+        const bool back = failure == std::errc() && end == last && is_plain &&
+                          digits <= static_cast<std::ptrdiff_t>(digits_max);
+        return back ? Result<Value>(Value::real(number)) : lossy("real");
       }
       if (const auto* text = value.get_if<std::string>()) {
         double number = 0;

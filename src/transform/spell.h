@@ -24,6 +24,8 @@ class Dialect {
   virtual std::string quote_table(std::string_view table) const { return quote(table); }
   // A type that holds what a column declared so in another kind of store holds.
   virtual std::string type_like(std::string_view declared) const { return std::string(declared); }
+  // A type for values of this kind; null: of several kinds, or of none that is known.
+  virtual std::string type_for(Kind) const { return ""; }
   // What stands behind the type of a column that numbers its rows by itself.
   virtual std::string own_numbers() const { return ""; }
   // How expressions are spelled; null where only columns by their names are.

@@ -90,6 +90,7 @@ struct TableSchema {
   // Where rows may have values that no column names: the column that holds all of them, as a map.
   // "" where every value has its column.
   std::string rest_column;
+  std::string partitioned_by;  // as the store says it, like "RANGE (day)"; "" for a plain table
   std::string create_ddl;
   std::string key_index_ddl;           // of the unique index that is the key, where there is one
   std::vector<std::string> index_ddl;  // indexes that can be made after the rows

@@ -703,6 +703,83 @@ def init_says_a_schema_in_the_words_of_another_kind(server):
         folder.close()
 
 
+def init_makes_items_of_a_schema_and_a_schema_of_items(server):
+    """From PostgreSQL to DynamoDB and on into SQLite, by what it writes, and into DynamoDB once more; nothing is edited."""
+    with dynamodb_local() as items, databases(server, "festival") as ((db, url),):
+        folder = Folder("", {**items.environment, "OLD_URL": url})
+        amazon = items.client("dynamodb")
+        with contextlib.closing(folder.lite("first.db")) as first, contextlib.closing(folder.lite("last.db")) as last:
+            for ddl in festival(IN_SQLITE).values():
+                first.execute(ddl)
+            for ddl in festival(IN_POSTGRESQL).values():
+                db.execute(ddl)
+            fill(first)
+            before = {table: sorted(first.execute("SELECT * FROM " + table).fetchall(), key=repr) for table in FESTIVAL}
+            folder.write("fill.yaml", as_plan("sqlite:first.db", url, "{from: a/%s, to: b/%s, create: exists}", FESTIVAL))
+            folder.run("run", "--yes", plan="fill.yaml")
+
+            def init(*words, name):
+                done = subprocess.run([BINARY, "init", *words, "--output", name], cwd=folder.path, env=folder.environment, capture_output=True, text=True)
+                assert done.returncode == 0, done.stdout + done.stderr
+                folder.run("check", plan=name)
+                return (folder.path / name).read_text()
+            # What is no question of keys has no like there, and the plan says so.
+            plan = init(url, "dynamodb:", name="items.yaml")
+            assert "UNIQUE of `public.stages` have no like there" in " ".join(plan.replace("#", " ").split()) and 'new: "dynamodb:"' in plan, plan
+            assert json.loads((folder.path / next(folder.path.glob("*ratings*.json"))).read_text())["KeySchema"] == [
+                {"AttributeName": "visitor", "KeyType": "HASH"}, {"AttributeName": "gig", "KeyType": "RANGE"}]
+            folder.run("run", "--yes", plan="items.yaml")
+            assert sorted(amazon.list_tables()["TableNames"]) == sorted(FESTIVAL)
+            # A new table beside each that is there, like it.
+            plan = init("dynamodb:", name="again.yaml")
+            assert plan.count('create: "like-source"') == len(FESTIVAL) == plan.count("rest: copy"), plan
+            folder.run("run", "--yes", plan="again.yaml")
+            assert amazon.scan(TableName="bands_v2", Select="COUNT")["Count"] == len(before["bands"])
+            # And the types that the values have.
+            init("dynamodb:", "sqlite:last.db", name="back.yaml")
+            folder.run("run", "--yes", plan="back.yaml")
+            for table, rows in before.items():
+                columns = ", ".join(name for _, name, *_ in first.execute("PRAGMA table_info(%s)" % table))
+                found = sorted(last.execute("SELECT %s FROM %s" % (columns, table)).fetchall(), key=repr)
+                assert sorted(rows, key=repr) == found, (table, [row for row in rows if row not in found][:3], [row for row in found if row not in rows][:3])
+            for plan in ("back.yaml", "again.yaml", "items.yaml"):
+                folder.run("rollback", "--yes", plan=plan)
+        assert amazon.list_tables()["TableNames"] == []
+        folder.close()
+
+
+def init_says_what_tables_are_made_of(server):
+    """Types, functions and schemas that the new database has not got: it says them, as they can be run."""
+    kinds = """CREATE SCHEMA "a Shop"; CREATE TYPE mood AS ENUM ('sad', 'it''s ok'); CREATE DOMAIN "a Shop".zip AS varchar(10) DEFAULT '1' CHECK (VALUE ~ '^[0-9]+$');
+    CREATE TYPE "a Shop".pair AS (x mood, "Y y" "a Shop".zip[]); CREATE TYPE span AS RANGE (SUBTYPE = date); CREATE EXTENSION citext; CREATE SEQUENCE numbers START WITH 5 INCREMENT BY 3;
+    CREATE FUNCTION "a Shop".next() RETURNS bigint LANGUAGE sql AS $$SELECT nextval('public.numbers')$$;
+    CREATE TABLE people (id bigint PRIMARY KEY DEFAULT "a Shop".next(), m mood DEFAULT 'sad', mail citext, n int DEFAULT nextval('numbers'));
+    CREATE TABLE "a Shop".events (day date, id int, p "a Shop".pair, s span, person bigint REFERENCES people, PRIMARY KEY (day, id)) PARTITION BY RANGE (day);
+    CREATE TABLE "a Shop".events_1 PARTITION OF "a Shop".events FOR VALUES FROM ('2026-01-01') TO ('2027-01-01');
+    INSERT INTO people (mail) SELECT 'a' || i FROM generate_series(1, 9) i;
+    INSERT INTO "a Shop".events SELECT '2026-02-01', id, ('sad', '{1,2}')::"a Shop".pair, '[2026-01-01,2026-01-03)', id FROM people"""
+    with databases(server, "old", "new") as ((a, old), (b, new)):
+        a.execute(kinds)
+        folder = Folder("", {"OLD_URL": old, "NEW_URL": new})
+        subprocess.run([BINARY, "init", old, new, "--output", "plan.yaml"], cwd=folder.path, check=True, capture_output=True)
+        plan = " ".join((folder.path / "plan.yaml").read_text().replace("#", " ").split())
+        for part in ("the schema \"a Shop\", the extension citext, the type mood", "the domain \"a Shop\".zip", "the function \"a Shop\".next()", "is partitioned by RANGE (day)"):
+            assert part.replace("the type mood", "the type") in plan, (part, plan)
+        folder.run("check", code=2)  # nothing of it is there
+        b.execute((folder.path / "prerequisites.sql").read_text())
+        folder.run("check")
+        folder.run("run", "--yes")
+        for table in ("people", '"a Shop".events'):
+            rows = "SELECT t::text FROM %s t ORDER BY 1" % table
+            assert a.execute(rows).fetchall() == b.execute(rows).fetchall() != [], table
+        folder.run("rollback", "--yes")
+        folder.close()
+        # A schema that is not there is met before anything begins.
+        folder = Folder(one_table(old, new, '{from: a/people, to: b/"nowhere.people", create: like-source, columns: {id: id, mail: mail, n: n, m: m}}', "sync: none"))
+        assert "there is no schema nowhere" in folder.run("check", code=2)
+        folder.close()
+
+
 def rows_left(db):
     return [name for (name,) in db.execute(EVERYTHING)]
 
@@ -784,6 +861,7 @@ TESTS = [numbers_in_documents_keep_their_digits, conditions_mean_days_moments_an
              a_table_like_the_source_has_all_that_the_source_has, nothing_is_noted_before_a_window, files_may_refer_to_each_other, tables_that_are_there_keep_their_foreign_keys,
          a_role_that_may_not_is_told_what_it_needs, odd_tables_are_made_like_the_source_and_come_back, each_column_goes_on_behind_its_own_numbers,
          keys_that_are_kept_otherwise_keep_nothing_from_moving, an_archive_is_found_again_in_its_schema, names_need_no_schema, references_need_no_schema, tables_of_one_name_are_told_apart_by_their_schemas, any_type_is_a_key_in_sqlite_as_well, init_says_a_schema_in_the_words_of_another_kind,
+         init_makes_items_of_a_schema_and_a_schema_of_items, init_says_what_tables_are_made_of,
          ten_tables_go_round_three_kinds_of_stores]
 
 

@@ -304,7 +304,10 @@ Result<TableSchema> DynamoStore::describe(const std::string& table) {
   if (there.value("TableStatus", "") == "DELETING") return no_table(table);
   json definition = dynamodb::definition_of(there);
   // What a call of its own has to be asked for, where the service has such a call.
-  if (const Result<json> ttl = ask_table("DescribeTimeToLive", {{"TableName", table}}); ttl.ok()) {
+  const Result<json> ttl = ask_table("DescribeTimeToLive", {{"TableName", table}});
+  if (!ttl.ok() && ttl.error().code == ErrorCode::unavailable) return ttl.error();
+  if (!ttl.ok() && !is_unknown_call(ttl.error())) definition["not_read"].push_back("time_to_live");
+  if (ttl.ok()) {
     const json about = ttl.value().value("TimeToLiveDescription", json::object());
     if (about.value("TimeToLiveStatus", "") == "ENABLED") {
       definition["time_to_live"] = about.value("AttributeName", "");
@@ -368,6 +371,42 @@ Result<TableSchema> DynamoStore::sketch(const std::string&,
 
 Result<std::string> DynamoStore::ddl_like(const TableSchema& table, const std::string&) {
   return table.create_ddl;
+}
+
+Result<std::string> DynamoStore::ddl_for(const TableSchema& other, const std::string& name) {
+  if (!dynamodb::can_be_a_table(name)) {
+    return Error{ErrorCode::refused, fmt::format("a table cannot be called `{}`", printable(name)),
+                 "3 to 255 of the letters, digits and `_`, `.` and `-`"};
+  }
+  if (other.key.empty() || other.key.size() > 2) {
+    return Error{
+        ErrorCode::refused,
+        fmt::format("its key has {} columns, and one here has one or two", other.key.size()),
+        "write the definition by hand, and make one value of several under `columns:`, "
+        "like `pk: {format: \"{a}#{b}\"}`"};
+  }
+  const auto type_of = [&](const std::string& column) {
+    switch (other.columns[static_cast<std::size_t>(other.column_index(column))].holds) {
+      case Kind::int64:
+      case Kind::real:
+      case Kind::decimal:
+        return "N";
+      case Kind::bytes:
+        return "B";
+      default:
+        return "S";
+    }
+  };
+  json create = {{"AttributeDefinitions", json::array()},
+                 {"KeySchema", json::array()},
+                 {"BillingMode", "PAY_PER_REQUEST"}};
+  for (const std::string& column : other.key) {
+    const char* role = create["KeySchema"].empty() ? "HASH" : "RANGE";
+    create["AttributeDefinitions"].push_back(
+        {{"AttributeName", column}, {"AttributeType", type_of(column)}});
+    create["KeySchema"].push_back({{"AttributeName", column}, {"KeyType", role}});
+  }
+  return create.dump(2) + "\n";
 }
 
 std::string DynamoStore::with_new_names(std::string ddl,
@@ -627,6 +666,28 @@ Result<std::unique_ptr<Rehearsal>> DynamoStore::rehearse(const Mapping& mapping,
 Status DynamoStore::understands(const std::string&) { return not_sql(); }
 Result<Value> DynamoStore::ask(const std::string&) { return not_sql(); }
 
+namespace {
+
+// Whether rows of the new side may have a value of this name.
+bool is_given(const Mapping& mapping, const std::string& column) {
+  const bool by_rule = std::ranges::any_of(
+      mapping.forward, [&](const ColumnRule& rule) { return rule.column == column; });
+  const bool with_the_rest = std::ranges::any_of(mapping.forward, [&](const ColumnRule& rule) {
+    return rule.column == mapping.target.rest_column;
+  });
+  return by_rule || (with_the_rest && mapping.source.column_index(column) < 0);
+}
+
+bool comes_as_it_is(const Mapping& mapping, const std::string& column) {
+  if (mapping.target.rest_column.empty()) return true;  // another kind of store
+  const auto rule = std::ranges::find(mapping.forward, column, &ColumnRule::column);
+  if (rule == mapping.forward.end()) return is_given(mapping, column);
+  const auto* bare = std::get_if<ColumnRef>(&rule->expr->node);
+  return bare != nullptr && bare->column == column;
+}
+
+}  // namespace
+
 Result<std::vector<Finding>> DynamoStore::review(const Mapping& mapping, bool) {
   std::vector<Finding> findings;
   ASSIGN_OR_RETURN(const json source, describe_table(mapping.source.name));
@@ -645,7 +706,31 @@ Result<std::vector<Finding>> DynamoStore::review(const Mapping& mapping, bool) {
          ""});
   }
   const json definition = json::parse(mapping.source.create_ddl, nullptr, false);
-  if (const std::string attribute = definition.value("time_to_live", ""); !attribute.empty()) {
+  const std::string attribute = definition.value("time_to_live", "");
+  // Only a number is a time there.
+  const bool goes_along = comes_as_it_is(mapping, attribute);
+  if (!attribute.empty() && !goes_along) {
+    findings.push_back(
+        {Finding::Weight::warning, "time_to_live",
+         fmt::format("items of {} expire by `{}`, and in the new table none will: the plan does "
+                     "not carry that attribute as it is",
+                     mapping.source.name, attribute),
+         "carry it as it is, or see to it that something else removes them"});
+  }
+  const bool stays_open = !mapping.target.rest_column.empty();  // else another kind of store
+  const std::vector<std::string> empty =
+      !stays_open ? std::vector<std::string>()
+                  : dynamodb::indexes_without(
+                        json::parse(mapping.target.create_ddl, nullptr, false),
+                        [&](const std::string& key) { return is_given(mapping, key); });
+  for (const std::string& index : empty) {
+    findings.push_back({Finding::Weight::warning, "index_stays_empty",
+                        fmt::format("the index {} of the new table stays empty: nothing gives its "
+                                    "key a value",
+                                    index),
+                        "map what its key is made of, or leave the index out"});
+  }
+  if (!attribute.empty() && goes_along) {
     findings.push_back(
         {Finding::Weight::note, "time_to_live",
          fmt::format("items of {} expire by `{}`; the new table begins to expire them "

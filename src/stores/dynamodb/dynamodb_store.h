@@ -112,6 +112,7 @@ class DynamoStore final : public Store, private Catalog, private Capture, privat
                              const std::vector<std::pair<std::string, Value>>& key,
                              const std::vector<std::pair<std::string, Value>>& others) override;
   Result<std::string> ddl_like(const TableSchema& table, const std::string& name) override;
+  Result<std::string> ddl_for(const TableSchema& other, const std::string& name) override;
   std::string with_new_names(std::string ddl,
                              const std::map<std::string, std::string>& names) const override;
   std::vector<std::string> differences(const TableSchema& wanted,

@@ -430,7 +430,7 @@ Result<std::string> item_of(const TableSchema& table, std::span<const std::strin
     const auto* map = values[i].get_if<Map>();
     if (map == nullptr || map->fields.empty()) continue;
     for (const auto& [name, field] : map->fields) {
-      if (table.column_index(name) < 0) continue;
+      if (name == table.rest_column || table.column_index(name) < 0) continue;
       return Error{
           ErrorCode::refused,
           fmt::format("the attribute `{}` would be written twice: by the plan, and as it is "

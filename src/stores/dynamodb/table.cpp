@@ -6,6 +6,7 @@
 #include <map>
 #include <nlohmann/json.hpp>
 #include <set>
+#include <tuple>
 
 #include "base/text.h"
 #include "stores/dynamodb/item.h"
@@ -390,18 +391,36 @@ std::vector<std::string> differences(const json& wanted, const json& there) {
   return out;
 }
 
+std::vector<std::string> indexes_without(const json& definition,
+                                         const std::function<bool(const std::string&)>& is_given) {
+  std::vector<std::string> names;
+  const json create = definition.is_object() ? definition.value("create", json::object()) : json();
+  for (const char* kind : {"GlobalSecondaryIndexes", "LocalSecondaryIndexes"}) {
+    if (!create.is_object()) break;
+    for (const json& index : create.value(kind, json::array())) {
+      for (const json& key : index.value("KeySchema", json::array())) {
+        if (is_given(key.value("AttributeName", ""))) continue;
+        names.push_back(index.value("IndexName", ""));
+        break;
+      }
+    }
+  }
+  return names;
+}
+
 std::vector<std::string> unlike(const json& wanted, const json& there) {
   std::vector<std::string> out;
   const auto is_read = [](const json& definition, const char* what) {
     const json missing = definition.value("not_read", json::array());
     return std::ranges::find(missing, json(what)) == missing.end();
   };
-  for (const char* what : {"labels", "points_in_time"}) {
+  for (const auto& [what, called, are] :
+       {std::tuple("labels", "the tags", "are"),
+        std::tuple("points_in_time", "the point-in-time recovery", "is"),
+        std::tuple("time_to_live", "the time to live", "is")}) {
     if (is_read(wanted, what)) continue;
     out.push_back(
-        fmt::format("{} of the source could not be read, and {} not carried over",
-                    std::string_view(what) == "labels" ? "the tags" : "the point-in-time recovery",
-                    std::string_view(what) == "labels" ? "are" : "is"));
+        fmt::format("{} of the source could not be read, and {} not carried over", called, are));
   }
   if (wanted.value("points_in_time", false) && !there.value("points_in_time", false)) {
     out.push_back("point-in-time recovery is not on");

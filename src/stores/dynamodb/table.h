@@ -5,6 +5,7 @@
 // tags).
 #pragma once
 
+#include <functional>
 #include <map>
 #include <nlohmann/json_fwd.hpp>
 #include <string>
@@ -27,6 +28,9 @@ bool can_be_a_table(std::string_view name);
 nlohmann::json renamed(nlohmann::json definition, const std::map<std::string, std::string>& names);
 // How two definitions differ, each a sentence; of what both of them say.
 std::vector<std::string> differences(const nlohmann::json& wanted, const nlohmann::json& there);
+// Names of the indexes with a key part for which `is_given` says no.
+std::vector<std::string> indexes_without(const nlohmann::json& definition,
+                                         const std::function<bool(const std::string&)>& is_given);
 // What `there` has not got of what concerns no row: tags, recovery, billing, protection and the
 // like.
 std::vector<std::string> unlike(const nlohmann::json& wanted, const nlohmann::json& there);

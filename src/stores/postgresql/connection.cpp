@@ -354,8 +354,11 @@ Result<ConnectionPtr> Sessions::take() {
       one = std::move(idle_.back());
       idle_.pop_back();
     }
-    // A server that was started anew is noticed here, and not by whoever wants to work.
-    const bool is_fresh = std::chrono::steady_clock::now() - one.since < trusted_for;
+    // A server that was started anew, or has ended the session, is noticed here, and not by whoever
+    // wants to work.
+    pollfd said{PQsocket(one.connection->raw()), POLLIN, 0};
+    const bool is_fresh =
+        std::chrono::steady_clock::now() - one.since < trusted_for && poll(&said, 1, 0) == 0;
     if (one.connection->is_idle() && (is_fresh || one.connection->execute("").ok())) {
       return ConnectionPtr(one.connection.release(), GiveBack{self});
     }

@@ -20,6 +20,14 @@ bool is_for_a_lock(const std::string& sqlstate) {
 
 }  // namespace
 
+std::vector<Lockable> tables_in(const std::vector<std::string>& places, const std::string& mode) {
+  std::vector<Lockable> all;
+  for (const std::string& place : places) {
+    all.push_back({place, fmt::format("LOCK TABLE {} IN {} MODE", place, mode)});
+  }
+  return all;
+}
+
 Error naming_blockers(Error error, const Sessions& sessions, const std::vector<std::string>& places,
                       const std::string& mode) {
   Result<std::unique_ptr<Connection>> opened = sessions.open();
@@ -87,7 +95,7 @@ Result<std::unique_ptr<Hold>> Hold::take(const Sessions& sessions,
   TRY(hold->connection().execute(locked.ok() ? fmt::format("SET LOCAL lock_timeout = {}",
                                                            sessions.settings().lock_timeout.count())
                                              : "ROLLBACK"));
-  if (locked.ok()) locked = hold->lock(places, "SHARE ROW EXCLUSIVE");
+  if (locked.ok()) locked = hold->lock(tables_in(places, "SHARE ROW EXCLUSIVE"));
   if (!locked.ok()) {
     const bool kept_waiting = hold->was_kept_waiting();
     hold.reset();
@@ -112,23 +120,28 @@ bool Hold::was_kept_waiting() const { return is_for_a_lock(connection_->sqlstate
 
 bool Hold::is_of(const std::string& table) const { return std::ranges::count(tables_, table) > 0; }
 
-Result<bool> Hold::try_to_raise(const std::vector<std::string>& places) {
+Result<bool> Hold::try_to_raise(const std::vector<Lockable>& all) {
+  ASSIGN_OR_RETURN(const auto before, connection_->query("SHOW lock_timeout"));
   TRY(connection_->execute("SAVEPOINT whimbrel_raise; SET LOCAL lock_timeout = 20"));
-  const Status locked = connection_->execute(
-      fmt::format("LOCK TABLE {} IN ACCESS EXCLUSIVE MODE", join(places, ", ")));
+  Status locked;
+  for (std::size_t i = 0; i < all.size() && locked.ok(); ++i) {
+    locked = connection_->execute(all[i].statement);
+  }
   if (!locked.ok() && !is_for_a_lock(connection_->sqlstate())) return locked.error();
   TRY(connection_->execute(locked.ok() ? "RELEASE SAVEPOINT whimbrel_raise"
                                        : "ROLLBACK TO SAVEPOINT whimbrel_raise"));
-  if (locked.ok()) TRY(connection_->execute("SET LOCAL lock_timeout TO DEFAULT"));
+  if (locked.ok()) {
+    TRY(connection_->query("SELECT set_config('lock_timeout', $1, true)", before.at(0)));
+  }
   return locked.ok();
 }
 
-Result<std::string> Hold::begin_anew(const std::vector<std::string>& places) {
+Result<std::string> Hold::begin_anew(const std::vector<Lockable>& all) {
   ASSIGN_OR_RETURN(const auto snapshot, connection_->query("SELECT pg_current_snapshot()"));
   TRY(connection_->execute("ROLLBACK"));
   holds_writers_ = false;
   TRY(connection_->execute("BEGIN"));
-  TRY(lock(places, "ACCESS EXCLUSIVE"));
+  TRY(lock(all));
   return *snapshot.at(0).at(0);
 }
 
@@ -137,14 +150,16 @@ Result<std::string> Hold::begin_anew(const std::vector<std::string>& places) {
 // Each time the one that was not to be had comes first: whoever has it and waits for another one
 // gets that, and both go on. In one order for ever, an application that takes them in the other
 // order would never let us in.
-Status Hold::lock(const std::vector<std::string>& places, const std::string& mode) {
+Status Hold::lock(const std::vector<Lockable>& all) {
   Milliseconds pause = pause_first;
-  std::vector<std::string> order = places;
+  std::vector<Lockable> order = all;
+  asked_for_.clear();
+  for (const Lockable& one : all) asked_for_.push_back(one.place);
   while (true) {
     TRY(connection_->execute("SAVEPOINT whimbrel_lock"));
     Status locked;
     for (auto at = order.begin(); at != order.end() && locked.ok(); ++at) {
-      locked = connection_->execute(fmt::format("LOCK TABLE {} IN {} MODE", *at, mode));
+      locked = connection_->execute(at->statement);
       if (!locked.ok()) std::rotate(order.begin(), at, at + 1);
     }
     if (locked.ok()) return connection_->execute("RELEASE SAVEPOINT whimbrel_lock");

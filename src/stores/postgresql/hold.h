@@ -16,6 +16,13 @@
 
 namespace whimbrel::postgresql {
 
+// What a lock is taken of, by its quoted name, and the statement that takes it.
+struct Lockable {
+  std::string place;
+  std::string statement;
+};
+std::vector<Lockable> tables_in(const std::vector<std::string>& places, const std::string& mode);
+
 class Hold {
  public:
   // `unavailable` when the locks were not to be had by `had_by`, with who has them.
@@ -31,13 +38,15 @@ class Hold {
   Connection& connection() { return *connection_; }
   // With what it has locked, for as long as the server lets it.
   std::unique_ptr<Connection> give_away() && { return std::move(connection_); }
-  // A stronger lock of more tables, each by its quoted name; what is held stays held when it fails.
-  Status lock(const std::vector<std::string>& places, const std::string& mode);
-  // The strongest lock of these as well, at once; false where somebody is in the way.
-  Result<bool> try_to_raise(const std::vector<std::string>& places);
+  // More and stronger locks; what is held stays held when it fails.
+  Status lock(const std::vector<Lockable>& all);
+  // These as well, at once; false where somebody is in the way.
+  Result<bool> try_to_raise(const std::vector<Lockable>& all);
   // Everybody is let go, and then it is asked for from nothing. Gives the snapshot that saw all
   // that had been written until then. What was held by take() is held no more when it fails.
-  Result<std::string> begin_anew(const std::vector<std::string>& places);
+  Result<std::string> begin_anew(const std::vector<Lockable>& all);
+  // What locks were last asked for of.
+  const std::vector<std::string>& asked_for() const { return asked_for_; }
   // The last statement that failed has waited too long for somebody else.
   bool was_kept_waiting() const;
   Status commit() { return connection_->execute("COMMIT"); }
@@ -48,6 +57,7 @@ class Hold {
 
   std::unique_ptr<Connection> connection_;
   std::vector<std::string> tables_;
+  std::vector<std::string> asked_for_;
   TimePoint until_;
   bool holds_writers_ = false;
   Clock& clock_;

@@ -438,11 +438,43 @@ Result<std::int64_t> put_orphans_right(Connection& connection,
   return changed;
 }
 
+namespace {
+
+// Rows that were away while a row was deleted that they refer to by a foreign key with CASCADE
+// would have gone with it. Only keys that all rows had to meet.
+Result<std::int64_t> take_what_would_have_gone(Connection& connection, const std::string& oid) {
+  ASSIGN_OR_RETURN(const bool any, has_own(connection, "to_settle"));
+  const std::string is_to_be_proven =
+      any ? " OR EXISTS (SELECT FROM whimbrel.to_settle s WHERE s.statement = format('ALTER TABLE "
+            "%s VALIDATE CONSTRAINT %I', k.conrelid::regclass, k.conname))"
+          : "";
+  ASSIGN_OR_RETURN(
+      const auto statements,
+      connection.query(
+          "SELECT format('DELETE FROM %s t WHERE %s AND NOT EXISTS (SELECT FROM %s p WHERE %s)', "
+          "k.conrelid::regclass, string_agg(format('t.%I IS NOT NULL', a.attname), ' AND '), "
+          "k.confrelid::regclass, string_agg(format('p.%I = t.%I', b.attname, a.attname), ' AND "
+          "')) FROM pg_constraint k CROSS JOIN LATERAL unnest(k.conkey, k.confkey) u(here, there) "
+          "JOIN pg_attribute a ON a.attrelid = k.conrelid AND a.attnum = u.here JOIN pg_attribute "
+          "b ON b.attrelid = k.confrelid AND b.attnum = u.there WHERE k.contype = 'f' AND "
+          "k.confdeltype = 'c' AND k.conparentid = 0 AND k.conrelid = $1::oid AND (k.convalidated" +
+              is_to_be_proven + ") GROUP BY k.oid",
+          {oid}));
+  std::int64_t gone = 0;
+  for (const Cells& row : statements) {
+    ASSIGN_OR_RETURN(const std::int64_t rows, connection.run(*row[0]));
+    gone += rows;
+  }
+  return gone;
+}
+
+}  // namespace
+
 Result<std::int64_t> bring_orphans_back(Connection& connection, Sessions& sessions,
                                         const std::vector<std::string>& oids) {
   std::int64_t changed = 0;
   ASSIGN_OR_RETURN(const auto rows,
-                   noted_of(connection, oids, "id, state, bring_back, record, look_back",
+                   noted_of(connection, oids, "id, state, bring_back, record, look_back, of_table",
                             "state <> 'back' ORDER BY id DESC"));
   for (const Cells& row : rows) {
     ASSIGN_OR_RETURN(Transaction transaction, begin_as_application(connection));
@@ -453,6 +485,8 @@ Result<std::int64_t> bring_orphans_back(Connection& connection, Sessions& sessio
     std::int64_t back = 0;
     if (row[1] == "done") {
       ASSIGN_OR_RETURN(back, connection.run(*row[2]));
+      ASSIGN_OR_RETURN(const std::int64_t gone, take_what_would_have_gone(connection, *row[5]));
+      back -= gone;
       TRY(connection.execute(*row[4]));
     }
     TRY(connection.execute(fmt::format("DROP TABLE IF EXISTS {0}, {0}_list", *row[3])));

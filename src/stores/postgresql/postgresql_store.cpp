@@ -13,6 +13,7 @@
 #include "stores/postgresql/likeness.h"
 #include "stores/postgresql/notes.h"
 #include "stores/postgresql/orphans.h"
+#include "stores/postgresql/prerequisites.h"
 #include "stores/postgresql/rehearsal.h"
 #include "stores/postgresql/retype.h"
 #include "stores/postgresql/rows.h"
@@ -571,6 +572,12 @@ Result<TableSchema> PostgresqlStore::parse_once(Connection& connection, const st
   ASSIGN_OR_RETURN(const Transaction transaction, Transaction::begin(connection));
   const TableName name = split_name(table);
   ASSIGN_OR_RETURN(const std::string schema, schema_of(connection, name));
+  ASSIGN_OR_RETURN(const auto there,
+                   connection.query("SELECT FROM pg_namespace WHERE nspname = $1", {schema}));
+  if (there.empty() && ascii_lower(ddl).find("create schema") == std::string::npos) {
+    return Error{ErrorCode::not_found, "there is no schema " + printable(schema),
+                 "make it first: CREATE SCHEMA " + quote_name(schema)};
+  }
   TRY(connection.execute(
       fmt::format("CREATE SCHEMA {0}; SET LOCAL search_path = {0}, {1}, pg_catalog",
                   quote_name(parsed_schema(schema)), quote_name(schema))));
@@ -642,6 +649,17 @@ Result<std::string> PostgresqlStore::ddl_like(const TableSchema& table, const st
   ASSIGN_OR_RETURN(const ConnectionPtr connection, sessions_->take());
   const std::lock_guard lock(mutex_);
   return postgresql::ddl_like(*connection, table, name, promised_);
+}
+
+Result<std::vector<Prerequisite>> PostgresqlStore::needs(const TableSchema& table) {
+  ASSIGN_OR_RETURN(const ConnectionPtr connection, sessions_->take());
+  return postgresql::needs(*connection, table.name);
+}
+
+Result<bool> PostgresqlStore::has(const Prerequisite& what) {
+  ASSIGN_OR_RETURN(const ConnectionPtr connection, sessions_->take());
+  ASSIGN_OR_RETURN(const auto rows, connection->query(what.there));
+  return rows.at(0).at(0) == "t";
 }
 
 std::vector<std::string> PostgresqlStore::references_like(
@@ -1098,7 +1116,7 @@ Status PostgresqlStore::go_first(const std::string& table, TimePoint until) {
   ASSIGN_OR_RETURN(auto first, Hold::begin(*sessions_, now + (until - now) / 4, clock_));
   Connection& connection = first->connection();
   const Result<Place> place = place_of(connection, table);
-  if (!place.ok() || !first->lock({place.value().sql()}, "EXCLUSIVE").ok()) return {};
+  if (!place.ok() || !first->lock(tables_in({place.value().sql()}, "EXCLUSIVE")).ok()) return {};
   const Milliseconds left = until - clock_.now();
   TRY(connection.execute(fmt::format("SET LOCAL idle_in_transaction_session_timeout = {}",
                                      std::max<std::int64_t>(left.count(), 1))));
@@ -1189,10 +1207,10 @@ Status PostgresqlStore::swap(const std::vector<std::string>& sources, bool back)
     }
     Status done = swap_tables(*hold, pairs, back, SwapFor::good);
     const bool kept_waiting = hold->was_kept_waiting();
+    std::vector<std::string> places = hold->asked_for();
     hold.reset();
     sessions_->names_have_changed();
     if (!done.ok()) {
-      std::vector<std::string> places;
       for (const RetypedPair& pair : pairs) places.push_back(quoted(split_name(pair.source)));
       Error error = std::move(done).error();
       if (!kept_waiting) return error;

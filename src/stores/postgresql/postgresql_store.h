@@ -89,6 +89,8 @@ class PostgresqlStore final : public Store,
                              const std::vector<std::pair<std::string, Value>>& key,
                              const std::vector<std::pair<std::string, Value>>& others) override;
   Result<std::string> ddl_like(const TableSchema& table, const std::string& name) override;
+  Result<std::vector<Prerequisite>> needs(const TableSchema& table) override;
+  Result<bool> has(const Prerequisite& what) override;
   std::vector<std::string> references_like(
       const TableSchema& table, const std::string& name,
       const std::function<std::string(const ForeignKey&)>& parent_here) const override;

@@ -481,7 +481,7 @@ Result<RetypedTable> retyped_table(Connection& connection, Sessions& sessions,
                      " has no primary key, and no unique index over columns that are never null, "
                      "which is looked at with each row",
                  "give it one: by it rows are carried over that change meanwhile; one that is "
-                 "DEFERRABLE does not do"};
+                 "DEFERRABLE, or WITHOUT OVERLAPS, does not do"};
   }
   ASSIGN_OR_RETURN(
       const auto unproven,

@@ -154,18 +154,23 @@ Status review_making(Connection& connection, const TableSchema& target,
   if (there.error().code != ErrorCode::not_found) return there.error();
   ASSIGN_OR_RETURN(const Transaction transaction, Transaction::begin(connection));
   Status made = connection.execute(target.create_ddl);
+  std::string by;  // which of the indexes
   for (const std::string& ddl : target.index_ddl) {
-    if (made.ok()) made = connection.execute(ddl);
+    if (!made.ok()) break;
+    made = connection.execute(ddl);
+    if (!made.ok()) by = " (" + printable(ddl, 300) + ")";
   }
   if (made.ok()) return {};
   if (made.error().code == ErrorCode::unavailable) return made;
   const bool has_changed = connection.sqlstate() == "P0001";  // our own question says so
   findings.push_back(
       {Finding::Weight::refusal, "cannot_be_made",
-       "the table with the other types cannot be made: " + made.error().message,
+       "the table with the other types cannot be made: " + made.error().message + by,
        has_changed ? "run again"
-                   : "drop the check, default or index that does not fit, and make it anew at the "
-                     "end"});
+       : !by.empty()
+           ? "drop this index of the old table, and make one that fits at the end"
+           : "drop the check, default or index that does not fit, and make it anew at the "
+             "end"});
   return {};
 }
 

@@ -24,7 +24,8 @@ constexpr const char* columns_sql =
 // Of indexes over columns alone their columns by name; else null.
 constexpr const char* indexes_sql =
     "SELECT i.indisprimary, i.indisunique, i.indimmediate AND i.indisvalid, "
-    "i.indpred IS NULL AND NOT 0 = ANY (i.indkey), c.relname, pg_get_indexdef(i.indexrelid), "
+    "i.indpred IS NULL AND NOT 0 = ANY (i.indkey) AND NOT i.indisexclusion, c.relname, "
+    "pg_get_indexdef(i.indexrelid), "
     "(SELECT array_agg(a.attname::text ORDER BY k.at) FROM unnest(i.indkey[0:i.indnkeyatts - 1]) "
     "WITH ORDINALITY k(attnum, at) JOIN pg_attribute a ON a.attrelid = i.indrelid "
     "AND a.attnum = k.attnum), EXISTS (SELECT FROM pg_constraint x WHERE x.conindid = c.oid "
@@ -160,6 +161,11 @@ Result<TableSchema> describe(Connection& connection, const std::string& name) {
                                     {place.oid}));
   table.has_checks = yes(checks.at(0).at(0));
   ASSIGN_OR_RETURN(table.create_ddl, ddl_of(connection, table, place, table.name));
+  ASSIGN_OR_RETURN(const auto parts,
+                   connection.query("SELECT pg_get_partkeydef($1::oid) WHERE EXISTS (SELECT FROM "
+                                    "pg_partitioned_table WHERE partrelid = $1::oid)",
+                                    {place.oid}));
+  if (!parts.empty()) table.partitioned_by = *parts[0][0];
   return table;
 }
 

@@ -236,6 +236,13 @@ class Exchange {
       "c.oid = a.attrelid AND c.relkind = 'm' JOIN pg_type t ON t.oid = a.atttypid WHERE "
       "a.attrelid "
       "= ANY ($1::oid[]) AND a.attnum > 0 AND a.attstorage <> t.typstorage "
+      "UNION ALL SELECT format('ALTER MATERIALIZED VIEW %s ALTER COLUMN %I SET COMPRESSION %s', "
+      "a.attrelid::regclass, a.attname, CASE a.attcompression WHEN 'l' THEN 'lz4' ELSE 'pglz' END) "
+      "FROM pg_attribute a JOIN pg_class c ON c.oid = a.attrelid AND c.relkind = 'm' WHERE "
+      "a.attrelid = ANY ($1::oid[]) AND a.attnum > 0 AND a.attcompression <> '' "
+      "UNION ALL SELECT format('ALTER INDEX %s SET TABLESPACE %I', i.indexrelid::regclass, "
+      "s.spcname) FROM pg_index i JOIN pg_class x ON x.oid = i.indexrelid JOIN pg_tablespace s ON "
+      "s.oid = x.reltablespace WHERE i.indrelid = ANY ($1::oid[]) "
       "UNION ALL SELECT format('ALTER INDEX %s ALTER COLUMN %s SET STATISTICS %s', "
       "a.attrelid::regclass, a.attnum, a.attstattarget) FROM pg_attribute a JOIN pg_index i ON "
       "i.indexrelid = a.attrelid WHERE i.indrelid = ANY ($1::oid[]) AND a.attstattarget >= 0 "
@@ -278,12 +285,31 @@ class Exchange {
             "pg_class "
             "c ON c.oid = x.oid JOIN pg_namespace n ON n.oid = c.relnamespace ORDER BY 1",
             {going_list_, coming_list_}));
+    // Whoever has these goes on to a table of ours: they come before the tables. The server locks
+    // none of them by itself; to give one the owner that it has takes the strongest lock.
+    ASSIGN_OR_RETURN(
+        const auto others,
+        connection_.query(
+            "WITH RECURSIVE readers(oid, depth) AS (SELECT oid, 0 FROM unnest($1::oid[]) oid UNION "
+            "SELECT r.ev_class, readers.depth + 1 FROM readers JOIN pg_depend d ON d.refclassid = "
+            "'pg_class'::regclass AND d.refobjid = readers.oid AND d.classid = "
+            "'pg_rewrite'::regclass JOIN pg_rewrite r ON r.oid = d.objid AND r.ev_class <> "
+            "d.refobjid WHERE readers.depth < 100) SELECT c.oid::regclass::text, format('ALTER %s "
+            "%s OWNER TO %I', CASE c.relkind WHEN 'S' THEN 'SEQUENCE' ELSE 'MATERIALIZED VIEW' "
+            "END, c.oid::regclass, pg_get_userbyid(c.relowner)) FROM pg_class c WHERE c.relkind = "
+            "'m' AND c.oid IN (SELECT oid FROM readers) OR c.relkind = 'S' AND c.oid IN (SELECT "
+            "objid FROM pg_depend WHERE classid = 'pg_class'::regclass AND refclassid = "
+            "'pg_class'::regclass AND deptype = 'a' AND refobjid = ANY ($1::oid[])) ORDER BY 1",
+            {going_list_}));
+    std::vector<Lockable> all;
+    for (const Cells& row : others) all.push_back({*row[0], *row[1]});
     std::vector<std::string> places;
     for (const Cells& row : rows) places.push_back(*row[0]);
-    if (!hold_.holds_writers()) return hold_.lock(places, "ACCESS EXCLUSIVE");
-    ASSIGN_OR_RETURN(const bool raised, hold_.try_to_raise(places));
+    for (Lockable& table : tables_in(places, "ACCESS EXCLUSIVE")) all.push_back(std::move(table));
+    if (!hold_.holds_writers()) return hold_.lock(all);
+    ASSIGN_OR_RETURN(const bool raised, hold_.try_to_raise(all));
     if (raised) return {};
-    ASSIGN_OR_RETURN(const std::string snapshot, hold_.begin_anew(places));
+    ASSIGN_OR_RETURN(const std::string snapshot, hold_.begin_anew(all));
     const Result<bool> caught_up = catch_up(connection_, pairs_, back_, snapshot);
     if (caught_up.ok() && caught_up.value()) return {};
     // What the other table does not take is named where rows are carried over one by one.
@@ -506,7 +532,7 @@ class Exchange {
             "(SELECT string_agg(quote_ident(a.attname), ', ' ORDER BY a.attnum) FROM pg_attribute "
             "a "
             "WHERE a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped), "
-            "coalesce(t.spcname, '') "
+            "coalesce(t.spcname, ''), c.relispopulated "
             "FROM readers JOIN pg_class c ON c.oid = readers.oid LEFT JOIN pg_tablespace t ON "
             "t.oid "
             "= c.reltablespace WHERE c.relkind IN ('v', 'm') "
@@ -528,7 +554,7 @@ class Exchange {
       TRY(compares_as_it_is(head + *row[3] + tail, uuids, trees_of_view(*row[2])));
       now_.after.push_back(no_rights_of_others(*row[2]));
       oids.push_back(row[0]);
-      if (!is_kept) continue;
+      if (!is_kept || row[8] != "t") continue;
       now_.after.push_back(fmt::format("INSERT INTO whimbrel.to_settle (statement) VALUES ({})",
                                        quote_text("REFRESH MATERIALIZED VIEW " + *row[2])));
     }
@@ -614,6 +640,7 @@ class Exchange {
       const bool grows = !back_ && width(row[2]) > 0 && width(row[3]) > width(row[2]);
       if (grows) {
         now_.before.push_back(fmt::format("ALTER SEQUENCE {} AS {}", *row[0], *row[3]));
+        now_.before.push_back(behind_wide_rows(*row[0], row[6], *row[5], row[2] == "integer"));
         // Numbers that the narrower type has no room for stay behind with their rows.
         narrowed_later_.emplace_back(
             row[6],
@@ -630,15 +657,33 @@ class Exchange {
     return {};
   }
 
+  // Rows whose numbers the narrower type has no room for were kept by a rollback and are there
+  // again: the sequence goes on behind them.
+  std::string behind_wide_rows(const std::string& sequence, const Cell& going,
+                               const std::string& column, bool was_integer) const {
+    const auto at = std::ranges::find(going_, going.value_or(""));
+    const std::string& coming = coming_[static_cast<std::size_t>(at - going_.begin())];
+    return fmt::format(
+        "DO LANGUAGE plpgsql {}",
+        quote_text(fmt::format(
+            "DECLARE furthest bigint; BEGIN EXECUTE format('SELECT max({0}) FROM %s', "
+            "{1}::regclass) INTO furthest; IF furthest > {2} AND furthest > (SELECT last_value "
+            "FROM {3}) AND (SELECT seqincrement > 0 AND seqmax >= furthest FROM pg_sequence WHERE "
+            "seqrelid = {4}::regclass) THEN PERFORM setval({4}, furthest); END IF; END",
+            column, coming, was_integer ? "2147483647" : "32767", sequence, quote_text(sequence))));
+  }
+
   // An identity has a sequence of its own on each side.
   Status identities() {
     for (std::size_t i = 0; i < going_.size(); ++i) {
       ASSIGN_OR_RETURN(
           const auto rows,
           connection_.query("SELECT pg_get_serial_sequence($1::oid::regclass::text, a.attname), "
-                            "pg_get_serial_sequence($2::oid::regclass::text, a.attname) FROM "
-                            "pg_attribute a WHERE a.attrelid = $1::oid AND a.attidentity <> '' AND "
-                            "NOT a.attisdropped",
+                            "pg_get_serial_sequence($2::oid::regclass::text, a.attname), "
+                            "quote_ident(a.attname), a.atttypid::regtype::text, "
+                            "b.atttypid::regtype::text FROM pg_attribute a JOIN pg_attribute b ON "
+                            "b.attrelid = $2::oid AND b.attname = a.attname WHERE a.attrelid = "
+                            "$1::oid AND a.attidentity <> '' AND NOT a.attisdropped",
                             {going_[i], coming_[i]}));
       for (const Cells& row : rows) {
         if (!row[0] || !row[1]) continue;
@@ -646,6 +691,11 @@ class Exchange {
             "SELECT setval({0}, least(last_value, (SELECT seqmax FROM pg_sequence WHERE seqrelid "
             "= {0}::regclass)), is_called) FROM {1}{2}",
             quote_text(*row[1]), *row[0], back_ ? unless_it_is_further(*row[0], *row[1]) : ""));
+        const bool grows =
+            !back_ && row[3] != row[4] && (row[3] == "integer" || row[3] == "smallint");
+        if (grows) {
+          now_.before.push_back(behind_wide_rows(*row[1], going_[i], *row[2], row[3] == "integer"));
+        }
         if (!back_) TRY(known_as_before(*row[0], *row[1], pairs_[i].source));
       }
     }

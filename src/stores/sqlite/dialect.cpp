@@ -57,6 +57,23 @@ std::string SqliteDialect::type_like(std::string_view declared) const {
   return is_exact ? "NUMERIC" : "TEXT";
 }
 
+std::string SqliteDialect::type_for(Kind kind) const {
+  switch (kind) {
+    case Kind::boolean:
+      return "BOOLEAN";
+    case Kind::int64:
+      return "INTEGER";
+    case Kind::real:
+      return "REAL";
+    case Kind::decimal:
+      return "NUMERIC";
+    case Kind::bytes:
+      return "BLOB";
+    default:
+      return "TEXT";
+  }
+}
+
 std::optional<std::string> SqliteDialect::literal(const Value& value) const {
   switch (value.kind()) {
     case Kind::null:

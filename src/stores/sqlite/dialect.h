@@ -10,6 +10,7 @@ class SqliteDialect final : public Spelling {
  public:
   std::string quote(std::string_view identifier) const override;
   std::string type_like(std::string_view declared) const override;
+  std::string type_for(Kind kind) const override;
   std::optional<std::string> literal(const Value& value) const override;
   std::string text_of(const std::string& sql) const override;
   std::string change_case(const std::string& sql, TextCase how) const override;

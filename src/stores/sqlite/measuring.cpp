@@ -5,6 +5,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <chrono>
 #include <filesystem>
 #include <limits>
 
@@ -114,7 +115,16 @@ std::vector<std::string> scanned(const std::vector<std::string>& plan, bool ends
 class Runner final : public QueryRunner {
  public:
   Runner(std::unique_ptr<Connection> connection, std::vector<Prepared> queries)
-      : connection_(std::move(connection)), queries_(std::move(queries)) {}
+      : connection_(std::move(connection)), queries_(std::move(queries)) {
+    // A forgotten condition of a join makes a query that nobody would wait for.
+    constexpr int steps_between_looks = 100'000;
+    sqlite3_progress_handler(
+        connection_->raw(), steps_between_looks,
+        [](void* self) {
+          return std::chrono::steady_clock::now() > static_cast<Runner*>(self)->until_ ? 1 : 0;
+        },
+        this);
+  }
 
   Result<QueryAnswer> run(std::size_t query, const QueryValues& values) override {
     ASSIGN_OR_RETURN(sqlite3_stmt* const statement, bound(query, values));
@@ -169,6 +179,8 @@ class Runner final : public QueryRunner {
 
   template <class F>
   Result<std::int64_t> read(sqlite3_stmt* statement, std::int64_t rows_max, const F& look) {
+    constexpr std::chrono::seconds patience{60};
+    until_ = std::chrono::steady_clock::now() + patience;
     std::int64_t rows = 0;
     Result<bool> more = connection_->step(statement);
     while (more.ok() && more.value() && rows < rows_max) {
@@ -176,11 +188,18 @@ class Runner final : public QueryRunner {
       look();
       more = connection_->step(statement);
     }
-    sqlite3_reset(statement);  // its code is that of the step, which is told already
+    // Its code is that of the step, which is told already.
+    const bool was_too_long = sqlite3_reset(statement) == SQLITE_INTERRUPT;
+    if (was_too_long) {
+      return Error{ErrorCode::unavailable,
+                   fmt::format("the query had no answer after {} s", patience.count()),
+                   "look at its conditions, and at what EXPLAIN QUERY PLAN says of it"};
+    }
     if (!more.ok()) return std::move(more).error();
     return rows;
   }
 
+  std::chrono::steady_clock::time_point until_;
   std::unique_ptr<Connection> connection_;
   std::vector<Prepared> queries_;  // last: statements go before their connection
 };

@@ -4,6 +4,8 @@
 
 #include <algorithm>
 #include <filesystem>
+#include <map>
+#include <optional>
 
 #include "base/counted.h"
 #include "base/text.h"
@@ -52,6 +54,20 @@ const Dialect* SqliteStore::dialect() const { return &sqlite::dialect(); }
 
 Result<std::unique_ptr<SnapshotReader>> SqliteStore::open_reader(const TableSchema& table) {
   ASSIGN_OR_RETURN(auto connection, connect(Access::read));
+  return make_reader(std::move(connection), table);
+}
+
+// Under a write-ahead log a reader keeps no writer waiting; otherwise it would, for as long as it
+// reads.
+Result<std::unique_ptr<SnapshotReader>> SqliteStore::open_reader_of_one_moment(
+    const TableSchema& table) {
+  ASSIGN_OR_RETURN(auto connection, connect(Access::read));
+  ASSIGN_OR_RETURN(const std::vector<Row> mode, connection->query("PRAGMA journal_mode", {}));
+  const bool has_log = !mode.empty() && same(mode[0][0], Value::text("wal"));
+  if (has_log) {
+    TRY(connection->execute("BEGIN"));
+    TRY(connection->query("SELECT 1 FROM sqlite_master LIMIT 1", {}));
+  }
   return make_reader(std::move(connection), table);
 }
 
@@ -579,32 +595,60 @@ std::string rows_that_refer_to_nothing(const TableSchema& child, const ForeignKe
       join(are_equal, " AND "), Dangling::looked_at_max);
 }
 
-// The keys of rows that refer to no row of `parent`, as far as they can be named.
-Result<std::vector<std::string>> keys_of_dangling(Connection& connection, const std::string& child,
-                                                  const std::string& parent) {
+// By the rows' numbers: how many rows refer to nothing in each parent, and the first of their keys.
+// Nothing where the table has no such numbers, or a parent is not there.
+std::optional<std::vector<Dangling>> dangling_by_number(Connection& connection,
+                                                        const std::string& child,
+                                                        const std::string& keys) {
+  const Result<std::vector<Row>> rows = connection.query(
+      fmt::format("SELECT parent, rows, key FROM (SELECT f.parent, {0} AS key, count(*) OVER "
+                  "(PARTITION BY f.parent) AS rows, row_number() OVER (PARTITION BY f.parent ORDER "
+                  "BY {0}) AS at FROM pragma_foreign_key_check(?1) AS f JOIN {1} AS c ON c.rowid = "
+                  "f.rowid) WHERE at <= {2} ORDER BY parent, at",
+                  keys, quote_name(child), Dangling::looked_at_max),
+      {Value::text(child)});
+  if (!rows.ok()) return std::nullopt;
+  std::map<std::string, std::pair<std::int64_t, std::vector<std::string>>> by_parent;
+  for (const Row& row : rows.value()) {
+    auto& [count, named] = by_parent[row[0].get<std::string>()];
+    count = row[1].get<std::int64_t>();
+    named.push_back(row[2].get<std::string>());
+  }
+  std::vector<Dangling> told;
+  for (const auto& [parent, found] : by_parent) {
+    told.push_back(Dangling::of(child, parent, found.first, found.second));
+  }
+  return told;
+}
+
+// Rows of `child` that refer to nothing, with their keys as far as they can be named.
+Result<std::vector<Dangling>> dangling_of(Connection& connection, const std::string& child) {
   ASSIGN_OR_RETURN(const TableSchema schema, sqlite::describe(connection, child));
   std::vector<std::string> parts;
   for (const std::string& column : schema.key)
     parts.push_back(fmt::format("coalesce(CAST(c.{} AS TEXT), 'null')", quote_name(column)));
   const std::string keys = join(parts, " || ',' || ");
-  std::vector<std::string> named;
-  const auto take = [&](const Result<std::vector<Row>>& rows) {
-    if (!rows.ok()) return;  // a parent that is not there: all of them are meant
-    for (const Row& row : rows.value()) named.push_back(row[0].get<std::string>());
-  };
-  if (schema.key.empty()) return named;
-  const Result<std::vector<Row>> numbered = connection.query(
-      fmt::format("SELECT {} FROM pragma_foreign_key_check(?1) AS f JOIN {} AS c ON c.rowid = "
-                  "f.rowid WHERE f.parent = ?2 COLLATE NOCASE ORDER BY 1 LIMIT {}",
-                  keys, quote_name(child), Dangling::looked_at_max),
-      {Value::text(child), Value::text(parent)});
-  take(numbered);
-  if (numbered.ok()) return named;
-  for (const ForeignKey& key : schema.foreign_keys) {
-    if (!ascii_iequals(key.parent, parent)) continue;
-    take(connection.query(rows_that_refer_to_nothing(schema, key, keys), {}));
+  if (!parts.empty()) {
+    if (const auto all = dangling_by_number(connection, child, keys)) return *all;
   }
-  return named;
+  ASSIGN_OR_RETURN(
+      const std::vector<Row> parents,
+      connection.query("SELECT parent, count(*) FROM pragma_foreign_key_check(?1) GROUP BY 1",
+                       {Value::text(child)}));
+  std::vector<Dangling> told;
+  for (const Row& parent : parents) {
+    const std::string& of = parent[0].get<std::string>();
+    std::vector<std::string> named;
+    for (const ForeignKey& key : schema.foreign_keys) {
+      if (parts.empty() || !ascii_iequals(key.parent, of)) continue;
+      const Result<std::vector<Row>> rows =
+          connection.query(rows_that_refer_to_nothing(schema, key, keys), {});
+      if (!rows.ok()) continue;  // a parent that is not there: all of them are meant
+      for (const Row& row : rows.value()) named.push_back(row[0].get<std::string>());
+    }
+    told.push_back(Dangling::of(child, of, parent[1].get<std::int64_t>(), named));
+  }
+  return told;
 }
 
 }  // namespace
@@ -619,17 +663,9 @@ Result<std::vector<Dangling>> SqliteStore::dangling(const std::string& table) {
                         {Value::text(table)}));
   std::vector<Dangling> told;
   for (const Row& child : children) {
-    const std::string& name = child[0].get<std::string>();
-    ASSIGN_OR_RETURN(
-        const std::vector<Row> parents,
-        connection->query("SELECT parent, count(*) FROM pragma_foreign_key_check(?1) GROUP BY 1",
-                          {child[0]}));
-    for (const Row& parent : parents) {
-      const std::string& of = parent[0].get<std::string>();
-      ASSIGN_OR_RETURN(const std::vector<std::string> keys,
-                       keys_of_dangling(*connection, name, of));
-      told.push_back(Dangling::of(name, of, parent[1].get<std::int64_t>(), keys));
-    }
+    ASSIGN_OR_RETURN(const std::vector<Dangling> of_child,
+                     dangling_of(*connection, child[0].get<std::string>()));
+    told.insert(told.end(), of_child.begin(), of_child.end());
   }
   return told;
 }

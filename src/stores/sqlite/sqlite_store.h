@@ -27,6 +27,8 @@ class SqliteStore final : public Store, private Catalog, private Capture, privat
   Capture& capture() override { return *this; }
   Holds& holds() override { return *this; }
   Result<std::unique_ptr<SnapshotReader>> open_reader(const TableSchema& table) override;
+  Result<std::unique_ptr<SnapshotReader>> open_reader_of_one_moment(
+      const TableSchema& table) override;
   Result<std::unique_ptr<SnapshotReader>> open_reader_where(
       const TableSchema& table, std::span<const Condition> where) override;
   Result<std::unique_ptr<BatchWriter>> open_writer(
