@@ -54,7 +54,8 @@ class TableText {
     std::vector<std::string> lines;
     for (const ColumnSchema& column : source_.columns) {
       const bool is_rest = column.name == source_.rest_column && !column.name.empty();
-      if (!column.generated && !column.hidden && !is_rest) lines.push_back(line_of(column));
+      const bool moves = !column.generated && !column.hidden && !is_rest;
+      if (moves && !is_of_parts(column)) lines.push_back(line_of(column));
     }
     if (source_.row_number().empty()) {
       lines.push_back(fmt::format("PRIMARY KEY ({})", list(source_.key)));
@@ -69,6 +70,15 @@ class TableText {
     }
     return fmt::format("CREATE TABLE {} (\n  {}\n);\n", dialect_.quote_table(name),
                        join(lines, ",\n  "));
+  }
+
+  // Columns of values that have parts, for which SQL has no type of its own.
+  std::vector<std::string> of_parts() const {
+    std::vector<std::string> names;
+    for (const ColumnSchema& column : source_.columns) {
+      if (column.name != source_.rest_column && is_of_parts(column)) names.push_back(column.name);
+    }
+    return names;
   }
 
   // The same for a table that is made already.
@@ -101,6 +111,20 @@ class TableText {
   }
 
  private:
+  bool is_of_parts(const ColumnSchema& column) const {
+    if (from_ != nullptr) return false;
+    switch (seen_kind(column)) {
+      case Kind::list:
+      case Kind::map:
+      case Kind::text_set:
+      case Kind::number_set:
+      case Kind::bytes_set:
+        return true;
+      default:
+        return false;
+    }
+  }
+
   std::string list(const std::vector<std::string>& columns) const {
     std::vector<std::string> parts;
     for (const std::string& column : columns) parts.push_back(dialect_.quote(column));
@@ -275,6 +299,14 @@ Result<Skeleton> skeleton_of(const TableSample& sample, Store& from, const std::
   } else {
     skeleton.ddl = text.ddl(name, true);
     alone = text.ddl(name, false);
+    if (const std::vector<std::string> parts = text.of_parts(); !parts.empty()) {
+      skeleton.open.push_back(fmt::format(
+          "{} of `{}` {} documents, lists or sets, and a column there holds none: take out "
+          "of them what is needed, with a column of its own in {} and `extract:` in the "
+          "plan.",
+          names_of(parts), printable(source.name), parts.size() == 1 ? "holds" : "hold",
+          ddl_file_name(name)));
+    }
     const std::string missing = text.not_said(of_another_kind);
     if (!missing.empty()) {
       skeleton.open.push_back(

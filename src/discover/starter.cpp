@@ -44,8 +44,10 @@ class StarterWriter {
     const std::string tables = tables_text();  // counts the last decisions
     const bool can_link = inside_ && old_.store->capabilities().dual;
     out_.text = head() + tables +
-                settings_text({old_.alias, name_for_flags(), can_link,
-                               old_.store->capabilities().holds, against_dual_});
+                settings_text(
+                    {old_.alias, name_for_flags(), can_link,
+                     old_.store->capabilities().holds && target_side().store->capabilities().holds,
+                     against_dual_});
     return std::move(out_);
   }
 

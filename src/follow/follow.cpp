@@ -257,6 +257,17 @@ Status Follow::leave_out_what_never_was(const Lane& lane, std::vector<Row>& keys
   return {};
 }
 
+// Whether the old side has a row of this key that was set aside: what has the key on the new side
+// is another one.
+Result<bool> Follow::stayed_behind(const Lane& lane, const Row& source_key) {
+  const Move& move = *lane.move;
+  ASSIGN_OR_RETURN(const bool was, journal_.is_set_aside(move.index, key_digest(source_key)));
+  if (!was) return false;
+  const std::vector<Row> keys = {source_key};
+  ASSIGN_OR_RETURN(const auto rows, lane.to->read_keys(keys));
+  return rows[0] && !image_of(move.mapping, *rows[0], move.target->catalog()).ok();
+}
+
 // A row whose key has no counterpart cannot be anywhere on the other side.
 Status Follow::set_aside_keys(const Lane& lane, std::vector<Row>& keys) {
   const Move& move = *lane.move;
@@ -271,13 +282,9 @@ Status Follow::set_aside_keys(const Lane& lane, std::vector<Row>& keys) {
         !key_that_leads_back(move.mapping, key, move.source->catalog(), move.target->catalog())) {
       TRY(keep_whole(lane, key));
     } else if (other.ok()) {
-      // The row there never came here: this one is another, which has got its key.
-      bool is_of_another = false;
-      if (backward) {
-        ASSIGN_OR_RETURN(is_of_another,
-                         journal_.is_set_aside(move.index, key_digest(other.value())));
-      }
-      if (is_of_another) {
+      ASSIGN_OR_RETURN(const bool never_came,
+                       backward ? stayed_behind(lane, other.value()) : Result<bool>(false));
+      if (never_came) {
         TRY(keep_whole(lane, key));
         continue;
       }

@@ -92,6 +92,7 @@ class Follow {
                              const std::set<Row, RowLess>& removed, int looks = 0);
   Status leave_out_what_never_was(const Lane& lane, std::vector<Row>& keys);
   Status set_aside_keys(const Lane& lane, std::vector<Row>& keys);
+  Result<bool> stayed_behind(const Lane& lane, const Row& source_key);
   Status is_set_aside_no_more(const Lane& lane, const Row& key);
   // As carry(), and rows that the other side refuses are kept.
   Result<std::int64_t> carry_what_fits(Lane& lane, const std::vector<Row>& keys,

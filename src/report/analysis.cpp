@@ -86,9 +86,9 @@ struct Refusals {
     std::string& last = last_of_reason_[reason];
     if (last != row || count == 0) ++count;
     last = std::move(row);
-    if (std::ssize(examples) < examples_max) {
-      examples.push_back(fmt::format("key {}: {}", show(key), error.message));
-    }
+    if (std::ssize(examples) == examples_max) return;
+    std::string example = fmt::format("key {}: {}", show(key), error.message);
+    if (examples.empty() || examples.back() != example) examples.push_back(std::move(example));
   }
 };
 

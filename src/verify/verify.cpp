@@ -122,6 +122,11 @@ Result<std::string> Verify::verdict(const std::optional<Row>& source,
   if (!source) return std::string("extra");
   const Result<Row> image = image_of(mapping, *source, move_.target->catalog());
   if (!image.ok()) {
+    // Another row, which has got the key of one that was set aside: kept, or a feed will tell.
+    if (target && (pairing_ == Pairing::reversed || no_place_.contains(target_key))) {
+      ++on_new_side_;
+      return std::string();
+    }
     // Set aside by `on_error: reject`: then the target must not have it.
     if (move_.on_error == OnError::reject) return std::string(target ? "extra" : "");
     if (!image.error().is_of_a_row()) return image.error();

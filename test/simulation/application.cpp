@@ -75,7 +75,9 @@ void Application::believe_old_side(Page& page) {
     entry.unsure = true;
     for (std::size_t i = 0; i < old_columns.size(); ++i) entry.old_side[old_columns[i]] = row[i];
   }
-  page.conflicts.clear();
+  // What the new side has made of such a key may come back to it with every later attempt.
+  page.conflicts = page.given_away;
+  page.behind.clear();
 }
 
 bool Application::switched(int app) const {
@@ -135,6 +137,7 @@ bool Application::cannot_be_seen(const Page& page, const std::string& key,
 }
 
 bool Application::write_old(Page& page, const std::string& key) {
+  page.behind.erase(key);
   const bool exists = page.book.contains(key);
   if (exists && random_.chance(20)) {
     if (!is_there(*old_side_, page.old_table, Value::text(key))) return false;
@@ -184,7 +187,9 @@ bool Application::write_new(Page& page, const std::string& key) {
     return true;
   }
   // A row that was set aside is not there: for this application the key is free.
-  const bool exists = page.book.contains(key) && (there || can_be_converted(page.book[key]));
+  const bool exists = page.book.contains(key) && can_be_converted(page.book[key]);
+  const bool is_of_another = page.book.contains(key) && !exists;
+  const Entry behind = is_of_another ? page.book[key] : Entry{};
   Entry entry = page.book.contains(key) ? page.book[key] : Entry{};
   if (!exists) {
     const Value dropped = in_book(entry.old_side, "dropped");
@@ -225,6 +230,12 @@ bool Application::write_new(Page& page, const std::string& key) {
   if (some()) set_new_only("unmapped", any_value());
   if (!new_side_->put(page.new_table, columns).ok()) return false;
   page.book[key] = entry;
+  if (is_of_another) {
+    page.conflicts.insert(key);
+    page.given_away.insert(key);
+    // Where the old side has written it in this attempt, it may be known later than this one.
+    if (!page.written_old.contains(key)) page.behind.try_emplace(key, behind);
+  }
   return true;
 }
 

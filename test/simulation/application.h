@@ -41,9 +41,13 @@ struct Page {
   // not learn that a row with the same key is another one.
   std::map<std::string, std::vector<Value>> dropped_before;
   std::map<std::string, Entry> namesakes;  // deleted on the old side with values of the new one
-  std::set<std::string> conflicts;         // named as written on both sides
-  std::set<std::string> set_aside;         // named as not convertible
-  std::set<std::string> written_old;       // by the application, in this attempt
+  // Written on both sides, or of two rows: one was set aside, and the new side has given its key to
+  // another.
+  std::set<std::string> conflicts;
+  std::set<std::string> given_away;     // the latter, in all attempts
+  std::map<std::string, Entry> behind;  // those that were set aside, as the old side has them
+  std::set<std::string> set_aside;      // named as not convertible
+  std::set<std::string> written_old;    // by the application, in this attempt
   std::set<std::string> written_new;
 
   Value new_key(const std::string& key) const { return Value::text(key_prefix + key); }

@@ -203,7 +203,7 @@ void World::check_new_row(const Page& page, const std::string& key, const Row* r
         fmt::format("{}: {}.{} is {} and must be {}", page.new_table, key, column, show(is), must));
   };
   if (!can_be_converted(entry)) {
-    if (row != nullptr)
+    if (row != nullptr && !entry.unsure)
       violate(page.new_table + ": a row that cannot be converted is there: " + key);
     if (!page.set_aside.contains(key)) violate(page.new_table + ": dropped in silence: " + key);
     return;
@@ -261,6 +261,7 @@ void World::check_rolled_back() {
   for (const Page& page : application_->pages()) {
     if (!plan_.new_side->rows(page.new_table).empty()) violate("the target is not empty again");
     check_kept(page);
+    check_behind(page);
   }
   for (const auto& store : {plan_.old_side, plan_.new_side}) {
     for (const std::string& left : store->leftovers()) violate("left behind: " + left);
@@ -274,6 +275,21 @@ void World::check_rolled_back() {
   if (!journal_->state().effects.empty()) violate("rolled back, and the journal has effects");
   for (Page& page : application_->pages()) {
     application_->believe_old_side(page);
+  }
+}
+
+// A row that was set aside is there as it was, whoever has got its key on the new side.
+void World::check_behind(const Page& page) {
+  std::map<std::string, Row> found;
+  for (const Row& row : plan_.old_side->rows(page.old_table)) found[text_or(row[0], "?")] = row;
+  for (const auto& [key, entry] : page.behind) {
+    const auto it = found.find(key);
+    bool is_as_it_was = it != found.end();
+    for (std::size_t i = 0; is_as_it_was && i < old_columns.size(); ++i) {
+      is_as_it_was = same(it->second[i], in_book(entry.old_side, old_columns[i]));
+    }
+    if (!is_as_it_was)
+      violate(page.old_table + ": a row that was set aside is another one: " + key);
   }
 }
 

@@ -71,6 +71,7 @@ class World {
   void check_new_row(const Page& page, const std::string& key, const Row* row, bool exact);
   void check_rolled_back();
   void check_kept(const Page& page);
+  void check_behind(const Page& page);
   void check_finished();
   void check_journal();
   std::vector<std::string> tables() const;

@@ -37,11 +37,6 @@ class PostgresqlDialect final : public Dialect {
       case Kind::timestamp_tz:
         return "timestamptz";
       case Kind::json:
-      case Kind::list:
-      case Kind::map:
-      case Kind::text_set:
-      case Kind::number_set:
-      case Kind::bytes_set:
         return "jsonb";
       default:
         return "text";

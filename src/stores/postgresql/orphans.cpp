@@ -457,7 +457,10 @@ Result<std::int64_t> take_what_would_have_gone(Connection& connection, const std
           "')) FROM pg_constraint k CROSS JOIN LATERAL unnest(k.conkey, k.confkey) u(here, there) "
           "JOIN pg_attribute a ON a.attrelid = k.conrelid AND a.attnum = u.here JOIN pg_attribute "
           "b ON b.attrelid = k.confrelid AND b.attnum = u.there WHERE k.contype = 'f' AND "
-          "k.confdeltype = 'c' AND k.conparentid = 0 AND k.conrelid = $1::oid AND (k.convalidated" +
+          "k.confdeltype = 'c' AND k.conparentid = 0 AND k.conrelid = "
+          // They are brought back where the application looks.
+          "coalesce((SELECT target_oid FROM whimbrel.retyped WHERE source_oid = $1::oid AND "
+          "swapped), $1::oid) AND (k.convalidated" +
               is_to_be_proven + ") GROUP BY k.oid",
           {oid}));
   std::int64_t gone = 0;
@@ -485,9 +488,9 @@ Result<std::int64_t> bring_orphans_back(Connection& connection, Sessions& sessio
     std::int64_t back = 0;
     if (row[1] == "done") {
       ASSIGN_OR_RETURN(back, connection.run(*row[2]));
+      TRY(connection.execute(*row[4]));
       ASSIGN_OR_RETURN(const std::int64_t gone, take_what_would_have_gone(connection, *row[5]));
       back -= gone;
-      TRY(connection.execute(*row[4]));
     }
     TRY(connection.execute(fmt::format("DROP TABLE IF EXISTS {0}, {0}_list", *row[3])));
     TRY(connection.run("UPDATE whimbrel.orphans SET state = 'back' WHERE id = $1::bigint",

@@ -158,7 +158,8 @@ Status review_making(Connection& connection, const TableSchema& target,
   for (const std::string& ddl : target.index_ddl) {
     if (!made.ok()) break;
     made = connection.execute(ddl);
-    if (!made.ok()) by = " (" + printable(ddl, 300) + ")";
+    const std::size_t begin = ddl.find("CREATE ");  // behind settings of ours
+    if (!made.ok()) by = " (" + printable(ddl.substr(std::min(begin, ddl.size())), 300) + ")";
   }
   if (made.ok()) return {};
   if (made.error().code == ErrorCode::unavailable) return made;
