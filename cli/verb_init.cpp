@@ -31,7 +31,11 @@ Result<Named> open_named(const std::string& address, Clock& clock) {
   const std::string url = address.substr(0, slash);
   Result<std::shared_ptr<Store>> store = open_store(url, clock);
   if (!store.ok()) {
-    const bool is_there = store.error().code != ErrorCode::not_found;
+    // A file that is there, and cannot be opened now.
+    const std::string_view scheme = "sqlite:";
+    std::error_code ignored;
+    const bool is_there =
+        url.starts_with(scheme) && fs::is_regular_file(url.substr(scheme.size()), ignored);
     return is_there ? std::move(store).error() : std::move(whole).error();
   }
   return Named{url, {std::move(store).value(), "", percent_decoded(address.substr(slash + 1))}};
