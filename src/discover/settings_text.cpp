@@ -12,7 +12,7 @@ std::string stores_text(const std::vector<NamedUrl>& stores, bool uses_dollar) {
   std::string variables;
   std::string lines;
   for (const NamedUrl& store : stores) {
-    const WrittenUrl written = written_url(store.alias, store.url);
+    const WrittenUrl written = written_url(store);
     const auto preset = yaml_text(written.preset);
     if (written.variable.empty()) {
       lines += fmt::format("  {}: \"{}\"\n", store.alias, written.text);
@@ -78,17 +78,16 @@ std::string settings_text(const StarterSettings& of) {
   return text + "finish: {after: 7d}\n";
 }
 
-WrittenUrl written_url(const std::string& alias, const std::string& url) {
+WrittenUrl written_url(const NamedUrl& store) {
+  const std::string& url = store.url;
   const std::size_t colon = url.find(':');
-  // A region, or none: nothing that differs from one machine to another, and no secret.
-  const bool is_region =
-      url.starts_with("dynamodb:") && url.find_first_not_of("abcdefghijklmnopqrstuvwxyz0123456789-",
-                                                            colon + 1) == std::string::npos;
-  if (is_region) return {url, "", ""};
+  const bool is_plain = url.find_first_not_of("abcdefghijklmnopqrstuvwxyz0123456789-", colon + 1) ==
+                        std::string::npos;
+  if (store.is_a_service && is_plain) return {url, "", ""};
   const bool is_path = colon != std::string::npos && url.find("://") == std::string::npos &&
                        url.find_first_of("@?") == std::string::npos;
   WrittenUrl out;
-  std::string name = ascii_upper(alias);
+  std::string name = ascii_upper(store.alias);
   if (!is_path) {
     out.variable = name + "_URL";
     out.text = "${" + out.variable + "}";

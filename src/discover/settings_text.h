@@ -12,12 +12,13 @@ struct WrittenUrl {
   std::string variable;  // NAME; "" where the text says all
   std::string preset;    // its default; "" when it has to be given
 };
-WrittenUrl written_url(const std::string& alias, const std::string& url);
-
 struct NamedUrl {
   std::string alias;
   std::string url;
+  bool is_a_service = false;  // behind the scheme is a region, or nothing: no path and no secret
 };
+WrittenUrl written_url(const NamedUrl& store);
+
 // `vars:` and `stores:`.
 std::string stores_text(const std::vector<NamedUrl>& stores, bool uses_dollar);
 struct StarterSettings {

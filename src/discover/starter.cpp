@@ -395,8 +395,11 @@ class StarterWriter {
   }
 
   std::string stores() const {
-    std::vector<NamedUrl> stores = {{old_.alias, r_.sides[0].url}};
-    if (!inside_) stores.push_back({new_.alias, r_.sides[1].url});
+    const auto named = [&](const Side& side, std::size_t at) {
+      return NamedUrl{side.alias, r_.sides[at].url, side.store->dialect() == nullptr};
+    };
+    std::vector<NamedUrl> stores = {named(old_, 0)};
+    if (!inside_) stores.push_back(named(new_, 1));
     return stores_text(stores, uses_dollar_);
   }
 
