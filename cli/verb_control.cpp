@@ -28,9 +28,10 @@ int control(const Options& options, const std::string& verb) {
   const auto answer = ask_runner(context.session(), verb, verb == "limits" ? limits.dump() : "");
   if (!answer.ok()) return context.fail(answer.error());
   if (!answer.value()) {
-    return context.fail(Error{ErrorCode::refused,
-                              "no runner is at work: there is nothing to " + verb,
-                              "`whimbrel run` starts one"});
+    return context.fail(
+        Error{ErrorCode::refused,
+              "no runner is at work: there is nothing to " + (verb == "limits" ? "limit" : verb),
+              "`whimbrel run` starts one"});
   }
   return context.finish(done, "done", verb + ": " + *answer.value());
 }

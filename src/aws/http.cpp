@@ -151,6 +151,11 @@ class CurlHttp final : public Http {
                   fmt::format("{}://{} did not answer: {}", url.scheme, url.host, why)};
       if (transfer.code == CURLE_PEER_FAILED_VERIFICATION) {
         error.hint = "AWS_CA_BUNDLE names the certificates to trust";
+      } else if (unsent) {
+        error.hint =
+            "look at the endpoint (`AWS_ENDPOINT_URL…`, which says http:// where it means it), at "
+            "the "
+            "region, and at the network and its proxy";
       }
       return error;
     }

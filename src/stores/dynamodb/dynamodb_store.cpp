@@ -733,9 +733,9 @@ Result<std::vector<Finding>> DynamoStore::review(const Mapping& mapping, bool) {
   if (!attribute.empty() && goes_along) {
     findings.push_back(
         {Finding::Weight::note, "time_to_live",
-         fmt::format("items of {} expire by `{}`; the new table begins to expire them "
-                     "when the copy is complete",
-                     mapping.source.name, attribute),
+         fmt::format("items of {} expire by `{}`; {}", mapping.source.name, attribute,
+                     stays_open ? "the new table begins to expire them when the copy is complete"
+                                : "the new table removes none by itself"),
          ""});
   }
   return findings;
