@@ -132,22 +132,21 @@ Result<TableSample> take_sample(Store& store, const std::string& table, std::int
   if (sample.schema.key.empty()) return sample;
   const auto read = [&](TableSample& into) -> Status {
     ASSIGN_OR_RETURN(const auto reader, store.open_reader(into.schema));
-    if (into.count == 0) {
-      ASSIGN_OR_RETURN(into.count, reader->count());
-    }
-    if (into.count == 0) return {};
     ASSIGN_OR_RETURN(ChunkOfRows chunk,
                      reader->read_after(std::nullopt, {rows_max, bytes_sampled_max}));
     into.rows = std::move(chunk.rows);
+    into.count = std::ssize(into.rows);
+    // Elsewhere counting reads all of them.
+    if (chunk.range.through && store.dialect() != nullptr) {
+      ASSIGN_OR_RETURN(into.count, reader->count());
+    }
     return {};
   };
   TRY(read(sample));
   if (names_values && !sample.schema.rest_column.empty() && !sample.rows.empty()) {
     TableSchema open = sample.schema;
     add_columns(open, names_in(sample));
-    TableSample named = sample_of(std::move(open));
-    named.count = sample.count;
-    sample = std::move(named);
+    sample = sample_of(std::move(open));
     TRY(read(sample));
   }
   for (std::size_t i = 0; i < sample.columns.size(); ++i) look_at_values(sample, i);

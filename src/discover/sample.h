@@ -25,7 +25,7 @@ struct TableSample {
   Words words;
   std::vector<ColumnSample> columns;  // as the schema has them
   std::vector<Row> rows;              // the first by key
-  std::int64_t count = 0;             // of all rows
+  std::int64_t count = 0;             // of all rows; where counting reads them, of these at least
 
   const ColumnSchema& column(int at) const { return schema.columns[static_cast<std::size_t>(at)]; }
   const ColumnSample& sample(int at) const { return columns[static_cast<std::size_t>(at)]; }

@@ -817,7 +817,7 @@ Status Engine::reject(const Move& move, const Row& key, const Error& reason) {
   const std::string digest = key_digest(key);
   // One that is set aside already counts once, whatever comes of it.
   ASSIGN_OR_RETURN(const bool is_known, parts_.journal.is_set_aside(move.index, digest));
-  if (is_known) return {};
+  if (is_known && reason.code != ErrorCode::conflict) return {};
   TRY(parts_.sidecar.rejected(move, key, reason.message));
   return parts_.journal.append(RowRejected{move.index, digest, name_of(reason.code)});
 }

@@ -294,7 +294,9 @@ Status Follow::set_aside_keys(const Lane& lane, std::vector<Row>& keys) {
     } else if (lane.move->on_error == OnError::fail) {
       return other.error();
     } else {
-      TRY(reject_(*lane.move, key, other.error()));
+      const std::vector<Row> asked = {key};
+      ASSIGN_OR_RETURN(const auto rows, lane.from->read_keys(asked));
+      TRY(rows[0] ? reject_(*lane.move, key, other.error()) : is_set_aside_no_more(lane, key));
     }
   }
   keys = std::move(kept);
@@ -536,6 +538,9 @@ Result<std::int64_t> Follow::carry_own(Lane& lane, const std::vector<Row>& keys)
   ASSIGN_OR_RETURN(std::vector<std::optional<Row>> read, lane.from->read_keys(keys));
   if (any_is_spelled_otherwise(lane, keys, read)) {
     return carry_own(lane, spelled_as_they_are(lane, keys, read, {}).keys);
+  }
+  for (std::size_t i = 0; i < keys.size(); ++i) {
+    if (!read[i]) TRY(is_set_aside_no_more(lane, keys[i]));
   }
   Selection selection(moves_, move);
   ASSIGN_OR_RETURN(std::vector<Selection::Pick> picks, selection.pick(std::move(read)));

@@ -35,6 +35,14 @@ CREATE TABLE IF NOT EXISTS set_aside (move INTEGER NOT NULL, key_digest TEXT NOT
 CREATE TABLE IF NOT EXISTS snapshots (one INTEGER PRIMARY KEY CHECK (one = 1),
   number INTEGER NOT NULL, sum TEXT NOT NULL, state TEXT NOT NULL, seal TEXT NOT NULL);
 )sql";
+// For a journal that was begun before it had that table.
+constexpr const char* fill_set_aside = R"sql(
+INSERT OR IGNORE INTO set_aside SELECT json_extract(body, '$.move'),
+  json_extract(body, '$.key_digest') FROM records WHERE name = 'RowRejected'
+  AND json_extract(body, '$.reason') <> 'conflict' AND number > (SELECT coalesce(max(number), 0)
+    FROM records WHERE name = 'PlanAccepted' OR name = 'OperatorDecided'
+    AND json_extract(body, '$.what') = 'set_aside_anew');
+)sql";
 constexpr std::int64_t records_between_snapshots = 500;
 constexpr int busy_milliseconds = 10000;
 constexpr int busy_pause_milliseconds = 20;
@@ -105,9 +113,12 @@ Status Journal::open_database() {
 
 Status Journal::load(Reading reading) {
   TRY(open_database());
+  ASSIGN_OR_RETURN(const auto before,
+                   query("SELECT 1 FROM sqlite_master WHERE name = 'set_aside'", {}));
   if (sqlite3_exec(database_, schema, nullptr, nullptr, nullptr) != SQLITE_OK) {
     return journal_error(database_, path_);
   }
+  if (before.empty()) TRY(execute(fill_set_aside, {}));
   std::random_device device;  // an identity, not a decision: nothing replays it
   const std::string id = fmt::format("{:08x}{:08x}", device(), device());
   TRY(execute("INSERT OR IGNORE INTO about VALUES ('id', ?1)", {id}));
@@ -159,18 +170,28 @@ Status Journal::append(const Record& record) {
   const Stamped stamped{last_.number + 1, clock_.now(), record};
   const std::string body = to_json(record);
   const std::string sum = digest_hex(last_.sum + name_of(record) + body);
-  TRY(note_set_aside(record));
-  TRY(execute(
-      "INSERT INTO records VALUES (?1, ?2, ?3, ?4, ?5)",
-      {fmt::format("{}", stamped.number), fmt::format("{}", stamped.at.time_since_epoch().count()),
-       name_of(record), body, sum}));
+  // Both or none; what is kept may be between its two calls.
+  TRY(execute("SAVEPOINT said", {}));
+  Status said = note_set_aside(record);
+  if (said.ok()) {
+    said = execute(
+        "INSERT INTO records VALUES (?1, ?2, ?3, ?4, ?5)",
+        {fmt::format("{}", stamped.number),
+         fmt::format("{}", stamped.at.time_since_epoch().count()), name_of(record), body, sum});
+  }
+  if (said.ok()) said = execute("RELEASE said", {});
+  if (!said.ok()) {
+    (void)execute("ROLLBACK TO said", {});
+    (void)execute("RELEASE said", {});
+    return said;
+  }
   last_ = {stamped.number, sum};
   apply(state_, stamped);
   if (stamped.number % records_between_snapshots == 0) write_snapshot();
   return {};
 }
 
-// Before the record: after a crash in between a row is told of once more, and counted once.
+// Who is set aside now, beside the records that tell it.
 Status Journal::note_set_aside(const Record& record) {
   const auto one = [&](const char* sql, int move, const std::string& digest) {
     return execute(sql, {fmt::format("{}", move), digest});

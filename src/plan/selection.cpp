@@ -13,7 +13,7 @@ namespace whimbrel {
 
 namespace {
 
-constexpr std::size_t remembered_max = 200'000;
+constexpr std::size_t remembered_max = 200'000;  // of all tables together
 
 // Equal to the store alone, like 1.0 to 1, it would get another new id than its parent.
 bool leads_to_its_new_id(const Move& parent, const Row& asked, const Row& found) {
@@ -88,7 +88,10 @@ class Selection::Closure {
     while (!open_.empty()) {
       const std::map<int, std::vector<std::size_t>> now = std::exchange(open_, {});
       for (const auto& [index, nodes] : now) TRY(read(moves_[at(index)], nodes));
-      if (nodes_.size() > nodes_max || bytes_ > bytes_max) return too_much(moves_[at(move)]);
+      const bool goes_on = !open_.empty();
+      if (goes_on && (nodes_.size() > nodes_max || bytes_ > bytes_max)) {
+        return too_much(moves_[at(move)]);
+      }
     }
     for (std::size_t i = 0; i < nodes_.size(); ++i) doubted_.push_back(i);
     while (!doubted_.empty()) {
@@ -118,7 +121,7 @@ class Selection::Closure {
     std::vector<std::size_t> referred_by;
   };
   // What is held at once.
-  static constexpr std::size_t nodes_max = 200'000;
+  static constexpr std::size_t nodes_max = 80'000;
   static constexpr std::int64_t bytes_max = std::int64_t{64} << 20;
 
   static std::size_t at(int index) { return static_cast<std::size_t>(index); }
@@ -235,16 +238,28 @@ class Selection::Closure {
 
 Status Selection::look_up(const Reference& reference, std::vector<Value> ids) {
   Parent& parent = known_->parents[reference.parent];
+  std::size_t remembered = 0;
+  for (const auto& [move, one] : known_->parents) remembered += one.taken.size();
   for (auto& [move, one] : known_->parents) {
-    if (one.taken.size() > remembered_max) one.taken.clear();
+    if (remembered > remembered_max) one.taken.clear();
   }
   std::vector<Row> keys;
   for (Value& id : ids) {
     Row key{std::move(id)};
     if (!parent.taken.contains(key)) keys.push_back(std::move(key));
   }
-  return keys.empty() ? Status()
-                      : Closure(moves_, known_).resolve(reference.parent, std::move(keys));
+  // Those of which the row itself is needed are looked up a few at a time.
+  const bool holds_rows =
+      moves_[static_cast<std::size_t>(reference.parent)].on_error == OnError::reject;
+  const std::size_t at_once = holds_rows ? 128 : 4096;
+  for (std::size_t begin = 0; begin < keys.size(); begin += at_once) {
+    const std::size_t end = std::min(begin + at_once, keys.size());
+    TRY(Closure(moves_, known_)
+            .resolve(reference.parent,
+                     std::vector<Row>(keys.begin() + static_cast<std::ptrdiff_t>(begin),
+                                      keys.begin() + static_cast<std::ptrdiff_t>(end))));
+  }
+  return {};
 }
 
 Result<bool> Selection::is_taken(const Reference& reference, const Value& id) {

@@ -122,14 +122,20 @@ Result<std::string> Verify::verdict(const std::optional<Row>& source,
   if (!source) return std::string("extra");
   const Result<Row> image = image_of(mapping, *source, move_.target->catalog());
   if (!image.ok()) {
+    if (!image.error().is_of_a_row()) return image.error();
     // Another row, which has got the key of one that was set aside: kept, or a feed will tell.
-    if (target && (pairing_ == Pairing::reversed || no_place_.contains(target_key))) {
+    bool is_of_another = target && no_place_.contains(target_key);
+    if (target && pairing_ == Pairing::reversed && !is_of_another) {
+      ASSIGN_OR_RETURN(
+          is_of_another,
+          journal_.is_set_aside(move_.index, key_digest(key_of(*source, mapping.source_key))));
+    }
+    if (is_of_another) {
       ++on_new_side_;
       return std::string();
     }
     // Set aside by `on_error: reject`: then the target must not have it.
     if (move_.on_error == OnError::reject) return std::string(target ? "extra" : "");
-    if (!image.error().is_of_a_row()) return image.error();
     return "cannot be moved: " + image.error().message;
   }
   if (!target) return std::string("missing");

@@ -1,5 +1,6 @@
 """Rows that are set aside: they stay where they are, and what is told of them is how many there are now."""
 import json
+import sqlite3
 import subprocess
 import sys
 
@@ -52,6 +53,32 @@ def what_comes_after_all_is_set_aside_no_more():
         assert "2 set aside" in pair.run("verify"), pair.run("verify")
         lines = [json.loads(line) for line in (pair.state / "rejected.jsonl").read_text().splitlines()]
         assert sum("set aside no more" in line["reason"] for line in lines) == 2, lines
+
+
+def a_key_that_cannot_be_converted_counts_no_more_when_it_is_gone():
+    old = "CREATE TABLE o (id TEXT PRIMARY KEY NOT NULL, name TEXT); INSERT INTO o VALUES ('1', 'one'), ('bad', 'two'), ('worse', 'three');"
+    with Pair(old, "CREATE TABLE n (id INTEGER PRIMARY KEY NOT NULL, name TEXT);", columns="{id: {cast: id, to: integer}, name: name}\n    on_error: reject") as pair:
+        pair.run("run", "--yes", "--until", "follow")
+        assert told(pair) == 2
+        pair.ask("UPDATE o SET id = '2' WHERE id = 'bad'")
+        pair.ask("INSERT INTO o VALUES ('x', 'came'), ('y', 'stays')")
+        pair.ask("DELETE FROM o WHERE id IN ('worse', 'x')")
+        pair.run("run", "--yes", "--until", "verify")
+        are(pair.new(), [(1, "one"), (2, "two")], "the new side")
+        assert told(pair) == 1, told(pair)  # y
+
+
+def a_journal_of_before_knows_who_was_set_aside():
+    with Pair(OLD, NEW, columns=COLUMNS) as pair:
+        before = pair.old()
+        pair.run("run", "--yes", "--until", "verify")
+        journal = sqlite3.connect(pair.state / "journal.db", isolation_level=None)
+        journal.execute("DROP TABLE set_aside")
+        journal.close()
+        pair.run("run", "--yes")
+        pair.ask("INSERT INTO n (id, name, n) VALUES (3, 'Dave', 7)")
+        pair.run("rollback", "--yes")
+        are(pair.old(), before, "the old side")
 
 
 def a_criterion_counts_them():
@@ -131,7 +158,8 @@ def good_rows_that_change_places_are_no_violation():
         pair.run("run", "--yes", "--until", "verify")
 
 
-TESTS = [a_row_that_stayed_is_not_written_over_by_one_that_got_its_key, what_comes_after_all_is_set_aside_no_more, a_criterion_counts_them,
+TESTS = [a_row_that_stayed_is_not_written_over_by_one_that_got_its_key, what_comes_after_all_is_set_aside_no_more,
+         a_key_that_cannot_be_converted_counts_no_more_when_it_is_gone, a_journal_of_before_knows_who_was_set_aside, a_criterion_counts_them,
          a_plan_that_cannot_be_read_has_no_runbook, a_chain_of_references_is_followed_to_its_end, a_reference_that_is_spelled_otherwise_is_named,
          good_rows_that_change_places_are_no_violation]
 

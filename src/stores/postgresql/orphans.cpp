@@ -445,8 +445,11 @@ namespace {
 Result<std::int64_t> take_what_would_have_gone(Connection& connection, const std::string& oid) {
   ASSIGN_OR_RETURN(const bool any, has_own(connection, "to_settle"));
   const std::string is_to_be_proven =
-      any ? " OR EXISTS (SELECT FROM whimbrel.to_settle s WHERE s.statement = format('ALTER TABLE "
-            "%s VALIDATE CONSTRAINT %I', k.conrelid::regclass, k.conname))"
+      any ? " OR EXISTS (SELECT FROM whimbrel.to_settle s WHERE s.statement LIKE 'ALTER TABLE % "
+            "VALIDATE CONSTRAINT %' AND to_regclass(substring(s.statement FROM '^ALTER TABLE (.*) "
+            "VALIDATE CONSTRAINT \"')) = k.conrelid AND right(s.statement, length(k.conname) + 2) "
+            "= "
+            "'\"' || k.conname || '\"')"
           : "";
   ASSIGN_OR_RETURN(
       const auto statements,

@@ -666,11 +666,16 @@ class Exchange {
     return fmt::format(
         "DO LANGUAGE plpgsql {}",
         quote_text(fmt::format(
-            "DECLARE furthest bigint; BEGIN EXECUTE format('SELECT max({0}) FROM %s', "
+            // Everybody waits: it is looked up in an index, or not at all.
+            "DECLARE furthest bigint; BEGIN IF NOT EXISTS (SELECT FROM pg_index i JOIN "
+            "pg_attribute a ON a.attrelid = i.indrelid AND a.attnum = i.indkey[0] WHERE i.indrelid "
+            "= {1} AND i.indisvalid AND i.indpred IS NULL AND quote_ident(a.attname) = {5}) THEN "
+            "RETURN; END IF; EXECUTE format('SELECT max({0}) FROM %s', "
             "{1}::regclass) INTO furthest; IF furthest > {2} AND furthest > (SELECT last_value "
             "FROM {3}) AND (SELECT seqincrement > 0 AND seqmax >= furthest FROM pg_sequence WHERE "
             "seqrelid = {4}::regclass) THEN PERFORM setval({4}, furthest); END IF; END",
-            column, coming, was_integer ? "2147483647" : "32767", sequence, quote_text(sequence))));
+            column, coming, was_integer ? "2147483647" : "32767", sequence, quote_text(sequence),
+            quote_text(column))));
   }
 
   // An identity has a sequence of its own on each side.
