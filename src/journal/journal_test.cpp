@@ -180,7 +180,8 @@ TEST(JournalRecords, EveryKindCanBeReadBack) {
                                    OperatorDecided{"w", "v"},
                                    Failed{"c", "m"},
                                    Closed{"o"},
-                                   CheckEnded{true, false, 1, 2, 3, 4, 5, "t", "w"}};
+                                   CheckEnded{true, false, 1, 2, 3, 4, 5, "t", "w"},
+                                   RowCarried{1, "k"}};
   ASSERT_EQ(all.size(), std::variant_size_v<Record>);
   for (const Record& record : all) {
     const Result<Record> back = record_from_json(name_of(record), to_json(record));
@@ -190,6 +191,24 @@ TEST(JournalRecords, EveryKindCanBeReadBack) {
   EXPECT_FALSE(record_from_json("Nonsense", "{}").ok());
   EXPECT_FALSE(record_from_json("Closed", "[").ok());
   EXPECT_FALSE(record_from_json("Closed", "{\"outcome\":7}").ok());
+}
+
+TEST(JournalRecords, TellWhoIsSetAsideNow) {
+  SystemClock clock;
+  const auto journal = std::move(Journal::in_memory(clock)).value();
+  ASSERT_TRUE(journal->append(RowRejected{0, "a", "refused"}).ok());
+  ASSERT_TRUE(journal->append(RowRejected{1, "a", "refused"}).ok());
+  ASSERT_TRUE(journal->append(RowRejected{0, "b", name_of(ErrorCode::conflict)}).ok());
+  EXPECT_TRUE(journal->is_set_aside(0, "a").value());
+  EXPECT_FALSE(journal->is_set_aside(0, "b").value());
+  EXPECT_EQ(journal->state().left_behind, 2);
+  ASSERT_TRUE(journal->append(RowCarried{0, "a"}).ok());
+  EXPECT_FALSE(journal->is_set_aside(0, "a").value());
+  EXPECT_TRUE(journal->is_set_aside(1, "a").value());
+  EXPECT_EQ(journal->state().left_behind, 1);
+  ASSERT_TRUE(journal->append(OperatorDecided{set_aside_anew_record, ""}).ok());
+  EXPECT_FALSE(journal->is_set_aside(1, "a").value());
+  EXPECT_EQ(journal->state().left_behind, 0);
 }
 
 // Checks after the switch, so many hours after it.
