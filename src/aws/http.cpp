@@ -154,8 +154,7 @@ class CurlHttp final : public Http {
       } else if (unsent) {
         error.hint =
             "look at the endpoint (`AWS_ENDPOINT_URL…`, which says http:// where it means it), at "
-            "the "
-            "region, and at the network and its proxy";
+            "the region, and at the network and its proxy";
       }
       return error;
     }

@@ -29,11 +29,6 @@ bool is_key(const TableSchema& schema, int at) {
   return schema.is_key(schema.columns[index(at)].name);
 }
 
-// What holds all values that no column names.
-bool is_rest(const TableSchema& schema, int at) {
-  return !schema.rest_column.empty() && schema.columns[index(at)].name == schema.rest_column;
-}
-
 // A measure that one of two names says and the other does not, "" for none: what is in whole coins
 // there may be in parts of them here.
 std::string measure_of_one(const Words& a, const Words& b) {
@@ -60,9 +55,9 @@ class Matcher {
 
   ColumnGuesses match() {
     for (int j = 0; j < std::ssize(target_.columns); ++j) {
-      if (target_.column(j).generated || is_rest(target_.schema, j)) continue;
+      if (target_.column(j).generated || is_rest(target_.schema, target_.column(j).name)) continue;
       for (int i = 0; i < std::ssize(source_.columns); ++i) {
-        if (!is_rest(source_.schema, i)) judge(i, j);
+        if (!is_rest(source_.schema, source_.column(i).name)) judge(i, j);
       }
     }
     std::ranges::stable_sort(all_, std::ranges::greater(), &ColumnGuess::score);

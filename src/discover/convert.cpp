@@ -128,12 +128,12 @@ void attempt(Conversion& conversion, const TableSample& source, const ColumnSche
   if (!resolved.ok()) return;
   const auto* column = std::get_if<ColumnRef>(&conversion.expr->node);
   const int at = column == nullptr ? -1 : source.schema.column_index(column->column);
-  const bool is_declared_alike = at >= 0 && source.column(at).declared == to.declared;
+  // Within one kind of store it goes along byte for byte.
+  const bool may_be_no_text =
+      conversion.what.empty() && at >= 0 && source.column(at).declared == to.declared;
   for (const Row& row : source.rows) {
     if (conversion.texts.size() == tried_max) break;
     Result<Value> value = evaluate(*resolved.value(), row);
-    // Within one kind of store it goes along byte for byte.
-    const bool may_be_no_text = conversion.what.empty() && is_declared_alike;
     if (value.ok() && !may_be_no_text && is_no_text(value.value()))
       value = Error{ErrorCode::refused, "no text"};
     if (value.ok()) value = taker.settle(to, std::move(value).value());

@@ -139,8 +139,8 @@ class EntryWriter {
     for (int j = 0; j < std::ssize(target_.columns); ++j) {
       const ColumnSchema& to = target_column(j);
       const std::optional<std::string> key = key_text(to.name);
-      const bool is_rest = !target_.rest_column.empty() && to.name == target_.rest_column;
-      if (given_.contains(j) || to.generated || to.hidden || is_rest || !key) continue;
+      if (given_.contains(j) || to.generated || to.hidden || !key) continue;
+      if (is_rest(target_, to.name)) continue;
       const bool required = !to.nullable && !to.has_default;
       std::string proposals;
       for (const ColumnGuess& doubt : r_.pair->columns.doubts) {
@@ -210,8 +210,8 @@ class EntryWriter {
     std::vector<const ColumnSchema*> needed;
     for (int i = 0; i < std::ssize(source_.columns); ++i) {
       const ColumnSchema& from = source_column(i);
-      const bool is_rest = !source_.rest_column.empty() && from.name == source_.rest_column;
-      if (mentioned_.contains(i) || from.generated || from.hidden || is_rest) continue;
+      if (mentioned_.contains(i) || from.generated || from.hidden) continue;
+      if (is_rest(source_, from.name)) continue;
       left.push_back(from.name);
       if (!from.nullable && !from.has_default) needed.push_back(&from);
     }

@@ -47,6 +47,10 @@ void shorten_names(TableSample& table) {
 
 }  // namespace
 
+bool is_rest(const TableSchema& schema, const std::string& column) {
+  return !schema.rest_column.empty() && column == schema.rest_column;
+}
+
 std::string loose_text(const Value& value) {
   const auto shortened = [](const std::string& text) {
     return text.size() > text_max ? "#" + digest_hex(text) : "=" + text;

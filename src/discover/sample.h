@@ -31,6 +31,8 @@ struct TableSample {
   const ColumnSample& sample(int at) const { return columns[static_cast<std::size_t>(at)]; }
 };
 
+// Whether this column holds all values that no column names.
+bool is_rest(const TableSchema& schema, const std::string& column);
 // The value without regard to how it is stored.
 std::string loose_text(const Value& value);
 // Without a row.

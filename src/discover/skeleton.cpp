@@ -53,8 +53,7 @@ class TableText {
   std::string ddl(const std::string& name, bool with_references) const {
     std::vector<std::string> lines;
     for (const ColumnSchema& column : source_.columns) {
-      const bool is_rest = column.name == source_.rest_column && !column.name.empty();
-      const bool moves = !column.generated && !column.hidden && !is_rest;
+      const bool moves = !column.generated && !column.hidden && !is_rest(source_, column.name);
       if (moves && !is_of_parts(column)) lines.push_back(line_of(column));
     }
     if (source_.row_number().empty()) {
@@ -76,7 +75,7 @@ class TableText {
   std::vector<std::string> of_parts() const {
     std::vector<std::string> names;
     for (const ColumnSchema& column : source_.columns) {
-      if (column.name != source_.rest_column && is_of_parts(column)) names.push_back(column.name);
+      if (!is_rest(source_, column.name) && is_of_parts(column)) names.push_back(column.name);
     }
     return names;
   }
@@ -247,7 +246,7 @@ Result<Skeleton> without_sql(const TableSample& sample, const Store& from, const
   ASSIGN_OR_RETURN(TableSchema made, target.catalog().parse(skeleton.ddl, name));
   std::set<std::string> names;
   for (const ColumnSchema& column : source.columns) {
-    const bool is_value = column.name != source.rest_column && !column.hidden && !column.generated;
+    const bool is_value = !is_rest(source, column.name) && !column.hidden && !column.generated;
     if (is_value) names.insert(column.name);
   }
   if (!made.rest_column.empty()) add_columns(made, names);

@@ -286,9 +286,9 @@ Status Follow::set_aside_keys(const Lane& lane, std::vector<Row>& keys) {
                        backward ? stayed_behind(lane, other.value()) : Result<bool>(false));
       if (never_came) {
         TRY(keep_whole(lane, key));
-        continue;
+      } else {
+        kept.push_back(std::move(key));
       }
-      kept.push_back(std::move(key));
     } else if (backward && other.error().code == ErrorCode::refused) {
       TRY(keep_whole(lane, key));
     } else if (lane.move->on_error == OnError::fail) {

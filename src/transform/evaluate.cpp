@@ -309,12 +309,11 @@ Result<Value> cast(const Value& value, CastTo to) {
         double number = 0;
         const char* last = exact->text.data() + exact->text.size();
         const auto [end, failure] = std::from_chars(exact->text.data(), last, number);
-        constexpr std::size_t digits_max = 15;  // a double gives all of these back
+        constexpr std::ptrdiff_t digits_max = 15;  // a double gives all of these back
         const auto digits = std::ranges::count_if(
             exact->text, [](unsigned char c) { return std::isdigit(c) != 0; });
         const bool is_plain = exact->text.find_first_of("eE") == std::string::npos;
-        const bool back = failure == std::errc() && end == last && is_plain &&
-                          digits <= static_cast<std::ptrdiff_t>(digits_max);
+        const bool back = failure == std::errc() && end == last && is_plain && digits <= digits_max;
         return back ? Result<Value>(Value::real(number)) : lossy("real");
       }
       if (const auto* text = value.get_if<std::string>()) {

@@ -269,6 +269,18 @@ class Exchange {
       "p.polrelid::regclass, d.description) FROM pg_policy p JOIN pg_description d ON d.classoid = "
       "'pg_policy'::regclass AND d.objoid = p.oid WHERE p.polrelid = ANY ($1::oid[])";
 
+  // `select` over `readers`: the tables $1, what reads them, what reads that, with their
+  // depth.
+  static std::string among_readers(const char* select) {
+    return std::string(
+               "WITH RECURSIVE readers(oid, depth) AS (SELECT oid, 0 FROM unnest($1::oid[]) oid "
+               "UNION SELECT r.ev_class, readers.depth + 1 FROM readers JOIN pg_depend d ON "
+               "d.refclassid = 'pg_class'::regclass AND d.refobjid = readers.oid AND d.classid = "
+               "'pg_rewrite'::regclass JOIN pg_rewrite r ON r.oid = d.objid AND r.ev_class <> "
+               "d.refobjid WHERE readers.depth < 100) ") +
+           select;
+  }
+
   // In one order, and all that the exchange will touch.
   Status lock() {
     ASSIGN_OR_RETURN(
@@ -290,16 +302,14 @@ class Exchange {
     ASSIGN_OR_RETURN(
         const auto others,
         connection_.query(
-            "WITH RECURSIVE readers(oid, depth) AS (SELECT oid, 0 FROM unnest($1::oid[]) oid UNION "
-            "SELECT r.ev_class, readers.depth + 1 FROM readers JOIN pg_depend d ON d.refclassid = "
-            "'pg_class'::regclass AND d.refobjid = readers.oid AND d.classid = "
-            "'pg_rewrite'::regclass JOIN pg_rewrite r ON r.oid = d.objid AND r.ev_class <> "
-            "d.refobjid WHERE readers.depth < 100) SELECT c.oid::regclass::text, format('ALTER %s "
-            "%s OWNER TO %I', CASE c.relkind WHEN 'S' THEN 'SEQUENCE' ELSE 'MATERIALIZED VIEW' "
-            "END, c.oid::regclass, pg_get_userbyid(c.relowner)) FROM pg_class c WHERE c.relkind = "
-            "'m' AND c.oid IN (SELECT oid FROM readers) OR c.relkind = 'S' AND c.oid IN (SELECT "
-            "objid FROM pg_depend WHERE classid = 'pg_class'::regclass AND refclassid = "
-            "'pg_class'::regclass AND deptype = 'a' AND refobjid = ANY ($1::oid[])) ORDER BY 1",
+            among_readers(
+                "SELECT c.oid::regclass::text, format('ALTER %s %s OWNER TO %I', CASE c.relkind "
+                "WHEN 'S' THEN 'SEQUENCE' ELSE 'MATERIALIZED VIEW' END, c.oid::regclass, "
+                "pg_get_userbyid(c.relowner)) FROM pg_class c WHERE c.relkind = 'm' AND c.oid IN "
+                "(SELECT oid FROM readers) OR c.relkind = 'S' AND c.oid IN (SELECT objid FROM "
+                "pg_depend WHERE classid = 'pg_class'::regclass AND refclassid = "
+                "'pg_class'::regclass AND deptype = 'a' AND refobjid = ANY ($1::oid[])) ORDER BY "
+                "1"),
             {going_list_}));
     std::vector<Lockable> all;
     for (const Cells& row : others) all.push_back({*row[0], *row[1]});
@@ -521,22 +531,16 @@ class Exchange {
     ASSIGN_OR_RETURN(
         const auto rows,
         connection_.query(
-            "WITH RECURSIVE readers(oid, depth) AS (SELECT oid, 0 FROM unnest($1::oid[]) oid UNION "
-            "SELECT r.ev_class, readers.depth + 1 FROM readers JOIN pg_depend d ON d.refclassid = "
-            "'pg_class'::regclass AND d.refobjid = readers.oid AND d.classid = "
-            "'pg_rewrite'::regclass JOIN pg_rewrite r ON r.oid = d.objid AND r.ev_class <> "
-            "d.refobjid "
-            "WHERE readers.depth < 100) "
-            "SELECT c.oid, c.relkind, c.oid::regclass::text, rtrim(pg_get_viewdef(c.oid), ';'), "
-            "array_to_string(c.reloptions, ', '), max(readers.depth), "
-            "(SELECT string_agg(quote_ident(a.attname), ', ' ORDER BY a.attnum) FROM pg_attribute "
-            "a "
-            "WHERE a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped), "
-            "coalesce(t.spcname, ''), c.relispopulated "
-            "FROM readers JOIN pg_class c ON c.oid = readers.oid LEFT JOIN pg_tablespace t ON "
-            "t.oid "
-            "= c.reltablespace WHERE c.relkind IN ('v', 'm') "
-            "GROUP BY c.oid, c.relkind, c.reloptions, t.spcname ORDER BY max(readers.depth), c.oid",
+            among_readers(
+                "SELECT c.oid, c.relkind, c.oid::regclass::text, rtrim(pg_get_viewdef(c.oid), "
+                "';'), "
+                "array_to_string(c.reloptions, ', '), max(readers.depth), (SELECT "
+                "string_agg(quote_ident(a.attname), ', ' ORDER BY a.attnum) FROM pg_attribute a "
+                "WHERE a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped), "
+                "coalesce(t.spcname, ''), c.relispopulated FROM readers JOIN pg_class c ON c.oid = "
+                "readers.oid LEFT JOIN pg_tablespace t ON t.oid = c.reltablespace WHERE c.relkind "
+                "IN ('v', 'm') GROUP BY c.oid, c.relkind, c.reloptions, t.spcname ORDER BY "
+                "max(readers.depth), c.oid"),
             {going_list_}));
     Cells oids;
     for (const Cells& row : rows) {
