@@ -6,6 +6,7 @@ Each gets a fresh copy of the same database in WAL mode and the defaults of its 
 import json
 import os
 import pathlib
+import re
 import sqlite3
 import sys
 
@@ -52,6 +53,26 @@ class InsertSelect:
     def told(self, db, process, taken):
         return {"move_s": taken["seconds"], "move_cpu_s": taken["cpu_s"], "began": taken["began"],
                 "ended": taken["began"] + taken["seconds"]}
+
+
+class IndexesLast(InsertSelect):
+    """(c): the same statement without indexes, which come afterwards: the least that SQLite takes."""
+    name, label = "indexes-last", "(c) the same, indexes last"
+
+    def prepare(self, db):
+        text = (EXAMPLE / "workflow_runs.sql").read_text(encoding="utf-8")
+        parts = [part.strip() for part in re.sub(r"--[^\n]*", "", text).split(";") if part.strip()]
+        first = [part for part in parts if part.startswith("CREATE TABLE")]
+        last = [part for part in parts if part not in first]
+        connection = sqlite3.connect(db, isolation_level=None)
+        connection.executescript(";\n".join(first))
+        connection.close()
+        self.script = self.bench.work / "indexes_last.sql"
+        self.script.write_text((HERE / "insert_select.sql").read_text(encoding="utf-8")
+                               + ";\n".join(last) + ";\n", encoding="utf-8")
+
+    def start(self, db):
+        return measuring.Process(["sqlite3", db], self.bench.log(self.name), stdin=self.script)
 
 
 class GuideScript(InsertSelect):

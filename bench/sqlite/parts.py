@@ -3,6 +3,7 @@ the estimates are, and how much memory ten times the rows take."""
 import json
 import pathlib
 import re
+import sqlite3
 import statistics
 import sys
 import time
@@ -15,7 +16,8 @@ from competitors import HERE, Whimbrel
 
 
 def writer_cost(bench):
-    """The same operations on the bare table, under a key log, and under links."""
+    """The same operations on the bare table, under a key log, under links, and under triggers
+    written by hand that do nothing but the second write: what any link costs at least."""
     sides = {}
     operations = max(200, min(20_000, bench.rows // 5))
     for name in ("bare", "capture", "dual"):
@@ -26,6 +28,9 @@ def writer_cost(bench):
             # Links cost what the new table's indexes cost: its rows and they have to be there.
             whimbrel.start(db, "prepare" if name == "capture" else "copy").wait()
         sides[name] = db
+    sides["by_hand"] = bench.work / "cost-by-hand.db"
+    measuring.fresh_copy(sides["dual"], sides["by_hand"])
+    with_triggers_by_hand(sides["by_hand"])
     measured = {}
     for each, kind in ((1, "mix"), (500, "mix"), (1, "update"), (1, "insert"), (1, "delete")):
         tries = {name: [] for name in sides}
@@ -46,6 +51,15 @@ def writer_cost(bench):
     for db in sides.values():
         measuring.remove(db)
     return measured
+
+
+def with_triggers_by_hand(db):
+    connection = sqlite3.connect(db, isolation_level=None)
+    for (name,) in connection.execute("SELECT name FROM sqlite_master WHERE type = 'trigger'"
+                                      ).fetchall():
+        connection.execute(f'DROP TRIGGER "{name}"')
+    connection.executescript((HERE / "links_by_hand.sql").read_text(encoding="utf-8"))
+    connection.close()
 
 
 # --- status ---------------------------------------------------------------------------------------

@@ -123,8 +123,9 @@ def cost_table(results):
         part = at(results, "writer_cost", name)
         if part:
             rows.append([form] + [f"{part[side]['cpu_us']:.0f} µs, {part[side]['ratio']:.2f} ×"
-                                  for side in ("bare", "capture", "dual")])
-    return table(["CPU of the writer per operation", "bare", "key log", "links"], rows)
+                                  for side in ("bare", "capture", "dual", "by_hand")])
+    return table(["CPU of the writer per operation", "bare", "key log", "links",
+                  "by hand"], rows)
 
 
 def estimate_table(results):
