@@ -159,11 +159,9 @@ Result<std::optional<std::string>> ZstdLinesReader::next_hex() {
   std::string bytes;
   std::string half;  // a digit whose other half is in the next piece
   ASSIGN_OR_RETURN(const bool there, pieces([&](std::string_view piece) -> Status {
-                     if (piece.find_first_not_of("0123456789abcdef") != std::string_view::npos) {
-                       return damaged("it holds something else than hex digits");
-                     }
+                     bool digits = true;
                      if (!half.empty() && !piece.empty()) {
-                       bytes += from_hex(half + piece.front());
+                       digits = append_from_hex(bytes, half + piece.front());
                        half.clear();
                        piece.remove_prefix(1);
                      }
@@ -171,7 +169,8 @@ Result<std::optional<std::string>> ZstdLinesReader::next_hex() {
                        half = piece.back();
                        piece.remove_suffix(1);
                      }
-                     bytes += from_hex(piece);
+                     digits = append_from_hex(bytes, piece) && digits;
+                     if (!digits) return damaged("it holds something else than hex digits");
                      return {};
                    }));
   if (!half.empty()) return damaged("a line has half a byte");

@@ -4,6 +4,7 @@
 #include <xxhash.h>
 
 #include <algorithm>
+#include <array>
 #include <cctype>
 
 namespace whimbrel {
@@ -62,31 +63,44 @@ std::string with_thousands(std::int64_t number) {
 
 std::string to_hex(std::string_view bytes) {
   constexpr const char* digits = "0123456789abcdef";
-  std::string text;
-  text.reserve(bytes.size() * 2);
+  std::string text(bytes.size() * 2, '\0');
+  std::size_t at = 0;
   for (const char c : bytes) {
     const auto byte = static_cast<unsigned char>(c);
-    text += digits[byte >> 4];
-    text += digits[byte & 15];
+    text[at++] = digits[byte >> 4];
+    text[at++] = digits[byte & 15];
   }
   return text;
 }
 
-std::string from_hex(std::string_view text) {
-  const auto digit = [](char c) {
-    if (c >= '0' && c <= '9') return c - '0';
-    if (c >= 'a' && c <= 'f') return c - 'a' + 10;
-    if (c >= 'A' && c <= 'F') return c - 'A' + 10;
-    return -1;
-  };
-  if (text.size() % 2 != 0) return "";
-  std::string bytes;
+bool append_from_hex(std::string& bytes, std::string_view text) {
+  static constexpr std::array<signed char, 256> value_of_digit = [] {
+    std::array<signed char, 256> values{};
+    values.fill(-1);
+    for (std::size_t i = 0; i < 10; ++i) values['0' + i] = static_cast<signed char>(i);
+    for (std::size_t i = 0; i < 6; ++i) {
+      values['a' + i] = values['A' + i] = static_cast<signed char>(10 + i);
+    }
+    return values;
+  }();
+  const std::size_t before = bytes.size();
+  if (text.size() % 2 != 0) return false;
+  bytes.resize(before + text.size() / 2);
+  int all = 0;  // negative once any digit was none
   for (std::size_t i = 0; i < text.size(); i += 2) {
-    const int high = digit(text[i]);
-    const int low = digit(text[i + 1]);
-    if (high < 0 || low < 0) return "";
-    bytes += static_cast<char>(high * 16 + low);
+    const int high = value_of_digit[static_cast<unsigned char>(text[i])];
+    const int low = value_of_digit[static_cast<unsigned char>(text[i + 1])];
+    all |= high | low;
+    bytes[before + i / 2] = static_cast<char>(high * 16 + low);
   }
+  if (all >= 0) return true;
+  bytes.resize(before);
+  return false;
+}
+
+std::string from_hex(std::string_view text) {
+  std::string bytes;
+  append_from_hex(bytes, text);
   return bytes;
 }
 
@@ -209,7 +223,8 @@ std::string printable(std::string_view text, int length_max) {
 }
 
 bool ascii_iequals(std::string_view a, std::string_view b) {
-  return ascii_lower(a) == ascii_lower(b);
+  const auto lower = [](char c) { return c >= 'A' && c <= 'Z' ? c - 'A' + 'a' : int{c}; };
+  return std::ranges::equal(a, b, std::ranges::equal_to(), lower, lower);
 }
 
 std::string ascii_lower(std::string_view text) {

@@ -19,6 +19,8 @@ std::string with_thousands(std::int64_t number);  // 1,234,567
 std::string to_hex(std::string_view bytes);
 // Empty on anything that is not an even number of hex digits.
 std::string from_hex(std::string_view text);
+// Behind what `bytes` holds; false, and nothing is added, on anything else.
+bool append_from_hex(std::string& bytes, std::string_view text);
 // 32 hex digits of XXH3-128 over the text. Stable across versions and machines.
 std::string digest_hex(std::string_view text);
 // Control characters, quotes and invalid UTF-8 are escaped; longer texts are cut.

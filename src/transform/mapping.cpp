@@ -135,10 +135,13 @@ void derive_backward(Mapping& mapping, const std::vector<ColumnRule>& forward,
   }
 }
 
+enum class Columns { all, of_the_key };
+
 Result<Row> apply(const std::vector<ColumnRule>& rules, const TableSchema& written, const Row& read,
-                  const Row* base) {
+                  const Row* base, Columns which = Columns::all) {
   Row out = base == nullptr ? Row(written.columns.size()) : *base;
   for (const ColumnRule& rule : rules) {
+    if (which == Columns::of_the_key && !written.is_key(rule.column)) continue;
     Result<Value> value = evaluate(*rule.expr, read);
     if (!value.ok()) {
       return std::move(value).error().within(
@@ -153,15 +156,6 @@ Row spread(const Row& key, const std::vector<int>& at, std::size_t columns) {
   Row row(columns);
   for (std::size_t i = 0; i < at.size(); ++i) row[static_cast<std::size_t>(at[i])] = key[i];
   return row;
-}
-
-std::vector<ColumnRule> key_rules(const std::vector<ColumnRule>& rules,
-                                  const TableSchema& written) {
-  std::vector<ColumnRule> kept;
-  for (const ColumnRule& rule : rules) {
-    if (written.is_key(rule.column)) kept.push_back(rule);
-  }
-  return kept;
 }
 
 bool is_text_type(std::string declared) {
@@ -241,7 +235,7 @@ Result<Row> unmap_row(const Mapping& mapping, const Row& target, const Row* old_
 Result<Row> map_key(const Mapping& mapping, const Row& source_key) {
   const Row row = spread(source_key, mapping.source_key, mapping.source.columns.size());
   ASSIGN_OR_RETURN(const Row out,
-                   apply(key_rules(mapping.forward, mapping.target), mapping.target, row, nullptr));
+                   apply(mapping.forward, mapping.target, row, nullptr, Columns::of_the_key));
   return key_of(out, mapping.target_key);
 }
 
@@ -251,8 +245,8 @@ Result<Row> unmap_key(const Mapping& mapping, const Row& target_key) {
                  fmt::format("nothing leads back from the id {}", show(target_key))};
   }
   const Row row = spread(target_key, mapping.target_key, mapping.target.columns.size());
-  ASSIGN_OR_RETURN(const Row out, apply(key_rules(mapping.backward, mapping.source), mapping.source,
-                                        row, nullptr));
+  ASSIGN_OR_RETURN(const Row out,
+                   apply(mapping.backward, mapping.source, row, nullptr, Columns::of_the_key));
   return key_of(out, mapping.source_key);
 }
 
