@@ -575,7 +575,11 @@ Result<std::vector<KeptRow>> Engine::put_back_some(const Move& move,
         ASSIGN_OR_RETURN(const std::optional<Row> source, source_of(move, keys[i]));
         is_free = source && version_of(*source) == *stayed;
       }
-      if (is_free) TRY(make_again(move, keys[i], columns, rows[i]));
+      if (is_free) {
+        TRY(make_again(move, keys[i], columns, rows[i]));
+      } else if (!is_there_again(move, columns, *rows[i])) {
+        TRY(tell_what_stays_out(move, keys[i], "another row has its key by now"));
+      }
       continue;
     }
     if (!rows[i]) {
@@ -607,6 +611,14 @@ Result<std::vector<KeptRow>> Engine::put_back_some(const Move& move,
   return again;
 }
 
+bool Engine::is_there_again(const Move& move, const std::vector<Unheld>& columns,
+                            const Row& there) {
+  return std::ranges::all_of(columns, [&](const Unheld& one) {
+    const int at = move.mapping.target.column_index(one.column);
+    return at < 0 || same(there[static_cast<std::size_t>(at)], one.value);
+  });
+}
+
 // A row that the old side had no place for, and so never saw as it was.
 Status Engine::make_again(const Move& move, const Row& key, const std::vector<Unheld>& columns,
                           const std::optional<Row>& now) {
@@ -621,8 +633,22 @@ Status Engine::make_again(const Move& move, const Row& key, const std::vector<Un
   const std::vector<Change> changes = {
       {key, std::move(values), std::optional<std::optional<Row>>(std::in_place, now)}};
   ASSIGN_OR_RETURN(const Applied applied, writer->apply(changes));
-  if (applied.written > 0) parts_.events.emit({"kept_put_back", {{"table", move.name}}});
+  if (applied.written > 0) {
+    parts_.events.emit({"kept_put_back", {{"table", move.name}}});
+  } else if (applied.skipped == 0) {
+    TRY(tell_what_stays_out(move, key,
+                            applied.blocked_by.empty()
+                                ? "somebody wrote it meanwhile"
+                                : "the row " + show(applied.blocked_by.front()) +
+                                      " has a value by now that has to be unique"));
+  }
   return {};
+}
+
+Status Engine::tell_what_stays_out(const Move& move, const Row& key, const std::string& why) {
+  if (!stays_out_.insert(fmt::format("{} {}", move.index, show(key))).second) return {};
+  parts_.events.emit({"kept_stays_out", {{"table", move.to}}});
+  return parts_.sidecar.rejected(move, key, "kept by a rollback, and not put back: " + why);
 }
 
 // In the window everything is compared again, which takes about as long as it took the last time.
@@ -718,7 +744,7 @@ Status Engine::tables_have_their_columns() {
 // The new tables serve all the same, and the end waits for it.
 void Engine::tell_what_is_not_settled() {
   for (const RetypeSwitch* retype : retypes_of(migration_)) {
-    const Status settled = retype->store->retyping()->settle_the_rest();
+    const Status settled = retype->store->retyping()->settle_the_rest(retype->tables);
     if (settled.ok()) continue;
     std::string what = settled.error().message;
     for (const std::string& context : settled.error().context) what += ", " + context;

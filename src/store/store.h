@@ -514,7 +514,7 @@ class Retyping {
   virtual Result<std::int64_t> bring_back(const std::vector<std::string>& sources) = 0;
   // What could not be settled at once after an exchange, tried again: it changes nothing about who
   // serves. The error says what is left.
-  virtual Status settle_the_rest() = 0;
+  virtual Status settle_the_rest(const std::vector<std::string>& sources) = 0;
 };
 
 // What a store is to make again from what it keeps itself.

@@ -1164,7 +1164,37 @@ Result<std::vector<std::string>> PostgresqlStore::transactions() {
 Result<std::vector<RetypedTable>> PostgresqlStore::tables(const std::vector<RetypedColumn>& columns,
                                                           const std::vector<std::string>& known) {
   ASSIGN_OR_RETURN(const ConnectionPtr connection, sessions_->take());
-  return retyped_tables(*connection, *sessions_, columns, known);
+  ASSIGN_OR_RETURN(std::vector<RetypedTable> all,
+                   retyped_tables(*connection, *sessions_, columns, known));
+  std::vector<std::string> names;
+  for (const RetypedTable& one : all) names.push_back(one.source.name);
+  const std::lock_guard lock(mutex_);
+  together_.push_back(std::move(names));
+  return all;
+}
+
+// What hangs on one of several tables that change places together.
+Result<Dependents> PostgresqlStore::dependents_not_made_anew(Connection& connection,
+                                                             const std::string& table) {
+  std::vector<std::string> names = {table};
+  {
+    const std::lock_guard lock(mutex_);
+    for (const auto& group : together_) {
+      if (std::ranges::count(group, table) > 0) names = group;
+    }
+  }
+  std::vector<std::string> oids;
+  for (const std::string& name : names) {
+    ASSIGN_OR_RETURN(const Place place, place_of(connection, name));
+    oids.push_back(place.oid);
+  }
+  ASSIGN_OR_RETURN(const Place place, place_of(connection, table));
+  ASSIGN_OR_RETURN(Dependents own, dependents_of(connection, {place.oid}));
+  ASSIGN_OR_RETURN(const Dependents all, dependents_of(connection, oids));
+  // What lies between two of them is made anew with both.
+  std::erase_if(own.refused,
+                [&](const std::string& one) { return std::ranges::count(all.refused, one) == 0; });
+  return own;
 }
 
 namespace {
@@ -1222,7 +1252,7 @@ Status PostgresqlStore::swap(const std::vector<std::string>& sources, bool back)
   constexpr Milliseconds away_max{10'000};
   Milliseconds pause{50};
   for (const TimePoint until = clock_.now() + away_max; clock_.now() < until;) {
-    const Status settled = settle_what_is_left();
+    const Status settled = settle_the_rest(sources);
     if (settled.ok() || settled.error().code != ErrorCode::unavailable) break;
     clock_.sleep_for(pause);
     pause = std::min(pause * 2, Milliseconds(2000));
@@ -1230,10 +1260,11 @@ Status PostgresqlStore::swap(const std::vector<std::string>& sources, bool back)
   return {};
 }
 
-Status PostgresqlStore::settle_what_is_left() const {
+Status PostgresqlStore::settle_the_rest(const std::vector<std::string>& sources) {
   ASSIGN_OR_RETURN(const auto connection, sessions_->open());
   TRY(connection->patience(Milliseconds(0), sessions_->settings().lock_timeout));
-  return with_lock_retries(clock_, *connection, [&] { return settle_after_swap(*connection); });
+  return with_lock_retries(clock_, *connection,
+                           [&] { return settle_after_swap(*connection, sources); });
 }
 
 Status PostgresqlStore::try_swap(const std::vector<std::string>& sources,
@@ -1289,13 +1320,13 @@ Result<std::int64_t> PostgresqlStore::bring_back(const std::vector<std::string>&
   });
 }
 
-Status PostgresqlStore::settle_the_rest() { return settle_what_is_left(); }
-
 // A view or a key of somebody else's may hang on an old table: tried, and rolled back.
 Status PostgresqlStore::can_retire(const std::vector<const Mapping*>& mappings,
                                    const std::string& rename_to, bool view) {
   if (view) return no_view();
-  TRY(settle_what_is_left());
+  std::vector<std::string> sources;
+  for (const Mapping* mapping : mappings) sources.push_back(mapping->source.name);
+  TRY(settle_the_rest(sources));
   Status tried = change([&](Connection& connection) -> Status {
     ASSIGN_OR_RETURN(const Transaction rolled_back, Transaction::begin(connection));
     return retire_all(connection, mappings, rename_to);

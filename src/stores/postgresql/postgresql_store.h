@@ -19,6 +19,7 @@
 #include "stores/postgresql/hold.h"
 #include "stores/postgresql/likeness.h"
 #include "stores/postgresql/names.h"
+#include "stores/postgresql/retype.h"
 
 namespace whimbrel {
 
@@ -147,15 +148,16 @@ class PostgresqlStore final : public Store,
                   const std::vector<std::string>& index_ddl) override;
   Result<std::int64_t> put_right(const std::vector<std::string>& sources) override;
   Result<std::int64_t> bring_back(const std::vector<std::string>& sources) override;
-  Status settle_the_rest() override;
+  Status settle_the_rest(const std::vector<std::string>& sources) override;
 
   Result<TableSchema> parse_once(postgresql::Connection& connection, const std::string& ddl,
                                  const std::string& table);
   Status make_parsed(postgresql::Connection& connection, const std::string& ddl,
                      const postgresql::TableName& name);
+  Result<postgresql::Dependents> dependents_not_made_anew(postgresql::Connection& connection,
+                                                          const std::string& table);
   void remember_settled(const std::string& asked, const Value& said) const;
   std::string unbound_type(postgresql::Connection& connection, const ColumnSchema& column) const;
-  Status settle_what_is_left() const;
   using OrphansWork =
       std::function<Result<std::int64_t>(postgresql::Connection&, const std::vector<std::string>&)>;
   Result<std::int64_t> with_exchanged(const std::vector<std::string>& sources,
@@ -170,7 +172,8 @@ class PostgresqlStore final : public Store,
   std::map<std::string, std::unique_ptr<postgresql::Hold>> first_;     // go_first(), by the table
   std::map<std::string, std::vector<TableSchema>> fed_;                // the tables of a feed
   std::vector<std::pair<postgresql::TableName, std::string>> parsed_;  // what parse() was given
-  postgresql::Promised promised_;                                      // what ddl_like() has said
+  std::vector<std::vector<std::string>> together_;  // tables that change places together
+  postgresql::Promised promised_;                   // what ddl_like() has said
   // What the server has said of values that only it understands; many come again.
   mutable std::mutex settled_mutex_;
   mutable std::unordered_map<std::string, Value> settled_;

@@ -66,6 +66,7 @@ Result<std::vector<ForeignKeyColumn>> foreign_key_columns(Connection& connection
 Result<std::string> type_named(Connection& connection, const std::string& wanted) {
   const Result<std::vector<Cells>> known =
       connection.query("SELECT to_regtype($1) IS NOT NULL", {wanted});
+  if (!known.ok() && known.error().code == ErrorCode::unavailable) return known.error();
   if (!known.ok() || known.value().at(0).at(0) != "t") {
     return Error{ErrorCode::refused, "the server knows no type `" + printable(wanted) + "`",
                  "a type of a schema is written with it: `app.kind`"};

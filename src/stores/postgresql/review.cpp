@@ -342,7 +342,8 @@ Result<std::vector<Finding>> PostgresqlStore::review(const Mapping& mapping, boo
       TRY(review_uuids(*connection, place.value().sql(), mapping.source, one, findings));
     }
     TRY(review_orphans(*connection, place.value().sql(), mapping, findings));
-    ASSIGN_OR_RETURN(const Dependents all, dependents_of(*connection, {place.value().oid}));
+    ASSIGN_OR_RETURN(const Dependents all,
+                     dependents_not_made_anew(*connection, mapping.source.name));
     for (const std::string& one : all.rebuilt) {
       findings.push_back(
           {Finding::Weight::note, "rebuilt", one + " is made anew at the switch", ""});

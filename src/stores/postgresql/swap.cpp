@@ -44,7 +44,9 @@ class Exchange {
         "PRIMARY KEY, statement text NOT NULL); CREATE TABLE IF NOT EXISTS whimbrel.to_enable (at "
         "bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY, of_table oid NOT NULL, statement text "
         "NOT NULL); CREATE TABLE IF NOT EXISTS whimbrel.respelled (at bigint GENERATED ALWAYS AS "
-        "IDENTITY PRIMARY KEY, now text NOT NULL, before text NOT NULL)"));
+        "IDENTITY PRIMARY KEY, now text NOT NULL, before text NOT NULL); ALTER TABLE "
+        "whimbrel.to_settle ADD COLUMN IF NOT EXISTS source text; ALTER TABLE whimbrel.respelled "
+        "ADD COLUMN IF NOT EXISTS source text"));
     if (back_) TRY(texts_of_before());
     TRY(back_ ? no_column_is_lost() : nobody_has_changed_them());
     if (back_) TRY(no_key_is_of_the_other_type());
@@ -84,9 +86,22 @@ class Exchange {
   Status texts_of_before() {
     ASSIGN_OR_RETURN(
         const auto rows,
-        connection_.query("SELECT now, before FROM whimbrel.respelled ORDER BY at", {}));
+        connection_.query("DELETE FROM whimbrel.respelled WHERE source IS NULL OR source = ANY "
+                          "($1::text[]) RETURNING now, before",
+                          {sources()}));
     for (const Cells& row : rows) before_[*row[0]] = *row[1];
-    return connection_.execute("DELETE FROM whimbrel.respelled");
+    return {};
+  }
+
+  // Other migrations have theirs in the same tables of whimbrel.
+  Cell sources() const {
+    Cells all;
+    for (const RetypedPair& pair : pairs_) all.emplace_back(pair.source);
+    return array_of(all);
+  }
+  std::string to_settle(const std::string& statement) const {
+    return fmt::format("INSERT INTO whimbrel.to_settle (statement, source) VALUES ({}, {})",
+                       quote_text(statement), quote_text(pairs_.front().source));
   }
 
   Status keep_texts_of_before() {
@@ -101,8 +116,9 @@ class Exchange {
     for (const auto& [what, text] : std::exchange(now_, made).spelled) {
       const auto before = made.spelled.find(what);
       if (before == made.spelled.end() || before->second == text) continue;
-      TRY(connection_.run("INSERT INTO whimbrel.respelled (now, before) VALUES ($1, $2)",
-                          {text, before->second}));
+      TRY(connection_.run(
+          "INSERT INTO whimbrel.respelled (now, before, source) VALUES ($1, $2, $3)",
+          {text, before->second, pairs_.front().source}));
     }
     return {};
   }
@@ -175,8 +191,7 @@ class Exchange {
       "p.polname";
   static constexpr const char* rights_sql =
       "SELECT format('ALTER TABLE %s OWNER TO %I', c.oid::regclass, pg_get_userbyid(c.relowner)) "
-      "FROM pg_class c WHERE c.oid = ANY ($1::oid[]) AND c.relowner <> (SELECT oid FROM pg_roles "
-      "WHERE rolname = current_user) "
+      "FROM pg_class c WHERE c.oid = ANY ($1::oid[]) "
       // An owner has all rights until some are taken.
       "UNION ALL SELECT format('REVOKE ALL ON %s FROM %I', c.oid::regclass, "
       "pg_get_userbyid(c.relowner)) FROM pg_class c WHERE c.oid = ANY ($1::oid[]) AND c.relacl IS "
@@ -304,11 +319,13 @@ class Exchange {
         connection_.query(
             among_readers(
                 "SELECT c.oid::regclass::text, format('ALTER %s %s OWNER TO %I', CASE c.relkind "
-                "WHEN 'S' THEN 'SEQUENCE' ELSE 'MATERIALIZED VIEW' END, c.oid::regclass, "
-                "pg_get_userbyid(c.relowner)) FROM pg_class c WHERE c.relkind = 'm' AND c.oid IN "
-                "(SELECT oid FROM readers) OR c.relkind = 'S' AND c.oid IN (SELECT objid FROM "
-                "pg_depend WHERE classid = 'pg_class'::regclass AND refclassid = "
-                "'pg_class'::regclass AND deptype = 'a' AND refobjid = ANY ($1::oid[])) ORDER BY "
+                "WHEN 'S' THEN 'SEQUENCE' WHEN 'v' THEN 'VIEW' ELSE 'MATERIALIZED VIEW' END, "
+                "c.oid::regclass, pg_get_userbyid(c.relowner)) FROM pg_class c WHERE c.relkind IN "
+                "('m', 'v') AND c.oid IN (SELECT oid FROM readers) OR c.relkind = 'S' AND c.oid IN "
+                "(SELECT objid FROM pg_depend WHERE classid = 'pg_class'::regclass AND refclassid "
+                "= 'pg_class'::regclass AND deptype = 'a' AND refobjid = ANY ($1::oid[])) "
+                // Who reads a view has it before what it reads.
+                "ORDER BY (SELECT max(depth) FROM readers r WHERE r.oid = c.oid) DESC NULLS LAST, "
                 "1"),
             {going_list_}));
     std::vector<Lockable> all;
@@ -502,10 +519,8 @@ class Exchange {
       now_.after.push_back(*row[1] + (was_looked_at ? " NOT VALID" : ""));
       if (row[6] == "f") now_.after.push_back(*row[5]);
       if (!was_looked_at) continue;
-      now_.after.push_back(
-          fmt::format("INSERT INTO whimbrel.to_settle (statement) VALUES ({})",
-                      quote_text(fmt::format("ALTER TABLE {} VALIDATE CONSTRAINT {}", *row[3],
-                                             quote_name(*row[4])))));
+      now_.after.push_back(to_settle(
+          fmt::format("ALTER TABLE {} VALIDATE CONSTRAINT {}", *row[3], quote_name(*row[4]))));
     }
     return {};
   }
@@ -559,8 +574,7 @@ class Exchange {
       now_.after.push_back(no_rights_of_others(*row[2]));
       oids.push_back(row[0]);
       if (!is_kept || row[8] != "t") continue;
-      now_.after.push_back(fmt::format("INSERT INTO whimbrel.to_settle (statement) VALUES ({})",
-                                       quote_text("REFRESH MATERIALIZED VIEW " + *row[2])));
+      now_.after.push_back(to_settle("REFRESH MATERIALIZED VIEW " + *row[2]));
     }
     if (oids.empty()) return {};
     // What hangs on the views themselves.
@@ -891,12 +905,15 @@ Status swap_tables(Hold& hold, const std::vector<RetypedPair>& pairs, bool back,
   return how == SwapFor::good ? hold.commit() : hold.connection().execute("ROLLBACK");
 }
 
-Status settle_after_swap(Connection& connection) {
+Status settle_after_swap(Connection& connection, const std::vector<std::string>& sources) {
   ASSIGN_OR_RETURN(const bool any, has_own(connection, "to_settle"));
   if (!any) return {};
   // One that fails keeps none of the others from being settled; the first failure is told.
   ASSIGN_OR_RETURN(const auto rows,
-                   connection.query("SELECT at, statement FROM whimbrel.to_settle ORDER BY at"));
+                   connection.query("SELECT at, statement FROM whimbrel.to_settle s WHERE "
+                                    "to_jsonb(s) ->> 'source' IS NULL OR to_jsonb(s) ->> 'source' "
+                                    "= ANY ($1::text[]) ORDER BY at",
+                                    {array_of(Cells(sources.begin(), sources.end()))}));
   Status settled;
   for (const Cells& row : rows) {
     Status one = connection.execute(*row[1]);

@@ -22,6 +22,7 @@ enum class SwapFor { good, a_look };
 Status swap_tables(Hold& hold, const std::vector<RetypedPair>& pairs, bool back, SwapFor how);
 // Lets everybody read and write meanwhile. Materialised views that the exchange left empty are
 // filled as well. The session's statements must be allowed to take as long as they do.
-Status settle_after_swap(Connection& connection);
+// `sources`: the old tables whose exchange it was; what other migrations have left stays theirs.
+Status settle_after_swap(Connection& connection, const std::vector<std::string>& sources);
 
 }  // namespace whimbrel::postgresql
