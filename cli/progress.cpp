@@ -39,6 +39,9 @@ std::string sentence(const Event& event) {
   if (event.name == "table_backed_up") {
     return fmt::format("backed up {}: {}", event.text("table"), rows_text(event.whole("rows")));
   }
+  if (event.name == "archive_read_back") {
+    return "the archive is in " + event.text("place") + ", and was read back";
+  }
   if (event.name == "index_built") {
     return fmt::format("built an index of {} in {}", event.text("table"),
                        to_duration_text(Milliseconds(event.whole("ms"))));
@@ -69,6 +72,12 @@ std::string sentence(const Event& event) {
   }
   if (event.name == "brought_back") {
     return rows_text(event.whole("rows")) + " as they were before they were put right";
+  }
+  if (event.name == "kept_stays_out") {
+    return fmt::format(
+        "{}: a row that a rollback has kept was not put back; rejected.jsonl says which and why, "
+        "kept-by-rollback.jsonl.zst has it",
+        event.text("table"));
   }
   if (event.name == "switch_put_back") return "put back: " + event.text("switch");
   if (event.name == "writers_held") {
@@ -127,6 +136,9 @@ std::string sentence(const Event& event) {
     return fmt::format("{}: it was made here, and {} of others {} in it: it stays with {}",
                        event.text("table"), rows_text(rows), rows == 1 ? "is" : "are",
                        rows == 1 ? "it" : "them");
+  }
+  if (event.name == "table_gone") {
+    return event.text("table") + ": somebody has dropped or renamed it: nothing is taken out of it";
   }
   if (event.name == "capacity_is_anothers") {
     const std::string index = event.text("index");

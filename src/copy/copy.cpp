@@ -165,6 +165,7 @@ Result<Applied> Copy::write(std::vector<Change>& changes) {
     if (known.empty()) {
       for (const Change& change : changes) known.insert(change.key);
     }
+    std::vector<Change> added;
     for (const Row& key : applied.blocked_by) {
       if (!known.insert(key).second) {
         return Error{ErrorCode::refused,
@@ -174,8 +175,85 @@ Result<Applied> Copy::write(std::vector<Change>& changes) {
                      "correct one of the two rows"};
       }
       ASSIGN_OR_RETURN(Change change, change_for(key));
-      changes.push_back(std::move(change));
+      added.push_back(std::move(change));
     }
+    // Each may wait for the next, through a whole table: by itself it is asked what it waits for.
+    while (!added.empty()) {
+      const Result<Applied> alone = writer_->apply(added);
+      std::ranges::move(added, std::back_inserter(changes));
+      added.clear();
+      if (!alone.ok()) break;  // told when it is written with the others
+      for (const Row& key : alone.value().blocked_by) {
+        if (!known.insert(key).second) continue;
+        ASSIGN_OR_RETURN(Change change, change_for(key));
+        added.push_back(std::move(change));
+      }
+    }
+  }
+}
+
+// What the copy is to write there; unset where it is not known which row of the source that is, or
+// it is none that is copied.
+Result<std::optional<OwnChange>> Copy::own_change_for(const Row& target_key) {
+  const std::vector<Row> asked = {target_key};
+  ASSIGN_OR_RETURN(const auto known, move_.own->find(asked));
+  const bool takes_others =
+      move_.on_conflict == OnConflict::overwrite || move_.on_conflict == OnConflict::merge;
+  // Which rows the first so many are shows only when it is their turn.
+  const bool leads_back =
+      (move_.mapping.key_is_alike || !move_.mapping.key_goes_one_way) && !move_.limit;
+  if (!known[0] && !(takes_others && leads_back)) return std::optional<OwnChange>();
+  Row key;
+  if (known[0]) {
+    key = known[0]->source_key;
+  } else if (move_.mapping.key_is_alike) {
+    key = target_key;
+  } else {
+    Result<Row> back = source_key_of(move_.mapping, target_key, move_.source->catalog());
+    if (!back.ok()) return std::optional<OwnChange>();
+    key = std::move(back).value();
+  }
+  const std::vector<Row> keys = {key};
+  ASSIGN_OR_RETURN(auto rows, reader_->read_keys(keys));
+  ASSIGN_OR_RETURN(const std::vector<Selection::Pick> picks, selection_.pick(std::move(rows)));
+  const Result<Row> image = picks[0].fate == Selection::Fate::taken
+                                ? own_image_of(move_, picks[0].row)
+                                : Result<Row>(picks[0].error);
+  if (picks[0].fate != Selection::Fate::taken || !image.ok()) return std::optional<OwnChange>();
+  return std::optional(OwnChange{std::move(key),
+                                 {key_of(image.value(), move_.mapping.target_key),
+                                  written_values(move_.mapping.forward, image.value())}});
+}
+
+// Rows that hold a unique value which one of these is to have go along with them: what a later
+// chunk, or a copy of before, makes of them leaves it free.
+Result<Applied> Copy::write_among_others(std::vector<OwnChange> own) {
+  const OwnPlace place{*move_.own, *target_, *writer_, move_.mapping, move_.to, move_.on_conflict};
+  std::set<Row, RowLess> known;
+  for (const OwnChange& one : own) known.insert(one.change.key);
+  std::int64_t written_before = 0;
+  while (true) {
+    ASSIGN_OR_RETURN(Applied applied, write_own(place, own));
+    applied.written += written_before;
+    if (applied.blocked_by.empty()) return applied;
+    const std::size_t before = own.size();
+    for (std::vector<Row> in_the_way = applied.blocked_by; !in_the_way.empty();) {
+      std::vector<OwnChange> added;
+      for (const Row& key : std::exchange(in_the_way, {})) {
+        if (!known.insert(key).second) continue;
+        ASSIGN_OR_RETURN(std::optional<OwnChange> change, own_change_for(key));
+        if (!change) return unique_to_another(move_.to, key);
+        added.push_back(*std::move(change));
+      }
+      if (added.empty()) break;
+      // Each may wait for the next, as above.
+      Result<Applied> alone = write_own(place, added);
+      std::ranges::move(added, std::back_inserter(own));
+      if (!alone.ok()) break;
+      written_before += alone.value().written;
+      in_the_way = std::move(alone.value().blocked_by);
+    }
+    if (own.size() == before) return unique_to_another(move_.to, applied.blocked_by.front());
   }
 }
 
@@ -272,10 +350,8 @@ Status Copy::copy_own(std::vector<Row> rows, Outcome& outcome) {
     own.push_back({std::move(key), std::move(change)});
   }
   if (own.empty()) return {};
-  const OwnPlace place{*move_.own, *target_, *writer_, move_.mapping, move_.to, move_.on_conflict};
-  ASSIGN_OR_RETURN(const Applied applied, write_own(place, own));
+  ASSIGN_OR_RETURN(const Applied applied, write_among_others(std::move(own)));
   if (applied.others_write) others_write();
-  if (!applied.blocked_by.empty()) return unique_to_another(move_.to, applied.blocked_by.front());
   outcome.written = applied.written;
   return {};
 }

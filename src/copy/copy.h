@@ -61,6 +61,8 @@ class Copy {
   Row values_of(Row image) const;
   // The change that brings this target row up to date with the source.
   Result<Change> change_for(const Row& target_key);
+  Result<std::optional<OwnChange>> own_change_for(const Row& target_key);
+  Result<Applied> write_among_others(std::vector<OwnChange> own);
 
   const std::span<const Move> moves_;
   const Move& move_;

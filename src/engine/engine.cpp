@@ -217,6 +217,7 @@ Result<bool> Engine::act(const Decision& decision) {
             ""};
       }
       if (migration_.verifies_references) TRY(references_resolve());
+      if (migration_.only_copies) TRY(carry_numbers(Direction::forward));
       drained_ = verified_ = true;
       return true;
     }

@@ -264,6 +264,10 @@ class Engine {
   Result<std::int64_t> carry_or_name(Follow& follow, const Move& move, std::vector<Row> keys);
   Result<std::int64_t> put_right(const Move& move, const std::vector<Row>& source_keys);
   Result<std::vector<KeptRow>> put_back_some(const Move& move, const std::vector<KeptRow>& notes);
+  static bool is_there_again(const Move& move, const std::vector<Unheld>& columns,
+                             const Row& there);
+  // Once for each row.
+  Status tell_what_stays_out(const Move& move, const Row& key, const std::string& why);
   Status make_again(const Move& move, const Row& key, const std::vector<Unheld>& columns,
                     const std::optional<Row>& now);
   Result<std::optional<Row>> source_of(const Move& move, const Row& target_key) const;
@@ -306,6 +310,7 @@ class Engine {
   std::string and_after_clean_checks(const State& state) const;
   std::vector<const Mapping*> retired_from(const Store& store) const;
   Status tables_can_go();
+  Status nothing_refers_to_the_archive();
   Status finish_takes_no_late_write();
   Status nothing_differs(const State& state) const;
   Result<EngineOutcome> remembered(Result<EngineOutcome> outcome);
@@ -336,6 +341,7 @@ class Engine {
   LimitsPlan limits_;
   RowRate rate_;
   std::mutex requests_;
+  std::set<std::string> stays_out_;
   std::string gone_;         // the table that tables_are_there() has missed last
   bool is_another_ = false;  // one of its name is there
   std::string came_late_;    // the table of a retype that the gone one was to be made for

@@ -340,7 +340,10 @@ Status Engine::build_indexes() {
 // Numbers that one side has given must not be given again by the other.
 Status Engine::carry_numbers(Direction direction) {
   for (const Move& move : migration_.moves) {
-    // Among rows of others the target gives its own numbers.
+    // Among rows of others the target gives its own numbers, behind those that came with rows.
+    if (move.own != nullptr && direction == Direction::forward) {
+      TRY(move.target->catalog().raise_number(move.mapping.target.name, 0));
+    }
     const bool are_shared = move.mapping.key_is_copied && move.own == nullptr;
     if (!are_shared || left_out_.contains(move.index)) continue;
     const bool forward = direction == Direction::forward;

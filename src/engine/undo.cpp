@@ -305,7 +305,13 @@ Status Engine::undo_effect(const Effect& effect) {
         number = before.value("last_number", std::int64_t{0});
       }
       if (move.own != nullptr) {
-        if (catalog.describe(move.mapping.target.name).ok()) TRY(take_away(move, number));
+        const Result<TableSchema> there = catalog.describe(move.mapping.target.name);
+        if (!there.ok() && there.error().code != ErrorCode::not_found) return there.error();
+        if (!there.ok()) {
+          parts_.events.emit({"table_gone", {{"table", move.to}}});
+          return {};
+        }
+        TRY(take_away(move, number));
         return made ? drop_if_empty(move) : Status();
       }
       if (made) return drop_or_empty(move);
@@ -472,10 +478,12 @@ Status Engine::tables_can_go() {
     Status possible =
         store->catalog().can_retire(retired_from(*store), plan.rename_source_to, plan.view);
     if (possible.ok()) continue;
+    std::string hint = possible.error().hint;
+    if (hint.empty()) hint = "put that right, then finish again";
     return std::move(possible)
         .error()
         .within("looking whether the old tables can go")
-        .with_hint("put that right, then finish again")
+        .with_hint(hint)
         .saying_safe("nothing was changed; the way back is open");
   }
   return {};
@@ -627,6 +635,19 @@ Status Engine::retire_old_tables() {
   return {};
 }
 
+Status Engine::nothing_refers_to_the_archive() {
+  const std::string& name = migration_.finish.rename_source_to;
+  const Result<TableSchema> there = store_of_the_archive()->catalog().describe(name);
+  if (!there.ok() || there.value().referenced_by.empty()) return {};
+  return Error{ErrorCode::refused,
+               fmt::format("{} refers to the archive {} by a foreign key",
+                           join(there.value().referenced_by, ", "), name),
+               "let it refer to the new table, or drop that key, then finish again",
+               "nothing was changed",
+               {},
+               ""};
+}
+
 Result<EngineOutcome> Engine::finish(std::optional<Milliseconds> after) {
   const State state = parts_.journal.state();
   const FinishPlan& plan = migration_.finish;
@@ -641,6 +662,7 @@ Result<EngineOutcome> Engine::finish(std::optional<Milliseconds> after) {
                                        plan.rename_source_to, to_iso8601(due)),
                            false};
     }
+    TRY(nothing_refers_to_the_archive());
     if (parts_.archive) TRY(parts_.archive());
     TRY(parts_.journal.append(EffectIntended{"archive_dropped", "{}"}));
     TRY(store_of_the_archive()->catalog().drop(plan.rename_source_to));

@@ -356,9 +356,43 @@ Result<std::set<Row, RowLess>> Follow::keep_second_ones(
   return kept;
 }
 
+void Follow::note_size(Lane& lane, const std::vector<std::optional<Row>>& rows) {
+  std::int64_t bytes = 0;
+  std::int64_t there = 0;
+  for (const std::optional<Row>& row : rows) {
+    bytes += row ? size_of(*row) : 0;
+    there += row ? 1 : 0;
+  }
+  if (there > 0) lane.row_bytes = std::max({bytes / there, lane.row_bytes / 2, std::int64_t{1}});
+}
+
+// As many as may be held in memory together, several times over.
+Result<std::ptrdiff_t> Follow::rows_at_once(Lane& lane, const std::vector<Row>& keys) {
+  constexpr std::int64_t bytes_at_once = std::int64_t{8} << 20;
+  constexpr std::size_t looks_max = 8;  // the first may be gone
+  for (std::size_t i = 0; lane.row_bytes == 0 && i < std::min(keys.size(), looks_max); ++i) {
+    ASSIGN_OR_RETURN(const auto row, lane.from->read_keys({&keys[i], 1}));
+    if (row[0]) lane.row_bytes = std::max<std::int64_t>(size_of(*row[0]), 1);
+  }
+  if (lane.row_bytes == 0) return changes_per_batch_max;
+  return std::clamp<std::int64_t>(bytes_at_once / lane.row_bytes, 1, changes_per_batch_max);
+}
+
 // A constraint of the old side may refuse what the new side has: such rows are found by halving.
 Result<std::int64_t> Follow::carry_what_fits(Lane& lane, const std::vector<Row>& keys,
                                              const std::set<Row, RowLess>& removed) {
+  ASSIGN_OR_RETURN(const std::ptrdiff_t at_once, rows_at_once(lane, keys));
+  if (std::ssize(keys) > at_once && at_once < changes_per_batch_max) {
+    std::int64_t written = 0;
+    for (auto from = keys.begin(); from != keys.end();) {
+      const auto to = from + std::min<std::ptrdiff_t>(at_once, keys.end() - from);
+      ASSIGN_OR_RETURN(const std::int64_t some,
+                       carry_what_fits(lane, std::vector<Row>(from, to), removed));
+      written += some;
+      from = to;
+    }
+    return written;
+  }
   Result<std::int64_t> carried = carry(lane, keys, removed);
   const bool refused = !carried.ok() && carried.error().is_of_a_row();
   if (!refused || !keeps_) return carried;
@@ -383,7 +417,12 @@ Result<std::int64_t> Follow::carry_with(Lane& lane, std::vector<Row> keys,
                                         const std::vector<Row>& blocked_by,
                                         const std::set<Row, RowLess>& removed) {
   const Move& move = *lane.move;
-  const auto serving_key = [&](const Row& other) {
+  const auto serving_key = [&](const Row& other) -> Result<Row> {
+    if (move.own != nullptr) {
+      const std::vector<Row> asked = {other};
+      ASSIGN_OR_RETURN(const auto holder, move.own->find(asked));
+      return holder[0] ? Result<Row>(holder[0]->source_key) : unique_to_another(move.to, other);
+    }
     return direction_ == Direction::forward
                ? source_key_of(move.mapping, other, move.source->catalog())
                : target_key_of(move.mapping, other, move.target->catalog());
@@ -393,6 +432,7 @@ Result<std::int64_t> Follow::carry_with(Lane& lane, std::vector<Row> keys,
   for (const Row& other : blocked_by) {
     ASSIGN_OR_RETURN(Row key, serving_key(other));
     if (!known.insert(key).second) {
+      if (move.own != nullptr) return unique_to_another(move.to, other);
       return Error{ErrorCode::refused,
                    fmt::format("{}: the row with the key {} holds a value that has to be unique, "
                                "and another row is to have it as well",
@@ -536,6 +576,7 @@ Follow::Spelled Follow::spelled_as_they_are(const Lane& lane, const std::vector<
 Result<std::int64_t> Follow::carry_own(Lane& lane, const std::vector<Row>& keys) {
   const Move& move = *lane.move;
   ASSIGN_OR_RETURN(std::vector<std::optional<Row>> read, lane.from->read_keys(keys));
+  note_size(lane, read);
   if (any_is_spelled_otherwise(lane, keys, read)) {
     return carry_own(lane, spelled_as_they_are(lane, keys, read, {}).keys);
   }
@@ -569,17 +610,11 @@ Result<std::int64_t> Follow::carry_own(Lane& lane, const std::vector<Row>& keys)
   const OwnPlace place{*move.own, *lane.to, *lane.writer, move.mapping, move.to, move.on_conflict};
   ASSIGN_OR_RETURN(const Applied applied, write_own(place, own));
   if (applied.blocked_by.empty()) return applied.written;
-  // A unique value moves between rows of ours: they go together.
-  ASSIGN_OR_RETURN(const auto holders, move.own->find(applied.blocked_by));
-  std::vector<Row> together = keys;
-  for (const std::optional<OwnRow>& holder : holders) {
-    const bool is_new = holder && std::ranges::none_of(keys, [&](const Row& key) {
-                          return same(key, holder->source_key);
-                        });
-    if (!is_new) return unique_to_another(move.to, applied.blocked_by.front());
-    together.push_back(holder->source_key);
+  if (waits_for_ != nullptr) {
+    *waits_for_ = applied.blocked_by;
+    return std::int64_t{0};
   }
-  return carry_own(lane, together);
+  return carry_with(lane, keys, applied.blocked_by, {});
 }
 
 Result<std::int64_t> Follow::carry(Lane& lane, const std::vector<Row>& asked,
@@ -622,6 +657,7 @@ Result<std::int64_t> Follow::carry(Lane& lane, const std::vector<Row>& asked,
     if (keys.empty()) return std::int64_t{0};
   }
   ASSIGN_OR_RETURN(const std::vector<std::optional<Row>> rows, lane.from->read_keys(keys));
+  note_size(lane, rows);
   if (any_is_spelled_otherwise(lane, keys, rows)) {
     const Spelled spelled = spelled_as_they_are(lane, keys, rows, removed);
     return carry(lane, spelled.keys, spelled.removed, looks);

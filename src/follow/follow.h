@@ -85,7 +85,10 @@ class Follow {
     std::unique_ptr<SnapshotReader> from;
     std::unique_ptr<SnapshotReader> to;
     std::unique_ptr<BatchWriter> writer;
+    std::int64_t row_bytes = 0;  // about, of what was read last; 0: nothing was
   };
+  static void note_size(Lane& lane, const std::vector<std::optional<Row>>& rows);
+  Result<std::ptrdiff_t> rows_at_once(Lane& lane, const std::vector<Row>& keys);
   Result<Lane*> lane_for(const std::string& table);
   // `removed`: keys whose row was deleted meanwhile; if it is back it is another row.
   Result<std::int64_t> carry(Lane& lane, const std::vector<Row>& asked,

@@ -221,6 +221,17 @@ class Binder {
     return then.ok() ? std::optional(std::move(then).value()) : std::nullopt;
   }
 
+  // What was written into a table that is gone went with it, and is not to keep the rest from being
+  // undone. The engine says what a run lacks.
+  std::optional<TableSchema> target_as_it_was(const TableEntry& entry) {
+    if (!begun_with_) return std::nullopt;
+    const auto known = begun_with_->targets.find(entry.to.place());
+    if (known == begun_with_->targets.end() || known->second.empty()) return std::nullopt;
+    Result<TableSchema> then =
+        stores_.at(entry.to.alias)->catalog().parse(known->second, entry.to.table);
+    return then.ok() ? std::optional(std::move(then).value()) : std::nullopt;
+  }
+
   // From the plan's DDL, from the source, or as it is there.
   Result<std::optional<TableSchema>> target_schema(const TableEntry& entry,
                                                    const TableSchema& source) {
@@ -234,6 +245,7 @@ class Binder {
     if (entry.create_like_source) return like_source(entry, source, std::move(there));
     if (!entry.create_file) {
       if (there.ok()) return std::optional<TableSchema>(std::move(there).value());
+      if (std::optional<TableSchema> then = target_as_it_was(entry)) return then;
       if (!entry.is_whole) return std::optional<TableSchema>{};  // `create` may be what is misspelt
       diagnostics_.add(entry.to.at, there.error().message,
                        "name the file that makes it: `create: FILE.sql`" +
@@ -300,6 +312,8 @@ class Binder {
       for (const ColumnEntry& column : entry.columns) {
         const std::vector<std::string> from = columns_of(*column.expr);
         const bool is_plain = std::holds_alternative<ColumnRef>(column.expr->node);
+        // Under `rest: copy` a column that others are only computed from moves under its own name.
+        if (entry.rest == Rest::copy && copied_column(*column.expr).empty()) continue;
         if (from.size() == 1 && is_plain == plain) names.emplace(from.front(), column.target);
       }
     }
@@ -1015,6 +1029,7 @@ class Binder {
       for (const std::string& read : columns_of(*expr)) mentioned.insert(read);
       if (const std::string copied = copied_column(*expr); !copied.empty()) moved.insert(copied);
     }
+    look_for_lost(entry, source, mentioned);
     for (const ColumnSchema& column : source.columns) {
       if (shapes_->has_made(column.name)) continue;  // for a value of the plan, which names it
       if (column.name == source.rest_column) {  // the engine looks into it where it must be empty
@@ -1033,9 +1048,7 @@ class Binder {
       }
       if (is_new(entry.from, column.name)) {
         // Under `rest: copy` it would have moved, had it been there.
-        const bool would_move =
-            entry.rest == Rest::copy && !target.own_spelling(column.name).empty();
-        const bool moves = (entry.rest == Rest::forbid || would_move) && !column.generated;
+        const bool moves = entry.rest != Rest::drop && !column.generated;
         if (moves) migration_.added_since.push_back(source.name + "." + column.name);
         continue;
       }
@@ -1101,6 +1114,18 @@ class Binder {
                     "then say the same command again",
                     table.table));
     return true;
+  }
+
+  // Under `rest: copy` nothing names them, and without a word they would stay behind.
+  void look_for_lost(const TableEntry& entry, const TableSchema& source,
+                     const std::set<std::string>& mentioned) {
+    const auto* then = columns_then(entry.from);
+    const bool is_open = !source.rest_column.empty();  // where any column may be
+    if (then == nullptr || entry.rest != Rest::copy || is_open) return;
+    for (const std::string& column : *then) {
+      const bool is_there = !source.own_spelling(column).empty() || column == source.rest_column;
+      if (!is_there && !mentioned.contains(column)) lost(entry.from, column, entry.rest_at);
+    }
   }
 
   // By the first store that understands it, as when it is asked.

@@ -240,7 +240,8 @@ struct KnownTables {
   };
   std::map<std::string, std::vector<std::string>> columns;
   std::map<std::string, Source> sources;
-  std::vector<std::string> in_order;  // the addresses of the sources, as they are spelled
+  std::map<std::string, std::string> targets;  // their DDL
+  std::vector<std::string> in_order;           // the addresses of the sources, as they are spelled
 };
 
 // Against the live stores, by alias. All mistakes go to `diagnostics`; errors are those of stores.

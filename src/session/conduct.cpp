@@ -7,6 +7,7 @@
 #include <set>
 
 #include "base/counted.h"
+#include "base/text.h"
 #include "session/archive.h"
 #include "session/begin.h"
 #include "session/dangling.h"
@@ -286,6 +287,29 @@ Status open_for_rollback(Session& session) {
   return session.open_all();
 }
 
+// Before anything is asked: which rows a rollback will not touch.
+Status name_what_stays(Session& session) {
+  const State state = session.journal().state();
+  for (const Move& move : session.migration().moves) {
+    if (move.own == nullptr || !state.confirmed(fmt::format("target:{}", move.index))) continue;
+    const Result<TableSchema> there = move.target->catalog().describe(move.mapping.target.name);
+    if (!there.ok() && there.error().code == ErrorCode::not_found) continue;
+    ASSIGN_OR_RETURN(const auto reader, move.target->open_reader(move.mapping.target));
+    ASSIGN_OR_RETURN(const OwnOfOthers others, own_of_others(*move.own, *reader, move.mapping));
+    if (others.rows == 0) continue;
+    std::vector<std::string> keys;
+    for (const Row& key : others.examples) {
+      keys.push_back(session.settings().redact ? "…" : show(key));
+    }
+    if (others.rows > std::ssize(keys)) keys.emplace_back("…");
+    session.host().warn(
+        fmt::format("{} of {} {} changed by somebody since, and will be left alone",
+                    rows_text(others.rows), move.to, others.rows == 1 ? "was" : "were"),
+        "their keys: " + join(keys, ", "));
+  }
+  return {};
+}
+
 }  // namespace
 
 Result<Conducted> roll_back_migration(Session& session) {
@@ -296,6 +320,7 @@ Result<Conducted> roll_back_migration(Session& session) {
   }
   if (phase == Phase::finished) return roll_back_finished(session);
   TRY(open_for_rollback(session));
+  TRY(name_what_stays(session));
   if (session.is_dry_run()) return dry(session);
   TRY(session.host().confirm("rollback"));
   if (Status locked = become_runner(session); !locked.ok()) {

@@ -137,6 +137,9 @@ KnownTables Session::tables_of_the_journal() const {
       std::vector<std::string>& all = known.columns[ascii_lower(table[address].get<std::string>())];
       for (const auto& column : table[columns]) all.push_back(column.get<std::string>());
     }
+    if (table.contains("to")) {
+      known.targets[ascii_lower(table.value("to", ""))] = table.value("to_ddl", "");
+    }
     const std::string from = table.value("from", "");
     if (from.empty()) continue;
     known.sources[ascii_lower(from)] = {from, table.value("from_ddl", "")};

@@ -40,7 +40,8 @@ std::string whole_digest_of(const Mapping& mapping, const Row& row) {
 
 // In columns that the plan does not write.
 bool is_changed_beside(const Mapping& mapping, const OwnRow& known, const Row& there) {
-  return !known.whole.empty() && known.whole != whole_digest_of(mapping, there);
+  return !known.whole.empty() &&
+         known.whole.find(whole_digest_of(mapping, there)) == std::string::npos;
 }
 
 // As we wrote it, or as it was before that, or put back already.
@@ -127,6 +128,7 @@ class OwnBatch {
   // `refused` and `blocked_by` as the writer says them; then nothing is noted that was not written.
   Result<Applied> apply() {
     TRY(place_.book.note(noted_));
+    if (!seen_.empty()) TRY(place_.book.note(seen_));
     ASSIGN_OR_RETURN(Applied applied, place_.writer.apply(batch_));
     applied.skipped += left_out_;
     const bool is_done = applied.blocked_by.empty() && applied.refused == 0;
@@ -148,8 +150,11 @@ class OwnBatch {
     std::vector<OwnRow> as_before;
     std::vector<Row> new_ones;
     for (std::size_t i = 0; i < noted_.size(); ++i) {
-      if (there[i] && digest_of(place_.mapping, *there[i]) == noted_[i].written) continue;
-      if (known_[i]) {
+      if (there[i] && digest_of(place_.mapping, *there[i]) == noted_[i].written) {
+        if (!is_looked_at_whole(noted_[i])) continue;
+        as_before.push_back(noted_[i]);
+        as_before.back().whole = whole_digest_of(place_.mapping, *there[i]);
+      } else if (known_[i]) {
         as_before.push_back(*known_[i]);
       } else {
         new_ones.push_back(keys[i]);
@@ -169,14 +174,29 @@ class OwnBatch {
       if (!there[i]) continue;
       std::string now = digest_of(place_.mapping, *there[i]);
       const bool is_other = now != noted_[i].written;
-      const bool is_new_in_part =
-          writes_a_part_ && noted_[i].original.empty() && noted_[i].whole != changed_beside;
+      const bool is_new_in_part = is_looked_at_whole(noted_[i]);
       if (!is_other && !is_new_in_part) continue;
       changed.push_back(noted_[i]);
       if (is_new_in_part) changed.back().whole = whole_digest_of(place_.mapping, *there[i]);
       if (is_other) changed.back().before = std::exchange(changed.back().written, std::move(now));
     }
     return place_.book.note(changed);
+  }
+
+  bool is_looked_at_whole(const OwnRow& row) const {
+    return writes_a_part_ && row.original.empty() && row.whole != changed_beside;
+  }
+
+  // As it is, and as it will be when it is written: whoever stops us in between leaves it so.
+  std::string whole_before_and_after(const OwnRow& known, const Row& there,
+                                     const Row& values) const {
+    if (known.whole.empty()) return "";
+    if (is_changed_beside(place_.mapping, known, there)) return std::string(changed_beside);
+    Row after = there;
+    for (std::size_t i = 0; i < values.size(); ++i) {
+      after[static_cast<std::size_t>(place_.mapping.forward[i].index)] = values[i];
+    }
+    return whole_digest_of(place_.mapping, after) + " " + whole_digest_of(place_.mapping, there);
   }
 
   Status goes(const Row& key, const OwnRow& known, const std::optional<Row>& there) {
@@ -213,8 +233,6 @@ class OwnBatch {
     }
     const std::string now = there ? digest_of(place_.mapping, *there) : "";
     OwnRow row{key, one.source_key, "", now, known ? known->original : ""};
-    if (there && known && is_changed_beside(place_.mapping, *known, *there))
-      row.whole = changed_beside;
     Row values = *one.change.row;
     if (there && !known) {
       if (place_.on_conflict == OnConflict::fail) return somebody_elses(place_.table, key);
@@ -232,7 +250,15 @@ class OwnBatch {
       merge_into(place_.mapping, values, original);
     }
     row.written = digest_hex(canonical(values));
-    if (there && known && now == row.written) return {};  // as it should be
+    if (there && known) row.whole = whole_before_and_after(*known, *there, values);
+    if (there && known && now == row.written) {  // as it should be
+      // Whoever was stopped behind the write has not looked at the rest of it.
+      if (known->whole.empty() && is_looked_at_whole(row)) {
+        seen_.push_back(*known);
+        seen_.back().whole = whole_digest_of(place_.mapping, *there);
+      }
+      return {};
+    }
     noted_.push_back(std::move(row));
     known_.push_back(known);
     batch_.push_back({key, std::move(values), std::optional<std::optional<Row>>(there)});
@@ -242,6 +268,7 @@ class OwnBatch {
   const OwnPlace& place_;
   bool writes_a_part_;
   std::vector<OwnRow> noted_;
+  std::vector<OwnRow> seen_;                  // of which only the rest was looked at
   std::vector<std::optional<OwnRow>> known_;  // what the book said of these before
   std::vector<Row> gone_;
   std::vector<Change> batch_;
@@ -284,24 +311,40 @@ class TakingAway {
   TakingAway(const OwnPlace& place, const LeftAlone& left_alone)
       : place_(place), left_alone_(left_alone) {}
 
-  Status take(std::vector<OwnRow> rows) {
-    constexpr int tries_max = 20;
-    for (int tries = 0; tries < tries_max && !rows.empty(); ++tries) {
-      ASSIGN_OR_RETURN(const Applied applied, try_all(rows));
-      if (applied.blocked_by.empty() && applied.refused == 0) return finish(rows);
-      if (applied.blocked_by.empty()) continue;  // somebody wrote a row meanwhile
-      ASSIGN_OR_RETURN(const bool grows, add_blocking(rows, applied.blocked_by));
-      if (!grows) break;
+  Status take(const std::vector<OwnRow>& rows) {
+    ASSIGN_OR_RETURN(const bool together, take_together(rows));
+    if (together) return {};
+    for (const OwnRow& row : rows) {
+      const std::vector<Row> key = {row.target_key};
+      ASSIGN_OR_RETURN(const auto known, place_.book.find(key));
+      if (!known[0]) continue;  // has gone with another one
+      ASSIGN_OR_RETURN(const bool taken, take_together({row}));
+      // Its entry stays in the book: what it was written over is not lost.
+      if (!taken) TRY(left_alone_(row));
     }
-    if (rows.size() > 1) {
-      for (OwnRow& row : rows) TRY(take({std::move(row)}));
-      return {};
-    }
-    // Its entry stays in the book: what it was written over is not lost.
-    return rows.empty() ? Status() : left_alone_(rows.front());
+    return {};
   }
 
  private:
+  // With those that are in their way; false where that does not go.
+  Result<bool> take_together(std::vector<OwnRow> rows) {
+    constexpr int tries_max = 20;
+    for (int tries = 0; tries < tries_max && !rows.empty();) {
+      ASSIGN_OR_RETURN(const Applied applied, try_all(rows));
+      if (applied.blocked_by.empty() && applied.refused == 0) {
+        TRY(finish(rows));
+        return true;
+      }
+      if (applied.blocked_by.empty()) {  // somebody wrote a row meanwhile
+        ++tries;
+        continue;
+      }
+      ASSIGN_OR_RETURN(const bool grows, add_blocking(rows, applied.blocked_by));
+      if (!grows) return false;
+    }
+    return rows.empty();
+  }
+
   Result<Applied> try_all(const std::vector<OwnRow>& rows) {
     std::vector<Row> keys;
     for (const OwnRow& row : rows) keys.push_back(row.target_key);
@@ -327,18 +370,29 @@ class TakingAway {
   }
 
   // Rows of ours that hold a unique value which one of these is to get back go along with them.
-  Result<bool> add_blocking(std::vector<OwnRow>& rows, const std::vector<Row>& blocked_by) {
-    ASSIGN_OR_RETURN(const auto known, place_.book.find(blocked_by));
-    bool grows = false;
-    for (const std::optional<OwnRow>& one : known) {
-      const bool is_new = one && std::ranges::none_of(rows, [&](const OwnRow& row) {
-                            return same(row.target_key, one->target_key);
-                          });
-      if (!is_new) return false;
-      rows.push_back(*one);
-      grows = true;
+  // Each may wait for the next: those are asked for by themselves, which changes nothing, or takes
+  // the last of them first.
+  Result<bool> add_blocking(std::vector<OwnRow>& rows, std::vector<Row> blocked_by) {
+    const std::size_t before = rows.size();
+    std::set<Row, RowLess> keys;
+    for (const OwnRow& row : rows) keys.insert(row.target_key);
+    while (!blocked_by.empty()) {
+      ASSIGN_OR_RETURN(const auto known, place_.book.find(blocked_by));
+      std::vector<OwnRow> added;
+      for (const std::optional<OwnRow>& one : known) {
+        if (!one) return false;
+        if (keys.insert(one->target_key).second) added.push_back(*one);
+      }
+      if (added.empty()) break;
+      ASSIGN_OR_RETURN(const Applied alone, try_all(added));
+      if (alone.blocked_by.empty() && alone.refused == 0) {
+        TRY(finish(added));
+        return true;
+      }
+      std::ranges::move(added, std::back_inserter(rows));
+      blocked_by = alone.blocked_by;
     }
-    return grows;
+    return rows.size() > before;
   }
 
   Status finish(const std::vector<OwnRow>& rows) {
@@ -374,6 +428,31 @@ Error unique_to_another(std::string_view table, const Row& key) {
                "neither was written over the other",
                {},
                ""};
+}
+
+Result<OwnOfOthers> own_of_others(OwnBook& book, SnapshotReader& target, const Mapping& mapping) {
+  constexpr std::int64_t rows_at_once = 500;
+  constexpr std::size_t examples_max = 5;
+  OwnOfOthers all;
+  std::optional<Row> after;
+  while (true) {
+    ASSIGN_OR_RETURN(const std::vector<OwnRow> rows, book.following(after, rows_at_once));
+    if (rows.empty()) return all;
+    after = rows.back().target_key;
+    std::vector<Row> keys;
+    for (const OwnRow& row : rows) keys.push_back(row.target_key);
+    ASSIGN_OR_RETURN(const auto there, target.read_keys(keys));
+    for (std::size_t i = 0; i < rows.size(); ++i) {
+      bool stays = !there[i] && !rows[i].original.empty();
+      if (there[i]) {
+        ASSIGN_OR_RETURN(const bool ours, is_all_ours(mapping, rows[i], *there[i]));
+        stays = !ours;
+      }
+      if (!stays) continue;
+      ++all.rows;
+      if (all.examples.size() < examples_max) all.examples.push_back(keys[i]);
+    }
+  }
 }
 
 Status take_away_own(const OwnPlace& place,

@@ -91,6 +91,13 @@ Error unique_to_another(std::string_view table, const Row& key);
 Status take_away_own(const OwnPlace& place,
                      const std::function<Status(const OwnRow& row)>& left_alone);
 
+// Rows of ours that somebody has written or removed since: take_away_own() will leave them alone.
+struct OwnOfOthers {
+  std::int64_t rows = 0;
+  std::vector<Row> examples;  // keys of the target, the first few
+};
+Result<OwnOfOthers> own_of_others(OwnBook& book, SnapshotReader& target, const Mapping& mapping);
+
 // The image of a row of ours where `known` says what it was merged into: with what it left null.
 Result<Row> merged_image(const Mapping& mapping, Row image, const OwnRow& known);
 

@@ -856,7 +856,28 @@ def numbers_in_documents_keep_their_digits(server):
         folder.close()
 
 
-TESTS = [numbers_in_documents_keep_their_digits, conditions_mean_days_moments_and_uuids, tables_that_refer_to_each_other_are_begun_by_init, what_would_stand_in_the_way_of_rows_is_met_by_the_analysis, tables_that_inherit_lose_nothing,
+def a_copy_goes_on_behind_the_numbers_that_came(server):
+    with databases(server, "one", "other") as ((a, url_a), (b, url_b)):
+        a.execute("CREATE TABLE p (id bigserial PRIMARY KEY, v text); CREATE TABLE q (id integer GENERATED ALWAYS AS IDENTITY PRIMARY KEY, v text)")
+        for table in "pq":
+            a.execute("INSERT INTO %s (v) SELECT 'v' || n FROM generate_series(1, 9) n" % table)
+        plan = "whimbrel: 1\nmigration: numbers\nstores: {a: \"%s\", b: \"%s\"}\ntables:\n" % (url_a, url_b)
+        plan += "".join('  - {from: a/public.%s, to: b/public.%s, create: like-source, on_conflict: skip}\n' % (t, t) for t in "pq") + "sync: none\n"
+        folder = Folder(plan)
+        folder.run("run", "--yes")
+        for table in "pq":
+            assert b.execute("INSERT INTO %s (v) VALUES ('theirs') RETURNING id" % table).fetchone() == (10,)
+            b.execute("DELETE FROM %s WHERE id = 10" % table)
+            a.execute("INSERT INTO %s (v) SELECT 'w' || n FROM generate_series(1, 20) n" % table)
+        folder.run("run", "--yes")
+        for table in "pq":
+            assert b.execute("INSERT INTO %s (v) VALUES ('theirs') RETURNING id" % table).fetchone() == (30,)
+        folder.run("rollback", "--yes")
+        assert b.execute("SELECT id FROM p UNION ALL SELECT id FROM q").fetchall() == [(30,), (30,)]
+        folder.close()
+
+
+TESTS = [a_copy_goes_on_behind_the_numbers_that_came, numbers_in_documents_keep_their_digits, conditions_mean_days_moments_and_uuids, tables_that_refer_to_each_other_are_begun_by_init, what_would_stand_in_the_way_of_rows_is_met_by_the_analysis, tables_that_inherit_lose_nothing,
              a_trigger_that_comes_under_way_is_a_warning, a_trigger_of_a_partition_is_one_of_the_table,
              an_old_table_that_others_hang_on_ends_no_finish_midway, noughts_behind_the_point_are_no_digits,
              a_table_like_the_source_has_all_that_the_source_has, nothing_is_noted_before_a_window, files_may_refer_to_each_other, tables_that_are_there_keep_their_foreign_keys,
