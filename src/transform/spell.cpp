@@ -2,6 +2,8 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+
 #include "base/text.h"
 
 namespace whimbrel {
@@ -133,7 +135,16 @@ struct Speller {
       parts.push_back(*std::move(of));
     }
     if (parts.size() == 1) return parts.front();
-    return "coalesce(" + join(parts, ", ") + ")";
+    constexpr std::size_t arguments_max = 100;  // of a function, in a store
+    std::string sql;
+    while (!parts.empty()) {
+      const std::size_t count = std::min(parts.size(), arguments_max - 1);
+      std::vector<std::string> last(parts.end() - static_cast<std::ptrdiff_t>(count), parts.end());
+      parts.resize(parts.size() - count);
+      if (!sql.empty()) last.push_back(std::move(sql));
+      sql = last.size() == 1 ? last.front() : "coalesce(" + join(last, ", ") + ")";
+    }
+    return sql;
   }
   Spelled operator()(const IfNull& node) const {
     const Spelled of = sub(node.of);

@@ -82,6 +82,9 @@ struct TableSchema {
   std::vector<std::string> referenced_by;  // tables with a foreign key to this one
   std::vector<std::string> triggers;       // names of those that were there before us
   std::vector<std::string> views;          // names of views that mention this table
+  // "trigger t of x": those of other tables that write to this one, where nothing else tells of
+  // them.
+  std::vector<std::string> written_by;
   bool has_checks = false;
   bool strict = false;             // the store refuses values of another type
   bool key_is_row_number = false;  // the key is the store's own number of a row: never null

@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <cmath>
 
 #include "base/text.h"
@@ -186,18 +187,40 @@ std::optional<std::string> SqliteDialect::json_constant(const Value& value) cons
   return sql ? std::optional(json_member(*sql, value.kind() == Kind::json)) : sql;
 }
 
+namespace {
+
+constexpr std::size_t arguments_max = 120;  // a function takes 127
+
+// As many calls as it takes, put together without the brackets between them.
+std::string in_calls_of(const char* function, const std::vector<std::string>& parts,
+                        std::size_t parts_max) {
+  if (parts.size() <= parts_max) return fmt::format("{}({})", function, join(parts, ", "));
+  std::vector<std::string> calls;
+  for (std::size_t from = 0; from < parts.size(); from += parts_max) {
+    const std::size_t to = std::min(from + parts_max, parts.size());
+    const std::string call = fmt::format("{}({})", function,
+                                         join({parts.begin() + static_cast<std::ptrdiff_t>(from),
+                                               parts.begin() + static_cast<std::ptrdiff_t>(to)},
+                                              ", "));
+    // '[1,2]' gives '1,2'
+    calls.push_back(fmt::format("substr({0}, 2, length({0}) - 2)", call));
+  }
+  const bool is_object = std::string_view(function) == "json_object";
+  return fmt::format("json('{}' || {} || '{}')", is_object ? '{' : '[', join(calls, " || ',' || "),
+                     is_object ? '}' : ']');
+}
+
+}  // namespace
+
 std::string SqliteDialect::json_object(
     const std::vector<std::pair<std::string, std::string>>& fields) const {
-  std::vector<std::string> arguments;
-  for (const auto& [name, sql] : fields) {
-    arguments.push_back(text_literal(name));
-    arguments.push_back(sql);
-  }
-  return "json_object(" + join(arguments, ", ") + ")";
+  std::vector<std::string> parts;
+  for (const auto& [name, sql] : fields) parts.push_back(text_literal(name) + ", " + sql);
+  return in_calls_of("json_object", parts, arguments_max / 2);
 }
 
 std::string SqliteDialect::json_array(const std::vector<std::string>& items) const {
-  return "json_array(" + join(items, ", ") + ")";
+  return in_calls_of("json_array", items, arguments_max);
 }
 
 }  // namespace whimbrel::sqlite

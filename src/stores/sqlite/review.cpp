@@ -135,11 +135,29 @@ class Review {
     }
   }
 
+  // The new table does the same by the same columns.
+  bool has_its_like(const ForeignKey& key) const {
+    return std::ranges::any_of(mapping_.target.foreign_keys, [&](const ForeignKey& other) {
+      const bool does_the_same = ascii_iequals(other.on_delete, key.on_delete) &&
+                                 ascii_iequals(other.on_update, key.on_update) &&
+                                 other.columns.size() == key.columns.size();
+      for (std::size_t i = 0; does_the_same && i < key.columns.size(); ++i) {
+        const auto rule = std::ranges::find_if(mapping_.forward, [&](const ColumnRule& one) {
+          return ascii_iequals(one.column, other.columns[i]);
+        });
+        const auto* from =
+            rule == mapping_.forward.end() ? nullptr : std::get_if<ColumnRef>(&rule->expr->node);
+        if (from == nullptr || !ascii_iequals(from->column, key.columns[i])) return false;
+      }
+      return does_the_same;
+    });
+  }
+
   // A row that one side deletes takes others with it there; the triggers of a link stand still for
   // what our own write sets off.
   void cascades_only_on_the_old_side() {
     for (const ForeignKey& key : mapping_.source.foreign_keys) {
-      if (!key.acts()) continue;
+      if (!key.acts() || has_its_like(key)) continue;
       ForeignKey deleting = key;
       deleting.on_update.clear();
       const bool on_delete = deleting.acts();
@@ -678,14 +696,22 @@ class Review {
           fmt::format("the trigger {} on {} fires for rows that are carried over", trigger,
                       mapping_.target.name));
     }
+    for (const std::string& trigger : mapping_.source.written_by) {
+      add(Weight::warning, "trigger",
+          fmt::format("the {} writes to {}, and goes on doing so after the switch", trigger,
+                      mapping_.source.name),
+          "let it write to the new table at the switch; `finish` does not drop the old one under "
+          "it");
+    }
     for (const std::string& view : mapping_.source.views) {
       add(Weight::note, "view",
           fmt::format("the view {} goes on reading {}", view, mapping_.source.name));
     }
     for (const std::string& table : mapping_.source.referenced_by) {
       add(Weight::warning, "referenced",
-          fmt::format("{} refers to {} by a foreign key: that stays with the old table", table,
-                      mapping_.source.name));
+          fmt::format("{} refers to {} by a foreign key: that stays with the old table, and "
+                      "`finish` does not drop it meanwhile",
+                      table, mapping_.source.name));
     }
     for (const ColumnSchema& column : mapping_.source.columns) {
       const bool is_key = mapping_.source.is_key(column.name);

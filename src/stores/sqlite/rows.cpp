@@ -11,6 +11,7 @@
 #include "base/text.h"
 #include "stores/sqlite/dialect.h"
 #include "stores/sqlite/objects.h"
+#include "stores/sqlite/unique_index.h"
 
 namespace whimbrel::sqlite {
 
@@ -221,7 +222,7 @@ class Writer final : public BatchWriter {
     ASSIGN_OR_RETURN(batch.update_key, connection_->prepare(update_sql(true)));
     ASSIGN_OR_RETURN(batch.insert, connection_->prepare(insert_sql(columns_)));
     ASSIGN_OR_RETURN(batch.insert_whole, connection_->prepare(insert_sql(stored_columns())));
-    if (table_.uniques.empty()) return batch;
+    if (table_.uniques.empty() && table_.other_uniques.empty()) return batch;
     for (const Change& change : changes) {
       if (change.row) batch.waiting.insert(change.key);
     }
@@ -315,7 +316,7 @@ class Writer final : public BatchWriter {
       return done;
     }
     // A value moves from one row to another, and this one is its new place.
-    ASSIGN_OR_RETURN(const bool moved, make_room(change, batch));
+    ASSIGN_OR_RETURN(const bool moved, make_room(change, before, batch));
     if (!moved) return done;
     if (batch.applied.blocked_by.empty()) return run(statement, *values);
     batch.blocked.insert(change.key);
@@ -324,24 +325,20 @@ class Writer final : public BatchWriter {
 
   // Those whose own change is still to come are taken out until then; the others are named. False
   // when nobody is found in the way who could make room.
-  Result<bool> make_room(const Change& change, Batch& batch) {
+  Result<bool> make_room(const Change& change, const std::optional<Row>& before, Batch& batch) {
     bool found = false;
-    for (const std::vector<std::string>& unique : table_.uniques) {
-      std::vector<std::string> equal;
-      Row wanted;
-      for (const std::string& column : unique) {
-        const auto it = std::ranges::find(columns_, column);
-        if (it == columns_.end()) break;
+    Row wanted;
+    for (std::size_t i = 0; i < table_.columns.size(); ++i) {
+      const auto it = std::ranges::find(columns_, table_.columns[i].name);
+      if (it != columns_.end()) {
         wanted.push_back((*change.row)[static_cast<std::size_t>(it - columns_.begin())]);
-        equal.push_back(fmt::format("s.{} = ?{}", quote_name(column), wanted.size()));
+      } else {
+        wanted.push_back(before ? (*before)[i] : Value());
       }
-      if (wanted.size() != unique.size()) continue;
-      ASSIGN_OR_RETURN(
-          const std::vector<Row> keys,
-          connection_->query(
-              fmt::format("SELECT {} FROM {} AS s WHERE {}", qualified_list(table_.key, "s."),
-                          quote_name(table_.name), join(equal, " AND ")),
-              wanted));
+    }
+    if (in_the_way_.empty()) in_the_way_ = spell_in_the_way();
+    for (const std::string& sql : in_the_way_) {
+      ASSIGN_OR_RETURN(const std::vector<Row> keys, connection_->query(sql, wanted));
       for (const Row& key : keys) {
         if (same(key, change.key)) continue;
         found = true;
@@ -357,6 +354,24 @@ class Writer final : public BatchWriter {
       }
     }
     return found;
+  }
+
+  // Takes a whole row. The conditions name columns of the table without saying of which row: where
+  // they stand there is no other one.
+  std::vector<std::string> spell_in_the_way() const {
+    std::vector<std::string> values;
+    for (std::size_t i = 0; i < table_.columns.size(); ++i) {
+      values.push_back(fmt::format("?{} AS {}", i + 1, quote_name(table_.columns[i].name)));
+    }
+    const std::string key = qualified_list(table_.key, "s.");
+    std::vector<std::string> all;
+    for (const std::string& condition : in_the_way_of(table_, "whimbrel_new.")) {
+      all.push_back(fmt::format(
+          "SELECT {0} FROM (SELECT {1}) AS whimbrel_new CROSS JOIN {2} AS s WHERE ({0}) IN (SELECT "
+          "{0} FROM {2} AS s WHERE {3})",
+          key, join(values, ", "), quote_name(table_.name), condition));
+    }
+    return all;
   }
 
   // Rows that were taken out and whose change did not want them changed go back as they were.
@@ -403,6 +418,7 @@ class Writer final : public BatchWriter {
   TableSchema table_;
   std::vector<std::string> columns_;
   std::vector<int> key_;
+  std::vector<std::string> in_the_way_;
 };
 
 }  // namespace

@@ -240,6 +240,29 @@ bool mentions(const std::string& sql, const std::string& table) {
   return false;
 }
 
+}  // namespace
+
+bool writes_to(const std::string& trigger_sql, const std::string& table) {
+  const Tokens tokens = tokens_of(trigger_sql);
+  const auto is = [&](std::size_t at, std::string_view word) {
+    return at < tokens.size() && ascii_iequals(tokens[at], word);
+  };
+  // UPDATE OR IGNORE t, INSERT INTO t, REPLACE INTO t, DELETE FROM t
+  for (std::size_t i = 0; i + 1 < tokens.size(); ++i) {
+    std::size_t at = i + 1;
+    if (is(i, "UPDATE")) {
+      if (is(at, "OR")) at += 2;
+    } else if (!is(i, "INTO") && !(is(i, "FROM") && i > 0 && is(i - 1, "DELETE"))) {
+      continue;
+    }
+    if (at + 2 < tokens.size() && tokens[at + 1] == ".") at += 2;
+    if (at < tokens.size() && ascii_iequals(unquoted(tokens[at]), table)) return true;
+  }
+  return false;
+}
+
+namespace {
+
 Status read_ddl(Connection& connection, TableSchema& schema) {
   ASSIGN_OR_RETURN(const std::vector<Row> rows,
                    connection.query("SELECT type, name, tbl_name, sql FROM sqlite_master"
@@ -258,6 +281,9 @@ Status read_ddl(Connection& connection, TableSchema& schema) {
       schema.trigger_ddl.push_back(text(row[3]));
     }
     if (type == "view" && mentions(text(row[3]), schema.name)) schema.views.push_back(name);
+    if (type == "trigger" && !of_table && writes_to(text(row[3]), schema.name)) {
+      schema.written_by.push_back(fmt::format("trigger {} of {}", name, text(row[2])));
+    }
   }
   schema.has_checks = has_keyword(schema.create_ddl, "CHECK");
   schema.on_conflict = silent_conflict(schema.create_ddl);

@@ -22,6 +22,8 @@ bool has_rowid_alias(const TableSchema& table);
 bool gives_each_number_once(const TableSchema& table);
 // Whether the first word of a statement, after spaces and comments, is this one.
 bool begins_with_keyword(const std::string& sql, std::string_view keyword);
+// Whether a trigger with this text writes to the table.
+bool writes_to(const std::string& trigger_sql, const std::string& table);
 Result<bool> object_exists(Connection& connection, const std::string& type,
                            const std::string& name);
 

@@ -6,6 +6,7 @@
 #include <filesystem>
 #include <map>
 #include <optional>
+#include <set>
 
 #include "base/counted.h"
 #include "base/text.h"
@@ -501,6 +502,37 @@ Status restore_readers(Connection& connection, const std::vector<Onlooker>& befo
   return {};
 }
 
+// What would no longer work once they are dropped, and SQLite says so only to whoever uses it then.
+// A view that takes a table's name serves those that read it, and says itself that it takes no
+// rows.
+Result<std::vector<std::string>> left_behind(Connection& connection,
+                                             const std::vector<const Mapping*>& mappings,
+                                             bool view) {
+  std::set<std::string> going;
+  for (const Mapping* mapping : mappings) going.insert(ascii_lower(mapping->source.name));
+  std::vector<std::string> all;
+  for (const Mapping* mapping : mappings) {
+    const std::string& name = mapping->source.name;
+    const Result<TableSchema> there = sqlite::describe(connection, name);
+    if (!there.ok()) continue;
+    for (const std::string& table : there.value().referenced_by) {
+      if (going.contains(ascii_lower(table))) continue;
+      all.push_back(fmt::format("{} refers to {} by a foreign key", table, name));
+    }
+    if (view) continue;
+    ASSIGN_OR_RETURN(const std::vector<Onlooker> readers, readers_beside(connection, name));
+    for (const Onlooker& one : readers) {
+      const bool goes = one.type == "trigger" && going.contains(ascii_lower(one.of));
+      if (goes || !names_table(one.sql, name)) continue;
+      all.push_back(one.type == "view"
+                        ? fmt::format("the view {} reads {}", one.name, name)
+                        : fmt::format("the trigger {} of {} {} {}", one.name, one.of,
+                                      writes_to(one.sql, name) ? "writes to" : "reads", name));
+    }
+  }
+  return all;
+}
+
 Status retire_all(Connection& connection, const std::vector<const Mapping*>& mappings,
                   const std::string& rename_to, bool view) {
   for (const Mapping* mapping : mappings) {
@@ -534,6 +566,16 @@ Status SqliteStore::can_retire(const std::vector<const Mapping*>& mappings,
                                const std::string& rename_to, bool view) {
   ASSIGN_OR_RETURN(const auto connection, connect(Access::write));
   ASSIGN_OR_RETURN(const Transaction rolled_back, Transaction::begin(*connection, true));
+  std::vector<std::string> broken;
+  if (rename_to.empty()) {
+    ASSIGN_OR_RETURN(broken, left_behind(*connection, mappings, view));
+  }
+  if (!broken.empty()) {
+    return Error{
+        ErrorCode::refused,
+        fmt::format("what needs the old tables would fail when it is used: {}", join(broken, "; ")),
+        "let it use the new tables, or drop it, or say `finish: {keep_source: true}`"};
+  }
   Status tried = retire_all(*connection, mappings, rename_to, view);
   if (tried.ok() || tried.error().code == ErrorCode::unavailable) return tried;
   Error error = std::move(tried).error();
