@@ -278,6 +278,7 @@ class TableAnalysis {
     look_for_a_key();
     look_for_what_is_not_followed();
     find_what_stays_behind();
+    find_what_is_asked_for();
     TRY(look_for_the_assigned());
     // A copy that is made again takes what is there now, and nobody has offered that yet.
     if (!standing_.begun || move_.among_others) {
@@ -313,6 +314,7 @@ class TableAnalysis {
       for (Row& row : chunk.rows) {
         bytes += size_of(row);
         for (auto& [column, found] : stays_behind_) found += row[column].is_null() ? 0 : 1;
+        for (auto& [column, found] : asked_for_) found += row[column].is_null() ? 0 : 1;
         if (source_units) source += source_units(row);
         std::optional<Row> image = look_at(row, refusals);
         if (!image) continue;
@@ -342,6 +344,7 @@ class TableAnalysis {
     if (reads_few) events.emit({"analyzed", {{"table", move_.name}, {"rows", rows}}});
     TRY(look_for_values_of_others(stop));
     tell_what_stays_behind();
+    if (!reads_few) tell_what_no_row_has(rows);
     tell_other_spellings();
     selection_.forget();
     new_keys_.reset();
@@ -414,6 +417,33 @@ class TableAnalysis {
       const std::string& name = source.columns[i].name;
       const bool is_given = std::ranges::count(mapping.forward, name, &ColumnRule::column) > 0;
       if (is_given && !read.contains(name)) stays_behind_.emplace_back(i, 0);
+    }
+  }
+
+  // In a table that has whatever its rows have a name that is misspelt is no mistake.
+  void find_what_is_asked_for() {
+    const TableSchema& source = move_.mapping.source;
+    if (source.rest_column.empty()) return;
+    std::set<std::string> read;
+    for (const ColumnRule& rule : move_.mapping.forward) {
+      for (const std::string& name : columns_of(*rule.expr)) read.insert(name);
+    }
+    for (std::size_t i = 0; i < source.columns.size(); ++i) {
+      const std::string& name = source.columns[i].name;
+      const bool may_lack = name != source.rest_column && !source.is_key(name);
+      if (may_lack && read.contains(name)) asked_for_.emplace_back(i, 0);
+    }
+  }
+
+  void tell_what_no_row_has(std::int64_t rows) {
+    for (const auto& [column, found] : asked_for_) {
+      if (found > 0 || rows == 0) continue;
+      const std::string& name = move_.mapping.source.columns[column].name;
+      add_finding({Finding::Weight::warning, "asked_for_in_vain",
+                   fmt::format("no row of {} has a value called `{}`: what is made of it is null "
+                               "everywhere",
+                               move_.name, printable(name)),
+                   "is it spelled so? A value inside of another one is reached by `extract`"});
     }
   }
 
@@ -1363,6 +1393,7 @@ class TableAnalysis {
   Refusals others_;
   Selection selection_;
   std::vector<std::pair<std::size_t, std::int64_t>> stays_behind_;  // columns, and of how many rows
+  std::vector<std::pair<std::size_t, std::int64_t>> asked_for_;     // the same, that rules read
   std::unique_ptr<KeySet> new_keys_;
   std::unique_ptr<SnapshotReader> target_;  // where it is there
   std::unique_ptr<KeySet> taken_keys_;  // of the target, by rows of others that keys of ours meet

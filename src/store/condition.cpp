@@ -34,6 +34,15 @@ bool is_equal(const Value& a, const Value& b) {
   return order_of(a, b) == 0;
 }
 
+// A store that knows truth besides numbers means something else by `true` than by 1; to one that
+// keeps truth in whole numbers it is a word for 1.
+static bool is_wanted(const Value& value, const Value& wanted) {
+  const bool is_truth = value.kind() == Kind::boolean;
+  if (is_truth && wanted.kind() != Kind::boolean) return false;
+  if (value.kind() == Kind::decimal && wanted.kind() == Kind::boolean) return false;
+  return is_equal(value, wanted);
+}
+
 bool holds(const Condition& condition, const TableSchema& table, const Row& row) {
   const int at = table.column_index(condition.column);
   const Value none;
@@ -47,9 +56,9 @@ bool holds(const Condition& condition, const TableSchema& table, const Row& row)
   };
   switch (condition.is) {
     case Condition::Is::one_of:
-      return any([&](const Value& one) { return is_equal(value, one); });
+      return any([&](const Value& one) { return is_wanted(value, one); });
     case Condition::Is::none_of:
-      return !any([&](const Value& one) { return is_equal(value, one); });
+      return !any([&](const Value& one) { return is_wanted(value, one); });
     case Condition::Is::at_least:
       return ordered([](int order) { return order >= 0; });
     case Condition::Is::above:

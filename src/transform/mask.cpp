@@ -119,6 +119,11 @@ std::string masked_text(MaskAs as, const std::string& text) {
   return text;
 }
 
+bool is_whole(std::string_view text) {
+  if (text.starts_with('-')) text.remove_prefix(1);
+  return !text.empty() && std::ranges::all_of(text, is_digit);
+}
+
 }  // namespace
 
 Result<Value> masked(MaskAs as, const Value& value) {
@@ -134,6 +139,11 @@ Result<Value> masked(MaskAs as, const Value& value) {
     std::int64_t other = 0;
     const auto [end, failure] = std::from_chars(made.data(), made.data() + made.size(), other);
     return failure == std::errc() ? Value::integer(other) : Value::text(made);
+  }
+  if (const auto* number = value.get_if<Decimal>(); number != nullptr && is_whole(number->text)) {
+    const std::size_t kept = number->text.front() == '-' ? 2 : 1;
+    return Value(
+        Value::Storage(Decimal{number->text.substr(0, kept) + phone(number->text.substr(kept))}));
   }
   return Error{
       ErrorCode::refused,

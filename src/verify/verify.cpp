@@ -335,6 +335,14 @@ Result<bool> Verify::own_chunk(Lane& lane) {
   return !lane.after.has_value();
 }
 
+// The source's key of a row of the target, from which a key of the target can be made again.
+Result<Row> Verify::key_there_and_back(const Row& target_key) const {
+  ASSIGN_OR_RETURN(Row key, source_key_of(move_.mapping, target_key, move_.source->catalog()));
+  if (move_.mapping.key_is_alike) return key;
+  const Result<Row> again = target_key_of(move_.mapping, key, move_.target->catalog());
+  return again.ok() ? Result<Row>(std::move(key)) : Result<Row>(again.error());
+}
+
 // A row whose key leads nowhere: kept already, or under links made there by the application.
 Result<bool> Verify::is_on_new_side_only(const Row& target_key) {
   const std::lock_guard lock(mutex_);
@@ -361,7 +369,7 @@ Result<bool> Verify::target_chunk(Lane& lane) {
                      lane.inside->strangers_after(lane.after, limits));
     if (strangers) {
       for (const Row& key : strangers->keys) {
-        Result<Row> source_key = source_key_of(move_.mapping, key, move_.source->catalog());
+        Result<Row> source_key = key_there_and_back(key);
         if (!source_key.ok()) {
           ASSIGN_OR_RETURN(const bool is_there_only, is_on_new_side_only(key));
           if (is_there_only) continue;
@@ -379,8 +387,9 @@ Result<bool> Verify::target_chunk(Lane& lane) {
   ASSIGN_OR_RETURN(const ChunkOfRows chunk, lane.target->read_after(lane.after, limits));
   if (lane.rows_left) *lane.rows_left -= std::ssize(chunk.rows);
   std::vector<Row> keys;
+  std::vector<Row> target_keys;
   for (const Row& row : chunk.rows) {
-    const Row target_key = key_of(row, move_.mapping.target_key);
+    Row target_key = key_of(row, move_.mapping.target_key);
     Result<Row> key = source_key_of(move_.mapping, target_key, move_.source->catalog());
     if (!key.ok()) {
       ASSIGN_OR_RETURN(const bool is_there_only, is_on_new_side_only(target_key));
@@ -388,10 +397,17 @@ Result<bool> Verify::target_chunk(Lane& lane) {
       return std::move(key).error();
     }
     keys.push_back(std::move(key).value());
+    target_keys.push_back(std::move(target_key));
   }
   ASSIGN_OR_RETURN(const auto sources, lane.source->read_keys(keys));
   for (std::size_t i = 0; i < keys.size(); ++i) {
-    if (!sources[i]) suspects.push_back(keys[i]);
+    if (sources[i]) continue;
+    if (const Result<Row> key = key_there_and_back(target_keys[i]); !key.ok()) {
+      ASSIGN_OR_RETURN(const bool is_there_only, is_on_new_side_only(target_keys[i]));
+      if (is_there_only) continue;
+      return key.error();
+    }
+    suspects.push_back(keys[i]);
   }
   TRY(suspect(suspects));
   lane.after = chunk.range.through;
@@ -449,7 +465,7 @@ Status Verify::look_at(const std::vector<Row>& source_keys) {
 Status Verify::look_at_target(const std::vector<Row>& target_keys) {
   std::vector<Row> source_keys;
   for (const Row& key : target_keys) {
-    Result<Row> source_key = source_key_of(move_.mapping, key, move_.source->catalog());
+    Result<Row> source_key = key_there_and_back(key);
     if (source_key.ok()) {
       source_keys.push_back(std::move(source_key).value());
       continue;

@@ -126,6 +126,7 @@ class Verify {
   Status suspect(const std::vector<Row>& source_keys);
   Result<bool> has_room();
   Result<bool> written_by_new_side(const Row& target_key);
+  Result<Row> key_there_and_back(const Row& target_key) const;
   Result<bool> is_on_new_side_only(const Row& target_key);
   Result<std::string> verdict(const std::optional<Row>& source, const std::optional<Row>& target,
                               const Row& target_key);

@@ -168,7 +168,9 @@ Result<Value> value_from(const element& json, int depth) {
     return set_of<Kind::text_set>(
         field.value, [](std::string_view one) { return Result<std::string>(std::string(one)); });
   }
-  if (tag == "NS") return set_of<Kind::number_set>(field.value, as_spelled);
+  if (tag == "NS") {
+    return set_of<Kind::number_set>(field.value, depth == 0 ? normal_number : as_spelled);
+  }
   if (tag == "BS") return set_of<Kind::bytes_set>(field.value, from_base64);
   if (tag == "L") {
     simdjson::dom::array array;
