@@ -61,9 +61,8 @@ CheckLine rows_were_copied(const ReportFacts& facts) {
   line.tick = all ? Tick::met : still_may ? Tick::not_measured : Tick::not_met;
   line.value = fmt::format("{} of {} tables, {} read, {} written", ended, facts.tables.size(),
                            rows_text(facts.rows_read()), with_thousands(facts.rows_written()));
-  if (facts.state.rejected > 0) {
-    line.value += fmt::format(", {} set aside", with_thousands(facts.state.rejected));
-  }
+  const std::int64_t rejected = facts.rows_rejected();
+  if (rejected > 0) line.value += fmt::format(", {} set aside", with_thousands(rejected));
   return line;
 }
 
@@ -245,7 +244,7 @@ std::vector<CheckLine> criteria(const ReportFacts& facts) {
         by_comparison(facts, wanted)
             .value_or(CheckLine{
                 wanted.name, criterion_text(wanted.name, wanted.wanted), Tick::not_measured,
-                left_out.empty() ? "no measurement is in the state folder" : left_out, "plan",
+                left_out.empty() ? "no comparison is in the state folder" : left_out, "plan",
                 wanted.advisory}));
   }
   return lines;

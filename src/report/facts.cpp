@@ -79,6 +79,12 @@ std::int64_t ReportFacts::rows_written() const {
   return rows;
 }
 
+std::int64_t ReportFacts::rows_rejected() const {
+  std::int64_t rows = 0;
+  for (const TableFacts& one : tables) rows += one.copy ? one.copy->rejected : 0;
+  return rows;
+}
+
 std::int64_t ReportFacts::rows_moved() const {
   std::int64_t rows = 0;
   for (const TableFacts& one : tables) rows += one.copy ? one.copy->read - one.copy->rejected : 0;

@@ -57,6 +57,8 @@ struct ReportFacts {
   // Sums over the tables.
   std::int64_t rows_read() const;
   std::int64_t rows_written() const;
+  // By the copy; some may have come after all since.
+  std::int64_t rows_rejected() const;
   std::int64_t rows_moved() const;     // read, and not set aside
   std::int64_t rows_expected() const;  // -1 when unknown
   std::int64_t bytes_read() const;

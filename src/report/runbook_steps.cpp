@@ -156,8 +156,12 @@ RunbookStep copy(const ReportFacts& facts) {
                     counted(std::ssize(facts.story.chunks), "chunk"), to_duration_text(measured),
                     ended ? "" : "; not ended yet"));
   }
-  if (facts.state.rejected > 0) {
-    step.happened.push_back(rows_text(facts.state.rejected) + " set aside in rejected.jsonl");
+  if (const std::int64_t rejected = facts.rows_rejected(); rejected > 0) {
+    std::string told = rows_text(rejected) + " set aside in rejected.jsonl";
+    if (facts.state.rejected != rejected) {
+      told += fmt::format("; by now {}", with_thousands(facts.state.rejected));
+    }
+    step.happened.push_back(std::move(told));
   }
   return step;
 }

@@ -204,6 +204,7 @@ Status archive_first(Session& session, const FinishWanted& wanted) {
     }
     if (!taken) TRY(take_backup(*store, tables, place, session.events()));
     TRY(verify_backup(place, *store));
+    session.events().emit({"archive_read_back", {{"place", place}}});
     any = true;
   }
   if (!any) return session.journal().append(EffectUndone{"archive"});
