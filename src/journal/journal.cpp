@@ -170,6 +170,14 @@ Status Journal::append(const Record& record) {
   const Stamped stamped{last_.number + 1, clock_.now(), record};
   const std::string body = to_json(record);
   const std::string sum = digest_hex(last_.sum + name_of(record) + body);
+  // That a row is set aside is said again with its chunk when that is not known to be done: it may
+  // reach the disk with the record of the chunk. Within a transaction nothing is written yet.
+  const bool can_wait =
+      std::holds_alternative<RowRejected>(record) && sqlite3_get_autocommit(database_) != 0;
+  if (can_wait) TRY(execute("PRAGMA synchronous = NORMAL", {}));
+  const auto in_a_hurry_again = [&] {
+    return can_wait ? execute("PRAGMA synchronous = FULL", {}) : Status();
+  };
   // Both or none; what is kept may be between its two calls.
   TRY(execute("SAVEPOINT said", {}));
   Status said = note_set_aside(record);
@@ -183,8 +191,10 @@ Status Journal::append(const Record& record) {
   if (!said.ok()) {
     (void)execute("ROLLBACK TO said", {});
     (void)execute("RELEASE said", {});
+    (void)in_a_hurry_again();
     return said;
   }
+  TRY(in_a_hurry_again());
   last_ = {stamped.number, sum};
   apply(state_, stamped);
   if (stamped.number % records_between_snapshots == 0) write_snapshot();

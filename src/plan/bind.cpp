@@ -850,6 +850,14 @@ class Binder {
     const ColumnSchema& column =
         source.columns[static_cast<std::size_t>(source.column_index(condition.column))];
     const bool is_compared = condition.is != Condition::Is::begins_with;
+    if (column.holds == Kind::boolean) {  // where 1 can mean nothing else
+      for (Value& value : condition.values) {
+        const auto* number = value.get_if<std::int64_t>();
+        if (number != nullptr && (*number == 0 || *number == 1)) {
+          value = Value(Value::Storage(*number == 1));
+        }
+      }
+    }
     const bool is_padded = column.declared.starts_with("character(");
     if (!is_compared || (column.holds < Kind::uuid && !is_padded)) return;
     for (Value& value : condition.values) {

@@ -611,13 +611,15 @@ class TableAnalysis {
     }
     TRY(count_ids_inside(wanted));
     ASSIGN_OR_RETURN(const auto missing, selection_.missing(wanted));
-    std::set<std::size_t> lacking;
-    for (const Selection::Missing& one : missing) {
-      const std::string& parent =
-          migration_.moves[static_cast<std::size_t>(one.reference->parent)].name;
-      const bool is_first = lacking.insert(one.row).second;  // a row counts once
+    // Row by row: one counts once, and once for each reason.
+    std::vector<const Selection::Missing*> by_row;
+    for (const Selection::Missing& one : missing) by_row.push_back(&one);
+    std::ranges::stable_sort(by_row, {}, &Selection::Missing::row);
+    for (std::size_t i = 0; i < by_row.size(); ++i) {
+      const Selection::Missing& one = *by_row[i];
       orphan(key_of(wanted[one.row], move_.mapping.source_key), one.reference->said, show(one.id),
-             parent, is_first);
+             migration_.moves[static_cast<std::size_t>(one.reference->parent)].name,
+             i == 0 || by_row[i - 1]->row != one.row);
     }
     ASSIGN_OR_RETURN(std::vector<Selection::Pick> picks,
                      selection_.decide(std::move(wanted), missing));
@@ -881,6 +883,7 @@ class TableAnalysis {
 
   Status look_for_parents(const std::vector<Row>& keys, const std::vector<Row>& images,
                           const std::vector<std::vector<Row>>& before) {
+    std::map<std::size_t, std::vector<std::pair<std::string, const Reference*>>> lacking;
     for (std::size_t number = 0; number < references_.size(); ++number) {
       const Reference& reference = references_[number];
       std::vector<Row> wanted;
@@ -905,8 +908,14 @@ class TableAnalysis {
       }
       TRY(look_again(suspects, reference));
       for (const WithoutParent& one : suspects) {
-        orphan(*one.key, "", show(*one.parent), reference.parent);
+        lacking[static_cast<std::size_t>(one.key - keys.data())].emplace_back(show(*one.parent),
+                                                                              &reference);
         ++not_by_one_column_;
+      }
+    }
+    for (const auto& [row, parents] : lacking) {
+      for (std::size_t i = 0; i < parents.size(); ++i) {
+        orphan(keys[row], "", parents[i].first, parents[i].second->parent, i == 0);
       }
     }
     return {};

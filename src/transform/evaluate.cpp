@@ -604,9 +604,6 @@ struct Evaluator {
     }
     const auto* decimal = value.get_if<Decimal>();
     for (const auto& [from, to] : node.pairs) {
-      // Where a store tells truth from numbers, they are not the same.
-      const bool is_truth = value.kind() == Kind::boolean;
-      if (is_truth && from.kind() != Kind::boolean) continue;
       if (same(comparable(value), comparable(from))) return to;
       if (decimal != nullptr && is_the_number(*decimal, from)) return to;
     }

@@ -135,6 +135,15 @@ class Review {
     }
   }
 
+  // In this store: another one may keep its triggers still.
+  void triggers_that_fire(bool dual) {
+    for (const std::string& trigger : mapping_.target.triggers) {
+      add(dual ? Weight::warning : Weight::note, "trigger",
+          fmt::format("the trigger {} on {} fires for rows that are carried over", trigger,
+                      mapping_.target.name));
+    }
+  }
+
   // The new table does the same by the same columns.
   bool has_its_like(const ForeignKey& key) const {
     return std::ranges::any_of(mapping_.target.foreign_keys, [&](const ForeignKey& other) {
@@ -665,7 +674,7 @@ class Review {
     }
   }
 
-  void surroundings(bool dual) {
+  void surroundings() {
     for (const TableSchema* table : {&mapping_.source, &mapping_.target}) {
       if (table->row_number().empty()) continue;
       add(Weight::note, "row_number",
@@ -690,11 +699,6 @@ class Review {
           fmt::format(
               "the trigger {} on {} stays with it, and fires for rows that are brought back",
               trigger, mapping_.source.name));
-    }
-    for (const std::string& trigger : mapping_.target.triggers) {
-      add(dual ? Weight::warning : Weight::note, "trigger",
-          fmt::format("the trigger {} on {} fires for rows that are carried over", trigger,
-                      mapping_.target.name));
     }
     for (const std::string& trigger : mapping_.source.written_by) {
       add(Weight::warning, "trigger",
@@ -778,12 +782,13 @@ Result<std::vector<Finding>> SqliteStore::review(const Mapping& mapping, bool du
     review.triggers_that_write_elsewhere(*connection);
   }
   review.way_back(dual);
-  review.surroundings(dual);
+  review.surroundings();
   return review.take();
 }
 
-Result<std::vector<Finding>> SqliteStore::review_target(const Mapping& mapping, bool) {
+Result<std::vector<Finding>> SqliteStore::review_target(const Mapping& mapping, bool dual) {
   Review review(mapping);
+  review.triggers_that_fire(dual);
   ASSIGN_OR_RETURN(const auto connection, connect(Access::read));
   TRY(review.encoding(*connection));
   TRY(review.names_are_free(*connection));
