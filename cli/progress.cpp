@@ -137,6 +137,12 @@ std::string sentence(const Event& event) {
                        event.text("table"), rows_text(rows), rows == 1 ? "is" : "are",
                        rows == 1 ? "it" : "them");
   }
+  if (event.name == "numbers_stay") {
+    return fmt::format(
+        "{}: what numbers its rows could not be moved behind those that came ({}): a row that the "
+        "application inserts may get a number that is taken",
+        event.text("table"), event.text("why"));
+  }
   if (event.name == "table_gone") {
     return event.text("table") + ": somebody has dropped or renamed it: nothing is taken out of it";
   }

@@ -158,10 +158,14 @@ Result<Change> Copy::change_for(const Row& target_key) {
 Result<Applied> Copy::write(std::vector<Change>& changes) {
   std::set<Row, RowLess> known;
   TRY(make_room(moves_, move_, changes));
+  const std::int64_t of_this_chunk = std::ssize(changes);
   while (true) {
-    ASSIGN_OR_RETURN(const Applied applied, writer_->apply(changes));
+    ASSIGN_OR_RETURN(Applied applied, writer_->apply(changes));
     if (applied.others_write) others_write();
-    if (applied.blocked_by.empty()) return applied;
+    if (applied.blocked_by.empty()) {
+      applied.written = std::min(applied.written, of_this_chunk);
+      return applied;
+    }
     if (known.empty()) {
       for (const Change& change : changes) known.insert(change.key);
     }
@@ -216,10 +220,13 @@ Result<std::optional<OwnChange>> Copy::own_change_for(const Row& target_key) {
   const std::vector<Row> keys = {key};
   ASSIGN_OR_RETURN(auto rows, reader_->read_keys(keys));
   ASSIGN_OR_RETURN(const std::vector<Selection::Pick> picks, selection_.pick(std::move(rows)));
+  // Ours goes where its row of the source has gone, or is not taken any more.
+  const auto none = known[0] ? std::optional(OwnChange{key, {target_key, std::nullopt}})
+                             : std::optional<OwnChange>();
   const Result<Row> image = picks[0].fate == Selection::Fate::taken
                                 ? own_image_of(move_, picks[0].row)
                                 : Result<Row>(picks[0].error);
-  if (picks[0].fate != Selection::Fate::taken || !image.ok()) return std::optional<OwnChange>();
+  if (picks[0].fate != Selection::Fate::taken || !image.ok()) return none;
   return std::optional(OwnChange{std::move(key),
                                  {key_of(image.value(), move_.mapping.target_key),
                                   written_values(move_.mapping.forward, image.value())}});
@@ -231,10 +238,11 @@ Result<Applied> Copy::write_among_others(std::vector<OwnChange> own) {
   const OwnPlace place{*move_.own, *target_, *writer_, move_.mapping, move_.to, move_.on_conflict};
   std::set<Row, RowLess> known;
   for (const OwnChange& one : own) known.insert(one.change.key);
-  std::int64_t written_before = 0;
+  const std::int64_t of_this_chunk = std::ssize(own);
   while (true) {
     ASSIGN_OR_RETURN(Applied applied, write_own(place, own));
-    applied.written += written_before;
+    // Those of other chunks are counted there.
+    applied.written = std::min(applied.written, of_this_chunk);
     if (applied.blocked_by.empty()) return applied;
     const std::size_t before = own.size();
     for (std::vector<Row> in_the_way = applied.blocked_by; !in_the_way.empty();) {
@@ -250,7 +258,6 @@ Result<Applied> Copy::write_among_others(std::vector<OwnChange> own) {
       Result<Applied> alone = write_own(place, added);
       std::ranges::move(added, std::back_inserter(own));
       if (!alone.ok()) break;
-      written_before += alone.value().written;
       in_the_way = std::move(alone.value().blocked_by);
     }
     if (own.size() == before) return unique_to_another(move_.to, applied.blocked_by.front());

@@ -342,7 +342,11 @@ Status Engine::carry_numbers(Direction direction) {
   for (const Move& move : migration_.moves) {
     // Among rows of others the target gives its own numbers, behind those that came with rows.
     if (move.own != nullptr && direction == Direction::forward) {
-      TRY(move.target->catalog().raise_number(move.mapping.target.name, 0));
+      const Status raised = move.target->catalog().raise_number(move.mapping.target.name, 0);
+      if (!raised.ok() && raised.error().code != ErrorCode::refused) return raised;
+      if (!raised.ok()) {
+        parts_.events.emit({"numbers_stay", {{"table", move.to}, {"why", raised.error().message}}});
+      }
     }
     const bool are_shared = move.mapping.key_is_copied && move.own == nullptr;
     if (!are_shared || left_out_.contains(move.index)) continue;

@@ -290,6 +290,7 @@ Status open_for_rollback(Session& session) {
 // Before anything is asked: which rows a rollback will not touch.
 Status name_what_stays(Session& session) {
   const State state = session.journal().state();
+  if (state.phase == Phase::rolling_back) return {};  // they were named when it began
   for (const Move& move : session.migration().moves) {
     if (move.own == nullptr || !state.confirmed(fmt::format("target:{}", move.index))) continue;
     const Result<TableSchema> there = move.target->catalog().describe(move.mapping.target.name);

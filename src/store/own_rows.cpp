@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <map>
+#include <set>
 #include <utility>
 
 #include "base/text.h"
@@ -252,8 +253,12 @@ class OwnBatch {
     row.written = digest_hex(canonical(values));
     if (there && known) row.whole = whole_before_and_after(*known, *there, values);
     if (there && known && now == row.written) {  // as it should be
-      // Whoever was stopped behind the write has not looked at the rest of it.
-      if (known->whole.empty() && is_looked_at_whole(row)) {
+      // Whoever was stopped behind the write has not looked at the rest of it, and does not know
+      // what triggers of the table have made of that.
+      const bool was_stopped = known->whole.empty() || known->whole.find(' ') != std::string::npos;
+      const bool is_ours = !is_changed_beside(place_.mapping, *known, *there) ||
+                           !place_.mapping.target.triggers.empty();
+      if (was_stopped && is_ours && writes_a_part_ && row.original.empty()) {
         seen_.push_back(*known);
         seen_.back().whole = whole_digest_of(place_.mapping, *there);
       }

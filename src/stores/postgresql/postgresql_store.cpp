@@ -1185,8 +1185,8 @@ Result<Dependents> PostgresqlStore::dependents_not_made_anew(Connection& connect
   }
   std::vector<std::string> oids;
   for (const std::string& name : names) {
-    ASSIGN_OR_RETURN(const Place place, place_of(connection, name));
-    oids.push_back(place.oid);
+    const Result<Place> place = place_of(connection, name);
+    if (place.ok()) oids.push_back(place.value().oid);
   }
   ASSIGN_OR_RETURN(const Place place, place_of(connection, table));
   ASSIGN_OR_RETURN(Dependents own, dependents_of(connection, {place.oid}));

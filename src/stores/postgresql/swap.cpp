@@ -321,7 +321,8 @@ class Exchange {
                 "SELECT c.oid::regclass::text, format('ALTER %s %s OWNER TO %I', CASE c.relkind "
                 "WHEN 'S' THEN 'SEQUENCE' WHEN 'v' THEN 'VIEW' ELSE 'MATERIALIZED VIEW' END, "
                 "c.oid::regclass, pg_get_userbyid(c.relowner)) FROM pg_class c WHERE c.relkind IN "
-                "('m', 'v') AND c.oid IN (SELECT oid FROM readers) OR c.relkind = 'S' AND c.oid IN "
+                "('m', 'v') AND c.relpersistence <> 't' AND pg_has_role(c.relowner, 'USAGE') AND "
+                "c.oid IN (SELECT oid FROM readers) OR c.relkind = 'S' AND c.oid IN "
                 "(SELECT objid FROM pg_depend WHERE classid = 'pg_class'::regclass AND refclassid "
                 "= 'pg_class'::regclass AND deptype = 'a' AND refobjid = ANY ($1::oid[])) "
                 // Who reads a view has it before what it reads.

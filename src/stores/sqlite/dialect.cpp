@@ -189,7 +189,7 @@ std::optional<std::string> SqliteDialect::json_constant(const Value& value) cons
 
 namespace {
 
-constexpr std::size_t arguments_max = 120;  // a function takes 127
+constexpr std::size_t arguments_at_most = 120;  // a function takes 127
 
 // As many calls as it takes, put together without the brackets between them.
 std::string in_calls_of(const char* function, const std::vector<std::string>& parts,
@@ -216,11 +216,11 @@ std::string SqliteDialect::json_object(
     const std::vector<std::pair<std::string, std::string>>& fields) const {
   std::vector<std::string> parts;
   for (const auto& [name, sql] : fields) parts.push_back(text_literal(name) + ", " + sql);
-  return in_calls_of("json_object", parts, arguments_max / 2);
+  return in_calls_of("json_object", parts, arguments_at_most / 2);
 }
 
 std::string SqliteDialect::json_array(const std::vector<std::string>& items) const {
-  return in_calls_of("json_array", items, arguments_max);
+  return in_calls_of("json_array", items, arguments_at_most);
 }
 
 }  // namespace whimbrel::sqlite

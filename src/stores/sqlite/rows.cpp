@@ -336,8 +336,9 @@ class Writer final : public BatchWriter {
         wanted.push_back(before ? (*before)[i] : Value());
       }
     }
-    if (in_the_way_.empty()) in_the_way_ = spell_in_the_way();
-    for (const std::string& sql : in_the_way_) {
+    std::vector<std::string>& questions = before ? in_the_way_ : in_the_way_of_a_new_one_;
+    if (questions.empty()) questions = spell_in_the_way(!before);
+    for (const std::string& sql : questions) {
       ASSIGN_OR_RETURN(const std::vector<Row> keys, connection_->query(sql, wanted));
       for (const Row& key : keys) {
         if (same(key, change.key)) continue;
@@ -356,20 +357,28 @@ class Writer final : public BatchWriter {
     return found;
   }
 
-  // Takes a whole row. The conditions name columns of the table without saying of which row: where
-  // they stand there is no other one.
-  std::vector<std::string> spell_in_the_way() const {
+  // Takes a whole row; a new one has its defaults where nothing is written. The conditions name
+  // columns of the table without saying of which row: where they stand there is no other one.
+  std::vector<std::string> spell_in_the_way(bool is_new) const {
     std::vector<std::string> values;
     for (std::size_t i = 0; i < table_.columns.size(); ++i) {
-      values.push_back(fmt::format("?{} AS {}", i + 1, quote_name(table_.columns[i].name)));
+      const ColumnSchema& column = table_.columns[i];
+      const bool has_default =
+          is_new && !column.default_sql.empty() && std::ranges::count(columns_, column.name) == 0;
+      const std::string value = has_default
+                                    ? fmt::format("coalesce(?{}, ({}))", i + 1, column.default_sql)
+                                    : fmt::format("?{}", i + 1);
+      values.push_back(value + " AS " + quote_name(column.name));
     }
-    const std::string key = qualified_list(table_.key, "s.");
+    const std::string table = quote_name(table_.name);
     std::vector<std::string> all;
-    for (const std::string& condition : in_the_way_of(table_, "whimbrel_new.")) {
+    for (const std::string& condition : in_the_way_of(table_, "whimbrel_new.", InTheWay::exactly)) {
       all.push_back(fmt::format(
-          "SELECT {0} FROM (SELECT {1}) AS whimbrel_new CROSS JOIN {2} AS s WHERE ({0}) IN (SELECT "
-          "{0} FROM {2} AS s WHERE {3})",
-          key, join(values, ", "), quote_name(table_.name), condition));
+          "SELECT {} FROM (SELECT {}) AS whimbrel_new CROSS JOIN {} AS s WHERE ({}) IN (SELECT {} "
+          "FROM {} WHERE {})",
+          qualified_list(table_.key, "s."), join(values, ", "), table,
+          qualified_list(table_.key, "s."), qualified_list(table_.key, table + "."), table,
+          condition));
     }
     return all;
   }
@@ -419,6 +428,7 @@ class Writer final : public BatchWriter {
   std::vector<std::string> columns_;
   std::vector<int> key_;
   std::vector<std::string> in_the_way_;
+  std::vector<std::string> in_the_way_of_a_new_one_;
 };
 
 }  // namespace

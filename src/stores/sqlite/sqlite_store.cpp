@@ -502,33 +502,74 @@ Status restore_readers(Connection& connection, const std::vector<Onlooker>& befo
   return {};
 }
 
-// What would no longer work once they are dropped, and SQLite says so only to whoever uses it then.
-// A view that takes a table's name serves those that read it, and says itself that it takes no
-// rows.
-Result<std::vector<std::string>> left_behind(Connection& connection,
-                                             const std::vector<const Mapping*>& mappings,
-                                             bool view) {
+// Foreign keys of other tables.
+std::vector<std::string> references_to(Connection& connection,
+                                       const std::vector<const Mapping*>& mappings) {
   std::set<std::string> going;
   for (const Mapping* mapping : mappings) going.insert(ascii_lower(mapping->source.name));
   std::vector<std::string> all;
   for (const Mapping* mapping : mappings) {
-    const std::string& name = mapping->source.name;
-    const Result<TableSchema> there = sqlite::describe(connection, name);
+    const Result<TableSchema> there = sqlite::describe(connection, mapping->source.name);
     if (!there.ok()) continue;
     for (const std::string& table : there.value().referenced_by) {
       if (going.contains(ascii_lower(table))) continue;
-      all.push_back(fmt::format("{} refers to {} by a foreign key", table, name));
+      all.push_back(fmt::format("{} refers to {} by a foreign key", table, there.value().name));
     }
-    if (view) continue;
-    ASSIGN_OR_RETURN(const std::vector<Onlooker> readers, readers_beside(connection, name));
-    for (const Onlooker& one : readers) {
-      const bool goes = one.type == "trigger" && going.contains(ascii_lower(one.of));
-      if (goes || !names_table(one.sql, name)) continue;
-      all.push_back(one.type == "view"
-                        ? fmt::format("the view {} reads {}", one.name, name)
-                        : fmt::format("the trigger {} of {} {} {}", one.name, one.of,
-                                      writes_to(one.sql, name) ? "writes to" : "reads", name));
+  }
+  return all;
+}
+
+// Views and triggers that could use one of the tables, by its name.
+Result<std::vector<std::pair<std::string, Onlooker>>> possible_users(
+    Connection& connection, const std::vector<const Mapping*>& mappings) {
+  std::vector<std::pair<std::string, Onlooker>> all;
+  for (const Mapping* mapping : mappings) {
+    const std::string& name = mapping->source.name;
+    ASSIGN_OR_RETURN(std::vector<Onlooker> readers, readers_beside(connection, name));
+    for (Onlooker& one : readers) {
+      if (names_table(one.sql, name)) all.emplace_back(name, std::move(one));
     }
+  }
+  return all;
+}
+
+// Statements under which a view, or all triggers of a table, are looked at.
+Result<std::vector<std::string>> uses_of(Connection& connection, const Onlooker& one) {
+  if (one.type == "view") {
+    return std::vector{fmt::format("SELECT * FROM {} LIMIT 0", quote_name(one.name))};
+  }
+  ASSIGN_OR_RETURN(const auto columns, connection.query("SELECT name FROM pragma_table_info(?1)",
+                                                        {Value::text(one.of)}));
+  std::vector<std::string> sets;
+  for (const Row& row : columns) {
+    const std::string name = quote_name(row[0].get<std::string>());
+    sets.push_back(name + " = " + name);
+  }
+  const std::string table = quote_name(one.of);
+  return std::vector{fmt::format("EXPLAIN DELETE FROM {}", table),
+                     fmt::format("EXPLAIN INSERT INTO {} DEFAULT VALUES", table),
+                     fmt::format("EXPLAIN UPDATE {} SET {}", table, join(sets, ", "))};
+}
+
+// Once they are dropped: what no longer works, of which SQLite says so only to whoever uses it.
+Result<std::vector<std::string>> broken_users(
+    Connection& connection, const std::vector<std::pair<std::string, Onlooker>>& users) {
+  std::vector<std::string> all;
+  for (const auto& [name, one] : users) {
+    ASSIGN_OR_RETURN(const bool is_there, object_exists(connection, one.type, one.name));
+    if (!is_there) continue;  // it has gone with its table
+    ASSIGN_OR_RETURN(const std::vector<std::string> uses, uses_of(connection, one));
+    const bool is_broken = std::ranges::any_of(uses, [&](const std::string& sql) {
+      const Result<Statement> used = connection.prepare(sql);
+      const std::string told = used.ok() ? "" : ascii_lower(used.error().message);
+      return told.find("no such table") != std::string::npos &&
+             told.find(ascii_lower(name)) != std::string::npos;
+    });
+    if (!is_broken) continue;
+    all.push_back(one.type == "view"
+                      ? fmt::format("the view {} reads {}", one.name, name)
+                      : fmt::format("the trigger {} of {} {} {}", one.name, one.of,
+                                    writes_to(one.sql, name) ? "writes to" : "reads", name));
   }
   return all;
 }
@@ -566,9 +607,19 @@ Status SqliteStore::can_retire(const std::vector<const Mapping*>& mappings,
                                const std::string& rename_to, bool view) {
   ASSIGN_OR_RETURN(const auto connection, connect(Access::write));
   ASSIGN_OR_RETURN(const Transaction rolled_back, Transaction::begin(*connection, true));
+  // A view that takes a table's name serves those that read it, and says itself that it takes no
+  // rows.
+  const bool drops = rename_to.empty();
   std::vector<std::string> broken;
-  if (rename_to.empty()) {
-    ASSIGN_OR_RETURN(broken, left_behind(*connection, mappings, view));
+  std::vector<std::pair<std::string, Onlooker>> users;
+  if (drops) broken = references_to(*connection, mappings);
+  if (drops && !view) {
+    ASSIGN_OR_RETURN(users, possible_users(*connection, mappings));
+  }
+  Status tried = retire_all(*connection, mappings, rename_to, view);
+  if (tried.ok()) {
+    ASSIGN_OR_RETURN(const std::vector<std::string> more, broken_users(*connection, users));
+    broken.insert(broken.end(), more.begin(), more.end());
   }
   if (!broken.empty()) {
     return Error{
@@ -576,7 +627,6 @@ Status SqliteStore::can_retire(const std::vector<const Mapping*>& mappings,
         fmt::format("what needs the old tables would fail when it is used: {}", join(broken, "; ")),
         "let it use the new tables, or drop it, or say `finish: {keep_source: true}`"};
   }
-  Status tried = retire_all(*connection, mappings, rename_to, view);
   if (tried.ok() || tried.error().code == ErrorCode::unavailable) return tried;
   Error error = std::move(tried).error();
   error.code = ErrorCode::refused;

@@ -107,7 +107,7 @@ std::string value_taken(const TableSchema& table, const std::string& column,
 // A condition over the table: rows that hold the place which `row` ("NEW.") would take. The
 // expressions are taken as they are: over the table, and over one row that has its columns.
 std::string holds_place_of(const UniqueIndex& index, const TableSchema& table,
-                           const std::string& row) {
+                           const std::string& row, InTheWay how) {
   std::vector<std::string> values;
   for (const std::string& column : columns_read(index, table)) {
     values.push_back(fmt::format("{} AS {}", value_taken(table, column, row), quote_name(column)));
@@ -115,6 +115,9 @@ std::string holds_place_of(const UniqueIndex& index, const TableSchema& table,
   if (values.empty()) values.emplace_back("1");
   std::vector<std::string> parts;
   if (!index.where.empty()) parts.push_back("(" + index.where + ")");
+  if (!index.where.empty() && how == InTheWay::exactly) {
+    parts.push_back(fmt::format("(SELECT {} FROM (SELECT {}))", index.where, join(values, ", ")));
+  }
   for (const std::string& one : index.terms) {
     parts.push_back(fmt::format("{0} = (SELECT {0} FROM (SELECT {1}))", one, join(values, ", ")));
   }
@@ -148,7 +151,8 @@ std::vector<std::string> not_understood(const TableSchema& table) {
   return names;
 }
 
-std::vector<std::string> in_the_way_of(const TableSchema& table, const std::string& row) {
+std::vector<std::string> in_the_way_of(const TableSchema& table, const std::string& row,
+                                       InTheWay how) {
   std::vector<std::string> conditions;
   const std::string loaded = with_all_inputs(table, row);
   for (const std::vector<std::string>& unique : table.uniques) {
@@ -159,7 +163,7 @@ std::vector<std::string> in_the_way_of(const TableSchema& table, const std::stri
     conditions.push_back(join(equal, " AND ") + loaded);
   }
   for (const UniqueIndex& index : indexes_with_terms(table)) {
-    conditions.push_back(holds_place_of(index, table, row) + loaded);
+    conditions.push_back(holds_place_of(index, table, row, how) + loaded);
   }
   return conditions;
 }

@@ -10,8 +10,11 @@
 namespace whimbrel::sqlite {
 
 // One condition for each unique index of the table besides its key: rows that OR REPLACE would
-// remove for `row` ("NEW.").
-std::vector<std::string> in_the_way_of(const TableSchema& table, const std::string& row);
+// remove for `row` ("NEW."). Of an index over some rows only, `exactly` asks whether the new row is
+// one of them, which a trigger that only notes keys need not know.
+enum class InTheWay { at_most, exactly };
+std::vector<std::string> in_the_way_of(const TableSchema& table, const std::string& row,
+                                       InTheWay how = InTheWay::at_most);
 // `"a", "b"`: every column that one of these indexes reads; "" without such an index.
 std::string unique_columns(const TableSchema& table);
 // Names of those among `other_uniques` for which there is no condition: what a UNIQUE constraint
