@@ -209,9 +209,9 @@ void Progress::settle() {
 }
 
 std::string Progress::bar_text(const std::string& table, const Bar& bar) const {
-  std::string line =
-      fmt::format("{} {}: {}", bar.doing, printable(table, 24), with_thousands(bar.rows));
-  if (bar.total <= 0) return line + " rows";
+  std::string line = fmt::format("{} {}: ", bar.doing, printable(table, 24));
+  if (bar.total <= 0) return line + rows_text(bar.rows);
+  line += with_thousands(bar.rows);
   const std::int64_t total = std::max(bar.total, bar.rows);  // it may have grown since
   const double share = static_cast<double>(bar.rows) / static_cast<double>(total);
   const auto filled = static_cast<std::size_t>(share * 16);

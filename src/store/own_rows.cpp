@@ -381,14 +381,22 @@ class TakingAway {
     const std::size_t before = rows.size();
     std::set<Row, RowLess> keys;
     for (const OwnRow& row : rows) keys.insert(row.target_key);
+    bool is_chain = rows.size() == 1;
     while (!blocked_by.empty()) {
       ASSIGN_OR_RETURN(const auto known, place_.book.find(blocked_by));
       std::vector<OwnRow> added;
-      for (const std::optional<OwnRow>& one : known) {
-        if (!one) return false;
-        if (keys.insert(one->target_key).second) added.push_back(*one);
+      for (std::size_t i = 0; i < known.size(); ++i) {
+        if (!known[i] || stuck_.contains(blocked_by[i])) {
+          // At its end is a row of others: no other row of it need go the whole way to that.
+          for (const OwnRow& row : rows) {
+            if (is_chain) stuck_.insert(row.target_key);
+          }
+          return false;
+        }
+        if (keys.insert(known[i]->target_key).second) added.push_back(*known[i]);
       }
       if (added.empty()) break;
+      is_chain = is_chain && added.size() == 1;
       ASSIGN_OR_RETURN(const Applied alone, try_all(added));
       if (alone.blocked_by.empty() && alone.refused == 0) {
         TRY(finish(added));
@@ -410,6 +418,7 @@ class TakingAway {
   const OwnPlace& place_;
   const LeftAlone& left_alone_;
   std::vector<OwnRow> changed_;  // by somebody, as the last try found them
+  std::set<Row, RowLess> stuck_;
 };
 
 }  // namespace

@@ -69,6 +69,14 @@ def a_row_of_others_in_the_way_of_a_chain_ends_no_rollback():
         are(copy.ask("prod", "SELECT * FROM p ORDER BY id"), [(1, "b"), (2, "c"), (3, "d"), (9, "a")], "the chain hangs on a value that is taken")
         lines = next(copy.folder.glob(".whimbrel/*/rejected.jsonl")).read_text()
         assert lines.count("left alone") == 3, lines
+    count = 3000
+    with a_copy(", on_conflict: overwrite", dev=rows_of(count), prod=rows_of(count)) as copy:
+        copy.ask("dev", "UPDATE p SET u = 't' || id")
+        copy.ask("dev", "UPDATE p SET u = 'u' || (id + 1)")
+        copy.run("run", "--yes")
+        copy.ask("prod", "INSERT INTO p VALUES (9999, 'u0')")
+        copy.run("rollback", "--yes", "--quiet")
+        are(copy.ask("prod", "SELECT * FROM p WHERE id IN (0, 2999, 9999) ORDER BY id"), [(0, "u1"), (2999, "u3000"), (9999, "u0")], "a long one")
 
 
 def what_others_wrote_beside_stays_theirs_after_a_run_that_failed():
@@ -127,6 +135,15 @@ def values_of_a_partial_index_move_between_rows():
             printed = pair.run("rollback", "--yes")
             are(pair.old(), new, "and back")
             assert "no place" not in printed, printed
+
+
+def a_trigger_that_only_has_the_word_keeps_nothing_from_going():
+    with Pair("CREATE TABLE o (id INTEGER PRIMARY KEY, o TEXT); INSERT INTO o VALUES (1, 'a');",
+              "CREATE TABLE n (id INTEGER PRIMARY KEY, o TEXT);", sync="dual") as pair:
+        pair.plan.write_text(pair.plan.read_text().replace("rename_source_to: o_archive", "keep_source: false"))
+        pair.run("run", "--yes")
+        pair.script("CREATE TABLE log (o TEXT); CREATE TRIGGER t AFTER UPDATE ON n BEGIN INSERT INTO log VALUES (new.o); END;")
+        pair.run("finish", "--yes")
 
 
 def a_row_that_is_not_in_an_index_is_not_in_its_way():
@@ -247,7 +264,7 @@ def large_rows_are_followed_few_at_a_time():
 # Memory first: what this process has used by then would count for the one that it starts.
 TESTS = [large_rows_are_followed_few_at_a_time, values_go_round_through_a_whole_copy, rows_of_others_that_a_later_chunk_overwrites_make_room, a_row_of_others_in_the_way_of_a_chain_ends_no_rollback,
          what_others_wrote_beside_stays_theirs_after_a_run_that_failed, a_table_that_is_gone_keeps_nothing_from_being_rolled_back,
-         values_of_a_partial_index_move_between_rows, a_row_that_is_not_in_an_index_is_not_in_its_way, an_archive_of_a_table_that_refers_to_itself_goes, values_of_a_partial_index_move_while_it_is_copied,
+         values_of_a_partial_index_move_between_rows, a_trigger_that_only_has_the_word_keeps_nothing_from_going, a_row_that_is_not_in_an_index_is_not_in_its_way, an_archive_of_a_table_that_refers_to_itself_goes, values_of_a_partial_index_move_while_it_is_copied,
          a_column_that_goes_or_comes_under_rest_copy_is_not_lost, a_document_has_as_many_fields_as_a_table_has_columns,
          what_needs_the_old_table_keeps_it_from_going, a_cascade_that_both_tables_have_is_no_warning]
 

@@ -551,10 +551,19 @@ Result<std::vector<std::string>> uses_of(Connection& connection, const Onlooker&
                      fmt::format("EXPLAIN UPDATE {} SET {}", table, join(sets, ", "))};
 }
 
-// Once they are dropped: what no longer works, of which SQLite says so only to whoever uses it.
+// Once they are dropped: what no longer works, of which SQLite says so only to whoever uses it. For
+// a transaction that is rolled back: triggers of ours, which go first, would be looked at as well.
 Result<std::vector<std::string>> broken_users(
     Connection& connection, const std::vector<std::pair<std::string, Onlooker>>& users) {
   std::vector<std::string> all;
+  ASSIGN_OR_RETURN(
+      const auto ours,
+      connection.query("SELECT name FROM sqlite_master WHERE type = 'trigger' AND name GLOB ?1",
+                       {Value::text(std::string(own_prefix) + "*")}));
+  for (const Row& row : ours) {
+    if (users.empty()) break;
+    TRY(connection.execute("DROP TRIGGER " + quote_name(row[0].get<std::string>())));
+  }
   for (const auto& [name, one] : users) {
     ASSIGN_OR_RETURN(const bool is_there, object_exists(connection, one.type, one.name));
     if (!is_there) continue;  // it has gone with its table
