@@ -154,7 +154,10 @@ class Selection::Closure {
     ASSIGN_OR_RETURN(auto rows, parent.reader->read_keys(keys));
     const Selection of_move(moves_, move, known_);
     for (std::size_t i = 0; i < nodes.size(); ++i) {
-      bool wanted = rows[i].has_value() && leads_to_its_new_id(move, keys[i], *rows[i]);
+      // What has the same key, and cannot get a new one, is told by itself.
+      bool wanted =
+          rows[i].has_value() && (same(keys[i], key_of(*rows[i], move.mapping.source_key)) ||
+                                  leads_to_its_new_id(move, keys[i], *rows[i]));
       if (rows[i] && !wanted) note_spelling(move, keys[i], *rows[i]);
       if (wanted) {
         ASSIGN_OR_RETURN(wanted, of_move.is_wanted(*rows[i]));

@@ -299,6 +299,14 @@ Result<Value> in_structure(const IdPlace& place, Steps steps, const Value& value
 
 Result<Value> new_id(const IdRecipe& recipe, const Value& old) {
   if (old.is_null()) return old;
+  if (old.kind() == Kind::bytes) {
+    return Error{ErrorCode::refused,
+                 "an id of bytes cannot get a new one: ids are computed from texts and numbers",
+                 "say `id: keep` for this table",
+                 "",
+                 {"an id of bytes"},
+                 ""};
+  }
   ASSIGN_OR_RETURN(const std::string text, faithful_text_of(old));
   std::string hashed;
   for (const std::optional<std::string>& part : recipe.parts) {
