@@ -74,12 +74,12 @@ std::string to_hex(std::string_view bytes) {
 }
 
 bool append_from_hex(std::string& bytes, std::string_view text) {
-  static constexpr std::array<signed char, 256> value_of_digit = [] {
-    std::array<signed char, 256> values{};
+  static constexpr std::array<int, 256> value_of_digit = [] {
+    std::array<int, 256> values{};
     values.fill(-1);
-    for (std::size_t i = 0; i < 10; ++i) values['0' + i] = static_cast<signed char>(i);
+    for (std::size_t i = 0; i < 10; ++i) values['0' + i] = static_cast<int>(i);
     for (std::size_t i = 0; i < 6; ++i) {
-      values['a' + i] = values['A' + i] = static_cast<signed char>(10 + i);
+      values['a' + i] = values['A' + i] = static_cast<int>(10 + i);
     }
     return values;
   }();

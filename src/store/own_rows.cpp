@@ -475,10 +475,10 @@ Status take_away_own(const OwnPlace& place,
   TakingAway taking(place, left_alone);
   std::optional<Row> after;
   while (true) {
-    ASSIGN_OR_RETURN(std::vector<OwnRow> rows, place.book.following(after, rows_at_once));
+    ASSIGN_OR_RETURN(const std::vector<OwnRow> rows, place.book.following(after, rows_at_once));
     if (rows.empty()) return {};
     after = rows.back().target_key;
-    TRY(taking.take(std::move(rows)));
+    TRY(taking.take(rows));
   }
 }
 

@@ -129,6 +129,11 @@ TEST_P(SqliteReview, SpeaksOfTriggersViewsAndReferences) {
   set_up_mapping();
   std::vector<std::string> codes;
   for (const Finding& finding : good(store().review(mapping_, true))) codes.push_back(finding.code);
+  EXPECT_EQ(std::ranges::count(codes, "trigger"), 1);
+  // Whether one of the target fires is known to the store that has it.
+  for (const Finding& finding : good(store().review_target(mapping_, true))) {
+    codes.push_back(finding.code);
+  }
   EXPECT_EQ(std::ranges::count(codes, "trigger"), 2);
   EXPECT_EQ(std::ranges::count(codes, "view"), 1);
   EXPECT_EQ(std::ranges::count(codes, "referenced"), 1);

@@ -713,9 +713,8 @@ class Review {
     }
     for (const std::string& table : mapping_.source.referenced_by) {
       add(Weight::warning, "referenced",
-          fmt::format("{} refers to {} by a foreign key: that stays with the old table, and "
-                      "`finish` does not drop it meanwhile",
-                      table, mapping_.source.name));
+          fmt::format("{} refers to {} by a foreign key: that stays with the old table", table,
+                      mapping_.source.name));
     }
     for (const ColumnSchema& column : mapping_.source.columns) {
       const bool is_key = mapping_.source.is_key(column.name);
