@@ -382,7 +382,8 @@ Result<std::ptrdiff_t> Follow::rows_at_once(Lane& lane, const std::vector<Row>& 
 Result<std::int64_t> Follow::carry_what_fits(Lane& lane, const std::vector<Row>& keys,
                                              const std::set<Row, RowLess>& removed) {
   ASSIGN_OR_RETURN(const std::ptrdiff_t at_once, rows_at_once(lane, keys));
-  if (std::ssize(keys) > at_once && at_once < changes_per_batch_max) {
+  // In short transactions, however many were read.
+  if (std::ssize(keys) > at_once) {
     std::int64_t written = 0;
     for (auto from = keys.begin(); from != keys.end();) {
       const auto to = from + std::min<std::ptrdiff_t>(at_once, keys.end() - from);
@@ -859,18 +860,12 @@ Result<FollowStep> Follow::carry_batch(std::int64_t changes_max) {
   for (auto& [table, set] : keys) {
     ASSIGN_OR_RETURN(Lane* const lane, lane_for(table));
     if (lane == nullptr) continue;
-    const std::vector<Row> list(set.begin(), set.end());
-    // In short transactions, however many were read.
-    for (auto from = list.begin(); from != list.end();) {
-      const auto to = from + std::min<std::ptrdiff_t>(changes_per_batch_max, list.end() - from);
-      Result<std::int64_t> carried =
-          carry_what_fits(*lane, std::vector<Row>(from, to), removed[table]);
-      if (!carried.ok()) {
-        return std::move(carried).error().within(fmt::format("following {}", lane->move->name));
-      }
-      written += carried.value();
-      from = to;
+    Result<std::int64_t> carried =
+        carry_what_fits(*lane, std::vector<Row>(set.begin(), set.end()), removed[table]);
+    if (!carried.ok()) {
+      return std::move(carried).error().within(fmt::format("following {}", lane->move->name));
     }
+    written += carried.value();
   }
   for (const auto& [table, gone] : removed) {
     ASSIGN_OR_RETURN(Lane* const lane, lane_for(table));

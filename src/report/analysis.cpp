@@ -401,6 +401,14 @@ class TableAnalysis {
                  "correct the spelling in the source before, or map it by the key's own"});
   }
 
+  std::set<std::string> columns_read() const {
+    std::set<std::string> read;
+    for (const ColumnRule& rule : move_.mapping.forward) {
+      for (const std::string& name : columns_of(*rule.expr)) read.insert(name);
+    }
+    return read;
+  }
+
   // A value without a place: the plan gives its name another one, and nothing reads it.
   void find_what_stays_behind() {
     const Mapping& mapping = move_.mapping;
@@ -409,10 +417,7 @@ class TableAnalysis {
         !source.rest_column.empty() &&
         std::ranges::count(mapping.forward, mapping.target.rest_column, &ColumnRule::column) > 0;
     if (!goes_along) return;
-    std::set<std::string> read;
-    for (const ColumnRule& rule : mapping.forward) {
-      for (const std::string& name : columns_of(*rule.expr)) read.insert(name);
-    }
+    const std::set<std::string> read = columns_read();
     for (std::size_t i = 0; i < source.columns.size(); ++i) {
       const std::string& name = source.columns[i].name;
       const bool is_given = std::ranges::count(mapping.forward, name, &ColumnRule::column) > 0;
@@ -424,10 +429,7 @@ class TableAnalysis {
   void find_what_is_asked_for() {
     const TableSchema& source = move_.mapping.source;
     if (source.rest_column.empty()) return;
-    std::set<std::string> read;
-    for (const ColumnRule& rule : move_.mapping.forward) {
-      for (const std::string& name : columns_of(*rule.expr)) read.insert(name);
-    }
+    const std::set<std::string> read = columns_read();
     for (std::size_t i = 0; i < source.columns.size(); ++i) {
       const std::string& name = source.columns[i].name;
       const bool may_lack = name != source.rest_column && !source.is_key(name);

@@ -60,6 +60,15 @@ Result<bool> is_all_ours(const Mapping& mapping, const OwnRow& known, const Row&
   return is_ours && !(known.original.empty() && is_changed_beside(mapping, known, there));
 }
 
+// Where a row of ours is to be taken away: somebody has written it since, or removed what it was
+// written over.
+Result<bool> is_left_alone(const Mapping& mapping, const OwnRow& known,
+                           const std::optional<Row>& there) {
+  if (!there) return !known.original.empty();
+  ASSIGN_OR_RETURN(const bool ours, is_all_ours(mapping, known, *there));
+  return !ours;
+}
+
 Error somebody_elses(std::string_view table, const Row& key) {
   return Error{ErrorCode::data_mismatch,
                fmt::format("{} has a row with the key {} already, and it is none of this migration",
@@ -251,19 +260,20 @@ class OwnBatch {
       merge_into(place_.mapping, values, original);
     }
     row.written = digest_hex(canonical(values));
-    if (there && known) row.whole = whole_before_and_after(*known, *there, values);
     if (there && known && now == row.written) {  // as it should be
       // Whoever was stopped behind the write has not looked at the rest of it, and does not know
       // what triggers of the table have made of that.
       const bool was_stopped = known->whole.empty() || known->whole.find(' ') != std::string::npos;
-      const bool is_ours = !is_changed_beside(place_.mapping, *known, *there) ||
-                           !place_.mapping.target.triggers.empty();
-      if (was_stopped && is_ours && writes_a_part_ && row.original.empty()) {
+      const bool is_ours_all_the_same = was_stopped && writes_a_part_ && row.original.empty() &&
+                                        (!place_.mapping.target.triggers.empty() ||
+                                         !is_changed_beside(place_.mapping, *known, *there));
+      if (is_ours_all_the_same) {
         seen_.push_back(*known);
         seen_.back().whole = whole_digest_of(place_.mapping, *there);
       }
       return {};
     }
+    if (there && known) row.whole = whole_before_and_after(*known, *there, values);
     noted_.push_back(std::move(row));
     known_.push_back(known);
     batch_.push_back({key, std::move(values), std::optional<std::optional<Row>>(there)});
@@ -357,14 +367,10 @@ class TakingAway {
     std::vector<Change> batch;
     changed_.clear();
     for (std::size_t i = 0; i < rows.size(); ++i) {
-      bool ours = false;
-      if (there[i]) {
-        ASSIGN_OR_RETURN(ours, is_all_ours(place_.mapping, rows[i], *there[i]));
-      }
-      const bool was_over_another = !rows[i].original.empty();
-      if (there[i] ? !ours : was_over_another) {
+      ASSIGN_OR_RETURN(const bool stays, is_left_alone(place_.mapping, rows[i], there[i]));
+      if (stays) {
         changed_.push_back(rows[i]);
-      } else if (was_over_another) {
+      } else if (!rows[i].original.empty()) {
         ASSIGN_OR_RETURN(const Row original, row_from_canonical(rows[i].original));
         batch.push_back({keys[i], written_values(place_.mapping.forward, original), there[i]});
       } else if (there[i]) {
@@ -457,11 +463,7 @@ Result<OwnOfOthers> own_of_others(OwnBook& book, SnapshotReader& target, const M
     for (const OwnRow& row : rows) keys.push_back(row.target_key);
     ASSIGN_OR_RETURN(const auto there, target.read_keys(keys));
     for (std::size_t i = 0; i < rows.size(); ++i) {
-      bool stays = !there[i] && !rows[i].original.empty();
-      if (there[i]) {
-        ASSIGN_OR_RETURN(const bool ours, is_all_ours(mapping, rows[i], *there[i]));
-        stays = !ours;
-      }
+      ASSIGN_OR_RETURN(const bool stays, is_left_alone(mapping, rows[i], there[i]));
       if (!stays) continue;
       ++all.rows;
       if (all.examples.size() < examples_max) all.examples.push_back(keys[i]);

@@ -119,6 +119,12 @@ std::string masked_text(MaskAs as, const std::string& text) {
   return text;
 }
 
+// A leading zero would be lost, and two numbers could become one: it keeps its first digit.
+std::string masked_number(const std::string& text) {
+  const std::size_t kept = text.front() == '-' ? 2 : 1;
+  return text.substr(0, kept) + phone(text.substr(kept));
+}
+
 bool is_whole(std::string_view text) {
   if (text.starts_with('-')) text.remove_prefix(1);
   return !text.empty() && std::ranges::all_of(text, is_digit);
@@ -132,18 +138,13 @@ Result<Value> masked(MaskAs as, const Value& value) {
     return text->empty() ? value : Value::text(masked_text(as, *text));
   }
   if (const auto* number = value.get_if<std::int64_t>()) {
-    // A leading zero would be lost, and two numbers could become one: it keeps its first digit.
-    const std::string text = fmt::format("{}", *number);
-    const std::size_t kept = text.front() == '-' ? 2 : 1;
-    const std::string made = text.substr(0, kept) + phone(text.substr(kept));
+    const std::string made = masked_number(fmt::format("{}", *number));
     std::int64_t other = 0;
     const auto [end, failure] = std::from_chars(made.data(), made.data() + made.size(), other);
     return failure == std::errc() ? Value::integer(other) : Value::text(made);
   }
   if (const auto* number = value.get_if<Decimal>(); number != nullptr && is_whole(number->text)) {
-    const std::size_t kept = number->text.front() == '-' ? 2 : 1;
-    return Value(
-        Value::Storage(Decimal{number->text.substr(0, kept) + phone(number->text.substr(kept))}));
+    return Value(Value::Storage(Decimal{masked_number(number->text)}));
   }
   return Error{
       ErrorCode::refused,
