@@ -208,8 +208,23 @@ int Context::fail(const Error& error) {
   return fail_as(code == refused && session_.has_changed_anything() ? failed : code, error);
 }
 
-int Context::fail_as(int code, const Error& error) {
+// Whoever was stopped or refused is told what that left.
+Error Context::saying_where_it_stands(int code, const Error& error) const {
+  Error told = error;
+  const bool went_on = code == interrupted && session_.has_changed_anything();
+  if (went_on && told.hint.empty()) told.hint = "the same command goes on from here";
+  if (!told.safe.empty()) return told;
+  if (went_on) {
+    told.safe = "everything journaled stays valid";
+  } else if (code == usage || code == refused || code == interrupted) {
+    told.safe = "nothing was changed";
+  }
+  return told;
+}
+
+int Context::fail_as(int code, const Error& untold) {
   progress_.settle();
+  const Error error = saying_where_it_stands(code, untold);
   progress_.log("error",
                 fmt::format("{} {}", name_of(error.code),
                             error.code == ErrorCode::invalid_plan ? "" : "see the terminal"));
@@ -227,9 +242,7 @@ int Context::fail_as(int code, const Error& error) {
                 last.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace).c_str());
     return code;
   }
-  Error told = error;
-  if (told.safe.empty() && (code == usage || code == refused)) told.safe = "nothing was changed";
-  std::string text = to_text(told);
+  std::string text = to_text(error);
   if (journal != nullptr) text += "\nlog: " + session_.folder() + "/migration.log";
   std::fprintf(stderr, "%s\n", text.c_str());
   return code;

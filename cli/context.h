@@ -125,6 +125,8 @@ class Context final : public Host {
   Progress progress_;
   Session session_;
   std::optional<std::vector<NextStep>> next_;
+
+  Error saying_where_it_stands(int code, const Error& error) const;
 };
 
 int exit_code_of(const Error& error);

@@ -191,7 +191,7 @@ Result<CheckOutcome> Engine::check(const std::map<int, std::int64_t>& rows, bool
   }
   written_since_check_.clear();
   for (const CheckFailure& one : outcome.failures) {
-    if (one.why.code == ErrorCode::cancelled) return one.why;
+    if (one.why.code == ErrorCode::cancelled) return stopped();
   }
   return outcome;
 }

@@ -129,7 +129,7 @@ class World:
         return {"id": S("c%d" % i), "email": S("Con%d@x.org" % i), "tags": {"SS": ["b", "a"]}, **sponsor}
 
     def refresh_tokens(self, i):
-        return {"token": S("t%d" % i), "userId": S("u%d" % (i % 150)), "expiresAt": S("2026-12-01T00:%02d:%02d.%03dZ" % (i // 60, i % 60, i))}
+        return {"token": S("t%d" % i), "userId": S("u%d" % (i % 150)), "expiresAt": S("2099-12-01T00:%02d:%02d.%03dZ" % (i // 60, i % 60, i))}
 
     def audit(self, i):
         return {"id": S("a%d" % i), "userId": S("u%d" % (i % 31)), "timestamp": S("2026-11-%02dT00:00:%02dZ" % (i % 28 + 1, i % 60)),
