@@ -12,6 +12,7 @@
 #include <random>
 #include <thread>
 
+#include "base/sqlite_memory.h"
 #include "base/text.h"
 #include "journal/snapshot.h"
 
@@ -96,6 +97,7 @@ Result<std::unique_ptr<Journal>> Journal::in_memory(Clock& clock) {
 // Two processes may make the same journal at once, and SQLite does not wait for whoever is changing
 // the mode of a file.
 Status Journal::open_database() {
+  do_not_count_sqlite_memory();
   const int flags = SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_FULLMUTEX;
   const bool opened = sqlite3_open_v2(path_.c_str(), &database_, flags, nullptr) == SQLITE_OK;
   if (!opened) return journal_error(database_, path_);

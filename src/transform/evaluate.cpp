@@ -11,6 +11,7 @@
 
 #include "base/clock.h"
 #include "base/handle.h"
+#include "base/sqlite_memory.h"
 #include "base/text.h"
 #include "transform/expr.h"
 #include "value/json_value.h"
@@ -40,6 +41,7 @@ struct Embedded {
   Statement extract_text;
   Statement number;
   Embedded() {
+    do_not_count_sqlite_memory();
     sqlite3* raw = nullptr;
     sqlite3_open(":memory:", &raw);
     connection.reset(raw);

@@ -6,6 +6,7 @@
 #include <cmath>
 #include <filesystem>
 
+#include "base/sqlite_memory.h"
 #include "base/text.h"
 
 namespace whimbrel::sqlite {
@@ -19,6 +20,7 @@ Result<std::unique_ptr<Connection>> Connection::open(const std::string& path, Ac
   }
   // Readers too open the file for writing where they may, and then promise to write nothing: what a
   // killed writer left half done has to be rolled back before anybody can read.
+  do_not_count_sqlite_memory();
   sqlite3* raw = nullptr;
   const int code =
       sqlite3_open_v2(path.c_str(), &raw, SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX, nullptr);
