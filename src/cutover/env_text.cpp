@@ -172,11 +172,17 @@ std::vector<EnvText::Line> EnvText::lines_of(std::span<const std::string> names)
 }
 
 void EnvText::put_back(std::span<const std::string> names, std::span<const Line> lines) {
+  const bool ended_with_return = !entries_.empty() && entries_.back().text.ends_with('\r');
   for (const std::string& name : names) unset(name);
   for (const Line& line : lines) {  // in the order of the file
     if (line.text.empty()) continue;
     const std::size_t at = std::min(line.at, entries_.size());
     entries_.insert(entries_.begin() + static_cast<std::ptrdiff_t>(at), parse(line.text));
+  }
+  // A line that came behind an unfinished one has finished it.
+  const bool is_unfinished = !ends_with_newline_ && has_returns_ && !ended_with_return;
+  if (is_unfinished && !entries_.empty() && entries_.back().text.ends_with('\r')) {
+    entries_.back().text.pop_back();
   }
 }
 

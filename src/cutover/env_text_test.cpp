@@ -71,8 +71,9 @@ TEST(EnvText, ANewNameComesLast) {
 
 TEST(EnvText, GoesBackToTheLetter) {
   const std::array<std::string, 3> names = {"NEW", "OLD", "GONE"};
-  for (const std::string text : {"x=1\nOLD='a' # c\ny=2\nGONE=b\nz=3\nGONE=c\n",
-                                 "GONE=\"1\n2\"\nOLD=3", "z=1\n", "OLD=1\r\nGONE=2\r\n"}) {
+  for (const std::string text :
+       {"x=1\nOLD='a' # c\ny=2\nGONE=b\nz=3\nGONE=c\n", "GONE=\"1\n2\"\nOLD=3", "z=1\n",
+        "OLD=1\r\nGONE=2\r\n", "TABLE=t\r\nLAST=1", "LAST=1\r\nOLD=2"}) {
     EnvText env(text);
     const std::vector<EnvText::Line> lines = env.lines_of(names);
     env.set("NEW", "n");

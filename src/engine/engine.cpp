@@ -8,6 +8,7 @@
 
 #include "base/counted.h"
 #include "base/text.h"
+#include "engine/begun_plan.h"
 
 namespace whimbrel {
 
@@ -63,22 +64,6 @@ std::string tables_json(const Migration& migration) {
       .dump(-1, ' ', false, nlohmann::json::error_handler_t::replace);
 }
 
-// Which keys have another value now: "\n  /limits/batch_size: 1000 → 500".
-std::string plan_difference(const std::string& before, const std::string& after) {
-  const nlohmann::json old_plan = nlohmann::json::parse(before, nullptr, false);
-  const nlohmann::json new_plan = nlohmann::json::parse(after, nullptr, false);
-  std::string text;
-  if (old_plan.is_discarded() || new_plan.is_discarded()) return text;
-  for (const auto& change : nlohmann::json::diff(old_plan, new_plan)) {
-    const std::string path = change.value("path", "");
-    const nlohmann::json::json_pointer at(path);
-    const std::string was = old_plan.contains(at) ? old_plan[at].dump() : "nothing";
-    const std::string is = new_plan.contains(at) ? new_plan[at].dump() : "nothing";
-    text += fmt::format("\n  {}: {} → {}", path, printable(was, 80), printable(is, 80));
-  }
-  return text;
-}
-
 Error cancelled() {
   return Error{ErrorCode::cancelled,
                "stopped as asked",
@@ -89,18 +74,6 @@ Error cancelled() {
 }
 
 }  // namespace
-
-Status must_be_the_plan(const State& state, const Migration& migration) {
-  const bool anew = !state.started || state.phase == Phase::rolled_back;
-  if (anew || state.digest == migration.digest) return {};
-  return Error{ErrorCode::refused,
-               "the plan is not the one this migration was started with:" +
-                   plan_difference(state.plan, migration.resolved),
-               "put the old plan back, or roll back first: `whimbrel rollback`",
-               "nothing was changed by this command",
-               {},
-               ""};
-}
 
 Engine::Engine(const Migration& migration, Parts parts)
     : migration_(migration),
@@ -641,9 +614,9 @@ Status Engine::carry_what_went_unnoticed(const State& state) {
   const bool switched = has_switched();
   if (state.phase == Phase::rolling_back && !switched) return {};  // the new side goes anyway
   for (const Move& move : migration_.moves) {
-    ASSIGN_OR_RETURN(const bool compared,
-                     reconcile(move, switched ? Direction::backward : Direction::forward,
-                               std::nullopt, switched));
+    ASSIGN_OR_RETURN(
+        const bool compared,
+        reconcile(move, switched ? Direction::backward : Direction::forward, std::nullopt));
     if (!compared) return cancelled();
   }
   return switched ? forget_what_is_gone() : Status();

@@ -69,8 +69,6 @@ struct ChangedKeys {
 
 // `refused` unless the migration is one that `watch` looks at.
 Status must_be_watching(const State& state);
-// `refused`, with the difference, where it was started with another plan and not rolled back.
-Status must_be_the_plan(const State& state, const Migration& migration);
 
 // Backups are taken by a function, so that the engine does not know where they go.
 using TakeBackup = std::function<Result<std::string>(const Migration& migration)>;
@@ -235,7 +233,7 @@ class Engine {
   void guard_against_links(Follow& follow);
   Result<bool> reconcile(Direction direction, std::optional<TimePoint> until);
   Result<bool> reconcile(const Move& move, Direction direction, std::optional<TimePoint> until,
-                         bool keeps = false, Reconcile::GivesWay gives_way = {});
+                         Reconcile::GivesWay gives_way = {});
   Status bring_back_what_went_along();
   Status settle_without_feed(std::vector<std::unique_ptr<Verify>>& verifies, bool follow);
   Status window_is_wide_enough();

@@ -253,10 +253,11 @@ Status Engine::nothing_is_contested(Direction direction) {
                   "stays:{}{}",
                   forward ? "" : "back ", forward ? "new" : "old", examples,
                   contested.size() > shown_max ? "\n  …" : ""),
-      fmt::format("the {} side still has the other version: copy by hand what is missing, then "
+      fmt::format("the {} side still has the other version{}: copy by hand what is missing, then "
                   "`whimbrel {}` goes on; rejected.jsonl names them all; `conflicts: keep_new` "
                   "does not stop for them",
-                  forward ? "old" : "new", forward ? "run" : "rollback"),
+                  forward ? "old" : "new", forward ? ", which repaired.jsonl keeps" : "",
+                  forward ? "run" : "rollback"),
       forward ? "the switches are flipped, and no write is lost"
               : "the switches are put back, and no write is lost",
       {},

@@ -27,10 +27,7 @@ Follow Engine::make_follow(Direction direction, Store& store) {
     follow.tell_of_rows_set_aside(
         [this](const Move& move, const Row& key) { return is_carried(move, key); });
   }
-  // Under links the old side has refused such a write to the application already.
-  if (direction == Direction::backward && migration_.sync != Sync::dual) {
-    follow.keep_what_does_not_fit();
-  }
+  if (direction == Direction::backward) follow.keep_what_does_not_fit();
   if (watches_ && direction == Direction::backward) {
     follow.tell([this](const ChangeBatch& batch) { changed_.hear(batch); });
   }
@@ -55,6 +52,12 @@ void Engine::guard(Follow& follow, Direction direction, bool other_side_serves) 
         return reject(move, key, why);
       },
       other_side_serves);
+  if (direction == Direction::backward) return;
+  // A rollback puts the new side's version over this one.
+  follow.tell_of_what_stays_behind(
+      [this](const Move& move, const Row& key, const std::optional<Row>& row) {
+        return parts_.sidecar.repaired(move.from, move.mapping.source.column_names(), key, row);
+      });
 }
 
 // True when everything committed before the last read was carried over.
@@ -134,14 +137,11 @@ Result<bool> Engine::reconcile(Direction direction, std::optional<TimePoint> unt
   return true;
 }
 
-// `keeps`: what the old side cannot hold waits in the journal instead of ending it.
 Result<bool> Engine::reconcile(const Move& move, Direction direction,
-                               std::optional<TimePoint> until, bool keeps,
-                               Reconcile::GivesWay gives_way) {
+                               std::optional<TimePoint> until, Reconcile::GivesWay gives_way) {
   if (direction == Direction::backward && move.mapping.follows_only) return true;
   Store& store = direction == Direction::forward ? *move.source : *move.target;
   Follow follow = make_follow(direction, store);
-  if (keeps) follow.keep_what_does_not_fit();
   // Triggers may write the other side at any time.
   if (migration_.sync == Sync::dual) guard_against_links(follow);
   Reconcile rows(direction, move, follow);
@@ -186,7 +186,7 @@ Status Engine::bring_back_what_went_along() {
                                           [](const ForeignKey& key) { return key.acts(); });
     const bool may_differ = acts || promises_less(move.mapping);
     if (!may_differ || left_out_.contains(move.index)) continue;
-    ASSIGN_OR_RETURN(const bool compared, reconcile(move, Direction::backward, std::nullopt, true));
+    ASSIGN_OR_RETURN(const bool compared, reconcile(move, Direction::backward, std::nullopt));
     if (!compared) return Error{ErrorCode::cancelled, "stopped as asked"};
   }
   return {};
@@ -350,13 +350,18 @@ Status Engine::settle_suspects(std::vector<std::unique_ptr<Verify>>& verifies, D
   return {};
 }
 
-// What waits in a feed is no difference: it was noted before the row was read.
+// What waits in a feed is no difference: it was noted before the row was read. After the switch a
+// row that somebody has written on the old side all the same waits for nothing: it stays as it is.
 Status Engine::forgive_what_waits(Verify& verify, Direction direction) {
   const Move& move = verify.move();
   const bool forward = direction == Direction::forward;
   Store& store = forward ? *move.source : *move.target;
   const std::string& table = (forward ? move.mapping.source : move.mapping.target).name;
   if (!parts_.journal.state().confirmed("feed:" + feed_name(direction, store))) return {};
+  std::set<Row, RowLess> contested;
+  if (!forward) {
+    ASSIGN_OR_RETURN(contested, written_by_application(Direction::forward, move));
+  }
   return make_follow(direction, store).look_ahead([&](const ChangeBatch& batch) -> Status {
     std::set<Row, RowLess> keys;
     for (const KeyChange& change : batch.changes) {
@@ -366,7 +371,8 @@ Status Engine::forgive_what_waits(Verify& verify, Direction direction) {
         continue;
       }
       Result<Row> mapped = source_key_of(move.mapping, change.key, move.source->catalog());
-      if (mapped.ok()) keys.insert(std::move(mapped).value());  // else the source has no place
+      const bool has_place = mapped.ok() && !contested.contains(mapped.value());
+      if (has_place) keys.insert(std::move(mapped).value());
     }
     verify.forgive(keys);
     return {};

@@ -440,7 +440,7 @@ Result<bool> Engine::bring_up_to_date() {
       ++gave_way;
       return parts_.sidecar.repaired(move.from, move.mapping.source.column_names(), key, before);
     };
-    ASSIGN_OR_RETURN(const bool compared, reconcile(move, Direction::backward, std::nullopt, false,
+    ASSIGN_OR_RETURN(const bool compared, reconcile(move, Direction::backward, std::nullopt,
                                                     stood_there ? note : Reconcile::GivesWay()));
     if (!compared) return false;
     if (gave_way > 0) parts_.events.emit({"gave_way", {{"table", move.name}, {"rows", gave_way}}});

@@ -8,6 +8,7 @@
 #include <nlohmann/json.hpp>
 
 #include "base/text.h"
+#include "engine/begun_plan.h"
 #include "engine/engine.h"
 
 namespace whimbrel {

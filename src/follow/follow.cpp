@@ -469,6 +469,26 @@ Result<std::int64_t> Follow::carry_with(Lane& lane, std::vector<Row> keys,
 // What is there is guarded, but a row that comes and goes again in between looks as if nothing had
 // happened, and the write brings it back. So the side that serves is looked at once more: whatever
 // is written to it later is carried by itself.
+// A row that came and went on the other side between the look and the write looks as if nobody had
+// touched it. Nobody can tell then whether what was written there was before ours: it is named.
+Status Follow::name_what_came_between(Lane& lane, const std::vector<Row>& keys,
+                                      const std::vector<Change>& changes) {
+  ASSIGN_OR_RETURN(const auto taken, written_there_(*lane.move));
+  const auto& mapping = lane.move->mapping;
+  const auto& rules = direction_ == Direction::forward ? mapping.forward : mapping.backward;
+  for (std::size_t i = 0; i < changes.size(); ++i) {
+    if (!changes[i].row || !taken.contains(changes[i].key)) continue;
+    const std::vector<Row> key = {changes[i].key};
+    ASSIGN_OR_RETURN(const auto found, lane.to->read_keys(key));
+    if (!found[0] || !is_as_written(found[0], changes[i], rules)) continue;
+    TRY(conflict_(
+        *lane.move, keys[i],
+        Error{ErrorCode::conflict,
+              "written on both sides of the switch, and it is not known which was last"}));
+  }
+  return {};
+}
+
 Result<std::int64_t> Follow::carry_what_moved(Lane& lane, const std::vector<Row>& keys,
                                               const std::vector<std::optional<Row>>& rows,
                                               int looks) {
@@ -646,6 +666,7 @@ Result<std::int64_t> Follow::carry(Lane& lane, const std::vector<Row>& asked,
         }
         // The old side's version stays; the other one is not lost with the new table.
         if (mine[0] && keeps_) TRY(keep_for_a_person(journal_, *lane.move, keys[i], *mine[0]));
+        if (stays_behind_) TRY(stays_behind_(*lane.move, keys[i], mine[0]));
         TRY(conflict_(*lane.move, keys[i],
                       Error{ErrorCode::conflict, "written on both sides of the switch"}));
       } else {
@@ -727,6 +748,7 @@ Result<std::int64_t> Follow::carry(Lane& lane, const std::vector<Row>& asked,
     if (!other_side_serves_) TRY(compare(lane, keys, rows, changes, found));
   }
   if (!written_there_) return applied.written;
+  TRY(name_what_came_between(lane, keys, changes));
   ASSIGN_OR_RETURN(const std::int64_t moved, carry_what_moved(lane, keys, rows, looks));
   return applied.written + moved;
 }

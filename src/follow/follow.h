@@ -53,6 +53,13 @@ class Follow {
     written_there_ = std::move(written_there);
     conflict_ = std::move(conflict);
   }
+  // With guard(): told of each row that the side has which is read, where it is not carried because
+  // of a conflict; unset, where it was deleted. Called before `conflict`.
+  using StaysBehind =
+      std::function<Status(const Move& move, const Row& key, const std::optional<Row>& row)>;
+  void tell_of_what_stays_behind(StaysBehind stays_behind) {
+    stays_behind_ = std::move(stays_behind);
+  }
   // What the other side cannot hold is kept in the journal, value by value where the rest of a row
   // fits, else the whole row; without this it is an error. Only on the way back.
   void keep_what_does_not_fit() { keeps_ = true; }
@@ -130,6 +137,8 @@ class Follow {
   Status compare(Lane& lane, const std::vector<Row>& keys,
                  const std::vector<std::optional<Row>>& rows, const std::vector<Change>& changes,
                  const std::vector<std::optional<Row>>& found);
+  Status name_what_came_between(Lane& lane, const std::vector<Row>& keys,
+                                const std::vector<Change>& changes);
   Result<std::int64_t> carry_what_moved(Lane& lane, const std::vector<Row>& keys,
                                         const std::vector<std::optional<Row>>& rows, int looks);
   Result<std::int64_t> carry_own(Lane& lane, const std::vector<Row>& keys);
@@ -163,6 +172,7 @@ class Follow {
   bool other_side_serves_ = false;
   bool keeps_ = false;
   RejectRow conflict_;
+  StaysBehind stays_behind_;
   std::set<int> left_out_;
   std::function<void(const ChangeBatch&)> heard_;
 };

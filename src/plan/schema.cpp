@@ -205,7 +205,7 @@ std::string plan_schema() {
                   "default": "10s"},
                 "conflicts": {
                   "enum": ["stop", "keep_new"],
-                  "description": "A row that was written on both sides: stop and name it, or leave the new side's.",
+                  "description": "A row that was written on both sides: stop and name it, or leave the new side's; `repaired.jsonl` keeps the other version. On the way back the old side's stays, and the other is kept.",
                   "default": "stop"}},
               "description": "Only with `hold: none`: late writes to the old side."},
             "hours": {

@@ -6,6 +6,7 @@
 #include <nlohmann/json.hpp>
 
 #include "base/text.h"
+#include "engine/begun_plan.h"
 #include "engine/engine.h"
 #include "engine/trial.h"
 #include "report/facts.h"
@@ -21,13 +22,17 @@ namespace {
 
 constexpr Milliseconds analysis_age_max{24 * 3600 * 1000};
 
-// An analysis of the same plan that is younger than a day need not be made again.
+// An analysis of the same plan that is younger than a day need not be made again; of rows that an
+// attempt has brought back since, it knows nothing.
 bool analyzed_lately(Session& session, const std::string& folder) {
   const nlohmann::json document = last_analysis(folder);
   std::error_code failure;
   const auto written = std::filesystem::last_write_time(analysis_file(folder), failure);
   const auto age = std::filesystem::file_time_type::clock::now() - written;
-  return !failure && document.is_object() &&
+  const State state = session.journal().state();
+  const bool is_of_before =
+      state.phase == Phase::rolled_back && session.clock().now() - age < state.phase_since;
+  return !failure && !is_of_before && document.is_object() &&
          document.value("digest", "") == session.migration().digest &&
          document.value("full", false) && !document.value("refused", true) &&
          age < analysis_age_max;
@@ -75,6 +80,23 @@ Status keep_headway(Session& session, Goal goal) {
   return {};
 }
 
+Error tripping_over(const Analysis& analysis, const std::string& hint, const std::string& safe) {
+  Error error{
+      ErrorCode::refused, "the analysis found what `run` would trip over:", hint, safe, {}, ""};
+  error.excerpt = analysis.text;
+  return error;
+}
+
+// Tables that are there may have been changed since all rows were read: an index more, and a
+// trigger of ours would make the application's writes fail.
+Status tables_are_as_judged(Session& session) {
+  ASSIGN_OR_RETURN(const Analysis looked,
+                   check(session.migration(), session.standing(), session.clock()));
+  if (!looked.refused) return {};
+  return tripping_over(looked, "the tables were changed since `whimbrel analyze` read all rows",
+                       "nothing was changed");
+}
+
 // Every value is read before anything is changed.
 Status analyze_first(Session& session) {
   const State state = session.journal().state();
@@ -83,22 +105,15 @@ Status analyze_first(Session& session) {
   if (has_begun(state) && !begins_anew) return {};
   if (begins_anew) TRY(must_be_the_plan(state, session.migration()));
   ASSIGN_OR_RETURN(const std::string folder, session.state_folder(true));
-  if (!begins_anew && analyzed_lately(session, folder)) return {};
+  if (!begins_anew && analyzed_lately(session, folder)) return tables_are_as_judged(session);
   if (begins_anew) TRY(session.make_engine().tables_must_be_there());
   ASSIGN_OR_RETURN(const Analyzed analyzed, analyze_opened(session));
   if (!analyzed.analysis.refused) {
     for (Move& move : session.migration().moves) move.refuses_orphans = false;
     return {};
   }
-  Error error{ErrorCode::refused,
-              "the analysis found what `run` would trip over:",
-              "",
-              begins_anew ? "nothing was changed by this command" : "nothing was changed",
-              {},
-              ""};
-  error.excerpt = analyzed.analysis.text;
-  error.hint = "the whole analysis is in " + analyzed.file;
-  return error;
+  return tripping_over(analyzed.analysis, "the whole analysis is in " + analyzed.file,
+                       begins_anew ? "nothing was changed by this command" : "nothing was changed");
 }
 
 Status remove_trial(Session& session) {

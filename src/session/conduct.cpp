@@ -319,6 +319,7 @@ Result<Conducted> roll_back_migration(Session& session) {
   if (phase == Phase::rolled_back && session.journal().state().started) {
     return ended(session, Ending::already, "rolled back already");
   }
+  TRY(session.plan_leads_there());
   if (phase == Phase::finished) return roll_back_finished(session);
   TRY(open_for_rollback(session));
   TRY(name_what_stays(session));
@@ -371,6 +372,7 @@ Status drop_kept_copies(Session& session) {
 
 Result<Conducted> finish_migration(Session& session, const FinishWanted& wanted) {
   TRY(session.open_journal(false));
+  TRY(session.plan_leads_there());
   TRY(open_for_finish(session));
   TRY(may_go_without_archive(session, wanted));
   if (session.is_dry_run()) {

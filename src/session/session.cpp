@@ -12,6 +12,7 @@
 #include "backup/backup.h"
 #include "backup/depot.h"
 #include "base/text.h"
+#include "engine/begun_plan.h"
 #include "follow/own_file.h"
 #include "report/facts.h"
 #include "session/guard.h"
@@ -97,6 +98,14 @@ bool Session::has_changed_anything() const {
 
 Status Session::plan_is_the_one() const {
   return journal_ ? must_be_the_plan(journal_->state(), migration()) : Status();
+}
+
+// Mistakes of the plan are told by whoever opens it.
+Status Session::plan_leads_there() const {
+  ASSIGN_OR_RETURN(const PlanSource source, read_plan(settings_.plan));
+  Diagnostics diagnostics(std::filesystem::path(source.path).filename().string(), source.text);
+  const PlanFile plan = parse_plan(source, settings_.variables, diagnostics);
+  return diagnostics.empty() ? must_lead_there(journal_->state(), plan.resolved) : Status();
 }
 
 bool Session::may_have_switched() const {

@@ -91,6 +91,8 @@ class Session {
   void writes_from_here() { writes_ = true; }
   // `refused` where `run` would refuse, because it was started with another plan.
   Status plan_is_the_one() const;
+  // `refused` where what ends a migration would lead elsewhere. Only with a journal.
+  Status plan_leads_there() const;
   bool may_have_switched() const;
   // Nothing is to be changed: so the settings say, or the plan.
   bool is_dry_run() const { return settings_.dry_run || plan_.dry_run; }

@@ -334,10 +334,31 @@ class TakingAway {
       ASSIGN_OR_RETURN(const auto known, place_.book.find(key));
       if (!known[0]) continue;  // has gone with another one
       ASSIGN_OR_RETURN(const bool taken, take_together({row}));
-      // Its entry stays in the book: what it was written over is not lost.
-      if (!taken) TRY(left_alone_(row));
+      if (taken) continue;
+      ++held_back_;
+      if (!first_held_back_) first_held_back_ = row.target_key;
     }
     return {};
+  }
+
+  // Rows that cannot get back what they were written over stay in the book: they can be asked for
+  // again when the value that they wait for is free.
+  Status all_taken() const {
+    if (!first_held_back_) return {};
+    const auto blocking = stuck_.find(*first_held_back_);
+    std::string why = blocking == stuck_.end()
+                          ? "it is written faster than it can be put back"
+                          : fmt::format("the row {} has a value by now that has to be unique",
+                                        show(blocking->second));
+    if (held_back_ > 1) why += fmt::format("; {} like it", with_thousands(held_back_ - 1));
+    return Error{ErrorCode::data_mismatch,
+                 fmt::format("what the row {} of {} was written over cannot be put back: {}",
+                             show(*first_held_back_), place_.table, why),
+                 "give one of the two another value, and roll back again: a row that you have "
+                 "changed is left alone",
+                 "what it was is kept, and all others of the table are as they were",
+                 {},
+                 ""};
   }
 
  private:
@@ -392,10 +413,12 @@ class TakingAway {
       ASSIGN_OR_RETURN(const auto known, place_.book.find(blocked_by));
       std::vector<OwnRow> added;
       for (std::size_t i = 0; i < known.size(); ++i) {
-        if (!known[i] || stuck_.contains(blocked_by[i])) {
+        const auto stuck = stuck_.find(blocked_by[i]);
+        if (!known[i] || stuck != stuck_.end()) {
           // At its end is a row of others: no other row of it need go the whole way to that.
+          const Row end = stuck != stuck_.end() ? stuck->second : blocked_by[i];
           for (const OwnRow& row : rows) {
-            if (is_chain) stuck_.insert(row.target_key);
+            if (is_chain) stuck_.emplace(row.target_key, end);
           }
           return false;
         }
@@ -423,8 +446,10 @@ class TakingAway {
 
   const OwnPlace& place_;
   const LeftAlone& left_alone_;
-  std::vector<OwnRow> changed_;  // by somebody, as the last try found them
-  std::set<Row, RowLess> stuck_;
+  std::vector<OwnRow> changed_;        // by somebody, as the last try found them
+  std::map<Row, Row, RowLess> stuck_;  // and the row of others that is in the way at the end
+  std::int64_t held_back_ = 0;
+  std::optional<Row> first_held_back_;
 };
 
 }  // namespace
@@ -478,7 +503,7 @@ Status take_away_own(const OwnPlace& place,
   std::optional<Row> after;
   while (true) {
     ASSIGN_OR_RETURN(const std::vector<OwnRow> rows, place.book.following(after, rows_at_once));
-    if (rows.empty()) return {};
+    if (rows.empty()) return taking.all_taken();
     after = rows.back().target_key;
     TRY(taking.take(rows));
   }

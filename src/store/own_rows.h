@@ -88,6 +88,8 @@ Error unique_to_another(std::string_view table, const Row& key);
 
 // Takes away every row of ours that is still as we wrote it, and puts back what was written over;
 // the others are named to `left_alone` and stay. Goes on where it was after a crash.
+// `data_mismatch` when what a row was written over has a unique value that another row has by now:
+// all others are taken away then, and that one can be tried again.
 Status take_away_own(const OwnPlace& place,
                      const std::function<Status(const OwnRow& row)>& left_alone);
 

@@ -3,10 +3,12 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <array>
 #include <charconv>
 #include <string_view>
 
 #include "base/sha256.h"
+#include "base/text.h"
 
 namespace whimbrel {
 
@@ -76,9 +78,14 @@ std::uint64_t power_of_ten(std::size_t digits) {
 // number goes to one number, and no other goes there.
 std::string other_digits(const std::string& digits) {
   constexpr int rounds = 10;
-  constexpr std::size_t half_max = 19;
-  if (digits.size() < 2 || digits.size() > 2 * half_max) {
-    return fmt::format("{:0{}}", number_from("phone " + digits) % 10, digits.size());
+  constexpr std::size_t digits_max = 38;  // of which a half is a number of 64 bits
+  if (digits.empty()) return "";
+  if (digits.size() == 1) {
+    const std::uint64_t shift = number_from("phone 1") % 9 + 1;
+    return fmt::format("{}", (static_cast<std::uint64_t>(digits[0] - '0') + shift) % 10);
+  }
+  if (digits.size() > digits_max) {
+    return other_digits(digits.substr(0, digits_max)) + other_digits(digits.substr(digits_max));
   }
   std::string left = digits.substr(0, digits.size() / 2);
   std::string right = digits.substr(digits.size() / 2);
@@ -94,12 +101,42 @@ std::string other_digits(const std::string& digits) {
   return left + right;
 }
 
+bool is_letter(char c) { return (c >= 'a' && c <= 'z') || is_capital(c); }
+
+// What belongs to the way a number is written says nothing about anybody.
+bool is_of_the_format(std::string_view word) {
+  constexpr std::array words = {"x", "ext", "tel", "fax", "phone", "mobile"};
+  return std::ranges::any_of(words, [&](const char* one) { return ascii_lower(word) == one; });
+}
+
+// Whatever else stands in a column of phone numbers, names and digits of other scripts, becomes
+// unreadable as well: a digit for each letter that is not ASCII.
+std::string without_words(const std::string& text) {
+  std::string made;
+  for (std::size_t at = 0; at < text.size();) {
+    const auto begin = text.begin() + static_cast<std::ptrdiff_t>(at);
+    const auto end = std::find_if_not(begin, text.end(), is_letter);
+    const std::string_view letters(begin, end);
+    if (!letters.empty()) {
+      made += is_of_the_format(letters) ? std::string(letters) : word(letters);
+      at += letters.size();
+      continue;
+    }
+    const auto byte = static_cast<unsigned char>(text[at++]);
+    if (byte < 0x80) {
+      made += static_cast<char>(byte);
+    } else if ((byte & 0xc0) == 0xc0) {
+      made += static_cast<char>('0' + number_from(fmt::format("phone {} {}", at, text)) % 10);
+    }
+  }
+  return made;
+}
+
 std::string phone(const std::string& text) {
+  std::string made = without_words(text);
   std::string digits;
-  std::ranges::copy_if(text, std::back_inserter(digits), is_digit);
-  if (digits.empty()) return text;
+  std::ranges::copy_if(made, std::back_inserter(digits), is_digit);
   const std::string others = other_digits(digits);
-  std::string made = text;
   std::size_t next = 0;
   for (char& c : made) {
     if (is_digit(c)) c = others[next++];

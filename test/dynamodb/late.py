@@ -80,6 +80,8 @@ def what_both_sides_wrote_is_kept(server):
             world.run("run", "--yes")
             world.put("old", "k1", v=text("by a late writer"))
             world.put("new", "k1", v=text("by the application"))
+            told = world.run("verify", code=1)
+            assert "1 differ" in told and "wait to be carried over" not in told, told
             told = world.run("rollback", "--yes")
             assert "things: written on both sides since the switch" in told and "rejected.jsonl names the rows" in told, told
             assert world.items("old")["k1"]["v"] == text("by a late writer"), world.items("old")
@@ -88,6 +90,21 @@ def what_both_sides_wrote_is_kept(server):
             world.run("run", "--yes")
             world.run("verify")
             assert world.items("new") == world.items("old")
+
+
+def what_gives_way_at_the_switch_is_kept(server):
+    """The new side's version stays; what a straggler has written waits in a file, whatever becomes of the old table."""
+    for how in ("keep_new", "stop"):
+        with World(server, quiet="4s", conflicts=how) as world:
+            for number in range(3):
+                world.put("old", "k%d" % number, v=text("a"))
+            process = world.start("run", "--yes")
+            world.serves("new", process)
+            world.put("new", "k1", v=text("by the application"))
+            world.put("old", "k1", v=text("by a late writer"))
+            world.ended(process, 0 if how == "keep_new" else 1)
+            world.run("rollback", "--yes")
+            assert b"by a late writer".hex() in (world.folder / ".whimbrel" / "late" / "repaired.jsonl").read_text()
 
 
 def the_same_deletion_is_no_conflict(server):
@@ -298,7 +315,7 @@ def what_was_set_aside_does_not_go_unsaid(server):
 
 if __name__ == "__main__":
     with dynamodb_local() as local:
-        run_each((another_table_of_the_name_empties_nothing, a_new_table_that_is_gone_keeps_the_old_one, what_was_set_aside_does_not_go_unsaid, a_finish_that_may_not_delete_leaves_a_way_back, who_may_not_write_loses_nothing, a_query_asks_for_what_is_there, time_takes_no_write_of_the_other_side, what_both_sides_wrote_is_kept, the_same_deletion_is_no_conflict,
+        run_each((what_gives_way_at_the_switch_is_kept, another_table_of_the_name_empties_nothing, a_new_table_that_is_gone_keeps_the_old_one, what_was_set_aside_does_not_go_unsaid, a_finish_that_may_not_delete_leaves_a_way_back, who_may_not_write_loses_nothing, a_query_asks_for_what_is_there, time_takes_no_write_of_the_other_side, what_both_sides_wrote_is_kept, the_same_deletion_is_no_conflict,
                   what_was_too_large_to_go_back_comes_with_the_next_attempt,
                   what_was_written_to_the_old_table_is_not_deleted_with_it, what_the_service_would_refuse_is_met_before,
                   a_restore_brings_time_to_live_and_protection_back), lambda test: test(local))

@@ -244,9 +244,12 @@ def a_rollback_puts_back_values_that_have_to_be_unique():
     with sqlite(ONE % "" + "on_conflict: overwrite", P, [(INTO_P, (1, "new", "ours")), (INTO_P, (2, "x", "ours"))], [(INTO_P, (1, "old", "theirs"))]) as copy:
         copy.run("run", "--yes")
         copy.ask("prod", "INSERT INTO p VALUES (3, 'old', 'took it')")
-        printed = copy.run("rollback", "--yes")
-        assert "was left alone" in printed, printed
+        printed = copy.run("rollback", "--yes", expect=1)
+        assert "the row 3 has a value by now that has to be unique" in printed, printed
         are(copy.ask("prod", "SELECT * FROM p ORDER BY id"), [(1, "new", "ours"), (3, "old", "took it")])
+        copy.ask("prod", "UPDATE p SET mail = 'other' WHERE id = 3")
+        copy.run("rollback", "--yes")
+        are(copy.ask("prod", "SELECT * FROM p ORDER BY id"), [(1, "old", "theirs"), (3, "other", "took it")])
 
 
 def a_unique_value_of_others_is_told_before():

@@ -1,7 +1,7 @@
 """Plans and databases that are refused before anything is made, because no run of them could end well."""
 import os
 
-from pair import PLAN_ERROR, Pair, are, changed, expect_words, main
+from pair import PLAN_ERROR, REFUSED, Copying, Pair, are, changed, expect_words, main
 
 PLAIN = "CREATE TABLE {} (id INTEGER PRIMARY KEY, v TEXT);"
 TWO_ROWS = PLAIN.format("o") + "INSERT INTO o VALUES (1, 'a'), (2, 'b');"
@@ -121,7 +121,69 @@ def a_new_table_that_refers_to_an_old_one_is_refused():
         pair.refused("make it by a file", code=PLAN_ERROR)
 
 
-TESTS = [a_switch_that_moves_with_its_table_is_refused, a_new_table_that_refers_to_an_old_one_is_refused, one_table_into_two_goes_there_and_back_by_feeds, a_rollback_is_not_hidden_from_another_migration_of_the_table,
+def a_plan_that_was_changed_since_leads_no_row_back():
+    """Columns exchanged, tables in another order: what goes back, or away, would be other rows than those that came."""
+    old = "CREATE TABLE o (id INTEGER PRIMARY KEY, a INTEGER, b INTEGER); INSERT INTO o VALUES (1, 10, 100), (2, 20, 200);"
+    new = {"new.sql": "CREATE TABLE n (id INTEGER PRIMARY KEY, x INTEGER, y INTEGER);"}
+    for sync in ("capture", "dual"):
+        with Pair(old, new, sync, "{id: id, x: a, y: b}") as pair:
+            pair.run("run", "--yes")
+            pair.ask("UPDATE n SET x = 11 WHERE id = 1")
+            pair.ask("INSERT INTO n VALUES (3, 30, 300)")
+            changed(pair, "x: a, y: b", "x: b, y: a")
+            for verb in ("rollback", "finish"):
+                told = pair.run(verb, "--yes", expect=REFUSED)
+                assert "/tables/0/columns/x: \"a\" → \"b\"" in told, told
+                assert "put the old plan back" in told, told
+            changed(pair, "x: b, y: a", "x: a, y: b")
+            changed(pair, "after: 0s", "after: 1d")  # says nothing about rows
+            pair.run("rollback", "--yes")
+            are(pair.ask("SELECT * FROM o ORDER BY id"), [(1, 11, 100), (2, 20, 200), (3, 30, 300)], sync)
+    with Copying() as copy:
+        plan = copy.folder / "plan.yaml"
+        text = ("whimbrel: 1\nmigration: copy\nstores: {dev: \"sqlite:dev.db\", prod: \"sqlite:prod.db\"}\non_conflict: skip\n"
+                "tables: [%s]\nsync: none\n")
+        lines = ["{from: dev/u, to: prod/u}", "{from: dev/w, to: prod/w}"]
+        plan.write_text(text % ", ".join(lines))
+        for name in ("dev", "prod"):
+            for table in ("u", "w"):
+                copy.ask(name, "CREATE TABLE %s (id INTEGER PRIMARY KEY, v TEXT)" % table)
+        copy.ask("dev", "INSERT INTO u VALUES (2, 'Bob')")
+        copy.ask("dev", "INSERT INTO w VALUES (2, 'Bob'), (5, 'five')")
+        copy.ask("prod", "INSERT INTO w VALUES (2, 'Bob')")
+        copy.run("run", "--yes")
+        for other in (lines[::-1], lines[1:]):
+            plan.write_text(text % ", ".join(other))
+            copy.run("rollback", "--yes", expect=REFUSED)
+        plan.write_text(text % ", ".join(lines))
+        copy.run("rollback", "--yes")
+        are((copy.ask("prod", "SELECT * FROM u"), copy.ask("prod", "SELECT * FROM w")), ([], [(2, "Bob")]), "what was there is there")
+
+
+def an_analysis_of_before_is_none_of_now():
+    """A new table that got an index since, and rows that were written since the attempt before."""
+    plain = "CREATE TABLE %s (id INTEGER PRIMARY KEY, v TEXT);"
+    for before in ("analyze", "an attempt"):
+        with Pair(plain % "o" + plain % "n" + "INSERT INTO o VALUES (1, 'a'), (2, 'b');", {}, "dual", tables="  - {from: db/o, to: db/n}") as pair:
+            pair.run("analyze")
+            if before == "an attempt":
+                pair.run("run", "--yes")
+                pair.run("rollback", "--yes")
+            pair.ask("CREATE UNIQUE INDEX n_v ON n (v)")
+            told = pair.run("run", "--yes", "--until", "verify", expect=REFUSED)
+            assert "n is unique over (v), and o does not promise that: a write could fail" in told, told
+            pair.ask("INSERT INTO o VALUES (3, 'a')")
+    with Pair(PLAIN.format("o") + "INSERT INTO o VALUES (1, '1'), (2, '2');", "CREATE TABLE n (id INTEGER PRIMARY KEY, v INTEGER);",
+              columns="{id: id, v: {cast: v, to: integer}}") as pair:
+        pair.run("run", "--yes")
+        pair.run("rollback", "--yes")
+        pair.ask("INSERT INTO o VALUES (3, 'many')")
+        told = pair.run("run", "--yes", expect=REFUSED)
+        assert "'many' is no integer" in told, told
+        are(pair.ask("SELECT name FROM sqlite_schema WHERE name = 'n'"), [])
+
+
+TESTS = [an_analysis_of_before_is_none_of_now, a_plan_that_was_changed_since_leads_no_row_back, a_switch_that_moves_with_its_table_is_refused, a_new_table_that_refers_to_an_old_one_is_refused, one_table_into_two_goes_there_and_back_by_feeds, a_rollback_is_not_hidden_from_another_migration_of_the_table,
          a_column_that_comes_after_the_beginning_is_not_left_behind, a_plan_without_stores_moves_nothing_and_says_so,
          two_names_of_one_file_are_one_database,
          the_plan_that_reverse_prints_tells_tables_of_one_name_apart]

@@ -29,6 +29,21 @@ def a_value_that_the_old_column_cannot_hold_does_not_block_the_rollback():
             back_and_there_again(pair, before + [(3, None)])
 
 
+def what_the_old_column_cannot_hold_is_kept_after_finish_as_well():
+    for sync in ("capture", "dual"):
+        for late in (False, True):
+            with Pair(ONE_VALUE.format("o", "INTEGER") + "INSERT INTO o VALUES (1, 12), (2, 13);", ONE_VALUE.format("n", "TEXT"), sync) as pair:
+                pair.run("run", "--yes")
+                if not late:
+                    pair.ask("UPDATE n SET a = '014' WHERE id = 1")
+                pair.run("finish", "--yes")
+                pair.ask("UPDATE n SET a = '014' WHERE id = 1")
+                pair.ask("INSERT INTO n VALUES (3, '15')")
+                told = pair.run("rollback", "--yes")
+                assert "1 row of the new side had what the old one has no place for" in told, told
+                are(pair.old()[1:], [(2, 13), (3, 15)], sync)
+
+
 def a_row_that_the_old_constraints_refuse_does_not_block_the_rollback():
     for old, value in (("TEXT CHECK (length(a) < 5)", "'too long'"), ("TEXT UNIQUE", "'x'"), ("TEXT NOT NULL", "NULL")):
         with Pair(ONE_VALUE.format("o", old) + "INSERT INTO o VALUES (1, 'x');", ONE_VALUE.format("n", "TEXT")) as pair:
@@ -186,7 +201,8 @@ def what_is_of_no_entity_does_not_go_with_the_table():
         are((pair.old(), pair.ask("SELECT * FROM u")), ([(1, "a")], [(1, "b")]), "the old side")
 
 
-TESTS = [a_value_that_the_old_column_cannot_hold_does_not_block_the_rollback,
+TESTS = [what_the_old_column_cannot_hold_is_kept_after_finish_as_well,
+         a_value_that_the_old_column_cannot_hold_does_not_block_the_rollback,
          a_row_that_the_old_constraints_refuse_does_not_block_the_rollback,
          a_row_that_came_since_is_not_written_over_by_one_that_was_kept,
          a_constraint_of_the_old_table_removes_no_row_in_silence,
