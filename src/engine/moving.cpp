@@ -609,8 +609,13 @@ Result<std::vector<KeptRow>> Engine::put_back_some(const Move& move,
       continue;
     }
     if (values.empty()) continue;
-    ASSIGN_OR_RETURN(const bool set, move.target->capture().put_back(
-                                         {move.name, &move.mapping, true}, *rows[i], values));
+    Result<bool> put =
+        move.target->capture().put_back({move.name, &move.mapping, true}, *rows[i], values);
+    if (!put.ok() && put.error().is_of_a_row()) {
+      TRY(tell_what_stays_out(move, keys[i], put.error().message));
+      continue;
+    }
+    ASSIGN_OR_RETURN(const bool set, std::move(put));
     if (set) parts_.events.emit({"kept_put_back", {{"table", move.name}}});
     if (!set) again.push_back(notes[i]);
   }
@@ -638,7 +643,10 @@ Status Engine::make_again(const Move& move, const Row& key, const std::vector<Un
   ASSIGN_OR_RETURN(const auto writer, move.target->open_writer(move.mapping.target, names));
   const std::vector<Change> changes = {
       {key, std::move(values), std::optional<std::optional<Row>>(std::in_place, now)}};
-  ASSIGN_OR_RETURN(const Applied applied, writer->apply(changes));
+  Result<Applied> put = writer->apply(changes);
+  const bool is_refused = !put.ok() && put.error().is_of_a_row();
+  if (is_refused) return tell_what_stays_out(move, key, put.error().message);
+  ASSIGN_OR_RETURN(const Applied applied, std::move(put));
   if (applied.written > 0) {
     parts_.events.emit({"kept_put_back", {{"table", move.name}}});
   } else if (applied.skipped == 0) {

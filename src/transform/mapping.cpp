@@ -113,12 +113,13 @@ void derive_backward(Mapping& mapping, const std::vector<ColumnRule>& forward,
       const bool read = std::ranges::any_of(forward, [&](const ColumnRule& rule) {
         return std::ranges::count(columns_of(*rule.expr), column.name) > 0;
       });
+      const bool has_value = column.nullable || column.has_default;
       mapping.losses.push_back(
           {column.name,
-           read ? "has no way back from what the plan makes of it: it keeps its value of before, "
-                  "and rows made on the new side get its default"
-                : "does not move: it keeps its value of before, and rows made on the new "
-                  "side get its default"});
+           fmt::format("{}: it keeps its value of before, and rows made on the new side {}",
+                       read ? "has no way back from what the plan makes of it" : "does not move",
+                       has_value ? "get its default"
+                                 : "have no place here without one: a rollback keeps them")});
       continue;
     }
     Result<ExprPtr> resolved = resolve(found->expr, mapping.target);

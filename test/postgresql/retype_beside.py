@@ -167,7 +167,77 @@ def a_kept_row_that_cannot_come_back_is_named(server):
     world.close()
 
 
-TESTS = [views_that_are_used_all_the_time_stop_no_exchange, one_plan_leaves_the_texts_of_another_alone, what_another_plan_has_not_settled_is_its_own_affair,
+NEIGHBOURS = """
+CREATE TABLE acct (id integer PRIMARY KEY, name text NOT NULL, cents integer, legacy text NOT NULL);
+INSERT INTO acct SELECT n, 'n' || n, n, 'l' FROM generate_series(1, 50) n;
+"""
+
+
+def a_column_that_must_have_a_value_keeps_no_other_from_going_back(server):
+    """Neither a value that waits for the next attempt, nor a write to a row that is there."""
+    world = World(server, NEIGHBOURS, PLAN % ("neighbours", "{table: app/public.acct, column: cents, to: bigint}"))
+    world.run("run", "--yes")
+    world.sql("UPDATE acct SET cents = 5000000000 WHERE id = 3")
+    world.run("rollback", "--yes")
+    assert world.sql("SELECT cents FROM acct WHERE id = 3") == [(3,)]
+    world.run("run", "--yes")
+    assert world.sql("SELECT name, cents FROM acct WHERE id = 3") == [("n3", 5000000000)]
+    world.run("rollback", "--yes")
+    world.nothing_is_left()
+    world.close()
+    plan = ("whimbrel: 1\nmigration: beside\nstores: {app: \"${DATABASE_URL}\"}\nsync: capture\ncutover: {max_hold: 900ms}\n"
+            "tables: [{from: app/public.acct, to: app/public.acct2, create: new.sql, columns: {id: id, name: name}, rest: drop}]\n")
+    world = World(server, NEIGHBOURS, plan)
+    (world.folder / "new.sql").write_text("CREATE TABLE acct2 (id integer PRIMARY KEY, name text NOT NULL);")
+    assert "rows made on the new side have no place here without one" in world.run("analyze")
+    world.run("run", "--yes")
+    world.sql("UPDATE acct2 SET name = 'changed' WHERE id = 3; INSERT INTO acct2 VALUES (51, 'new')")
+    world.run("rollback", "--yes")
+    assert world.sql("SELECT name, legacy FROM acct WHERE id IN (3, 51)") == [("changed", "l")]
+    world.close()
+
+
+def another_table_of_the_name_changes_no_places(server):
+    world = World(server, "CREATE TABLE ev (id integer PRIMARY KEY, v integer); INSERT INTO ev SELECT n, n FROM generate_series(1, 300) n",
+                  PLAN % ("rotated", "{table: app/public.ev, column: id, to: bigint}"))
+    world.run("run", "--yes")
+    world.sql("ALTER TABLE ev RENAME TO ev_2026; CREATE TABLE ev (id bigint PRIMARY KEY, v integer); INSERT INTO ev SELECT n, n FROM generate_series(1, 50) n")
+    printed = world.run("rollback", "--yes", code=3)
+    assert "the table that was public.ev is called public.ev_2026 by now" in printed, printed
+    assert world.sql("SELECT (SELECT count(*) FROM ev), (SELECT count(*) FROM ev_2026)") == [(50, 300)]
+    world.sql("ALTER TABLE ev RENAME TO ev_2027; ALTER TABLE ev_2026 RENAME TO ev")
+    world.run("rollback", "--yes")
+    assert world.type_of("ev", "id") == "integer" and world.sql("SELECT count(*) FROM ev_2027") == [(50,)]
+    world.close()
+
+
+def a_table_that_was_renamed_leaves_nothing_behind(server):
+    world = World(server, "CREATE TABLE p (id integer PRIMARY KEY, v integer); INSERT INTO p SELECT n, n FROM generate_series(1, 300) n",
+                  PLAN % ("renamed", "{table: app/public.p, column: id, to: bigint}"))
+    world.run("run", "--yes", "--until", "follow")
+    world.sql("ALTER TABLE p RENAME TO p9")
+    world.run("rollback", "--yes")
+    world.nothing_is_left()
+    world.close()
+
+
+def a_column_that_is_gone_is_named(server):
+    world = World(server, "CREATE TABLE p (id integer PRIMARY KEY); CREATE TABLE c (id integer PRIMARY KEY, p integer REFERENCES p); "
+                  "INSERT INTO p SELECT n FROM generate_series(1, 9) n; INSERT INTO c SELECT n, n FROM generate_series(1, 9) n",
+                  PLAN % ("gone", "{table: app/public.p, column: id, to: bigint}"))
+    world.run("run", "--yes")
+    world.sql("ALTER TABLE c RENAME COLUMN p TO pp")
+    for verb in ("verify", "rollback", "finish"):
+        printed = world.run(verb, *(() if verb == "verify" else ("--yes",)), code=3)
+        assert "had the column `p` when this migration began, and somebody has dropped or renamed it since" in printed, printed
+    world.sql("ALTER TABLE c RENAME COLUMN pp TO p")
+    world.run("rollback", "--yes")
+    world.nothing_is_left()
+    world.close()
+
+
+TESTS = [a_column_that_must_have_a_value_keeps_no_other_from_going_back, another_table_of_the_name_changes_no_places,
+         a_table_that_was_renamed_leaves_nothing_behind, a_column_that_is_gone_is_named, views_that_are_used_all_the_time_stop_no_exchange, one_plan_leaves_the_texts_of_another_alone, what_another_plan_has_not_settled_is_its_own_affair,
          a_table_keeps_its_owner_where_somebody_gives_new_ones_away, what_lies_between_two_of_the_tables_is_made_anew, a_kept_row_that_cannot_come_back_is_named]
 
 if __name__ == "__main__":

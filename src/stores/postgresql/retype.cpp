@@ -455,6 +455,18 @@ Result<std::vector<ReferringColumn>> referring_to(Connection& connection, const 
   return all;
 }
 
+// Where it has been made already, it is called as the old one was then.
+Result<std::optional<TableName>> new_table_of(Connection& connection, const std::string& oid) {
+  ASSIGN_OR_RETURN(const auto registry,
+                   connection.query("SELECT to_regclass('whimbrel.retyped') IS NOT NULL"));
+  if (registry.at(0).at(0) != "t") return std::optional<TableName>();
+  ASSIGN_OR_RETURN(const auto rows,
+                   connection.query("SELECT target FROM whimbrel.retyped WHERE source_oid = "
+                                    "$1::oid AND NOT swapped",
+                                    {oid}));
+  return rows.empty() ? std::optional<TableName>() : std::optional(split_name(*rows[0][0]));
+}
+
 Result<RetypedTable> retyped_table(Connection& connection, Sessions& sessions,
                                    const std::string& oid, const Wanted& wanted,
                                    const std::vector<RetypedColumn>& columns) {
@@ -498,7 +510,8 @@ Result<RetypedTable> retyped_table(Connection& connection, Sessions& sessions,
   }
   made.target = made.source;
   TableSchema& target = made.target;
-  const TableName name{new_schema(*row[0]), *row[1]};
+  ASSIGN_OR_RETURN(const std::optional<TableName> made_before, new_table_of(connection, oid));
+  const TableName name = made_before.value_or(TableName{new_schema(*row[0]), *row[1]});
   target.name = spelled(name);
   target.triggers.clear();
   target.trigger_ddl.clear();
@@ -625,6 +638,15 @@ std::vector<std::pair<std::string, std::size_t>> columns_in(
 }
 
 // The tables of a retype that was begun: what they are is known, whatever they are called.
+Error column_is_gone(const std::string& table, const std::string& column) {
+  return Error{ErrorCode::refused,
+               fmt::format("{} had the column `{}` when this migration began, and somebody has "
+                           "dropped or renamed it since",
+                           table, column),
+               "give the column its name back, or add it again with the type that it had",
+               "nothing was changed"};
+}
+
 Result<std::vector<RetypedTable>> begun_tables(Connection& connection, Sessions& sessions,
                                                const std::vector<RetypedColumn>& columns) {
   std::vector<RetypedTable> all;
@@ -638,6 +660,9 @@ Result<std::vector<RetypedTable>> begun_tables(Connection& connection, Sessions&
     ASSIGN_OR_RETURN(one.target, describe(connection, *row[1]));
     one.columns = columns_in(row[2], columns);
     for (const auto& [name, from] : one.columns) {
+      for (const TableSchema* side : {&one.source, &one.target}) {
+        if (side->column_index(name) < 0) return column_is_gone(*row[0], name);
+      }
       const RetypedColumn& of = columns[from];
       ASSIGN_OR_RETURN(const bool is_spelled, is_respelled(of, one.source.name + "." + name,
                                                            column_of(one.source, name).declared,

@@ -481,10 +481,45 @@ class Writer final : public BatchWriter {
       if (table_.is_key(columns_[i])) continue;
       sets.push_back(fmt::format("{0} = excluded.{0}", quote_name(columns_[i])));
     }
+    const std::string insert = fmt::format("INSERT INTO {} ({}) OVERRIDING SYSTEM VALUE SELECT {}",
+                                           place, name_list(columns_), join(values, ", "));
+    const std::string conflict =
+        fmt::format(" ON CONFLICT ({}) DO {}", name_list(table_.key),
+                    sets.empty() ? "NOTHING" : "UPDATE SET " + join(sets, ", "));
+    if (!others_must_have_values() || sets.empty()) {
+      return insert + " FROM " + given(columns_.size()) + conflict;
+    }
+    return update_first_sql(place, insert, conflict);
+  }
+
+  // What is inserted has to be right before it is looked whether the row is there: a row that is
+  // there has values in the other columns, which an insert does not know.
+  bool others_must_have_values() const {
+    return std::ranges::any_of(table_.columns, [&](const ColumnSchema& column) {
+      const bool may_be_without = column.nullable || column.has_default || column.generated;
+      const bool is_written = std::ranges::count(columns_, column.name) > 0;
+      return !is_written && (!may_be_without || table_.has_checks);
+    });
+  }
+
+  std::string update_first_sql(const std::string& place, const std::string& insert,
+                               const std::string& conflict) const {
+    std::vector<std::size_t> at;
+    for (const std::string& key : table_.key) {
+      at.push_back(static_cast<std::size_t>(std::ranges::find(columns_, key) - columns_.begin()));
+    }
+    const std::string same_key = matches(table_, table_.key, at);
+    std::vector<std::string> sets;
+    for (std::size_t i = 0; i < columns_.size(); ++i) {
+      if (table_.is_key(columns_[i])) continue;
+      sets.push_back(fmt::format("{} = given.v{}::{}", quote_name(columns_[i]), i,
+                                 column_of(table_, columns_[i]).declared));
+    }
     return fmt::format(
-        "INSERT INTO {} ({}) OVERRIDING SYSTEM VALUE SELECT {} FROM {} ON CONFLICT ({}) DO {}",
-        place, name_list(columns_), join(values, ", "), given(columns_.size()),
-        name_list(table_.key), sets.empty() ? "NOTHING" : "UPDATE SET " + join(sets, ", "));
+        "WITH given AS (SELECT * FROM {}), changed AS (UPDATE {} t SET {} FROM given WHERE {}) {} "
+        "FROM given WHERE NOT EXISTS (SELECT FROM {} t WHERE {}){}",
+        given(columns_.size()), place, join(sets, ", "), same_key, insert, place, same_key,
+        conflict);
   }
 
   std::shared_ptr<Sessions> sessions_;

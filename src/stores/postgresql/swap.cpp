@@ -47,6 +47,7 @@ class Exchange {
         "IDENTITY PRIMARY KEY, now text NOT NULL, before text NOT NULL); ALTER TABLE "
         "whimbrel.to_settle ADD COLUMN IF NOT EXISTS source text; ALTER TABLE whimbrel.respelled "
         "ADD COLUMN IF NOT EXISTS source text"));
+    TRY(they_have_their_names());
     if (back_) TRY(texts_of_before());
     TRY(back_ ? no_column_is_lost() : nobody_has_changed_them());
     if (back_) TRY(no_key_is_of_the_other_type());
@@ -349,6 +350,32 @@ class Exchange {
   }
 
   // The new tables are made like the old ones as they were then.
+  // All else goes by what a table is, and places by names: another one of the name would change
+  // places instead.
+  Status they_have_their_names() {
+    for (std::size_t i = 0; i < pairs_.size(); ++i) {
+      ASSIGN_OR_RETURN(
+          const auto rows,
+          connection_.query("SELECT to_regclass($1)::oid IS NOT DISTINCT FROM $2::oid, (SELECT "
+                            "format('%I.%I', n.nspname, c.relname) FROM pg_class c JOIN "
+                            "pg_namespace n ON n.oid = c.relnamespace WHERE c.oid = $2::oid)",
+                            {quoted(split_name(pairs_[i].source)), going_[i]}));
+      if (rows.at(0).at(0) == "t") continue;
+      const Cell& now = rows.at(0).at(1);
+      return Error{
+          ErrorCode::refused,
+          now ? fmt::format("the table that was {} is called {} by now", pairs_[i].source, *now)
+              : fmt::format("somebody has dropped {}", pairs_[i].source),
+          now ? fmt::format("give it its name back, and what has that name now another one: ALTER "
+                            "TABLE {} RENAME TO …",
+                            *now)
+              : "look at what is called so now; the other side still has its rows",
+          back_ ? "nothing is switched back; the new side still serves"
+                : "nothing is switched; the application uses the old side"};
+    }
+    return {};
+  }
+
   Status nobody_has_changed_them() {
     ASSIGN_OR_RETURN(const auto rows,
                      connection_.query("SELECT source FROM whimbrel.retyped WHERE source_oid = ANY "
