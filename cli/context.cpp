@@ -214,11 +214,8 @@ Error Context::saying_where_it_stands(int code, const Error& error) const {
   const bool went_on = code == interrupted && session_.has_changed_anything();
   if (went_on && told.hint.empty()) told.hint = "the same command goes on from here";
   if (!told.safe.empty()) return told;
-  if (went_on) {
-    told.safe = "everything journaled stays valid";
-  } else if (code == usage || code == refused || code == interrupted) {
-    told.safe = "nothing was changed";
-  }
+  if (code == usage || code == refused) told.safe = "nothing was changed";
+  if (code == interrupted) told.safe = "everything journaled stays valid";
   return told;
 }
 

@@ -21,7 +21,8 @@ std::string difference(const json& before, const json& after) {
     const std::string path = change.value("path", "");
     const json::json_pointer at(path);
     const std::string was = before.contains(at) ? before[at].dump() : "nothing";
-    const std::string is = after.contains(at) ? after[at].dump() : "nothing";
+    std::string is = after.contains(at) ? after[at].dump() : "nothing";
+    if (path.ends_with("/-")) is = change.value("value", json()).dump();  // one more in a list
     text += fmt::format("\n  {}: {} → {}", path, printable(was, 80), printable(is, 80));
   }
   return text;
@@ -42,8 +43,20 @@ Error another_plan(const json& before, const json& after) {
                ""};
 }
 
-// Which rows go where, and what was switched. Values that a switch sets may come from variables,
-// and going back puts those of before.
+// What a switch is, and of what. What it sets may come from variables, and going back puts what was
+// there before; paths are those of a machine.
+json what_is_switched(const json& one) {
+  constexpr std::array told_apart_by = {"lambda", "ssm", "s3", "row", "key"};
+  json all = json::object();
+  if (!one.is_object()) return all;
+  for (const auto& [key, value] : one.items()) all[key] = "";
+  for (const char* key : told_apart_by) {
+    if (one.contains(key)) all[key] = one[key];
+  }
+  return all;
+}
+
+// Which rows go where, and what was switched.
 json what_leads_there(const json& plan) {
   constexpr std::array binding = {"migration", "tables",      "ids",     "references", "sample",
                                   "retype",    "on_conflict", "orphans", "sync"};
@@ -56,16 +69,9 @@ json what_leads_there(const json& plan) {
     if (table.is_object()) table.erase("health");
   }
   const json cutover = plan.value("cutover", json::object());
-  if (!cutover.is_object()) return all;
-  for (const char* part : {"switches", "hold"}) {
-    if (!cutover.contains(part)) continue;
-    all["cutover"][part] = cutover[part];
-    if (!cutover[part].is_array()) continue;
-    for (json& one : all["cutover"][part]) {
-      if (!one.is_object() || !one.contains("set") || !one["set"].is_object()) continue;
-      for (json& value : one["set"]) value = "";
-    }
-  }
+  const json switches =
+      cutover.is_object() ? cutover.value("switches", json::array()) : json::array();
+  for (const json& one : switches) all["cutover"]["switches"].push_back(what_is_switched(one));
   return all;
 }
 

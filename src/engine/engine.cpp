@@ -92,6 +92,19 @@ Status Engine::accept_plan() {
   return enter(Phase::planned, "the plan is accepted");
 }
 
+std::string Engine::hint_for(const VerifyOutcome& differing) const {
+  if (migration_.only_copies) {
+    return "a row that somebody changed stays his: put it back or remove it, then run again";
+  }
+  const bool cannot_move = std::ranges::any_of(differing.examples, [](const Difference& one) {
+    return one.what.starts_with(cannot_be_moved);
+  });
+  return cannot_move
+             ? "correct the rows that cannot be moved, or `whimbrel rollback` and say in the plan "
+               "what becomes of them"
+             : "find what else writes to the target; `whimbrel verify --repair` puts it right";
+}
+
 Status Engine::enter(Phase phase, const std::string& why) {
   const State state = parts_.journal.state();
   assert_always(phase == Phase::planned || is_edge(state.phase, phase),
@@ -180,9 +193,7 @@ Result<bool> Engine::act(const Decision& decision) {
             ErrorCode::data_mismatch,
             fmt::format("{} of {} rows differ:{}", with_thousands(outcome.differing),
                         with_thousands(outcome.rows), examples_of(outcome.examples)),
-            migration_.only_copies
-                ? "a row that somebody changed stays his: put it back or remove it, then run again"
-                : "find what else writes to the target; `whimbrel verify --repair` puts it right",
+            hint_for(outcome),
             migration_.only_copies
                 ? "rows of others were not touched; `whimbrel rollback` takes away what was copied"
                 : "nothing is switched; the application still uses the old side",

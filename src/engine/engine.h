@@ -154,6 +154,7 @@ class Engine {
   Status new_tables_are_there();
   Status takes_no_table_away();
   Status enter(Phase phase, const std::string& why);
+  std::string hint_for(const VerifyOutcome& differing) const;
   Facts facts();
   Result<bool> act(const Decision& decision);
   bool may_try_again(Act act);
@@ -326,6 +327,7 @@ class Engine {
   // Null where the plan no longer leads there.
   Store* store_of_feed(const std::string& feed) const;
   Status take_away(const Move& move, std::optional<std::int64_t> number);
+  Status take_away_together(const Move& move, std::optional<std::int64_t> number);
   Status drop_if_empty(const Move& move);
   Result<std::int64_t> rows_of_no_move(const Move& move) const;
   Status drop_or_empty(const Move& move);

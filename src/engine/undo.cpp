@@ -229,6 +229,22 @@ Status Engine::take_away(const Move& move, std::optional<std::int64_t> number) {
   });
 }
 
+// Several tables may have been copied into one, and a row of one wait for a value that a row of
+// another holds.
+Status Engine::take_away_together(const Move& move, std::optional<std::int64_t> number) {
+  Status taken = take_away(move, number);
+  if (taken.ok() || taken.error().code != ErrorCode::data_mismatch) return taken;
+  bool has_others = false;
+  for (const Move& other : migration_.moves) {
+    const bool is_beside = &other != &move && other.own != nullptr && other.to == move.to;
+    if (!is_beside) continue;
+    has_others = true;
+    Status also = take_away(other, std::nullopt);
+    if (!also.ok() && also.error().code != ErrorCode::data_mismatch) return also;
+  }
+  return has_others ? take_away(move, std::nullopt) : taken;
+}
+
 // A table that the copy made, and in which others have rows by now, is theirs.
 Status Engine::drop_if_empty(const Move& move) {
   Catalog& catalog = move.target->catalog();
@@ -311,7 +327,7 @@ Status Engine::undo_effect(const Effect& effect) {
           parts_.events.emit({"table_gone", {{"table", move.to}}});
           return {};
         }
-        TRY(take_away(move, number));
+        TRY(take_away_together(move, number));
         return made ? drop_if_empty(move) : Status();
       }
       if (made) return drop_or_empty(move);

@@ -477,7 +477,8 @@ Status Follow::name_what_came_between(Lane& lane, const std::vector<Row>& keys,
   const auto& mapping = lane.move->mapping;
   const auto& rules = direction_ == Direction::forward ? mapping.forward : mapping.backward;
   for (std::size_t i = 0; i < changes.size(); ++i) {
-    if (!changes[i].row || !taken.contains(changes[i].key)) continue;
+    const bool was_absent = changes[i].only_if && !changes[i].only_if->has_value();
+    if (!was_absent || !changes[i].row || !taken.contains(changes[i].key)) continue;
     const std::vector<Row> key = {changes[i].key};
     ASSIGN_OR_RETURN(const auto found, lane.to->read_keys(key));
     if (!found[0] || !is_as_written(found[0], changes[i], rules)) continue;

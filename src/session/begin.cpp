@@ -29,11 +29,12 @@ bool analyzed_lately(Session& session, const std::string& folder) {
   std::error_code failure;
   const auto written = std::filesystem::last_write_time(analysis_file(folder), failure);
   const auto age = std::filesystem::file_time_type::clock::now() - written;
+  if (failure || !document.is_object()) return false;
   const State state = session.journal().state();
+  const std::optional<TimePoint> made = from_iso8601(document.value("made_at", ""));
   const bool is_of_before =
-      state.phase == Phase::rolled_back && session.clock().now() - age < state.phase_since;
-  return !failure && !is_of_before && document.is_object() &&
-         document.value("digest", "") == session.migration().digest &&
+      state.phase == Phase::rolled_back && (!made || *made < state.phase_since);
+  return !is_of_before && document.value("digest", "") == session.migration().digest &&
          document.value("full", false) && !document.value("refused", true) &&
          age < analysis_age_max;
 }

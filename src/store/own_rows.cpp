@@ -334,26 +334,33 @@ class TakingAway {
       ASSIGN_OR_RETURN(const auto known, place_.book.find(key));
       if (!known[0]) continue;  // has gone with another one
       ASSIGN_OR_RETURN(const bool taken, take_together({row}));
-      if (taken) continue;
-      ++held_back_;
-      if (!first_held_back_) first_held_back_ = row.target_key;
+      if (!taken) held_back_.emplace_back(row.target_key, std::exchange(in_the_way_, {}));
     }
     return {};
   }
 
   // Rows that cannot get back what they were written over stay in the book: they can be asked for
   // again when the value that they wait for is free.
-  Status all_taken() const {
-    if (!first_held_back_) return {};
-    const auto blocking = stuck_.find(*first_held_back_);
-    std::string why = blocking == stuck_.end()
-                          ? "it is written faster than it can be put back"
-                          : fmt::format("the row {} has a value by now that has to be unique",
-                                        show(blocking->second));
-    if (held_back_ > 1) why += fmt::format("; {} like it", with_thousands(held_back_ - 1));
+  Status all_taken() {
+    std::vector<Row> keys;
+    for (const auto& [key, in_the_way] : held_back_) keys.push_back(key);
+    ASSIGN_OR_RETURN(const auto known, place_.book.find(keys));
+    std::string first;
+    std::int64_t rows = 0;
+    for (std::size_t i = 0; i < keys.size(); ++i) {
+      if (!known[i] || rows++ > 0) continue;  // or it went along with a later one
+      const std::optional<Row>& in_the_way = held_back_[i].second;
+      first = fmt::format("what the row {} of {} was written over cannot be put back: {}",
+                          show(keys[i]), place_.table,
+                          in_the_way ? fmt::format("the row {} has a value by now that has to be "
+                                                   "unique",
+                                                   show(*in_the_way))
+                                     : "it is written faster than it can be put back");
+    }
+    if (rows == 0) return {};
+    if (rows > 1) first += fmt::format("; {} like it", with_thousands(rows - 1));
     return Error{ErrorCode::data_mismatch,
-                 fmt::format("what the row {} of {} was written over cannot be put back: {}",
-                             show(*first_held_back_), place_.table, why),
+                 std::move(first),
                  "give one of the two another value, and roll back again: a row that you have "
                  "changed is left alone",
                  "what it was is kept, and all others of the table are as they were",
@@ -417,6 +424,7 @@ class TakingAway {
         if (!known[i] || stuck != stuck_.end()) {
           // At its end is a row of others: no other row of it need go the whole way to that.
           const Row end = stuck != stuck_.end() ? stuck->second : blocked_by[i];
+          in_the_way_ = end;
           for (const OwnRow& row : rows) {
             if (is_chain) stuck_.emplace(row.target_key, end);
           }
@@ -448,8 +456,8 @@ class TakingAway {
   const LeftAlone& left_alone_;
   std::vector<OwnRow> changed_;        // by somebody, as the last try found them
   std::map<Row, Row, RowLess> stuck_;  // and the row of others that is in the way at the end
-  std::int64_t held_back_ = 0;
-  std::optional<Row> first_held_back_;
+  std::optional<Row> in_the_way_;      // of the last try
+  std::vector<std::pair<Row, std::optional<Row>>> held_back_;
 };
 
 }  // namespace

@@ -136,7 +136,7 @@ Result<std::string> Verify::verdict(const std::optional<Row>& source,
     }
     // Set aside by `on_error: reject`: then the target must not have it.
     if (move_.on_error == OnError::reject) return std::string(target ? "extra" : "");
-    return "cannot be moved: " + image.error().message;
+    return std::string(cannot_be_moved) + image.error().message;
   }
   if (!target) return std::string("missing");
   const std::vector<std::string> columns = differing(mapping.forward, image.value(), *target);

@@ -14,6 +14,7 @@
 #include <set>
 #include <span>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "base/clock.h"
@@ -28,8 +29,9 @@ namespace whimbrel {
 struct Difference {
   std::string table;
   std::string key;   // as a person reads it; never into events or log
-  std::string what;  // "missing", "extra", or the columns
+  std::string what;  // "missing", "extra", cannot_be_moved and why, or the columns
 };
+inline constexpr std::string_view cannot_be_moved = "cannot be moved: ";
 
 // A line each, of the first so many.
 constexpr std::int64_t examples_told = 10;

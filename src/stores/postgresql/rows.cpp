@@ -329,6 +329,10 @@ class Writer final : public BatchWriter {
       TRY(erase(connection, place, batch.keys));
       put = put_rows(connection, place, batch, gives_way);
     }
+    if (!put.ok() && !gives_way && needs_what_is_there(connection)) {
+      TRY(connection.execute("ROLLBACK TO SAVEPOINT whimbrel_put"));
+      put = update_then_insert(connection, place, batch);
+    }
     if (put.ok() && own_.has_to_be_looked_through) {
       ASSIGN_OR_RETURN(applied.blocked_by, blockers(connection, place, batch, last));
       return applied.blocked_by.empty();
@@ -473,37 +477,37 @@ class Writer final : public BatchWriter {
     return std::vector<Row>(found.begin(), found.end());
   }
 
-  std::string upsert_sql(const std::string& place) const {
+  std::string insert_sql(const std::string& place) const {
     std::vector<std::string> values;
+    for (std::size_t i = 0; i < columns_.size(); ++i) values.push_back(given_value(i));
+    return fmt::format("INSERT INTO {} ({}) OVERRIDING SYSTEM VALUE SELECT {} FROM {}", place,
+                       name_list(columns_), join(values, ", "), given(columns_.size()));
+  }
+  std::string given_value(std::size_t i) const {
+    return fmt::format("given.v{}::{}", i, column_of(table_, columns_[i]).declared);
+  }
+
+  std::string upsert_sql(const std::string& place) const {
     std::vector<std::string> sets;
-    for (std::size_t i = 0; i < columns_.size(); ++i) {
-      values.push_back(fmt::format("given.v{}::{}", i, column_of(table_, columns_[i]).declared));
-      if (table_.is_key(columns_[i])) continue;
-      sets.push_back(fmt::format("{0} = excluded.{0}", quote_name(columns_[i])));
+    for (const std::string& column : columns_) {
+      if (!table_.is_key(column))
+        sets.push_back(fmt::format("{0} = excluded.{0}", quote_name(column)));
     }
-    const std::string insert = fmt::format("INSERT INTO {} ({}) OVERRIDING SYSTEM VALUE SELECT {}",
-                                           place, name_list(columns_), join(values, ", "));
-    const std::string conflict =
-        fmt::format(" ON CONFLICT ({}) DO {}", name_list(table_.key),
-                    sets.empty() ? "NOTHING" : "UPDATE SET " + join(sets, ", "));
-    if (!others_must_have_values() || sets.empty()) {
-      return insert + " FROM " + given(columns_.size()) + conflict;
-    }
-    return update_first_sql(place, insert, conflict);
+    return insert_sql(place) +
+           fmt::format(" ON CONFLICT ({}) DO {}", name_list(table_.key),
+                       sets.empty() ? "NOTHING" : "UPDATE SET " + join(sets, ", "));
   }
 
-  // What is inserted has to be right before it is looked whether the row is there: a row that is
-  // there has values in the other columns, which an insert does not know.
-  bool others_must_have_values() const {
-    return std::ranges::any_of(table_.columns, [&](const ColumnSchema& column) {
-      const bool may_be_without = column.nullable || column.has_default || column.generated;
-      const bool is_written = std::ranges::count(columns_, column.name) > 0;
-      return !is_written && (!may_be_without || table_.has_checks);
+  // An insert has to be right before it is looked whether the row is there; one that is there has
+  // values in the columns that nobody writes here, and may be right where the insert is not.
+  bool needs_what_is_there(const Connection& connection) const {
+    const bool is_part = std::ranges::any_of(table_.columns, [&](const ColumnSchema& column) {
+      return !column.generated && std::ranges::count(columns_, column.name) == 0;
     });
+    return is_part && (connection.sqlstate() == "23502" || connection.sqlstate() == "23514");
   }
 
-  std::string update_first_sql(const std::string& place, const std::string& insert,
-                               const std::string& conflict) const {
+  Status update_then_insert(Connection& connection, const std::string& place, const Batch& batch) {
     std::vector<std::size_t> at;
     for (const std::string& key : table_.key) {
       at.push_back(static_cast<std::size_t>(std::ranges::find(columns_, key) - columns_.begin()));
@@ -512,14 +516,18 @@ class Writer final : public BatchWriter {
     std::vector<std::string> sets;
     for (std::size_t i = 0; i < columns_.size(); ++i) {
       if (table_.is_key(columns_[i])) continue;
-      sets.push_back(fmt::format("{} = given.v{}::{}", quote_name(columns_[i]), i,
-                                 column_of(table_, columns_[i]).declared));
+      sets.push_back(quote_name(columns_[i]) + " = " + given_value(i));
     }
-    return fmt::format(
-        "WITH given AS (SELECT * FROM {}), changed AS (UPDATE {} t SET {} FROM given WHERE {}) {} "
-        "FROM given WHERE NOT EXISTS (SELECT FROM {} t WHERE {}){}",
-        given(columns_.size()), place, join(sets, ", "), same_key, insert, place, same_key,
-        conflict);
+    ASSIGN_OR_RETURN(const Cells arrays, arrays_of(batch.rows, columns_.size()));
+    if (!sets.empty()) {
+      TRY(connection.run(fmt::format("UPDATE {} t SET {} FROM {} WHERE {}", place, join(sets, ", "),
+                                     given(columns_.size()), same_key),
+                         arrays));
+    }
+    const std::string not_there =
+        fmt::format(" WHERE NOT EXISTS (SELECT FROM {} t WHERE {})", place, same_key);
+    const Result<std::int64_t> put = connection.run(insert_sql(place) + not_there, arrays);
+    return put.ok() ? Status() : Status(put.error());
   }
 
   std::shared_ptr<Sessions> sessions_;
