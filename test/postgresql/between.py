@@ -320,7 +320,7 @@ def a_moment_is_not_rounded(old, new):
             assert equal(a, b)
             folder.run("rollback", "--yes")
             a.execute("INSERT INTO things VALUES (3, '%s')" % value)
-            told = folder.run("run", "--yes", code=1)
+            told = folder.run("run", "--yes", code=3)
             assert "key 3" in told and "more digits of a second" in told, told
             folder.close()
 
