@@ -30,8 +30,6 @@ std::string difference(const json& before, const json& after) {
 
 json parsed(const std::string& plan) { return json::parse(plan, nullptr, false); }
 
-bool begins_anew(const State& state) { return !state.started || state.phase == Phase::rolled_back; }
-
 Error another_plan(const json& before, const json& after) {
   const bool readable = !before.is_discarded() && !after.is_discarded();
   return Error{ErrorCode::refused,
@@ -76,6 +74,8 @@ json what_leads_there(const json& plan) {
 }
 
 }  // namespace
+
+bool begins_anew(const State& state) { return !state.started || state.phase == Phase::rolled_back; }
 
 Status must_be_the_plan(const State& state, const Migration& migration) {
   if (begins_anew(state) || state.digest == migration.digest) return {};

@@ -9,7 +9,10 @@
 
 namespace whimbrel {
 
-// `refused`, with the difference, where it was started with another plan and not rolled back.
+// Nothing was started yet, or all of it was rolled back: any plan may begin.
+bool begins_anew(const State& state);
+
+// `refused`, with the difference, where it was started with another plan, unless it begins anew.
 Status must_be_the_plan(const State& state, const Migration& migration);
 
 // For what ends a migration: `refused` where the plan, as the parser has resolved it, says

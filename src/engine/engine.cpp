@@ -84,8 +84,7 @@ Engine::Engine(const Migration& migration, Parts parts)
 
 Status Engine::accept_plan() {
   const State state = parts_.journal.state();
-  const bool anew = !state.started || state.phase == Phase::rolled_back;
-  if (!anew) return must_be_the_plan(state, migration_);
+  if (!begins_anew(state)) return must_be_the_plan(state, migration_);
   TRY(parts_.journal.append(PlanAccepted{state.attempt + 1, migration_.name, migration_.digest,
                                          migration_.resolved, tables_json(migration_)}));
   drained_ = verified_ = false;

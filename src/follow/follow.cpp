@@ -466,9 +466,6 @@ Result<std::int64_t> Follow::carry_with(Lane& lane, std::vector<Row> keys,
   return carry(lane, keys, removed);
 }
 
-// What is there is guarded, but a row that comes and goes again in between looks as if nothing had
-// happened, and the write brings it back. So the side that serves is looked at once more: whatever
-// is written to it later is carried by itself.
 // A row that came and went on the other side between the look and the write looks as if nobody had
 // touched it. Nobody can tell then whether what was written there was before ours: it is named.
 Status Follow::name_what_came_between(Lane& lane, const std::vector<Row>& keys,
@@ -490,6 +487,9 @@ Status Follow::name_what_came_between(Lane& lane, const std::vector<Row>& keys,
   return {};
 }
 
+// What is there is guarded, but a row that comes and goes again in between looks as if nothing had
+// happened, and the write brings it back. So the side that serves is looked at once more: whatever
+// is written to it later is carried by itself.
 Result<std::int64_t> Follow::carry_what_moved(Lane& lane, const std::vector<Row>& keys,
                                               const std::vector<std::optional<Row>>& rows,
                                               int looks) {

@@ -39,9 +39,7 @@ bool analyzed_lately(Session& session, const std::string& folder) {
          age < analysis_age_max;
 }
 
-bool has_begun(const State& state) {
-  return state.started && state.phase != Phase::planned && state.phase != Phase::rolled_back;
-}
+bool has_begun(const State& state) { return !begins_anew(state) && state.phase != Phase::planned; }
 
 std::vector<Activity> what_is_to_do(Session& session, Goal goal, bool analyzed) {
   const State state = session.journal().state();
@@ -102,19 +100,20 @@ Status tables_are_as_judged(Session& session) {
 Status analyze_first(Session& session) {
   const State state = session.journal().state();
   // A copy that is made again takes what is there now, and nobody has looked at that.
-  const bool begins_anew = session.migration().only_copies && state.verified.has_value();
-  if (has_begun(state) && !begins_anew) return {};
-  if (begins_anew) TRY(must_be_the_plan(state, session.migration()));
+  const bool copies_again = session.migration().only_copies && state.verified.has_value();
+  if (has_begun(state) && !copies_again) return {};
+  if (copies_again) TRY(must_be_the_plan(state, session.migration()));
   ASSIGN_OR_RETURN(const std::string folder, session.state_folder(true));
-  if (!begins_anew && analyzed_lately(session, folder)) return tables_are_as_judged(session);
-  if (begins_anew) TRY(session.make_engine().tables_must_be_there());
+  if (!copies_again && analyzed_lately(session, folder)) return tables_are_as_judged(session);
+  if (copies_again) TRY(session.make_engine().tables_must_be_there());
   ASSIGN_OR_RETURN(const Analyzed analyzed, analyze_opened(session));
   if (!analyzed.analysis.refused) {
     for (Move& move : session.migration().moves) move.refuses_orphans = false;
     return {};
   }
-  return tripping_over(analyzed.analysis, "the whole analysis is in " + analyzed.file,
-                       begins_anew ? "nothing was changed by this command" : "nothing was changed");
+  return tripping_over(
+      analyzed.analysis, "the whole analysis is in " + analyzed.file,
+      copies_again ? "nothing was changed by this command" : "nothing was changed");
 }
 
 Status remove_trial(Session& session) {

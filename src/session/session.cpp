@@ -53,8 +53,7 @@ std::string Session::url_of(const StoreEntry& entry) const {
 Standing Session::standing() const {
   if (!journal_) return {};
   const State state = journal_->state();
-  const bool begun =
-      state.started && state.phase != Phase::rolled_back && state.effect("claim") != nullptr;
+  const bool begun = !begins_anew(state) && state.effect("claim") != nullptr;
   return {begun, journal_->id(), false};
 }
 

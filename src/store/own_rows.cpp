@@ -348,7 +348,8 @@ class TakingAway {
     std::string first;
     std::int64_t rows = 0;
     for (std::size_t i = 0; i < keys.size(); ++i) {
-      if (!known[i] || rows++ > 0) continue;  // or it went along with a later one
+      if (!known[i]) continue;  // it went along with a later one
+      if (++rows > 1) continue;
       const std::optional<Row>& in_the_way = held_back_[i].second;
       first = fmt::format("what the row {} of {} was written over cannot be put back: {}",
                           show(keys[i]), place_.table,

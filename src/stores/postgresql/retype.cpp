@@ -637,7 +637,6 @@ std::vector<std::pair<std::string, std::size_t>> columns_in(
   return all;
 }
 
-// The tables of a retype that was begun: what they are is known, whatever they are called.
 Error column_is_gone(const std::string& table, const std::string& column) {
   return Error{ErrorCode::refused,
                fmt::format("{} had the column `{}` when this migration began, and somebody has "
@@ -647,6 +646,7 @@ Error column_is_gone(const std::string& table, const std::string& column) {
                "nothing was changed"};
 }
 
+// The tables of a retype that was begun: what they are is known, whatever they are called.
 Result<std::vector<RetypedTable>> begun_tables(Connection& connection, Sessions& sessions,
                                                const std::vector<RetypedColumn>& columns) {
   std::vector<RetypedTable> all;

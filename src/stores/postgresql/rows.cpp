@@ -490,8 +490,8 @@ class Writer final : public BatchWriter {
   std::string upsert_sql(const std::string& place) const {
     std::vector<std::string> sets;
     for (const std::string& column : columns_) {
-      if (!table_.is_key(column))
-        sets.push_back(fmt::format("{0} = excluded.{0}", quote_name(column)));
+      if (table_.is_key(column)) continue;
+      sets.push_back(fmt::format("{0} = excluded.{0}", quote_name(column)));
     }
     return insert_sql(place) +
            fmt::format(" ON CONFLICT ({}) DO {}", name_list(table_.key),

@@ -349,7 +349,6 @@ class Exchange {
                  "try it at a quieter time"};
   }
 
-  // The new tables are made like the old ones as they were then.
   // All else goes by what a table is, and places by names: another one of the name would change
   // places instead.
   Status they_have_their_names() {
@@ -376,6 +375,7 @@ class Exchange {
     return {};
   }
 
+  // The new tables are made like the old ones as they were then.
   Status nobody_has_changed_them() {
     ASSIGN_OR_RETURN(const auto rows,
                      connection_.query("SELECT source FROM whimbrel.retyped WHERE source_oid = ANY "
