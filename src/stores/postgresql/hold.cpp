@@ -138,10 +138,21 @@ Result<bool> Hold::try_to_raise(const std::vector<Lockable>& all) {
 
 Result<std::string> Hold::begin_anew(const std::vector<Lockable>& all) {
   ASSIGN_OR_RETURN(const auto snapshot, connection_->query("SELECT pg_current_snapshot()"));
-  TRY(connection_->execute("ROLLBACK"));
   holds_writers_ = false;
-  TRY(connection_->execute("BEGIN"));
-  TRY(lock(all));
+  // Whoever has one of them most of the time lets go of it at moments that a single span may miss.
+  constexpr int attempts_max = 4;
+  const Milliseconds span = until_ - since_;
+  for (int attempt = 1;; ++attempt) {
+    TRY(connection_->execute("ROLLBACK"));
+    if (attempt > 1) {
+      clock_.sleep_for(span / 4);
+      until_ = clock_.now() + span;
+    }
+    TRY(connection_->execute("BEGIN"));
+    Status locked = lock(all);
+    if (locked.ok()) break;
+    if (!was_kept_waiting() || attempt == attempts_max) return std::move(locked).error();
+  }
   return *snapshot.at(0).at(0);
 }
 

@@ -42,8 +42,9 @@ class Hold {
   Status lock(const std::vector<Lockable>& all);
   // These as well, at once; false where somebody is in the way.
   Result<bool> try_to_raise(const std::vector<Lockable>& all);
-  // Everybody is let go, and then it is asked for from nothing. Gives the snapshot that saw all
-  // that had been written until then. What was held by take() is held no more when it fails.
+  // Everybody is let go, and then it is asked for from nothing, a few times for as long as it was
+  // to be held at most, with nobody held in between. Gives the snapshot that saw all that had been
+  // written until then. What was held by take() is held no more when it fails.
   Result<std::string> begin_anew(const std::vector<Lockable>& all);
   // What locks were last asked for of.
   const std::vector<std::string>& asked_for() const { return asked_for_; }
@@ -53,11 +54,12 @@ class Hold {
 
  private:
   Hold(std::unique_ptr<Connection> connection, TimePoint until, Clock& clock)
-      : connection_(std::move(connection)), until_(until), clock_(clock) {}
+      : connection_(std::move(connection)), since_(clock.now()), until_(until), clock_(clock) {}
 
   std::unique_ptr<Connection> connection_;
   std::vector<std::string> tables_;
   std::vector<std::string> asked_for_;
+  TimePoint since_;
   TimePoint until_;
   bool holds_writers_ = false;
   Clock& clock_;
