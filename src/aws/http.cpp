@@ -4,6 +4,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <charconv>
 #include <mutex>
 
 #include "base/handle.h"
@@ -16,6 +17,13 @@ namespace {
 using CurlEasy = std::unique_ptr<CURL, FreeWith<curl_easy_cleanup>>;
 using CurlMulti = std::unique_ptr<CURLM, FreeWith<curl_multi_cleanup>>;
 using CurlList = std::unique_ptr<curl_slist, FreeWith<curl_slist_free_all>>;
+
+// A page of DynamoDB's at most; what says more grows as it comes.
+constexpr std::size_t room_taken_max = std::size_t{2} << 20;
+// What a parser may want behind a body that is there.
+constexpr std::size_t read_beyond = 64;
+// Of a connection: a page of a megabyte comes in a few reads.
+constexpr long receive_bytes = 128L << 10;
 
 std::size_t take_body(char* data, std::size_t size, std::size_t count, void* to) {
   static_cast<std::string*>(to)->append(data, size * count);
@@ -34,6 +42,11 @@ std::size_t take_header(char* data, std::size_t size, std::size_t count, void* t
     value.remove_suffix(1);
   }
   headers.emplace_back(ascii_lower(line.substr(0, colon)), std::string(value));
+  if (headers.back().first == "content-length") {
+    std::size_t told = 0;
+    std::from_chars(value.data(), value.data() + value.size(), told);
+    static_cast<HttpResponse*>(to)->body.reserve(std::min(told, room_taken_max) + read_beyond);
+  }
   return size * count;
 }
 
@@ -116,6 +129,7 @@ class CurlHttp final : public Http {
     curl_easy_setopt(easy, CURLOPT_HEADERFUNCTION, take_header);
     curl_easy_setopt(easy, CURLOPT_HEADERDATA, &transfer.response);
     curl_easy_setopt(easy, CURLOPT_PRIVATE, &transfer);
+    curl_easy_setopt(easy, CURLOPT_BUFFERSIZE, receive_bytes);
     if (!settings_.ca_bundle.empty()) {
       curl_easy_setopt(easy, CURLOPT_CAINFO, settings_.ca_bundle.c_str());
     }

@@ -6,7 +6,6 @@
 
 #include <algorithm>
 #include <array>
-#include <map>
 #include <memory>
 #include <vector>
 
@@ -41,21 +40,35 @@ std::string trimmed(std::string_view value) {
   return out;
 }
 
-std::map<std::string, std::string> signed_headers(const HttpRequest& request) {
-  std::map<std::string, std::string> headers;
+// Those that are signed: their lines in the order of their names, and the names.
+struct SignedHeaders {
+  std::string lines;
+  std::string names;
+};
+
+SignedHeaders signed_headers(const HttpRequest& request) {
+  Headers headers;
+  headers.reserve(request.headers.size());
   for (const auto& [name, value] : request.headers) {
     std::string lower = ascii_lower(name);
-    if (!is_signed(lower)) continue;
-    auto [it, fresh] = headers.emplace(std::move(lower), trimmed(value));
-    if (!fresh) it->second += "," + trimmed(value);
+    if (is_signed(lower)) headers.emplace_back(std::move(lower), trimmed(value));
   }
-  return headers;
-}
-
-std::string names_of(const std::map<std::string, std::string>& headers) {
-  std::vector<std::string> names;
-  for (const auto& [name, value] : headers) names.push_back(name);
-  return join(names, ";");
+  std::ranges::stable_sort(headers, {}, &Headers::value_type::first);
+  SignedHeaders all;
+  for (std::size_t i = 0; i < headers.size(); ++i) {
+    const auto& [name, value] = headers[i];
+    if (i > 0 && name == headers[i - 1].first) {
+      all.lines.back() = ',';  // one line for all of a name
+    } else {
+      if (i > 0) all.names += ';';
+      all.names += name;
+      all.lines += name;
+      all.lines += ':';
+    }
+    all.lines += value;
+    all.lines += '\n';
+  }
+  return all;
 }
 
 std::string header_of(const HttpRequest& request, std::string_view name) {
@@ -205,27 +218,29 @@ const std::string& Signer::key_for(const Credentials& credentials, std::string_v
 }
 
 std::string Signer::canonical_request(const HttpRequest& request) const {
+  const SignedHeaders headers = signed_headers(request);
+  return canonical_request(request, headers.lines, headers.names);
+}
+
+std::string Signer::canonical_request(const HttpRequest& request, const std::string& lines,
+                                      const std::string& names) const {
   const UrlParts url = split_url(request.url);
   std::string path = rules_.normalizes_path ? normalized(url.path) : url.path;
   // The path of a URL is encoded once already.
   path = rules_.encodes_path_twice ? uri_encode(path, true) : uri_encode(uri_decode(path), true);
-  const auto headers = signed_headers(request);
   std::string text = request.method + "\n" + path + "\n" + canonical_query(url.query) + "\n";
-  for (const auto& [name, value] : headers) {
-    text += name;
-    text += ':';
-    text += value;
-    text += '\n';
-  }
-  text += "\n" + names_of(headers) + "\n";
+  text += lines + "\n" + names + "\n";
   const std::string given = header_of(request, "x-amz-content-sha256");
   return text + (given.empty() ? sha256_hex(request.body) : given);
 }
 
 std::string Signer::string_to_sign(const HttpRequest& request) const {
-  const std::string at = header_of(request, "x-amz-date");
+  return string_to_sign(header_of(request, "x-amz-date"), canonical_request(request));
+}
+
+std::string Signer::string_to_sign(const std::string& at, const std::string& canonical) const {
   return std::string(algorithm) + "\n" + at + "\n" + scope(at.substr(0, 8)) + "\n" +
-         sha256_hex(canonical_request(request));
+         sha256_hex(canonical);
 }
 
 void Signer::sign(HttpRequest& request, const Credentials& credentials, TimePoint now) {
@@ -246,11 +261,13 @@ void Signer::sign(HttpRequest& request, const Credentials& credentials, TimePoin
     request.headers.emplace_back("x-amz-security-token", credentials.session_token);
   }
   const std::string date = at.substr(0, 8);
-  const std::string signature =
-      to_hex(hmac_sha256(key_for(credentials, date), string_to_sign(request)));
+  const SignedHeaders headers = signed_headers(request);
+  const std::string signature = to_hex(
+      hmac_sha256(key_for(credentials, date),
+                  string_to_sign(at, canonical_request(request, headers.lines, headers.names))));
   request.headers.emplace_back(
       "authorization", std::string(algorithm) + " Credential=" + credentials.access_key + "/" +
-                           scope(date) + ", SignedHeaders=" + names_of(signed_headers(request)) +
+                           scope(date) + ", SignedHeaders=" + headers.names +
                            ", Signature=" + signature);
 }
 

@@ -40,6 +40,9 @@ class Signer {
   std::string string_to_sign(const HttpRequest& request) const;
 
  private:
+  std::string canonical_request(const HttpRequest& request, const std::string& lines,
+                                const std::string& names) const;
+  std::string string_to_sign(const std::string& at, const std::string& canonical) const;
   std::string scope(std::string_view date) const;
   const std::string& key_for(const Credentials& credentials, std::string_view date);
 

@@ -134,6 +134,7 @@ class Binder {
     refer_like_the_source();
     shapes_->keep_apart();
     use_shapes();
+    whole_rows_are_alone();
     TRY(retypes());
     connect_references();
     refer_as_the_source_does();
@@ -586,6 +587,17 @@ class Binder {
       move.mapping.target.reference_ddl = move.target->catalog().references_like(
           move.mapping.source, move.mapping.target.name,
           [&](const ForeignKey& key) { return parent_here(move, key); });
+    }
+  }
+
+  // A store that copies rows of any columns by itself writes whole ones, and no part of one that
+  // another table has a part in as well.
+  void whole_rows_are_alone() {
+    for (Move& move : migration_.moves) {
+      const bool is_alone = std::ranges::none_of(
+          migration_.moves, [&](const Move& other) { return move.has_rows_beside(other); });
+      move.inside = move.inside && (is_alone || move.mapping.target.rest_column.empty());
+      move.compares_inside = move.compares_inside && move.inside;
     }
   }
 

@@ -50,12 +50,12 @@ Said read_reply(ondemand::parser& parser, std::string& body) {
 
 }  // namespace
 
-BatchSender::BatchSender(aws::Client& client, Pace& pace, Clock& clock, std::string table)
+BatchSender::BatchSender(aws::Client& client, Pace& pace, Clock& clock, const TableSchema& table)
     : client_(client),
       pace_(pace),
       clock_(clock),
       random_(static_cast<std::uint64_t>(clock.precise().count())),
-      table_(std::move(table)) {}
+      table_(table) {}
 
 void BatchSender::add(std::string request, const Row* key) {
   fresh_.push_back({std::move(request), key == nullptr ? std::nullopt : std::optional(*key)});
@@ -102,7 +102,11 @@ std::vector<BatchSender::Batch> BatchSender::next_wave() {
 Status BatchSender::send(std::vector<Batch> wave) {
   std::vector<aws::Call> calls;
   for (const Batch& batch : wave) {
-    std::string body = "{\"RequestItems\":{" + in_quotes(table_) + ":[";
+    std::size_t bytes = table_.name.size() + 100;
+    for (const Request& request : batch.requests) bytes += request.json.size() + 1;
+    std::string body;
+    body.reserve(bytes);
+    body += "{\"RequestItems\":{" + in_quotes(table_.name) + ":[";
     for (std::size_t i = 0; i < batch.requests.size(); ++i) {
       if (i > 0) body += ',';
       body += batch.requests[i].json;
@@ -139,8 +143,10 @@ Status BatchSender::take(aws::Reply& reply, Batch batch) {
   }
   if (!reply.ok()) {
     Error error = client_.to_error(reply, "BatchWriteItem");
-    const bool is_known = requests.size() == 1 && requests[0].key;
-    return is_known ? std::move(error).within("writing the key " + show(*requests[0].key)) : error;
+    if (requests.size() > 1) return error;
+    const std::string key =
+        requests[0].key ? show(*requests[0].key) : key_shown(requests[0].json, table_.key);
+    return std::move(error).within("writing the key " + key);
   }
   Said said;
   try {  // the library's own way to say that a reply is no JSON
@@ -170,7 +176,7 @@ Status BatchSender::wait_for_what_was_put_off() {
   const Milliseconds now = clock_.monotonic();
   if (now - taken_at_ > patience) {
     return Error{ErrorCode::unavailable,
-                 fmt::format("{} takes no more writes: it has taken none for {}", table_,
+                 fmt::format("{} takes no more writes: it has taken none for {}", table_.name,
                              to_duration_text(now - taken_at_)),
                  "raise its capacity, or say `limits: {wcu: …}`"};
   }

@@ -18,15 +18,16 @@
 #include "base/error.h"
 #include "base/random.h"
 #include "stores/dynamodb/pace.h"
+#include "value/schema.h"
 #include "value/value.h"
 
 namespace whimbrel::dynamodb {
 
 class BatchSender {
  public:
-  BatchSender(aws::Client& client, Pace& pace, Clock& clock, std::string table);
-  // `request`: {"PutRequest":…} or {"DeleteRequest":…}; `key` names it for a person. No two with
-  // the same key before a flush.
+  BatchSender(aws::Client& client, Pace& pace, Clock& clock, const TableSchema& table);
+  // `request`: {"PutRequest":…} or {"DeleteRequest":…}; `key` names it for a person, where
+  // it is at hand. No two with the same key before a flush.
   void add(std::string request, const Row* key);
   // Everything that was added. `refused` names the first item that the service does not take,
   // `unavailable` when it took nothing at all for ten minutes.
@@ -52,7 +53,7 @@ class BatchSender {
   Pace& pace_;
   Clock& clock_;
   Random random_;
-  std::string table_;
+  const TableSchema& table_;
   std::deque<Request> fresh_;
   std::vector<Batch> put_off_;
   Milliseconds taken_at_{0};  // when the service last took an item

@@ -10,6 +10,7 @@
 #include "stores/dynamodb/item.h"
 #include "stores/dynamodb/item_text.h"
 #include "stores/dynamodb/rows.h"
+#include "stores/dynamodb/splice.h"
 #include "stores/dynamodb/table.h"
 
 namespace whimbrel {
@@ -19,7 +20,6 @@ using nlohmann::json;
 namespace {
 
 constexpr Milliseconds active_max{600'000};
-constexpr std::int64_t item_bytes_max = 400 * 1024;
 
 Error not_sql() {
   return Error{ErrorCode::refused, "DynamoDB speaks no SQL",
@@ -433,10 +433,10 @@ Result<Value> DynamoStore::settle(const ColumnSchema& column, Value value) const
 
 Status DynamoStore::can_stand(const TableSchema& table, const Row& row) const {
   const std::int64_t size = dynamodb::item_size(table, row);
-  if (size > item_bytes_max) {
+  if (size > dynamodb::item_bytes_max) {
     return Error{ErrorCode::refused,
                  fmt::format("the item would have {} bytes, and DynamoDB takes {}",
-                             with_thousands(size), with_thousands(item_bytes_max)),
+                             with_thousands(size), with_thousands(dynamodb::item_bytes_max)),
                  "",
                  "",
                  {"an item that is too large"},
@@ -526,7 +526,7 @@ Status DynamoStore::clear(const std::string& table) {
   std::optional<Row> after;
   do {
     ASSIGN_OR_RETURN(const ChunkOfRows chunk, reader->read_after(after, ChunkLimits{}));
-    dynamodb::BatchSender batch(*client, writing, clock_, table);
+    dynamodb::BatchSender batch(*client, writing, clock_, schema);
     for (const Row& row : chunk.rows) {
       const Row key = key_of(row, at);
       batch.add("{\"DeleteRequest\":{\"Key\":" + dynamodb::key_json(schema, key) + "}}", &key);
@@ -587,18 +587,8 @@ bool DynamoStore::reaches(const Store& source) const {
   return dynamic_cast<const DynamoStore*>(&source) != nullptr;
 }
 
-// Where every attribute keeps its name and value, the JSON of an item is good as it is.
 bool DynamoStore::copies_inside(const Mapping& mapping, const Store& source) const {
-  if (!reaches(source)) return false;
-  if (mapping.source.key != mapping.target.key) return false;
-  if (mapping.source.columns.size() != mapping.forward.size()) return false;
-  return std::ranges::all_of(mapping.forward, [&](const ColumnRule& rule) {
-    const auto* copied = std::get_if<ColumnRef>(&rule.expr->node);
-    const auto& column = mapping.target.columns[static_cast<std::size_t>(rule.index)];
-    const int at = mapping.source.column_index(rule.column);
-    return copied != nullptr && copied->column == rule.column && at >= 0 &&
-           mapping.source.columns[static_cast<std::size_t>(at)].declared == column.declared;
-  });
+  return reaches(source) && dynamodb::ItemSplicer::can(mapping);
 }
 
 Result<std::unique_ptr<InsideCopier>> DynamoStore::open_inside(const Mapping& mapping,

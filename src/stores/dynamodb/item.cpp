@@ -457,6 +457,19 @@ std::string key_json(const std::vector<std::string>& names, const Row& key) {
   return json + "}";
 }
 
+std::string key_shown(const std::string& request, const std::vector<std::string>& key) {
+  simdjson::dom::parser parser;
+  element root;
+  if (parser.parse(request).get(root) != simdjson::SUCCESS) return "?";
+  for (const char* place : {"/PutRequest/Item", "/DeleteRequest/Key"}) {
+    element item;
+    if (root.at_pointer(place).get(item) != simdjson::SUCCESS) continue;
+    const Result<Row> found = key_from(item, key);
+    if (found.ok()) return show(found.value());
+  }
+  return "?";
+}
+
 std::string key_json(const TableSchema& table, const Row& key) { return key_json(table.key, key); }
 
 std::int64_t item_size(const TableSchema& table, const Row& row) {
@@ -581,6 +594,37 @@ Result<std::optional<Row>> ItemReader::one(const std::string& body) {
   if (root["Item"].get(item) != simdjson::SUCCESS) return std::optional<Row>();
   ASSIGN_OR_RETURN(Row row, parser_->row(item, table_.columns.size()));
   return std::optional<Row>(std::move(row));
+}
+
+Result<Row> ItemReader::item(std::string_view json) {
+  element root;
+  if (const auto failure = parser_->json.parse(json.data(), json.size(), false).get(root);
+      failure != simdjson::SUCCESS) {
+    return unreadable(simdjson::simdjson_error(failure).what());
+  }
+  return parser_->row(root, table_.columns.size());
+}
+
+Result<Value> ItemReader::value(std::string_view json) {
+  // Nearly all of them, and with nothing to unescape.
+  constexpr std::string_view text_begin = R"({"S":")";
+  constexpr std::string_view number_begin = R"({"N":")";
+  const bool is_text = json.starts_with(text_begin);
+  if ((is_text || json.starts_with(number_begin)) && json.ends_with("\"}")) {
+    const std::string_view inside =
+        json.substr(text_begin.size(), json.size() - text_begin.size() - 2);
+    if (inside.find_first_of("\\\"") == std::string_view::npos) {
+      if (is_text) return Value::text(inside);
+      ASSIGN_OR_RETURN(std::string number, normal_number(inside));
+      return Value(Value::Storage(Decimal{std::move(number)}));
+    }
+  }
+  element root;
+  if (const auto failure = parser_->json.parse(json.data(), json.size(), false).get(root);
+      failure != simdjson::SUCCESS) {
+    return unreadable(simdjson::simdjson_error(failure).what());
+  }
+  return value_from(root, 0);
 }
 
 Result<RecordPage> records_of(const std::string& body, const std::vector<std::string>& key) {

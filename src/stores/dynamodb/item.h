@@ -19,6 +19,7 @@
 namespace whimbrel::dynamodb {
 
 inline constexpr const char* rest_name = "*";
+inline constexpr std::int64_t item_bytes_max = 400 * 1024;
 
 // {"S":"x"} and the like, appended.
 void append_value(std::string& json, const Value& value);
@@ -38,6 +39,9 @@ Result<std::string> item_of(const TableSchema& table, std::span<const std::strin
 std::string key_json(const TableSchema& table, const Row& key);
 // A position to read on from: its attributes are all keys.
 std::string key_json(const std::vector<std::string>& names, const Row& key);
+
+// The key that a {"PutRequest":…} or {"DeleteRequest":…} is for, as a person reads it.
+std::string key_shown(const std::string& request, const std::vector<std::string>& key);
 
 // The number of bytes that AWS counts, for the limit of 400 KB and for capacity.
 std::int64_t item_size(const TableSchema& table, const Row& row);
@@ -65,6 +69,10 @@ class ItemReader {
   Result<Page> batch_page(const std::string& body);
   // One item of a GetItem; unset where there is none.
   Result<std::optional<Row>> one(const std::string& body);
+  // One item, and one value of an attribute, by themselves; within a buffer that goes on for as
+  // many bytes as simdjson may read beyond them.
+  Result<Row> item(std::string_view json);
+  Result<Value> value(std::string_view json);
 
  private:
   struct Parser;

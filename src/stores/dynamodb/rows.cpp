@@ -350,7 +350,7 @@ class Writer final : public BatchWriter {
     ASSIGN_OR_RETURN(is_followed_, is_followed());
     const std::vector<OwnWrite> own = is_followed_ ? own_writes(plans) : std::vector<OwnWrite>();
     if (!own.empty()) TRY(store_.spool()->intend_own(table_.name, own));
-    BatchSender batch(*client_, pace_, store_.clock(), table_.name);
+    BatchSender batch(*client_, pace_, store_.clock(), table_);
     std::vector<Planned> singly;
     for (const auto& [key, plan] : plans) {
       if (plan.only_if || (plan.values != nullptr && !whole_)) {
