@@ -93,7 +93,38 @@ def an_item_that_the_old_table_cannot_have_ends_no_comparison(server):
         assert "9" in world.items("aaa", "id")
 
 
-TESTS = (what_is_only_computed_from_a_key_is_none, a_set_of_numbers_is_the_same_however_it_is_spelled, truth_is_no_number, a_number_is_masked_as_one,
+def what_is_computed_stands_beside_what_is_passed_on(server):
+    """Items of many shapes, one attribute renamed and one computed; and the one of which no item can be made, by its key."""
+    more = ", columns: {kind: type, label: '{type}/{size}', place: {coalesce: [city, {const: nowhere}]}}, rest: copy"
+    with DynamoFolder(server, PLAN % ("like-source", more) + LIVE) as world:
+        items = {str(i): {"id": {"S": str(i)}, "type": {"S": 'q"\\\n\u00e9%d' % i}, "size": {"N": "1.50"}, "n\"x": {"NULL": True},
+                          "deep": {"M": {"l": {"L": [{"N": "1.0"}, {"B": b"\0\xff"}, {"M": {}}]}, "s": {"SS": ["b", "a"]}}}, "empty": {"S": ""}} for i in range(60)}
+        for number in range(0, 60, 7):
+            del items[str(number)]["type"]
+        items["5"]["city"] = {"S": "Wien"}
+        items["6"]["size"] = {"S": "large"}
+        world.make("aaa", list(items.values()))
+        world.ddb.put_item(TableName="aaa", Item={"id": {"S": "double"}, "type": {"S": "t"}, "size": {"L": []}})
+        said = " ".join(world.run("run", "--yes", code=3).split())
+        assert "double" in said, said
+        world.ddb.delete_item(TableName="aaa", Key={"id": {"S": "double"}})
+        world.run("run", "--yes")
+        found = world.items("bbb", "id")
+        for key, item in items.items():
+            size = "large" if key == "6" else "1.5"
+            wanted = {name: value for name, value in item.items() if name != "type"}
+            wanted["place"] = item.get("city", {"S": "nowhere"})
+            if "type" in item:
+                wanted |= {"kind": item["type"], "label": {"S": item["type"]["S"] + "/" + size}}
+            if key != "6":
+                wanted["size"] = {"N": "1.5"}
+            found[key]["deep"]["M"]["s"]["SS"].sort(reverse=True)
+            assert found[key] == wanted, (found[key], wanted)
+        world.run("rollback", "--yes")
+        assert set(world.items("aaa", "id")) == set(items)
+
+
+TESTS = (what_is_computed_stands_beside_what_is_passed_on, what_is_only_computed_from_a_key_is_none, a_set_of_numbers_is_the_same_however_it_is_spelled, truth_is_no_number, a_number_is_masked_as_one,
          an_attribute_that_no_item_has_is_told, an_item_that_the_old_table_cannot_have_ends_no_comparison)
 
 
