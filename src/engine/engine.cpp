@@ -907,6 +907,12 @@ Status must_be_comparable(const State& state) {
 Result<VerifyOutcome> Engine::verify(std::int64_t sample, bool record) {
   TRY(must_be_comparable(parts_.journal.state()));
   TRY(must_be_the_plan(parts_.journal.state(), migration_));
+  for (const Move& move : migration_.moves) {
+    const Result<TableSchema> there = move.target->catalog().describe(move.mapping.target.name);
+    if (there.ok() || there.error().code != ErrorCode::not_found) continue;
+    gone_ = move.to;
+    return a_table_is_gone();
+  }
   ASSIGN_OR_RETURN(VerifyOutcome outcome, compare_all(sample, false, record));
   if (!migration_.verifies_references || sample != 0) return outcome;
   Status resolved = references_resolve();

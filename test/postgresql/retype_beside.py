@@ -236,7 +236,33 @@ def a_column_that_is_gone_is_named(server):
     world.close()
 
 
-TESTS = [a_column_that_must_have_a_value_keeps_no_other_from_going_back, another_table_of_the_name_changes_no_places,
+def a_table_that_was_dropped_after_the_switch_takes_no_other_with_it(server):
+    """Whichever of the two it was: what serves stays, each verb says what is left, and the way out that it names is one."""
+    plan = PLAN % ("dropped", "{table: app/public.people, column: id, to: uuid}")
+    people = "CREATE TABLE people (id varchar(36) PRIMARY KEY, w text); INSERT INTO people SELECT gen_random_uuid()::text, 'x' FROM generate_series(1, 20)"
+    verbs = (["verify"], ["rollback", "--yes"], ["finish", "--yes", "--after", "0s"])
+    world = World(server, people, plan)
+    world.run("run", "--yes")
+    world.sql("DROP TABLE whimbrel_old_public.people")
+    for verb in verbs:
+        said = " ".join(world.run(*verb, code=3).split())
+        assert "dropped the old table of public.people" in said and "DROP SCHEMA whimbrel, whimbrel_old_public CASCADE" in said, said
+        assert world.one("SELECT count(*) FROM people") == 20
+    world.sql("DROP SCHEMA whimbrel, whimbrel_old_public CASCADE")
+    world.sql("INSERT INTO people VALUES (gen_random_uuid(), 'since')")
+    world.close()
+    world = World(server, people, plan)
+    world.run("run", "--yes")
+    world.sql("DROP TABLE people; CREATE TABLE people (id uuid PRIMARY KEY, w text); INSERT INTO people VALUES (gen_random_uuid(), 'made anew')")
+    for verb in verbs:
+        said = " ".join(world.run(*verb, code=3).split())
+        assert "somebody has dropped public.people since it was switched to" in said and "are in whimbrel_old_public.people" in said, said
+        assert world.sql("SELECT w FROM people") == [("made anew",)]
+        assert world.one("SELECT count(*) FROM whimbrel_old_public.people") == 20
+    world.close()
+
+
+TESTS = [a_table_that_was_dropped_after_the_switch_takes_no_other_with_it, a_column_that_must_have_a_value_keeps_no_other_from_going_back, another_table_of_the_name_changes_no_places,
          a_table_that_was_renamed_leaves_nothing_behind, a_column_that_is_gone_is_named, views_that_are_used_all_the_time_stop_no_exchange, one_plan_leaves_the_texts_of_another_alone, what_another_plan_has_not_settled_is_its_own_affair,
          a_table_keeps_its_owner_where_somebody_gives_new_ones_away, what_lies_between_two_of_the_tables_is_made_anew, a_kept_row_that_cannot_come_back_is_named]
 

@@ -72,6 +72,13 @@ PLAIN = "CREATE TABLE a (id TEXT PRIMARY KEY, n TEXT); CREATE TABLE b (id TEXT P
 FOUR = "INSERT INTO a VALUES ('1', 'x'), ('2', 'y'); INSERT INTO b VALUES ('1', 'x'), ('2', 'y');"
 
 
+def a_target_that_is_gone_is_named_by_verify():
+    with Copy(PLAIN, FOUR, IDS + ALL, PLAIN) as copy:
+        copy.run("run", "--yes")
+        copy.ask("prod", "DROP TABLE b")
+        expect_words(copy.run("verify", expect=3), "b is gone: somebody has dropped or renamed it")
+
+
 def a_source_that_is_gone_takes_nothing_of_others_along():
     theirs = "INSERT INTO b VALUES ('t', 'theirs');"
     for gone in ("DROP TABLE a", "DROP TABLE b", "ALTER TABLE a DROP COLUMN n", "ALTER TABLE b DROP COLUMN n"):
@@ -337,7 +344,7 @@ sync: none
         are(copy.ask("prod", "PRAGMA foreign_key_check"), [])
 
 
-TESTS = [a_key_of_several_columns_refers_to_its_own_table, a_reference_that_only_the_target_declares_has_to_be_said,
+TESTS = [a_target_that_is_gone_is_named_by_verify, a_key_of_several_columns_refers_to_its_own_table, a_reference_that_only_the_target_declares_has_to_be_said,
          what_a_table_says_itself_goes_before_a_pattern, of_several_texts_around_an_id_the_one_that_says_most_holds,
          a_key_with_several_ids_inside_is_referred_to, what_cannot_be_meant_is_refused_by_the_plan, what_a_reference_cannot_do_is_told, tables_are_called_alike_whichever_line_means_them, levels_know_every_relation, without_its_book_nothing_is_taken_away,
          a_broken_reference_hides_no_difference,

@@ -71,6 +71,46 @@ Result<bool> has_own(Connection& connection, const std::string& table) {
   return rows.at(0).at(0) == "t";
 }
 
+namespace {
+
+// Tables that have changed places are known by their numbers: one that was made anew is another
+// one, and so is the one that has its name since then.
+Error dropped_since(Connection& connection, const TableName& wanted) {
+  const auto rows = connection.query(
+      "SELECT r.source, o.oid IS NULL, quote_ident(n.nspname) || '.' "
+      "|| quote_ident(o.relname), (SELECT string_agg(quote_ident(s.nspname), ', ' ORDER BY "
+      "s.nspname) FROM pg_namespace s WHERE s.nspname = 'whimbrel' OR s.nspname LIKE "
+      "'whimbrel\\_old\\_%') FROM whimbrel.retyped r LEFT JOIN pg_class o ON o.oid = r.source_oid "
+      "LEFT JOIN pg_namespace n ON n.oid = o.relnamespace WHERE $1 IN (r.source, r.target)",
+      {spelled(wanted)});
+  if (!rows.ok()) return rows.error();
+  if (rows.value().empty()) return Error{ErrorCode::conflict, "another run is at work"};
+  const Cells& row = rows.value()[0];
+  const std::string& source = *row[0];
+  const std::string clean_up = fmt::format(
+      "what whimbrel has beside it goes with DROP SCHEMA {} CASCADE, once no other "
+      "migration is under way in this database",
+      row[3].value_or("whimbrel"));
+  if (row[1] == "t") {
+    return Error{
+        ErrorCode::refused,
+        fmt::format("somebody has dropped the old table of {}: there is no way back any more",
+                    source),
+        fmt::format("{} goes on as it is; {}", source, clean_up)};
+  }
+  const std::string old = row[2].value_or("?");
+  return Error{
+      ErrorCode::refused,
+      fmt::format("somebody has dropped {} since it was switched to; what was written to "
+                  "it went with it",
+                  source),
+      fmt::format("its rows of before the switch are in {0}: copy them from there, or move "
+                  "it by ALTER TABLE {0} SET SCHEMA; {1}",
+                  old, clean_up)};
+}
+
+}  // namespace
+
 Result<Place> place_of(Connection& connection, const std::string& name) {
   const TableName wanted = split_name(name);
   ASSIGN_OR_RETURN(const bool any_retyped, has_own(connection, "retyped"));
@@ -78,10 +118,12 @@ Result<Place> place_of(Connection& connection, const std::string& name) {
     ASSIGN_OR_RETURN(
         const auto rows,
         connection.query("SELECT c.oid, n.nspname, c.relname FROM whimbrel.retyped r "
-                         "JOIN pg_class c ON c.oid = CASE WHEN r.source = $1 THEN r.source_oid "
-                         "ELSE r.target_oid END JOIN pg_namespace n ON n.oid = c.relnamespace "
-                         "WHERE $1 IN (r.source, r.target)",
+                         "LEFT JOIN pg_class c ON c.oid = CASE WHEN r.source = $1 THEN "
+                         "r.source_oid ELSE r.target_oid END LEFT JOIN pg_namespace n ON n.oid = "
+                         "c.relnamespace WHERE $1 IN (r.source, r.target) AND (c.oid IS NOT NULL "
+                         "OR r.swapped)",
                          {spelled(wanted)}));
+    if (!rows.empty() && !rows[0][0]) return dropped_since(connection, wanted);
     if (!rows.empty()) return Place{*rows[0][0], {*rows[0][1], *rows[0][2]}};
   }
   // Without a schema: as this role would find it.
