@@ -624,9 +624,10 @@ Status Engine::carry_what_went_unnoticed(const State& state) {
   const bool switched = has_switched();
   if (state.phase == Phase::rolling_back && !switched) return {};  // the new side goes anyway
   for (const Move& move : migration_.moves) {
-    ASSIGN_OR_RETURN(
-        const bool compared,
-        reconcile(move, switched ? Direction::backward : Direction::forward, std::nullopt));
+    // The new side says what is right; what the old one had besides may be somebody's.
+    ASSIGN_OR_RETURN(const bool compared,
+                     switched ? bring_up_to_date(move, true)
+                              : reconcile(move, Direction::forward, std::nullopt));
     if (!compared) return cancelled();
   }
   return switched ? forget_what_is_gone() : Status();

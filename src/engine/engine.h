@@ -333,6 +333,7 @@ class Engine {
   Status drop_or_empty(const Move& move);
   Status look_again_at_what_leads_nowhere();
   Result<bool> bring_up_to_date();
+  Result<bool> bring_up_to_date(const Move& move, bool notes_what_gives_way);
   Status unlink_all();
 
   const Migration& migration_;

@@ -451,17 +451,23 @@ Result<bool> Engine::bring_up_to_date() {
       parts_.journal.phase() == Phase::finishing ||
       (migration_.finish.keep_source && migration_.finish.rename_source_to.empty());
   for (const Move& move : migration_.moves) {
-    std::int64_t gave_way = 0;
-    const Reconcile::GivesWay note = [&](const Row& key, const Row& before) {
-      ++gave_way;
-      return parts_.sidecar.repaired(move.from, move.mapping.source.column_names(), key, before);
-    };
-    ASSIGN_OR_RETURN(const bool compared, reconcile(move, Direction::backward, std::nullopt,
-                                                    stood_there ? note : Reconcile::GivesWay()));
+    ASSIGN_OR_RETURN(const bool compared, bring_up_to_date(move, stood_there));
     if (!compared) return false;
-    if (gave_way > 0) parts_.events.emit({"gave_way", {{"table", move.name}, {"rows", gave_way}}});
   }
   return true;
+}
+
+Result<bool> Engine::bring_up_to_date(const Move& move, bool notes_what_gives_way) {
+  std::int64_t gave_way = 0;
+  const Reconcile::GivesWay note = [&](const Row& key, const Row& before) {
+    ++gave_way;
+    return parts_.sidecar.repaired(move.from, move.mapping.source.column_names(), key, before);
+  };
+  ASSIGN_OR_RETURN(const bool compared,
+                   reconcile(move, Direction::backward, std::nullopt,
+                             notes_what_gives_way ? note : Reconcile::GivesWay()));
+  if (gave_way > 0) parts_.events.emit({"gave_way", {{"table", move.name}, {"rows", gave_way}}});
+  return compared;
 }
 
 // Looked at before the way back is given up.

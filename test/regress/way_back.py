@@ -1,5 +1,7 @@
 """The way back: what the new application wrote is on the old side, or is kept for the next attempt."""
 
+import json
+
 from pair import Pair, are, changed, expect_words, main
 
 ONE_VALUE = "CREATE TABLE {} (id INTEGER PRIMARY KEY, a {});"
@@ -201,7 +203,23 @@ def what_is_of_no_entity_does_not_go_with_the_table():
         are((pair.old(), pair.ask("SELECT * FROM u")), ([(1, "a")], [(1, "b")]), "the old side")
 
 
-TESTS = [what_the_old_column_cannot_hold_is_kept_after_finish_as_well,
+def what_somebody_made_in_place_of_the_old_table_is_written_down():
+    """The old side becomes what the new one is, also where its table was dropped and made anew with rows of somebody's."""
+    for sync in ("capture", "dual"):
+        for verb in ("finish", "rollback"):
+            with Pair(TWO_ROWS, PLAIN.format("n"), sync) as pair:
+                pair.run("run", "--yes")
+                for one in ("DROP TABLE o", PLAIN.format("o"), "INSERT INTO o VALUES (2, 'b'), (100, 'precious')"):
+                    pair.ask(one)
+                told = pair.run(verb, "--yes")
+                assert "1 row of the old side gave way to what the new one has" in told, told
+                kept = [json.loads(line) for line in (pair.state / "repaired.jsonl").read_text("utf-8").splitlines()]
+                are([one["before"] for one in kept], [{"id": "100", "v": "'precious'"}], (sync, verb))
+                name = "o" if verb == "rollback" else "o_archive"
+                are(pair.ask("SELECT * FROM %s ORDER BY id" % name), [(1, "a"), (2, "b")], (sync, verb))
+
+
+TESTS = [what_somebody_made_in_place_of_the_old_table_is_written_down, what_the_old_column_cannot_hold_is_kept_after_finish_as_well,
          a_value_that_the_old_column_cannot_hold_does_not_block_the_rollback,
          a_row_that_the_old_constraints_refuse_does_not_block_the_rollback,
          a_row_that_came_since_is_not_written_over_by_one_that_was_kept,
