@@ -428,6 +428,26 @@ Result<bool> Engine::tables_are_there() {
   return true;
 }
 
+Status Engine::old_tables_are_as_prepared() {
+  for (const Move& move : migration_.moves) {
+    const Result<TableSchema> there = move.source->catalog().describe(move.mapping.source.name);
+    if (!there.ok() && there.error().code != ErrorCode::not_found) return there.error();
+    ASSIGN_OR_RETURN(const bool is_it, is_as_prepared(move, true));
+    if (!there.ok() || is_it) continue;
+    return Error{
+        ErrorCode::refused,
+        move.from +
+            " is another table than the one that this migration knows: somebody has "
+            "dropped that, and made this in its place",
+        "what the new side lacks would be deleted in it: give it another name first; "
+        "`whimbrel rollback` goes back into it all the same, and writes down what gives way",
+        "nothing was changed by this command; the new side serves",
+        {},
+        ""};
+  }
+  return {};
+}
+
 Status Engine::tables_must_be_there() {
   const Phase phase = parts_.journal.phase();
   const bool both_are_needed = phase == Phase::copying || phase == Phase::following ||
@@ -598,6 +618,7 @@ Status Engine::mend(bool going_back) {
   if (!there) {
     return a_table_is_gone();
   }
+  if (!going_back && has_switched()) TRY(old_tables_are_as_prepared());
   if (!going_back || has_switched()) TRY(takes_no_table_away());
   const State state = parts_.journal.state();
   parts_.events.emit({"capture_was_gone", {}});
@@ -625,9 +646,9 @@ Status Engine::carry_what_went_unnoticed(const State& state) {
   if (state.phase == Phase::rolling_back && !switched) return {};  // the new side goes anyway
   for (const Move& move : migration_.moves) {
     // The new side says what is right; what the old one had besides may be somebody's.
-    ASSIGN_OR_RETURN(const bool compared,
-                     switched ? bring_up_to_date(move, true)
-                              : reconcile(move, Direction::forward, std::nullopt));
+    ASSIGN_OR_RETURN(const bool compared, switched
+                                              ? bring_up_to_date(move, true)
+                                              : reconcile(move, Direction::forward, std::nullopt));
     if (!compared) return cancelled();
   }
   return switched ? forget_what_is_gone() : Status();

@@ -151,6 +151,8 @@ class Engine {
   bool has_switched() const;
   Result<std::string> birth_of(const Move& move, bool source);
   Result<bool> is_as_prepared(const Move& move, bool source);
+  // After the switch: `refused` where another table stands in the place of an old one.
+  Status old_tables_are_as_prepared();
   Status new_tables_are_there();
   Status takes_no_table_away();
   Status enter(Phase phase, const std::string& why);

@@ -572,6 +572,7 @@ Status Engine::try_finish(std::optional<Milliseconds> after) {
   TRY(can_finish(after));
   if (parts_.journal.phase() != Phase::watching) return {};
   TRY(new_tables_are_there());
+  TRY(old_tables_are_as_prepared());
   TRY(cutover_.expect_on());
   return archive_name_is_free();
 }

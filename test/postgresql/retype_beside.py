@@ -262,7 +262,34 @@ def a_table_that_was_dropped_after_the_switch_takes_no_other_with_it(server):
     world.close()
 
 
-TESTS = [a_table_that_was_dropped_after_the_switch_takes_no_other_with_it, a_column_that_must_have_a_value_keeps_no_other_from_going_back, another_table_of_the_name_changes_no_places,
+MOVED = """
+whimbrel: 1
+migration: moved
+stores: {app: "${DATABASE_URL}"}
+tables: [{from: app/users, to: app/people, create: people.sql, columns: {id: id, called: name}}]
+sync: capture
+cutover: {switches: [{command: [touch, new], undo: [rm, -f, new], state: [test, -e, new]}]}
+finish: {after: 0s, keep_source: false}
+"""
+
+
+def another_table_in_the_place_of_an_old_one_does_not_go_with_it(server):
+    world = World(server, "CREATE TABLE users (id int PRIMARY KEY, name text); INSERT INTO users VALUES (1, 'a'), (2, 'b')", MOVED)
+    (world.folder / "people.sql").write_text("CREATE TABLE people (id int PRIMARY KEY, called text);", "utf-8")
+    world.run("run", "--yes")
+    world.sql("DROP TABLE users; CREATE TABLE users (id int PRIMARY KEY, name text); INSERT INTO users VALUES (100, 'theirs')")
+    for verb in (["finish", "--yes"], ["run", "--yes"]):
+        said = " ".join(world.run(*verb, code=3).split())
+        assert "app/public.users is another table than the one that this migration knows" in said, said
+        assert world.sql("SELECT * FROM users") == [(100, "theirs")]
+    said = world.run("rollback", "--yes")
+    assert "1 row of the old side gave way" in said, said
+    assert "theirs" in (world.folder / "state" / "repaired.jsonl").read_text("utf-8")
+    assert world.sql("SELECT * FROM users ORDER BY id") == [(1, "a"), (2, "b")]
+    world.close()
+
+
+TESTS = [another_table_in_the_place_of_an_old_one_does_not_go_with_it, a_table_that_was_dropped_after_the_switch_takes_no_other_with_it, a_column_that_must_have_a_value_keeps_no_other_from_going_back, another_table_of_the_name_changes_no_places,
          a_table_that_was_renamed_leaves_nothing_behind, a_column_that_is_gone_is_named, views_that_are_used_all_the_time_stop_no_exchange, one_plan_leaves_the_texts_of_another_alone, what_another_plan_has_not_settled_is_its_own_affair,
          a_table_keeps_its_owner_where_somebody_gives_new_ones_away, what_lies_between_two_of_the_tables_is_made_anew, a_kept_row_that_cannot_come_back_is_named]
 
