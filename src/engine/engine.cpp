@@ -439,8 +439,8 @@ Status Engine::old_tables_are_as_prepared() {
         move.from +
             " is another table than the one that this migration knows: somebody has "
             "dropped that, and made this in its place",
-        "what the new side lacks would be deleted in it: give it another name first; "
-        "`whimbrel rollback` goes back into it all the same, and writes down what gives way",
+        "what the new side lacks would be deleted in it: put its rows into one of another name "
+        "first; `whimbrel rollback` goes back into it all the same, and writes down what gives way",
         "nothing was changed by this command; the new side serves",
         {},
         ""};
