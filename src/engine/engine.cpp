@@ -313,6 +313,9 @@ Status Engine::is_our_database(bool going_back) {
     if (!marked && state.phase == Phase::finishing) continue;
     replaced_ = true;
     ASSIGN_OR_RETURN(const bool holds_a_target, made_target_is_there(*store));
+    // Which tables have changed places stood there.
+    const bool is_needed = holds_a_target || has_switched();
+    if (migration_.retypes && is_needed) return what_it_keeps_is_gone(alias);
     // A copy from before the migration holds nothing of it; else it was ended by another journal.
     if (going_back && !holds_a_target) continue;
     return Error{
@@ -329,6 +332,23 @@ Status Engine::is_our_database(bool going_back) {
         ""};
   }
   return {};
+}
+
+Error Engine::what_it_keeps_is_gone(const std::string& alias) const {
+  return Error{
+      ErrorCode::refused,
+      fmt::format("what this migration keeps in `{}` is gone: it is another database, or an older "
+                  "copy, or somebody has dropped it",
+                  alias),
+      has_switched()
+          ? "put the right one back. If it was dropped, there is no way back: the new tables serve "
+            "and go on as they are, and the old ones lie beside them as they were at the switch, "
+            "until you drop them; the next migration wants another `--state`"
+          : "put the right one back. If it was dropped, drop the new tables beside the old ones as "
+            "well, and begin anew with another `--state`: nothing is switched",
+      "nothing was changed by this command",
+      {},
+      ""};
 }
 
 Status Engine::reclaim(bool going_back) {

@@ -137,6 +137,7 @@ class Engine {
   // engine.cpp
   Status accept_plan();
   Status is_our_database(bool going_back);
+  Error what_it_keeps_is_gone(const std::string& alias) const;
   Status reclaim(bool going_back);
   Status mark();
   Status mend(bool going_back);

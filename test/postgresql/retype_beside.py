@@ -262,6 +262,19 @@ def a_table_that_was_dropped_after_the_switch_takes_no_other_with_it(server):
     world.close()
 
 
+def what_it_keeps_in_the_database_was_dropped(server):
+    """Nothing is touched any more, and the way on is told."""
+    for until, words in (([], "there is no way back: the new tables serve"), (["--until", "verify"], "begin anew with another `--state`: nothing is switched")):
+        world = World(server, VIEWED, PLAN % ("kept", "{table: app/public.items, column: id, to: bigint}"))
+        world.run("run", "--yes", *until)
+        world.sql("DROP SCHEMA whimbrel CASCADE")
+        for verb in ("rollback", "run"):
+            said = " ".join(world.run(verb, "--yes", code=3).split())
+            assert "what this migration keeps in `app` is gone" in said and words in said, said
+        world.sql("UPDATE items SET v = 1 WHERE id = 7")
+        world.close()
+
+
 MOVED = """
 whimbrel: 1
 migration: moved
@@ -289,7 +302,7 @@ def another_table_in_the_place_of_an_old_one_does_not_go_with_it(server):
     world.close()
 
 
-TESTS = [another_table_in_the_place_of_an_old_one_does_not_go_with_it, a_table_that_was_dropped_after_the_switch_takes_no_other_with_it, a_column_that_must_have_a_value_keeps_no_other_from_going_back, another_table_of_the_name_changes_no_places,
+TESTS = [what_it_keeps_in_the_database_was_dropped, another_table_in_the_place_of_an_old_one_does_not_go_with_it, a_table_that_was_dropped_after_the_switch_takes_no_other_with_it, a_column_that_must_have_a_value_keeps_no_other_from_going_back, another_table_of_the_name_changes_no_places,
          a_table_that_was_renamed_leaves_nothing_behind, a_column_that_is_gone_is_named, views_that_are_used_all_the_time_stop_no_exchange, one_plan_leaves_the_texts_of_another_alone, what_another_plan_has_not_settled_is_its_own_affair,
          a_table_keeps_its_owner_where_somebody_gives_new_ones_away, what_lies_between_two_of_the_tables_is_made_anew, a_kept_row_that_cannot_come_back_is_named]
 
