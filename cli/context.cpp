@@ -174,6 +174,10 @@ int Context::finish(int code, const std::string& result, const std::string& reas
                 last.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace).c_str());
     return code;
   }
+  // Who wants to hear nothing wants to know why it has not ended well.
+  if (options_.quiet && code != done) {
+    std::fprintf(stderr, "%s: %s\n", result.c_str(), reason.c_str());
+  }
   if (options_.quiet) return code;
   std::printf("%s: %s\n", result.c_str(), reason.c_str());
   for (const NextStep& step : steps)

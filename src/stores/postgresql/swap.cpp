@@ -366,7 +366,7 @@ class Exchange {
           now ? fmt::format("the table that was {} is called {} by now", pairs_[i].source, *now)
               : fmt::format("somebody has dropped {}", pairs_[i].source),
           now ? fmt::format("give it its name back, and what has that name now another one: ALTER "
-                            "TABLE {} RENAME TO …",
+                            "TABLE {0} RENAME TO …, or ALTER TABLE {0} SET SCHEMA …",
                             *now)
               : "look at what is called so now; the other side still has its rows",
           back_ ? "nothing is switched back; the new side still serves"
