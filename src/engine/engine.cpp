@@ -80,7 +80,13 @@ Engine::Engine(const Migration& migration, Parts parts)
       parts_(std::move(parts)),
       cutover_(migration, parts_.journal, parts_.clock, parts_.events, parts_.start_guard),
       limits_(migration.limits),
-      rate_(parts_.clock) {}
+      rate_(parts_.clock) {
+  for (const RetypeSwitch* retype : retypes_of(migration_)) {
+    retype->store->retyping()->tell_who_keeps_waiting([&events = parts_.events](const Error& who) {
+      events.emit({"retried", {{"cause", std::string(name_of(who.code))}, {"hint", who.hint}}});
+    });
+  }
+}
 
 Status Engine::accept_plan() {
   const State state = parts_.journal.state();

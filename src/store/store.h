@@ -501,6 +501,9 @@ class Retyping {
   // Exchanges the names and all that depends on the tables, in one transaction; a hold that was
   // taken before ends with it. `back`: the other way round. Idempotent.
   virtual Status swap(const std::vector<std::string>& sources, bool back) = 0;
+  // Whom to tell who keeps swap() waiting, each time before it goes on waiting.
+  using Waiting = std::function<void(const Error& who)>;
+  virtual void tell_who_keeps_waiting(Waiting told) = 0;
   // Carries out the exchange there and takes it back, to learn whether it would go well; indexes
   // that the new tables do not have yet are made for it, so these are better small. `unavailable`
   // says nothing: somebody was in the way.

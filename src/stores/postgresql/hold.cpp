@@ -142,17 +142,17 @@ Result<std::string> Hold::begin_anew(const std::vector<Lockable>& all) {
   // Whoever has one of them most of the time lets go of it at moments that a single span may miss.
   constexpr int attempts_max = 4;
   const Milliseconds span = until_ - since_;
-  for (int attempt = 1;; ++attempt) {
+  TRY(connection_->execute("ROLLBACK; BEGIN"));
+  Status locked = lock(all);
+  for (int attempt = 1; !locked.ok() && was_kept_waiting() && attempt < attempts_max; ++attempt) {
     TRY(connection_->execute("ROLLBACK"));
-    if (attempt > 1) {
-      clock_.sleep_for(span / 4);
-      until_ = clock_.now() + span;
-    }
+    if (before_pause_) before_pause_(std::move(locked).error());
+    clock_.sleep_for(span / 4);
+    until_ = clock_.now() + span;
     TRY(connection_->execute("BEGIN"));
-    Status locked = lock(all);
-    if (locked.ok()) break;
-    if (!was_kept_waiting() || attempt == attempts_max) return std::move(locked).error();
+    locked = lock(all);
   }
+  TRY(locked);
   return *snapshot.at(0).at(0);
 }
 

@@ -46,6 +46,8 @@ class Hold {
   // to be held at most, with nobody held in between. Gives the snapshot that saw all that had been
   // written until then. What was held by take() is held no more when it fails.
   Result<std::string> begin_anew(const std::vector<Lockable>& all);
+  // What begin_anew() calls each time it lets a span pass, with what has failed.
+  void before_each_pause(std::function<void(Error)> work) { before_pause_ = std::move(work); }
   // What locks were last asked for of.
   const std::vector<std::string>& asked_for() const { return asked_for_; }
   // The last statement that failed has waited too long for somebody else.
@@ -62,6 +64,7 @@ class Hold {
   TimePoint since_;
   TimePoint until_;
   bool holds_writers_ = false;
+  std::function<void(Error)> before_pause_;
   Clock& clock_;
 };
 

@@ -1235,17 +1235,20 @@ Status PostgresqlStore::swap(const std::vector<std::string>& sources, bool back)
     if (hold == nullptr || !hold->is_there()) {
       return Error{ErrorCode::unavailable, "the writers are not held any more"};
     }
+    const auto with_who = [&](Error error, std::vector<std::string> places) {
+      for (const RetypedPair& pair : pairs) places.push_back(quoted(split_name(pair.source)));
+      return naming_blockers(std::move(error), *sessions_, places, "ACCESS EXCLUSIVE");
+    };
+    hold->before_each_pause([&](Error error) {
+      if (waiting_) waiting_(with_who(std::move(error), hold->asked_for()));
+    });
     Status done = swap_tables(*hold, pairs, back, SwapFor::good);
     const bool kept_waiting = hold->was_kept_waiting();
-    std::vector<std::string> places = hold->asked_for();
+    const std::vector<std::string> places = hold->asked_for();
     hold.reset();
     sessions_->names_have_changed();
-    if (!done.ok()) {
-      for (const RetypedPair& pair : pairs) places.push_back(quoted(split_name(pair.source)));
-      Error error = std::move(done).error();
-      if (!kept_waiting) return error;
-      return naming_blockers(std::move(error), *sessions_, places, "ACCESS EXCLUSIVE");
-    }
+    if (!done.ok() && kept_waiting) return with_who(std::move(done).error(), places);
+    TRY(done);
   }
   // What is left to settle changes nothing about who serves: it is tried again before the end. A
   // server that comes back soon is waited for, and nobody is held meanwhile.

@@ -144,6 +144,7 @@ class PostgresqlStore final : public Store,
                                            const std::vector<std::string>& known) override;
   Result<std::optional<bool>> swapped(const std::vector<std::string>& sources) override;
   Status swap(const std::vector<std::string>& sources, bool back) override;
+  void tell_who_keeps_waiting(Waiting told) override { waiting_ = std::move(told); }
   Status try_swap(const std::vector<std::string>& sources,
                   const std::vector<std::string>& index_ddl) override;
   Result<std::int64_t> put_right(const std::vector<std::string>& sources) override;
@@ -167,6 +168,7 @@ class PostgresqlStore final : public Store,
   std::string identity_;
   Clock& clock_;
   StoreLimits limits_;
+  Waiting waiting_;
   std::mutex mutex_;  // of what follows
   std::unique_ptr<postgresql::Hold> hold_;
   std::map<std::string, std::unique_ptr<postgresql::Hold>> first_;     // go_first(), by the table
