@@ -176,6 +176,7 @@ int Context::finish(int code, const std::string& result, const std::string& reas
   }
   // Who wants to hear nothing wants to know why it has not ended well.
   if (options_.quiet && code != done) {
+    std::fflush(stdout);  // what has been said comes before it, wherever both go
     std::fprintf(stderr, "%s: %s\n", result.c_str(), reason.c_str());
   }
   if (options_.quiet) return code;
