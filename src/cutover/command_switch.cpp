@@ -7,9 +7,12 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <chrono>
 #include <cstring>
+#include <optional>
+#include <thread>
 
 #include "base/text.h"
 #include "cutover/switch.h"
@@ -26,26 +29,68 @@ Milliseconds elapsed_since(std::chrono::steady_clock::time_point began) {
   return std::chrono::duration_cast<Milliseconds>(std::chrono::steady_clock::now() - began);
 }
 
-// Reads until the program closes its output, or the time is up.
-std::string collect(int pipe, pid_t child, std::chrono::steady_clock::time_point began,
-                    Milliseconds at_most, bool& timed_out) {
-  std::string output;
-  char buffer[4096];
-  while (true) {
-    const Milliseconds left = at_most - elapsed_since(began);
-    if (left.count() <= 0) {
-      timed_out = true;
-      kill(child, SIGKILL);
-      return output;
+class Running {
+ public:
+  // Takes over both.
+  Running(pid_t child, int pipe) : child_(child), pipe_(pipe) {}
+  Running(const Running&) = delete;
+  Running& operator=(const Running&) = delete;
+  ~Running() { close(pipe_); }
+
+  // Its exit status; nothing when the time was up, and it and all that it has started are ended.
+  // What a program has left running in the background may keep the pipe open for ever: it is the
+  // program itself whose end counts.
+  std::optional<int> status_within(Milliseconds at_most) {
+    const auto began = std::chrono::steady_clock::now();
+    Milliseconds wait{1};
+    while (true) {
+      if (const std::optional<int> status = ended(WNOHANG)) {
+        // No more than a pipe has room for: what runs on may print for ever.
+        for (int reads = 0; reads < 16 && read_some(Milliseconds{0}); ++reads) {
+        }
+        return status;
+      }
+      const Milliseconds left = at_most - elapsed_since(began);
+      if (left.count() <= 0) {
+        kill(-child_, SIGKILL);
+        ended(0);
+        return std::nullopt;
+      }
+      wait = std::min(wait * 2, Milliseconds{50});
+      if (!read_some(std::min(wait, left)) && is_closed_) {
+        std::this_thread::sleep_for(std::min(wait, left));
+      }
     }
-    pollfd waiting{pipe, POLLIN, 0};
-    if (poll(&waiting, 1, static_cast<int>(left.count())) <= 0) continue;
-    const ssize_t got = read(pipe, buffer, sizeof buffer);
-    if (got <= 0) return output;
-    output.append(buffer, static_cast<std::size_t>(got));
-    if (output.size() > 2 * output_max) output.erase(0, output.size() - output_max);
   }
-}
+  std::string output() && { return std::move(output_); }
+
+ private:
+  std::optional<int> ended(int how) const {
+    int status = 0;
+    pid_t which = 0;
+    do which = waitpid(child_, &status, how);
+    while (which < 0 && errno == EINTR);
+    return which == child_ ? std::optional(status) : std::nullopt;
+  }
+  // False when nothing came in this time, or nothing more will.
+  bool read_some(Milliseconds at_most) {
+    pollfd waiting{pipe_, POLLIN, 0};
+    if (is_closed_ || poll(&waiting, 1, static_cast<int>(at_most.count())) <= 0) return false;
+    char buffer[4096];
+    const ssize_t got = read(pipe_, buffer, sizeof buffer);
+    if (got < 0 && errno == EINTR) return false;
+    is_closed_ = got <= 0;
+    if (is_closed_) return false;
+    output_.append(buffer, static_cast<std::size_t>(got));
+    if (output_.size() > 2 * output_max) output_.erase(0, output_.size() - output_max);
+    return true;
+  }
+
+  const pid_t child_;
+  const int pipe_;
+  bool is_closed_ = false;
+  std::string output_;
+};
 
 class CommandSwitchOn final : public Switch {
  public:
@@ -109,9 +154,13 @@ Result<CommandOutcome> run_command(const std::vector<std::string>& command,
   posix_spawn_file_actions_adddup2(&actions, ends[1], 1);
   posix_spawn_file_actions_adddup2(&actions, ends[1], 2);
   if (!folder.empty()) posix_spawn_file_actions_addchdir_np(&actions, folder.c_str());
-  const auto began = std::chrono::steady_clock::now();
+  // A group of its own: it ends as a whole, and a Ctrl-C that is meant for us does not cut it off.
+  posix_spawnattr_t attributes;
+  posix_spawnattr_init(&attributes);
+  posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETPGROUP);
   pid_t child = 0;
-  const int failure = posix_spawnp(&child, argv[0], &actions, nullptr, argv.data(), environ);
+  const int failure = posix_spawnp(&child, argv[0], &actions, &attributes, argv.data(), environ);
+  posix_spawnattr_destroy(&attributes);
   posix_spawn_file_actions_destroy(&actions);
   close(ends[1]);
   if (failure != 0) {
@@ -120,19 +169,16 @@ Result<CommandOutcome> run_command(const std::vector<std::string>& command,
                  fmt::format("`{}` could not be started: {}", command[0], std::strerror(failure)),
                  "see that the program is there and may be carried out, then say the same again"};
   }
-  bool timed_out = false;
-  CommandOutcome outcome;
-  outcome.output = collect(ends[0], child, began, at_most, timed_out);
-  close(ends[0]);
-  int status = 0;
-  while (waitpid(child, &status, 0) < 0 && errno == EINTR) {
-  }
-  if (timed_out) {
+  Running running(child, ends[0]);
+  const std::optional<int> status = running.status_within(at_most);
+  if (!status) {
     return Error{
         ErrorCode::outcome_unknown,
         fmt::format("`{}` did not end within {}", join(command, " "), to_duration_text(at_most))};
   }
-  outcome.exit_code = WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
+  CommandOutcome outcome;
+  outcome.exit_code = WIFEXITED(*status) ? WEXITSTATUS(*status) : 128 + WTERMSIG(*status);
+  outcome.output = std::move(running).output();
   return outcome;
 }
 

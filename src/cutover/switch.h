@@ -47,7 +47,9 @@ struct CommandOutcome {
   int exit_code = 0;
   std::string output;  // of both streams, the last few lines
 };
-// Starts a program without a shell and waits for it, at most this long.
+// Starts a program without a shell and waits for it, at most this long: for itself, not for what it
+// leaves running in the background. When the time is up, it is ended with all that it has started,
+// and the error is `outcome_unknown`; `unavailable` when it could not be started. Any thread.
 Result<CommandOutcome> run_command(const std::vector<std::string>& command,
                                    const std::string& folder, Milliseconds at_most);
 

@@ -4,14 +4,17 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <chrono>
 #include <deque>
 #include <filesystem>
 #include <fstream>
 #include <map>
 #include <nlohmann/json.hpp>
 #include <sstream>
+#include <thread>
 
 #include "base/held_clock_test.h"
+#include "cutover/switch.h"
 
 namespace whimbrel {
 namespace {
@@ -323,6 +326,43 @@ TEST(ParameterSwitches, KeepTheVersionAndNotTheValue) {
   const ParameterSwitch missing{"/none", "x"};
   EXPECT_EQ(make_parameter_switch(missing, std::make_unique<Parameters>())->found().error().code,
             ErrorCode::not_found);
+}
+
+TEST_F(InAFolder, ACommandEndsWithItselfNotWithWhatItLeavesRunning) {
+  const auto began = std::chrono::steady_clock::now();
+  const auto ran =
+      run_command({"sh", "-c", "sleep 20 & echo deployed"}, folder_, Milliseconds{15'000});
+  ASSERT_TRUE(ran.ok()) << ran.error().message;
+  EXPECT_EQ(ran.value().exit_code, 0);
+  EXPECT_EQ(ran.value().output, "deployed\n");
+  EXPECT_LT(std::chrono::steady_clock::now() - began, std::chrono::seconds(10));
+}
+
+TEST_F(InAFolder, ACommandThatTakesTooLongEndsWithAllThatItStarted) {
+  const auto ran =
+      run_command({"sh", "-c", "(sleep 1; touch late) & sleep 20"}, folder_, Milliseconds{300});
+  ASSERT_FALSE(ran.ok());
+  EXPECT_EQ(ran.error().code, ErrorCode::outcome_unknown);
+  std::this_thread::sleep_for(std::chrono::milliseconds(1500));
+  EXPECT_FALSE(fs::exists(path("late")));
+}
+
+TEST_F(InAFolder, ACommandsOutputAndExitCodeAreItsOwn) {
+  const auto failed = run_command({"sh", "-c", "echo no >&2; exit 7"}, folder_, Milliseconds{9000});
+  ASSERT_TRUE(failed.ok());
+  EXPECT_EQ(failed.value().exit_code, 7);
+  EXPECT_EQ(failed.value().output, "no\n");
+  const auto ended = run_command({"sh", "-c", "kill -9 $$"}, folder_, Milliseconds{9000});
+  ASSERT_TRUE(ended.ok());
+  EXPECT_EQ(ended.value().exit_code, 128 + 9);
+  const auto much =
+      run_command({"sh", "-c", "yes | head -c 300000; echo end"}, folder_, Milliseconds{9000});
+  ASSERT_TRUE(much.ok());
+  EXPECT_TRUE(much.value().output.ends_with("y\nend\n"));
+  EXPECT_LE(much.value().output.size(), 8000U);
+  const auto nothing = run_command({"there-is-no-such-program"}, folder_, Milliseconds{9000});
+  ASSERT_FALSE(nothing.ok());
+  EXPECT_EQ(nothing.error().code, ErrorCode::unavailable);
 }
 
 }  // namespace
