@@ -113,6 +113,25 @@ def a_field_without_a_name_is_met_before(server):
         world.run("run", "--until", "verify", "--yes")
 
 
+def what_would_be_nested_too_deeply_is_met_before(server):
+    """What is as deep as it may be becomes too deep within another document: told before, put aside, and met again while following."""
+    deepest = {"S": "bottom"}
+    for level in range(31):
+        deepest = {"M": {"k": deepest}} if level % 2 else {"L": [deepest]}
+    for when_wrong in ("", ", on_error: reject"):
+        with World(server, "dynamodb:", '{from: old/papers, to: new/all, create: all.json, columns: {pk: "P#{id}", inside: {json: {deep: d}}}, rest: drop%s}' % when_wrong) as world:
+            world.make("papers", [{"id": {"S": "deep"}, "d": deepest}, {"id": {"S": "flat"}, "d": {"S": "x"}}])
+            told = world.run("analyze", code=0 if when_wrong else 3)
+            assert "a document that is nested too deeply" in told, told
+            if not when_wrong:
+                world.ddb.delete_item(TableName="papers", Key={"id": {"S": "deep"}})
+            world.run("run", "--until", "verify", "--yes")
+            assert set(world.items("all", "pk")) == {"P#flat"}
+            world.ddb.put_item(TableName="papers", Item={"id": {"S": "late"}, "d": deepest})
+            told = world.run("run", "--until", "verify", "--yes", code=0 if when_wrong else 3)
+            assert when_wrong or "nested too deeply" in told, told
+
+
 def a_row_is_a_document_and_a_key_is_made_of_what_changes(server):
     """Lines of a bill as documents of one item, and an item for each number that only one may have."""
     both = {**NEW, "KeySchema": NEW["KeySchema"] + [{"AttributeName": "sk", "KeyType": "RANGE"}],
@@ -163,5 +182,5 @@ def a_row_is_a_document_and_a_key_is_made_of_what_changes(server):
 
 if __name__ == "__main__":
     with dynamodb_local() as local:
-        run_each((made_of_items_and_taken_apart, made_of_rows_and_taken_apart, a_field_without_a_name_is_met_before,
+        run_each((made_of_items_and_taken_apart, made_of_rows_and_taken_apart, a_field_without_a_name_is_met_before, what_would_be_nested_too_deeply_is_met_before,
                   a_row_is_a_document_and_a_key_is_made_of_what_changes), lambda test: test(local))

@@ -26,14 +26,37 @@ Error not_sql() {
                "checks of a table here are `new_rows` or `command`"};
 }
 
-bool has_name_without_letters(const Value& value) {
-  if (const auto* map = value.get_if<Map>()) {
-    return std::ranges::any_of(map->fields, [](const auto& field) {
-      return field.first.empty() || has_name_without_letters(field.second);
-    });
-  }
+// What the service has against a document, in a few words and in full.
+struct Flaw {
+  const char* what;
+  std::string why;
+};
+
+std::optional<Flaw> flaw_of(const Value& value, int depth = 1) {
+  const auto* map = value.get_if<Map>();
   const auto* list = value.get_if<List>();
-  return list != nullptr && std::ranges::any_of(list->items, has_name_without_letters);
+  if (map == nullptr && list == nullptr) return std::nullopt;
+  if (depth > dynamodb::depth_max) {
+    return Flaw{"making a document that is nested too deeply",
+                fmt::format("maps and lists would stand in one another more than {} deep, and "
+                            "DynamoDB takes no more",
+                            dynamodb::depth_max)};
+  }
+  std::optional<Flaw> flaw;
+  if (list != nullptr) {
+    for (auto at = list->items.begin(); at != list->items.end() && !flaw; ++at) {
+      flaw = flaw_of(*at, depth + 1);
+    }
+    return flaw;
+  }
+  for (auto at = map->fields.begin(); at != map->fields.end() && !flaw; ++at) {
+    if (at->first.empty()) {
+      return Flaw{"making a field without a name",
+                  "a field of a document would have no name, and DynamoDB takes none"};
+    }
+    flaw = flaw_of(at->second, depth + 1);
+  }
+  return flaw;
 }
 
 // What only the service would say, item by item: too large, a key of an index of the wrong type.
@@ -439,16 +462,13 @@ Status DynamoStore::can_stand(const TableSchema& table, const Row& row) const {
                              with_thousands(size), with_thousands(dynamodb::item_bytes_max)),
                  "",
                  "",
-                 {"an item that is too large"},
+                 {"making an item that is too large"},
                  ""};
   }
-  if (std::ranges::any_of(row, has_name_without_letters)) {
-    return Error{ErrorCode::refused,
-                 "a field of a document would have no name, and DynamoDB takes none",
-                 "",
-                 "",
-                 {"a field without a name"},
-                 ""};
+  for (const Value& value : row) {
+    if (const std::optional<Flaw> flaw = flaw_of(value)) {
+      return Error{ErrorCode::refused, flaw->why, "", "", {flaw->what}, ""};
+    }
   }
   return {};
 }

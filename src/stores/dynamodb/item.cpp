@@ -18,8 +18,6 @@ namespace {
 
 using simdjson::dom::element;
 
-constexpr int depth_max = 32;  // DynamoDB's own
-
 Error unreadable(const char* what) {
   return Error{ErrorCode::unavailable, std::string("a reply cannot be read: ") + what};
 }
@@ -321,6 +319,17 @@ void append_value(std::string& json, const Value& value) {
   }
 }
 
+namespace {
+
+// Within a document a number keeps the spelling that it came in, which DynamoDB keeps as well.
+Result<Value> settled_within(Value value) {
+  if (value.kind() != Kind::decimal) return settled(std::move(value));
+  TRY(normal_number(value.get<Decimal>().text));
+  return value;
+}
+
+}  // namespace
+
 Result<Value> settled(Value value) {
   switch (value.kind()) {
     case Kind::null:
@@ -347,23 +356,23 @@ Result<Value> settled(Value value) {
       ASSIGN_OR_RETURN(std::string number, normal_number(value.get<Decimal>().text));
       return Value(Value::Storage(Decimal{std::move(number)}));
     }
-    case Kind::text_set:
     case Kind::number_set:
+      for (const std::string& member : value.get<NumberSet>().members) TRY(normal_number(member));
+      return value;
+    case Kind::text_set:
     case Kind::bytes_set:
       return value;
     case Kind::list: {
       List list = std::get<List>(std::move(value).take());
       for (Value& item : list.items) {
-        if (item.kind() == Kind::decimal) continue;  // spelled as it came
-        ASSIGN_OR_RETURN(item, settled(std::move(item)));
+        ASSIGN_OR_RETURN(item, settled_within(std::move(item)));
       }
       return Value(Value::Storage(std::move(list)));
     }
     case Kind::map: {
       Map map = std::get<Map>(std::move(value).take());
       for (auto& [name, field] : map.fields) {
-        if (field.kind() == Kind::decimal) continue;  // spelled as it came
-        ASSIGN_OR_RETURN(field, settled(std::move(field)));
+        ASSIGN_OR_RETURN(field, settled_within(std::move(field)));
         if (field.kind() == Kind::null) field = Value(Value::Storage(StatedNull{}));
       }
       return Value(Value::Storage(std::move(map)));

@@ -20,6 +20,8 @@ namespace whimbrel::dynamodb {
 
 inline constexpr const char* rest_name = "*";
 inline constexpr std::int64_t item_bytes_max = 400 * 1024;
+inline constexpr int depth_max =
+    31;  // of maps and lists in one another: the item itself is the 32nd
 
 // {"S":"x"} and the like, appended.
 void append_value(std::string& json, const Value& value);

@@ -66,7 +66,16 @@ TEST(DynamoItem, ANullThatIsStatedIsNotAnAttributeThatIsMissing) {
 TEST(DynamoItem, WhatDynamoDbCannotHoldIsRefused) {
   EXPECT_FALSE(settled(Value::real(std::numeric_limits<double>::infinity())).ok());
   EXPECT_FALSE(settled(Value::text("\xff\xfe")).ok());
-  EXPECT_FALSE(settled(Value(Value::Storage(Decimal{"1e999"}))).ok());
+  for (const char* number :
+       {"NaN", "Infinity", "1e999", "123456789012345678901234567890123456789"}) {
+    const Value wrong(Value::Storage(Decimal{number}));
+    EXPECT_FALSE(settled(wrong).ok()) << number;
+    EXPECT_FALSE(settled(Value(Value::Storage(List{{wrong}}))).ok()) << number;
+    EXPECT_FALSE(settled(Value(Value::Storage(Map{{{"a", wrong}}}))).ok()) << number;
+    EXPECT_FALSE(settled(Value(Value::Storage(NumberSet{{number}}))).ok()) << number;
+  }
+  const Value spelled(Value::Storage(List{{Value(Value::Storage(Decimal{"1.50"}))}}));
+  EXPECT_EQ(show(settled(spelled).value()), show(spelled));
   const ColumnSchema key{"id", "S", false, false, false, "", Kind::text};
   EXPECT_FALSE(settled_key(key, Value::text("")).ok());
   EXPECT_FALSE(settled_key(key, Value::integer(1)).ok());
