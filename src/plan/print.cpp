@@ -253,18 +253,34 @@ Printed criteria_line(const std::vector<Criterion>& criteria) {
   return map.take();
 }
 
+// A list of values, where they are taken from, or what they are made of.
+Printed with_value(const MeasuredQuery& query, const std::string& name,
+                   const std::vector<Value>& values) {
+  const auto made = std::ranges::find(
+      query.made, name, [](const auto& one) -> const std::string& { return one.first; });
+  if (made != query.made.end()) {
+    Printed text = print_value(*made->second);
+    return text && text->starts_with('"') ? text : std::nullopt;  // nothing else is read here
+  }
+  const auto sampled = std::ranges::find(query.samples, name, &SampledParameter::parameter);
+  if (sampled != query.samples.end()) {
+    return Map()
+        .put("sample", yaml_text(sampled->column))
+        .put("of", yaml_text(sampled->table))
+        .take();
+  }
+  std::string list;
+  for (const Value& value : values) {
+    const Printed one = scalar(value);
+    if (!one) return std::nullopt;
+    list += (list.empty() ? "" : ", ") + *one;
+  }
+  return "[" + list + "]";
+}
+
 Printed with_values(const MeasuredQuery& query) {
   Map map;
-  for (const auto& [name, values] : query.with) {
-    if (query.is_made(name)) return std::nullopt;
-    std::string list;
-    for (const Value& value : values) {
-      const Printed one = scalar(value);
-      if (!one) return std::nullopt;
-      list += (list.empty() ? "" : ", ") + *one;
-    }
-    map.put(name, "[" + list + "]");
-  }
+  for (const auto& [name, values] : query.with) map.put(name, with_value(query, name, values));
   return map.take();
 }
 
@@ -283,8 +299,12 @@ std::vector<std::string> print_measures(const MeasuresPlan& plan) {
   for (const MeasuredQuery& query : plan.queries) {
     const Printed name = yaml_text(query.name);
     const Printed body = query_line(query);
-    if (!name || !body) continue;
-    if (lines.empty()) lines.emplace_back("queries:");
+    if (!name || !body) {
+      lines.push_back("# " + name.value_or("a query") +
+                      ": the grammar has no words for its values");
+      continue;
+    }
+    if (std::ranges::count(lines, "queries:") == 0) lines.emplace_back("queries:");
     lines.push_back("  " + *name + ": " + *body);
   }
   for (const auto& [name, criteria] :

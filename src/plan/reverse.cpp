@@ -79,7 +79,7 @@ class Writer {
     for (const Move& move : migration_.moves) table(move);
     out_.text += fmt::format("sync: {}\n", name_of(reversed_sync()));
     switches();
-    for (const std::string& text : print_measures(turned_round(plan_.measures))) line(text);
+    measures();
     return std::move(out_);
   }
 
@@ -111,7 +111,7 @@ class Writer {
     }
     line(fmt::format("sync: {}", name_of(migration_.sync)));
     switches();
-    for (const std::string& text : print_measures(turned_round(plan_.measures))) line(text);
+    measures();
     return std::move(out_);
   }
 
@@ -165,7 +165,7 @@ class Writer {
       return other.mapping.target.name == mapping.target.name;
     });
     line("  - from: " + quoted(move.to));
-    if (of_this_name > 1) line("    as: " + quoted(move.name));
+    if (of_this_name > 1 || is_asked_for_samples()) line("    as: " + quoted(move.name));
     line("    to: " + quoted(move.from));
     line("    create: " + quoted(folder_ + "/" + file));
     line("    columns:");
@@ -192,6 +192,31 @@ class Writer {
                              loss.column));
     }
     lost_columns(move);
+  }
+
+  // The samples come from the new tables then, whose columns may have other names.
+  void measures() {
+    MeasuresPlan back = turned_round(plan_.measures);
+    for (MeasuredQuery& query : back.queries) {
+      for (SampledParameter& one : query.samples) {
+        const auto move = std::ranges::find(migration_.moves, one.table, &Move::name);
+        if (move == migration_.moves.end()) continue;
+        const Mapping& mapping = move->mapping;
+        if (mapping.target.column_index(mapping.target.own_spelling(one.column)) >= 0) continue;
+        const std::string name = mapping.source.own_spelling(one.column);
+        const auto rule = std::ranges::find_if(mapping.forward, [&](const ColumnRule& rule) {
+          const auto* ref = std::get_if<ColumnRef>(&rule.expr->node);
+          return ref != nullptr && ref->column == name;
+        });
+        if (rule != mapping.forward.end()) one.column = rule->column;
+      }
+    }
+    for (const std::string& text : print_measures(back)) line(text);
+  }
+  // Queries name tables as this plan does.
+  bool is_asked_for_samples() const {
+    return std::ranges::any_of(plan_.measures.queries,
+                               [](const MeasuredQuery& one) { return !one.samples.empty(); });
   }
 
   // Values that only the archive has.

@@ -76,6 +76,17 @@ def the_reversed_plan_brings_the_old_shape_back():
         world.close()
 
 
+def a_reversed_plan_asks_with_samples():
+    world = odd_world()
+    world.plan.write_text(world.plan.read_text() + "queries:\n  one: {old: 'SELECT a FROM t WHERE id = :id OR n = :made', "
+                          "new: 'SELECT a FROM \"the new: t\" WHERE nid = :id OR n = :made', with: {id: {sample: id, of: t}, made: '#{id}'}}\n")
+    text = reversed_plan(world)
+    assert "sample" in text and "#{id}" in text, text
+    world.run("check")
+    world.run("measure", "--duration", "1s")
+    world.close()
+
+
 def a_reversed_plan_knows_its_window():
     world = odd_world("none")
     changed(world, "max_hold: 2s", "window: {max: 20s}")
@@ -115,7 +126,8 @@ def a_key_in_a_template_is_reversed():
 
 
 TESTS = [the_reversed_plan_brings_the_old_shape_back, a_reversed_plan_knows_its_window,
-         a_reversed_plan_knows_its_variables, a_template_of_one_column_is_reversed, a_key_in_a_template_is_reversed]
+         a_reversed_plan_knows_its_variables, a_template_of_one_column_is_reversed, a_key_in_a_template_is_reversed,
+         a_reversed_plan_asks_with_samples]
 
 if __name__ == "__main__":
     main(*TESTS)
