@@ -48,7 +48,8 @@ void add_common(CLI::App& verb, Options& options) {
   verb.add_flag("--force", options.force,
                 "where the plan allows it; never under `protect: production`");
   verb.add_flag("--redact", options.redact, "no values and keys in what is printed and written");
-  verb.add_flag("--quiet", options.quiet, "only what has gone wrong and why; the exit code says the rest");
+  verb.add_flag("--quiet", options.quiet,
+                "only what has gone wrong and why; the exit code says the rest");
   verb.add_flag("--no-color", options.no_color, "plain text");
 }
 
