@@ -204,8 +204,8 @@ class Writer {
         const Mapping& mapping = move->mapping;
         if (mapping.target.column_index(mapping.target.own_spelling(one.column)) >= 0) continue;
         const std::string name = mapping.source.own_spelling(one.column);
-        const auto rule = std::ranges::find_if(mapping.forward, [&](const ColumnRule& rule) {
-          const auto* ref = std::get_if<ColumnRef>(&rule.expr->node);
+        const auto rule = std::ranges::find_if(mapping.forward, [&](const ColumnRule& made) {
+          const auto* ref = std::get_if<ColumnRef>(&made.expr->node);
           return ref != nullptr && ref->column == name;
         });
         if (rule != mapping.forward.end()) one.column = rule->column;
