@@ -118,7 +118,7 @@ TEST(PlanMeasures, AreReadBackAsTheyArePrinted) {
       "queries: {\"odd \\\" name\": {old: \"SELECT ':x', :s\", new: \"SELECT 1\", with: {s: [a, "
       "null, "
       "1, 1.5, \"1\", true]}}, sampled: {old: \"SELECT :id, :t\", new: \"SELECT :id, :t\", with: "
-      "{id: {sample: \"the id\", of: users}, t: \"USER#{id}\"}}}\n"
+      "{id: {sample: \"the id\", of: people}, t: \"USER#{id}\"}}}\n"
       "criteria: {lost: 0, p95_change: -30%}\nadvisory: {p99: 1s}\n");
   ASSERT_EQ(parsed.error, "");
   const std::string printed = text_of(print_measures(parsed.plan));
@@ -128,7 +128,7 @@ TEST(PlanMeasures, AreReadBackAsTheyArePrinted) {
   ASSERT_EQ(again.plan.queries.size(), 2U);
   ASSERT_EQ(again.plan.queries[1].samples.size(), 1U);
   EXPECT_EQ(again.plan.queries[1].samples[0].column, "the id");
-  EXPECT_EQ(again.plan.queries[1].samples[0].table, "users");
+  EXPECT_EQ(again.plan.queries[1].samples[0].table, "people");
   EXPECT_TRUE(again.plan.queries[1].is_made("t"));
   EXPECT_TRUE(same(again.plan.queries[0].with[0].second, parsed.plan.queries[0].with[0].second));
 }
