@@ -408,6 +408,10 @@ Result<VerifyOutcome> Engine::compare_all(std::int64_t sample, bool follow, bool
                           : switched                    ? Pairing::reversed
                                                         : Pairing::lagging;
   const Direction direction = switched ? Direction::backward : Direction::forward;
+  for (const std::shared_ptr<Store>& store : stores_of(direction)) {
+    const std::string feed = feed_name(direction, *store);
+    if (parts_.journal.state().confirmed("feed:" + feed)) TRY(store->capture().keep_up(feed));
+  }
   std::vector<std::unique_ptr<Verify>> verifies;
   std::vector<Task> tasks;
   ASSIGN_OR_RETURN(const std::vector<KeptRow> kept, parts_.journal.kept());

@@ -202,6 +202,7 @@ class ShapedStore::Feeds final : public Capture {
   Result<std::int64_t> waiting(const std::string& feed, const std::string& position) override {
     return base_.waiting(feed, position);
   }
+  Status keep_up(const std::string& feed) override { return base_.keep_up(feed); }
   Status listen(const std::string& feed) override { return base_.listen(feed); }
   Status end(const std::string& feed) override { return base_.end(feed); }
   Status link(const std::vector<Link>& links) override {

@@ -402,6 +402,9 @@ class Capture {
   // How many changes wait behind this position: those noted until now, so that following can end
   // also where writers are faster.
   virtual Result<std::int64_t> waiting(const std::string& feed, const std::string& position) = 0;
+  // Parts of tables that came or went as a whole (partitions) are noted, or are on the other side
+  // as well, from here on: to be called before rows are compared, by whichever process. Idempotent.
+  virtual Status keep_up(const std::string&) { return {}; }
   // Takes in what the store remembers only for a while; to be called now and then while nobody
   // reads the feed. Quick, and never needed where a feed is kept until it is stopped.
   virtual Status listen(const std::string&) { return {}; }

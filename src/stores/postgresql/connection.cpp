@@ -159,7 +159,8 @@ bool answer_has_come(PGconn* connection, std::chrono::seconds at_most) {
 
 }  // namespace
 
-Result<std::unique_ptr<Connection>> Connection::greet(const Settings& settings) {
+Result<std::unique_ptr<Connection>> Connection::greet(const Settings& settings,
+                                                      std::string& sqlstate) {
   TRY(check_url(settings.url));
   std::unique_ptr<Connection> made(new Connection());
   // A parameter that comes later in an expanded `dbname` wins, so what a URL says of these stays.
@@ -174,7 +175,9 @@ Result<std::unique_ptr<Connection>> Connection::greet(const Settings& settings) 
   if (PQstatus(made->raw()) != CONNECTION_OK) {
     return no_connection(one_line(PQerrorMessage(made->raw())));
   }
-  TRY(made->hear_who_answers());
+  const Status heard = made->hear_who_answers();
+  sqlstate = made->sqlstate();
+  TRY(heard);
   return made;
 }
 
@@ -206,7 +209,8 @@ Status Connection::hear_who_answers() {
 Status Connection::keeps_its_session(const Settings& settings) {
   if (process_ == std::to_string(PQbackendPID(raw()))) return {};
   constexpr int rounds = 5;
-  ASSIGN_OR_RETURN(const auto other, greet(settings));
+  std::string sqlstate;
+  ASSIGN_OR_RETURN(const auto other, greet(settings, sqlstate));
   bool changes = other->process_ == process_;
   for (int round = 0; round < rounds && !changes; ++round) {
     for (Connection* one : {this, this, other.get()}) {
@@ -241,17 +245,28 @@ Status Connection::settle(const Settings& settings) {
       settings.lock_timeout.count(), settings.statement_timeout.count()));
 }
 
+// A role may have been given less time than a busy machine takes to say that it has none to keep.
+Result<std::unique_ptr<Connection>> Connection::settled(const Settings& settings, bool is_first) {
+  constexpr int attempts_max = 5;
+  for (int attempt = 1;; ++attempt) {
+    std::string sqlstate;
+    auto made = greet(settings, sqlstate);
+    Status done = made.ok() ? Status() : Status(made.error());
+    if (done.ok() && is_first) done = made.value()->keeps_its_session(settings);
+    if (done.ok()) done = made.value()->settle(settings);
+    if (done.ok()) return made;
+    if (made.ok()) sqlstate = made.value()->sqlstate();
+    const bool is_a_limit = sqlstate == "57P05" || sqlstate == "57014" || sqlstate == "25P04";
+    if (!is_a_limit || attempt == attempts_max) return std::move(done).error();
+  }
+}
+
 Result<std::unique_ptr<Connection>> Connection::open(const Settings& settings) {
-  ASSIGN_OR_RETURN(auto made, greet(settings));
-  TRY(made->settle(settings));
-  return made;
+  return settled(settings, false);
 }
 
 Result<std::unique_ptr<Connection>> Connection::open_first(const Settings& settings) {
-  ASSIGN_OR_RETURN(auto made, greet(settings));
-  TRY(made->keeps_its_session(settings));
-  TRY(made->settle(settings));
-  return made;
+  return settled(settings, true);
 }
 
 Error Connection::error(const PGresult* answer, const std::string& sql) {

@@ -76,7 +76,9 @@ class Connection {
  private:
   Connection() = default;
   // Nothing is set yet.
-  static Result<std::unique_ptr<Connection>> greet(const Settings& settings);
+  static Result<std::unique_ptr<Connection>> settled(const Settings& settings, bool is_first);
+  // `sqlstate`: of what was said last.
+  static Result<std::unique_ptr<Connection>> greet(const Settings& settings, std::string& sqlstate);
   Status hear_who_answers();
   Status keeps_its_session(const Settings& settings);
   Status settle(const Settings& settings);

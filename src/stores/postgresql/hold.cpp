@@ -40,7 +40,8 @@ Error naming_blockers(Error error, const Sessions& sessions, const std::vector<s
       "a.state, date_trunc('second', now() - a.xact_start)::text, substring(left(a.query, 80) FROM "
       "'^(?:[^''$0-9]|(?<=\\w)[0-9])*'), length(a.query), a.xact_start FROM pg_locks l JOIN "
       "pg_stat_activity a ON a.pid = l.pid WHERE l.granted AND l.relation = ANY (SELECT "
-      "to_regclass(x)::oid FROM unnest($1::text[]) x) AND a.pid <> pg_backend_pid() AND "
+      "to_regclass(x)::oid FROM unnest($1::text[]) x UNION ALL SELECT p.relid::oid FROM unnest("
+      "$1::text[]) x, pg_partition_tree(to_regclass(x)) p) AND a.pid <> pg_backend_pid() AND "
       "a.application_name <> 'whimbrel' AND ($2 = 'ACCESS EXCLUSIVE' OR l.mode NOT IN "
       "('AccessShareLock', 'RowShareLock')) ORDER BY a.xact_start NULLS LAST LIMIT 3",
       {array_of(names), mode});

@@ -140,7 +140,36 @@ Status make_trigger(Connection& connection, const std::string& feed, const Table
       "{2}(); ALTER TABLE {1} ENABLE ALWAYS TRIGGER {0}; ALTER TABLE {1} ENABLE ALWAYS TRIGGER "
       "{0}_all",
       name, place.sql(), function_name(feed, table.name))));
-  return transaction.commit();
+  TRY(transaction.commit());
+  return watch_partitions(connection, feed, table);
+}
+
+Status note_rows(Connection& connection, const std::string& feed, const TableSchema& table,
+                 const std::string& partition) {
+  return connection.execute(fmt::format(
+      "INSERT INTO {} (of_table, removed, own, key) SELECT {}, false, false, {} FROM {} "
+      "t",
+      log_of(feed), quote_text(table.name), key_array(table, "t"), partition));
+}
+
+Status watch_partitions(Connection& connection, const std::string& feed, const TableSchema& table) {
+  if (table.partitioned_by.empty()) return {};
+  ASSIGN_OR_RETURN(const Place place, place_of(connection, table.name));
+  const std::string name = trigger_name(feed) + "_part";
+  ASSIGN_OR_RETURN(const auto rows,
+                   connection.query("SELECT relid::regclass FROM pg_partition_tree($1::oid::"
+                                    "regclass) WHERE level > 0 AND NOT EXISTS (SELECT FROM "
+                                    "pg_trigger WHERE tgrelid = relid AND tgname = $2::text) ORDER "
+                                    "BY level, relid",
+                                    {place.oid, name}));
+  for (const Cells& row : rows) {
+    TRY(
+        connection.execute(fmt::format("CREATE TRIGGER {0} BEFORE TRUNCATE ON {1} FOR EACH "
+                                       "STATEMENT EXECUTE FUNCTION {2}(); ALTER "
+                                       "TABLE {1} ENABLE ALWAYS TRIGGER {0}",
+                                       name, *row[0], function_name(feed, table.name))));
+  }
+  return {};
 }
 
 Status drop_trigger(Connection& connection, const std::string& feed, const std::string& oid) {
@@ -151,7 +180,10 @@ Status drop_trigger(Connection& connection, const std::string& feed, const std::
           "format('DROP FUNCTION IF EXISTS %s', t.tgfoid::regprocedure) "
           "FROM pg_trigger t JOIN pg_class c ON c.oid = t.tgrelid JOIN pg_namespace n "
           "ON n.oid = c.relnamespace WHERE t.tgrelid = $1::oid AND t.tgname IN ($2::text, "
-          "$2 || '_all')",
+          "$2 || '_all') UNION ALL SELECT format('DROP TRIGGER %I ON %s', t.tgname, "
+          "t.tgrelid::regclass), format('DROP FUNCTION IF EXISTS %s', t.tgfoid::regprocedure) FROM "
+          "pg_trigger t WHERE t.tgname = $2 || '_part' AND t.tgfoid IN (SELECT tgfoid FROM "
+          "pg_trigger WHERE tgrelid = $1::oid AND tgname IN ($2::text, $2 || '_all'))",
           {oid, trigger_name(feed)}));
   if (rows.empty()) return {};
   ASSIGN_OR_RETURN(Transaction transaction, Transaction::begin(connection));

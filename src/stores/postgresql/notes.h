@@ -18,6 +18,12 @@ Result<bool> has_log(Connection& connection, const std::string& feed);
 Status make_log(Connection& connection, const std::string& feed);
 // In a transaction of its own: it waits for everybody who is writing to the table.
 Status make_trigger(Connection& connection, const std::string& feed, const TableSchema& table);
+// As if all rows of this partition, the quoted name, had been written just now.
+Status note_rows(Connection& connection, const std::string& feed, const TableSchema& table,
+                 const std::string& partition);
+// TRUNCATE of a single partition is noted as well; those that came since are watched from here on.
+// In a transaction of its own.
+Status watch_partitions(Connection& connection, const std::string& feed, const TableSchema& table);
 // Without triggers nobody writes to the log any more.
 Status drop_trigger(Connection& connection, const std::string& feed, const std::string& oid);
 Status drop_log(Connection& connection, const std::string& feed);

@@ -13,6 +13,7 @@
 #include "stores/postgresql/likeness.h"
 #include "stores/postgresql/notes.h"
 #include "stores/postgresql/orphans.h"
+#include "stores/postgresql/partitions.h"
 #include "stores/postgresql/prerequisites.h"
 #include "stores/postgresql/rehearsal.h"
 #include "stores/postgresql/retype.h"
@@ -295,7 +296,8 @@ Status PostgresqlStore::log(const std::string& table, const LogLine& line) {
 
 // By name, of our schema.
 constexpr const char* own_tables =
-    "^(claims|orphans(_.*)?|own|referring|respelled|retyped|spellings(_.*)?|to_enable|to_settle|"
+    "^(claims|orphans(_.*)?|own|referring|respelled|retyped(_parts)?|spellings(_.*)?|to_enable|to_"
+    "settle|"
     "log_.*)$";
 
 // Our schema goes with the last that needs it.
@@ -401,10 +403,13 @@ Result<Value> PostgresqlStore::ask(const std::string& query) {
 Result<RoomTaken> PostgresqlStore::room_taken(const TableSchema& table) {
   ASSIGN_OR_RETURN(const ConnectionPtr connection, sessions_->take());
   ASSIGN_OR_RETURN(const Place place, place_of(*connection, table.name));
-  ASSIGN_OR_RETURN(const auto rows,
-                   connection->query("SELECT pg_table_size($1::oid), pg_indexes_size($1::oid), "
-                                     "(SELECT count(*) FROM pg_index WHERE indrelid = $1::oid)",
-                                     {place.oid}));
+  ASSIGN_OR_RETURN(
+      const auto rows,
+      connection->query("SELECT sum(pg_table_size(t)), sum(pg_indexes_size(t)), "
+                        "(SELECT count(*) FROM pg_index WHERE indrelid = $1::oid) FROM "
+                        "(SELECT $1::oid UNION SELECT relid::oid FROM "
+                        "pg_partition_tree($1::oid::regclass)) x(t)",
+                        {place.oid}));
   RoomTaken room;
   room.table_bytes = std::stoll(*rows.at(0).at(0));
   room.index_bytes = std::stoll(*rows.at(0).at(1));
@@ -1032,19 +1037,47 @@ Result<bool> PostgresqlStore::feed_is_whole(const std::string& feed,
   return true;
 }
 
-Result<ChangeBatch> PostgresqlStore::read(const std::string& feed, const std::string& position,
-                                          std::int64_t changes_max) {
-  std::vector<TableSchema> tables;
+// Partitions that came and went are no rows that somebody has written.
+Status PostgresqlStore::follow_partitions_of(const std::string& feed, const TableSchema& table) {
+  return change([&](Connection& connection) -> Status {
+    ASSIGN_OR_RETURN(const std::vector<RetypedPair> pairs, retyped_pairs(connection));
+    for (const RetypedPair& pair : pairs) {
+      if ((pair.swapped ? pair.target : pair.source) != table.name) continue;
+      ASSIGN_OR_RETURN(Transaction transaction, Transaction::begin(connection));
+      ASSIGN_OR_RETURN(const std::vector<std::string> came, follow_partitions(connection, pair));
+      for (const std::string& partition : came) {
+        TRY(note_rows(connection, feed, table, partition));
+      }
+      TRY(transaction.commit());
+    }
+    return watch_partitions(connection, feed, table);
+  });
+}
+
+Result<std::vector<TableSchema>> PostgresqlStore::tables_of(const std::string& feed) {
   {
     const std::lock_guard lock(mutex_);
-    if (const auto it = fed_.find(feed); it != fed_.end()) tables = it->second;
+    if (const auto it = fed_.find(feed); it != fed_.end()) return it->second;
   }
   ASSIGN_OR_RETURN(const ConnectionPtr connection, sessions_->take());
-  if (tables.empty()) {
-    ASSIGN_OR_RETURN(tables, tables_noted(*connection, feed));
-    const std::lock_guard lock(mutex_);
-    fed_[feed] = tables;
+  ASSIGN_OR_RETURN(std::vector<TableSchema> tables, tables_noted(*connection, feed));
+  const std::lock_guard lock(mutex_);
+  return fed_[feed] = std::move(tables);
+}
+
+Status PostgresqlStore::keep_up(const std::string& feed) {
+  ASSIGN_OR_RETURN(const std::vector<TableSchema> tables, tables_of(feed));
+  for (const TableSchema& table : tables) {
+    if (!table.partitioned_by.empty()) TRY(follow_partitions_of(feed, table));
   }
+  return {};
+}
+
+Result<ChangeBatch> PostgresqlStore::read(const std::string& feed, const std::string& position,
+                                          std::int64_t changes_max) {
+  ASSIGN_OR_RETURN(const std::vector<TableSchema> tables, tables_of(feed));
+  TRY(keep_up(feed));
+  ASSIGN_OR_RETURN(const ConnectionPtr connection, sessions_->take());
   return read_notes(*connection, feed, position, changes_max, tables);
 }
 

@@ -124,6 +124,7 @@ class PostgresqlStore final : public Store,
   Result<ChangeBatch> read(const std::string& feed, const std::string& position,
                            std::int64_t changes_max) override;
   Result<std::int64_t> waiting(const std::string& feed, const std::string& position) override;
+  Status keep_up(const std::string& feed) override;
   Status link(const std::vector<Link>& links) override;
   Result<OtherUse> used_by_others(const Link& link) override;
   Result<bool> links_are_whole(const std::vector<Link>& links) override;
@@ -168,6 +169,9 @@ class PostgresqlStore final : public Store,
   std::string identity_;
   Clock& clock_;
   StoreLimits limits_;
+  // The tables of a feed, as they were when it was first asked for here.
+  Result<std::vector<TableSchema>> tables_of(const std::string& feed);
+  Status follow_partitions_of(const std::string& feed, const TableSchema& table);
   Waiting waiting_;
   std::mutex mutex_;  // of what follows
   std::unique_ptr<postgresql::Hold> hold_;

@@ -18,7 +18,7 @@ Status Ranges::learn_row_size(Connection& connection) {
   ASSIGN_OR_RETURN(
       const auto rows,
       connection.query(
-          fmt::format("SELECT CASE WHEN reltuples > 0 THEN (pg_table_size(oid) / "
+          fmt::format("SELECT CASE WHEN reltuples > 0 AND relkind = 'r' THEN (pg_table_size(oid) / "
                       "reltuples)::bigint ELSE (SELECT avg(pg_column_size(t.*))::bigint FROM "
                       "(SELECT * FROM {} LIMIT 100) t) END FROM pg_class WHERE oid = "
                       "$1::text::regclass",

@@ -10,9 +10,11 @@
 #include "base/text.h"
 #include "stores/postgresql/names.h"
 #include "stores/postgresql/orphans.h"
+#include "stores/postgresql/partitions.h"
 #include "stores/postgresql/rows.h"
 #include "stores/postgresql/schema.h"
 #include "stores/postgresql/spellings.h"
+#include "stores/postgresql/swap.h"
 #include "stores/postgresql/types.h"
 
 namespace whimbrel::postgresql {
@@ -24,7 +26,10 @@ constexpr const char* registry_ddl =
     "CREATE TABLE IF NOT EXISTS whimbrel.retyped (root text NOT NULL, source text PRIMARY KEY, "
     "target text NOT NULL UNIQUE, source_oid oid NOT NULL, target_oid oid NOT NULL, swapped "
     "boolean NOT NULL DEFAULT false, shape text NOT NULL, books text[] NOT NULL, casts boolean NOT "
-    "NULL);\n";
+    "NULL);\n"
+    "CREATE TABLE IF NOT EXISTS whimbrel.retyped_parts (source text NOT NULL, part text NOT NULL, "
+    "source_oid oid NOT NULL, target_oid oid NOT NULL, shape text NOT NULL, PRIMARY KEY (source, "
+    "part));\n";
 
 std::string schema_of(const std::string& kind, const std::string& schema) {
   constexpr std::size_t name_max = 63;
@@ -49,14 +54,18 @@ struct ForeignKeyColumn {
   std::string parent_column;
 };
 
+// Keys of partitions alone may be those of a whole table that is not settled yet.
 Result<std::vector<ForeignKeyColumn>> foreign_key_columns(Connection& connection) {
+  ASSIGN_OR_RETURN(const bool unsettled, has_to_settle(connection));
   ASSIGN_OR_RETURN(
       const auto rows,
       connection.query("SELECT f.conrelid, c.attname, f.confrelid, p.attname FROM pg_constraint f, "
                        "unnest(f.conkey, f.confkey) k(child, parent) JOIN pg_attribute c ON true "
                        "JOIN pg_attribute p ON true WHERE f.contype = 'f' AND c.attrelid = "
                        "f.conrelid AND c.attnum = k.child AND p.attrelid = f.confrelid AND "
-                       "p.attnum = k.parent"));
+                       "p.attnum = k.parent AND f.conparentid = 0 AND NOT ($1::boolean AND "
+                       "EXISTS (SELECT FROM pg_class WHERE oid = f.conrelid AND relispartition))",
+                       {unsettled ? "true" : "false"}));
   std::vector<ForeignKeyColumn> all;
   for (const Cells& row : rows) all.push_back({*row[0], *row[1], *row[2], *row[3]});
   return all;
@@ -181,54 +190,6 @@ std::vector<std::string> parents_first(const std::set<std::string>& tables,
     left.erase(next);
   }
   return order;
-}
-
-// For what is made in the rest of a transaction; "": the database's own, whatever the role's is.
-std::string in_tablespace(const std::string& name) {
-  return fmt::format("SELECT pg_catalog.set_config('default_tablespace', {}, true);\n",
-                     quote_text(name));
-}
-
-// Of the target: the constraint or index that is its key, and the rest.
-struct IndexDdl {
-  std::string key;
-  std::vector<std::string> others;
-};
-Result<IndexDdl> indexes_for(Connection& connection, const TableSchema& source,
-                             const std::string& oid, const std::string& target) {
-  ASSIGN_OR_RETURN(
-      const auto rows,
-      connection.query(
-          "SELECT quote_ident(c.relname), x.conname IS NOT NULL, pg_get_constraintdef(x.oid), "
-          "pg_get_indexdef(i.indexrelid), i.indisprimary OR (SELECT array_agg(a.attname::text "
-          "ORDER BY k.at) FROM unnest(i.indkey[0:i.indnkeyatts - 1]) WITH ORDINALITY k(attnum, at) "
-          "JOIN pg_attribute a ON a.attrelid = i.indrelid AND a.attnum = k.attnum) = $2::text[] "
-          "AND "
-          "i.indisunique AND i.indpred IS NULL, n.nspname, t.relname, coalesce((SELECT spcname "
-          "FROM pg_tablespace s WHERE s.oid = c.reltablespace), '') "
-          "FROM pg_index i JOIN pg_class c ON c.oid = i.indexrelid JOIN pg_class t ON t.oid = "
-          "i.indrelid JOIN pg_namespace n ON n.oid = t.relnamespace LEFT JOIN pg_constraint x ON "
-          "x.conindid = i.indexrelid AND x.conrelid = i.indrelid AND x.contype IN ('p', 'u', 'x') "
-          "WHERE i.indrelid = $1::oid AND i.indisvalid ORDER BY i.indisprimary DESC, c.relname",
-          {oid, array_of(Cells(source.key.begin(), source.key.end()))}));
-  IndexDdl all;
-  for (const Cells& row : rows) {
-    std::string ddl;
-    if (row[1] == "t") {
-      ddl = fmt::format("ALTER TABLE {} ADD CONSTRAINT {} {}", target, *row[0], *row[2]);
-    } else {
-      const std::optional<std::string> moved = index_for(*row[3], {*row[5], *row[6]}, target);
-      if (!moved) return Error{ErrorCode::internal, "an index cannot be read: " + *row[3]};
-      ddl = *moved;
-    }
-    ddl = in_tablespace(*row[7]) + ddl;
-    if (row[4] == "t" && all.key.empty()) {
-      all.key = ddl;
-    } else {
-      all.others.push_back(ddl);
-    }
-  }
-  return all;
 }
 
 // LIKE gives each identity the widest sequence, whatever the old one's is.
@@ -472,22 +433,26 @@ Result<RetypedTable> retyped_table(Connection& connection, Sessions& sessions,
                                    const std::vector<RetypedColumn>& columns) {
   ASSIGN_OR_RETURN(
       const auto place,
-      connection.query("SELECT n.nspname, c.relname, c.relkind, c.relispartition OR EXISTS (SELECT "
-                       "FROM pg_inherits WHERE inhrelid = c.oid OR inhparent = c.oid), "
-                       "c.relpersistence, array_to_string(c.reloptions, ', '), coalesce(s.spcname, "
-                       "'') FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace LEFT "
-                       "JOIN pg_tablespace s ON s.oid = c.reltablespace WHERE c.oid = $1::oid",
-                       {oid}));
+      connection.query(
+          "SELECT n.nspname, c.relname, c.relkind, c.relispartition OR EXISTS (SELECT "
+          "FROM pg_inherits WHERE inhrelid = c.oid OR inhparent = c.oid AND c.relkind "
+          "<> 'p'), c.relpersistence, array_to_string(c.reloptions, ', '), coalesce(s.spcname, "
+          "'') FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace LEFT "
+          "JOIN pg_tablespace s ON s.oid = c.reltablespace WHERE c.oid = $1::oid",
+          {oid}));
   const Cells& row = place.at(0);
   // Asked for before anything else is: what somebody changes from here on is noticed.
   ASSIGN_OR_RETURN(const auto shape, connection.query("SELECT " + shape_sql(oid)));
   RetypedTable made;
   ASSIGN_OR_RETURN(made.source, describe(connection, spelled({*row[0], *row[1]})));
-  if (row[2] != "r" || row[3] == "t") {
+  if (row[3] == "t") {
     return Error{ErrorCode::refused,
-                 made.source.name + " has partitions or inherits: its columns keep their types",
-                 "tables of this kind are not yet given other types by this release"};
+                 made.source.name + " is a partition, inherits or is inherited from",
+                 "a partition gets other types with its table: name that; tables that inherit keep "
+                 "theirs until ALTER TABLE … NO INHERIT"};
   }
+  ASSIGN_OR_RETURN(const std::vector<Member> members, members_of(connection, oid));
+  const bool is_divided = members.front().is_divided;
   if (made.source.key.empty()) {
     return Error{ErrorCode::refused,
                  made.source.name +
@@ -526,12 +491,15 @@ Result<RetypedTable> retyped_table(Connection& connection, Sessions& sessions,
   bool casts = true;  // nothing but the store's own casts makes its values
   ddl += fmt::format("CREATE SCHEMA IF NOT EXISTS {};\n", quote_name(name.schema));
   ddl += in_tablespace(*row[6]);
-  ddl += fmt::format(
+  // What a table is divided by cannot get another type: a table of the new types is the model then.
+  const std::string shaped = is_divided ? quoted({name.schema, "whimbrel_model"}) : sql;
+  constexpr const char* like =
       "CREATE {}TABLE {} (LIKE {} INCLUDING DEFAULTS INCLUDING CONSTRAINTS INCLUDING GENERATED "
-      "INCLUDING IDENTITY INCLUDING STORAGE INCLUDING COMPRESSION INCLUDING COMMENTS){};\n",
-      row[4] == "u" ? "UNLOGGED " : "", sql, old_sql,
-      row[5].value_or("").empty() ? "" : " WITH (" + *row[5] + ")");
-  ddl += sequences_like(oid, sql);
+      "INCLUDING IDENTITY INCLUDING STORAGE INCLUDING COMPRESSION INCLUDING COMMENTS){};\n";
+  const std::string unlogged = row[4] == "u" ? "UNLOGGED " : "";
+  ddl += fmt::format(like, unlogged, shaped, old_sql,
+                     row[5].value_or("").empty() ? "" : " WITH (" + *row[5] + ")");
+  ddl += sequences_like(oid, shaped);
   // A column that came since is in the new table by now, and nothing would fill it.
   ddl += fmt::format(
       "DO LANGUAGE plpgsql {};\n",
@@ -571,7 +539,7 @@ Result<RetypedTable> retyped_table(Connection& connection, Sessions& sessions,
                    "say what a value becomes: `using: {time: …}`"};
     }
     ASSIGN_OR_RETURN(const std::string change,
-                     type_change(connection, made.source, oid, sql, column, of, name_of_type));
+                     type_change(connection, made.source, oid, shaped, column, of, name_of_type));
     ddl += change;
     const Type before = type_of(column.declared);
     const Type after = type_of(name_of_type);
@@ -579,7 +547,7 @@ Result<RetypedTable> retyped_table(Connection& connection, Sessions& sessions,
       return type.is == TypeClass::int2 || type.is == TypeClass::int4 || type.is == TypeClass::int8;
     };
     if (is_whole(before) && is_whole(after)) {
-      ddl += ends_of_the_new_type(sql, column.name, before.is);
+      ddl += ends_of_the_new_type(shaped, column.name, before.is);
     }
     if (of.made_by == nullptr && column.declared.starts_with("bit") && is_whole(after)) {
       return Error{ErrorCode::refused,
@@ -600,7 +568,17 @@ Result<RetypedTable> retyped_table(Connection& connection, Sessions& sessions,
     column.holds = kind_of(type_of(column.declared));
     column.collation.clear();
   }
-  ASSIGN_OR_RETURN(const IndexDdl indexes, indexes_for(connection, made.source, oid, sql));
+  if (is_divided) {
+    ddl += fmt::format(like, unlogged, sql, shaped, " PARTITION BY " + made.source.partitioned_by);
+    ddl += sequences_like(quote_text(shaped) + "::regclass", sql);
+    ddl += fmt::format("DROP TABLE {};\n", shaped);
+    std::set<std::string> retyped;
+    for (const auto& [column, from] : made.columns) retyped.insert(column);
+    ASSIGN_OR_RETURN(const std::string partitions,
+                     partitions_ddl(connection, made.source.name, members, name, retyped));
+    ddl += partitions;
+  }
+  ASSIGN_OR_RETURN(const IndexDdl indexes, indexes_for(connection, made.source.key, members, name));
   ddl += indexes.key + ";\n";
   ddl += fmt::format(
       "INSERT INTO whimbrel.retyped (root, source, target, source_oid, target_oid, shape, books, "
@@ -781,6 +759,12 @@ std::string shape_sql(const std::string& oid) {
       oid);
 }
 
+// For what is made in the rest of a transaction; "": the database's own, whatever the role's is.
+std::string in_tablespace(const std::string& name) {
+  return fmt::format("SELECT pg_catalog.set_config('default_tablespace', {}, true);\n",
+                     quote_text(name));
+}
+
 std::string new_schema(const std::string& schema) { return schema_of("new", schema); }
 std::string old_schema(const std::string& schema) { return schema_of("old", schema); }
 bool is_new_table(const std::string& name) {
@@ -830,7 +814,13 @@ Result<std::vector<RetypedTable>> retyped_tables(Connection& connection, Session
 
 Result<Dependents> dependents_of(Connection& connection, const std::vector<std::string>& oids) {
   Dependents all;
-  const Cells list(oids.begin(), oids.end());
+  ASSIGN_OR_RETURN(
+      const auto whole,
+      connection.query("SELECT oid FROM unnest($1::oid[]) oid UNION SELECT relid FROM "
+                       "unnest($1::oid[]) oid, pg_partition_tree(oid::regclass) WHERE level > 0",
+                       {array_of(Cells(oids.begin(), oids.end()))}));
+  Cells list;
+  for (const Cells& row : whole) list.push_back(row[0]);
   ASSIGN_OR_RETURN(
       const auto rows,
       connection.query(
@@ -846,9 +836,12 @@ Result<Dependents> dependents_of(Connection& connection, const std::vector<std::
           "UNION SELECT CASE c.relkind WHEN 'm' THEN 'materialised view ' ELSE 'view ' END || "
           "c.oid::regclass::text, false FROM going JOIN pg_class c ON c.oid = going.oid WHERE "
           "c.relkind IN ('v', 'm') "
+          "UNION SELECT 'partition ' || oid::regclass::text, false FROM pg_class WHERE oid = ANY "
+          "($1::oid[]) AND relispartition "
           "UNION SELECT 'trigger ' || quote_ident(tgname) || ' of ' || tgrelid::regclass::text, "
           "false "
-          "FROM pg_trigger WHERE tgrelid = ANY ($1::oid[]) AND NOT tgisinternal AND "
+          "FROM pg_trigger WHERE tgrelid = ANY ($1::oid[]) AND NOT tgisinternal AND tgparentid = 0 "
+          "AND "
           "NOT EXISTS (SELECT FROM pg_proc f WHERE f.oid = tgfoid AND f.pronamespace = "
           "to_regnamespace('whimbrel')) "
           "UNION SELECT 'rule ' || quote_ident(rulename) || ' of ' || ev_class::regclass::text, "
@@ -868,7 +861,7 @@ Result<Dependents> dependents_of(Connection& connection, const std::vector<std::
           "WHERE (d.refclassid = 'pg_class'::regclass AND d.refobjid IN (SELECT oid FROM going) OR "
           "d.refclassid = 'pg_type'::regclass AND d.refobjid IN (SELECT unnest(ARRAY[t.oid, "
           "t.typarray]) FROM pg_type t WHERE t.typrelid IN (SELECT oid FROM going))) AND d.deptype "
-          "NOT IN ('i', 'a') AND d.classid NOT IN ('pg_constraint'::regclass, "
+          "NOT IN ('i', 'a', 'P', 'S') AND d.classid NOT IN ('pg_constraint'::regclass, "
           "'pg_trigger'::regclass, 'pg_publication_rel'::regclass, 'pg_statistic_ext'::regclass, "
           "'pg_attrdef'::regclass) AND NOT (d.classid = 'pg_policy'::regclass AND d.refobjid = ANY "
           "($1::oid[])) AND NOT (d.classid = 'pg_rewrite'::regclass AND EXISTS (SELECT FROM "
@@ -906,13 +899,7 @@ Result<Dependents> dependents_of(Connection& connection, const std::vector<std::
           "p.polrelid FROM pg_policy p JOIN pg_depend d ON d.classid = 'pg_policy'::regclass AND "
           "d.objid = p.oid AND d.refclassid = 'pg_class'::regclass AND d.refobjid = ANY "
           "($1::oid[])) x JOIN pg_class c ON c.oid = x.of_table WHERE NOT pg_has_role(c.relowner, "
-          "'USAGE') "
-          // Before 18 no foreign key of a partitioned table is made without reading all of it.
-          "UNION SELECT 'foreign key ' || quote_ident(k.conname) || ' of ' || "
-          "k.conrelid::regclass::text || ', a partitioned table,', true FROM pg_constraint k JOIN "
-          "pg_class c ON c.oid = k.conrelid AND c.relkind = 'p' WHERE k.contype = 'f' AND "
-          "k.conparentid = 0 AND k.confrelid = ANY ($1::oid[]) AND "
-          "current_setting('server_version_num')::int < 180000 ORDER BY 1",
+          "'USAGE') ORDER BY 1",
           {array_of(list)}));
   for (const Cells& row : rows) {
     (row[1] == "t" ? all.refused : all.rebuilt).push_back(*row[0]);

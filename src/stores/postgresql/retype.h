@@ -31,6 +31,9 @@ Result<Dependents> dependents_of(Connection& connection, const std::vector<std::
 std::optional<std::string> index_for(const std::string& index_ddl, const TableName& table,
                                      const std::string& sql);
 
+// For what is made in the rest of a transaction; "": the database's own, whatever the role's is.
+std::string in_tablespace(const std::string& name);
+
 // A digest of what the table with this number is made of, as SQL.
 std::string shape_sql(const std::string& oid);
 

@@ -216,8 +216,8 @@ Status review_parts(Connection& connection, const std::string& table, const std:
   if (rows[0][0] == "t") {
     findings.push_back({Finding::Weight::warning, "has_partitions",
                         "rows of " + table +
-                            " that come or go with a whole partition (ATTACH, DETACH, DROP or "
-                            "TRUNCATE of one) are not followed",
+                            " that come or go with a whole partition (ATTACH, DETACH or DROP of "
+                            "one) are not followed",
                         "leave its partitions as they are until the switch"});
   } else {
     findings.push_back({Finding::Weight::refusal, "is_inherited",

@@ -10,6 +10,7 @@
 #include "base/text.h"
 #include "stores/postgresql/catching_up.h"
 #include "stores/postgresql/names.h"
+#include "stores/postgresql/partitions.h"
 #include "stores/postgresql/types.h"
 #include "stores/postgresql/uncast.h"
 
@@ -32,9 +33,9 @@ class Exchange {
     for (const RetypedPair& pair : pairs_) {
       going_.push_back(back ? pair.target_oid : pair.source_oid);
       coming_.push_back(back ? pair.source_oid : pair.target_oid);
+      names_.push_back(split_name(pair.source));
     }
-    going_list_ = array_of(Cells(going_.begin(), going_.end()));
-    coming_list_ = array_of(Cells(coming_.begin(), coming_.end()));
+    list();
   }
 
   Status carry_out() {
@@ -47,6 +48,7 @@ class Exchange {
         "IDENTITY PRIMARY KEY, now text NOT NULL, before text NOT NULL); ALTER TABLE "
         "whimbrel.to_settle ADD COLUMN IF NOT EXISTS source text; ALTER TABLE whimbrel.respelled "
         "ADD COLUMN IF NOT EXISTS source text"));
+    TRY(partitions());
     TRY(they_have_their_names());
     if (back_) TRY(texts_of_before());
     TRY(back_ ? no_column_is_lost() : nobody_has_changed_them());
@@ -64,9 +66,7 @@ class Exchange {
       TRY(from_texts("triggers", triggers_sql));
       TRY(from_texts("rules", rules_sql));
       TRY(from_texts("policies", policies_sql));
-      for (const RetypedPair& pair : pairs_) {
-        now_.after.push_back(no_rights_of_others(quoted(split_name(pair.source))));
-      }
+      for (const TableName& name : names_) now_.after.push_back(no_rights_of_others(quoted(name)));
       TRY(from_texts("rights", rights_sql));
       TRY(from_texts("settings", settings_sql));
       TRY(from_texts("comments", comments_sql));
@@ -82,6 +82,37 @@ class Exchange {
   }
 
  private:
+  void list() {
+    going_list_ = array_of(Cells(going_.begin(), going_.end()));
+    coming_list_ = array_of(Cells(coming_.begin(), coming_.end()));
+  }
+
+  // They change places with their tables, which are locked with all of them by now.
+  Status partitions() {
+    std::vector<std::string> sources;
+    for (std::size_t i = 0; i < pairs_.size(); ++i) {
+      ASSIGN_OR_RETURN(const std::vector<std::string> came,
+                       follow_partitions(connection_, pairs_[i]));
+      if (!came.empty()) {
+        return Error{ErrorCode::unavailable,
+                     came.front() + " became a partition just now, and its rows are on one side",
+                     "they are carried over first"};
+      }
+      sources.push_back(pairs_[i].source);
+    }
+    ASSIGN_OR_RETURN(const std::vector<PartitionPair> parts, partition_pairs(connection_, sources));
+    for (std::size_t i = 0; i < pairs_.size() && !parts.empty(); ++i) {
+      TRY(name_indexes(connection_, going_[i], coming_[i]));
+    }
+    for (const PartitionPair& part : parts) {
+      going_.push_back(back_ ? part.target_oid : part.source_oid);
+      coming_.push_back(back_ ? part.source_oid : part.target_oid);
+      names_.push_back(part.name);
+    }
+    list();
+    return {};
+  }
+
   // What the server has spelled with casts to the new types would go on meaning these: it comes
   // back as it was, unless somebody has changed it since.
   Status texts_of_before() {
@@ -171,8 +202,8 @@ class Exchange {
       "SELECT pg_get_triggerdef(t.oid) || CASE t.tgenabled WHEN 'O' THEN '' ELSE format("
       "'; ALTER TABLE %s %s TRIGGER %I', t.tgrelid::regclass, CASE t.tgenabled WHEN 'D' THEN "
       "'DISABLE' WHEN 'A' THEN 'ENABLE ALWAYS' ELSE 'ENABLE REPLICA' END, t.tgname) END "
-      "FROM pg_trigger t WHERE t.tgrelid = ANY ($1::oid[]) AND NOT t.tgisinternal AND "
-      "NOT EXISTS (SELECT FROM pg_proc f WHERE f.oid = t.tgfoid AND f.pronamespace = "
+      "FROM pg_trigger t WHERE t.tgrelid = ANY ($1::oid[]) AND NOT t.tgisinternal AND t.tgparentid "
+      "= 0 AND NOT EXISTS (SELECT FROM pg_proc f WHERE f.oid = t.tgfoid AND f.pronamespace = "
       "to_regnamespace('whimbrel')) ORDER BY t.tgname";
   static constexpr const char* rules_sql =
       "SELECT pg_get_ruledef(r.oid) || CASE r.ev_enabled WHEN 'O' THEN '' ELSE format("
@@ -237,7 +268,8 @@ class Exchange {
       "= c.reltoastrelid WHERE c.oid = ANY ($1::oid[]) AND t.reloptions IS NOT NULL "
       "UNION ALL SELECT format('ALTER INDEX %s SET (%s)', x.oid::regclass, array_to_string("
       "x.reloptions, ', ')) FROM pg_index i JOIN pg_class x ON x.oid = i.indexrelid WHERE "
-      "i.indrelid = ANY ($1::oid[]) AND i.indisvalid AND x.reloptions IS NOT NULL "
+      "i.indrelid = ANY ($1::oid[]) AND i.indisvalid AND x.relkind = 'i' AND x.reloptions IS NOT "
+      "NULL "
       "UNION ALL SELECT format('ALTER INDEX %s ALTER COLUMN %s SET STATISTICS %s', "
       "a.attrelid::regclass, a.attnum, a.attstattarget) FROM pg_attribute a JOIN pg_index i ON "
       "i.indexrelid = a.attrelid WHERE i.indrelid = ANY ($1::oid[]) AND i.indisvalid AND "
@@ -272,8 +304,8 @@ class Exchange {
       "i.indexrelid AND d.objsubid = 0 WHERE i.indrelid = ANY ($1::oid[]) AND i.indisvalid "
       "UNION ALL SELECT format('COMMENT ON CONSTRAINT %I ON %s IS %L', k.conname, "
       "k.conrelid::regclass, d.description) FROM pg_constraint k JOIN pg_description d ON "
-      "d.classoid = 'pg_constraint'::regclass AND d.objoid = k.oid WHERE k.contype <> 'n' "
-      "AND k.conrelid = ANY ($1::oid[]) "
+      "d.classoid = 'pg_constraint'::regclass AND d.objoid = k.oid WHERE k.contype NOT IN ('f', "
+      "'n') AND k.conrelid = ANY ($1::oid[]) "
       "UNION ALL SELECT format('COMMENT ON TRIGGER %I ON %s IS %L', t.tgname, t.tgrelid::regclass, "
       "d.description) FROM pg_trigger t JOIN pg_description d ON d.classoid = "
       "'pg_trigger'::regclass AND d.objoid = t.oid WHERE t.tgrelid = ANY ($1::oid[]) AND NOT "
@@ -352,19 +384,19 @@ class Exchange {
   // All else goes by what a table is, and places by names: another one of the name would change
   // places instead.
   Status they_have_their_names() {
-    for (std::size_t i = 0; i < pairs_.size(); ++i) {
+    for (std::size_t i = 0; i < names_.size(); ++i) {
       ASSIGN_OR_RETURN(
           const auto rows,
           connection_.query("SELECT to_regclass($1)::oid IS NOT DISTINCT FROM $2::oid, (SELECT "
                             "format('%I.%I', n.nspname, c.relname) FROM pg_class c JOIN "
                             "pg_namespace n ON n.oid = c.relnamespace WHERE c.oid = $2::oid)",
-                            {quoted(split_name(pairs_[i].source)), going_[i]}));
+                            {quoted(names_[i]), going_[i]}));
       if (rows.at(0).at(0) == "t") continue;
       const Cell& now = rows.at(0).at(1);
       return Error{
           ErrorCode::refused,
-          now ? fmt::format("the table that was {} is called {} by now", pairs_[i].source, *now)
-              : fmt::format("somebody has dropped {}", pairs_[i].source),
+          now ? fmt::format("the table that was {} is called {} by now", spelled(names_[i]), *now)
+              : fmt::format("somebody has dropped {}", spelled(names_[i])),
           now ? fmt::format("give it its name back, and what has that name now another one: ALTER "
                             "TABLE {0} RENAME TO …, or ALTER TABLE {0} SET SCHEMA …",
                             *now)
@@ -377,11 +409,14 @@ class Exchange {
 
   // The new tables are made like the old ones as they were then.
   Status nobody_has_changed_them() {
-    ASSIGN_OR_RETURN(const auto rows,
-                     connection_.query("SELECT source FROM whimbrel.retyped WHERE source_oid = ANY "
-                                       "($1::oid[]) AND shape <> " +
-                                           shape_sql("source_oid"),
-                                       {going_list_}));
+    ASSIGN_OR_RETURN(
+        const auto rows,
+        connection_.query("SELECT what FROM (SELECT source AS what, source_oid, shape "
+                          "FROM whimbrel.retyped UNION ALL SELECT part, source_oid, "
+                          "shape FROM whimbrel.retyped_parts) x WHERE source_oid = ANY "
+                          "($1::oid[]) AND shape <> " +
+                              shape_sql("source_oid"),
+                          {going_list_}));
     if (rows.empty()) return {};
     return Error{ErrorCode::refused,
                  "somebody has changed columns, constraints, indexes or settings of " +
@@ -537,12 +572,20 @@ class Exchange {
             "format('ALTER TABLE %s ADD CONSTRAINT %I %s', conrelid::regclass, conname, "
             "pg_get_constraintdef(oid)), convalidated, conrelid::regclass::text, conname, "
             "format('COMMENT ON CONSTRAINT %I ON %s IS %L', conname, conrelid::regclass, "
-            "obj_description(oid, 'pg_constraint')), obj_description(oid, 'pg_constraint') IS NULL "
+            "obj_description(oid, 'pg_constraint')), obj_description(oid, 'pg_constraint') IS "
+            "NULL, "
+            // Before 18 that of a partitioned table is not made without reading all of it.
+            "oid, current_setting('server_version_num')::int < 180000 AND EXISTS (SELECT FROM "
+            "pg_partitioned_table WHERE partrelid = conrelid) "
             "FROM pg_constraint WHERE contype = 'f' AND conparentid = 0 AND (conrelid = ANY "
             "($1::oid[]) OR confrelid = ANY ($1::oid[])) ORDER BY conrelid, conname",
             {going_list_}));
     for (const Cells& row : rows) {
       now_.before.push_back(*row[0]);
+      if (row[8] == "t") {
+        TRY(keys_of_partitions(*row[7], *row[1], row[6] == "f" ? *row[5] : ""));
+        continue;
+      }
       const bool was_looked_at = row[2] == "t";
       now_.after.push_back(*row[1] + (was_looked_at ? " NOT VALID" : ""));
       if (row[6] == "f") now_.after.push_back(*row[5]);
@@ -550,6 +593,44 @@ class Exchange {
       now_.after.push_back(to_settle(
           fmt::format("ALTER TABLE {} VALIDATE CONSTRAINT {}", *row[3], quote_name(*row[4]))));
     }
+    return {};
+  }
+
+  // Each partition gets its own without having been looked at. When all are looked at, the server
+  // takes them for those of the table's.
+  Status keys_of_partitions(const std::string& key, const std::string& ddl,
+                            const std::string& comment) {
+    ASSIGN_OR_RETURN(
+        const auto rows,
+        connection_.query(
+            "WITH RECURSIVE keys AS (SELECT oid, conrelid, confrelid, conname FROM pg_constraint "
+            "WHERE oid = $1::oid UNION ALL SELECT c.oid, c.conrelid, c.confrelid, c.conname FROM "
+            "pg_constraint c JOIN keys ON c.conparentid = keys.oid AND c.confrelid = "
+            "keys.confrelid) SELECT conrelid::regclass, quote_ident(conname), "
+            "pg_get_constraintdef(keys.oid) FROM keys JOIN pg_class t ON t.oid = conrelid AND "
+            "t.relkind <> 'p' ORDER BY 1",
+            {key}));
+    for (const Cells& row : rows) {
+      now_.after.push_back(
+          fmt::format("ALTER TABLE {} ADD CONSTRAINT {} {} NOT VALID", *row[0], *row[1], *row[2]));
+      now_.after.push_back(
+          to_settle(fmt::format("ALTER TABLE {} VALIDATE CONSTRAINT {}", *row[0], *row[1])));
+    }
+    ASSIGN_OR_RETURN(const auto whole,
+                     connection_.query("SELECT conrelid::regclass, conname, confrelid::regclass "
+                                       "FROM pg_constraint WHERE oid = $1::oid",
+                                       {key}));
+    const std::string& table = *whole.at(0).at(0);
+    // All locks that it comes to need, at once: to raise one that writers wait for already makes
+    // one of them a victim at once, however short the patience is.
+    now_.after.push_back(to_settle(fmt::format(
+        "DO LANGUAGE plpgsql {}",
+        quote_text(fmt::format("BEGIN IF NOT EXISTS (SELECT FROM pg_constraint WHERE conrelid = "
+                               "{0}::regclass AND conname = {1}) THEN PERFORM "
+                               "set_config('lock_timeout', '100', true); LOCK TABLE {2}, {3} IN "
+                               "ACCESS EXCLUSIVE MODE; {4}; {5} END IF; END",
+                               quote_text(table), quote_text(*whole[0][1]), *whole[0][2], table,
+                               ddl, comment.empty() ? "" : comment + ";")))));
     return {};
   }
 
@@ -726,7 +807,7 @@ class Exchange {
 
   // An identity has a sequence of its own on each side.
   Status identities() {
-    for (std::size_t i = 0; i < going_.size(); ++i) {
+    for (std::size_t i = 0; i < pairs_.size(); ++i) {
       ASSIGN_OR_RETURN(
           const auto rows,
           connection_.query("SELECT pg_get_serial_sequence($1::oid::regclass::text, a.attname), "
@@ -852,8 +933,7 @@ class Exchange {
 
   Status change_places() {
     for (const bool goes : {true, false}) {
-      for (std::size_t i = 0; i < pairs_.size(); ++i) {
-        const TableName known = split_name(pairs_[i].source);
+      for (const TableName& known : names_) {
         const std::string away = back_ ? new_schema(known.schema) : old_schema(known.schema);
         const std::string from = back_ ? old_schema(known.schema) : new_schema(known.schema);
         if (goes) {
@@ -879,22 +959,24 @@ class Exchange {
           connection_.query(
               "SELECT t.tgrelid, format('ALTER TABLE %s DISABLE TRIGGER %I', t.tgrelid::regclass, "
               "t.tgname), t.tgenabled, t.tgname FROM pg_trigger t WHERE t.tgrelid = ANY "
-              "($1::oid[]) AND NOT t.tgisinternal AND NOT EXISTS (SELECT FROM pg_proc f WHERE "
-              "f.oid = t.tgfoid AND f.pronamespace = to_regnamespace('whimbrel')) AND "
+              "($1::oid[]) AND NOT t.tgisinternal AND t.tgparentid = 0 AND NOT EXISTS (SELECT FROM "
+              "pg_proc f WHERE f.oid = t.tgfoid AND f.pronamespace = to_regnamespace('whimbrel')) "
+              "AND "
               "t.tgenabled <> 'D' UNION ALL SELECT r.ev_class, format('ALTER TABLE %s DISABLE RULE "
               "%I', r.ev_class::regclass, r.rulename), r.ev_enabled, r.rulename FROM pg_rewrite r "
               "WHERE r.ev_class = ANY ($1::oid[]) AND r.ev_enabled <> 'D'",
               {going_list_}));
       for (const Cells& row : rows) {
         TRY(connection_.execute(*row[1]));
-        const auto pair = std::ranges::find(pairs_, *row[0], &RetypedPair::source_oid);
+        const auto at = std::ranges::find(going_, *row[0]) - going_.begin();
         const std::string how = row[2] == "A"   ? "ENABLE ALWAYS"
                                 : row[2] == "R" ? "ENABLE REPLICA"
                                                 : "ENABLE";
         TRY(connection_.run(
             "INSERT INTO whimbrel.to_enable (of_table, statement) VALUES ($1::oid, $2)",
             {row[0],
-             fmt::format("ALTER TABLE {} {} {} {}", quoted(split_name(pair->source)), how,
+             fmt::format("ALTER TABLE {} {} {} {}", quoted(names_[static_cast<std::size_t>(at)]),
+                         how,
                          row[1]->find(" DISABLE RULE ") != std::string::npos ? "RULE" : "TRIGGER",
                          quote_name(*row[3]))}));
       }
@@ -916,6 +998,7 @@ class Exchange {
   bool back_;
   std::vector<std::string> going_;   // out of the place where the application looks
   std::vector<std::string> coming_;  // into it
+  std::vector<TableName> names_;     // by which it looks
   std::string going_list_;
   std::string coming_list_;
   Statements now_;
@@ -931,6 +1014,14 @@ class Exchange {
 Status swap_tables(Hold& hold, const std::vector<RetypedPair>& pairs, bool back, SwapFor how) {
   TRY(Exchange(hold, pairs, back).carry_out());
   return how == SwapFor::good ? hold.commit() : hold.connection().execute("ROLLBACK");
+}
+
+Result<bool> has_to_settle(Connection& connection) {
+  ASSIGN_OR_RETURN(const bool any, has_own(connection, "to_settle"));
+  if (!any) return false;
+  ASSIGN_OR_RETURN(const auto rows,
+                   connection.query("SELECT EXISTS (SELECT FROM whimbrel.to_settle)"));
+  return rows.at(0).at(0) == "t";
 }
 
 Status settle_after_swap(Connection& connection, const std::vector<std::string>& sources) {

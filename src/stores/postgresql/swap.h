@@ -25,4 +25,7 @@ Status swap_tables(Hold& hold, const std::vector<RetypedPair>& pairs, bool back,
 // `sources`: the old tables whose exchange it was; what other migrations have left stays theirs.
 Status settle_after_swap(Connection& connection, const std::vector<std::string>& sources);
 
+// Whether something is left for settle_after_swap(), of whatever exchange.
+Result<bool> has_to_settle(Connection& connection);
+
 }  // namespace whimbrel::postgresql
