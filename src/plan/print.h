@@ -19,8 +19,8 @@ std::optional<std::string> yaml_text(const std::string& text);
 std::string ddl_file_name(const std::string& table);
 // In YAML's flow style, on one line. Nothing where the grammar has no words for it.
 std::optional<std::string> print_value(const Expr& expr);
-// The lines of `queries:`, `criteria:` and `advisory:`; none for a part that is empty, and a comment
-// for a query that the grammar has no words for.
+// The lines of `queries:`, `criteria:` and `advisory:`; none for a part that is empty, and a
+// comment for a query that the grammar has no words for.
 std::vector<std::string> print_measures(const MeasuresPlan& plan);
 // The same questions for the way back: what was the new side is the old one. What compares with
 // before is left out: it was said of the way there.

@@ -848,11 +848,6 @@ def what_cannot_be_made_anew_is_met_before_the_copy(server):
         world.close()
 
 
-def version_of(server):
-    with psycopg.connect(server.url) as connection:
-        return connection.info.server_version
-
-
 def what_is_not_ours_to_make_anew_is_met_by_the_analysis(server):
     """Objects that hang on a view, that belong to others, or that only another session has."""
     with psycopg.connect(server.url, autocommit=True) as connection:
@@ -865,8 +860,6 @@ def what_is_not_ours_to_make_anew_is_met_by_the_analysis(server):
              (view + "CREATE TABLE other (a named)", "column a of table"),
              (view + "CREATE VIEW upon AS SELECT * FROM named; RESET ROLE; ALTER VIEW upon OWNER TO somebody", "upon, which belongs to somebody"),
              ("RESET ROLE; CREATE PUBLICATION few FOR TABLE people", "few, which belongs to")]
-    if version_of(server) < 180000:
-        cases.append(("CREATE TABLE parts (n int, m text REFERENCES people (mail)) PARTITION BY RANGE (n)", "parts, a partitioned table"))
     for ddl, word in cases:
         world = World(server, None)
         world.sql("GRANT CREATE ON DATABASE postgres TO owner_of_all; GRANT ALL ON SCHEMA public TO owner_of_all, somebody; SET ROLE owner_of_all;" + ACCOUNTS + ddl)

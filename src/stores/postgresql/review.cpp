@@ -383,8 +383,8 @@ Result<std::vector<Finding>> PostgresqlStore::review(const Mapping& mapping, boo
          "this role is not the owner of " + mapping.source.name + ", and makes no triggers on it",
          "use its owner, or a role that is granted it"});
   }
-  TRY(review_parts(*connection, mapping.source.name, place.value().oid, findings));
   if (!is_new_table(mapping.target.name)) {
+    TRY(review_parts(*connection, mapping.source.name, place.value().oid, findings));
     const bool may = sessions_->may_write_as_replica();
     if (!may) {
       TRY(review_order_of_rows(*connection, mapping.source.name, place.value().sql(), findings));
