@@ -127,6 +127,12 @@ def what_comes_and_goes_meanwhile_is_followed(server):
         world.sql("CREATE TABLE filled_%d (id bigint NOT NULL, sender %s NOT NULL, body text, sent timestamptz NOT NULL, size integer GENERATED ALWAYS AS (length(body)) STORED)" % (year, sender))
         world.sql("INSERT INTO filled_%d SELECT 1000000 + 100 * %d + slot, id, 'filled', '%d-06-06' FROM people WHERE slot < 30" % (year, year, year + 1))
         world.sql("ALTER TABLE letters ATTACH PARTITION filled_%d FOR VALUES FROM ('%d-01-01') TO ('%d-01-01')" % (year, year + 1, year + 2))
+        # What the default partition has of a year goes into one of that year, in one transaction.
+        far = 2200 if year < 2105 else 2300
+        world.sql("CREATE TEMP TABLE rest AS SELECT id, sender, body, sent FROM letters_rest WHERE sent >= '%d-01-01'; DELETE FROM letters_rest WHERE sent >= '%d-01-01';"
+                  "CREATE TABLE letters_%d PARTITION OF letters FOR VALUES FROM ('%d-01-01') TO ('%d-01-01'); INSERT INTO letters (id, sender, body, sent) SELECT * FROM rest"
+                  % (far, far, far, far, far + 1))
+        assert rows_of("letters_%d" % far) > 0
         world.sql("TRUNCATE letters_rest")
         world.sql("INSERT INTO letters (sender, body, sent) SELECT id, 'after it was empty', '2300-01-01' FROM people LIMIT 3")
 

@@ -7,6 +7,7 @@
 
 #include "base/text.h"
 #include "stores/postgresql/retype.h"
+#include "stores/postgresql/rows.h"
 #include "stores/postgresql/swap.h"
 #include "stores/postgresql/types.h"
 
@@ -152,6 +153,21 @@ Result<bool> name_some_indexes(Connection& connection, const std::string& lead,
         fmt::format("ALTER INDEX {}.whimbrel_{} RENAME TO {}", *row[1], *row[0], *row[3])));
   }
   return !rows.empty();
+}
+
+// The default partition of the side that follows may still have rows that the other side has moved
+// into the new one, where they are noted.
+Status make_room(Connection& connection, const Member& member, const std::string& parent) {
+  ASSIGN_OR_RETURN(
+      const auto rows,
+      connection.query("SELECT partdefid::regclass, pg_get_partition_constraintdef($2::oid) FROM "
+                       "pg_partitioned_table WHERE partrelid = $1::text::regclass AND partdefid <> "
+                       "0",
+                       {parent, member.oid}));
+  if (rows.empty() || !rows[0][1]) return {};
+  TRY(connection.execute(mark_own));
+  TRY(connection.execute(fmt::format("DELETE FROM {} WHERE {}", *rows[0][0], *rows[0][1])));
+  return connection.execute("SET LOCAL whimbrel.own = ''");
 }
 
 // Those that are part of no index of the table.
@@ -365,6 +381,7 @@ Result<std::vector<std::string>> follow_partitions(Connection& connection,
                          {pair.source, member.parent, follow}));
     const std::string& schema = member.name.schema;
     const TableName name{pair.swapped ? old_schema(schema) : new_schema(schema), member.name.table};
+    TRY(make_room(connection, member, *parent.at(0).at(0)));
     TRY(connection.execute("CREATE SCHEMA IF NOT EXISTS " + quote_name(name.schema)));
     ASSIGN_OR_RETURN(const std::string ddl,
                      partition_ddl(connection, member, quoted(name), *parent.at(0).at(0)));

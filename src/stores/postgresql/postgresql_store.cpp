@@ -1057,7 +1057,8 @@ Status PostgresqlStore::follow_partitions_of(const std::string& feed, const Tabl
 Result<std::vector<TableSchema>> PostgresqlStore::tables_of(const std::string& feed) {
   {
     const std::lock_guard lock(mutex_);
-    if (const auto it = fed_.find(feed); it != fed_.end()) return it->second;
+    const auto it = fed_.find(feed);
+    if (it != fed_.end() && !it->second.empty()) return it->second;
   }
   ASSIGN_OR_RETURN(const ConnectionPtr connection, sessions_->take());
   ASSIGN_OR_RETURN(std::vector<TableSchema> tables, tables_noted(*connection, feed));
