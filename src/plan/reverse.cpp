@@ -90,7 +90,17 @@ class Writer {
     for (const StoreEntry& store : plan_.stores) {
       // Variables may have their defaults in the plan that is left behind.
       const bool has_secrets = store.url.find('@') != std::string::npos;
-      line(fmt::format("  {}: {}", store.alias, quoted(has_secrets ? store.written : store.url)));
+      std::string said = quoted(has_secrets ? store.written : store.url);
+      const StoreSettings& settings = store.settings;
+      std::string more;
+      if (settings.lock_timeout) {
+        more += fmt::format(", lock_timeout: {}ms", settings.lock_timeout->count());
+      }
+      if (settings.statement_timeout) {
+        more += fmt::format(", statement_timeout: {}ms", settings.statement_timeout->count());
+      }
+      if (!more.empty()) said = fmt::format("{{url: {}{}}}", said, more);
+      line(fmt::format("  {}: {}", store.alias, said));
     }
   }
 

@@ -223,6 +223,23 @@ def a_table_that_others_refer_to_may_have_partitions(server):
         world.close()
 
 
+def what_a_loader_writes_without_triggers_is_found_again(server):
+    """He has disabled them on one partition for a while, so nobody has noted what he wrote."""
+    world = World(server)
+    world.people(200)
+    world.run("run", "--yes")
+    written = "SELECT count(*) FROM letters WHERE body = 'loaded'"
+    world.sql("ALTER TABLE letters_now_1 DISABLE TRIGGER USER")
+    world.sql("UPDATE letters_now_1 SET body = 'loaded'")
+    world.sql("ALTER TABLE letters_now_1 ENABLE TRIGGER USER")
+    [(loaded,)] = world.sql(written)
+    assert loaded > 0
+    world.run("rollback", "--yes")
+    assert world.sql(written) == [(loaded,)]
+    world.nothing_is_left()
+    world.close()
+
+
 def what_cannot_be_divided_anew_is_told(server):
     for ddl, plan_table, word in (
             ("CREATE TABLE people (id varchar(36) PRIMARY KEY) PARTITION BY RANGE (id); CREATE TABLE people_1 PARTITION OF people DEFAULT", "people", "is divided by RANGE (id), and id gets another type"),
@@ -242,4 +259,5 @@ def what_cannot_be_divided_anew_is_told(server):
 
 if __name__ == "__main__":
     run_tests((a_tree_goes_there_and_back_under_writers, what_comes_and_goes_meanwhile_is_followed, a_tree_survives_being_killed_anywhere,
-               a_table_that_others_refer_to_may_have_partitions, what_cannot_be_divided_anew_is_told))
+               a_table_that_others_refer_to_may_have_partitions,
+               what_a_loader_writes_without_triggers_is_found_again, what_cannot_be_divided_anew_is_told))

@@ -1,5 +1,7 @@
 """`reverse`: the plan that it prints is good, and brings the old shape back."""
 
+import re
+
 from refusals import changed
 from whimbrel import World, main
 
@@ -104,6 +106,17 @@ def a_reversed_plan_knows_its_variables():
     world.close()
 
 
+def a_reversed_plan_knows_what_is_said_of_a_store():
+    world = odd_world()
+    text = world.plan.read_text()
+    store = re.search(r'stores: *\{(\w+): *("[^"]*"|[^}]*)\}|stores:\n  (\w+): (.*)\n', text)
+    alias, url = [part for part in store.groups() if part]
+    world.plan.write_text(text.replace(store.group(), "stores: {%s: {url: %s, lock_timeout: 350ms, statement_timeout: 7s}}\n" % (alias, url)))
+    assert "lock_timeout: 350ms, statement_timeout: 7000ms}" in reversed_plan(world)
+    world.run("check")
+    world.close()
+
+
 def a_template_of_one_column_is_reversed():
     world = odd_world()
     changed(world, '"<{a}>"', '"{a}"')
@@ -127,7 +140,7 @@ def a_key_in_a_template_is_reversed():
 
 TESTS = [the_reversed_plan_brings_the_old_shape_back, a_reversed_plan_knows_its_window,
          a_reversed_plan_knows_its_variables, a_template_of_one_column_is_reversed, a_key_in_a_template_is_reversed,
-         a_reversed_plan_asks_with_samples]
+         a_reversed_plan_asks_with_samples, a_reversed_plan_knows_what_is_said_of_a_store]
 
 if __name__ == "__main__":
     main(*TESTS)

@@ -159,15 +159,15 @@ Status watch_partitions(Connection& connection, const std::string& feed, const T
   ASSIGN_OR_RETURN(const auto rows,
                    connection.query("SELECT relid::regclass FROM pg_partition_tree($1::oid::"
                                     "regclass) WHERE level > 0 AND NOT EXISTS (SELECT FROM "
-                                    "pg_trigger WHERE tgrelid = relid AND tgname = $2::text) ORDER "
-                                    "BY level, relid",
+                                    "pg_trigger WHERE tgrelid = relid AND tgname = $2::text AND "
+                                    "tgenabled = 'A') ORDER BY level, relid",
                                     {place.oid, name}));
   for (const Cells& row : rows) {
-    TRY(
-        connection.execute(fmt::format("CREATE TRIGGER {0} BEFORE TRUNCATE ON {1} FOR EACH "
-                                       "STATEMENT EXECUTE FUNCTION {2}(); ALTER "
-                                       "TABLE {1} ENABLE ALWAYS TRIGGER {0}",
-                                       name, *row[0], function_name(feed, table.name))));
+    TRY(connection.execute(fmt::format(
+        "DROP TRIGGER IF EXISTS {0} ON {1}; CREATE TRIGGER {0} BEFORE TRUNCATE ON {1} FOR EACH "
+        "STATEMENT EXECUTE FUNCTION {2}(); ALTER "
+        "TABLE {1} ENABLE ALWAYS TRIGGER {0}",
+        name, *row[0], function_name(feed, table.name))));
   }
   return {};
 }
@@ -197,11 +197,16 @@ Status drop_log(Connection& connection, const std::string& feed) {
 }
 
 Result<bool> has_trigger(Connection& connection, const std::string& feed, const std::string& oid) {
-  ASSIGN_OR_RETURN(const auto rows,
-                   connection.query("SELECT count(*) FROM pg_trigger WHERE tgrelid = $1::oid AND "
-                                    "tgname IN ($2::text, $2::text || '_all') AND tgenabled = 'A'",
-                                    {oid, trigger_name(feed)}));
-  return rows.at(0).at(0) == "2";
+  // Somebody may have disabled them on a partition only.
+  ASSIGN_OR_RETURN(
+      const auto rows,
+      connection.query("SELECT count(*) FILTER (WHERE tgrelid = $1::oid AND tgname IN ($2::text, "
+                       "$2::text || '_all') AND tgenabled = 'A'), count(*) FILTER (WHERE tgenabled "
+                       "<> 'A') FROM pg_trigger WHERE tgname IN ($2::text, $2::text || '_all', "
+                       "$2::text || '_part') AND (tgrelid = $1::oid OR tgrelid IN (SELECT relid "
+                       "FROM pg_partition_tree($1::oid::regclass)))",
+                       {oid, trigger_name(feed)}));
+  return rows.at(0).at(0) == "2" && rows[0][1] == "0";
 }
 
 Result<std::vector<std::string>> watched_by(Connection& connection, const std::string& feed) {
